@@ -1,0 +1,111 @@
+"""What happens while a model is trained, as plain values.
+
+The loop yields them and never prints; the terminal draws them and never trains. Losses are in nats a token, times in
+seconds, and `seconds` counts training alone: neither compiling, preparing nor the pauses between runs.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Work before the first step: `stage` is a phrase such as "reading the corpus"; bytes, where they are known."""
+
+    stage: str
+    done: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run is about to make its first step. `plan` is one sentence that says what it will do and about how long."""
+
+    name: str
+    path: Path
+    plan: str
+    parameters: int
+    vocab: int
+    train_tokens: int
+    held_out_tokens: int
+    step: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The kernels are ready; `cached` says whether they were loaded instead of compiled."""
+
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """A few steps were made. `steps` is the last step of the run, or None until it has been fixed."""
+
+    step: int
+    steps: int | None
+    tokens: int
+    seconds: float
+    train_nats: float
+    tokens_per_second: float
+    learning_rate: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The held-out loss after `step` steps (None where nothing is held out), and a fresh sample to look at."""
+
+    step: int
+    steps: int | None
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+    train_nats: float
+    val_nats: float | None
+    val_nats_per_char: float | None
+    val_bits_per_char: float | None
+    best: bool
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint was written."""
+
+    path: Path
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run is over. `reason`: "limit" (asked for), "settled" (held-out loss stopped improving), "interrupted"
+    (Ctrl-C), "terminated" (SIGTERM) or "already finished" (a resumed run that had nothing left to do)."""
+
+    reason: str
+    summary: "Summary"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What `gru train --json` and `gru models show --json` print: the contract's fields, in its order."""
+
+    model: str
+    path: str
+    cell: str
+    parameters: int
+    vocab: int
+    steps: int
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+    train_nats: float
+    val_nats: float | None
+    val_nats_per_char: float | None
+    val_bits_per_char: float | None
+    parameters_sha256: str
+
+
+Event = Preparing | Started | Compiled | Stepped | Evaluated | Saved | Finished
