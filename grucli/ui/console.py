@@ -1,0 +1,138 @@
+"""The two ways out of the program: data on stdout, messages on stderr. Everything printed goes through here.
+
+Each stream is asked by itself whether it is a terminal. Every string passes `safe()` and prints literally: no markup,
+no emoji codes, no highlighting, no wrapping of data. Tests hand in streams of their own and a width.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from grucli.errors import GruError
+from grucli.ui.safe import escape_json, safe, safe_line
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Give untrusted text as something rich can draw: guarded, and with its brackets as they are."""
+    return Text(safe(text), style)
+
+
+class Terminal:
+    """The data console (`data`, stdout), the message console (`messages`, stderr) and how quiet to be.
+
+    `quiet` is how many `-q` were given: one silences messages and progress, two silence warnings as well. Errors and
+    data are always printed.
+    """
+
+    def __init__(
+        self,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+        *,
+        quiet: int = 0,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> None:
+        """Open both consoles; None means the process's own stream, `width` and `height` are measured unless given."""
+        self.quiet = quiet
+        self.data = _console(sys.stdout if out is None else out, width, height)
+        self.messages = _console(sys.stderr if err is None else err, width, height)
+
+    @property
+    def live(self) -> bool:
+        """Whether progress may be drawn in place on the message console."""
+        return self.quiet == 0 and can_redraw(self.messages)
+
+    def print(self, text: str, end: str = "\n") -> None:
+        """Write data to stdout exactly as it is, but for what `safe` takes out, and hand it on at once.
+
+        Past rich, which would expand tabs: while a live view stands on the data console, print through that instead.
+        """
+        self.data.file.write(safe(text) + end)
+        self.data.file.flush()
+
+    def print_json(self, value: object) -> None:
+        """Write one JSON document on one line of stdout; dataclasses become objects, numbers that are not null.
+
+        Raises:
+            TypeError: `value` holds something that JSON has no form for.
+        """
+        utf8 = self.data.encoding.lower().replace("-", "").startswith("utf8")
+        self.print(escape_json(json.dumps(_as_json(value), ensure_ascii=not utf8, allow_nan=False)))
+
+    def say(self, text: str, style: str = "") -> None:
+        """Write a message to stderr, unless `-q`."""
+        if self.quiet < 1:
+            self.messages.print(plain(text, style), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Write a warning to stderr, unless `-qq`."""
+        if self.quiet < 2:
+            self.messages.print(Text.assemble(("gru: ", "yellow"), safe_line(text)), soft_wrap=True)
+
+    def print_error(self, error: GruError) -> None:
+        """Write the line that says what is wrong and the line that says what to do."""
+        self.messages.print(Text.assemble(("gru: ", "bold red"), safe_line(error.what)), soft_wrap=True)
+        self.messages.print(Text.assemble("     ", safe_line(error.todo)), soft_wrap=True)
+
+
+def can_redraw(console: Console) -> bool:
+    """Whether what was drawn on `console` can be drawn over: a terminal, and one that knows how."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+_current: Terminal | None = None
+
+
+def open_terminal(quiet: int = 0) -> Terminal:
+    """Open the process's consoles anew, as quiet as asked, and make them what `terminal()` gives."""
+    return use_terminal(Terminal(quiet=quiet))
+
+
+def use_terminal(chosen: Terminal) -> Terminal:
+    """Make `chosen` what `terminal()` gives, for tests that hand in their own streams."""
+    global _current
+    _current = chosen
+    return chosen
+
+
+def terminal() -> Terminal:
+    """The consoles of this process, opened at the first call."""
+    return _current if _current is not None else open_terminal()
+
+
+def _console(stream: TextIO, width: int | None, height: int | None) -> Console:
+    """Wrap a stream. Its own `isatty` decides, whatever the environment would force on a pipe."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        # A character that the stream's encoding lacks must not end a run that took an hour.
+        reconfigure(errors="backslashreplace")
+    return Console(
+        file=stream,
+        force_terminal=stream.isatty(),
+        no_color=bool(os.environ.get("NO_COLOR")),
+        width=width,
+        height=height,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def _as_json(value: object) -> object:
+    """Turn dataclasses, tuples and paths into what JSON has, and numbers that are not finite into null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

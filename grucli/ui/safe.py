@@ -1,0 +1,31 @@
+"""The guard at the door to the terminal: what a stranger wrote may be read, never obeyed.
+
+Comments, model output, file names, metadata and error texts all pass here on their way to a screen. Rich's own
+`escape()` and `Text()` let escape sequences and bidirectional overrides through, so nothing relies on them.
+"""
+
+import re
+
+# C0 but tab and newline, DEL, C1; marks, embeddings, overrides and isolates of bidirectional text; stray surrogates.
+_STEERING = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_steering = re.compile(f"[{_STEERING}]")
+_line_ends = re.compile(r"[\t\n\u2028\u2029]+")
+
+
+def safe(text: str) -> str:
+    """Give `text` without the characters that could steer a terminal; newlines and tabs stay."""
+    return _steering.sub("", text)
+
+
+def safe_line(text: str) -> str:
+    """Give `text` on one line: as `safe`, each run of line ends and tabs a single space."""
+    return _line_ends.sub(" ", safe(text)).strip()
+
+
+def escape_json(document: str) -> str:
+    r"""Give a JSON document with everything that could steer a terminal as \u escapes; its value stays the same.
+
+    Meant for the output of a JSON encoder that put no line breaks between tokens: every steering character then
+    stands inside a string.
+    """
+    return _steering.sub(lambda found: f"\\u{ord(found.group()):04x}", document)
