@@ -1,0 +1,122 @@
+"""Numba, wrapped once: typed decorators, and a cache of machine code that is neither stale nor a way in.
+
+Numba keys its cache to the file a function stands in, so an edited helper in another file would leave stale code; and
+its cache files are pickles, so whoever can write there can run code as the user. Both are settled here, before the
+first decorator runs: the cache lies in a folder of the user's own with mode 0700, named by a hash of every source of
+this room and of the compiler's versions. Where no such folder can be had, nothing is cached and `CACHE.problem` says
+why.
+"""
+
+import contextlib
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+
+from grucli.paths import cache_dir
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# No nnan, no ninf: divergence must stay visible. Reassociation lets a sum be taken in vector lanes.
+_ALGEBRA = {"contract", "nsz", "arcp"}
+_REDUCTION = _ALGEBRA | {"reassoc"}
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCache:
+    """Where machine code is kept between runs (None: nowhere), and why not, in words."""
+
+    folder: Path | None
+    problem: str | None
+
+    @property
+    def filled(self) -> bool:
+        """Whether an earlier run has left compiled kernels for this very source and machine."""
+        return self.folder is not None and any(self.folder.rglob("*.nbi"))
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    digest.update(f"{sys.version} {numba.__version__} {llvmlite.__version__} {llvm.get_host_cpu_name()}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _unsafe(folder: Path) -> str | None:
+    """Why somebody else could plant a file in `folder`, or None."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{folder} is not a folder"
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+        return f"{folder} belongs to somebody else"
+    if os.name == "posix" and status.st_mode & 0o022:
+        return f"others may write to {folder}"
+    return None
+
+
+def _open_cache() -> KernelCache:
+    parent = cache_dir() / "kernels"
+    folder = parent / _fingerprint()
+    try:
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        problem = _unsafe(parent) or _unsafe(folder)
+        if problem is None and not os.access(folder, os.W_OK):
+            problem = f"{folder} cannot be written to"
+    except OSError as error:
+        problem = f"{folder}: {error.strerror or error}"
+    if problem is not None:
+        return KernelCache(None, problem)
+    _forget_old(parent, keep=folder)
+    return KernelCache(folder, None)
+
+
+def _forget_old(parent: Path, keep: Path) -> None:
+    """Leave the newest few folders: each change of a kernel or of a compiler makes one."""
+    with contextlib.suppress(OSError):
+        others = sorted((f for f in parent.iterdir() if f != keep), key=lambda f: f.stat().st_mtime, reverse=True)
+        for stale in others[3:]:
+            for file in sorted(stale.rglob("*"), reverse=True):
+                file.rmdir() if file.is_dir() else file.unlink()
+            stale.rmdir()
+
+
+CACHE = _open_cache()
+if CACHE.folder is not None:
+    numba.config.CACHE_DIR = str(CACHE.folder)
+
+
+def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> Callable[P, R]:
+    compiled: Callable[P, R] = numba.njit(
+        function,
+        nogil=True,
+        cache=CACHE.folder is not None and not inline,
+        fastmath=fastmath,
+        error_model="numpy",  # a division by zero gives inf; the check for it would keep loops from being vectorised
+    )
+    return compiled
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a loop that is called from Python. It holds no lock while it runs."""
+    return _jit(function, _ALGEBRA)
+
+
+def reduction(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a loop whose sums may be taken in another order, so that they fit vector lanes."""
+    return _jit(function, _REDUCTION)
+
+
+def exactly(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a scalar helper for other kernels, its operations in the order they are written."""
+    return _jit(function, {"contract"}, inline=True)

@@ -1,0 +1,47 @@
+"""What every cell says of itself."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Arrays = Mapping[str, Float64]
+Backprop = Callable[[Float64], tuple[Float64, Float64, dict[str, Float64]]]
+
+
+class Cell(Protocol):
+    """One layer's recurrence; see the legend of `grucli.model`."""
+
+    name: str
+    gates: tuple[str, ...]
+
+    def shapes(self, below: int, H: int) -> dict[str, tuple[int, ...]]:
+        """Each parameter's name and shape, for a layer of H units over an input of `below` numbers."""
+
+    def initialise(self, rng: np.random.Generator, below: int, H: int) -> dict[str, Float64]:
+        """Fresh parameters, in the names and shapes of `shapes`."""
+
+    def forward(
+        self, parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]
+    ) -> tuple[Float64, Backprop]:
+        """The specification: x [T, B, below], s0 [B, H], resets [T, B] → states s [T, B, H] and a function that
+        takes ds [T, B, H] to (dx, ds0, gradients by name). Where `resets` is true the state is zero before the step."""
+
+
+def sigmoid(a: Float64) -> Float64:
+    """The logistic function, without overflow for large negative `a`."""
+    return 0.5 * (1.0 + np.tanh(0.5 * a))
+
+
+def orthogonal(rng: np.random.Generator, H: int) -> Float64:
+    """A random orthogonal H × H matrix (Saxe 2014): repeated products neither grow nor shrink a state."""
+    q, r = np.linalg.qr(rng.standard_normal((H, H)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
+def glorot(rng: np.random.Generator, rows: int, columns: int) -> Float64:
+    """Uniform in ±√(6 / (rows + columns)) (Glorot 2010): the variance of what passes through is kept."""
+    bound = np.sqrt(6.0 / (rows + columns))
+    return rng.uniform(-bound, bound, (rows, columns))

@@ -1,0 +1,78 @@
+"""The gated recurrent unit with the reset gate applied before the product (Cho 2014, arXiv:1406.1078).
+
+    z_t = σ(x_t U_z + s_{t-1} W_z + b_z)              update: how much of the old state stays
+    r_t = σ(x_t U_r + s_{t-1} W_r + b_r)              reset: how much of it the candidate may see
+    h_t = tanh(x_t U_h + (r_t ∘ s_{t-1}) W_h + b_h)   candidate
+    s_t = (1 - z_t) ∘ h_t + z_t ∘ s_{t-1}
+
+With r = 1 and z = 0 this is the plain tanh network. The gates lie side by side in each parameter, in the order z, r, h:
+
+    here   shape         PyTorch nn.GRU           Keras GRU                 ONNX GRU
+    U      [below, 3H]   no such cell: it resets  kernel, reset_after=False W, transposed (z, r, h)
+    W      [H, 3H]       after the product        recurrent_kernel          R, transposed; linear_before_reset=0
+    b      [3H]          (see `gru-after`)        bias                      first half of B
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.model.cells.base import Arrays, Backprop, Float64, glorot, orthogonal, sigmoid
+
+
+class Gru:
+    """The specification of `gru`, in float64."""
+
+    name = "gru"
+    gates = ("z", "r", "h")
+
+    def shapes(self, below: int, H: int) -> dict[str, tuple[int, ...]]:
+        """U [below, 3H], W [H, 3H], b [3H]."""
+        return {"U": (below, 3 * H), "W": (H, 3 * H), "b": (3 * H,)}
+
+    def initialise(self, rng: np.random.Generator, below: int, H: int) -> dict[str, Float64]:
+        """Orthogonal recurrent weights, one matrix a gate; z starts near 0.73, so that a fresh state lasts a while."""
+        return {
+            "U": np.hstack([glorot(rng, below, H) for _ in self.gates]),
+            "W": np.hstack([orthogonal(rng, H) for _ in self.gates]),
+            "b": np.concatenate([np.ones(H), np.zeros(2 * H)]),
+        }
+
+    def forward(
+        self, parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]
+    ) -> tuple[Float64, Backprop]:
+        """See `Cell.forward`."""
+        T, B, _ = x.shape
+        H = s0.shape[1]
+        U, W, b = parameters["U"], parameters["W"], parameters["b"]
+        z, r, h, previous, s = (np.empty((T, B, H)) for _ in range(5))
+        state = s0
+        for t in range(T):
+            state = np.where(resets[t][:, None], 0.0, state)
+            a = x[t] @ U + b
+            z[t] = sigmoid(a[:, :H] + state @ W[:, :H])
+            r[t] = sigmoid(a[:, H : 2 * H] + state @ W[:, H : 2 * H])
+            h[t] = np.tanh(a[:, 2 * H :] + (r[t] * state) @ W[:, 2 * H :])
+            previous[t] = state
+            state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+
+        def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
+            da = np.empty((T, B, 3 * H))
+            carried = np.zeros((B, H))
+            dW = np.zeros_like(W)
+            for t in reversed(range(T)):
+                d = ds[t] + carried
+                da_h = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
+                d_reset_state = da_h @ W[:, 2 * H :].T
+                da_z = d * (previous[t] - h[t]) * z[t] * (1.0 - z[t])
+                da_r = d_reset_state * previous[t] * r[t] * (1.0 - r[t])
+                carried = d * z[t] + d_reset_state * r[t] + da_z @ W[:, :H].T + da_r @ W[:, H : 2 * H].T
+                carried = np.where(resets[t][:, None], 0.0, carried)
+                da[t] = np.hstack([da_z, da_r, da_h])
+                dW += np.hstack([previous[t].T @ da[t, :, : 2 * H], (r[t] * previous[t]).T @ da_h])
+            dU = np.tensordot(x, da, axes=([0, 1], [0, 1]))
+            return da @ U.T, carried, {"U": dU, "W": dW, "b": da.sum(axis=(0, 1))}
+
+        return s, backprop
+
+
+GRU = Gru()
