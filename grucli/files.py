@@ -1,0 +1,202 @@
+"""Files that are always whole, and folders that one process at a time may change. Ground floor: bytes, no meaning.
+
+A reader of a file written here finds the old bytes or the new ones, whatever happens in between: the new ones go to a
+temporary in the same folder, are forced to the disk, and take the name in one step. Failures of the machine (a full
+disk, a forbidden folder) leave as `OSError` with the name of the file that was asked for.
+"""
+
+import errno
+import io
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Self
+
+from grucli.errors import BusyError, UsageError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_TEMPORARY = ".tmp"
+_NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write `data` as the whole of `path`: afterwards, or after any failure, the file is the old one or the new one.
+
+    Raises:
+        UsageError: `path` is a folder.
+        OSError: the file system refused; no temporary is left behind.
+    """
+    with atomic_writer(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that becomes `path` when the block ends well, and disappears when it does not.
+
+    Folders that are missing on the way are made. A link is written through, the mode of a file that was there is
+    kept. What is no plain file (a pipe, `/dev/null`) has nothing to lose and is written as it comes.
+
+    Raises:
+        UsageError: `path` is a folder.
+        OSError: the file system refused; no temporary is left behind.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise UsageError(f"'{path}' is a folder", "name a file to write")
+    with _named(path):
+        if target.exists() and not target.is_file():
+            with target.open("wb") as stream:
+                yield stream
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileNotFoundError):
+                shutil.copymode(target, temporary)
+            os.replace(temporary, target)  # noqa: PTH105 - a test makes this very call fail
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(target.parent)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an `OSError` that leaves the block name the file that was asked for, not a temporary or nothing at all."""
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None and error.errno in _DISK_FAULTS
+        if unnamed or str(error.filename).endswith(_TEMPORARY):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system can do that for a folder (Windows cannot).
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+class FolderLock:
+    """One process at a time may change a folder: `with FolderLock(folder): ...`.
+
+    The lock is the file `lock` inside the folder, which is made when missing. The system releases it when the process
+    ends, however it ends, so a lock never outlives its holder. Whoever holds it is the only writer, so temporaries
+    found then are those of a process that was killed, and are removed. File systems that have no locks (some network
+    ones) are used without.
+
+    Raises:
+        BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "lock"
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        while self._file is None:
+            file = self.path.open("a+", encoding="utf-8")
+            try:
+                _lock(file)
+                if _is_at(file, self.path):
+                    self._file = file
+            except BlockingIOError:
+                raise BusyError(
+                    f"'{self.folder.name}' is in use by {_holder(file)}", "wait for it, or end it"
+                ) from None
+            finally:
+                if self._file is None:
+                    file.close()
+        self._sign()
+        for leftover in self.folder.glob(f".*{_TEMPORARY}"):
+            with suppress(OSError):
+                leftover.unlink()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let go, before the block ends: a folder with an open file in it cannot be renamed on Windows."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _sign(self) -> None:
+        """Leave the holder's name; a lock is as good without, so a full disk is no reason to stop here."""
+        assert self._file is not None
+        with suppress(OSError):
+            self._file.truncate(0)
+            self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            self._file.flush()
+
+
+def _lock(file: IO[str]) -> None:
+    """Take the lock or raise `BlockingIOError`."""
+    try:
+        if sys.platform == "win32":
+            # Windows forbids reading a locked byte, so lock one far behind the holder's name.
+            file.seek(1 << 20)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EAGAIN, errno.EDEADLK, errno.EWOULDBLOCK}:
+            raise BlockingIOError(error.errno, error.strerror) from error
+        if error.errno not in _NO_LOCKS_HERE:
+            raise
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether the locked file still has its name: the holder before may have removed or renamed the folder."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
+
+
+def _holder(file: IO[str]) -> str:
+    """Who signed a lock file, in words; it may be empty, or from a stranger."""
+    try:
+        file.seek(0, io.SEEK_SET)
+        signature = json.loads(file.read(1000))
+        pid, host = signature["pid"], signature["host"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "another process"
+    return f"process {pid}" if host == socket.gethostname() else f"process {pid} on {host}"
