@@ -1,0 +1,326 @@
+"""Weights files: one safetensors file is a whole model. Bytes into plain arrays and back, with no kernel.
+
+The metadata of the file holds, under the key `gru`, a JSON document of two layers. The outer one is never changed:
+
+    {"format": 1, "sha256": "<of the bytes of content>", "content": {...}}
+
+and the inner one is what `format` says: the sizes, the tokenizer, the card, and the SHA-256 of the parameters. So a
+damaged bit anywhere is found, and a file of a later version is refused by name.
+
+A file may come from a stranger. Nothing is allocated before the sizes that it claims have been held against the bytes
+that are there, nothing in it is executed, and whatever is wrong with it leaves as `ModelFileError`.
+"""
+
+import hashlib
+import io
+import math
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from grucli.errors import GruError, ModelFileError, UsageError
+from grucli.files import atomic_write
+from grucli.model.shapes import Sizes, parameter_count, parameter_shapes
+from grucli.text.tokenizers import Tokenizer, from_json
+
+FORMAT = 1
+MAX_HEADER = 64 << 20
+"""Bytes. A tokenizer of a million words fits; JSON of this size can be read in memory that any laptop has."""
+
+_KEY = "gru"
+_LENGTH = 8
+_Size = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
+_Share = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about a model besides its numbers. Fields may be added: a reader skips those it does not know.
+
+    `fingerprint` is that of the corpus. `steps`, `tokens`, `seconds` and the losses (nats, of the state in this file)
+    are those of its training, None where not measured. `created` is an ISO 8601 time with its zone.
+    """
+
+    created: str = ""
+    program: str = ""
+    fingerprint: str = ""
+    running_text: bool = False
+    conversations: bool = False
+    steps: Annotated[int, msgspec.Meta(ge=0)] = 0
+    tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+    seconds: _Share = 0.0
+    tokens_per_second: _Share = 0.0
+    train_nats: float | None = None
+    val_nats: float | None = None
+    val_nats_per_char: float | None = None
+    val_bits_per_char: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model as it lies in a file. `arrays`: name → float32 array of the shape `parameter_shapes(sizes)` gives."""
+
+    sizes: Sizes
+    tokenizer: Tokenizer
+    arrays: Mapping[str, NDArray[np.float32]]
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the head of a weights file says, read without its numbers. `bytes` is the size of the file."""
+
+    sizes: Sizes
+    tokenizer: str
+    card: Card
+    parameters_sha256: str
+    bytes: int
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model has learnt."""
+        return parameter_count(self.sizes)
+
+
+class _Envelope(msgspec.Struct):
+    format: int
+    sha256: str = ""
+    content: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Sizes(msgspec.Struct):
+    cell: str
+    vocab: _Size
+    embed: _Size
+    hidden: _Size
+    layers: _Size
+
+
+class _Content(msgspec.Struct):
+    sizes: _Sizes
+    tokenizer: dict[str, object]
+    card: Card
+    parameters_sha256: str
+
+
+class _Tensor(msgspec.Struct):
+    dtype: str
+    shape: list[int]
+    data_offsets: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The checked head of a file: its content, and where each parameter's bytes begin."""
+
+    sizes: Sizes
+    content: _Content
+    offsets: dict[str, int]
+    bytes: int
+
+
+def parameters_sha256(arrays: Mapping[str, NDArray[np.float32]]) -> str:
+    """Sum up parameters (float32, any shapes) in 64 hexadecimal digits that do not depend on the mapping's order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(arrays[name], dtype="<f4").data)
+    return digest.hexdigest()
+
+
+def save_weights(path: Path, weights: Weights) -> str:
+    """Write a model as the whole of `path`, atomically, and give the SHA-256 of its parameters.
+
+    Raises:
+        ValueError: the arrays are not those that `weights.sizes` asks for; a mistake of the caller.
+        GruError: the tokenizer is too large for a head that readers accept.
+        OSError: the file could not be written; what was there before is still there.
+    """
+    expected = parameter_shapes(weights.sizes)
+    found = {name: array.shape for name, array in weights.arrays.items()}
+    if found != expected or any(array.dtype != np.float32 for array in weights.arrays.values()):
+        raise ValueError(f"these sizes ask for float32 arrays of {expected}, not of {found}")
+    sizes = weights.sizes
+    sha256 = parameters_sha256(weights.arrays)
+    content = msgspec.json.encode(
+        _Content(
+            sizes=_Sizes(sizes.cell, sizes.V, sizes.E, sizes.H, sizes.L),
+            tokenizer=weights.tokenizer.to_json(),
+            card=weights.card,
+            parameters_sha256=sha256,
+        )
+    )
+    envelope = _Envelope(FORMAT, hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
+    metadata = {_KEY: msgspec.json.encode(envelope).decode()}
+    data = safetensors.numpy.save(
+        {name: np.ascontiguousarray(array, dtype="<f4") for name, array in weights.arrays.items()}, metadata
+    )
+    if int.from_bytes(data[:_LENGTH], "little") > MAX_HEADER:
+        raise GruError(f"the tokenizer does not fit into '{path}'", "train with a smaller --vocab")
+    atomic_write(path, data)
+    return sha256
+
+
+def load_weights(path: Path) -> Weights:
+    """Read a model, its arrays new, writable and laid out row by row.
+
+    Raises:
+        UsageError: there is no such file.
+        ModelFileError: it is damaged, of an unknown version, or not a model.
+        OSError: the disk failed.
+    """
+    with _opened(path) as file:
+        head = _read_head(file)
+        arrays = _read_arrays(file, head)
+        if parameters_sha256(arrays) != head.content.parameters_sha256:
+            raise _DamagedError("its numbers are not those that were saved")
+        tokenizer = from_json(head.content.tokenizer)
+        if tokenizer.size != head.sizes.V:
+            raise _DamagedError(f"its tokenizer has {tokenizer.size} symbols and its network {head.sizes.V}")
+    return Weights(head.sizes, tokenizer, arrays, head.content.card)
+
+
+def describe_weights(path: Path) -> Description:
+    """Read what a model is, without its numbers: quick however large the file.
+
+    Raises:
+        UsageError: there is no such file.
+        ModelFileError: its head is damaged, of an unknown version, or not that of a model.
+        OSError: the disk failed.
+    """
+    with _opened(path) as file:
+        head = _read_head(file)
+    kind = head.content.tokenizer.get("kind")
+    tokenizer = kind if isinstance(kind, str) else ""
+    return Description(head.sizes, tokenizer, head.content.card, head.content.parameters_sha256, head.bytes)
+
+
+class _DamagedError(Exception):
+    """What is wrong with a file, in a phrase about "it"."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a model and let everything that is wrong with its content leave as `ModelFileError` with its name."""
+    what = f"'{path}' is not a model that can be read"
+    todo = "take another copy of it, or train it again"
+    try:
+        with _open_plain(path) as file:
+            yield file
+    except _DamagedError as error:
+        raise ModelFileError(f"{what}: {error}", todo) from None
+    except _UnknownFormatError as error:
+        raise ModelFileError(
+            f"'{path}' has format {error}, and this version of gru knows format {FORMAT}",
+            "update gru: python -m pip install --upgrade grucli",
+        ) from None
+    except ModelFileError as error:
+        raise ModelFileError(f"{what}: {error.what}", error.todo) from None
+    except MemoryError:
+        raise ModelFileError(f"'{path}' does not fit into memory", "close programs, or take a smaller model") from None
+
+
+def _open_plain(path: Path) -> io.BufferedReader:
+    """Open what has bytes to read at once; a pipe or a device might never end."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"there is no file '{path}'", "see which models there are: gru models") from None
+    except ValueError:
+        raise UsageError(f"'{path}' cannot be the name of a file", "see which models there are: gru models") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"'{path}' is not a file", "name a weights file, *.safetensors")
+    return path.open("rb")
+
+
+class _UnknownFormatError(Exception):
+    """The number of a format that is not ours to read."""
+
+
+def _read_head(file: io.BufferedReader) -> _Head:
+    """Read and check everything before the numbers."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(_read(file, _LENGTH), "little")
+    if length > size - _LENGTH:
+        raise _DamagedError("it is cut short, or no safetensors file")
+    if length > MAX_HEADER:
+        raise _DamagedError(f"its head of {length} bytes is larger than any model's")
+    try:
+        entries = msgspec.json.decode(_read(file, length), type=dict[str, msgspec.Raw])
+        metadata = msgspec.json.decode(entries.pop("__metadata__", b"{}"), type=dict[str, str])
+        if _KEY not in metadata:
+            raise _DamagedError("it is a safetensors file, but not one of gru")
+        content = _read_content(metadata[_KEY].encode())
+        tensors = {name: msgspec.json.decode(entry, type=_Tensor) for name, entry in entries.items()}
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise _DamagedError(f"its head does not parse ({error})") from None
+    try:
+        sizes = Sizes(
+            content.sizes.cell, content.sizes.vocab, content.sizes.embed, content.sizes.hidden, content.sizes.layers
+        )
+    except UsageError as error:
+        raise _DamagedError(error.what) from None
+    return _Head(sizes, content, _check_layout(sizes, tensors, size - _LENGTH - length), size)
+
+
+def _read_content(document: bytes) -> _Content:
+    """Open the envelope, check its seal, and read what is in it."""
+    envelope = msgspec.json.decode(document, type=_Envelope)
+    if envelope.format != FORMAT:
+        raise _UnknownFormatError(envelope.format)
+    content = bytes(envelope.content)
+    if hashlib.sha256(content).hexdigest() != envelope.sha256:
+        raise _DamagedError("its description is not the one that was saved")
+    return msgspec.json.decode(content, type=_Content)
+
+
+def _check_layout(sizes: Sizes, tensors: dict[str, _Tensor], available: int) -> dict[str, int]:
+    """Hold the tensors against what `sizes` asks for and against the bytes there; give where each one begins."""
+    # A claim of a billion layers must not become a table of a billion names.
+    if len(tensors) < sizes.L:
+        raise _DamagedError("it has fewer parameters than its layers need")
+    expected = parameter_shapes(sizes)
+    if tensors.keys() != expected.keys():
+        odd = sorted(tensors.keys() ^ expected.keys())[0]
+        raise _DamagedError(f"parameter '{odd}' is {'missing' if odd in expected else 'not one of its cell'}")
+    end = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
+        if tensor.dtype != "F32" or tuple(tensor.shape) != expected[name]:
+            raise _DamagedError(f"parameter '{name}' is {tensor.dtype} {tensor.shape}, not F32 {list(expected[name])}")
+        if tensor.data_offsets != (end, end + 4 * math.prod(tensor.shape)):
+            raise _DamagedError(f"parameter '{name}' is not where it should be")
+        end = tensor.data_offsets[1]
+    if end != available:
+        raise _DamagedError(f"it should hold {end} bytes of numbers and holds {available}")
+    return {name: tensors[name].data_offsets[0] for name in expected}
+
+
+def _read_arrays(file: io.BufferedReader, head: _Head) -> dict[str, NDArray[np.float32]]:
+    """Read the numbers, in the order of `parameter_shapes`."""
+    begin = file.tell()
+    arrays = {}
+    for name, shape in parameter_shapes(head.sizes).items():
+        file.seek(begin + head.offsets[name])
+        array = np.empty(shape, "<f4")
+        if file.readinto(array.data.cast("B")) != array.nbytes:
+            raise _DamagedError("it is cut short")
+        if not np.isfinite(array).all():
+            raise _DamagedError(f"parameter '{name}' holds numbers that are not finite")
+        arrays[name] = array.astype(np.float32, copy=False)
+    return arrays
+
+
+def _read(file: io.BufferedReader, count: int) -> bytes:
+    data = file.read(count)
+    if len(data) != count:
+        raise _DamagedError("it is cut short, or no safetensors file")
+    return data
