@@ -18,7 +18,7 @@ _LOG2_E = np.float32(1.44269504088896341)
 _LN2_HIGH = np.float32(0.693359375)  # its last bits are zero: n times it is exact
 _LN2_LOW = np.float32(-2.12194440e-4)
 _ROUND = np.float32(12582912.0)  # 1.5 · 2^23: adding it leaves the nearest whole number in the low bits
-_HIGHEST = np.float32(88.0)
+_HIGHEST = np.float32(87.0)  # 1 over it is still a normal number
 _LOWEST = np.float32(-87.0)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
@@ -49,7 +49,7 @@ def bits_float(typing_context: Any, bits: Any) -> Any:
 
 @exactly
 def exp(x: np.float32) -> np.float32:
-    """e^x for -87 ≤ x ≤ 88, and the value at the nearer end outside; relative error ≤ 2e-7."""
+    """e^x for -87 ≤ x ≤ 87, and the value at the nearer end outside; relative error ≤ 2e-7."""
     x = _HIGHEST if x > _HIGHEST else x  # comparisons that a NaN fails, so that it passes through
     x = _LOWEST if x < _LOWEST else x
     shifted = x * _LOG2_E + _ROUND

@@ -1,0 +1,48 @@
+"""AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and the global norm that gradients are clipped by.
+
+Everything lies in flat buffers, so each is one loop at the speed of memory.
+"""
+
+import math
+
+import numpy as np
+
+from grucli.kernels.arrays import Float32
+from grucli.kernels.jit import kernel, reduction
+
+
+@reduction
+def sum_of_squares(low: int, high: int, g: Float32) -> float:
+    """Σ g[i]² over low ≤ i < high, in float64."""
+    total = 0.0
+    for i in range(low, high):
+        total += np.float64(g[i]) * np.float64(g[i])
+    return total
+
+
+@kernel
+def adamw(
+    low: int,
+    high: int,
+    p: Float32,
+    g: Float32,
+    m: Float32,
+    v: Float32,
+    gradient_scale: np.float32,
+    beta1: np.float32,
+    beta2: np.float32,
+    step_size: np.float32,
+    root_correction: np.float32,
+    epsilon: np.float32,
+    shrink: np.float32,
+) -> None:
+    """One step for elements [low, high) of the flat parameters p, with moments m and v, all in place.
+
+    step_size is lr / (1 - β1ᵗ), root_correction is 1 / √(1 - β2ᵗ), shrink is 1 - lr · weight decay.
+    """
+    one = np.float32(1)
+    for i in range(low, high):
+        gradient = g[i] * gradient_scale
+        m[i] = beta1 * m[i] + (one - beta1) * gradient
+        v[i] = beta2 * v[i] + (one - beta2) * gradient * gradient
+        p[i] = p[i] * shrink - step_size * m[i] / (math.sqrt(v[i]) * root_correction + epsilon)

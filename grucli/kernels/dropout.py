@@ -1,0 +1,35 @@
+"""Dropout (Srivastava 2014) without a stored mask: whether an element is kept is a hash of its place and a key.
+
+The backward pass calls the same loop with the same key. The hash is Wellons' "lowbias32" (2018), a 32-bit integer
+mixer with little bias that takes a handful of vector instructions.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.kernels.arrays import Float32
+from grucli.kernels.jit import exactly, kernel
+
+
+@exactly
+def mix(x: np.uint32) -> np.uint32:
+    """A well-mixed permutation of 32 bits."""
+    x = np.uint32(x ^ (x >> np.uint32(16)))
+    x = np.uint32(x * np.uint32(0x7FEB352D))
+    x = np.uint32(x ^ (x >> np.uint32(15)))
+    x = np.uint32(x * np.uint32(0x846CA68B))
+    return np.uint32(x ^ (x >> np.uint32(16)))
+
+
+@kernel
+def drop(low: int, high: int, x: Float32, key: NDArray[np.uint32], rate: float) -> None:
+    """Clear a share `rate` of the elements low ≤ i < high of x [N] and scale the others by 1 / (1 - rate), in place.
+
+    key [1] names the mask: one for each step and layer.
+    """
+    threshold = np.uint32(rate * 4294967295.0)
+    scale = np.float32(1.0 / (1.0 - rate))
+    salt = mix(key[0])
+    for i in range(low, high):
+        kept = mix(np.uint32(np.uint32(i) + salt)) >= threshold
+        x[i] = x[i] * scale if kept else np.float32(0)

@@ -1,0 +1,158 @@
+"""The GRU layer over a window of T steps, forward and backward; the equations are in `grucli.model.cells.gru`.
+
+Batch rows do not depend on each other for the whole window, so each thread takes its rows [low, high) and walks all T
+steps alone: one hand-off a layer and direction, no barrier a step. Everything that does not recur is left to products
+over all T·B rows at once, outside: x U beforehand, dU, dW and dx afterwards. `Gru` holds the arrays that the two
+directions share.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.kernels.arrays import Float32, empty
+from grucli.kernels.elementary import sigmoid, tanh
+from grucli.kernels.jit import kernel
+from grucli.kernels.tile import WIDTH, pack, pack_transposed, panels_for, product
+
+
+@kernel
+def _forward(
+    low: int,
+    high: int,
+    gates: Float32,
+    b: Float32,
+    zr_panels: Float32,
+    h_panels: Float32,
+    state: Float32,
+    resets: NDArray[np.bool_],
+    previous: Float32,
+    seen: Float32,
+    s: Float32,
+    sums: Float32,
+) -> None:
+    """Rows [low, high) of the whole window.
+
+    gates [T, B, 3H] holds x U and receives z, r, h. state [B, H] is the carried state and receives the last one.
+    previous, seen, s [T, B, H] receive s_{t-1}, r ∘ s_{t-1} and s_t. sums [rows, padded 2H] is scratch.
+    """
+    T, B, H = s.shape
+    rows = high - low
+    for t in range(T):
+        for i in range(rows):
+            keep = np.float32(0.0) if resets[t, low + i] else np.float32(1.0)
+            for j in range(H):
+                # Not a product with `keep`: a reset must also clear a state that is no longer finite.
+                previous[t, low + i, j] = state[low + i, j] if keep > np.float32(0) else np.float32(0)
+        start = (t * B + low) * H
+        product(previous, start, H, rows, zr_panels, sums, 0)
+        for i in range(rows):
+            for j in range(H):
+                gates[t, low + i, j] = sigmoid(gates[t, low + i, j] + sums[i, j] + b[j])
+            for j in range(H):
+                r = sigmoid(gates[t, low + i, H + j] + sums[i, H + j] + b[H + j])
+                gates[t, low + i, H + j] = r
+                seen[t, low + i, j] = r * previous[t, low + i, j]
+        product(seen, start, H, rows, h_panels, sums, 0)
+        for i in range(rows):
+            for j in range(H):
+                h = tanh(gates[t, low + i, 2 * H + j] + sums[i, j] + b[2 * H + j])
+                z = gates[t, low + i, j]
+                gates[t, low + i, 2 * H + j] = h
+                new = h + z * (previous[t, low + i, j] - h)
+                s[t, low + i, j] = new
+                state[low + i, j] = new
+
+
+@kernel
+def _backward(
+    low: int,
+    high: int,
+    gates: Float32,
+    zr_panels: Float32,
+    h_panels: Float32,
+    resets: NDArray[np.bool_],
+    previous: Float32,
+    ds: Float32,
+    dstate: Float32,
+    sums: Float32,
+) -> None:
+    """Rows [low, high) of the whole window, backwards.
+
+    gates [T, B, 3H] holds z, r, h and receives da, the gradient of what entered each gate. ds [T, B, H] comes from
+    above. dstate [B, H] begins as the gradient of the state after the window and becomes that of the state before it.
+    zr_panels and h_panels hold the transposed weights; sums [rows, padded H] is scratch.
+    """
+    T, B, H = ds.shape
+    rows = high - low
+    one = np.float32(1.0)
+    for t in range(T - 1, -1, -1):
+        for i in range(rows):
+            for j in range(H):
+                z = gates[t, low + i, j]
+                h = gates[t, low + i, 2 * H + j]
+                d = ds[t, low + i, j] + dstate[low + i, j]
+                gates[t, low + i, 2 * H + j] = d * (one - z) * (one - h * h)
+                gates[t, low + i, j] = d * (previous[t, low + i, j] - h) * z * (one - z)
+                dstate[low + i, j] = d * z
+        row = (t * B + low) * 3 * H
+        product(gates, row + 2 * H, 3 * H, rows, h_panels, sums, 0)
+        for i in range(rows):
+            for j in range(H):
+                r = gates[t, low + i, H + j]
+                dseen = sums[i, j]
+                dstate[low + i, j] += dseen * r
+                gates[t, low + i, H + j] = dseen * previous[t, low + i, j] * r * (one - r)
+        product(gates, row, 3 * H, rows, zr_panels, sums, 0)
+        for i in range(rows):
+            fresh = resets[t, low + i]
+            for j in range(H):
+                dstate[low + i, j] = np.float32(0) if fresh else dstate[low + i, j] + sums[i, j]
+
+
+class Gru:
+    """One layer's arrays for windows of T steps and B rows, and the two walks over them.
+
+    `gates` [T, B, 3H] is given x U and, after `backward`, holds da; `s` [T, B, H] are the states.
+    """
+
+    def __init__(self, T: int, B: int, H: int) -> None:
+        self.H = H
+        self.gates = empty(T, B, 3 * H)
+        self.previous, self.seen, self.s = empty(T, B, H), empty(T, B, H), empty(T, B, H)
+        self.dstate = empty(B, H)
+        self._panels = {
+            "zr": empty(panels_for(2 * H), H, WIDTH),
+            "h": empty(panels_for(H), H, WIDTH),
+            "zr transposed": empty(panels_for(H), 2 * H, WIDTH),
+            "h transposed": empty(panels_for(H), H, WIDTH),
+        }
+
+    def pack(self, W: Float32) -> None:
+        """Lay the recurrent weights W [H, 3H] out for the forward walk."""
+        pack(W, 0, 2 * self.H, self._panels["zr"])
+        pack(W, 2 * self.H, self.H, self._panels["h"])
+
+    def pack_transposed(self, W: Float32) -> None:
+        """Lay the transposed weights out for the backward walk."""
+        pack_transposed(W, 0, 2 * self.H, self._panels["zr transposed"])
+        pack_transposed(W, 2 * self.H, self.H, self._panels["h transposed"])
+
+    def forward(self, low: int, high: int, b: Float32, state: Float32, resets: NDArray[np.bool_]) -> None:
+        """Walk rows [low, high) from `state` [B, H], which is carried on in place; b [3H], resets [T, B]."""
+        sums = empty(high - low, self._panels["zr"].shape[0] * WIDTH)
+        _forward(
+            low, high, self.gates, b, self._panels["zr"], self._panels["h"], state, resets,
+            self.previous, self.seen, self.s, sums,
+        )  # fmt: skip
+
+    def backward(self, low: int, high: int, ds: Float32, resets: NDArray[np.bool_]) -> None:
+        """Walk rows [low, high) backwards under ds [T, B, H]; `dstate` must hold the gradient of the last state."""
+        sums = empty(high - low, self._panels["h"].shape[0] * WIDTH)
+        _backward(
+            low, high, self.gates, self._panels["zr transposed"], self._panels["h transposed"], resets,
+            self.previous, ds, self.dstate, sums,
+        )  # fmt: skip
+
+    def recurrent_products(self) -> tuple[tuple[Float32, slice], ...]:
+        """The A, and the gate columns of da, whose products Aᵀ da make up dW [H, 3H]."""
+        return (self.previous, slice(0, 2 * self.H)), (self.seen, slice(2 * self.H, 3 * self.H))

@@ -1,0 +1,138 @@
+"""Embedding → L recurrent layers → linear → softmax: one window forward, and back.
+
+A `Network` owns the arrays of windows of T steps and B rows for one set of parameters. What recurs is walked by the
+layers' kernels, each thread with batch rows of its own; everything else is a product over all T·B rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.kernels import loss
+from grucli.kernels.arrays import Float32, empty, zeros
+from grucli.kernels.dropout import drop
+from grucli.model.crew import Crew
+from grucli.model.parameters import Parameters
+from grucli.model.recurrence import LAYERS, Recurrence
+
+_ROWS_TOGETHER = 8  # batch rows that share one tile
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """A share `rate` of what each layer hands up is cleared; `key` names the masks of one step."""
+
+    rate: float
+    key: int
+
+
+class Network:
+    """See the module. Windows must have exactly T steps and B rows, ids in 0 … V - 1."""
+
+    def __init__(self, parameters: Parameters, T: int, B: int, crew: Crew) -> None:
+        sizes = parameters.sizes
+        self.sizes, self.parameters, self.crew = sizes, parameters, crew
+        self.T, self.B, self.N = T, B, T * B
+        self.layers: list[Recurrence] = [LAYERS[sizes.cell](T, B, sizes.H) for _ in range(sizes.L)]
+        self._x = empty(self.N, sizes.E)
+        self.logits = empty(self.N, sizes.V)
+        self._ds = empty(self.N, sizes.H)  # made on the way back: the gradient of what a layer handed up
+        self._dx = empty(self.N, sizes.E)
+
+    def zero_state(self) -> Float32:
+        """The state before anything was read, [L, B, H]."""
+        return zeros(self.sizes.L, self.B, self.sizes.H)
+
+    def _input(self, index: int) -> Float32:
+        return self._x if index == 0 else self.layers[index - 1].s.reshape(self.N, -1)
+
+    def forward(
+        self,
+        inputs: NDArray[np.int32],
+        resets: NDArray[np.bool_],
+        state: Float32,
+        dropout: Dropout | None = None,
+    ) -> None:
+        """Read inputs [T, B] from state [L, B, H], which is carried on in place; `logits` [N, V] lack the bias yet.
+
+        Where resets [T, B] is true, the row's state is zero before that step.
+        """
+        crew, views = self.crew, self.parameters.views
+        ids = inputs.reshape(-1)
+        crew.share(self.N, lambda low, high: loss.gather(low, high, ids, views["embedding"], self._x))
+        for index, layer in enumerate(self.layers):
+            weights = self.parameters.layer(index)
+            layer.pack(weights["W"])
+            crew.multiply(self._input(index), weights["U"], layer.gates.reshape(self.N, -1))
+            self._walk(layer, weights["b"], state[index], resets)
+            self._drop(layer.s, index, dropout)
+        crew.multiply(self._input(self.sizes.L), views["out.W"], self.logits)
+
+    def _walk(self, layer: Recurrence, b: Float32, state: Float32, resets: NDArray[np.bool_]) -> None:
+        self.crew.share(self.B, lambda low, high: layer.forward(low, high, b, state, resets), _ROWS_TOGETHER)
+
+    def _drop(self, x: Float32, index: int, dropout: Dropout | None) -> None:
+        if dropout is not None and dropout.rate > 0:
+            flat = x.reshape(-1)
+            key = np.array([dropout.key * self.sizes.L + index], np.uint64).astype(np.uint32)
+            self.crew.share(flat.size, lambda low, high: drop(low, high, flat, key, dropout.rate), grain=1024)
+
+    def loss(self, targets: NDArray[np.int32], weights: Float32) -> float:
+        """After `forward`: Σ weights · nats over targets [T, B], without gradients; weights [T, B]."""
+        ids, flat, bias = targets.reshape(-1), weights.reshape(-1), self.parameters.views["out.b"]
+        parts = self.crew.share(
+            self.N, lambda low, high: loss.cross_entropy(low, high, self.logits, bias, ids, flat), grain=64
+        )
+        return sum(parts)
+
+    def backward(
+        self,
+        inputs: NDArray[np.int32],
+        targets: NDArray[np.int32],
+        resets: NDArray[np.bool_],
+        gradients: Parameters,
+        dropout: Dropout | None = None,
+    ) -> float:
+        """After `forward` with the same arguments: fill `gradients` of the mean nats a token, and return that mean.
+
+        The gradient does not reach back beyond the window: the carried state is taken as given.
+        """
+        crew, views, d = self.crew, self.parameters.views, gradients.views
+        ids, bias, scale = targets.reshape(-1), views["out.b"], np.float32(1.0 / self.N)
+        parts = crew.share(
+            self.N, lambda low, high: loss.cross_entropy_gradient(low, high, self.logits, bias, ids, scale), grain=64
+        )
+        top = self._input(self.sizes.L)
+        crew.multiply(top.T, self.logits, d["out.W"])
+        self._sum_columns(self.logits, d["out.b"])
+        crew.multiply(self.logits, views["out.W"].T, self._ds)
+        for index in reversed(range(self.sizes.L)):
+            self._layer_back(index, resets, gradients, dropout)
+        d["embedding"].fill(0)
+        rows = inputs.reshape(-1)
+        crew.share(
+            self.sizes.E, lambda low, high: loss.scatter_add(low, high, rows, self._dx, d["embedding"]), grain=16
+        )
+        return sum(parts) / self.N
+
+    def _layer_back(
+        self, index: int, resets: NDArray[np.bool_], gradients: Parameters, dropout: Dropout | None
+    ) -> None:
+        crew, layer, d = self.crew, self.layers[index], gradients.layer(index)
+        weights = self.parameters.layer(index)
+        self._drop(self._ds, index, dropout)
+        ds = self._ds.reshape(layer.s.shape)
+        layer.pack_transposed(weights["W"])
+        layer.dstate.fill(0)
+        crew.share(self.B, lambda low, high: layer.backward(low, high, ds, resets), _ROWS_TOGETHER)
+        da = layer.gates.reshape(self.N, -1)
+        for a, columns in layer.recurrent_products():
+            crew.multiply(a.reshape(self.N, -1).T, da[:, columns], d["W"][:, columns])
+        x = self._input(index)
+        crew.multiply(x.T, da, d["U"])
+        self._sum_columns(da, d["b"])
+        crew.multiply(da, weights["U"].T, self._dx if index == 0 else self._ds)
+
+    def _sum_columns(self, matrix: Float32, sums: Float32) -> None:
+        self.crew.share(sums.size, lambda low, high: loss.column_sums(low, high, matrix, sums), grain=64)
