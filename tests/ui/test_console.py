@@ -103,7 +103,9 @@ class _Result:
 
 def test_json_is_one_line_of_valid_json() -> None:
     both = Terminals(Pipe(), Pipe(), width=20)
-    both.terminal.print_json({"r": _Result(Path("m") / "x", float("nan"), (1.5, float("inf"))), "text": "é\n\x9b\ud800"})
+    both.terminal.print_json(
+        {"r": _Result(Path("m") / "x", float("nan"), (1.5, float("inf"))), "text": "é\n\x9b\ud800"}
+    )
     assert both.out.count("\n") == 1
     assert "\x9b" not in both.out
     assert json.loads(both.out) == {

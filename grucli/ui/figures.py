@@ -1,0 +1,22 @@
+"""Numbers as people read them: durations, counts. Plain strings, no terminal."""
+
+
+def duration(seconds: float) -> str:
+    """Give a time as 0:07, 12:34 or 1:02:03, to the nearest second."""
+    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def short_count(count: float) -> str:
+    """Give a count with three figures at most: 999, 1.2k, 35k, 1.2M."""
+    for unit in ("", "k", "M", "G"):
+        if count < 999.5:
+            return f"{count:.0f}{unit}" if not unit or count >= 9.95 else f"{count:.1f}{unit}"
+        count /= 1000
+    return f"{count:.0f}T"
+
+
+def decimal(value: float | None, places: int = 3) -> str:
+    """Give a figure with fixed places, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{places}f}"

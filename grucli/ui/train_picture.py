@@ -1,0 +1,221 @@
+"""A training run drawn as one picture of text, from its events: sizes, both losses, progress, a fresh sample."""
+
+from rich.console import Console
+from rich.text import Text
+
+from grucli.training.events import Compiled, Evaluated, Event, Finished, Preparing, Saved, Started, Stepped
+from grucli.ui.console import plain
+from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
+from grucli.ui.figures import decimal, duration, short_count
+from grucli.ui.safe import safe_line
+
+COMPILING = "compiling for this processor, once"
+_WIDEST = 140
+_SIDE_BY_SIDE = 64
+_LABEL = 6
+_TRAIN = "cyan"
+_HELD_OUT = "magenta"
+_GOOD = "green"
+_FAINT = "bright_black"
+
+
+class Picture:
+    """Everything known about the run so far, as something rich can draw at any width and height."""
+
+    def __init__(self) -> None:
+        self._preparing: Preparing | None = Preparing("getting ready")
+        self._started: Started | None = None
+        self._compiled = False
+        self._first_step: Stepped | None = None
+        self._step: Stepped | None = None
+        self._evaluated: Evaluated | None = None
+        self._best: Evaluated | None = None
+        self._finished: Finished | None = None
+        self._train = Curve()
+        self._held_out = Curve()
+
+    def show(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case Preparing():
+                self._preparing = event
+            case Started():
+                self._started, self._preparing = event, None
+            case Compiled():
+                self._compiled, self._preparing = True, None
+            case Stepped():
+                self._take_step(event)
+            case Evaluated():
+                self._take_evaluation(event)
+            case Finished():
+                self._finished, self._preparing = event, None
+            case Saved():
+                pass
+
+    def _take_step(self, event: Stepped) -> None:
+        self._compiled, self._preparing = True, None
+        self._first_step = self._first_step or event
+        self._step = event
+        self._train.add(event.step, event.train_nats)
+
+    def _take_evaluation(self, event: Evaluated) -> None:
+        self._evaluated = event
+        if event.val_nats is not None:
+            self._held_out.add(event.step, event.val_nats)
+        if event.best:
+            self._best = event
+
+    def draw(self, console: Console) -> Text:
+        """Draw the run into the width and height that `console` has."""
+        width = max(min(console.width, _WIDEST) - 1, 1)
+        height = console.height - 1
+        plain_marks = console.options.ascii_only
+        lines = self._heading(console, width)
+        if self._step is None:
+            lines += self._waiting(width, plain_marks)
+        else:
+            progress = self._progress(width, plain_marks)
+            room = height - len(lines) - len(progress) - 4
+            lines += [_blank(), *self._charts(width, room, plain_marks), _blank(), *progress]
+        lines += self._sample(console, width, height - len(lines) - 2, plain_marks)
+        if self._started is not None and self._finished is None:
+            lines += [_blank(), Text("Ctrl-C saves and stops", _FAINT)]
+        return Text("\n").join(lines[:height])
+
+    def _heading(self, console: Console, width: int) -> list[Text]:
+        if self._started is None:
+            return []
+        started = self._started
+        sizes = f"  {short_count(started.parameters)} parameters, {short_count(started.vocab)} symbols"
+        tokens = f", {short_count(started.train_tokens)} tokens to learn from"
+        held_out = f", {short_count(started.held_out_tokens)} held out" if started.held_out_tokens else ""
+        first = Text.assemble((safe_line(started.name), "bold"), (sizes + tokens + held_out, _FAINT))
+        notes = [Text(safe_line(note), "yellow") for note in started.notes]
+        wrapped = [list(text.wrap(console, width)) for text in (first, Text(safe_line(started.plan)), *notes)]
+        if self._step is not None:
+            # The words have been read; from here on the height belongs to the curve and the sample.
+            wrapped = [lines[:most] for lines, most in zip(wrapped, (1, 2, *[1] * len(notes)), strict=True)]
+        return [line for lines in wrapped for line in lines]
+
+    def _waiting(self, width: int, plain_marks: bool) -> list[Text]:
+        """Say what happens before the first step, with a bar where its end is known."""
+        space = [_blank()] if self._started is not None else []
+        if self._preparing is None:
+            return [*space, Text("making the first steps" if self._compiled else COMPILING)]
+        stage = Text(safe_line(self._preparing.stage))
+        if not self._preparing.total:
+            return [*space, stage]
+        share = min(self._preparing.done / self._preparing.total, 1.0)
+        return [*space, stage, _bar(share, f" {share:4.0%}", width, plain_marks)]
+
+    def _charts(self, width: int, room: int, plain_marks: bool) -> list[Text]:
+        """Draw both losses on one scale, beside each other where that fits."""
+        both = self._held_out.first is not None
+        beside = both and width >= _SIDE_BY_SIDE
+        each = (width - 3) // 2 if beside else width
+        first, last = self._train.first or 0, self._step.step if self._step else 0
+        stretch = self._finished is not None
+        train = self._train.columns(each - _LABEL, first, last, stretch)
+        held_out = self._held_out.columns(each - _LABEL, first, last, stretch)
+        low, high = span(train, held_out)
+        rows = max(1, min(room * 2 // 5 // (1 if beside or not both else 2), 8))
+
+        def chart(title: Text, values: list[float | None], style: str) -> list[Text]:
+            drawn = bars(values, low, high, rows, ASCII_BLOCKS if plain_marks else BLOCKS)
+            labels = [decimal(high, 2), *[""] * (rows - 2), decimal(low, 2)] if rows > 1 else [""]
+            return [title] + [
+                Text.assemble((f"{label:>{_LABEL - 1}} ", _FAINT), (line, style))
+                for label, line in zip(labels, drawn, strict=True)
+            ]
+
+        left = chart(self._train_title(), train, _TRAIN)
+        if not both:
+            return left
+        right = chart(self._held_out_title(), held_out, _HELD_OUT)
+        return _beside(left, right, each + 3) if beside else [*left, *right]
+
+    def _train_title(self) -> Text:
+        value = self._step.train_nats if self._step else None
+        return Text.assemble("train ", (decimal(value), f"bold {_TRAIN}"), (" nats/token", _FAINT))
+
+    def _held_out_title(self) -> Text:
+        newest, best = self._evaluated, self._best
+        if newest is None:
+            return Text("held out")
+        title = Text.assemble("held out ", (decimal(newest.val_nats), f"bold {_HELD_OUT}"))
+        if newest.best:
+            return title.append("  the best so far", _GOOD)
+        return title.append(f"  best {decimal(best.val_nats)} at step {best.step:,}" if best else "", _FAINT)
+
+    def _progress(self, width: int, plain_marks: bool) -> list[Text]:
+        step = self._step
+        if step is None:
+            return []
+        lines: list[Text] = []
+        if step.steps:
+            share = min(step.step / step.steps, 1.0)
+            lines.append(_bar(share, f" {share:4.0%}{self._time_left()}", width, plain_marks))
+        count = f"step {step.step:,}" + (f" of {step.steps:,}" if step.steps else "")
+        figures = [count, f"{step.tokens_per_second:,.0f} tokens/s", f"{duration(step.seconds)} trained"]
+        if self._evaluated is not None and self._evaluated.val_bits_per_char is not None:
+            figures.insert(0, f"{decimal(self._evaluated.val_bits_per_char)} bits/char")
+        return [*lines, *_flow(figures, width)]
+
+    def _time_left(self) -> str:
+        """Say how long the rest takes at the pace since the first step of this session, so without compiling."""
+        first, last = self._first_step, self._step
+        if first is None or last is None or last.steps is None or self._finished is not None:
+            return ""
+        if last.step <= first.step:
+            return ""
+        pace = (last.seconds - first.seconds) / (last.step - first.step)
+        return f"  {duration((last.steps - last.step) * pace)} left"
+
+    def _sample(self, console: Console, width: int, room: int, plain_marks: bool) -> list[Text]:
+        """Show what the network wrote after the newest evaluation, in a box of one height, so that nothing jumps."""
+        if self._evaluated is None or room < 3:
+            return []
+        room = min(room - 2, 8)
+        lines = list(
+            plain(self._evaluated.sample.strip()).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4)
+        )
+        if len(lines) > room:
+            lines = lines[:room]
+            mark = "..." if plain_marks else "…"
+            lines[-1].truncate(max(min(width, 100) - 2 - len(mark), 0))
+            lines[-1].append(mark)
+        padding = [_blank()] * (room - len(lines) if self._finished is None else 0)
+        heading = Text(f"after {self._evaluated.step:,} steps it writes", _FAINT)
+        return [_blank(), heading, *[Text("  ").append_text(line) for line in lines], *padding]
+
+
+def _blank() -> Text:
+    return Text("")
+
+
+def _bar(share: float, caption: str, width: int, plain_marks: bool) -> Text:
+    """Draw how much of a whole is done, with a caption at its end."""
+    length = max(width - len(caption), 4)
+    full = int(share * length)
+    done, rest = ("#", "-") if plain_marks else ("━", "━")
+    return Text.assemble((done * full, _GOOD), (rest * (length - full), _FAINT), caption)
+
+
+def _beside(left: list[Text], right: list[Text], start: int) -> list[Text]:
+    """Put the lines of `right` at column `start`, beside those of `left`."""
+    for line, other in zip(left, right, strict=True):
+        line.pad_right(max(start - line.cell_len, 1))
+        line.append_text(other)
+    return left
+
+
+def _flow(figures: list[str], width: int) -> list[Text]:
+    """Set figures into as few lines as they fit, never broken."""
+    lines = [""]
+    for figure in figures:
+        joined = f"{lines[-1]}   {figure}" if lines[-1] else figure
+        if len(joined) <= width or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(figure)
+    return [Text(line) for line in lines]

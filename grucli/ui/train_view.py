@@ -1,0 +1,109 @@
+"""Training as a person sees it: a steady picture on a terminal, one table row per evaluation everywhere else.
+
+Shows the events of `grucli.training.events` and knows nothing of how they come about.
+"""
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from rich.live import Live
+from rich.text import Text
+
+from grucli.training.events import Evaluated, Event, Finished, Preparing, Started, Stepped
+from grucli.ui.console import Terminal
+from grucli.ui.figures import decimal, duration
+from grucli.ui.safe import safe_line
+from grucli.ui.train_picture import COMPILING, Picture
+
+_REDRAWS_PER_SECOND = 4
+_HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'held out':>9} {'bits/char':>10} {'tokens/s':>9}"
+
+
+class TrainView:
+    """Shows events as they come: a live picture on a terminal, table rows otherwise. Use as a context manager.
+
+    Rows are the command's data and go to stdout, unless stdout is for a JSON document. The picture is progress and
+    goes to stderr; where only one of the two streams is a terminal, the plain rows are shown.
+    """
+
+    def __init__(self, terminal: Terminal, json: bool = False) -> None:
+        self._terminal = terminal
+        self._json = json
+        self._picture = Picture()
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._stages: set[str] = set()
+        self._began = False
+        self._headed = False
+        self.finished: Finished | None = None
+
+    def __enter__(self) -> Self:
+        """Put the first words on the screen, before anything slow is even imported."""
+        if self._terminal.live and (self._json or self._terminal.data.is_terminal):
+            self._live = Live(
+                get_renderable=self._draw,
+                console=self._terminal.messages,
+                refresh_per_second=_REDRAWS_PER_SECOND,
+                vertical_overflow="crop",
+            )
+            self._live.start(refresh=True)
+        else:
+            self._terminal.say("getting ready")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last picture standing, or none when the run never began."""
+        if self._live is not None:
+            self._live.transient = kind is not None and not self._began
+            self._live.stop()
+
+    def show(self, event: Event) -> None:
+        """Take in and show one event."""
+        if isinstance(event, Finished):
+            self.finished = event
+        with self._lock:
+            self._picture.show(event)
+        if isinstance(event, Stepped | Evaluated):
+            self._began = True
+        if self._live is None:
+            self._tell(event)
+
+    def _draw(self) -> Text:
+        """Render under the lock: the picture is drawn by a thread of its own while events come in."""
+        with self._lock:
+            return self._picture.draw(self._terminal.messages)
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case Preparing(stage=stage) if stage not in self._stages:
+                self._stages.add(stage)
+                self._terminal.say(safe_line(stage))
+            case Started():
+                self._terminal.say(safe_line(event.plan))
+                for note in event.notes:
+                    self._terminal.warn(note)
+                self._terminal.say(COMPILING)
+            case Evaluated():
+                self._row(event)
+            case _:
+                pass
+
+    def _row(self, event: Evaluated) -> None:
+        """Append one row to the table; a star marks the best evaluation so far."""
+        if not self._headed:
+            self._headed = True
+            self._put(_HEADER)
+        self._put(
+            f"{event.step:>8} {event.tokens:>12} {duration(event.seconds):>8} {event.train_nats:>7.3f} "
+            f"{decimal(event.val_nats):>9} {decimal(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
+            f"{' *' if event.best else ''}"
+        )
+
+    def _put(self, line: str) -> None:
+        if self._json:
+            self._terminal.say(line)
+        else:
+            self._terminal.print(line)
