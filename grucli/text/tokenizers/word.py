@@ -1,0 +1,79 @@
+"""One token a word, with the space before it, so that joining the tokens of a text gives the text, spacing and all.
+
+The cut is one pattern: words (letters, digits, inner apostrophes) and punctuation, each with at most one space in
+front; runs of the commonest marks, of spaces and of newlines as one token; every other character by itself.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.text.tokenizers.base import (
+    LONGEST_PIECE,
+    SPECIALS,
+    UNKNOWN,
+    Tokenizer,
+    checked_pieces,
+    chosen_vocab,
+    without_surrogates,
+)
+
+DEFAULT_VOCAB = 8000
+_COUNTED = 200_000
+_CUT = re.compile(
+    r" ?(?:[^\W_]+(?:['’][^\W_]+)*"  # a word
+    r"|\.+|!+|\?+|-+|\*+|_+|[^\w\s])"  # punctuation
+    r"| +(?= \S)|\n+| +|\s"  # white space; a run of spaces leaves the last one to the word behind it
+)
+
+
+class WordTokenizer(Tokenizer):
+    """Knows `words`, in the order of their ids."""
+
+    kind = "word"
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._ids = {word: number for number, word in enumerate(words, SPECIALS)}
+        super().__init__(word.encode() for word in self._ids)
+
+    def encode_counting(self, text: str) -> tuple[NDArray[np.int32], int]:
+        """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
+        words = _CUT.findall(without_surrogates(text))
+        ids = np.array(list(map(self._ids.get, words, repeat(UNKNOWN))), dtype=np.int32)
+        return ids, sum(len(words[where].encode()) for where in np.flatnonzero(ids == UNKNOWN))
+
+    def to_json(self) -> dict[str, object]:
+        """`{"kind": "word", "words": […]}`."""
+        return {"kind": self.kind, "words": list(self._ids)}
+
+
+def learn(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
+    """Know the most frequent words of `texts`, at most `vocab` tokens in all (by default 8000).
+
+    Raises:
+        UsageError: a vocabulary out of range.
+    """
+    room = chosen_vocab(vocab, DEFAULT_VOCAB, SPECIALS + 1) - SPECIALS
+    counts: Counter[str] = Counter()
+    floor = 0
+    for text in texts:
+        counts.update(_CUT.findall(without_surrogates(text)))
+        # A language never runs out of new words; those seen least make room, so that memory stays bounded.
+        while len(counts) > max(_COUNTED, 4 * room):
+            floor += 1
+            counts = Counter({word: count for word, count in counts.items() if count > floor})
+    known = [word for word in counts if len(word.encode()) <= LONGEST_PIECE]
+    return WordTokenizer(sorted(known, key=lambda word: (-counts[word], word))[:room])
+
+
+def from_json(data: dict[str, object]) -> WordTokenizer:
+    """The tokenizer that `to_json` described.
+
+    Raises:
+        ModelFileError: it is no such description.
+    """
+    return WordTokenizer(checked_pieces(data.get("words"), "words"))
