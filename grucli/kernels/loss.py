@@ -58,10 +58,10 @@ def _order(x: np.float32) -> np.int32:
 
 
 @reduction
-def largest(matrix: Float32, n: int) -> np.float32:
-    """The largest element of row n of matrix [N, M], NaN if there is a positive one."""
+def largest(matrix: Float32, n: int, M: int) -> np.float32:
+    """The largest of the first M elements of row n of a matrix [N, ≥ M], NaN if there is a positive one."""
     best = np.int32(-0x80000000)
-    for j in range(matrix.shape[1]):
+    for j in range(M):
         value = _order(matrix[n, j])
         best = value if value > best else best
     return bits_float(np.int32(best ^ ((best >> np.int32(31)) & _ALL_BUT_SIGN)))
@@ -78,7 +78,7 @@ def cross_entropy(low: int, high: int, logits: Float32, bias: Float32, targets: 
     for n in range(low, high):
         for j in range(V):
             logits[n, j] += bias[j]
-        top = largest(logits, n)
+        top = largest(logits, n, V)
         mass = np.float32(0)
         for j in range(V):
             mass += exp(logits[n, j] - top)
@@ -96,7 +96,7 @@ def cross_entropy_gradient(
     for n in range(low, high):
         for j in range(V):
             logits[n, j] += bias[j]
-        top = largest(logits, n)
+        top = largest(logits, n, V)
         target = logits[n, targets[n]]
         mass = np.float32(0)
         for j in range(V):

@@ -1,4 +1,4 @@
-"""Which compiled layer belongs to which cell. Apart from `cells`, so that a weights file is read without a kernel."""
+"""Which compiled code belongs to which cell. Apart from `cells`, so that a weights file is read without a kernel."""
 
 from typing import Protocol
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.gru import Gru
+from grucli.kernels.gru import Gru, GruStreams
+from grucli.kernels.sampling import Ids, Rules, Streams
 
 
 class Recurrence(Protocol):
@@ -36,4 +37,15 @@ class Recurrence(Protocol):
         """The A, and the gate columns of da, whose products Aᵀ da make up dW."""
 
 
+class Writer(Protocol):
+    """A whole network a token at a time; see `grucli.kernels.gru.GruStreams`."""
+
+    def read(self, tokens: Ids, state: Float32) -> None:
+        """Read tokens [K] from state [L, 1, H], which goes on in place."""
+
+    def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
+        """Streams [low, high) write up to K tokens each into written [n, K]."""
+
+
 LAYERS: dict[str, type[Gru]] = {"gru": Gru}
+WRITERS: dict[str, type[GruStreams]] = {"gru": GruStreams}
