@@ -1,0 +1,164 @@
+"""Where a corpus comes from: a named file or standard input, compressed or not, as bounded slices of plain bytes.
+
+Damage inside compressed data ends the slices early and is reported, so that what came before it is kept. What cannot be
+a corpus at all (no such file, a folder, a binary file) is refused.
+"""
+
+import bz2
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from grucli.errors import GruError, UsageError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+STDIN = "-"
+FORMS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+SLICE = 1 << 16
+_DUMP_WINDOW = 31
+_DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
+"""Besides an `OSError` without a number, which is how gzip and bz2 say it."""
+
+_FEW = 8
+"""Odd bytes that do not yet make a file binary: a bad row or two are counted, not refused."""
+
+_BOM = b"\xef\xbb\xbf"
+
+OnBytes = Callable[[int], None]
+"""Told how many more bytes of a file, as it lies on the disk, have been read."""
+
+
+class Damaged(Exception):  # noqa: N818 - it ends a stream as StopIteration does; no user meets it
+    """The compressed data are cut short or corrupt from here on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A corpus to read.
+
+    `name`: as the user typed it. `path`: the file, or None for standard input. `form`: "csv", "tsv", "jsonl" or "txt",
+    or None where only the content can tell. `compression`: ".gz", ".bz2", ".xz", ".zst" or "".
+    """
+
+    name: str
+    path: Path | None
+    form: str | None
+    compression: str = ""
+
+
+class _Compressed(Protocol):
+    def read1(self, size: int, /) -> bytes: ...
+
+
+def locate(name: str) -> Source:
+    """Find the corpus that a user named; its suffixes tell form and compression.
+
+    Raises:
+        UsageError: no such file, a folder, or a suffix that names no form of corpus.
+    """
+    if name == STDIN:
+        return Source(name, None, None)
+    path = Path(name)
+    if path.is_dir():
+        raise UsageError(f"'{name}' is a folder", "name the files in it")
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):
+        exists = False
+    if not exists:
+        raise UsageError(f"there is no file '{name}'", "check the name and the folder")
+    suffix = path.suffix.lower()
+    compression = suffix if suffix in COMPRESSIONS else ""
+    inner = Path(path.stem).suffix.lower() if compression else suffix
+    # A dump is called RC_2005-12.zst: without a known inner suffix, its content tells.
+    if inner not in FORMS and not compression:
+        raise UsageError(
+            f"'{name}' has no suffix of a corpus",
+            f"name a {', '.join(FORMS)} file, compressed or not ({', '.join(COMPRESSIONS)})",
+        )
+    return Source(name, path, FORMS.get(inner), compression)
+
+
+def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
+    """Slices of the decompressed bytes of `source`, none longer than `SLICE`, without a byte-order mark.
+
+    Raises:
+        UsageError: it cannot be opened, is not compressed the way its suffix says, or is no UTF-8 text.
+        GruError: the disk failed.
+        Damaged: the compressed data end here; all that could be read has been yielded.
+    """
+    first = True
+    try:
+        for piece in _slices(source, on_bytes):
+            if first:
+                _refuse_binary(source, piece)
+                piece = piece.removeprefix(_BOM)
+                first = False
+            yield piece
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise GruError(f"'{source.name}' cannot be read: {error.strerror}", "check the disk it is on") from error
+        if first:
+            raise UsageError(
+                f"'{source.name}' cannot be decompressed: {error}", "check that the file is whole and its suffix true"
+            ) from error
+        raise Damaged from error
+
+
+def _slices(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
+    if source.path is None:
+        yield from _until_empty(sys.stdin.buffer, on_bytes)
+        return
+    try:
+        raw = source.path.open("rb")
+    except OSError as error:
+        raise UsageError(
+            f"'{source.name}' cannot be opened: {error.strerror}", "check its permissions, or name another file"
+        ) from error
+    with raw:
+        if not source.compression:
+            yield from _until_empty(raw, on_bytes)
+            return
+        stream = _decompressed(raw, source.compression)
+        told = 0
+        while piece := stream.read1(SLICE):
+            yield piece
+            if on_bytes is not None:
+                on_bytes(raw.tell() - told)
+                told = raw.tell()
+
+
+def _until_empty(stream: BinaryIO, on_bytes: OnBytes | None) -> Iterator[bytes]:
+    while piece := stream.read(SLICE):
+        yield piece
+        if on_bytes is not None:
+            on_bytes(len(piece))
+
+
+def _decompressed(raw: BinaryIO, compression: str) -> _Compressed:
+    if compression == ".gz":
+        return cast(_Compressed, gzip.GzipFile(fileobj=raw))
+    if compression == ".bz2":
+        return bz2.BZ2File(raw)
+    if compression == ".xz":
+        return lzma.LZMAFile(raw)
+    # Reddit's dumps are packed with a window that no decoder accepts unasked.
+    return zstd.ZstdFile(raw, options={zstd.DecompressionParameter.window_log_max: _DUMP_WINDOW})
+
+
+def _refuse_binary(source: Source, piece: bytes) -> None:
+    if piece.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UsageError(f"'{source.name}' is UTF-16 text", "save it as UTF-8")
+    broken = piece.decode("utf-8", "replace").count("\ufffd") - piece.count("\ufffd".encode())
+    if piece.count(0) > max(_FEW, len(piece) // 100) or broken > max(_FEW, len(piece) // 10):
+        raise UsageError(f"'{source.name}' is a binary file, or text that is not UTF-8", "name a text file in UTF-8")
