@@ -101,7 +101,7 @@ class Summary:
     tokens: int
     seconds: float
     tokens_per_second: float
-    train_nats: float
+    train_nats: float | None
     val_nats: float | None
     val_nats_per_char: float | None
     val_bits_per_char: float | None

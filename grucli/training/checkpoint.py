@@ -1,0 +1,111 @@
+"""The file a run goes on from: parameters, both moments, the carried state, and where in the run they belong.
+
+`optimizer.safetensors` is whole in itself. It holds the parameters too, so that it never has to agree with another file:
+a save that is killed half-way leaves this one old or new, and a resumed run takes everything from it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from grucli.errors import ModelFileError
+from grucli.files import atomic_write
+from grucli.kernels.arrays import Float32
+from grucli.training.plan import Limit, Recipe
+
+FORMAT = 1
+_KEY = "gru-checkpoint"
+_TODO = "begin the run again with --force"
+
+
+class Position(msgspec.Struct, kw_only=True):
+    """Where a run stands. Times in seconds, losses in nats; `summed_nats` are those of the `summed_steps` steps since
+    the last evaluation, and `settling` counts evaluations since the best one."""
+
+    format: int = FORMAT
+    recipe: Recipe
+    limit: Limit
+    fingerprint: str
+    vocab: int
+    start_from: str | None = None
+    eval_given: bool = False
+    eval_every: int | None = None
+    horizon: int | None = None
+    step: int = 0
+    seconds: float = 0.0
+    summed_nats: float = 0.0
+    summed_steps: int = 0
+    train_nats: float | None = None
+    val_nats: float | None = None
+    val_nats_per_char: float | None = None
+    best_nats: float | None = None
+    best_step: int = 0
+    settling: int = 0
+    finished: str | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A position and its arrays: flat float32 [N] each, and the carried state [L, B, H]."""
+
+    position: Position
+    parameters: Float32
+    m: Float32
+    v: Float32
+    state: Float32
+
+
+class _Envelope(msgspec.Struct):
+    sha256: str
+    position: Position
+
+
+def _arrays(checkpoint: Checkpoint) -> dict[str, Float32]:
+    return {name: getattr(checkpoint, name) for name in ("parameters", "m", "v", "state")}
+
+
+def _digest(arrays: dict[str, Float32]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write it atomically.
+
+    Raises:
+        OSError: the disk refused; what was there before is still there.
+    """
+    arrays = _arrays(checkpoint)
+    envelope = msgspec.json.encode(_Envelope(_digest(arrays), checkpoint.position)).decode()
+    atomic_write(path, safetensors.numpy.save(arrays, {_KEY: envelope}))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read one back.
+
+    Raises:
+        ModelFileError: it is damaged, of another version, or no checkpoint.
+        OSError: it is not there, or the disk failed.
+    """
+    with path.open("rb"):
+        pass  # an unreadable file is the disk's error, not a damaged checkpoint
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        envelope = msgspec.json.decode(metadata.get(_KEY, ""), type=_Envelope)
+        if envelope.position.format != FORMAT:
+            raise ModelFileError(f"'{path}' is of format {envelope.position.format}", "update grucli, or " + _TODO)
+        if _digest(arrays) != envelope.sha256:
+            raise ValueError("its numbers are not those that were saved")
+        return Checkpoint(envelope.position, **arrays)
+    except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"the checkpoint '{path}' is damaged: {error}", _TODO) from error

@@ -1,0 +1,160 @@
+"""What a run is asked to be: the options as they were given, and the recipe they become with the defaults filled in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from grucli.errors import UsageError
+from grucli.model.cells import CELLS
+from grucli.text.tokenizers import KINDS
+
+MOST_MINUTES = 10.0
+"""The length of a run that was given no limit and does not settle earlier."""
+
+PATIENCE = 5
+"""Evaluations without a better held-out loss after which such a run has settled."""
+
+EVALUATIONS = 20
+"""How often a run is evaluated where nothing else was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The options of `gru train`; None is an option that was not given."""
+
+    sources: Sequence[str]
+    name: str | None = None
+    cell: str | None = None
+    hidden: int | None = None
+    layers: int | None = None
+    embed: int | None = None
+    tokenizer: str | None = None
+    vocab: int | None = None
+    batch: int | None = None
+    seq: int | None = None
+    lr: float | None = None
+    dropout: float | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    val: float | None = None
+    val_file: str | None = None
+    eval_every: int | None = None
+    seed: int | None = None
+    threads: int | None = None
+    column: str | None = None
+    resume: bool = False
+    force: bool = False
+    start_from: str | None = None
+
+    def model_name(self) -> str:
+        """The name that was given, or one made of the first corpus' file name."""
+        if self.name is not None:
+            return self.name
+        stem = Path(self.sources[0]).name.split(".")[0] if self.sources[0] != "-" else "stdin"
+        kept = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "-" for sign in stem)
+        return kept.strip("-_")[:48] or "model"
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides what a run computes, apart from its corpus and its limit. Kept in the checkpoint."""
+
+    cell: str = "gru"
+    hidden: int = 512
+    layers: int = 1
+    embed: int = 64
+    tokenizer: str = "char"
+    vocab: int | None = None
+    batch: int = 64
+    seq: int = 64
+    lr: float = 4e-3
+    dropout: float = 0.2
+    val: float = 0.1
+    seed: int = 0
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """When a run ends; at most one is not None, and with none it ends when it has settled, or after `MOST_MINUTES`."""
+
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one."""
+        return self != Limit()
+
+    def words(self) -> str:
+        """The limit in a phrase."""
+        if self.steps is not None:
+            return f"{self.steps:,} steps"
+        if self.epochs is not None:
+            return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
+        if self.minutes is not None:
+            return f"{self.minutes:g} minute{'' if self.minutes == 1 else 's'} of training"
+        return f"until the held-out loss has not improved for {PATIENCE} evaluations, at most {MOST_MINUTES:g} minutes"
+
+
+def _check(plan: Plan) -> None:
+    most = 1 << 20
+    for flag, value, fits, allowed in (
+        ("cell", plan.cell, lambda v: v in CELLS, f"one of: {', '.join(CELLS)}"),
+        ("tokenizer", plan.tokenizer, lambda v: v in KINDS, f"one of: {', '.join(KINDS)}"),
+        ("hidden", plan.hidden, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("layers", plan.layers, lambda v: 1 <= v <= 64, "a whole number from 1 to 64"),
+        ("embed", plan.embed, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("vocab", plan.vocab, lambda v: 4 <= v <= most, f"a whole number from 4 to {most}"),
+        ("batch", plan.batch, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("seq", plan.seq, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("lr", plan.lr, lambda v: 0 < v <= 100, "a number above 0, such as 0.004"),
+        ("dropout", plan.dropout, lambda v: 0 <= v < 1, "a number from 0 up, below 1"),
+        ("steps", plan.steps, lambda v: 1 <= v < 1 << 40, "a whole number from 1 up"),
+        ("epochs", plan.epochs, lambda v: 0 < v < 1e9, "a number above 0"),
+        ("minutes", plan.minutes, lambda v: 0 < v < 1e7, "a number above 0"),
+        ("val", plan.val, lambda v: 0 <= v < 1, "a share from 0 (hold nothing out) up, below 1"),
+        ("eval-every", plan.eval_every, lambda v: 1 <= v < 1 << 40, "a whole number of steps from 1 up"),
+        ("seed", plan.seed, lambda v: 0 <= v < 1 << 63, "a whole number from 0 up"),
+    ):
+        if value is not None and not fits(value):  # type: ignore[no-untyped-call]
+            raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
+
+
+def limit_of(plan: Plan) -> Limit:
+    """The limit that was asked for.
+
+    Raises:
+        UsageError: two were.
+    """
+    given = [flag for flag in ("steps", "epochs", "minutes") if getattr(plan, flag) is not None]
+    if len(given) > 1:
+        raise UsageError(f"--{given[0]} and --{given[1]} were both given", "give one limit")
+    return Limit(steps=plan.steps, epochs=plan.epochs, minutes=plan.minutes)
+
+
+def recipe_of(plan: Plan) -> Recipe:
+    """The recipe of a new run.
+
+    Raises:
+        UsageError: a value out of range, or options that exclude each other.
+    """
+    _check(plan)
+    if plan.resume and plan.force:
+        raise UsageError("--resume and --force were both given", "--resume goes on, --force begins anew: choose one")
+    if plan.resume and plan.start_from is not None:
+        raise UsageError("--resume and --from were both given", "--from begins a new model: give it another --name")
+    if plan.val and plan.val_file is not None:
+        raise UsageError("--val and --val-file were both given", "choose one")
+    given = {field: getattr(plan, field) for field in Recipe.__struct_fields__ if getattr(plan, field) is not None}
+    return Recipe(**given)
+
+
+def differences(plan: Plan, recipe: Recipe) -> list[str]:
+    """Options that were given and are not those of `recipe`, in words."""
+    return [
+        f"--{field} {getattr(plan, field)} (it has {getattr(recipe, field)})"
+        for field in Recipe.__struct_fields__
+        if getattr(plan, field) is not None and getattr(plan, field) != getattr(recipe, field)
+    ]

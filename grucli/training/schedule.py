@@ -1,0 +1,50 @@
+"""The learning rate of a step, and how many steps a run of so many minutes has.
+
+Warm-up and cosine decay (Loshchilov and Hutter 2017, arXiv:1608.03983). Both are functions of the step and of a
+horizon in steps: a run that is stopped and resumed sees the same rates. A run that is limited by minutes has no
+horizon until its first steps have been timed; from then on it is a number like any other, kept in the checkpoint.
+"""
+
+import math
+
+WARM_UP = 100
+"""Steps in which the rate rises, in a run long enough for them."""
+
+FLOOR = 0.02
+"""The share of the full rate that is left at the end."""
+
+
+def rate(step: int, horizon: int | None, peak: float) -> float:
+    """The learning rate of `step` (from 0) in a run of `horizon` steps, or of a length not yet known."""
+    warm_up = WARM_UP if horizon is None else max(1, min(WARM_UP, horizon // 10))
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    if horizon is None:
+        return peak
+    progress = min(1.0, (step - warm_up) / max(1, horizon - warm_up))
+    return peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+class Stopwatch:
+    """Times the first steps of a run, until they say how many steps fit into `budget` seconds.
+
+    Measured is a share of the budget, at most a few seconds, the first steps left out: they find caches cold.
+    """
+
+    _COLD, _LEAST, _SHARE, _LONGEST = 3, 8, 0.03, 5.0
+
+    def __init__(self, budget: float) -> None:
+        self._budget = budget
+        self._times: list[float] = []
+        self._spent = 0.0
+
+    def horizon(self, step: int, seconds: float) -> int | None:
+        """Note that `step` steps have now been made, the last in `seconds`; the horizon, once it can be told."""
+        self._spent += seconds
+        if step > self._COLD:
+            self._times.append(seconds)
+        enough = self._spent >= min(self._LONGEST, self._SHARE * self._budget) and len(self._times) >= self._LEAST
+        if not enough and self._spent < self._budget:
+            return None
+        mean = sum(self._times) / len(self._times) if self._times else seconds
+        return max(step, step + int((self._budget - self._spent) / mean))
