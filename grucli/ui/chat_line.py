@@ -1,0 +1,167 @@
+"""The line a user types in a chat: history, completion, pasted lines, and the keys that leave it.
+
+The only module that imports prompt_toolkit, and only chat imports it.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import ColorDepth, Output, create_output
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.styles import Style
+
+from grucli.chat.commands import suggest
+from grucli.chat.session import Session
+from grucli.ui.safe import safe_line
+
+REMEMBERED = 10_000  # characters: a pasted book stays out of the history file
+
+# Attributes and the sixteen colours alone, which the user's theme has chosen to be readable on its background.
+_STYLE = Style.from_dict(
+    {
+        "prompt": "bold ansicyan",
+        "hint": "ansibrightblack",
+        "bottom-toolbar": "noreverse",
+        "bottom-toolbar.text": "ansibrightblack",
+        "completion-menu": "bg:default",
+        "completion-menu.completion": "bg:default fg:default",
+        "completion-menu.completion.current": "bg:default fg:default reverse",
+        "completion-menu.meta.completion": "bg:default ansibrightblack",
+        "completion-menu.meta.completion.current": "bg:default fg:default reverse",
+        "scrollbar.background": "bg:default",
+        "scrollbar.button": "bg:ansibrightblack",
+    }
+)
+
+
+class ChatLine:
+    """Asks for lines. `footer` is what stands under the line while it is typed."""
+
+    def __init__(
+        self,
+        session: Session,
+        history: Path,
+        footer: Callable[[], str],
+        keys: Input | None = None,
+        screen: Output | None = None,
+    ) -> None:
+        """Keep the history in the file `history`; `keys` and `screen` are the terminal's unless given."""
+        self._prompt: PromptSession[str] = PromptSession(
+            message=[("class:prompt", "› " if _unicode() else "> ")],
+            prompt_continuation="  ",
+            placeholder=lambda: FormattedText([("class:hint", _hint(session))]),
+            bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", safe_line(footer()))]),
+            history=_History(history),
+            completer=_Commands(session),
+            complete_while_typing=Condition(_typing_a_command),
+            reserve_space_for_menu=6,
+            multiline=True,
+            key_bindings=_keys(),
+            style=_STYLE,
+            input=keys,
+            output=screen if screen is not None else _output(),
+        )
+
+    def ask(self) -> str:
+        """Give the line the user entered.
+
+        Raises:
+            EOFError: Ctrl-D in an empty line.
+            KeyboardInterrupt: Ctrl-C in an empty line; in any other it empties the line.
+        """
+        return self._prompt.prompt()
+
+
+class _History(FileHistory):
+    """A history file that never stands in the way: what cannot be read or written is done without."""
+
+    def load_history_strings(self) -> Iterable[str]:
+        try:
+            return list(super().load_history_strings())
+        except OSError:
+            return []
+
+    def store_string(self, string: str) -> None:
+        if len(string) > REMEMBERED:
+            return
+        try:
+            path = Path(self.filename)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            super().store_string(string)
+        except (OSError, UnicodeError):
+            return
+
+
+class _Commands(Completer):
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        line = document.text_before_cursor
+        for found in suggest(self._session, line):
+            yield Completion(found.text, start_position=found.start - len(line), display_meta=found.does)
+
+
+def _keys() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def _(event: KeyPressEvent) -> None:
+        """Enter sends, also several pasted lines."""
+        event.current_buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def _(event: KeyPressEvent) -> None:
+        """Alt-Enter begins another line."""
+        event.current_buffer.insert_text("\n")
+
+    @keys.add("c-c")
+    @keys.add("<sigint>")
+    def _(event: KeyPressEvent) -> None:
+        """Ctrl-C empties the line, and in an empty one tells whoever asked."""
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt())
+
+    return keys
+
+
+def _typing_a_command() -> bool:
+    return get_app().current_buffer.text.startswith("/")
+
+
+def _hint(session: Session) -> str:
+    if session.voice.conversations:
+        return "say something, or /help"
+    return "begin a sentence, or /help"
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+class _Terminal(Vt100_Output):
+    """A terminal that is not asked where its cursor is: Enter would wait for the answer, and some never give one."""
+
+    def get_rows_below_cursor_position(self) -> int:
+        """At least the line itself; so the footer stands right under it, not at the bottom of the screen."""
+        return 1
+
+
+def _output() -> Output:
+    if sys.platform == "win32":
+        return create_output()
+    return _Terminal.from_pty(sys.stdout, os.environ.get("TERM"), ColorDepth.from_env())
