@@ -1,0 +1,94 @@
+"""The commands of `gru`: one file each, options in, one call, result shown. No logic lives here.
+
+Only here may a function import: what a command needs is loaded when it runs, so that help and mistakes in the command
+line cost no more than Typer itself.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from grucli.cli import chat, models, sample, train
+from grucli.cli.grammar import Asked, Command, Group, explain
+
+COMMANDS: dict[str, Callable[..., Any]] = {"train": train.train, "sample": sample.sample, "chat": chat.chat}
+"""Every command's name and its function, in the order in which help lists them."""
+
+HELP = """Turn a subreddit's comments into a small network that talks like it.
+
+\b
+  gru demo                          the whole story in about a minute
+  gru train comments.csv            train on your own comments, one a row
+  gru sample --temp 0.8 -n 5        write five comments
+  gru chat                          talk with the newest model
+  gru eval MODEL test.csv --json    how well it predicts text it never saw
+
+Every option --some-name can also be set as GRU_SOME_NAME or in config.toml. GRU_HOME moves everything gru writes.
+"""
+
+app = typer.Typer(name="gru", cls=Group, help=HELP, add_completion=False, rich_markup_mode=None)
+for _name, _function in COMMANDS.items():
+    app.command(_name, cls=Command)(_function)
+app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    install_completion: Annotated[
+        bool, typer.Option("--install-completion", help="Teach your shell to complete gru with Tab, and exit.")
+    ] = False,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(metavar="SHELL", help="Print the completion script for bash, zsh, fish or powershell, and exit."),
+    ] = None,
+) -> None:
+    """Handle what is asked of `gru` without a command."""
+    if show_completion is not None:
+        from grucli.cli.completions import script
+
+        typer.echo(script(show_completion), nl=False)
+        raise typer.Exit
+    if install_completion:
+        from grucli.cli.completions.install import current_shell, install
+        from grucli.ui.console import terminal
+
+        written = install(current_shell(), Path.home())
+        terminal().say(f"Written: {', '.join(map(str, written))}. Start a new shell, and try: gru <Tab>")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def tree() -> TyperGroup:
+    """The whole tree of commands, built anew."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    return command
+
+
+def run(arguments: Sequence[str], asked: Asked) -> int:
+    """Parse and do what the arguments say, note in `asked` what the options that work everywhere say; the exit status.
+
+    Raises:
+        GruError: whatever is wrong, the command line included.
+    """
+    words = list(arguments)
+    if sys.platform == "win32":
+        # No shell there replaces *.csv by the files it means.
+        from typer._click.utils import _expand_args
+
+        words = _expand_args(words)
+    command = tree()
+    try:
+        with command.make_context("gru", words, obj=asked) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.TyperException as error:
+        raise explain(error) from error
+    return 0

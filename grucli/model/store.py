@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,16 +101,18 @@ def list_models() -> list[ModelEntry]:
     return [_entry(name, weights) for name, weights in _models()]
 
 
-def find_entry(name: str) -> ModelEntry:
-    """The model called `name`.
+def find_entry(name: str | None) -> ModelEntry:
+    """The model called `name`, or the newest.
 
     Raises:
         UsageError: there is none; the nearest name is given.
     """
-    for found, weights in _models():
-        if found == name:
-            return _entry(name, weights)
-    raise _unknown(name)
+    models = dict(_models())
+    if name is None:
+        name = _newest(models)
+    if name not in models:
+        raise _unknown(name)
+    return _entry(name, models[name])
 
 
 def find_model(name_or_path: str | None) -> Path:
@@ -120,9 +123,7 @@ def find_model(name_or_path: str | None) -> Path:
     """
     models = dict(_models())
     if name_or_path is None:
-        if not models:
-            raise UsageError("there is no model yet", "make one: gru demo, or gru train CORPUS")
-        return next(iter(models.values()))
+        return models[_newest(models)]
     if name_or_path in models:
         return models[name_or_path]
     try:
@@ -210,6 +211,12 @@ def _models() -> list[tuple[str, Path]]:
                 if weights is not None:
                     found.append((_modified(child), child.name, weights))
     return [(name, weights) for _, name, weights in sorted(found, reverse=True)]
+
+
+def _newest(models: Mapping[str, Path]) -> str:
+    if not models:
+        raise UsageError("there is no model yet", "make one: gru demo, or gru train CORPUS")
+    return next(iter(models))
 
 
 def _weights_in(folder: Path) -> Path | None:

@@ -1,0 +1,80 @@
+"""Puts a completion script where its shell looks for it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import shellingham  # comes with typer
+
+from grucli.cli.completions import script
+from grucli.errors import UsageError
+from grucli.files import atomic_write
+
+_BY_HAND = "print a script with: gru --show-completion bash, zsh, fish or powershell"
+
+
+def current_shell() -> str:
+    """The shell that the program was started from.
+
+    Raises:
+        UsageError: it cannot be told.
+    """
+    try:
+        return str(shellingham.detect_shell()[0])
+    except (shellingham.ShellDetectionFailure, OSError):
+        login = Path(os.environ.get("SHELL", "")).name
+    if not login:
+        raise UsageError("your shell cannot be told from here", _BY_HAND)
+    return login
+
+
+def install(shell: str, home: Path) -> list[Path]:
+    """Write the script for a shell, and the line in its start-up file that makes the shell read it, if it needs one.
+
+    Gives the files that were written. Doing it again changes nothing.
+
+    Raises:
+        UsageError: there is no place known for this shell.
+        OSError: a file could not be written.
+    """
+    target, start_up, line = _place(shell, home)
+    atomic_write(target, script(shell).encode())
+    if start_up is None:
+        return [target]
+    before = start_up.read_bytes() if start_up.is_file() else b""
+    if line.encode() not in before.splitlines():
+        gap = b"" if not before or before.endswith(b"\n") else b"\n"
+        atomic_write(start_up, before + gap + line.encode() + b"\n")
+    return [target, start_up]
+
+
+def _place(shell: str, home: Path) -> tuple[Path, Path | None, str]:
+    """Where a shell's script goes, which start-up file has to name it, and in which line."""
+    if shell == "bash":
+        target = home / ".bash_completions" / "gru.sh"
+        return target, home / ".bashrc", f"source '{target}'"
+    if shell == "zsh":
+        target = home / ".zfunc" / "_gru"
+        line = f"fpath=('{target.parent}' $fpath); autoload -Uz compinit && compinit"
+        return target, Path(os.environ.get("ZDOTDIR") or home) / ".zshrc", line
+    if shell == "fish":
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        return config / "fish" / "completions" / "gru.fish", None, ""
+    if shell in {"powershell", "pwsh"}:
+        profile = _powershell_profile(shell)
+        target = profile.with_name("gru.ps1")
+        return target, profile, f". '{target}'"
+    raise UsageError(f"gru cannot install itself into the shell '{shell}'", _BY_HAND)
+
+
+def _powershell_profile(shell: str) -> Path:
+    """The start-up file of PowerShell, which only PowerShell knows."""
+    program = shutil.which(shell)
+    if program is None:
+        raise UsageError(f"'{shell}' is not on the PATH", _BY_HAND)
+    command = [program, "-NoProfile", "-NonInteractive", "-Command", "Write-Output $PROFILE"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if not answer:
+        raise UsageError(f"'{shell}' does not say where its profile is", _BY_HAND)
+    return Path(answer)

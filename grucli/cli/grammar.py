@@ -1,0 +1,239 @@
+"""What every command of `gru` has in common: how it is parsed, helped with, and told what is wrong.
+
+`Command` and `Group` are the classes of all commands. They carry the options that work everywhere, let a variable
+`GRU_SOME_NAME` stand for each `--some-name`, and print help that leads with examples.
+"""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer._click import Command as AnyCommand
+from typer._click import Context, HelpFormatter, Parameter
+from typer._click.core import ParameterSource
+from typer._click.exceptions import (
+    BadOptionUsage,
+    BadParameter,
+    MissingParameter,
+    NoSuchOption,
+)
+from typer._click.exceptions import UsageError as ParseError
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from grucli import __version__
+from grucli.errors import UsageError
+from grucli.paths import config_file
+from grucli.settings import defaults, read_config, variable
+
+MODEL = "MODEL"
+"""The metavar of parameters that take a model, by name or path; completions offer the models there are."""
+
+FILES = ("FILE", "CORPUS", "FOLDER")
+"""The metavars of parameters that take files; completions offer files."""
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""What every command's context is made with."""
+
+_METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
+"""What stands for a value of a plain type in help."""
+
+
+@dataclass
+class Asked:
+    """What the options that work everywhere asked for."""
+
+    quiet: int = 0
+    debug: bool = False
+
+
+def _asked(context: Context) -> Asked:
+    return context.ensure_object(Asked)
+
+
+def _set_debug(context: Context, parameter: Parameter, value: bool) -> None:
+    _asked(context).debug |= bool(value)
+
+
+def _set_quiet(context: Context, parameter: Parameter, value: int) -> None:
+    # From the environment it reaches the group and the command alike, and must not count twice.
+    typed = context.get_parameter_source("quiet") is ParameterSource.COMMANDLINE
+    asked = _asked(context)
+    asked.quiet = asked.quiet + (value or 0) if typed else max(asked.quiet, value or 0)
+
+
+def _show_version(context: Context, parameter: Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        typer.echo(f"gru {__version__}")
+        raise typer.Exit
+
+
+def _everywhere() -> list[Parameter]:
+    """The options that every command takes, before or after its name."""
+    return [
+        TyperOption(
+            param_decls=["-q", "--quiet"],
+            type=int,
+            count=True,
+            expose_value=False,
+            callback=_set_quiet,
+            help="No progress and messages; -qq: no warnings either.",
+        ),
+        TyperOption(
+            param_decls=["--debug"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_set_debug,
+            help="Show where an error came from.",
+        ),
+        TyperOption(
+            param_decls=["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_show_version,
+            help="Show the version and exit.",
+        ),
+    ]
+
+
+def _complete(command: AnyCommand) -> None:
+    """Give a command what all have in common."""
+    command.params += _everywhere()
+    command.context_settings = {**command.context_settings, **SETTINGS}
+    for option, parameter in long_options(command):
+        parameter.envvar = variable(option)
+        parameter.show_envvar = False
+        parameter.metavar = parameter.metavar or _METAVARS.get(parameter.type.name.split()[0])
+
+
+def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
+    """The options of a command that settings may give, by their long names: `--top-k` and its parameter."""
+    for parameter in command.params:
+        if (isinstance(parameter, TyperOption) and not parameter.is_eager) or parameter.name == "debug":
+            assert isinstance(parameter, TyperOption)
+            for name in parameter.opts[-1:]:
+                if name.startswith("--"):
+                    yield name, parameter
+
+
+def _write_help(command: AnyCommand, context: Context, formatter: HelpFormatter) -> None:
+    """What a command does and its examples first, then how to call it and what it takes."""
+    command.format_help_text(context, formatter)
+    formatter.write_paragraph()
+    command.format_usage(context, formatter)
+    command.format_options(context, formatter)
+    command.format_epilog(context, formatter)
+
+
+class Command(TyperCommand):
+    """A command of `gru`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        _complete(self)
+
+    def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Lead with examples."""
+        _write_help(self, ctx, formatter)
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run it, with the terminal as quiet as was asked for."""
+        from grucli.ui.console import open_terminal
+
+        open_terminal(_asked(ctx).quiet)
+        return super().invoke(ctx)
+
+
+class Group(TyperGroup):
+    """A command that has commands: `gru` itself, and `gru models`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        _complete(self)
+
+    def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Lead with examples."""
+        _write_help(self, ctx, formatter)
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """List the commands before the options."""
+        self.format_commands(ctx, formatter)
+        records = [parameter.get_help_record(ctx) for parameter in self.get_params(ctx)]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command inside, which takes its defaults from the settings."""
+        if ctx.parent is not None:
+            from grucli.ui.console import open_terminal
+
+            open_terminal(_asked(ctx).quiet)
+        if ctx.parent is None and ctx.default_map is None:
+            ctx.default_map = defaults(read_config(config_file()), dict(commands(self)), config_file())
+        return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
+        """Find the command that is meant.
+
+        Raises:
+            UsageError: there is none of this name; the nearest is given.
+        """
+        if not args[0].startswith("-") and args[0] not in self.commands:
+            near = difflib.get_close_matches(args[0], list(self.commands), n=1, cutoff=0.5)
+            meant = f"did you mean '{ctx.command_path} {near[0]}'? " if near else ""
+            raise UsageError(
+                f"there is no command '{ctx.command_path} {args[0]}'", f"{meant}See them all: {ctx.command_path} --help"
+            )
+        return super().resolve_command(ctx, args)
+
+
+def commands(group: TyperGroup, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
+    """Each command that does something, by its words, with the options that settings may give it."""
+    for name, command in group.commands.items():
+        yield (*words, name), {option[2:]: str(parameter.name) for option, parameter in long_options(command)}
+        if isinstance(command, TyperGroup):
+            yield from commands(command, (*words, name))
+
+
+def explain(error: typer.TyperException) -> UsageError:
+    """Say what Typer found wrong with a command line the way everything else here says it."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "gru"
+    see = f"see: {path} --help"
+    if isinstance(error, NoSuchOption):
+        near = error.possibilities[0] if error.possibilities else None
+        return UsageError(
+            f"{path} has no option '{error.option_name}'", f"did you mean '{near}'? Or {see}" if near else see
+        )
+    if isinstance(error, MissingParameter) and error.param is not None:
+        name = error.param.human_readable_name if error.param.param_type_name == "argument" else error.param.opts[-1]
+        return UsageError(f"{path} needs {name.upper() if name.islower() else name}", see)
+    if isinstance(error, BadOptionUsage):
+        return UsageError(_clause(error.message), see)
+    if isinstance(error, BadParameter) and error.param is not None:
+        return UsageError(f"{_source(error)}: {_clause(error.message)}", see)
+    if isinstance(error, ParseError):
+        return UsageError(_clause(error.message), see)
+    return UsageError(_clause(error.format_message()), see)
+
+
+def _source(error: BadParameter) -> str:
+    """Where the value came from that an option refuses, in words."""
+    parameter, context = error.param, error.ctx
+    assert parameter is not None
+    name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.human_readable_name
+    source = context.get_parameter_source(str(parameter.name)) if context is not None else None
+    if source is ParameterSource.ENVIRONMENT:
+        return f"{name} (from the variable {parameter.envvar})"
+    if source is ParameterSource.DEFAULT_MAP:
+        return f"{name} (from '{config_file()}')"
+    return name
+
+
+def _clause(message: str) -> str:
+    """A sentence of Typer's as a part of ours."""
+    message = message.strip().rstrip(".")
+    return message[:1].lower() + message[1:]
