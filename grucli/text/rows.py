@@ -112,22 +112,22 @@ def _with_column(
     """JSON records with the name of their text's field, which the first of them settles."""
     name = column
     names: tuple[str, ...] = ()
-    missing = 0
+    met, missing = False, 0
     for record in records.rows:
         if name is None:
             lone = len(record.fields) == 1 and DEFAULT_COLUMN not in record.fields
             name = next(iter(record.fields)) if lone else DEFAULT_COLUMN
         if name in record.fields:
-            missing = -1
+            met = True
             yield record, name
             continue
         report.skip(f"no field '{name}'", record.line)
-        if missing >= 0:
+        if not met:
             names = names or tuple(record.fields)
             missing += 1
             if missing >= _PATIENCE:
                 break
-    if missing > 0:
+    if missing and not met:
         raise _no_column(source, name or DEFAULT_COLUMN, names)
 
 

@@ -10,6 +10,7 @@ import lzma
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -99,15 +100,13 @@ def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[byte
     """
     first = True
     try:
-        for piece in _slices(source, on_bytes):
+        for piece in _slices(source, on_bytes) if source.compression else read_raw(source, on_bytes):
             if first:
                 _refuse_binary(source, piece)
                 piece = piece.removeprefix(_BOM)
                 first = False
             yield piece
     except (*_DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise GruError(f"'{source.name}' cannot be read: {error.strerror}", "check the disk it is on") from error
         if first:
             raise UsageError(
                 f"'{source.name}' cannot be decompressed: {error}", "check that the file is whole and its suffix true"
@@ -115,20 +114,22 @@ def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[byte
         raise Damaged from error
 
 
+def read_raw(source: Source, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
+    """Slices of the bytes of `source` as they lie on the disk, or arrive.
+
+    Raises:
+        UsageError: it cannot be opened.
+        GruError: the disk failed.
+    """
+    with _opened(source) as raw, _disk(source):
+        while piece := raw.read(SLICE):
+            yield piece
+            if on_bytes is not None:
+                on_bytes(len(piece))
+
+
 def _slices(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
-    if source.path is None:
-        yield from _until_empty(sys.stdin.buffer, on_bytes)
-        return
-    try:
-        raw = source.path.open("rb")
-    except OSError as error:
-        raise UsageError(
-            f"'{source.name}' cannot be opened: {error.strerror}", "check its permissions, or name another file"
-        ) from error
-    with raw:
-        if not source.compression:
-            yield from _until_empty(raw, on_bytes)
-            return
+    with _opened(source) as raw, _disk(source):
         stream = _decompressed(raw, source.compression)
         told = 0
         while piece := stream.read1(SLICE):
@@ -138,11 +139,26 @@ def _slices(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
                 told = raw.tell()
 
 
-def _until_empty(stream: BinaryIO, on_bytes: OnBytes | None) -> Iterator[bytes]:
-    while piece := stream.read(SLICE):
-        yield piece
-        if on_bytes is not None:
-            on_bytes(len(piece))
+def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
+    if source.path is None:
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return source.path.open("rb")
+    except OSError as error:
+        raise UsageError(
+            f"'{source.name}' cannot be opened: {error.strerror}", "check its permissions, or name another file"
+        ) from error
+
+
+@contextmanager
+def _disk(source: Source) -> Iterator[None]:
+    """Turn a failure of the disk into an error for the user; damaged gzip and bz2 data are an `OSError` too."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise GruError(f"'{source.name}' cannot be read: {error.strerror}", "check the disk it is on") from error
 
 
 def _decompressed(raw: BinaryIO, compression: str) -> _Compressed:

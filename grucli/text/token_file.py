@@ -6,6 +6,7 @@ begins the next. Turns inside a conversation are separated by TURN.
 """
 
 import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -59,7 +60,7 @@ class TokenFile:
             dtype = smallest_type(self.facts.vocab)
             if len(self._map) != _HEADER + self.facts.tokens * dtype.itemsize:
                 raise ValueError("its length is not what its header says")
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError) as error:
             raise GruError(
                 f"the token file '{path}' cannot be read: {error}", "remove it; it is made again from the corpus"
             ) from error
@@ -101,6 +102,8 @@ class TokenWriter:
             if kind is None:
                 self._file.seek(0)
                 self._file.write(_MAGIC + msgspec.json.encode(self.facts()))
+                self._file.flush()
+                os.fsync(self._file.fileno())
 
     def write_texts(self, texts: Sequence[str], leads: Sequence[int]) -> None:
         """Append texts, each behind its lead: END where a document begins, TURN where a turn does."""
