@@ -9,7 +9,7 @@ import re
 # C0 but tab and newline, DEL, C1; marks, embeddings, overrides and isolates of bidirectional text; stray surrogates.
 _STEERING = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _steering = re.compile(f"[{_STEERING}]")
-_line_ends = re.compile(r"[\t\n\u2028\u2029]+")
+_line_ends = re.compile(r" *[\t\n\u2028\u2029][ \t\n\u2028\u2029]*")
 
 
 def safe(text: str) -> str:
@@ -18,7 +18,7 @@ def safe(text: str) -> str:
 
 
 def safe_line(text: str) -> str:
-    """Give `text` on one line: as `safe`, each run of line ends and tabs a single space."""
+    """Give `text` on one line: as `safe`, each run of white space with a line end or a tab in it a single space."""
     return _line_ends.sub(" ", safe(text)).strip()
 
 

@@ -1,5 +1,7 @@
 """A training run drawn as one picture of text, from its events: sizes, both losses, progress, a fresh sample."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.text import Text
 
@@ -10,7 +12,7 @@ from grucli.ui.figures import decimal, duration, short_count
 from grucli.ui.safe import safe_line
 
 COMPILING = "compiling for this processor, once"
-_WIDEST = 140
+_WIDEST = 120
 _SIDE_BY_SIDE = 64
 _LABEL = 6
 _TRAIN = "cyan"
@@ -22,7 +24,9 @@ _FAINT = "bright_black"
 class Picture:
     """Everything known about the run so far, as something rich can draw at any width and height."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Begin with nothing known; `stopping` says whether the run has been asked to stop."""
+        self._stopping = stopping
         self._preparing: Preparing | None = Preparing("getting ready")
         self._started: Started | None = None
         self._compiled = False
@@ -79,7 +83,9 @@ class Picture:
             lines += [_blank(), *self._charts(width, room, plain_marks), _blank(), *progress]
         lines += self._sample(console, width, height - len(lines) - 2, plain_marks)
         if self._started is not None and self._finished is None:
-            lines += [_blank(), Text("Ctrl-C saves and stops", _FAINT)]
+            lines += [_blank(), Text("saving and stopping" if self._stopping() else "Ctrl-C saves and stops", _FAINT)]
+        for line in lines:
+            line.truncate(width, overflow="crop")
         return Text("\n").join(lines[:height])
 
     def _heading(self, console: Console, width: int) -> list[Text]:
@@ -87,9 +93,8 @@ class Picture:
             return []
         started = self._started
         sizes = f"  {short_count(started.parameters)} parameters, {short_count(started.vocab)} symbols"
-        tokens = f", {short_count(started.train_tokens)} tokens to learn from"
-        held_out = f", {short_count(started.held_out_tokens)} held out" if started.held_out_tokens else ""
-        first = Text.assemble((safe_line(started.name), "bold"), (sizes + tokens + held_out, _FAINT))
+        held_out = f", {short_count(started.held_out_tokens)} tokens held out" if started.held_out_tokens else ""
+        first = Text.assemble((safe_line(started.name), "bold"), (sizes + held_out, _FAINT))
         notes = [Text(safe_line(note), "yellow") for note in started.notes]
         wrapped = [list(text.wrap(console, width)) for text in (first, Text(safe_line(started.plan)), *notes)]
         if self._step is not None:

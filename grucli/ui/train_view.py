@@ -4,6 +4,7 @@ Shows the events of `grucli.training.events` and knows nothing of how they come 
 """
 
 import threading
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -27,16 +28,16 @@ class TrainView:
     goes to stderr; where only one of the two streams is a terminal, the plain rows are shown.
     """
 
-    def __init__(self, terminal: Terminal, json: bool = False) -> None:
+    def __init__(self, terminal: Terminal, json: bool = False, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Begin with nothing shown; `json` keeps stdout free, `stopping` says whether the run was asked to stop."""
         self._terminal = terminal
         self._json = json
-        self._picture = Picture()
+        self._picture = Picture(stopping)
         self._lock = threading.Lock()
         self._live: Live | None = None
         self._stages: set[str] = set()
         self._began = False
         self._headed = False
-        self.finished: Finished | None = None
 
     def __enter__(self) -> Self:
         """Put the first words on the screen, before anything slow is even imported."""
@@ -60,10 +61,16 @@ class TrainView:
             self._live.transient = kind is not None and not self._began
             self._live.stop()
 
+    def follow(self, events: Iterable[Event]) -> Finished:
+        """Show a whole run, and give the event that ended it."""
+        for event in events:
+            self.show(event)
+            if isinstance(event, Finished):
+                return event
+        raise RuntimeError("the run ended without saying so")
+
     def show(self, event: Event) -> None:
         """Take in and show one event."""
-        if isinstance(event, Finished):
-            self.finished = event
         with self._lock:
             self._picture.show(event)
         if isinstance(event, Stepped | Evaluated):
@@ -107,3 +114,22 @@ class TrainView:
             self._terminal.say(line)
         else:
             self._terminal.print(line)
+
+
+def show_end(terminal: Terminal, finished: Finished, resume: str) -> None:
+    """Say how a run ended, where the model is and what to try next; `resume` is the command that goes on with it."""
+    summary = finished.summary
+    name = safe_line(summary.model)
+    match finished.reason:
+        case "interrupted" | "terminated":
+            terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {safe_line(summary.path)}")
+            terminal.say(f"go on exactly here:  {safe_line(resume)}")
+            return
+        case "settled":
+            said = f"the held-out loss has stopped improving; {name} is ready"
+        case "already finished":
+            said = f"{name} was trained to its end before"
+        case _:
+            said = f"{name} is ready"
+    terminal.say(f"\n{said}, in {safe_line(summary.path)}")
+    terminal.say(f"try:  gru sample {name}\n      gru chat {name}")

@@ -1,0 +1,88 @@
+"""`gru sample`: comments on stdout."""
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grucli.cli.grammar import MODEL
+from grucli.errors import UsageError
+
+if TYPE_CHECKING:
+    from grucli.model.sampler import Sampler, State
+
+_SEEDS = 10_000
+"""Without a seed one is chosen that can be remembered and typed."""
+
+
+def sample(
+    model: Annotated[str | None, typer.Argument(metavar=f"[{MODEL}]", help="The newest when left out.")] = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many.")] = 1,
+    prompt: Annotated[str | None, typer.Option(help="The beginning, to be continued.")] = None,
+    prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="A file with the beginning.")] = None,
+    reply_to: Annotated[str | None, typer.Option(help="What is replied to, with a model of conversations.")] = None,
+    temp: Annotated[float, typer.Option(help="0: always the likeliest; 1: as the model has it; more: wilder.")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Draw from the K likeliest tokens only; 0: from all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that make up this share.")] = 1.0,
+    min_p: Annotated[float, typer.Option(help="No token less likely than this share of the likeliest.")] = 0.0,
+    repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
+    max_chars: Annotated[int, typer.Option(help="Stop here at the latest.")] = 500,
+    min_chars: Annotated[int, typer.Option(help="Do not end before.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same text.")] = None,
+    pace: Annotated[float, typer.Option(min=0.0, help="Characters a second on a terminal; 0: all at once.")] = 150.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout, nothing else.")] = False,
+) -> None:
+    """Write comments.
+
+    \b
+      gru sample                                    one comment by the newest model
+      gru sample emo --temp 0.8 -n 10               ten, a line -- between them
+      gru sample emo --prompt "I never understood"  go on from a beginning
+      gru sample demo --reply-to "How are you?"     with a model of conversations
+      gru sample emo -n 100 --json > comments.jsonl
+    """
+    from grucli.ui.console import terminal
+    from grucli.ui.stream_view import StreamView
+
+    beginning = _beginning(prompt, prompt_file)
+    with StreamView(terminal(), pace) as view:
+        from grucli.model.sampler import Draw, Sampler
+        from grucli.model.store import find_model
+        from grucli.model.weights import load_weights
+
+        first = secrets.randbelow(_SEEDS) if seed is None else seed
+        draw = Draw(temp, top_k, top_p, min_p, repeat_penalty, max_chars, min_chars, first)
+        sampler = Sampler(load_weights(find_model(model)), threads)
+        state = sampler.read(_before(sampler, reply_to), beginning)
+        if view.streams and not json:
+            view.stream((piece.text for piece in sampler.stream(state, draw)), beginning)
+            n, draw = n - 1, replace(draw, seed=draw.seed + 1)
+        for written in sampler.write(state, beginning, n, draw):
+            if json:
+                view.show_json(written)
+            else:
+                view.show(written.text, written.prompt)
+
+
+def _beginning(prompt: str | None, prompt_file: str | None) -> str:
+    """The text to be continued; the newline that an editor puts at the end of a file is not a part of it."""
+    if prompt_file is None:
+        return prompt or ""
+    if prompt is not None:
+        raise UsageError("both --prompt and --prompt-file are given", "give one of them")
+    try:
+        return Path(prompt_file).read_text("utf-8-sig").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"'{prompt_file}' is not UTF-8 text", "give a plain text file to --prompt-file") from error
+
+
+def _before(sampler: "Sampler", reply_to: str | None) -> "State":
+    """The state in which the model begins to write."""
+    if reply_to is None:
+        return sampler.begin()
+    if not sampler.conversations:
+        raise UsageError("this model has not learnt from conversations", "use --prompt: it continues a text")
+    return sampler.end_turn(sampler.read(sampler.begin(), reply_to))

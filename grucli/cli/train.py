@@ -1,0 +1,76 @@
+"""`gru train`: a corpus in, a model out."""
+
+import shlex
+from typing import Annotated, Literal
+
+import typer
+
+from grucli.cli.grammar import MODEL
+
+
+def train(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="CORPUS...", help=".csv, .tsv, .jsonl or .txt, also compressed; '-' is stdin."),
+    ],
+    name: Annotated[str | None, typer.Option(help="The model's name; the corpus's, when left out.")] = None,
+    cell: Annotated[Literal["gru"] | None, typer.Option(help="The kind of recurrent cell.")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Units of a layer.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers, one on top of the other.")] = None,
+    embed: Annotated[int | None, typer.Option(help="Size of the embedding.")] = None,
+    tokenizer: Annotated[Literal["char", "word", "subword"] | None, typer.Option(help="What a token is.")] = None,
+    vocab: Annotated[int | None, typer.Option(help="At most so many different tokens.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Rows of text read side by side, per process.")] = None,
+    seq: Annotated[int | None, typer.Option(help="Tokens of a row in each step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="The highest learning rate.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of units left out at random.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Stop after so many passes through the corpus.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after so much training, without preparing and compiling.")
+    ] = None,
+    val: Annotated[float | None, typer.Option(help="Share of the text held out; 0: none.")] = None,
+    val_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Hold out this corpus instead of a share.")
+    ] = None,
+    eval_every: Annotated[int | None, typer.Option(help="Steps between two looks at the held-out text.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same run.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
+    column: Annotated[str | None, typer.Option(help="The column that holds the text, by name or number.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where the model's last run stopped.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model of the same name.")] = False,
+    start_from: Annotated[
+        str | None, typer.Option("--from", metavar=MODEL, help="Begin with this model's weights and tokenizer.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")] = False,
+) -> None:
+    """Train a model on comments. Ctrl-C saves it.
+
+    \b
+      gru train comments.csv                      until it learns no more, ten minutes at most
+      gru train talk.tsv --minutes 2 --name emo   two minutes of training
+      gru train talk.tsv --name emo --resume      go on exactly there
+      gru train mine.csv --from emo --name me     teach a model another tone
+      gru train tiny.txt --hidden 256 --layers 2  one running text
+    """
+    from grucli.errors import ExitStatus
+    from grucli.training.plan import Plan
+    from grucli.training.signals import StopFlag
+    from grucli.ui.console import terminal
+    from grucli.ui.train_view import TrainView, show_end
+
+    plan = Plan(
+        sources=tuple(sources), name=name, cell=cell, hidden=hidden, layers=layers, embed=embed, tokenizer=tokenizer,
+        vocab=vocab, batch=batch, seq=seq, lr=lr, dropout=dropout, steps=steps, epochs=epochs, minutes=minutes, val=val,
+        val_file=val_file, eval_every=eval_every, seed=seed, threads=threads, column=column, resume=resume, force=force,
+        start_from=start_from,
+    )  # fmt: skip
+    with StopFlag() as stop, TrainView(terminal(), json, lambda: stop.reason is not None) as view:
+        from grucli.training import loop
+
+        finished = view.follow(loop.train(plan, stop))
+    if json:
+        terminal().print_json(finished.summary)
+    show_end(terminal(), finished, shlex.join(["gru", "train", *sources, "--name", finished.summary.model, "--resume"]))
+    stopped = {"interrupted": ExitStatus.INTERRUPTED, "terminated": ExitStatus.TERMINATED}
+    raise typer.Exit(stopped.get(finished.reason, ExitStatus.DONE))

@@ -1,0 +1,56 @@
+"""A word on the screen while nothing else can be: libraries load, kernels compile, files are read."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.live import Live
+from rich.text import Text
+
+from grucli.ui.console import Terminal
+from grucli.ui.train_picture import COMPILING
+
+_REDRAWS_PER_SECOND = 4
+_LOADING_SECONDS = 3.0
+
+
+class Waiting:
+    """Says on stderr's terminal that work goes on, and takes its words back at the end. Silent everywhere else.
+
+    Loading compiled kernels takes no more than a moment; whoever waits longer is waiting for the compiler.
+    """
+
+    def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._live: Live | None = None
+        if terminal.live:
+            self._live = Live(
+                get_renderable=self._draw,
+                console=terminal.messages,
+                refresh_per_second=_REDRAWS_PER_SECOND,
+                transient=True,
+            )
+
+    def __enter__(self) -> Self:
+        """Show the first words at once."""
+        if self._live is not None:
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the words back."""
+        self.end()
+
+    def end(self) -> None:
+        """Take the words back, if that has not been done."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _draw(self) -> Text:
+        waited = self._clock() - self._began
+        return Text("getting ready" if waited < _LOADING_SECONDS else f"{COMPILING} ({waited:.0f} s)")

@@ -1,0 +1,182 @@
+"""The picture of a run at the widths people have, with and without colour, and at every other size."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grucli.training.events import Event, Preparing
+from grucli.ui.safe import safe
+from grucli.ui.train_picture import COMPILING, Picture
+from tests.ui.runs import evaluated, run, started, stepped
+from tests.ui.streams import Pipe, Screen, Terminals
+
+NARROW = """\
+emo  1.2M parameters, 98 symbols, 900k
+trains two minutes
+
+train 1.530 nats/token
+ 3.15 ███▅▄▃▁
+ 1.53 ████████▆▆▅▄▄▃▃▃▂▂▂▂▂▁▁▁▁▁▁▁
+held out 1.900  the best so far
+ 3.15
+ 1.53            ▇▇▇▇▆▆▆▆▅▅▅▅▄
+
+━━━━━━━━━━━━━━━━━━━━━━━  57%  0:17 left
+2.741 bits/char   step 230 of 400
+10,000 tokens/s   0:23 trained
+
+after 200 steps it writes
+  I think [b]this[/b] is  the best
+  thing [31mI have ever seen.
+
+  No really, you should see it 😂.
+
+
+
+Ctrl-C saves and stops"""
+
+USUAL = """\
+emo  1.2M parameters, 98 symbols, 900k tokens held out
+trains two minutes
+
+train 1.530 nats/token                   held out 1.900  the best so far
+ 3.15 ███                                 3.15
+      ███▇▄
+      ██████▂
+      ███████▆▂                                           ▄▄▃▂▂▁
+      ██████████▇▄▂                                       ███████▇▇▆▅▄▄
+ 1.53 ██████████████▇▇▅▄▄▃▃▃▂▂▂▁▁▁        1.53            █████████████
+
+━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  57%  0:17 left
+2.741 bits/char   step 230 of 400   10,000 tokens/s   0:23 trained
+
+after 200 steps it writes
+  I think [b]this[/b] is  the best thing [31mI have ever seen.
+
+  No really, you should see it 😂.
+
+
+
+
+Ctrl-C saves and stops"""
+
+WIDE_AND_OVER = """\
+train 1.501 nats/token                                       held out 1.750  the best so far
+ 2.73 █████▃                                                  2.73
+      ██████▄
+      ███████▅▃                                                               ▄▃▂▁▁
+      ██████████▄▁                                                            ██████▇▆▅▄▄▃▂▁
+"""
+
+
+def picture_of(events: Iterable[Event]) -> Picture:
+    picture = Picture()
+    for event in events:
+        picture.show(event)
+    return picture
+
+
+def drawn(events: Iterable[Event], width: int = 80, height: int = 24) -> str:
+    """Give the picture as text, without the blanks at line ends."""
+    console = Terminals(Screen(), Screen(), width=width, height=height).terminal.messages
+    return "\n".join(line.rstrip() for line in picture_of(events).draw(console).plain.split("\n"))
+
+
+@pytest.mark.parametrize(("width", "expected"), [(40, NARROW), (80, USUAL)])
+def test_the_picture_while_it_learns(width: int, expected: str) -> None:
+    assert drawn(run(until=230), width) == expected
+
+
+def test_a_run_that_is_over_fills_its_charts_and_lets_go_of_the_screen() -> None:
+    over = drawn(run(reason="limit"), width=200)
+    assert WIDE_AND_OVER in over
+    assert "100%\n" in over
+    assert "left" not in over
+    assert over.endswith("No really, you should see it 😂.")
+
+
+def test_before_the_first_step_it_says_what_happens() -> None:
+    assert drawn([]) == "getting ready"
+    assert drawn([Preparing("reading [b]x[/b]\x1b[2J\n.csv")]) == "reading [b]x[/b][2J .csv"
+    reading = drawn([Preparing("reading the corpus", 30, 120)], width=40)
+    assert reading == "reading the corpus\n" + "━" * 34 + "  25%"
+    assert drawn([Preparing("reading"), started()]).split("\n")[-3:] == [COMPILING, "", "Ctrl-C saves and stops"]
+    assert COMPILING not in drawn([started(), stepped(10)])
+
+
+def test_notes_are_shown() -> None:
+    assert "\na small corpus [b]\n" in drawn([started(notes=("a small\n corpus [b]",)), stepped(10)])
+
+
+def test_without_held_out_text_there_is_one_chart() -> None:
+    alone = drawn(run(until=230, held_out=False))
+    assert "held out" not in alone
+    assert "bits/char" not in alone
+    assert "after 200 steps it writes" in alone
+
+
+def test_a_worse_evaluation_names_the_best_one() -> None:
+    assert "held out 1.800  best 1.900 at step 200" in drawn(run(until=330))
+
+
+def test_a_run_that_was_asked_to_stop_says_so() -> None:
+    asked = False
+    picture = Picture(lambda: asked)
+    picture.show(started())
+    console = Terminals(Screen(), Screen()).terminal.messages
+    assert picture.draw(console).plain.endswith("Ctrl-C saves and stops")
+    asked = True
+    assert picture.draw(console).plain.endswith("saving and stopping")
+
+
+def test_time_left_counts_training_alone() -> None:
+    # Forty steps in four seconds, however late the first step came; the figure needs two looks to be known.
+    first = stepped(10)
+    assert "left" not in drawn([started(), first])
+    assert " 10%  0:36 left" in drawn([started(), first, stepped(40)])
+    assert "left" not in drawn([started(), stepped(10, None), stepped(20, None)])
+
+
+def test_a_resumed_run_is_timed_by_its_own_steps() -> None:
+    assert " 78%  0:09 left" in drawn([started(), stepped(300), stepped(310)])
+
+
+def test_a_console_without_block_characters_gets_plain_ones() -> None:
+    class Ascii(Pipe):
+        encoding = "ascii"
+
+    console = Terminals(Pipe(), Ascii(), width=80, height=24).terminal.messages
+    text = picture_of([*run(until=200), evaluated(210, 1.5, sample="x" * 2000)]).draw(console).plain
+    assert text.isascii()
+    assert "###" in text
+    assert "..." in text
+
+
+def test_colour_is_decoration_only() -> None:
+    coloured = Terminals(Screen(), Screen(), width=80, height=24)
+    coloured.terminal.messages.print(picture_of(run(until=230)).draw(coloured.terminal.messages))
+    plain = Terminals(Pipe(), Pipe(), width=80, height=24)
+    plain.terminal.messages.print(picture_of(run(until=230)).draw(plain.terminal.messages))
+    assert "\x1b[1;36m1.530" in coloured.err
+    assert "\x1b" not in plain.err
+    assert "\n".join(line.rstrip() for line in plain.err.split("\n")) == USUAL + "\n"
+
+
+@given(
+    st.integers(20, 220),
+    st.integers(4, 70),
+    st.integers(0, 400),
+    st.booleans(),
+    st.text(st.one_of(st.characters(), st.sampled_from("\n\t\x1b\u202e漢🙂")), max_size=400),
+)
+@settings(max_examples=60)
+def test_the_picture_fits_every_terminal(width: int, height: int, until: int, held_out: bool, sample: str) -> None:
+    console = Terminals(Screen(), Screen(), width=width, height=height).terminal.messages
+    events = [*run(until, held_out), evaluated(until, 1.5 if held_out else None, sample=sample)]
+    picture = picture_of(events).draw(console)
+    lines = picture.split("\n", allow_blank=True)
+    assert len(lines) <= height - 1
+    assert all(line.cell_len < width for line in lines)
+    assert picture.plain == safe(picture.plain)
