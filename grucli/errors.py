@@ -22,7 +22,7 @@ class ExitStatus(IntEnum):
 class GruError(Exception):
     """What is wrong (`what`), what to do about it (`todo`), and the exit status it ends the program with."""
 
-    status = ExitStatus.FAILED
+    status: ExitStatus = ExitStatus.FAILED
 
     def __init__(self, what: str, todo: str) -> None:
         super().__init__(what)
@@ -52,3 +52,11 @@ class DivergedError(GruError):
 
 class BusyError(GruError):
     """Another process holds the lock of a model."""
+
+
+class StoppedError(GruError):
+    """The user ended the work before there was anything to save."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("stopped before the first step: nothing was saved", "run the same command to begin again")
+        self.status = ExitStatus.TERMINATED if reason == "terminated" else ExitStatus.INTERRUPTED

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from grucli.kernels.jit import exactly
+from grucli.kernels.jit import exactly, intrinsic
 
 _LOG2_E = np.float32(1.44269504088896341)
 _LN2_HIGH = np.float32(0.693359375)  # its last bits are zero: n times it is exact
@@ -27,7 +26,7 @@ _C5, _C4, _C3 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.flo
 _C2, _C1, _C0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def float_bits(typing_context: Any, x: Any) -> Any:
     """The bits of a float32, as an int32."""
 
@@ -37,7 +36,7 @@ def float_bits(typing_context: Any, x: Any) -> Any:
     return types.int32(types.float32), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def bits_float(typing_context: Any, bits: Any) -> Any:
     """The float32 that has these bits."""
 

@@ -15,11 +15,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+import numba.extending
 
 from grucli.paths import cache_dir
 
@@ -93,17 +94,17 @@ def _forget_old(parent: Path, keep: Path) -> None:
 
 CACHE = _open_cache()
 if CACHE.folder is not None:
-    numba.config.CACHE_DIR = str(CACHE.folder)
+    numba.config.CACHE_DIR = str(CACHE.folder)  # type: ignore[attr-defined]
 
 
 def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> Callable[P, R]:
-    compiled: Callable[P, R] = numba.njit(
-        function,
+    decorate: Any = numba.njit(
         nogil=True,
         cache=CACHE.folder is not None and not inline,
         fastmath=fastmath,
         error_model="numpy",  # a division by zero gives inf; the check for it would keep loops from being vectorised
     )
+    compiled: Callable[P, R] = decorate(function)
     return compiled
 
 
@@ -120,3 +121,8 @@ def reduction(function: Callable[P, R]) -> Callable[P, R]:
 def exactly(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a scalar helper for other kernels, its operations in the order they are written."""
     return _jit(function, {"contract"}, inline=True)
+
+
+def intrinsic(generator: Callable[..., Any]) -> Any:
+    """Make a function of compiled code out of one that writes its LLVM IR."""
+    return numba.extending.intrinsic(generator)

@@ -64,7 +64,7 @@ def largest(matrix: Float32, n: int, M: int) -> np.float32:
     for j in range(M):
         value = _order(matrix[n, j])
         best = value if value > best else best
-    return bits_float(np.int32(best ^ ((best >> np.int32(31)) & _ALL_BUT_SIGN)))
+    return np.float32(bits_float(np.int32(best ^ ((best >> np.int32(31)) & _ALL_BUT_SIGN))))
 
 
 @reduction

@@ -101,7 +101,7 @@ def _keep_k(weights: Float32, row: int, V: int, k: int) -> np.float32:
             low = middle
         else:
             high = middle
-    return bits_float(low)
+    return np.float32(bits_float(low))
 
 
 @exactly
@@ -114,7 +114,7 @@ def _keep_mass(weights: Float32, row: int, V: int, mass: np.float32) -> np.float
             low = middle
         else:
             high = middle
-    return bits_float(low)
+    return np.float32(bits_float(low))
 
 
 @exactly

@@ -2,13 +2,13 @@
 
 A processor multiplies fastest when the numbers it adds to never leave its registers. So C = A B is cut into tiles of
 `ROWS` rows by `WIDTH` columns, `WIDTH` being two vectors: the tile's sums stay in registers while k walks down A and
-B, and each step loads two vectors of B and one number a row of A for 2 · ROWS multiply-adds. That many independent sums also
-hide the latency of a multiply-add (four cycles, two of them started in each, ask for at least eight).
+B, and each step loads two vectors of B and one number a row of A for 2 · ROWS multiply-adds. That many independent
+sums also hide the latency of a multiply-add (four cycles, two of them started in each, ask for at least eight).
 
-For the two loads to be neighbours, B is *packed* once: into panels of `WIDTH` columns, [P, K, WIDTH], the last filled up
-with zeros. A panel is read from front to back by every tile of rows, and lies in the second-level cache meanwhile.
-C has the panels' whole width, so no store needs a mask; rows left over go through a tile of one row. Every element is the same chain of
-multiply-adds over k whatever tile it falls in: a row's result does not depend on the rows beside it.
+For the two loads to be neighbours, B is *packed* once: into panels of `WIDTH` columns, [P, K, WIDTH], the last filled
+up with zeros. A panel is read from front to back by every tile of rows, and lies in the second-level cache meanwhile.
+C has the panels' whole width, so no store needs a mask; rows left over go through a tile of one row. Every element is
+the same chain of multiply-adds over k whatever tile it falls in: a row's result does not depend on the rows beside it.
 
 Numba's own vectoriser does not keep such a tile in registers, so it is written as LLVM IR; LLVM picks the instructions
 of the host.
@@ -21,10 +21,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.jit import exactly, kernel
+from grucli.kernels.jit import exactly, intrinsic, kernel
 
 _FEATURES = llvm.get_host_cpu_features()
 LANES = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx2") else 4
@@ -32,11 +31,11 @@ VECTORS = 2
 ROWS = 8 if LANES != 8 else 6  # AVX2 has 16 registers, the others 32
 WIDTH = VECTORS * LANES
 
-_POINTER = types.CPointer(types.float32)
+_POINTER: Any = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
 _INT = types.intp
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def address(typing_context: Any, array: Any, offset: Any) -> Any:
     """Pointer to the element `offset` of a C-contiguous float32 array."""
 
@@ -50,7 +49,7 @@ def address(typing_context: Any, array: Any, offset: Any) -> Any:
 def _make_tile(rows: int) -> Any:
     """c[rows, WIDTH] = a[rows, K] @ b[K, WIDTH], for K ≥ 1; a and c with row strides, b packed."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(typing_context: Any, a: Any, a_stride: Any, b: Any, c: Any, c_stride: Any, K: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _walk_down_k(builder, rows, *arguments)
@@ -64,9 +63,8 @@ def _make_tile(rows: int) -> Any:
 def _walk_down_k(builder: Any, rows: int, a: Any, a_stride: Any, b: Any, c: Any, c_stride: Any, K: Any) -> None:
     vector = ir.VectorType(ir.FloatType(), LANES)
     int64 = ir.IntType(64)
-    multiply_add = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
-    )
+    function: Any = cgutils.get_or_insert_function
+    multiply_add = function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32")
 
     def at(pointer: Any, *terms: Any) -> Any:
         for term in terms:

@@ -139,7 +139,7 @@ class _Batch:
     def keep(self, running: NDArray[np.bool_]) -> None:
         """Let go of the streams that have stopped."""
         self.state = np.ascontiguousarray(self.state[:, running])
-        self.streams = Streams(*(np.ascontiguousarray(array[running]) for array in self.streams))
+        self.streams = Streams(**{name: array[running] for name, array in self.streams._asdict().items()})
 
 
 def _bits_per_char(nats: float, chars: int) -> float:
@@ -147,7 +147,7 @@ def _bits_per_char(nats: float, chars: int) -> float:
 
 
 class Stream:
-    """One text as it is drawn: iterate over its pieces. `state` and `sample` are right at any moment, and at the end."""
+    """One text as it is drawn: iterate over its pieces. `state` and `sample` are right at any moment."""
 
     def __init__(self, writer: Writer, tokenizer: Tokenizer, state: State, draw: Draw, prompt: str) -> None:
         self._batch = _Batch(writer, tokenizer, state, draw, range(draw.seed, draw.seed + 1))

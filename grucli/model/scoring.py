@@ -17,7 +17,7 @@ _BYTE = 8 * math.log(2)  # nats
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Losses over a whole text. `nats_per_token` and `perplexity` count what the network was asked, end tokens included.
+    """Losses over a whole text. `nats_per_token` and `perplexity` count every token asked for, end tokens included.
 
     Per character means per character of text: the end tokens' nats count too, and what the tokenizer does not know is
     charged eight bits a byte on top of its unknown token, so that tokenizers can be compared.

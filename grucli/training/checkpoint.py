@@ -1,7 +1,7 @@
 """The file a run goes on from: parameters, both moments, the carried state, and where in the run they belong.
 
-`optimizer.safetensors` is whole in itself. It holds the parameters too, so that it never has to agree with another file:
-a save that is killed half-way leaves this one old or new, and a resumed run takes everything from it.
+`optimizer.safetensors` is whole in itself. It holds the parameters too, so that it never has to agree with another
+file: a save that is killed half-way leaves this one old or new, and a resumed run takes everything from it.
 """
 
 import hashlib

@@ -118,7 +118,7 @@ def _check(plan: Plan) -> None:
         ("eval-every", plan.eval_every, lambda v: 1 <= v < 1 << 40, "a whole number of steps from 1 up"),
         ("seed", plan.seed, lambda v: 0 <= v < 1 << 63, "a whole number from 0 up"),
     ):
-        if value is not None and not fits(value):  # type: ignore[no-untyped-call]
+        if value is not None and not fits(value):
             raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
 
 

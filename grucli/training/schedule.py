@@ -6,6 +6,7 @@ horizon until its first steps have been timed; from then on it is a number like 
 """
 
 import math
+import statistics
 
 WARM_UP = 100
 """Steps in which the rate rises, in a run long enough for them."""
@@ -26,9 +27,9 @@ def rate(step: int, horizon: int | None, peak: float) -> float:
 
 
 class Stopwatch:
-    """Times the first steps of a run, until they say how many steps fit into `budget` seconds.
+    """Times the first steps of a run, until they say how many more fit into `budget` seconds.
 
-    Measured is a share of the budget, at most a few seconds, the first steps left out: they find caches cold.
+    What is measured is a share of the budget, a few seconds at most. The first steps find caches cold and do not count.
     """
 
     _COLD, _LEAST, _SHARE, _LONGEST = 3, 8, 0.03, 5.0
@@ -36,15 +37,14 @@ class Stopwatch:
     def __init__(self, budget: float) -> None:
         self._budget = budget
         self._times: list[float] = []
-        self._spent = 0.0
 
-    def horizon(self, step: int, seconds: float) -> int | None:
-        """Note that `step` steps have now been made, the last in `seconds`; the horizon, once it can be told."""
-        self._spent += seconds
-        if step > self._COLD:
-            self._times.append(seconds)
-        enough = self._spent >= min(self._LONGEST, self._SHARE * self._budget) and len(self._times) >= self._LEAST
-        if not enough and self._spent < self._budget:
+    def more_steps(self, seconds: float) -> int | None:
+        """Note a step of so many seconds; the steps that are left, once that can be told."""
+        self._times.append(seconds)
+        spent = sum(self._times)
+        warm = self._times[self._COLD :]
+        enough = len(warm) >= self._LEAST and spent >= min(self._LONGEST, self._SHARE * self._budget)
+        if not enough and spent < self._budget:
             return None
-        mean = sum(self._times) / len(self._times) if self._times else seconds
-        return max(step, step + int((self._budget - self._spent) / mean))
+        typical = statistics.median(warm or self._times)
+        return max(0, int((self._budget - spent) / typical))

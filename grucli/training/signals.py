@@ -1,4 +1,4 @@
-"""How a run is asked to stop: the first Ctrl-C or SIGTERM lets it finish its step and save, a second Ctrl-C does not."""
+"""How a run is asked to stop: a first Ctrl-C or SIGTERM lets it finish its step and save, a second Ctrl-C does not."""
 
 import signal
 import threading
@@ -19,7 +19,9 @@ class StopFlag:
                 self._before[number] = signal.signal(number, self._stop)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._before.clear()

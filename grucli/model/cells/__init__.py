@@ -7,4 +7,4 @@ and backward pass in float64 that the compiled kernels are held to. Only NumPy i
 from grucli.model.cells.base import Cell
 from grucli.model.cells.gru import GRU
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (GRU,)}
+CELLS: dict[str, Cell] = {GRU.name: GRU}

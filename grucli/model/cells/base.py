@@ -14,8 +14,13 @@ Backprop = Callable[[Float64], tuple[Float64, Float64, dict[str, Float64]]]
 class Cell(Protocol):
     """One layer's recurrence; see the legend of `grucli.model`."""
 
-    name: str
-    gates: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """What `--cell` calls it."""
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Its gates, in the order in which they lie in the parameters."""
 
     def shapes(self, below: int, H: int) -> dict[str, tuple[int, ...]]:
         """Each parameter's name and shape, for a layer of H units over an input of `below` numbers."""

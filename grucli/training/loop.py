@@ -1,0 +1,165 @@
+"""The loop of training: it yields events and never prints, so that piped, tested and drawn runs are the same run."""
+
+import time
+from collections.abc import Iterator
+
+from grucli.files import FolderLock
+from grucli.kernels.jit import CACHE
+from grucli.model.crew import Crew
+from grucli.model.shapes import parameter_count
+from grucli.model.store import model_folder
+from grucli.text.corpus import Corpus
+from grucli.training.events import Event, Finished, Preparing, Saved, Started
+from grucli.training.plan import EVALUATIONS, MOST_MINUTES, PATIENCE, Plan
+from grucli.training.preparing import build, clear, intent_of, read_corpus, tidy, warm_up
+from grucli.training.run import Run, Step
+from grucli.training.schedule import Stopwatch
+from grucli.training.signals import StopFlag
+
+_EVENT_EVERY = 0.1  # seconds between two `Stepped`
+_SAVE_EVERY = 60.0  # seconds of training that a killed run may lose
+_FORWARD_SHARE = 0.4  # what scoring a token costs, as a share of training on it
+_MOST_SHARE = 0.2  # of a run's time that may go into evaluations
+
+
+def train(plan: Plan, stop: StopFlag) -> Iterator[Event]:
+    """Train as `plan` says, until its limit, until it has settled, or until `stop` is set.
+
+    The run is saved at every evaluation, about once a minute, and at its end; the last event is `Finished`.
+
+    Raises:
+        UsageError, NothingToDoError: the plan cannot be meant, or there is nothing to train on.
+        ModelFileError: what should be gone on with is damaged.
+        BusyError: another process is training this model.
+        DivergedError: the loss is not a finite number any more; the last good weights are kept.
+        StoppedError: `stop` was set before the first step.
+        OSError: the disk refused; the last whole checkpoint is still there.
+    """
+    yield Preparing("reading the corpus")
+    folder = model_folder(plan.model_name())
+    intent = intent_of(plan, folder)
+    with FolderLock(folder):
+        try:
+            corpus = yield from read_corpus(plan, intent, stop)
+            run = build(intent, plan, folder, corpus, Crew(plan.threads))
+            if run.position.finished is not None:
+                yield Finished("already finished", run.summary())
+                return
+            yield _started(run)
+            yield from warm_up(run)
+            if intent.checkpoint is None:
+                clear(folder)
+            yield from _steps(run, stop)
+        finally:
+            tidy(folder)
+
+
+def _started(run: Run) -> Started:
+    at, corpus = run.position, run.corpus
+    notes = [f"{n:,} rows skipped: {why}" for why, n in corpus.report.skipped.items()]
+    if CACHE.problem is not None:
+        notes.append(f"kernels are compiled anew each time: {CACHE.problem}")
+    held_out = corpus.held_out.tokens if corpus.held_out is not None else 0
+    return Started(
+        name=run.folder.name,
+        path=run.folder,
+        plan=_sentence(run, corpus),
+        parameters=parameter_count(run.parameters.sizes),
+        vocab=run.parameters.sizes.V,
+        train_tokens=corpus.train.tokens,
+        held_out_tokens=held_out,
+        step=at.step,
+        notes=tuple(notes),
+    )
+
+
+def _sentence(run: Run, corpus: Corpus) -> str:
+    at, sizes = run.position, run.parameters.sizes
+    layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
+    begin = f"going on from step {at.step:,}" if at.step else "training"
+    kind = "conversations" if corpus.conversations else "running text" if corpus.running_text else "comments"
+    return (
+        f"{begin} '{run.folder.name}': a {sizes.cell} with {layers} units on {corpus.train.tokens:,} tokens of {kind}, "
+        f"{at.limit.words()}"
+    )
+
+
+def _steps(run: Run, stop: StopFlag) -> Iterator[Event]:
+    at, pace = run.position, _Pace(run)
+    recent: list[Step] = []
+    shown = saved = time.monotonic()
+    while at.horizon is None or at.step < at.horizon:
+        recent.append(run.step())
+        pace.note(recent[-1])
+        now = time.monotonic()
+        if now - shown >= _EVENT_EVERY:
+            yield run.stepped(recent)
+            recent, shown = [], now
+        if pace.evaluation_due():
+            if recent:
+                yield run.stepped(recent)
+                recent = []
+            yield run.evaluate()
+            yield Saved(run.save(), at.step)
+            saved = shown = time.monotonic()
+            if not at.limit.given and at.settling >= PATIENCE:
+                yield from _finish(run, "settled")
+                return
+        elif now - saved >= _SAVE_EVERY:
+            yield Saved(run.save(), at.step)
+            saved = time.monotonic()
+        if stop.reason is not None and (at.horizon is None or at.step < at.horizon):
+            yield Saved(run.save(), at.step)
+            yield Finished(stop.reason, run.summary())
+            return
+    yield from _finish(run, "limit")
+
+
+def _finish(run: Run, reason: str) -> Iterator[Event]:
+    run.position.finished = reason
+    yield Saved(run.save(), run.position.step)
+    yield Finished(reason, run.summary())
+
+
+class _Pace:
+    """Fixes the horizon, from the limit or from the first measured steps, and says when to evaluate.
+
+    Both numbers go into the position, and so into the checkpoint: a resumed run keeps them.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        at, limit = run.position, run.position.limit
+        minutes = MOST_MINUTES if limit.minutes is None else limit.minutes
+        self._stopwatch = Stopwatch(max(0.0, 60.0 * minutes - at.seconds))
+        if at.horizon is None and limit.steps is not None:
+            self._fix(limit.steps)
+        elif at.horizon is None and limit.epochs is not None:
+            self._fix(max(1, round(limit.epochs * run.batches.steps_per_epoch)))
+
+    def note(self, step: Step) -> None:
+        """A step was made."""
+        at = self._run.position
+        if at.horizon is None:
+            more = self._stopwatch.more_steps(step.seconds)
+            if more is not None:
+                self._fix(at.step + more)
+
+    def _fix(self, horizon: int) -> None:
+        at = self._run.position
+        at.horizon = max(horizon, at.step)
+        if not at.eval_given:
+            at.eval_every = max(1, -(-at.horizon // self._evaluations(at.horizon)))
+
+    def _evaluations(self, horizon: int) -> int:
+        """How many evaluations such a run can afford: a fifth of its time at most, and one in any case."""
+        held_out, recipe = self._run.corpus.held_out, self._run.position.recipe
+        if held_out is None:
+            return EVALUATIONS
+        share = _FORWARD_SHARE * held_out.tokens / (horizon * recipe.batch * recipe.seq)
+        return max(1, min(EVALUATIONS, int(_MOST_SHARE / share)))
+
+    def evaluation_due(self) -> bool:
+        """Whether the step just made is to be followed by an evaluation."""
+        at = self._run.position
+        return at.step == at.horizon or (at.eval_every is not None and at.step % at.eval_every == 0)

@@ -1,0 +1,199 @@
+"""Everything before the first step: what may be trained under a name, the corpus, the network, the compiled kernels."""
+
+import queue
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from grucli.errors import StoppedError, UsageError
+from grucli.kernels.jit import CACHE
+from grucli.model.crew import Crew
+from grucli.model.network import Dropout, Network
+from grucli.model.parameters import Parameters, fresh_parameters
+from grucli.model.sampler import Draw, Sampler
+from grucli.model.shapes import Sizes
+from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, find_model
+from grucli.model.weights import Card, Weights, load_weights
+from grucli.paths import cache_dir
+from grucli.text.corpus import Corpus, prepare
+from grucli.text.tokenizers import Tokenizer
+from grucli.training.checkpoint import Checkpoint, Position, load_checkpoint
+from grucli.training.events import Compiled, Preparing
+from grucli.training.optimiser import AdamW
+from grucli.training.plan import Limit, Plan, Recipe, differences, limit_of, recipe_of
+from grucli.training.run import Run
+from grucli.training.signals import StopFlag
+
+_FILES = (BEST, LAST, OPTIMIZER, METRICS)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a plan comes to, given what is there: a recipe, and the checkpoint or the model to begin from."""
+
+    recipe: Recipe
+    limit: Limit
+    checkpoint: Checkpoint | None
+    origin: Weights | None
+
+    @property
+    def tokenizer(self) -> Tokenizer | str:
+        """A tokenizer that is given, or the kind to learn."""
+        return self.origin.tokenizer if self.origin is not None else self.recipe.tokenizer
+
+
+def intent_of(plan: Plan, folder: Path) -> Intent:
+    """Hold the plan against what is in `folder`.
+
+    Raises:
+        UsageError: the model exists, or the plan does not fit the run it should go on with or the model it starts from.
+        ModelFileError: one of them is damaged.
+    """
+    recipe, limit = recipe_of(plan), limit_of(plan)
+    there = any((folder / name).exists() for name in _FILES)
+    if there and not (plan.resume or plan.force):
+        raise UsageError(
+            f"a model called '{folder.name}' exists", "go on with --resume, begin anew with --force, or choose a --name"
+        )
+    if plan.resume and (folder / OPTIMIZER).exists():
+        return _resumed(plan, limit, load_checkpoint(folder / OPTIMIZER), folder.name)
+    if plan.resume and there:
+        raise UsageError(f"'{folder.name}' has weights but no checkpoint", f"adapt it with --from {folder.name} --name")
+    if plan.start_from is None:
+        return Intent(recipe, limit, None, None)
+    origin = load_weights(find_model(plan.start_from))
+    return Intent(_adapted(plan, recipe, origin), limit, None, origin)
+
+
+def _resumed(plan: Plan, limit: Limit, checkpoint: Checkpoint, name: str) -> Intent:
+    position = checkpoint.position
+    if changed := differences(plan, position.recipe):
+        raise UsageError(f"'{name}' was not trained with {', '.join(changed)}", "leave that out, or begin with --force")
+    return Intent(position.recipe, limit if limit.given else position.limit, checkpoint, None)
+
+
+def _adapted(plan: Plan, recipe: Recipe, origin: Weights) -> Recipe:
+    sizes = origin.sizes
+    fixed = {
+        "cell": sizes.cell,
+        "hidden": sizes.H,
+        "layers": sizes.L,
+        "embed": sizes.E,
+        "tokenizer": origin.tokenizer.kind,
+        "vocab": sizes.V,
+    }
+    changed = [
+        f"--{flag} {getattr(plan, flag)} (it has {value})"
+        for flag, value in fixed.items()
+        if getattr(plan, flag) not in (None, value)
+    ]
+    if changed:
+        raise UsageError(f"the model '{plan.start_from}' cannot take {', '.join(changed)}", "leave that out")
+    return Recipe(**{field: getattr(recipe, field) for field in Recipe.__struct_fields__} | fixed)
+
+
+def read_corpus(plan: Plan, intent: Intent, stop: StopFlag) -> Generator[Preparing, None, Corpus]:
+    """Prepare the corpus in a thread of its own, and tell how far it is.
+
+    Raises:
+        StoppedError: the user asked for an end meanwhile.
+        GruError: as `grucli.text.corpus.prepare`.
+    """
+    news: queue.Queue[Preparing] = queue.Queue()
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        if stop.reason is not None:
+            raise StoppedError(stop.reason)
+        news.put(Preparing(stage, done, total))
+
+    recipe = intent.recipe
+    # A checkpoint's tokenizer is learned again from the same corpus, and is the same: learning is deterministic.
+    with ThreadPoolExecutor(1, "gru-corpus") as pool:
+        future = pool.submit(
+            prepare,
+            plan.sources,
+            column=plan.column,
+            tokenizer=intent.tokenizer,
+            vocab=recipe.vocab if intent.origin is None else None,
+            held_out=recipe.val if plan.val_file is None else 0.0,
+            held_out_file=plan.val_file,
+            cache=cache_dir(),
+            on_progress=progress,
+        )
+        while not future.done():
+            try:
+                yield news.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        return future.result()
+
+
+def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) -> Run:
+    """The run, at its first step or where its checkpoint left it.
+
+    Raises:
+        UsageError: the corpus is another one than the checkpoint's.
+    """
+    recipe, tokenizer = intent.recipe, corpus.tokenizer
+    sizes = Sizes(recipe.cell, tokenizer.size, recipe.embed, recipe.hidden, recipe.layers)
+    if intent.checkpoint is not None:
+        position = intent.checkpoint.position
+        if (position.fingerprint, position.vocab) != (corpus.fingerprint, tokenizer.size):
+            raise UsageError(
+                f"'{folder.name}' was trained on another corpus", "name that one, or adapt the model with --from"
+            )
+        if intent.limit != position.limit:
+            position.limit, position.horizon, position.finished = intent.limit, None, None
+        run = Run(folder, corpus, Parameters(sizes), position, crew)
+        run.restore(intent.checkpoint)
+    else:
+        parameters = fresh_parameters(sizes, recipe.seed)
+        if intent.origin is not None:
+            parameters.load(intent.origin.arrays)
+        position = Position(
+            recipe=recipe,
+            limit=intent.limit,
+            fingerprint=corpus.fingerprint,
+            vocab=tokenizer.size,
+            start_from=plan.start_from,
+        )
+        run = Run(folder, corpus, parameters, position, crew)
+    run.position.threads = crew.threads
+    if plan.eval_every is not None:
+        run.position.eval_every, run.position.eval_given = plan.eval_every, True
+    return run
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier model left, for a run that begins anew."""
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def tidy(folder: Path) -> None:
+    """Remove a folder in which nothing was saved."""
+    if not any((folder / name).exists() for name in _FILES):
+        (folder / "lock").unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def warm_up(run: Run) -> Iterator[Compiled]:
+    """Have every kernel of a step, an evaluation and a sample compiled, or loaded from the cache, on a tiny network."""
+    began, cached = time.perf_counter(), CACHE.filled
+    sizes = Sizes(run.parameters.sizes.cell, run.corpus.tokenizer.size, 1, 1, 1)
+    crew = Crew(1)
+    parameters, gradients = fresh_parameters(sizes, 0), Parameters(sizes)
+    network = Network(parameters, 1, 1, crew)
+    ids, resets, state = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.bool_), network.zero_state()
+    dropout = Dropout(0.5, 1)
+    network.forward(ids, resets, state, dropout)
+    network.loss(ids, np.ones((1, 1), np.float32))
+    network.backward(ids, ids, resets, gradients, dropout)
+    AdamW(parameters, crew).step(0, gradients, 0.0)
+    sampler = Sampler(Weights(sizes, run.corpus.tokenizer, parameters.views, Card()), threads=1)
+    list(sampler.stream(sampler.begin(), Draw(max_chars=1)))
+    yield Compiled(time.perf_counter() - began, cached)

@@ -1,0 +1,219 @@
+"""One run: its network, optimiser and place in the corpus, and what can be done with them: step, evaluate, save."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from grucli import __version__
+from grucli.errors import DivergedError
+from grucli.files import atomic_write
+from grucli.model.crew import Crew
+from grucli.model.network import Dropout, Network
+from grucli.model.parameters import Parameters
+from grucli.model.sampler import Draw, Sampler
+from grucli.model.scoring import Scorer
+from grucli.model.shapes import parameter_count
+from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
+from grucli.model.weights import Card, Weights, parameters_sha256, save_weights
+from grucli.text.batches import Batches
+from grucli.text.corpus import Corpus
+from grucli.training.checkpoint import Checkpoint, Position, save_checkpoint
+from grucli.training.events import Evaluated, Stepped, Summary
+from grucli.training.optimiser import AdamW
+from grucli.training.schedule import rate
+
+_SAMPLE = Draw(temp=0.8, max_chars=240)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step was: its mean nats a token, the gradient's norm before clipping, and its seconds."""
+
+    nats: float
+    gradient_norm: float
+    seconds: float
+
+
+class Run:
+    """See the module. `position` says where it stands and is all, besides the arrays, that a checkpoint keeps."""
+
+    def __init__(self, folder: Path, corpus: Corpus, parameters: Parameters, position: Position, crew: Crew) -> None:
+        recipe = position.recipe
+        self.folder, self.corpus, self.parameters, self.position = folder, corpus, parameters, position
+        self.batches = Batches(corpus.train, recipe.batch, recipe.seq, recipe.seed)
+        self._network = Network(parameters, recipe.seq, recipe.batch, crew)
+        self._gradients = Parameters(parameters.sizes)
+        self._optimiser = AdamW(parameters, crew)
+        self._state = self._network.zero_state()
+        self._scorer = Scorer(parameters, crew)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on exactly where `checkpoint` was taken."""
+        self.parameters.flat[...] = checkpoint.parameters
+        self._optimiser.m[...] = checkpoint.m
+        self._optimiser.v[...] = checkpoint.v
+        self._state[...] = checkpoint.state
+        noted = [line for line in read_metrics(self.folder) if line.step <= self.position.step]
+        atomic_write(self.folder / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in noted))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens trained on so far."""
+        return self.position.step * self.position.recipe.batch * self.position.recipe.seq
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step."""
+        return rate(self.position.step, self.position.horizon, self.position.recipe.lr)
+
+    def step(self) -> Step:
+        """Train on the next window.
+
+        Raises:
+            DivergedError: the loss or the gradient is not a finite number; nothing was changed by this step.
+        """
+        began, at = time.perf_counter(), self.position
+        batch = self.batches.at(at.step)
+        if batch.fresh:
+            self._state.fill(0)
+        dropout = Dropout(at.recipe.dropout, at.recipe.seed * 1_000_003 + at.step)
+        self._network.forward(batch.inputs, batch.resets, self._state, dropout)
+        nats = self._network.backward(batch.inputs, batch.targets, batch.resets, self._gradients, dropout)
+        norm = self._optimiser.step(at.step, self._gradients, self.learning_rate)
+        if not (math.isfinite(nats) and math.isfinite(norm)):
+            raise DivergedError(
+                f"training diverged at step {at.step + 1:,}: the loss is {nats:g}, the gradient's norm {norm:g}",
+                f"begin again with --force and a smaller --lr than {at.recipe.lr:g}; the last good weights are kept",
+            )
+        seconds = time.perf_counter() - began
+        at.step += 1
+        at.seconds += seconds
+        at.summed_nats += nats
+        at.summed_steps += 1
+        return Step(nats, norm, seconds)
+
+    def evaluate(self) -> Evaluated:
+        """Score the held-out text, note it, and keep the weights if they are the best yet."""
+        at = self.position
+        at.train_nats = at.summed_nats / max(at.summed_steps, 1)
+        at.summed_nats, at.summed_steps = 0.0, 0
+        scores = self._scorer.score(self.corpus.held_out) if self.corpus.held_out is not None else None
+        at.val_nats = scores.nats_per_token if scores else None
+        at.val_nats_per_char = scores.nats_per_char if scores else None
+        best = scores is None or at.best_nats is None or scores.nats_per_token < at.best_nats
+        at.settling = 0 if best else at.settling + 1
+        if best:
+            at.best_nats, at.best_step = at.val_nats, at.step
+            self._save_weights(BEST)
+        self._note()
+        return Evaluated(
+            step=at.step,
+            steps=at.horizon,
+            tokens=self.tokens,
+            seconds=at.seconds,
+            tokens_per_second=self._speed(),
+            train_nats=at.train_nats,
+            val_nats=at.val_nats,
+            val_nats_per_char=at.val_nats_per_char,
+            val_bits_per_char=self._val_bits(),
+            best=best,
+            sample=self._sample(),
+        )
+
+    def _speed(self) -> float:
+        return self.tokens / self.position.seconds if self.position.seconds > 0 else 0.0
+
+    def _val_bits(self) -> float | None:
+        nats = self.position.val_nats_per_char
+        return None if nats is None else nats / math.log(2)
+
+    def _sample(self) -> str:
+        sampler = Sampler(self._weights(), threads=1)
+        stream = sampler.stream(sampler.begin(), replace(_SAMPLE, seed=self.position.step))
+        return "".join(piece.text for piece in stream)
+
+    def _note(self) -> None:
+        at = self.position
+        line = Metrics(
+            step=at.step,
+            train_nats=at.train_nats,
+            val_nats=at.val_nats,
+            val_nats_per_char=at.val_nats_per_char,
+            val_bits_per_char=self._val_bits(),
+            tokens=self.tokens,
+            seconds=at.seconds,
+            tokens_per_second=self._speed(),
+            lr=self.learning_rate,
+        )
+        with (self.folder / METRICS).open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
+
+    def _weights(self) -> Weights:
+        at, corpus = self.position, self.corpus
+        card = Card(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            program=f"gru {__version__}",
+            fingerprint=corpus.fingerprint,
+            running_text=corpus.running_text,
+            conversations=corpus.conversations,
+            steps=at.step,
+            tokens=self.tokens,
+            seconds=at.seconds,
+            tokens_per_second=self._speed(),
+            train_nats=at.train_nats,
+            val_nats=at.val_nats,
+            val_nats_per_char=at.val_nats_per_char,
+            val_bits_per_char=self._val_bits(),
+        )
+        return Weights(self.parameters.sizes, corpus.tokenizer, self.parameters.views, card)
+
+    def _save_weights(self, name: str) -> None:
+        save_weights(self.folder / name, self._weights())
+
+    def save(self) -> Path:
+        """Write the checkpoint, then the last weights; before any evaluation they are the best so far too."""
+        checkpoint = Checkpoint(self.position, self.parameters.flat, self._optimiser.m, self._optimiser.v, self._state)
+        save_checkpoint(self.folder / OPTIMIZER, checkpoint)
+        self._save_weights(LAST)
+        if not (self.folder / BEST).exists():
+            self._save_weights(BEST)
+        return self.folder
+
+    def stepped(self, steps: list[Step]) -> Stepped:
+        """The last few steps as an event."""
+        at = self.position
+        window = sum(step.seconds for step in steps)
+        return Stepped(
+            step=at.step,
+            steps=at.horizon,
+            tokens=self.tokens,
+            seconds=at.seconds,
+            train_nats=sum(step.nats for step in steps) / len(steps),
+            tokens_per_second=len(steps) * at.recipe.batch * at.recipe.seq / max(window, 1e-9),
+            learning_rate=self.learning_rate,
+            gradient_norm=steps[-1].gradient_norm,
+        )
+
+    def summary(self) -> Summary:
+        """The run as `--json` prints it."""
+        at = self.position
+        return Summary(
+            model=self.folder.name,
+            path=str(self.folder),
+            cell=at.recipe.cell,
+            parameters=parameter_count(self.parameters.sizes),
+            vocab=self.parameters.sizes.V,
+            steps=at.step,
+            tokens=self.tokens,
+            seconds=at.seconds,
+            tokens_per_second=self._speed(),
+            train_nats=at.train_nats if at.train_nats is not None else at.summed_nats / max(at.summed_steps, 1),
+            val_nats=at.val_nats,
+            val_nats_per_char=at.val_nats_per_char,
+            val_bits_per_char=self._val_bits(),
+            parameters_sha256=parameters_sha256(self.parameters.views),
+        )
