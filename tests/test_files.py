@@ -1,0 +1,208 @@
+"""Whole files and locks: what a reader finds after any failure, and who is kept out."""
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grucli.errors import BusyError, UsageError
+from grucli.files import FolderLock, atomic_write, atomic_writer
+from tests.faults import failing_disk
+
+OLD, NEW = b"old", b"new" * 10_000
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and devices")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def save_in_parts(path: Path) -> None:
+    with atomic_writer(path) as file:
+        for start in range(0, len(NEW), 9_000):
+            file.write(NEW[start : start + 9_000])
+
+
+def test_the_file_is_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "down" / "file"
+    atomic_write(path, OLD)
+    atomic_write(path, NEW)
+    assert path.read_bytes() == NEW
+    assert names(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_every_fault_leaves_the_old_file_or_the_new_one(tmp_path: Path, code: int) -> None:
+    seen: set[str] = set()
+    for fatal in range(1, 100):
+        path = tmp_path / str(fatal)
+        path.write_bytes(OLD)
+        error = None
+        with failing_disk(fatal, code) as faults:
+            try:
+                save_in_parts(path)
+            except OSError as caught:
+                error = caught
+        if not faults.happened:
+            break
+        assert error is not None
+        assert (error.errno, error.filename) == (code, str(path))
+        seen.add(faults.seen[-1])
+        # Once the name is taken, only the folder's own fsync can fail.
+        renamed = "replace" in faults.seen[:-1]
+        assert path.read_bytes() == (NEW if renamed else OLD)
+    assert faults.seen[-2:] == ["replace", "fsync"] or sys.platform == "win32"
+    assert seen == {"write", "fsync", "replace"}
+    assert path.read_bytes() == NEW
+    assert not [name for name in names(tmp_path) if name.endswith(".tmp")]
+
+
+def test_a_fault_of_the_first_save_leaves_nothing(tmp_path: Path) -> None:
+    with failing_disk(1, errno.ENOSPC), pytest.raises(OSError, match="No space"):
+        atomic_write(tmp_path / "file", NEW)
+    assert names(tmp_path) == []
+
+
+def test_an_error_of_the_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+
+    def fail(error: BaseException) -> None:
+        with atomic_writer(path) as file:
+            file.write(NEW)
+            raise error
+
+    for error in (RuntimeError(), KeyboardInterrupt(), ConnectionResetError(errno.ECONNRESET, "reset")):
+        with pytest.raises(type(error)) as caught:
+            fail(error)
+        assert getattr(caught.value, "filename", None) is None
+    assert path.read_bytes() == OLD
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        atomic_write(tmp_path, NEW)
+
+
+@posix_only
+def test_a_link_is_written_through_and_the_mode_kept(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(OLD)
+    path.chmod(0o600)
+    link.symlink_to(path)
+    atomic_write(link, NEW)
+    assert link.is_symlink()
+    assert path.read_bytes() == NEW
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@posix_only
+def test_a_device_stays_a_device() -> None:
+    atomic_write(Path(os.devnull), NEW)
+    assert Path(os.devnull).is_char_device()
+
+
+@posix_only
+def test_a_disk_quota_names_the_file(tmp_path: Path) -> None:
+    """A limit that the system itself enforces, in a process of its own."""
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    program = (
+        "import resource, sys; from pathlib import Path; from grucli.files import atomic_write\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
+        "try: atomic_write(Path(sys.argv[1]), bytes(20000))\n"
+        "except OSError as error: print(error.errno, error.filename)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{errno.EFBIG} {path}\n"
+    assert path.read_bytes() == OLD
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_second_lock_is_told_who_holds_the_first(tmp_path: Path) -> None:
+    folder = tmp_path / "emo"
+    with (
+        FolderLock(folder),
+        pytest.raises(BusyError, match=f"'emo' is in use by process {os.getpid()}"),
+        FolderLock(folder),
+    ):
+        raise AssertionError
+    with FolderLock(folder):
+        pass
+
+
+def test_another_process_is_kept_out_until_the_first_dies(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from grucli.files import FolderLock\n"
+        "with FolderLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=f"process {other.pid}"), FolderLock(tmp_path):
+            raise AssertionError
+        other.kill()
+        other.wait()
+        with FolderLock(tmp_path):
+            pass
+
+
+ODD = [b"", b"\xff", b"{}", b"[" * 900, b'{"pid": 1e999, "host": []}', b'{"pid": 7, "host": "far"}', b"1" * 2000]
+
+
+@pytest.mark.parametrize("signature", ODD)
+def test_an_odd_signature_is_no_reason_to_fail(tmp_path: Path, signature: bytes) -> None:
+    with FolderLock(tmp_path):
+        (tmp_path / "lock").write_bytes(signature)
+        with pytest.raises(BusyError, match=r"in use by (another )?process"), FolderLock(tmp_path):
+            raise AssertionError
+
+
+def test_the_holder_sweeps_what_a_killed_writer_left(tmp_path: Path) -> None:
+    (tmp_path / ".best.safetensors.123-abc.tmp").write_bytes(NEW)
+    (tmp_path / "best.safetensors").write_bytes(OLD)
+    with FolderLock(tmp_path):
+        assert names(tmp_path) == ["best.safetensors", "lock"]
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+
+
+@posix_only
+def test_a_lock_whose_folder_was_renamed_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder before may rename the folder between our opening of the file and our taking of the lock."""
+    import fcntl
+
+    folder = tmp_path / "emo"
+    take = fcntl.flock
+
+    def rename_first(file: object, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", take)
+        folder.rename(tmp_path / "gone")
+        folder.mkdir()
+        take(file, how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", rename_first)
+    with FolderLock(folder):
+        assert (folder / "lock").exists()
+        with pytest.raises(BusyError), FolderLock(folder):
+            raise AssertionError
+
+
+@posix_only
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_used_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    import fcntl
+
+    def refuse(file: object, how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with FolderLock(tmp_path):
+        assert (tmp_path / "lock").exists()
