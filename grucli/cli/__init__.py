@@ -12,10 +12,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from grucli.cli import chat, models, sample, train
+from grucli.cli import chat, demo, models, sample, train
+from grucli.cli import eval as evaluation
 from grucli.cli.grammar import Asked, Command, Group, explain
 
-COMMANDS: dict[str, Callable[..., Any]] = {"train": train.train, "sample": sample.sample, "chat": chat.chat}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo.demo,
+    "train": train.train,
+    "sample": sample.sample,
+    "chat": chat.chat,
+    "eval": evaluation.eval_,
+}
 """Every command's name and its function, in the order in which help lists them."""
 
 HELP = """Turn a subreddit's comments into a small network that talks like it.

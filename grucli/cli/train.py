@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from grucli.cli.grammar import MODEL
+from grucli.errors import ExitStatus
+
+STOPPED = {"interrupted": ExitStatus.INTERRUPTED, "terminated": ExitStatus.TERMINATED}
+"""The exit status of a run that was asked to stop."""
 
 
 def train(
@@ -53,7 +57,6 @@ def train(
       gru train mine.csv --from emo --name me     teach a model another tone
       gru train tiny.txt --hidden 256 --layers 2  one running text
     """
-    from grucli.errors import ExitStatus
     from grucli.training.plan import Plan
     from grucli.training.signals import StopFlag
     from grucli.ui.console import terminal
@@ -71,6 +74,13 @@ def train(
         finished = view.follow(loop.train(plan, stop))
     if json:
         terminal().print_json(finished.summary)
-    show_end(terminal(), finished, shlex.join(["gru", "train", *sources, "--name", finished.summary.model, "--resume"]))
-    stopped = {"interrupted": ExitStatus.INTERRUPTED, "terminated": ExitStatus.TERMINATED}
-    raise typer.Exit(stopped.get(finished.reason, ExitStatus.DONE))
+    show_end(terminal(), finished, resuming(sources, finished.summary.model, column, val_file))
+    raise typer.Exit(STOPPED.get(finished.reason, ExitStatus.DONE))
+
+
+def resuming(sources: list[str], model: str, column: str | None = None, val_file: str | None = None) -> str:
+    """Give the command that goes on with a run; a checkpoint keeps everything but where the text comes from."""
+    words = ["gru", "train", *sources, "--name", model]
+    words += ["--column", column] if column is not None else []
+    words += ["--val-file", val_file] if val_file is not None else []
+    return shlex.join([*words, "--resume"])

@@ -119,17 +119,14 @@ class TrainView:
 def show_end(terminal: Terminal, finished: Finished, resume: str) -> None:
     """Say how a run ended, where the model is and what to try next; `resume` is the command that goes on with it."""
     summary = finished.summary
-    name = safe_line(summary.model)
-    match finished.reason:
-        case "interrupted" | "terminated":
-            terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {safe_line(summary.path)}")
-            terminal.say(f"go on exactly here:  {safe_line(resume)}")
-            return
-        case "settled":
-            said = f"the held-out loss has stopped improving; {name} is ready"
-        case "already finished":
-            said = f"{name} was trained to its end before"
-        case _:
-            said = f"{name} is ready"
-    terminal.say(f"\n{said}, in {safe_line(summary.path)}")
+    name, path = safe_line(summary.model), safe_line(summary.path)
+    if finished.reason in ("interrupted", "terminated"):
+        terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}")
+        terminal.say(f"go on exactly here:  {safe_line(resume)}")
+        return
+    said = {
+        "settled": f"the held-out loss has stopped improving; {name} is ready",
+        "already finished": f"{name} was trained to its end before",
+    }
+    terminal.say(f"\n{said.get(finished.reason, f'{name} is ready')}, in {path}")
     terminal.say(f"try:  gru sample {name}\n      gru chat {name}")

@@ -8,7 +8,7 @@ from typing import Self
 from rich.live import Live
 from rich.text import Text
 
-from grucli.ui.console import Terminal
+from grucli.ui.console import Terminal, plain
 from grucli.ui.train_picture import COMPILING
 
 _REDRAWS_PER_SECOND = 4
@@ -24,6 +24,7 @@ class Waiting:
     def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began = clock()
+        self._words: str | None = None
         self._live: Live | None = None
         if terminal.live:
             self._live = Live(
@@ -45,6 +46,14 @@ class Waiting:
         """Take the words back."""
         self.end()
 
+    def say(self, words: str) -> None:
+        """Say what is being done; until then, that work goes on."""
+        self._words = words
+
+    def progress(self, stage: str, done: int, total: int | None) -> None:
+        """Say what is being done, and how much of it is."""
+        self._words = f"{stage} {min(done / total, 1.0):.0%}" if total else stage
+
     def end(self) -> None:
         """Take the words back, if that has not been done."""
         if self._live is not None:
@@ -52,5 +61,7 @@ class Waiting:
             self._live = None
 
     def _draw(self) -> Text:
+        if self._words is not None:
+            return plain(self._words)
         waited = self._clock() - self._began
         return Text("getting ready" if waited < _LOADING_SECONDS else f"{COMPILING} ({waited:.0f} s)")

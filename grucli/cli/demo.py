@@ -1,0 +1,93 @@
+"""`gru demo`: the whole story on a small corpus of real conversations."""
+
+from typing import Annotated
+
+import typer
+
+from grucli.cli.train import STOPPED, resuming
+from grucli.errors import GruError
+
+_NAME = "demo"
+_SAID = (
+    "Hi, how are you?",
+    "What do you do for fun?",
+    "Have you seen a good movie lately?",
+    "Do you like dogs or cats?",
+    "What did you eat today?",
+)
+_TEMP = 0.6
+_HELD_OUT = 0.02
+"""Enough to see whether it learns; of one minute, most should go into learning."""
+
+
+def demo(
+    minutes: Annotated[float, typer.Option(help="How long to train.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same comments.")] = 1,
+    pace: Annotated[float, typer.Option(min=0.0, help="Characters a second on a terminal; 0: all at once.")] = 150.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
+) -> None:
+    """Watch a model learn from real conversations for a minute, then read what it writes.
+
+    \b
+      gru demo
+      gru demo --minutes 5
+    """
+    from grucli.training.signals import StopFlag
+    from grucli.ui.console import terminal
+    from grucli.ui.stream_view import StreamView
+    from grucli.ui.train_view import TrainView, show_end
+
+    here = terminal()
+    with StopFlag() as stop, TrainView(here, stopping=lambda: stop.reason is not None) as view:
+        corpus = _corpus()
+        from grucli.training import loop
+        from grucli.training.plan import Plan
+
+        plan = Plan(
+            sources=[corpus], name=_NAME, minutes=minutes, seed=seed, threads=threads, val=_HELD_OUT, force=True
+        )
+        finished = view.follow(loop.train(plan, stop))
+    if finished.reason in STOPPED:
+        show_end(here, finished, resuming([corpus], _NAME))
+        raise typer.Exit(STOPPED[finished.reason])
+    here.say("\nWhat it replies now:\n")
+    with StreamView(here, pace) as stream:
+        from grucli.model.sampler import Draw, Sampler
+        from grucli.model.store import find_model
+        from grucli.model.weights import load_weights
+
+        sampler = Sampler(load_weights(find_model(_NAME)), threads)
+        for index, line in enumerate(_SAID):
+            state = sampler.end_turn(sampler.read(sampler.begin(), line))
+            reply = sampler.stream(state, Draw(temp=_TEMP, seed=seed + index))
+            stream.stream((piece.text for piece in reply), prompt=f"> {line}\n")
+    here.say(_NEXT)
+
+
+_NEXT = """
+What to try next:
+  gru chat demo                             talk with it
+  gru sample demo --temp 0.5 -n 3           more, and tamer
+  gru train your-comments.csv --minutes 5   a model of your own; --help tells which files it takes
+"""
+
+
+def _corpus() -> str:
+    """Write the conversations of the package into the cache, and give the file's name.
+
+    Raises:
+        GruError: the package is not there.
+    """
+    from grucli.paths import cache_dir
+    from grucli.text.chitchat import write_corpus
+
+    try:
+        import chitchat_dataset
+    except ImportError as error:
+        raise GruError(
+            "the demo's conversations are not installed", "python -m pip install chitchat-dataset, then: gru demo"
+        ) from error
+    path = cache_dir() / "demo" / "chitchat.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_corpus(chitchat_dataset.Dataset(), path)
+    return str(path)
