@@ -63,6 +63,8 @@ def _messages(conversation: object) -> Iterator[tuple[str, str]]:
     runs = conversation.get("messages") if isinstance(conversation, Mapping) else None
     for run in runs if isinstance(runs, list) else []:
         for message in run if isinstance(run, list) else []:
+            if not isinstance(message, Mapping):
+                continue
             sender, text = message.get("sender"), message.get("text")
             if isinstance(sender, str) and isinstance(text, str) and text.strip() and "\0" not in text:
                 yield sender, text.strip()

@@ -182,17 +182,12 @@ class _CsvLines:
         self._lines = lines
         self.number = 0
         self.spoiled: str | None = None
-        self.ended = False
 
     def __iter__(self) -> "_CsvLines":
         return self
 
     def __next__(self) -> str:
-        try:
-            self.number, line = next(self._lines)
-        except StopIteration:
-            self.ended = True
-            raise
+        self.number, line = next(self._lines)
         if line is None:
             self.spoiled = "line too long"
             return "\n"
@@ -206,14 +201,15 @@ class _CsvLines:
 def _csv_records(source: Source, lines: Iterator[Line], report: RowReport) -> Records:
     csv.field_size_limit(LONGEST)
     feed = _CsvLines(lines)
-    reader = csv.reader(feed)
+    # Strict: a row that swallowed the next ones for want of a closing quote is an error, not a long comment.
+    reader = csv.reader(feed, strict=True)
     try:
         columns = tuple(next(reader, ()))
     except csv.Error as error:
         feed.spoiled = _csv_reason(error)
-    if feed.spoiled or feed.ended:
+    if feed.spoiled:
         raise UsageError(
-            f"the first line of '{source.name}' names no columns ({feed.spoiled or 'unclosed quote'})",
+            f"the first line of '{source.name}' names no columns ({feed.spoiled})",
             "give it a header line, as in: id,body",
         )
     if len(set(columns)) < len(columns):
@@ -237,8 +233,7 @@ def _csv_rows(
         if not values and feed.spoiled is None:
             continue
         report.read += 1
-        # A record that needed the end of the file to end was waiting for its closing quote.
-        reason = feed.spoiled or ("unfinished row" if feed.ended else _miscounted(values, columns))
+        reason = feed.spoiled or _miscounted(values, columns)
         if reason:
             report.skip(reason, number)
         else:
@@ -246,7 +241,8 @@ def _csv_rows(
 
 
 def _csv_reason(error: csv.Error) -> str:
-    return "field too long" if "limit" in str(error) else "not CSV"
+    message = str(error)
+    return "field too long" if "limit" in message else "unfinished row" if "end of data" in message else "not CSV"
 
 
 def _tsv_records(first: Line, lines: Iterator[Line], wanted: str, report: RowReport) -> Records:

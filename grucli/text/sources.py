@@ -70,14 +70,14 @@ def locate(name: str) -> Source:
     if name == STDIN:
         return Source(name, None, None)
     path = Path(name)
-    if path.is_dir():
-        raise UsageError(f"'{name}' is a folder", "name the files in it")
     try:
-        exists = path.exists()
-    except (OSError, ValueError):
-        exists = False
+        exists, is_folder = path.exists(), path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        exists, is_folder = False, False
     if not exists:
         raise UsageError(f"there is no file '{name}'", "check the name and the folder")
+    if is_folder:
+        raise UsageError(f"'{name}' is a folder", "name the files in it")
     suffix = path.suffix.lower()
     compression = suffix if suffix in COMPRESSIONS else ""
     inner = Path(path.stem).suffix.lower() if compression else suffix

@@ -1,9 +1,9 @@
 """Byte-pair encoding by sentencepiece: whatever is not in a piece falls back to its bytes, so nothing is unknown.
 
-The ids: the special tokens, the newline, the 256 bytes, then the pieces learned. A piece is text with at most one
-space, in front; sentencepiece writes that space as U+2581, so a literal U+2581 is spelled in bytes here. A model is
-kept as its list of pieces alone, and the message that sentencepiece loads is built from it: its parser never meets the
-bytes of a stranger.
+The ids: the special tokens, the newline, the 256 bytes, the space, then the pieces learned. A piece is text with at
+most one space, in front; sentencepiece writes that space as U+2581, so a literal U+2581 is spelled in bytes here, and
+the space never may be. A model is kept as its list of pieces alone, and the message that sentencepiece loads is built
+from it: its parser never meets the bytes of a stranger.
 """
 
 import io
@@ -30,7 +30,7 @@ DEFAULT_VOCAB = 1024
 LEAST_VOCAB = 300
 _NEWLINE = SPECIALS
 _BYTES = _NEWLINE + 1
-_LEARNED = _BYTES + 256
+_LEARNED = _BYTES + 256 + 1
 _MARK = "\u2581"
 _MARK_IDS = [_BYTES + byte for byte in _MARK.encode()]
 _RESERVED = re.compile(r"<0x[0-9A-F]{2}>")
@@ -53,7 +53,7 @@ class SubwordTokenizer(Tokenizer):
     kind = "subword"
 
     def __init__(self, learned: Sequence[str]) -> None:
-        super().__init__([b"\n", *(bytes([byte]) for byte in range(256)), *(piece.encode() for piece in learned)])
+        super().__init__([b"\n", *(bytes([byte]) for byte in range(256)), b" ", *(piece.encode() for piece in learned)])
         self._learned = list(learned)
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=_model(self._learned))
 
@@ -115,7 +115,7 @@ def from_json(data: dict[str, object]) -> SubwordTokenizer:
 def _fits(piece: str) -> bool:
     """Whether a piece keeps to what makes slices of a text independent, and to names that are free."""
     inside = " " in piece[1:] or any(mark in piece for mark in ("\n", "\0", _MARK))
-    return len(piece) <= _LONGEST_LEARNED and not inside and not _RESERVED.fullmatch(piece)
+    return piece != " " and len(piece) <= _LONGEST_LEARNED and not inside and not _RESERVED.fullmatch(piece)
 
 
 class _Sample:
@@ -179,7 +179,7 @@ def _pieces(sentences: list[str], room: int) -> list[str]:
         sentence_iterator=iter(sentences),
         model_writer=written,
         model_type="bpe",
-        vocab_size=room + 1,
+        vocab_size=room + 2,  # with its own unknown piece and the space
         hard_vocab_limit=False,
         character_coverage=1.0,
         max_sentence_length=1 << 20,
@@ -196,7 +196,7 @@ def _pieces(sentences: list[str], room: int) -> list[str]:
     )
     processor = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
     pieces = [processor.id_to_piece(number).replace(_MARK, " ") for number in range(1, processor.get_piece_size())]
-    return [piece for piece in pieces if _fits(piece)]
+    return [piece for piece in pieces if _fits(piece)][:room]
 
 
 def _flat(parts: list[list[int]]) -> NDArray[np.int32]:
@@ -213,7 +213,7 @@ def _model(learned: list[str]) -> bytes:
     # No learned piece holds a newline, so these three names cannot be taken.
     pieces = [("\n0", 0.0, _UNKNOWN_TYPE), ("\n1", 0.0, _CONTROL), ("\n2", 0.0, _CONTROL), ("\n", 0.0, _USER_DEFINED)]
     pieces += [(f"<0x{byte:02X}>", 0.0, _BYTE) for byte in range(256)]
-    pieces += [(piece.replace(" ", _MARK), -float(rank), _NORMAL) for rank, piece in enumerate(learned)]
+    pieces += [(piece.replace(" ", _MARK), -float(rank), _NORMAL) for rank, piece in enumerate([" ", *learned])]
     trainer = _number(3, 2) + _number(35, 1) + _number(40, 0) + b"".join(_number(n, -1) for n in (41, 42, 43))
     normalizer = _bytes(1, b"identity") + _number(3, 0) + _number(4, 0) + _number(5, 1)
     return b"".join(_bytes(1, _piece(*piece)) for piece in pieces) + _bytes(2, trainer) + _bytes(3, normalizer)

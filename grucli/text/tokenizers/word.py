@@ -59,10 +59,10 @@ def learn(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
     """
     room = chosen_vocab(vocab, DEFAULT_VOCAB, SPECIALS + 1) - SPECIALS
     counts: Counter[str] = Counter()
-    floor = 0
     for text in texts:
         counts.update(_CUT.findall(without_surrogates(text)))
         # A language never runs out of new words; those seen least make room, so that memory stays bounded.
+        floor = 0
         while len(counts) > max(_COUNTED, 4 * room):
             floor += 1
             counts = Counter({word: count for word, count in counts.items() if count > floor})
