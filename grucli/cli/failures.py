@@ -24,14 +24,15 @@ class StoppedError(GruError):
 
 def report(error: BaseException, debug: bool) -> ExitStatus:
     """Print the two lines about an error, with its traceback before them if asked for, and give the exit status."""
-    from grucli.ui.console import plain, terminal
+    from grucli.ui.console import open_terminal, plain
 
     explained = explain(error)
     with suppress(OSError):
+        terminal = open_terminal()
         if debug:
             lines = "".join(traceback.format_exception(error))
-            terminal().messages.print(plain(lines), soft_wrap=True)
-        terminal().print_error(explained)
+            terminal.messages.print(plain(lines), soft_wrap=True)
+        terminal.print_error(explained)
     return explained.status
 
 

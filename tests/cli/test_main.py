@@ -1,0 +1,304 @@
+"""The entry point: every error in two lines and with its status; what works before and behind every command."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import typer
+
+from grucli import __version__, cli
+from grucli.__main__ import main
+from grucli.cli.grammar import Asked
+from grucli.errors import BusyError, DivergedError, GruError, ModelFileError, NothingToDoError, UsageError
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    return tmp_path
+
+
+def gru(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does."""
+    command = [sys.executable, "-m", "grucli", *words]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def run(arguments: Sequence[str], asked: Asked) -> int:
+        asked.debug = "--debug" in arguments
+        raise error
+
+    monkeypatch.setattr(cli, "run", run)
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+def test_help_leads_with_examples_and_has_every_command(capsys: Output, words: list[str]) -> None:
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.index("gru train comments.csv") < out.index("Usage: gru") < out.index("Commands:")
+    for name in ["demo", "train", "sample", "chat", "eval", "models"]:
+        assert f"\n  {name} " in out
+
+
+def commands() -> list[list[str]]:
+    inside = ("list", "show", "rename", "remove", "path")
+    return [["models", name] for name in inside] + [[name] for name in cli.COMMANDS]
+
+
+@pytest.mark.parametrize("words", [*commands(), ["models"]], ids=" ".join)
+def test_every_command_helps_with_an_example_first(capsys: Output, words: list[str]) -> None:
+    assert main([*words, "-h"]) == 0
+    out = capsys.readouterr().out
+    assert out.index(" ".join(["gru", *words])) < out.index("Usage:")
+    for option in ("--debug", "--quiet", "--version", "--help"):
+        assert option in out
+
+
+def test_help_and_mistakes_load_nothing_heavy() -> None:
+    program = (
+        "import sys; from grucli.__main__ import main\n"
+        "for words in (['--help'], ['train', '--help'], ['models', '--help'], ['--version']): assert main(words) == 0\n"
+        "heavy = {'numpy', 'numba', 'llvmlite', 'prompt_toolkit', 'sentencepiece', 'msgspec'}\n"
+        "heavy = (heavy | {'rich'}) & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert main(['trian']) == main(['train', '--setps', '3']) == 2\n"
+        "heavy = {'numpy', 'numba', 'llvmlite', 'prompt_toolkit', 'sentencepiece', 'msgspec'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [*commands(), ["models"], []], ids=" ".join)
+def test_the_version_everywhere(capsys: Output, words: list[str]) -> None:
+    assert main([*words, "--version"]) == 0
+    assert capsys.readouterr().out == f"gru {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["-q", "models"], ["models", "-q"], ["models", "list", "-q"], ["models", "--quiet", "list"]]
+)
+def test_quiet_everywhere(capsys: Output, words: list[str]) -> None:
+    assert main(["models", "list"]) == 0
+    assert "no model yet" in capsys.readouterr().err
+    assert main(words) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_quiet_from_the_environment(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRU_QUIET", "1")
+    assert main(["models", "list"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "todo"),
+    [
+        (["trian"], "there is no command 'gru trian'", "did you mean 'gru train'?"),
+        (["models", "lst"], "there is no command 'gru models lst'", "did you mean 'gru models list'?"),
+        (["zzzz"], "there is no command 'gru zzzz'", "gru --help"),
+        (["--verison"], "gru has no option '--verison'", "did you mean '--version'?"),
+        (["models", "list", "--jsno"], "gru models list has no option '--jsno'", "did you mean '--json'?"),
+        (["models", "list", "-z"], "gru models list has no option '-z'", "gru models list --help"),
+        (["models", "rename", "a"], "gru models rename needs NAME", "gru models rename --help"),
+        (["models", "list", "extra"], "(extra)", "gru models list --help"),
+        (["models", "list", "--json=1"], "--json", "gru --help"),
+        (["--show-completion"], "--show-completion", "gru --help"),
+        (["--show-completion", "tcsh"], "no completion for 'tcsh'", "bash"),
+        (["models", "show", "\x1b[31mred"], "no model", "gru demo"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_in_the_command_line(capsys: Output, words: list[str], what: str, todo: str) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, second = err.splitlines()
+    assert first.startswith("gru: ")
+    assert what in first
+    assert todo in second
+    assert "\x1b" not in err
+
+
+ERRORS: list[tuple[BaseException, int, str]] = [
+    (UsageError("wrong", "do it right"), 2, "wrong"),
+    (NothingToDoError("empty", "bring more"), 3, "empty"),
+    (ModelFileError("damaged", "take another"), 1, "damaged"),
+    (BusyError("busy", "wait"), 1, "busy"),
+    (DivergedError("diverged", "smaller --lr"), 1, "diverged"),
+    (GruError("so what\nnow", "do"), 1, "so what now"),
+    (KeyboardInterrupt(), 130, "Ctrl-C"),
+    (typer.Abort(), 130, "Ctrl-C"),
+    (OSError(errno.ENOSPC, "No space left on device", "out.csv"), 1, "no room on the disk for 'out.csv'"),
+    (OSError(errno.ENOSPC, "No space left on device"), 1, "no room on the disk for the output"),
+    (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), 1, "does not permit access to '/etc/x'"),
+    (OSError(errno.EROFS, "Read-only file system", "/x"), 1, "does not permit access to '/x'"),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.txt"), 2, "no such file or directory: 'a.txt'"),
+    (IsADirectoryError(errno.EISDIR, "Is a directory", "a"), 2, "is a directory: 'a'"),
+    (OSError(errno.EIO, "Input/output error"), 1, "input/output error"),
+    (OSError("bare"), 1, "OSError: bare"),
+    (MemoryError(), 1, "not enough memory"),
+    (RecursionError("deep"), 1, "RecursionError: deep"),
+    (ValueError("\x1b[31m[bold]odd"), 1, "ValueError: [31m[bold]odd"),
+    (AssertionError(), 1, "AssertionError"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "says"), ERRORS, ids=[repr(case[0]) for case in ERRORS])
+def test_every_error_is_two_lines(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, says: str
+) -> None:
+    raising(monkeypatch, error)
+    assert main([]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, second = err.splitlines()
+    assert says in first
+    assert second.strip()
+    assert "Traceback" not in err
+    assert "\x1b" not in err
+
+
+def test_a_traceback_only_when_asked_for(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, ValueError("odd"))
+    assert main(["--debug"]) == 1
+    err = capsys.readouterr().err
+    assert err.index("Traceback") < err.index("gru: something went wrong")
+
+
+@pytest.mark.parametrize("words", [["--debug", "models", "show", "x"], ["models", "show", "--debug", "x"]])
+def test_debug_everywhere(capsys: Output, words: list[str]) -> None:
+    assert main(words) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_exit_within_a_library_is_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, status in [(SystemExit(1), 1), (SystemExit(0), 0), (SystemExit("text"), 1)]:
+        raising(monkeypatch, error)
+        assert main([]) == status
+
+
+@posix_only
+def test_sigterm_unwinds(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    unwound = []
+
+    def run(arguments: Sequence[str], asked: Asked) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            unwound.append(True)
+        return 0
+
+    monkeypatch.setattr(cli, "run", run)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main([]) == 143
+    assert unwound
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr() == ("", "")
+
+
+@posix_only
+@pytest.mark.parametrize("words", [["--help"], ["models", "list", "--json"], ["--show-completion", "bash"]])
+def test_a_closed_pipe_is_quiet(words: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "grucli", *words]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.stderr == ""
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["--help"], ["models", "list", "--json"]])
+def test_a_full_disk_behind_stdout(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "grucli", *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 2
+    assert "no room on the disk for the output" in done.stderr
+
+
+def test_the_program_as_a_user_runs_it() -> None:
+    done = gru("models", "list", "--json")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    done = gru("models", "show", "emo")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 2
+
+
+Settle = Callable[..., dict[str, object]]
+
+
+@pytest.fixture
+def settle() -> Settle:
+    """A command of its own, which shows what its options came to."""
+    from grucli.cli.grammar import Command, Group, explain
+
+    app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False)
+    seen: dict[str, object] = {}
+
+    @app.command(cls=Command)
+    def draw(
+        top_k: int = 1, temp: float = 0.8, force: bool = typer.Option(False, "--force"), name: str = "none"
+    ) -> None:
+        seen.update(top_k=top_k, temp=temp, force=force, name=name)
+
+    @app.callback()
+    def root() -> None: ...
+
+    def run(*words: str) -> dict[str, object]:
+        try:
+            with typer.main.get_command(app).make_context("gru", ["draw", *words], obj=Asked()) as context:
+                context.command.invoke(context)
+        except typer.TyperException as error:
+            raise explain(error) from error
+        return seen
+
+    return run
+
+
+def test_flags_go_before_variables_before_settings_before_defaults(
+    settle: Settle, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settle() == {"top_k": 1, "temp": 0.8, "force": False, "name": "none"}
+    (home / "config.toml").write_text('top-k = 2\n[draw]\ntemp = 0.2\nforce = true\nname = "emo"\n')
+    assert settle() == {"top_k": 2, "temp": 0.2, "force": True, "name": "emo"}
+    monkeypatch.setenv("GRU_TOP_K", "3")
+    monkeypatch.setenv("GRU_FORCE", "false")
+    assert settle() == {"top_k": 3, "temp": 0.2, "force": False, "name": "emo"}
+    assert settle("--top-k", "4", "--force", "--name", "x") == {"top_k": 4, "temp": 0.2, "force": True, "name": "x"}
+
+
+def test_a_wrong_value_is_told_with_where_it_came_from(
+    settle: Settle, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"^--top-k: 'x' is not a valid"):
+        settle("--top-k", "x")
+    (home / "config.toml").write_text("top-k = 1.5")
+    with pytest.raises(UsageError, match=r"--top-k \(from '.*config.toml'\): '1.5' is not a valid"):
+        settle()
+    monkeypatch.setenv("GRU_TOP_K", "many")
+    with pytest.raises(UsageError, match=r"--top-k \(from the variable GRU_TOP_K\): 'many' is not"):
+        settle()
+
+
+def test_wrong_settings_stop_a_command_but_not_help(capsys: Output, home: Path) -> None:
+    (home / "config.toml").write_text("[trian]\n")
+    assert main(["models", "list"]) == 2
+    assert "did you mean 'train'?" in capsys.readouterr().err
+    assert main(["--help"]) == 0
+    assert main(["--version"]) == 0

@@ -1,0 +1,206 @@
+"""The store: which model is meant, and renaming and removing without harm."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grucli.errors import BusyError, UsageError
+from grucli.files import FolderLock
+from grucli.model.store import (
+    BEST,
+    LAST,
+    METRICS,
+    Metrics,
+    find_entry,
+    find_model,
+    list_models,
+    model_folder,
+    model_names,
+    read_metrics,
+    remove_model,
+    rename_model,
+    validate_name,
+)
+from grucli.paths import models_dir
+from tests.model.models import add_model
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def test_models_are_listed_newest_first() -> None:
+    assert list_models() == []
+    add_model("old", 1e9)
+    add_model("new", 2e9)
+    folder = add_model("begun", 1.5e9, LAST)
+    (models_dir() / "empty").mkdir()
+    (models_dir() / "stray.safetensors").write_bytes(b"")
+    add_model(".hidden")
+    entries = list_models()
+    assert [entry.name for entry in entries] == model_names() == ["new", "begun", "old"]
+    assert entries[1].path == folder
+    assert entries[1].modified == 1.5e9
+    assert entries[1].bytes == (folder / LAST).stat().st_size
+    assert all(entry.problem is None and entry.description is not None for entry in entries)
+
+
+def test_a_damaged_model_is_listed_with_its_problem() -> None:
+    folder = add_model("torn")
+    (folder / BEST).write_bytes(b"torn")
+    (entry,) = list_models()
+    assert entry.description is None
+    assert entry.problem is not None
+    assert "cut short" in entry.problem
+
+
+def test_the_best_weights_speak_for_a_model() -> None:
+    folder = add_model("emo", file=LAST)
+    assert find_model("emo") == folder / LAST
+    add_model("emo")
+    assert find_model("emo") == folder / BEST
+
+
+def test_a_model_is_found_by_name_path_folder_or_as_the_newest(tmp_path: Path) -> None:
+    folder = add_model("emo", 2e9)
+    add_model("other", 1e9)
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes((folder / BEST).read_bytes())
+    assert find_model(None) == folder / BEST
+    assert find_entry(None).name == "emo"
+    assert find_model(str(folder)) == folder / BEST
+    assert find_model(str(folder / BEST)) == folder / BEST
+    assert find_model("copy.safetensors") == Path("copy.safetensors")
+    # The store goes before a folder that happens to lie here.
+    (tmp_path / "other").mkdir()
+    assert find_model("other") == models_dir() / "other" / BEST
+
+
+def test_an_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no model yet") as caught:
+        find_model(None)
+    assert "gru demo" in caught.value.todo
+    with pytest.raises(UsageError, match="nor any other"):
+        find_model("emo")
+    add_model("emotions")
+    for find in (find_model, find_entry, remove_model):
+        with pytest.raises(UsageError, match="no model 'emotion'") as caught:
+            find("emotion")
+        assert "'emotions'" in caught.value.todo
+    with pytest.raises(UsageError) as caught:
+        find_model("zzz")
+    assert "gru models" in caught.value.todo
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../emo", "none/none.safetensors", "a\0b", "x" * 5000, "\ud800"])
+def test_what_names_no_model(name: str) -> None:
+    add_model("emo")
+    with pytest.raises(UsageError, match="no model"):
+        find_model(name)
+
+
+def test_a_file_that_is_no_weights_file_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "corpus.csv").write_text("body")
+    with pytest.raises(UsageError, match="not a weights file"):
+        find_model("corpus.csv")
+
+
+GOOD = ["emo", "a", "7", "r_soccer-2.1", "Ünï", "x" * 64, "best", "console", "com10"]
+BAD = [
+    "", ".", "..", ".hidden", "-n", "_x", "a/b", "a\\b", "a b", "a\nb", "a\0b", "a:b", "a*", "emo.", "x" * 65, "$(rm)",
+    "\u202eemo", "CON", "nul", "com1", "lpt9.txt", "aux.x", "emo.safetensors", "emo.SafeTensors", "a'b", "ü" * 65,
+    "\ud800",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_names(name: str) -> None:
+    assert validate_name(name) == name
+    assert model_folder(name) == models_dir() / name
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_names(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        validate_name(name)
+    assert caught.value.todo
+
+
+@given(st.text())
+def test_a_good_name_is_one_part_of_a_path(name: str) -> None:
+    try:
+        folder = model_folder(name)
+    except UsageError:
+        return
+    assert folder.parent == models_dir()
+    assert folder.name == name
+    assert name.isprintable()
+
+
+def test_renaming() -> None:
+    add_model("emo")
+    add_model("other")
+    with pytest.raises(UsageError, match="already a model 'other'"):
+        rename_model("emo", "other")
+    with pytest.raises(UsageError, match="cannot be the name"):
+        rename_model("emo", "../emo")
+    with pytest.raises(UsageError, match="already a model 'emo'"):
+        rename_model("emo", "emo")
+    assert rename_model("emo", "feelings") == models_dir() / "feelings"
+    assert sorted(model_names()) == ["feelings", "other"]
+    assert find_entry("feelings").problem is None
+
+
+def test_removing() -> None:
+    add_model("emo")
+    add_model("other")
+    remove_model("emo")
+    assert model_names() == ["other"]
+    assert os.listdir(models_dir()) == ["other"]  # noqa: PTH208
+
+
+def test_a_model_in_training_is_left_alone() -> None:
+    folder = add_model("emo")
+    with FolderLock(folder):
+        for change in (lambda: remove_model("emo"), lambda: rename_model("emo", "other")):
+            with pytest.raises(BusyError, match="in use by process"):
+                change()
+    assert model_names() == ["emo"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+def test_removing_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
+    folder = add_model("emo")
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    assert model_names() == ["emo"]
+    remove_model("emo")
+    assert model_names() == []
+    assert (elsewhere / BEST).is_file()
+
+
+def test_metrics_are_read_and_torn_lines_left_out(tmp_path: Path) -> None:
+    assert read_metrics(tmp_path) == []
+    lines = [
+        b'{"step": 5, "train_nats": 2.5, "val_nats": null, "lr": 0.1, "later": 1}',
+        b"",
+        b'{"step": "x"}',
+        b"[" * 5000,
+        b"\xff",
+        b"x" * 200_000,
+        b'{"step": 10, "tokens": 64, "seconds": 1.5}',
+        b'{"step": 15, "tr',
+    ]
+    (tmp_path / METRICS).write_bytes(b"\n".join(lines))
+    assert read_metrics(tmp_path) == [
+        Metrics(step=5, train_nats=2.5, lr=0.1),
+        Metrics(step=10, tokens=64, seconds=1.5),
+    ]
