@@ -57,20 +57,20 @@ def train(
       gru train mine.csv --from emo --name me     teach a model another tone
       gru train tiny.txt --hidden 256 --layers 2  one running text
     """
-    from grucli.training.plan import Plan
     from grucli.training.signals import StopFlag
     from grucli.ui.console import terminal
     from grucli.ui.train_view import TrainView, show_end
 
-    plan = Plan(
-        sources=tuple(sources), name=name, cell=cell, hidden=hidden, layers=layers, embed=embed, tokenizer=tokenizer,
-        vocab=vocab, batch=batch, seq=seq, lr=lr, dropout=dropout, steps=steps, epochs=epochs, minutes=minutes, val=val,
-        val_file=val_file, eval_every=eval_every, seed=seed, threads=threads, column=column, resume=resume, force=force,
-        start_from=start_from,
-    )  # fmt: skip
     with StopFlag() as stop, TrainView(terminal(), json, lambda: stop.reason is not None) as view:
         from grucli.training import loop
+        from grucli.training.plan import Plan
 
+        plan = Plan(
+            sources=tuple(sources), name=name, cell=cell, hidden=hidden, layers=layers, embed=embed,
+            tokenizer=tokenizer, vocab=vocab, batch=batch, seq=seq, lr=lr, dropout=dropout,
+            steps=steps, epochs=epochs, minutes=minutes, val=val, val_file=val_file, eval_every=eval_every,
+            seed=seed, threads=threads, column=column, resume=resume, force=force, start_from=start_from,
+        )  # fmt: skip
         finished = view.follow(loop.train(plan, stop))
     if json:
         terminal().print_json(finished.summary)
