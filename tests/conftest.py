@@ -1,7 +1,40 @@
-"""What every test can rely on."""
+"""What every test can rely on: a home of its own for the program, and no deadline for being slow.
+
+`GRU_HOME` is set before anything of `grucli` is imported, so that no test sees or touches the models of whoever runs
+it. It lasts for the session: kernels are compiled once, for the tests and for the processes they start.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import hypothesis
+import pytest
+
+_HOME = tempfile.mkdtemp(prefix="gru-tests-")
+os.environ["GRU_HOME"] = _HOME
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith("GRU_") and name not in ("GRU_HOME", "GRU_TEST_DATA")]:
+    del os.environ[_name]
 
 # A busy machine is no bug: a test never fails for being slow.
 hypothesis.settings.register_profile("gru", deadline=None)
 hypothesis.settings.load_profile("gru")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty `GRU_HOME` for one test. Compiled kernels stay where they are."""
+    monkeypatch.setenv("GRU_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real text that `GRU_TEST_DATA` names."""
+    folder = os.environ.get("GRU_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("GRU_TEST_DATA names no folder with the real text")
+    return Path(folder)

@@ -56,8 +56,14 @@ class Crew:
         """out = a @ b; a [N, K], b [K, M], out [N, M]. Each thread makes rows of it, or columns when those are more."""
         N, M = out.shape
         if N * M * a.shape[1] < _SMALL:
-            np.matmul(a, b, out=out)
+            _multiply(a, b, out)
         elif N >= M:
-            self.share(N, lambda low, high: np.matmul(a[low:high], b, out=out[low:high]), grain=16)
+            self.share(N, lambda low, high: _multiply(a[low:high], b, out[low:high]), grain=16)
         else:
-            self.share(M, lambda low, high: np.matmul(a, b[:, low:high], out=out[:, low:high]), grain=16)
+            self.share(M, lambda low, high: _multiply(a, b[:, low:high], out[:, low:high]), grain=16)
+
+
+def _multiply(a: Float32, b: Float32, out: Float32) -> None:
+    # Numbers that are not finite show in the loss, where training looks for them, not as a warning on the way.
+    with np.errstate(all="ignore"):
+        np.matmul(a, b, out=out)

@@ -1,0 +1,109 @@
+"""The specification of the GRU: its gradients by finite differences, and what its equations say in special cases."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grucli.model.cells.gru import GRU
+from grucli.model.shapes import Sizes, parameter_shapes
+from tests.model.reference import Float64, loss_and_gradients
+
+
+def case(seed: int, T: int, B: int, below: int, H: int) -> tuple[dict[str, Float64], Float64, Float64]:
+    rng = np.random.default_rng(seed)
+    parameters = {name: rng.standard_normal(shape) for name, shape in GRU.shapes(below, H).items()}
+    return parameters, rng.standard_normal((T, B, below)), rng.standard_normal((B, H))
+
+
+@given(
+    seed=st.integers(0, 99),
+    T=st.integers(1, 4),
+    B=st.integers(1, 3),
+    below=st.integers(1, 3),
+    H=st.integers(1, 4),
+)
+@settings(max_examples=25)
+def test_every_gradient_agrees_with_finite_differences(seed: int, T: int, B: int, below: int, H: int) -> None:
+    parameters, x, s0 = case(seed, T, B, below, H)
+    rng = np.random.default_rng(seed + 1)
+    resets = rng.random((T, B)) < 0.3
+    weights = rng.standard_normal((T, B, H))
+
+    def loss() -> float:
+        return float((GRU.forward(parameters, x, s0, resets)[0] * weights).sum())
+
+    _, backprop = GRU.forward(parameters, x, s0, resets)
+    dx, ds0, gradients = backprop(weights)
+    for array, gradient in [(x, dx), (s0, ds0), *((parameters[name], gradients[name]) for name in parameters)]:
+        for place in np.ndindex(array.shape):
+            kept = array[place]
+            array[place] = kept + 1e-6
+            above = loss()
+            array[place] = kept - 1e-6
+            below_it = loss()
+            array[place] = kept
+            assert gradient[place] == pytest.approx((above - below_it) / 2e-6, rel=1e-5, abs=1e-7)
+
+
+def test_gradients_agree_with_finite_differences_through_three_layers() -> None:
+    sizes = Sizes("gru", V=5, E=3, H=4, L=3)
+    rng = np.random.default_rng(3)
+    parameters = {name: rng.standard_normal(shape) for name, shape in parameter_shapes(sizes).items()}
+    inputs, targets = rng.integers(0, 5, (2, 4, 2)).astype(np.int32)
+    resets, state = rng.random((4, 2)) < 0.2, rng.standard_normal((3, 2, 4))
+    _, gradients = loss_and_gradients(sizes, parameters, inputs, targets, resets, state)
+    for name, array in parameters.items():
+        for place in np.ndindex(array.shape):
+            kept = array[place]
+            array[place] = kept + 1e-6
+            above, _ = loss_and_gradients(sizes, parameters, inputs, targets, resets, state)
+            array[place] = kept - 1e-6
+            below, _ = loss_and_gradients(sizes, parameters, inputs, targets, resets, state)
+            array[place] = kept
+            assert gradients[name][place] == pytest.approx((above - below) / 2e-6, rel=1e-4, abs=1e-8), name
+
+
+@given(seed=st.integers(0, 99), T=st.integers(1, 6), B=st.integers(1, 4), H=st.integers(1, 5))
+@settings(max_examples=25)
+def test_with_open_reset_and_no_memory_it_is_the_plain_tanh_network(seed: int, T: int, B: int, H: int) -> None:
+    parameters, x, s0 = case(seed, T, B, 3, H)
+    closed, open_ = slice(0, H), slice(H, 2 * H)
+    for name in ("U", "W"):
+        parameters[name][:, : 2 * H] = 0.0
+    parameters["b"][closed], parameters["b"][open_] = -1e3, 1e3
+    s, _ = GRU.forward(parameters, x, s0, np.zeros((T, B), np.bool_))
+    plain = s0
+    for t in range(T):
+        plain = np.tanh(x[t] @ parameters["U"][:, 2 * H :] + plain @ parameters["W"][:, 2 * H :] + parameters["b"][2 * H :])
+        np.testing.assert_allclose(s[t], plain, rtol=1e-12)
+
+
+def test_with_a_full_update_gate_nothing_is_forgotten() -> None:
+    parameters, x, s0 = case(0, 5, 2, 3, 4)
+    parameters["b"][:4] = 1e3
+    s, _ = GRU.forward(parameters, x, s0, np.zeros((5, 2), np.bool_))
+    np.testing.assert_allclose(s[-1], s0)
+
+
+def test_a_reset_forgets_everything_before_it() -> None:
+    parameters, x, s0 = case(1, 5, 2, 3, 4)
+    resets = np.zeros((5, 2), np.bool_)
+    resets[2, 0] = True
+    s, backprop = GRU.forward(parameters, x, s0, resets)
+    other, _ = GRU.forward(parameters, x, s0 + 1.0, resets)
+    np.testing.assert_array_equal(s[2:, 0], other[2:, 0])
+    assert not np.allclose(s[2:, 1], other[2:, 1])
+    ds = np.zeros_like(s)
+    ds[4, 0] = 1.0
+    dx, ds0, _ = backprop(ds)
+    assert not dx[:2, 0].any()
+    assert not ds0[0].any()
+    assert dx[2:, 0].any()
+
+
+def test_fresh_recurrent_weights_are_orthogonal() -> None:
+    W = GRU.initialise(np.random.default_rng(0), 6, 8)["W"]
+    for gate in range(3):
+        block = W[:, gate * 8 : gate * 8 + 8]
+        np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-12)

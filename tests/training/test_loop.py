@@ -1,0 +1,287 @@
+"""Runs as a whole: what they yield and leave, exact resuming, limits, and everything that is refused."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grucli.errors import BusyError, DivergedError, ModelFileError, NothingToDoError, StoppedError, UsageError
+from grucli.files import FolderLock
+from grucli.kernels import gru
+from grucli.model.store import find_model, model_folder, read_metrics
+from grucli.model.weights import load_weights, parameters_sha256
+from grucli.training import loop, run
+from grucli.training.events import Compiled, Evaluated, Finished, Preparing, Saved, Started, Stepped
+from grucli.training.loop import train
+from grucli.training.signals import StopFlag
+from tests.training.runs import SENTENCES, events, finish, plan, summary, write_corpus
+
+pytestmark = pytest.mark.usefixtures("home", "every_step")
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is an event, so that a test can stop a run at any of them."""
+    monkeypatch.setattr(loop, "_EVENT_EVERY", 0.0)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_corpus(tmp_path / "small.csv")
+
+
+def test_the_events_of_a_run_in_their_order(corpus: Path) -> None:
+    seen = list(events(plan(corpus, eval_every=10)))
+    kinds = [type(event) for event in seen if not isinstance(event, Preparing | Stepped)]
+    assert kinds == [Started, Compiled, *[Evaluated, Saved] * 3, Saved, Finished]
+    assert isinstance(seen[0], Preparing)
+    steps = [event.step for event in seen if isinstance(event, Stepped)]
+    assert steps == sorted(set(steps))
+    last = seen[-1]
+    assert isinstance(last, Finished)
+    assert last.reason == "limit"
+    assert last.summary.steps == 30
+    assert last.summary.tokens == 30 * 4 * 8
+
+
+def test_it_learns(corpus: Path) -> None:
+    seen = [e for e in events(plan(corpus, hidden=48, steps=400, seq=16, batch=8)) if isinstance(e, Evaluated)]
+    first, last = seen[0].val_nats_per_char, seen[-1].val_nats_per_char
+    assert first is not None
+    assert last is not None
+    assert last < 0.7 * first
+    assert any(word in seen[-1].sample for word in " ".join(SENTENCES).split() if len(word) > 2)
+
+
+def test_what_a_run_leaves(corpus: Path) -> None:
+    told = summary(plan(corpus, eval_every=10))
+    folder = model_folder("small")
+    assert {file.name for file in folder.iterdir()} == {
+        "best.safetensors",
+        "last.safetensors",
+        "optimizer.safetensors",
+        "metrics.jsonl",
+        "lock",
+    }
+    last = load_weights(folder / "last.safetensors")
+    assert parameters_sha256(last.arrays) == told.parameters_sha256
+    assert (last.card.steps, last.card.val_nats) == (30, told.val_nats)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 30]
+    best = min(lines, key=lambda line: float(line["val_nats"]))
+    assert load_weights(find_model("small")).card.steps == best["step"]
+
+
+@pytest.mark.parametrize("stop_after", [1, 7, 13, 20, 29])
+def test_a_run_that_was_stopped_and_resumed_is_the_run_that_was_not(corpus: Path, stop_after: int) -> None:
+    straight = finish(plan(corpus, name="straight", eval_every=10))
+    halved = finish(plan(corpus, name="halved", eval_every=10), stop_after)
+    assert halved.reason == "interrupted"
+    assert stop_after <= halved.summary.steps <= stop_after + 1
+    resumed = finish(plan(corpus, name="halved", eval_every=10, resume=True))
+    assert resumed.summary.steps == 30
+    for field in ("parameters_sha256", "val_nats", "train_nats", "tokens"):
+        assert getattr(resumed.summary, field) == getattr(straight.summary, field), field
+    for name in ("straight", "halved"):
+        lines = read_metrics(model_folder(name))
+        assert [line.step for line in lines] == [10, 20, 30]
+    assert [line.val_nats for line in read_metrics(model_folder("halved"))] == [
+        line.val_nats for line in read_metrics(model_folder("straight"))
+    ]
+
+
+def test_stopping_many_times_is_as_exact(corpus: Path) -> None:
+    straight = summary(plan(corpus, name="straight", dropout=0.3))
+    finish(plan(corpus, name="often", dropout=0.3), 3)
+    for at in (5, 11, 12, 26):
+        assert finish(plan(corpus, name="often", resume=True), at).reason == "interrupted"
+    assert summary(plan(corpus, name="often", resume=True)).parameters_sha256 == straight.parameters_sha256
+
+
+@pytest.mark.parametrize("victim", ["save_checkpoint", "save_weights"])
+def test_a_save_that_fails_leaves_a_run_that_goes_on_exactly(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, victim: str
+) -> None:
+    straight = summary(plan(corpus, name="straight", eval_every=10))
+    real, calls = getattr(run, victim), []
+
+    def full_disk(path: Path, *what: object) -> object:
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(28, os.strerror(28), str(path))
+        return real(path, *what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, victim, full_disk)
+        with pytest.raises(OSError, match="No space"):
+            finish(plan(corpus, name="full", eval_every=10))
+    resumed = summary(plan(corpus, name="full", eval_every=10, resume=True))
+    assert resumed.parameters_sha256 == straight.parameters_sha256
+    assert [line.step for line in read_metrics(model_folder("full"))] == [10, 20, 30]
+
+
+def test_more_steps_can_be_asked_for_later(corpus: Path) -> None:
+    summary(plan(corpus))
+    done = finish(plan(corpus, resume=True))
+    assert done.reason == "already finished"
+    longer = finish(plan(corpus, resume=True, steps=45))
+    assert (longer.reason, longer.summary.steps) == ("limit", 45)
+
+
+def test_resume_with_nothing_saved_begins(corpus: Path) -> None:
+    assert summary(plan(corpus, resume=True)).steps == 30
+
+
+def test_epochs_and_minutes_are_limits_too(corpus: Path) -> None:
+    epochs = summary(plan(corpus, steps=None, epochs=2, name="epochs"))
+    started = next(e for e in events(plan(corpus, steps=None, epochs=2, name="again")) if isinstance(e, Started))
+    assert epochs.steps == 2 * (started.train_tokens // 32)
+    short = finish(plan(corpus, steps=None, minutes=0.01, name="minutes"))
+    assert short.reason == "limit"
+    assert short.summary.steps > 1
+
+
+def test_without_a_limit_it_stops_when_it_has_settled(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "MOST_MINUTES", 0.05)
+    monkeypatch.setattr(loop, "PATIENCE", 1)
+    done = finish(plan(corpus, steps=None, lr=3.0, eval_every=5))
+    assert done.reason == "settled"
+    assert finish(plan(corpus, steps=None, resume=True)).reason == "already finished"
+
+
+def test_with_nothing_held_out_there_is_no_validation(corpus: Path) -> None:
+    seen = [event for event in events(plan(corpus, val=0.0, eval_every=15)) if isinstance(event, Evaluated)]
+    assert [event.val_nats for event in seen] == [None, None]
+    assert load_weights(find_model("small")).card.steps == 30
+
+
+def test_a_model_is_adapted_to_other_text(corpus: Path, tmp_path: Path) -> None:
+    first = summary(plan(corpus, steps=200))
+    other = tmp_path / "other.csv"
+    other.write_text("body\n" + "".join(f"a bird in the hand {i % 7}\n" for i in range(200)))
+    cold = next(e for e in events(plan(other, name="cold", eval_every=5)) if isinstance(e, Evaluated))
+    asked = plan(
+        other, name="warm", eval_every=5, start_from="small", hidden=None, layers=None, embed=None, tokenizer=None
+    )
+    warm = next(e for e in events(asked) if isinstance(e, Evaluated))
+    assert warm.val_nats_per_char is not None
+    assert cold.val_nats_per_char is not None
+    assert warm.val_nats_per_char < cold.val_nats_per_char
+    assert load_weights(find_model("warm")).tokenizer.size == first.vocab
+    with pytest.raises(UsageError, match="--hidden 99"):
+        finish(plan(other, name="odd", start_from="small", hidden=99, layers=None, embed=None))
+
+
+def test_a_model_that_exists_is_not_overwritten_unasked(corpus: Path) -> None:
+    before = summary(plan(corpus))
+    with pytest.raises(UsageError, match="exists"):
+        finish(plan(corpus, seed=5))
+    assert summary(plan(corpus, seed=5, force=True)).parameters_sha256 != before.parameters_sha256
+    assert len(read_metrics(model_folder("small"))) > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"hidden": 13}, "--hidden 13"), ({"seed": 1, "lr": 0.5}, "--lr 0.5"), ({"tokenizer": "word"}, "--tokenizer word")],
+)
+def test_a_resumed_run_names_what_differs(corpus: Path, changes: dict[str, object], words: str) -> None:
+    finish(plan(corpus), 5)
+    with pytest.raises(UsageError, match=words):
+        finish(plan(corpus, resume=True, **changes))
+
+
+def test_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:
+    finish(plan(corpus), 5)
+    with pytest.raises(UsageError, match="another corpus"):
+        finish(plan(write_corpus(tmp_path / "other.csv", rows=401), resume=True))
+
+
+def test_divergence_stops_with_the_step_named_and_the_last_good_weights(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    with pytest.raises(DivergedError, match=r"at step 1[2-9]"):  # noqa: PT012 - the events before it are wanted
+        for event in events(plan(corpus, eval_every=10)):
+            seen.append(event)
+            if isinstance(event, Saved):
+                poison(monkeypatch)
+    weights = load_weights(find_model("small"))
+    assert weights.card.steps == 10
+    assert all(np.isfinite(array).all() for array in weights.arrays.values())
+
+
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the next step but one on, what the layers hand up is not finite."""
+    real, left = gru.Gru.forward, [2]
+
+    def forward(self: gru.Gru, *arguments: object) -> None:
+        real(self, *arguments)  # type: ignore[arg-type]
+        left[0] -= 1
+        if left[0] < 0:
+            self.s[0, 0, 0] = math.inf
+
+    monkeypatch.setattr(gru.Gru, "forward", forward)
+
+
+def test_an_end_before_the_first_step_leaves_nothing(corpus: Path) -> None:
+    stop = StopFlag()
+    stop.reason = "terminated"
+    with pytest.raises(StoppedError) as caught:
+        list(train(plan(corpus), stop))
+    assert caught.value.status == 143
+    assert not model_folder("small").exists()
+
+
+def test_two_runs_do_not_share_a_model(corpus: Path) -> None:
+    with FolderLock(model_folder("small")), pytest.raises(BusyError, match=str(os.getpid())):
+        finish(plan(corpus))
+
+
+def test_a_damaged_checkpoint_is_told(corpus: Path) -> None:
+    finish(plan(corpus), 5)
+    path = model_folder("small") / "optimizer.safetensors"
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for data in (b"", whole[:100], whole[:-1], bytes(flipped), b"\xff" * 200):
+        path.write_bytes(data)
+        with pytest.raises(ModelFileError, match="damaged"):
+            finish(plan(corpus, resume=True))
+
+
+def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny.csv"
+    tiny.write_text("body\nhi\n")
+    with pytest.raises(NothingToDoError):
+        finish(plan(tiny, seq=64))
+    assert not model_folder("small").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden": 0}, "--hidden is 0"),
+        ({"batch": -1}, "--batch is -1"),
+        ({"lr": 0.0}, "--lr is 0"),
+        ({"dropout": 1.0}, "--dropout is 1"),
+        ({"val": 1.0}, "--val is 1"),
+        ({"cell": "gruu"}, "--cell is gruu"),
+        ({"tokenizer": "bytes"}, "--tokenizer is bytes"),
+        ({"minutes": 1.0}, "--steps and --minutes"),
+        ({"resume": True, "force": True}, "--resume and --force"),
+        ({"threads": 0}, "--threads is 0"),
+        ({"name": "a/b"}, "cannot be the name"),
+    ],
+)
+def test_options_that_cannot_be_meant(corpus: Path, changes: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        finish(plan(corpus, **changes))
+
+
+def test_a_name_is_made_of_the_corpus(corpus: Path) -> None:
+    assert plan(corpus, name=None).model_name() == "small"
+    assert plan(Path("/x/my comments (2).jsonl.zst"), name=None).model_name() == "my-comments--2"
+    assert plan(Path("-"), name=None).model_name() == "stdin"
