@@ -119,14 +119,20 @@ def scoring_windows(tokens: TokenFile, B: int, T: int) -> Iterator[ScoringBatch]
 
 
 def _cuts(tokens: TokenFile, B: int, T: int, total: int) -> NDArray[np.int64]:
-    """The borders int64 [B + 1] of the lanes, from 0 to `total`; lanes that are not needed are empty, at the end."""
+    """The borders int64 [B + 1] of the lanes, from 0 to `total`; lanes that are not needed are empty, at the end.
+
+    A border that falls into the last comment has no document behind it: it stays at `total`.
+    """
     lanes = min(B, max(1, total // max(T, _LEAST_LANE if tokens.running_text else 1)))
     cuts = np.full(B + 1, total, dtype=np.int64)
     cuts[0] = 0
     for lane in range(1, lanes):
         even = max(total * lane // lanes, int(cuts[lane - 1]))
         found = np.flatnonzero(tokens.ids[even : min(even + _NEAREST, total)] == END)
-        cuts[lane] = even + int(found[0]) if found.size else even
+        if found.size:
+            cuts[lane] = even + int(found[0])
+        elif tokens.running_text or even + _NEAREST < total:
+            cuts[lane] = even
     return cuts
 
 
