@@ -22,4 +22,4 @@ def show_scores(terminal: Terminal, scores: "Scores") -> None:
 def warn_of_skipped(terminal: Terminal, skipped: Mapping[str, int]) -> None:
     """Say on stderr how many rows of a corpus could not be used, and why."""
     for reason, count in skipped.items():
-        terminal.warn(f"{count:,} rows skipped: {reason}")
+        terminal.warn(f"{count:,} row{'' if count == 1 else 's'} skipped: {reason}")

@@ -1,0 +1,74 @@
+"""`gru demo`: from the package's conversations to replies, with training itself stood in for."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import ExitStatus
+from grucli.model.weights import Card
+from grucli.training import loop
+from grucli.training.events import Event
+from grucli.training.plan import Plan
+from grucli.training.signals import StopFlag
+from tests.model.models import add_model
+from tests.ui.runs import run
+
+Output = pytest.CaptureFixture[str]
+TALK = {"a": {"messages": [[{"sender": "x", "text": "hello"}], [{"sender": "y", "text": "hello there"}]]}}
+
+
+@pytest.fixture
+def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """Give the plans that were trained; each leaves a model behind."""
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    package = ModuleType("chitchat_dataset")
+    package.Dataset = lambda: TALK  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "chitchat_dataset", package)
+    seen: list[Plan] = []
+
+    def train(plan: Plan, stop: StopFlag) -> Iterator[Event]:
+        seen.append(plan)
+        yield from run(200, reason="limit" if plan.minutes == 1 else "interrupted")
+        add_model(plan.model_name(), card=Card(conversations=True))
+
+    monkeypatch.setattr(loop, "train", train)
+    return seen
+
+
+def test_it_trains_replies_and_says_what_to_try_next(plans: list[Plan], capsys: Output) -> None:
+    add_model("demo", card=Card(conversations=True))
+    assert main(["demo"]) == 0
+    (plan,) = plans
+    assert (plan.model_name(), plan.minutes, plan.force) == ("demo", 1.0, True)
+    with Path(plan.sources[0]).open(newline="") as file:
+        assert [row["body"] for row in csv.DictReader(file)] == ["hello", "hello there"]
+    out, err = capsys.readouterr()
+    table, *replies = out.replace("> Hi", "--\n> Hi", 1).split("--\n")
+    assert table.count("\n") == 3
+    assert len(replies) == 5
+    assert all(reply.startswith("> ") for reply in replies)
+    assert "gru chat demo" in err
+
+
+def test_it_can_be_stopped(plans: list[Plan], capsys: Output) -> None:
+    assert main(["demo", "--minutes", "2"]) == ExitStatus.INTERRUPTED
+    out, err = capsys.readouterr()
+    assert "> Hi" not in out
+    assert "--name demo --resume" in err
+
+
+def test_without_the_conversations_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Output
+) -> None:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "chitchat_dataset", None)
+    assert main(["-q", "demo"]) == ExitStatus.FAILED
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "pip install chitchat-dataset" in err.splitlines()[1]
+    assert not (tmp_path / "models").exists()

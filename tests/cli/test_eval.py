@@ -1,0 +1,85 @@
+"""`gru eval`: figures of a file or of its held-out part, for people and for scripts."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import ExitStatus
+from tests.model.models import add_model
+
+Output = pytest.CaptureFixture[str]
+FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters"]
+
+
+@pytest.fixture(autouse=True)
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path / "home"))
+    add_model("emo")
+    path = tmp_path / "corpus.csv"
+    path.write_text("id,body\n" + "".join(f"{i},{'hello' * (1 + i % 3)} {i}\n" for i in range(60)))
+    return path
+
+
+def scores(capsys: Output, *words: str) -> dict[str, float]:
+    assert main(["eval", "emo", *words, "--json"]) == 0
+    document: dict[str, float] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_json_has_the_figures_of_the_whole_file(capsys: Output, corpus: Path) -> None:
+    found = scores(capsys, str(corpus))
+    assert list(found) == FIELDS
+    assert found["characters"] == sum(len(line.split(",")[1]) for line in corpus.read_text().splitlines()[1:])
+    assert found["bits_per_char"] == pytest.approx(found["nats_per_char"] / math.log(2))
+    assert found["perplexity"] == pytest.approx(math.exp(found["nats_per_token"]))
+
+
+def test_the_held_out_part_is_a_part(capsys: Output, corpus: Path) -> None:
+    whole, tenth = scores(capsys, str(corpus)), scores(capsys, str(corpus), "--split", "val")
+    half = scores(capsys, str(corpus), "--split", "val", "--val", "0.5")
+    assert 0 < tenth["characters"] < half["characters"] < whole["characters"]
+
+
+def test_people_get_a_line_a_figure(capsys: Output, corpus: Path) -> None:
+    found = scores(capsys, str(corpus))
+    assert main(["eval", "emo", str(corpus)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == f"bits per character  {found['bits_per_char']:.4f}"
+    assert out.splitlines()[-1] == f"characters          {found['characters']:,}"
+    assert err == ""
+
+
+def test_rows_that_could_not_be_read_are_counted(capsys: Output, corpus: Path) -> None:
+    corpus.write_bytes(corpus.read_bytes() + b"61,hell\xff\n")
+    assert main(["eval", "emo", str(corpus), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)) == FIELDS
+    assert "gru: 1 row skipped: " in err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["{corpus}", "--column", "text"], ExitStatus.USAGE, "body"),
+        (["{corpus}", "--split", "train"], ExitStatus.USAGE, "--split"),
+        (["{corpus}", "--split", "val", "--val", "1"], ExitStatus.USAGE, "--val"),
+        (["{corpus}.csv"], ExitStatus.USAGE, "corpus.csv.csv"),
+        ([], ExitStatus.USAGE, "CORPUS"),
+        (["{empty}"], ExitStatus.NOTHING, "empty.txt"),
+        (["{one}", "--split", "val"], ExitStatus.NOTHING, "nothing of"),
+    ],
+)
+def test_what_cannot_be_scored(
+    capsys: Output, corpus: Path, tmp_path: Path, words: list[str], status: int, said: str
+) -> None:
+    empty, one = tmp_path / "empty.txt", tmp_path / "one.csv"
+    empty.write_text("")
+    one.write_text("body\nhello\n")
+    assert main(["eval", "emo", *(word.format(corpus=corpus, empty=empty, one=one) for word in words)]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 2

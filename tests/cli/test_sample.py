@@ -1,0 +1,146 @@
+"""`gru sample` with a model that knows little: forms of output, seeds, beginnings, and what it refuses."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import ExitStatus
+from grucli.model.store import BEST
+from grucli.model.weights import Card
+from tests.model.models import add_model
+from tests.ui.streams import Pipe, Screen
+
+Output = pytest.CaptureFixture[str]
+FIELDS = ["text", "prompt", "seed", "tokens", "bits_per_char", "stopped"]
+
+
+@pytest.fixture(autouse=True)
+def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    add_model("talk", modified=1e9, card=Card(conversations=True))
+    add_model("emo", modified=2e9)
+
+
+def sample(capsys: Output, *words: str) -> str:
+    """Give what is written by three short samples of the newest model, without a fuss."""
+    assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", "--temp", "1", *words]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def objects(capsys: Output, *words: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in sample(capsys, "--json", *words).splitlines()]
+
+
+def test_samples_are_lines_with_a_separator_between_them(capsys: Output) -> None:
+    texts = [str(each["text"]) for each in objects(capsys, "--seed", "4")]
+    assert sample(capsys, "--seed", "4") == "\n--\n".join(texts) + "\n"
+    assert all(5 <= len(text) <= 20 for text in texts)
+
+
+def test_json_is_one_object_a_line(capsys: Output) -> None:
+    drawn = objects(capsys, "--seed", "7")
+    assert [list(each) for each in drawn] == [FIELDS] * 3
+    assert sorted(int(str(each["seed"])) for each in drawn) == [7, 8, 9]
+
+
+def test_a_seed_gives_its_text_whatever_is_drawn_beside_it(capsys: Output) -> None:
+    texts = {each["seed"]: each["text"] for each in objects(capsys, "--seed", "7")}
+    assert sample(capsys, "-n", "1", "--seed", "8") == f"{texts[8]}\n"
+    assert len(set(texts.values())) == 3
+
+
+def test_without_a_seed_every_call_has_its_own_and_names_it(capsys: Output) -> None:
+    seeds = {objects(capsys)[0]["seed"] for _ in range(4)}
+    assert len(seeds) > 1
+
+
+def test_a_terminal_gets_the_same_text(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    texts = {each["seed"]: each["text"] for each in objects(capsys, "emo", "--seed", "7", "--prompt", "hell")}
+    out, err = Screen(), Screen()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    words = ["-n", "3", "--max-chars", "20", "--min-chars", "5", "--temp", "1", "--seed", "7", "--prompt", "hell"]
+    assert main(["sample", "emo", *words, "--pace", "0"]) == 0
+    first, second, third = out.getvalue().replace("\x1b[1mhell\x1b[0m", "> ").split("\n--\n")
+    assert first == f"> {texts[7]}"
+    assert {second, third.removesuffix("\n")} == {f"> {texts[8]}", f"> {texts[9]}"}
+    assert "getting ready" in err.getvalue()
+
+
+def test_a_beginning_is_continued(capsys: Output, tmp_path: Path) -> None:
+    file = tmp_path / "beginning.txt"
+    file.write_text("hello \n", "utf-8-sig")
+    typed = sample(capsys, "--seed", "1", "--prompt", "hello ")
+    assert sample(capsys, "--seed", "1", "--prompt-file", str(file)) == typed
+    assert all(text.startswith("hello ") for text in typed.split("\n--\n"))
+    drawn = objects(capsys, "--seed", "1", "--prompt", "hello ")
+    assert {each["prompt"] for each in drawn} == {"hello "}
+    assert typed == "\n--\n".join(f"hello {each['text']}" for each in drawn) + "\n"
+    assert [each["text"] for each in drawn] != [each["text"] for each in objects(capsys, "--seed", "1")]
+
+
+def test_a_reply_is_to_what_was_said(capsys: Output) -> None:
+    one = sample(capsys, "talk", "--seed", "1", "--reply-to", "hello")
+    assert one != sample(capsys, "talk", "--seed", "1", "--reply-to", "there")
+    begun = sample(capsys, "talk", "--seed", "1", "--reply-to", "hello", "--prompt", "there")
+    assert all(text.startswith("there") for text in begun.split("\n--\n"))
+
+
+def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> None:
+    assert "\udcff" not in sample(capsys, "--prompt", "a\udcff\x1b[2J漢")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--temp", "-1"], "--temp is -1"),
+        (["--top-p", "0"], "--top-p is 0"),
+        (["--min-chars", "9", "--max-chars", "8"], "--min-chars is 9"),
+        (["-n", "0"], "--n"),
+        (["--pace", "-1"], "--pace"),
+        (["--reply-to", "hello"], "conversations"),
+        (["--prompt", "a", "--prompt-file", "b"], "--prompt-file"),
+        (["--prompt-file", "no such file"], "no such file"),
+        (["emu"], "'emu'"),
+    ],
+)
+def test_what_cannot_be_meant_is_two_lines_and_status_2(capsys: Output, words: list[str], said: str) -> None:
+    assert main(["sample", *words]) == ExitStatus.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 2
+
+
+def test_a_beginning_that_is_no_text(capsys: Output, tmp_path: Path) -> None:
+    file = tmp_path / "beginning.txt"
+    file.write_bytes(b"\xff\xfe\x00")
+    assert main(["sample", "--prompt-file", str(file)]) == ExitStatus.USAGE
+    assert "is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_a_damaged_model(capsys: Output) -> None:
+    (add_model("emo", modified=2e9) / BEST).write_bytes(b"\0" * 100)
+    assert main(["sample", "emo"]) == ExitStatus.FAILED
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_reader_that_left_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(Pipe):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def fileno(self) -> int:
+            raise OSError
+
+    err = Pipe()
+    monkeypatch.setattr(sys, "stdout", Gone())
+    monkeypatch.setattr(sys, "stderr", err)
+    assert main(["sample", "-n", "100"]) == ExitStatus.FAILED
+    assert err.getvalue() == ""

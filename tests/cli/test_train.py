@@ -1,0 +1,134 @@
+"""`gru train`: every option reaches the plan, the run is shown, and the status says how it ended."""
+
+import dataclasses
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import DivergedError, ExitStatus
+from grucli.training import loop
+from grucli.training.events import Event
+from grucli.training.plan import Plan
+from grucli.training.signals import StopFlag
+from tests.ui.runs import run, started, summary
+
+Output = pytest.CaptureFixture[str]
+
+
+class Loop:
+    """Stands where training is: keeps the plan, and tells of a run that ends as it is told to."""
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        self.reason = "limit"
+        self.error: BaseException | None = None
+
+    def train(self, plan: Plan, stop: StopFlag) -> Iterator[Event]:
+        self.plan = plan
+        if self.error is not None:
+            yield started()
+            raise self.error
+        yield from run(200, reason=self.reason)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    fake = Loop()
+    monkeypatch.setattr(loop, "train", fake.train)
+    return fake
+
+
+def test_what_was_not_given_is_left_to_the_plan(fake: Loop) -> None:
+    assert main(["train", "a.csv", "b.txt"]) == ExitStatus.DONE
+    assert fake.plan == Plan(sources=("a.csv", "b.txt"))
+
+
+def test_every_option_reaches_the_plan(fake: Loop) -> None:
+    given: dict[str, object] = {
+        "name": "emo", "cell": "gru", "hidden": 8, "layers": 2, "embed": 3, "tokenizer": "word", "vocab": 99,
+        "batch": 4, "seq": 5, "lr": 0.1, "dropout": 0.3, "steps": 6, "epochs": 1.5, "minutes": 0.25, "val": 0.2,
+        "val_file": "v.csv", "eval_every": 7, "seed": 8, "threads": 1, "column": "text", "start_from": "old",
+    }  # fmt: skip
+    words = [
+        word
+        for field, value in given.items()
+        for word in ("--from" if field == "start_from" else "--" + field.replace("_", "-"), str(value))
+    ]
+    assert main(["train", "-", *words, "--resume", "--force"]) == ExitStatus.DONE
+    plan = Plan(sources=("-",), resume=True, force=True, **given)  # type: ignore[arg-type]
+    assert fake.plan == plan
+    assert None not in dataclasses.asdict(plan).values()
+
+
+def test_json_is_all_there_is_on_stdout(fake: Loop, capsys: Output) -> None:
+    assert main(["train", "a.csv", "--json"]) == ExitStatus.DONE
+    out, err = capsys.readouterr()
+    assert json.loads(out) == dataclasses.asdict(summary(200))
+    assert list(json.loads(out))[:4] == ["model", "path", "cell", "parameters"]
+    assert "held out" in err
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("limit", 0), ("settled", 0), ("already finished", 0), ("interrupted", 130), ("terminated", 143)],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_the_status_says_how_it_ended(fake: Loop, capsys: Output, reason: str, status: int, form: list[str]) -> None:
+    fake.reason = reason
+    assert main(["train", "my file.csv", "--column", "text", *form]) == status
+    out, err = capsys.readouterr()
+    assert ("gru train 'my file.csv' --name emo --column text --resume" in err) == (status >= 130)
+    assert out.startswith("{" if form else "    step")
+
+
+def test_quiet_leaves_the_table_alone(fake: Loop, capsys: Output) -> None:
+    assert main(["-q", "train", "a.csv"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 3
+    assert err == ""
+
+
+def test_what_goes_wrong_is_two_lines_below_the_table(fake: Loop, capsys: Output) -> None:
+    fake.error = DivergedError("the loss is not a number at step 7", "choose a lower --lr")
+    assert main(["train", "a.csv", "--json"]) == ExitStatus.FAILED
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("gru: the loss is not a number at step 7\n     choose a lower --lr\n")
+
+
+def test_signals_are_as_they_were_afterwards(fake: Loop) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    fake.error = KeyboardInterrupt()
+    assert main(["train", "a.csv"]) == ExitStatus.INTERRUPTED
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "gru train needs CORPUS"),
+        (["a.csv", "--tokenizer", "letters"], "--tokenizer"),
+        (["a.csv", "--cell", "hmm"], "--cell"),
+        (["a.csv", "--hidden", "many"], "--hidden"),
+        (["a.csv", "--threads", "0"], "--threads"),
+    ],
+)
+def test_a_command_line_that_cannot_be_meant(fake: Loop, capsys: Output, words: list[str], said: str) -> None:
+    assert main(["train", *words]) == ExitStatus.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err.splitlines()[0]
+    assert len(err.splitlines()) == 2
+
+
+def test_a_corpus_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Output) -> None:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    assert main(["train", str(tmp_path / "none\x1b[2J.csv"), "--name", "x"]) == ExitStatus.USAGE
+    err = capsys.readouterr().err
+    assert "none[2J.csv" in err
+    assert "\x1b" not in err
