@@ -5,8 +5,12 @@ _gru_follow() {
     commands= options=
     case "$1" in
         '')
-            commands='train sample chat models'
+            commands='demo train sample chat eval models'
             options='--install-completion --show-completion -q --quiet --debug --version -h --help'
+            ;;
+        demo)
+            commands=''
+            options='--minutes --seed --pace --threads -q --quiet --debug --version -h --help'
             ;;
         train)
             commands=''
@@ -19,6 +23,10 @@ _gru_follow() {
         chat)
             commands=''
             options='--temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --pace --threads -q --quiet --debug --version -h --help'
+            ;;
+        eval)
+            commands=''
+            options='--split --val --column --threads --json -q --quiet --debug --version -h --help'
             ;;
         models)
             commands='list show rename remove path'
@@ -52,6 +60,10 @@ _gru_value() {
     kind=
     case "$1 $2" in
         ' --show-completion') kind='bash zsh fish powershell' ;;
+        'demo --minutes') kind='' ;;
+        'demo --seed') kind='' ;;
+        'demo --pace') kind='' ;;
+        'demo --threads') kind='' ;;
         'train --name') kind='' ;;
         'train --cell') kind=gru ;;
         'train --hidden') kind='' ;;
@@ -97,6 +109,10 @@ _gru_value() {
         'chat --seed') kind='' ;;
         'chat --pace') kind='' ;;
         'chat --threads') kind='' ;;
+        'eval --split') kind='all val' ;;
+        'eval --val') kind='' ;;
+        'eval --column') kind='' ;;
+        'eval --threads') kind='' ;;
         *) return 1 ;;
     esac
 }
@@ -108,6 +124,8 @@ _gru_argument() {
         'train '*) kind=@file ;;
         'sample '0) kind=@model ;;
         'chat '0) kind=@model ;;
+        'eval '0) kind=@model ;;
+        'eval '1) kind=@file ;;
         'models show '0) kind=@model ;;
         'models rename '0) kind=@model ;;
         'models rename '1) kind='' ;;

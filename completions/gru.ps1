@@ -7,71 +7,85 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     # Command -> what may follow it. A value is @model, @file, the choices, or '' for what nobody can guess.
     $tree = @{
         '' = @{
-            commands = [ordered]@{ 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'models' = 'See and tidy the models there are' }
-            options = [ordered]@{ '--install-completion' = 'Teach your shell to complete gru with Tab, and exit'; '--show-completion' = 'Print the completion script for bash, zsh, fish or powershell, and exit'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'models' = 'See and tidy the models there are' }
+            options = [ordered]@{ '--install-completion' = 'Teach your shell to complete gru with Tab, and exit'; '--show-completion' = 'Print the completion script for bash, zsh, fish or powershell, and exit'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--show-completion' = 'bash zsh fish powershell' }
+            arguments = @()
+            repeats = $false
+        }
+        'demo' = @{
+            commands = [ordered]@{  }
+            options = [ordered]@{ '--minutes' = 'How long to train'; '--seed' = 'The same seed gives the same comments'; '--pace' = 'Characters a second on a terminal; 0: all at once'; '--threads' = 'Cores to use; all of them, when left out'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            values = @{ '--minutes' = ''; '--seed' = ''; '--pace' = ''; '--threads' = '' }
             arguments = @()
             repeats = $false
         }
         'train' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '--name' = 'The model''s name'; '--cell' = 'The kind of recurrent cell'; '--hidden' = 'Units of a layer'; '--layers' = 'Layers, one on top of the other'; '--embed' = 'Size of the embedding'; '--tokenizer' = 'What a token is'; '--vocab' = 'At most so many different tokens'; '--batch' = 'Rows of text read side by side, per process'; '--seq' = 'Tokens of a row in each step'; '--lr' = 'The highest learning rate'; '--dropout' = 'Share of units left out at random'; '--steps' = 'Stop after so many steps'; '--epochs' = 'Stop after so many passes through the corpus'; '--minutes' = 'Stop after so much training, without preparing and compiling'; '--val' = 'Share of the text held out'; '--val-file' = 'Hold out this corpus instead of a share'; '--eval-every' = 'Steps between two looks at the held-out text'; '--seed' = 'The same seed gives the same run'; '--threads' = 'Cores to use'; '--column' = 'The column that holds the text, by name or number'; '--resume' = 'Go on exactly where the model''s last run stopped'; '--force' = 'Replace a model of the same name'; '--from' = 'Begin with this model''s weights and tokenizer'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--name' = 'The model''s name; the corpus''s, when left out'; '--cell' = 'The kind of recurrent cell'; '--hidden' = 'Units of a layer'; '--layers' = 'Layers, one on top of the other'; '--embed' = 'Size of the embedding'; '--tokenizer' = 'What a token is'; '--vocab' = 'At most so many different tokens'; '--batch' = 'Rows of text read side by side, per process'; '--seq' = 'Tokens of a row in each step'; '--lr' = 'The highest learning rate'; '--dropout' = 'Share of units left out at random'; '--steps' = 'Stop after so many steps'; '--epochs' = 'Stop after so many passes through the corpus'; '--minutes' = 'Stop after so much training, without preparing and compiling'; '--val' = 'Share of the text held out; 0: none'; '--val-file' = 'Hold out this corpus instead of a share'; '--eval-every' = 'Steps between two looks at the held-out text'; '--seed' = 'The same seed gives the same run'; '--threads' = 'Cores to use; all of them, when left out'; '--column' = 'The column that holds the text, by name or number'; '--resume' = 'Go on exactly where the model''s last run stopped'; '--force' = 'Replace a model of the same name'; '--from' = 'Begin with this model''s weights and tokenizer'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--name' = ''; '--cell' = 'gru'; '--hidden' = ''; '--layers' = ''; '--embed' = ''; '--tokenizer' = 'char word subword'; '--vocab' = ''; '--batch' = ''; '--seq' = ''; '--lr' = ''; '--dropout' = ''; '--steps' = ''; '--epochs' = ''; '--minutes' = ''; '--val' = ''; '--val-file' = '@file'; '--eval-every' = ''; '--seed' = ''; '--threads' = ''; '--column' = ''; '--from' = '@model' }
             arguments = @('@file')
             repeats = $true
         }
         'sample' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-n' = 'How many'; '--n' = 'How many'; '--prompt' = 'The beginning, to be continued'; '--prompt-file' = 'A file with the beginning'; '--reply-to' = 'What is replied to, with a model of conversations'; '--temp' = '0'; '--top-k' = 'Draw from the K likeliest tokens only'; '--top-p' = 'Draw from the likeliest tokens that make up this share'; '--min-p' = 'No token less likely than this share of the likeliest'; '--repeat-penalty' = 'Above 1'; '--max-chars' = 'Stop here at the latest'; '--min-chars' = 'Do not end before'; '--seed' = 'The same seed gives the same text'; '--pace' = 'Characters a second on a terminal'; '--threads' = 'Cores to use'; '--json' = 'Print one JSON object a line on stdout, nothing else'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '-n' = 'How many'; '--n' = 'How many'; '--prompt' = 'The beginning, to be continued'; '--prompt-file' = 'A file with the beginning'; '--reply-to' = 'What is replied to, with a model of conversations'; '--temp' = '0: always the likeliest; 1: as the model has it; more: wilder'; '--top-k' = 'Draw from the K likeliest tokens only; 0: from all'; '--top-p' = 'Draw from the likeliest tokens that make up this share'; '--min-p' = 'No token less likely than this share of the likeliest'; '--repeat-penalty' = 'Above 1: what was said lately becomes less likely'; '--max-chars' = 'Stop here at the latest'; '--min-chars' = 'Do not end before'; '--seed' = 'The same seed gives the same text'; '--pace' = 'Characters a second on a terminal; 0: all at once'; '--threads' = 'Cores to use; all of them, when left out'; '--json' = 'Print one JSON object a line on stdout, nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '-n' = ''; '--n' = ''; '--prompt' = ''; '--prompt-file' = '@file'; '--reply-to' = ''; '--temp' = ''; '--top-k' = ''; '--top-p' = ''; '--min-p' = ''; '--repeat-penalty' = ''; '--max-chars' = ''; '--min-chars' = ''; '--seed' = ''; '--pace' = ''; '--threads' = '' }
             arguments = @('@model')
             repeats = $false
         }
         'chat' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '--temp' = '0'; '--top-k' = 'Draw from the K likeliest tokens only'; '--top-p' = 'Draw from the likeliest tokens that make up this share'; '--min-p' = 'No token less likely than this share of the likeliest'; '--repeat-penalty' = 'Above 1'; '--max-chars' = 'No reply is longer'; '--min-chars' = 'No reply is shorter'; '--seed' = 'The first reply''s'; '--pace' = 'Characters a second on a terminal'; '--threads' = 'Cores to use'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--temp' = '0: always the likeliest; 1: as the model has it; more: wilder'; '--top-k' = 'Draw from the K likeliest tokens only; 0: from all'; '--top-p' = 'Draw from the likeliest tokens that make up this share'; '--min-p' = 'No token less likely than this share of the likeliest'; '--repeat-penalty' = 'Above 1: what was said lately becomes less likely'; '--max-chars' = 'No reply is longer'; '--min-chars' = 'No reply is shorter'; '--seed' = 'The first reply''s; each next one has the next'; '--pace' = 'Characters a second on a terminal; 0: all at once'; '--threads' = 'Cores to use; all of them, when left out'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--temp' = ''; '--top-k' = ''; '--top-p' = ''; '--min-p' = ''; '--repeat-penalty' = ''; '--max-chars' = ''; '--min-chars' = ''; '--seed' = ''; '--pace' = ''; '--threads' = '' }
             arguments = @('@model')
             repeats = $false
         }
+        'eval' = @{
+            commands = [ordered]@{  }
+            options = [ordered]@{ '--split' = 'The whole file, or the part of it that training holds out'; '--val' = 'With --split val: the share that training was told to hold out'; '--column' = 'The column that holds the text, by name or number'; '--threads' = 'Cores to use; all of them, when left out'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            values = @{ '--split' = 'all val'; '--val' = ''; '--column' = ''; '--threads' = '' }
+            arguments = @('@model', '@file')
+            repeats = $false
+        }
         'models' = @{
             commands = [ordered]@{ 'list' = 'List the models, the newest first'; 'show' = 'Show one model in full'; 'rename' = 'Give a model another name'; 'remove' = 'Delete models, and all that they have learnt'; 'path' = 'Print where the weights file of a model lies, to copy it or to send it to a friend' }
-            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @()
             repeats = $false
         }
         'models list' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @()
             repeats = $false
         }
         'models show' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model')
             repeats = $false
         }
         'models rename' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model', '')
             repeats = $false
         }
         'models remove' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-y' = 'Do not ask first'; '--yes' = 'Do not ask first'; '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '-y' = 'Do not ask first'; '--yes' = 'Do not ask first'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model')
             repeats = $true
         }
         'models path' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-q' = 'No progress and messages'; '--quiet' = 'No progress and messages'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model')
             repeats = $false

@@ -81,7 +81,9 @@ def fish(tree: list[Entry]) -> str:
 def _fish_option(option: Option) -> str:
     parts = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names]
     if option.value is not None:
-        parts.append(f"-r {_fish_value(option.value)}".rstrip())
+        # -r: a value must follow; -x: and files are no such value.
+        needs = "-r" if option.value.model or option.value.file else "-x"
+        parts.append(f"{needs} {_fish_value(option.value)}".rstrip())
     return " ".join([*parts, f"-d {_fish_quote(option.help)}"])
 
 

@@ -77,7 +77,7 @@ def _walk(command: AnyCommand, parent: Context, words: tuple[str, ...]) -> Itera
 def _option(option: TyperOption) -> Option:
     names = tuple(sorted([*option.opts, *option.secondary_opts], key=lambda name: (len(name) > 2, name)))
     # One sentence is enough beside a menu.
-    sentence = re.split(r"(?<=[.;:])\s", option.help or "")[0].rstrip(".;:")
+    sentence = re.split(r"(?<=\.)\s", option.help or "")[0].rstrip(".")
     return Option(names, sentence, None if option.is_flag or option.count else _value(option))
 
 

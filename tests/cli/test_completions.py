@@ -1,0 +1,305 @@
+"""Completion scripts: up to date, right in the shells that are here, and put where those shells look."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import shellingham
+
+from grucli import cli
+from grucli.__main__ import main
+from grucli.cli.completions import SHELLS, script
+from grucli.cli.completions.install import current_shell, install
+from grucli.cli.completions.tree import entries
+from grucli.errors import UsageError
+
+SHIPPED = Path(__file__).parents[2] / "completions"
+MODELS = {"emo": "best", "demo-talk": "last", "broken": "optimizer", "a b": "best", "$(touch pwned)": "best"}
+NAMES = {"demo-talk", "emo"}
+FILES = {"corpus.csv", "x.safetensors"}
+
+CASES: list[tuple[str, set[str]]] = [
+    ("gru ", {*cli.COMMANDS, "models"}),
+    ("gru t", {"train"}),
+    ("gru -q m", {"models"}),
+    ("gru models ", {"list", "show", "rename", "remove", "path"}),
+    ("gru models --json r", {"remove", "rename"}),
+    ("gru models show e", {"emo"}),
+    ("gru models remove emo d", {"demo-talk"}),
+    ("gru sample e", {"emo"}),
+    ("gru sample -n 3 e", {"emo"}),
+    ("gru sample --top", {"--top-k", "--top-p"}),
+    ("gru train --tokenizer ", {"char", "subword", "word"}),
+    ("gru train --tokenizer w", {"word"}),
+    ("gru train --from e", {"emo"}),
+    ("gru train --batch ", set()),
+    ("gru models rename emo ", set()),
+    ("gru --show-completion ", set(SHELLS)),
+]
+IDS = [case[0] for case in CASES]
+
+
+def shell(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a home, some models, and some files to complete."""
+    place = tmp_path_factory.mktemp("completions")
+    for name, weights in MODELS.items():
+        folder = place / "gru" / "models" / name
+        folder.mkdir(parents=True)
+        (folder / f"{weights}.safetensors").touch()
+    (place / "here").mkdir()
+    for name in FILES:
+        (place / "here" / name).touch()
+    return place
+
+
+def environment(place: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(place),
+        "GRU_HOME": str(place / "gru"),
+        "TERM": "dumb",
+        "LC_ALL": "C",
+    }
+
+
+def ask(place: Path, *command: str, **more: str) -> list[str]:
+    done = subprocess.run(
+        command, cwd=place / "here", env={**environment(place), **more}, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert not (place / "here" / "pwned").exists()
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_shipped_scripts_are_up_to_date(name: str) -> None:
+    """When this fails: python -m grucli.cli.completions."""
+    assert (SHIPPED / SHELLS[name]).read_text("utf-8") == script(name)
+
+
+def test_they_cover_every_command_and_option() -> None:
+    found = {entry.path: {name for option in entry.options for name in option.names} for entry in entries()}
+    assert found.keys() == {"", *cli.COMMANDS, "models"} | {
+        f"models {name}" for name in ("list", "show", "rename", "remove", "path")
+    }
+    for names in found.values():
+        assert {"-q", "--quiet", "--debug", "--version", "-h", "--help"} <= names
+    for name in SHELLS:
+        text = script(name)
+        for option in found["train"] - {"-q", "-h"}:
+            assert option.lstrip("-") in text
+
+
+def test_they_start_no_python() -> None:
+    for name in SHELLS:
+        code = "\n".join(line for line in script(name).splitlines() if not line.startswith("#"))
+        assert "python" not in code.lower()
+        assert not re.search(r"\$\(gru|`gru|_GRU_COMPLETE", code)
+
+
+def test_the_zsh_script_begins_as_zsh_asks() -> None:
+    assert script("zsh").splitlines()[0] == "#compdef gru"
+
+
+BASH = """
+source "$1"; shift
+compopt() { printf 'FILES\\n'; }
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gru
+(( ${#COMPREPLY[@]} == 0 )) || printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def bash(place: Path, *words: str, **more: str) -> set[str]:
+    return set(ask(place, "bash", "--norc", "-c", BASH, "bash", str(SHIPPED / "gru.bash"), *words, **more))
+
+
+@shell("bash")
+@pytest.mark.parametrize(("line", "expected"), CASES, ids=IDS)
+def test_bash(place: Path, line: str, expected: set[str]) -> None:
+    words = shlex.split(line) + ([""] if line.endswith(" ") else [])
+    assert bash(place, *words) == expected
+
+
+@shell("bash")
+def test_bash_at_an_equals_sign_and_where_files_stand(place: Path) -> None:
+    # Bash makes three words of --tokenizer=w.
+    assert bash(place, "gru", "train", "--tokenizer", "=", "w") == {"word"}
+    assert bash(place, "gru", "train", "--tokenizer", "=") == {"char", "subword", "word"}
+    assert bash(place, "gru", "train", "--tokenizer", "=", "word", "") == {"FILES"}
+    assert bash(place, "gru", "train", "a.csv", "b") == {"FILES"}
+    assert bash(place, "gru", "sample", "no-such-model") == {"FILES"}
+
+
+@shell("bash")
+def test_bash_finds_the_models_where_gru_keeps_them(place: Path, tmp_path: Path) -> None:
+    assert bash(place, "gru", "sample", "", GRU_HOME="~/gru") == NAMES
+    assert bash(place, "gru", "sample", "", GRU_HOME="", XDG_DATA_HOME=str(place)) == NAMES
+    assert bash(place, "gru", "sample", "", GRU_HOME=str(tmp_path)) == {"FILES"}
+    if sys.platform.startswith("linux"):
+        (tmp_path / ".local" / "share").mkdir(parents=True)
+        (tmp_path / ".local" / "share" / "gru").symlink_to(place / "gru")
+        assert bash(place, "gru", "sample", "", GRU_HOME="", HOME=str(tmp_path)) == NAMES
+
+
+@shell("fish")
+@pytest.mark.parametrize(("line", "expected"), CASES, ids=IDS)
+def test_fish(place: Path, line: str, expected: set[str]) -> None:
+    program = f"source {shlex.quote(str(SHIPPED / 'gru.fish'))}; complete -C {shlex.quote(line)}"
+    assert {answer.split("\t")[0] for answer in ask(place, "fish", "--no-config", "-c", program)} == expected
+
+
+@shell("fish")
+def test_fish_at_an_equals_sign_and_where_files_stand(place: Path) -> None:
+    program = f"source {shlex.quote(str(SHIPPED / 'gru.fish'))}; complete -C 'gru train --tokenizer=w'"
+    assert ask(place, "fish", "--no-config", "-c", program)[0].startswith("--tokenizer=word")
+    program = f"source {shlex.quote(str(SHIPPED / 'gru.fish'))}; complete -C 'gru train co'"
+    assert ask(place, "fish", "--no-config", "-c", program) == ["corpus.csv"]
+
+
+@shell("zsh")
+def test_zsh(place: Path) -> None:
+    """Tab in a real zsh on a pseudo-terminal, bound to list what would be completed."""
+    pexpect = pytest.importorskip("pexpect")
+    child = pexpect.spawn(
+        "zsh",
+        ["-f", "-i"],
+        env=environment(place),
+        cwd=place / "here",
+        encoding="utf-8",
+        dimensions=(50, 150),
+        timeout=20,
+    )
+    child.sendline(
+        f"fpath=({shlex.quote(str(SHIPPED))} $fpath); autoload -Uz compinit && compinit -u -D; PS1='> '; LISTMAX=0; "
+        "bindkey '^I' list-choices; print REA''DY"
+    )
+    child.expect_exact("READY")
+    listed = {
+        "gru ": ["demo *-- ", "eval *-- ", "models *-- "],
+        "gru models s": ["show *-- Show"],
+        "gru models show ": ["demo-talk +emo +x.safetensors"],
+        "gru sample --top": ["--top-k *-- ", "--top-p *-- "],
+        "gru train --tokenizer=": ["char +subword +word"],
+        "gru train --from ": ["demo-talk +emo +x.safetensors"],
+        "gru train co": [r"\s+corpus.csv"],
+    }
+    for line, expected in listed.items():
+        child.send(f"{line}\t")
+        for pattern in expected:
+            child.expect(pattern)
+        child.send("\x15")
+    child.close(force=True)
+    assert not (place / "here" / "pwned").exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])])
+def test_they_parse(name: str, words: list[str]) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    done = subprocess.run([name, *words, str(SHIPPED / SHELLS[name])], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_script_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in SHELLS:
+        assert main(["--show-completion", name]) == 0
+        assert capsys.readouterr().out == script(name)
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in ("XDG_CONFIG_HOME", "ZDOTDIR"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "start_up"), [("bash", ".bashrc"), ("zsh", ".zshrc")])
+def test_installing_keeps_the_start_up_file_and_adds_one_line_once(house: Path, name: str, start_up: str) -> None:
+    (house / start_up).write_bytes(b"alias x=y # \xff no newline")
+    first = install(name, house)
+    content = (house / start_up).read_bytes()
+    assert content.startswith(b"alias x=y # \xff no newline\n")
+    assert content.count(b"\n") == 2
+    assert install(name, house) == first
+    assert (house / start_up).read_bytes() == content
+    assert first[0].read_text() == script(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("bash", ["-i", "-c", "complete -p gru"]),
+        ("zsh", ["-i", "-c", "print $_comps[gru]"]),
+        ("fish", ["-c", "complete -C 'gru tr'"]),
+    ],
+)
+def test_an_installed_script_is_found_by_its_shell(house: Path, name: str, command: list[str]) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    install(name, house)
+    # Fish looks for the completion of a program only where there is one.
+    (house / "gru").write_text("#!/bin/sh\n")
+    (house / "gru").chmod(0o755)
+    done = subprocess.run(
+        [name, *command],
+        env={"PATH": f"{house}:{os.environ['PATH']}", "HOME": str(house), "TERM": "dumb"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split("\t")[0].strip() in {"complete -F _gru gru", "_gru", "train"}
+
+
+def test_installing_from_the_command_line(
+    house: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: house)
+    monkeypatch.setattr(shellingham, "detect_shell", lambda: ("fish", "/usr/bin/fish"))
+    assert main(["--install-completion"]) == 0
+    target = house / ".config" / "fish" / "completions" / "gru.fish"
+    assert target.read_text() == script("fish")
+    assert str(target) in capsys.readouterr().err.replace("\n", "")
+
+
+def test_the_shell_may_be_unknown_or_strange(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise shellingham.ShellDetectionFailure
+
+    monkeypatch.setattr(shellingham, "detect_shell", fail)
+    monkeypatch.setenv("SHELL", "/bin/zsh")
+    assert current_shell() == "zsh"
+    monkeypatch.delenv("SHELL")
+    with pytest.raises(UsageError, match="cannot be told"):
+        current_shell()
+    with pytest.raises(UsageError, match="'tcsh'"):
+        install("tcsh", house)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UsageError, match="not on the PATH"):
+        install("pwsh", house)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stands in for PowerShell with a shell script")
+def test_installing_into_powershell(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = house / "pwsh"
+    profile = house / "PowerShell" / "profile.ps1"
+    program.write_text(f"#!/bin/sh\necho {shlex.quote(str(profile))}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(house))
+    target, start_up = install("pwsh", house)
+    assert start_up == profile
+    assert profile.read_text() == f". '{target}'\n"
+    assert target.read_text() == script("powershell")
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(UsageError, match="does not say"):
+        install("pwsh", house)

@@ -1,0 +1,147 @@
+"""`gru models`: what it prints, and what it does to the store."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.files import FolderLock
+from grucli.model.store import BEST, LAST, model_names
+from grucli.model.weights import Card, describe_weights
+from tests.model.models import add_model
+
+Output = pytest.CaptureFixture[str]
+CARD = Card(
+    steps=50, tokens=6400, seconds=61.5, tokens_per_second=104.0, train_nats=1.5, val_nats=1.6, val_nats_per_char=1.1,
+    val_bits_per_char=1.587, note="\x1b[31mred \u202e[bold]",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "list"]], ids=" ".join)
+def test_listing(capsys: Output, words: list[str]) -> None:
+    add_model("old", 1e9)
+    torn = add_model("torn", 1.5e9)
+    (torn / BEST).write_bytes(b"torn")
+    add_model("new", 1.2e9, card=CARD)
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    head, *rows = out.splitlines()
+    assert head.startswith("MODEL")
+    assert [row.split()[0] for row in rows] == ["torn", "new", "old"]
+    assert "cut short" in rows[0]
+    assert "1.587" in rows[1]
+    assert main([*words, "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [entry["model"] for entry in entries] == ["torn", "new", "old"]
+    assert "cut short" in entries[0]["problem"]
+    assert entries[0]["cell"] is None
+    assert entries[1]["val_bits_per_char"] == 1.587
+    assert entries[1]["problem"] is None
+
+
+def test_no_models(capsys: Output) -> None:
+    assert main(["models"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "gru demo" in err
+
+
+def test_showing_in_full_and_guarded(capsys: Output) -> None:
+    folder = add_model("emo", card=CARD)
+    (folder / "metrics.jsonl").write_text('{"step": 25}\n{"step": 50}\n')
+    for words in (["models", "show", "emo"], ["models", "show"]):
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        parts = ("50 steps", "6,400 tokens", "1:02", "1.587", "after 2 evaluations", "[31mred [bold]")
+        for part in ("emo", str(folder), *parts):
+            assert part in out
+        assert "\x1b" not in out
+        assert "\u202e" not in out
+
+
+def test_showing_as_json_is_the_summary_of_the_last_weights(capsys: Output) -> None:
+    add_model("emo", card=Card(steps=1))
+    folder = add_model("emo", file=LAST, card=CARD)
+    assert main(["models", "show", "emo", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    about = describe_weights(folder / LAST)
+    assert list(summary) == [
+        "model", "path", "cell", "parameters", "vocab", "steps", "tokens", "seconds", "tokens_per_second", "train_nats",
+        "val_nats", "val_nats_per_char", "val_bits_per_char", "parameters_sha256",
+    ]  # fmt: skip
+    assert summary["model"] == "emo"
+    assert summary["path"] == str(folder)
+    assert (summary["steps"], summary["val_bits_per_char"]) == (50, 1.587)
+    assert (summary["vocab"], summary["parameters"]) == (about.sizes.V, about.parameters)
+    assert summary["parameters_sha256"] == about.parameters_sha256
+
+
+def test_a_damaged_model(capsys: Output) -> None:
+    folder = add_model("emo")
+    (folder / BEST).write_bytes(b"torn")
+    assert main(["models", "show", "emo", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "cut short" in err
+    assert main(["models", "show", "emo"]) == 0
+    assert "problem" in capsys.readouterr().out
+
+
+def test_path_is_a_line_for_scripts(capsys: Output) -> None:
+    folder = add_model("emo")
+    assert main(["models", "path"]) == 0
+    assert capsys.readouterr().out == f"{folder / BEST}\n"
+
+
+def test_renaming(capsys: Output) -> None:
+    add_model("emo")
+    assert main(["models", "rename", "emo", "a/b"]) == 2
+    assert main(["models", "rename", "emo", "feelings"]) == 0
+    assert capsys.readouterr().out == ""
+    assert model_names() == ["feelings"]
+
+
+def test_removing_asks_first(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keyboard(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name in ("a", "b", "c"):
+        add_model(name)
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n\n"))
+    for _ in range(3):
+        assert main(["models", "remove", "a"]) == 0
+        assert "Nothing was deleted" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", Keyboard("Y\n"))
+    assert main(["models", "remove", "a", "a"]) == 0
+    assert sorted(model_names()) == ["b", "c"]
+    assert main(["models", "remove", "b", "zzz", "--yes"]) == 2
+    assert sorted(model_names()) == ["b", "c"]
+    assert main(["models", "remove", "b", "c", "-y"]) == 0
+    assert model_names() == []
+
+
+def test_removing_without_anybody_to_ask(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_model("emo")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert main(["models", "remove", "emo"]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert model_names() == ["emo"]
+
+
+def test_a_model_in_training(capsys: Output) -> None:
+    folder = add_model("emo")
+    with FolderLock(folder):
+        assert main(["models", "remove", "emo", "-y"]) == 1
+        assert "in use by process" in capsys.readouterr().err
+    assert model_names() == ["emo"]
