@@ -56,7 +56,7 @@ def train(plan: Plan, stop: StopFlag) -> Iterator[Event]:
 
 def _started(run: Run) -> Started:
     at, corpus = run.position, run.corpus
-    notes = [f"{n:,} rows skipped: {why}" for why, n in corpus.report.skipped.items()]
+    notes = [f"{n:,} rows skipped: {why}" for why, n in corpus.report.skipped.items()] + run.notes
     if CACHE.problem is not None:
         notes.append(f"kernels are compiled anew each time: {CACHE.problem}")
     held_out = corpus.held_out.tokens if corpus.held_out is not None else 0

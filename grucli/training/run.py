@@ -39,11 +39,13 @@ class Step:
 
 
 class Run:
-    """See the module. `position` says where it stands and is all, besides the arrays, that a checkpoint keeps."""
+    """See the module. `position` says where it stands and is all, besides the arrays, that a checkpoint keeps; `notes`
+    are what the user should know before it goes on."""
 
     def __init__(self, folder: Path, corpus: Corpus, parameters: Parameters, position: Position, crew: Crew) -> None:
         recipe = position.recipe
         self.folder, self.corpus, self.parameters, self.position = folder, corpus, parameters, position
+        self.notes: list[str] = []
         self.batches = Batches(corpus.train, recipe.batch, recipe.seq, recipe.seed)
         self._network = Network(parameters, recipe.seq, recipe.batch, crew)
         self._gradients = Parameters(parameters.sizes)
