@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from grucli.ui.console import Terminal, plain
+from grucli.ui.console import Terminal
 from grucli.ui.safe import safe
+from grucli.ui.typist import Typist
 from grucli.ui.waiting import Waiting
 
 SEPARATOR = "--"
@@ -35,6 +36,7 @@ class StreamView:
         self._shown = 0
         self._due = 0.0
         self._waiting = Waiting(terminal, clock)
+        self._typist = Typist(terminal.data)
 
     @property
     def streams(self) -> bool:
@@ -63,12 +65,13 @@ class StreamView:
                 self._write(safe(text))
         finally:
             if begun:
-                self._terminal.print("")
+                self._put("\n")
 
     def show(self, text: str, prompt: str = "") -> None:
         """Write one sample that is complete, after its prompt."""
         self._begin(prompt)
-        self._terminal.print(text)
+        self._put(text)
+        self._put("\n")
 
     def show_json(self, sample: object) -> None:
         """Write one sample as a JSON document of its own line."""
@@ -81,15 +84,13 @@ class StreamView:
             self._terminal.print(SEPARATOR)
         self._shown += 1
         self._due = self._clock()
-        if prompt and self.streams:
-            self._terminal.data.print(plain(prompt, "bold"), end="", soft_wrap=True)
-        elif prompt:
-            self._terminal.print(prompt, end="")
+        self._typist = Typist(self._terminal.data)
+        self._put(prompt, "bold")
 
     def _write(self, text: str) -> None:
         """Write a slice in bites small enough to look even, each when it is due."""
         if not self._pace:
-            self._terminal.print(text, end="")
+            self._put(text)
             return
         bite = max(round(self._pace / _WRITES_PER_SECOND), 1)
         for start in range(0, len(text), bite):
@@ -97,5 +98,12 @@ class StreamView:
             if wait > 0:
                 self._sleep(wait)
             part = text[start : start + bite]
-            self._terminal.print(part, end="")
+            self._put(part)
             self._due = max(self._due, self._clock() - _CATCH_UP_SECONDS) + len(part) / self._pace
+
+    def _put(self, text: str, style: str = "") -> None:
+        """Type on a terminal, and write data as they are anywhere else."""
+        if self.streams:
+            self._typist.type(text, style)
+        elif text:
+            self._terminal.print(text, end="")

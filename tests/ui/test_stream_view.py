@@ -36,7 +36,7 @@ def view_of(both: Terminals, pace: float, clock: Clock) -> StreamView:
 
 
 def test_on_a_terminal_a_sample_takes_as_long_as_it_takes_to_read() -> None:
-    both, clock = Terminals(Screen(), Pipe()), Clock()
+    both, clock = Terminals(Screen(), Pipe(), width=400), Clock()
     with view_of(both, 150.0, clock) as view:
         view.stream(["x" * 100, "y" * 200])
     assert both.out == "x" * 100 + "y" * 200 + "\n"
