@@ -1,6 +1,6 @@
-"""What was asked for elsewhere than on the command line: `GRU_*` variables and `config.toml`. Ground floor.
+"""What `config.toml` asks for. Ground floor: it knows the names of options, not what they mean.
 
-Flags win over variables, variables over `config.toml`, and that over the defaults. In `config.toml` a key at the top
+Flags win over `GRU_*` variables, those over `config.toml`, and that over the defaults. There, a key at the top
 applies to every command that has an option of that name, one in a table to the command the table is named for:
 
     seed = 1
@@ -17,16 +17,10 @@ from typing import Any
 
 from grucli.errors import UsageError
 
-PREFIX = "GRU_"
 MAX_BYTES = 1 << 20
 
 Options = Mapping[str, str]
 """The options of one command: long name without dashes → the name of its parameter."""
-
-
-def variable(option: str) -> str:
-    """The environment variable that stands for an option: `--top-k` → `GRU_TOP_K`."""
-    return PREFIX + option.lstrip("-").replace("-", "_").upper()
 
 
 def read_config(path: Path) -> dict[str, Any]:

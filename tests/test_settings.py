@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.settings import MAX_BYTES, defaults, read_config, variable
+from grucli.settings import MAX_BYTES, defaults, read_config
 
 COMMANDS = {
     ("train",): {"top-k": "top_k", "batch": "batch", "from": "start_from", "json": "json"},
@@ -70,7 +70,3 @@ def test_any_bytes_are_settings_or_refused(tmp_path_factory: pytest.TempPathFact
     path.write_bytes(content)
     with suppress(UsageError):
         defaults(read_config(path), COMMANDS, path)
-
-
-def test_an_option_has_its_variable() -> None:
-    assert variable("--top-k") == "GRU_TOP_K"

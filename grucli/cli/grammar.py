@@ -4,7 +4,6 @@
 `GRU_SOME_NAME` stand for each `--some-name`, and print help that leads with examples.
 """
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +23,6 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from grucli import __version__
 from grucli.errors import UsageError
-from grucli.paths import config_file
-from grucli.settings import defaults, read_config, variable
 
 MODEL = "MODEL"
 """The metavar of parameters that take a model, by name or path; completions offer the models there are."""
@@ -97,6 +94,11 @@ def _everywhere() -> list[Parameter]:
             help="Show the version and exit.",
         ),
     ]
+
+
+def variable(option: str) -> str:
+    """The environment variable that stands for an option: `--top-k` → `GRU_TOP_K`."""
+    return "GRU_" + option.lstrip("-").replace("-", "_").upper()
 
 
 def _complete(command: AnyCommand) -> None:
@@ -172,6 +174,9 @@ class Group(TyperGroup):
 
             open_terminal(_asked(ctx).quiet)
         if ctx.parent is None and ctx.default_map is None:
+            from grucli.paths import config_file
+            from grucli.settings import defaults, read_config
+
             ctx.default_map = defaults(read_config(config_file()), dict(commands(self)), config_file())
         return super().invoke(ctx)
 
@@ -182,6 +187,8 @@ class Group(TyperGroup):
             UsageError: there is none of this name; the nearest is given.
         """
         if not args[0].startswith("-") and args[0] not in self.commands:
+            import difflib
+
             near = difflib.get_close_matches(args[0], list(self.commands), n=1, cutoff=0.5)
             meant = f"did you mean '{ctx.command_path} {near[0]}'? " if near else ""
             raise UsageError(
@@ -229,6 +236,8 @@ def _source(error: BadParameter) -> str:
     if source is ParameterSource.ENVIRONMENT:
         return f"{name} (from the variable {parameter.envvar})"
     if source is ParameterSource.DEFAULT_MAP:
+        from grucli.paths import config_file
+
         return f"{name} (from '{config_file()}')"
     return name
 

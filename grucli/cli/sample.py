@@ -1,6 +1,5 @@
 """`gru sample`: comments on stdout."""
 
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +43,8 @@ def sample(
       gru sample demo --reply-to "How are you?"     with a model of conversations
       gru sample emo -n 100 --json > comments.jsonl
     """
+    import secrets
+
     from grucli.ui.console import terminal
     from grucli.ui.stream_view import StreamView
 

@@ -13,7 +13,7 @@ import typer
 
 from grucli import __version__, cli
 from grucli.__main__ import main
-from grucli.cli.grammar import Asked
+from grucli.cli.grammar import Asked, variable
 from grucli.errors import BusyError, DivergedError, GruError, ModelFileError, NothingToDoError, UsageError
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
@@ -302,3 +302,7 @@ def test_wrong_settings_stop_a_command_but_not_help(capsys: Output, home: Path) 
     assert "did you mean 'train'?" in capsys.readouterr().err
     assert main(["--help"]) == 0
     assert main(["--version"]) == 0
+
+
+def test_an_option_has_its_variable() -> None:
+    assert variable("--top-k") == "GRU_TOP_K"
