@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -144,8 +145,7 @@ class _Entry(msgspec.Struct, frozen=True):
     lines: dict[str, list[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A text with its lead (END, TURN or `_MORE`), and the place of its document between 0 and 1 for the split."""
 
     text: str

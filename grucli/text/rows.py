@@ -7,7 +7,7 @@ interrupted.
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from grucli.errors import UsageError
 from grucli.text.records import Record, Records, RowReport, open_records
@@ -26,8 +26,7 @@ _BREAK = re.compile(r"(?<!\s)[ \n]")
 _ESCAPED_BYTES = re.compile("[\udc80-\udcff]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One comment. Consecutive rows of one `thread` that is not None are one conversation."""
 
     body: str

@@ -188,6 +188,12 @@ def test_a_key_that_is_only_inside_is_not_there_twice(write: Write) -> None:
     assert bodies(source) == ['"body"']
 
 
+def test_a_csv_header_over_the_limit_of_a_field(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "LONGEST", 1000)
+    with pytest.raises(UsageError, match="field too long"):
+        bodies(write("a.csv", '"body\n' + "x\n" * 1000))
+
+
 BAD_CSV: dict[str, tuple[bytes, str]] = {
     "too few": (b"1", "too few fields"),
     "too many": (b"1,2,3", "too many fields"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import ModelFileError, UsageError
 from grucli.text import tokenizers
-from grucli.text.tokenizers import END, KINDS, SPECIALS, TURN, UNKNOWN, Tokenizer, base, subword, word
+from grucli.text.tokenizers import END, KINDS, SPECIALS, TURN, UNKNOWN, Tokenizer, base, char, subword, word
 
 TEXT = (
     "It was the best of times,\n\nit was the  worst of times... don't you think so?!\n"
@@ -159,10 +159,18 @@ def test_a_symbol_seen_once_in_a_long_text_teaches_the_unknown_token() -> None:
     assert tokenizers.learn("char", ["ab", "c"]).encode_counting("abc")[1] == 0
 
 
-def test_learning_does_not_depend_on_the_slices() -> None:
+def test_learning_does_not_depend_on_the_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tokenizers.learn("char", [TEXT]).to_json()
+    monkeypatch.setattr(char, "_SLICE", 7)
 
     assert tokenizers.learn("char", iter(TEXT)).to_json() == whole
+
+
+def test_counting_many_words_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tokenizers.learn("word", TEXT.splitlines(keepends=True)).to_json()
+    monkeypatch.setattr(word, "_COUNTED", 200)
+
+    assert tokenizers.learn("word", TEXT.splitlines(keepends=True), 200).to_json() == whole
 
 
 @pytest.mark.parametrize("kind", KINDS)

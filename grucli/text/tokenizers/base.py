@@ -110,13 +110,6 @@ class Tokenizer(ABC):
         """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
 
     @abstractmethod
-    def to_json(self) -> dict[str, object]:
-        """What `from_json` needs to make this tokenizer again, of JSON's own types."""
-
-    def encode(self, text: str) -> NDArray[np.int32]:
-        """The ids of `text`, int32 [N]."""
-        return self.encode_counting(text)[0]
-
     def encode_all(self, texts: Sequence[str], leads: Sequence[int]) -> tuple[NDArray[np.int32], int]:
         """The ids of many texts end to end, each behind its own special token, and the bytes that became unknown.
 
@@ -124,12 +117,14 @@ class Tokenizer(ABC):
             texts: what to encode.
             leads: END or TURN for each text.
         """
-        parts, unknown = [], 0
-        for text, lead in zip(texts, leads, strict=True):
-            ids, missed = self.encode_counting(text)
-            parts += [np.array([lead], dtype=np.int32), ids]
-            unknown += missed
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32), unknown
+
+    @abstractmethod
+    def to_json(self) -> dict[str, object]:
+        """What `from_json` needs to make this tokenizer again, of JSON's own types."""
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """The ids of `text`, int32 [N]."""
+        return self.encode_counting(text)[0]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; bytes that can be no character become U+FFFD."""

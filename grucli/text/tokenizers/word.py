@@ -6,7 +6,7 @@ front; runs of the commonest marks, of spaces and of newlines as one token; ever
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -43,8 +43,23 @@ class WordTokenizer(Tokenizer):
     def encode_counting(self, text: str) -> tuple[NDArray[np.int32], int]:
         """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
         words = _CUT.findall(without_surrogates(text))
-        ids = np.array(list(map(self._ids.get, words, repeat(UNKNOWN))), dtype=np.int32)
-        return ids, sum(len(words[where].encode()) for where in np.flatnonzero(ids == UNKNOWN))
+        ids = self._look_up(words)
+        return ids, _missed(words, ids)
+
+    def encode_all(self, texts: Sequence[str], leads: Sequence[int]) -> tuple[NDArray[np.int32], int]:
+        """As for every tokenizer, in one look-up: each text takes an empty word in front, which its lead replaces."""
+        words: list[str] = []
+        places = []
+        for text, _ in zip(texts, leads, strict=True):
+            places.append(len(words))
+            words.append("")
+            words += _CUT.findall(without_surrogates(text))
+        ids = self._look_up(words)
+        ids[places] = leads
+        return ids, _missed(words, ids)
+
+    def _look_up(self, words: list[str]) -> NDArray[np.int32]:
+        return np.array(list(map(self._ids.get, words, repeat(UNKNOWN))), dtype=np.int32)
 
     def to_json(self) -> dict[str, object]:
         """`{"kind": "word", "words": […]}`."""
@@ -59,8 +74,8 @@ def learn(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
     """
     room = chosen_vocab(vocab, DEFAULT_VOCAB, SPECIALS + 1) - SPECIALS
     counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(_CUT.findall(without_surrogates(text)))
+    for words in _many_words(texts):
+        counts.update(words)
         # A language never runs out of new words; those seen least make room, so that memory stays bounded.
         floor = 0
         while len(counts) > max(_COUNTED, 4 * room):
@@ -68,6 +83,21 @@ def learn(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
             counts = Counter({word: count for word, count in counts.items() if count > floor})
     known = [word for word in counts if len(word.encode()) <= LONGEST_PIECE]
     return WordTokenizer(sorted(known, key=lambda word: (-counts[word], word))[:room])
+
+
+def _many_words(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The words of the texts, many thousands at a time: counting them one comment at a time takes twice as long."""
+    words: list[str] = []
+    for text in texts:
+        words += _CUT.findall(without_surrogates(text))
+        if len(words) >= _COUNTED // 4:
+            yield words
+            words = []
+    yield words
+
+
+def _missed(words: list[str], ids: NDArray[np.int32]) -> int:
+    return sum(len(words[where].encode()) for where in np.flatnonzero(ids == UNKNOWN))
 
 
 def from_json(data: dict[str, object]) -> WordTokenizer:
