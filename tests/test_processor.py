@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-ASK = "import os; from grucli.processor import choose_blas_kernels as c; c(); print(os.environ.get('OPENBLAS_CORETYPE'))"
+ASK = (
+    "import os; from grucli.processor import choose_blas_kernels as c; c(); print(os.environ.get('OPENBLAS_CORETYPE'))"
+)
 
 
 def answer(program: str, **environment: str) -> str:

@@ -163,7 +163,9 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
         )
         run = Run(folder, corpus, parameters, position, crew)
     if run.position.step > 0 and run.position.threads != crew.threads:
-        run.notes.append(f"begun with {run.position.threads} threads: with {crew.threads}, sums differ in their last bits")
+        run.notes.append(
+            f"begun with {run.position.threads} threads: with {crew.threads}, sums differ in their last bits"
+        )
     run.position.threads = crew.threads
     if plan.eval_every is not None:
         run.position.eval_every, run.position.eval_given = plan.eval_every, True

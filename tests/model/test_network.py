@@ -43,7 +43,7 @@ def test_loss_and_every_gradient(seed: int, sizes: Sizes, T: int, B: int) -> Non
         np.testing.assert_allclose(gradients.views[name], gradient, rtol=1e-3, atol=2e-5 * scale, err_msg=name)
 
 
-def windows(V: int, T: int, B: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def windows(V: int, T: int, B: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     inputs, targets = rng.integers(0, V, (2, T, B)).astype(np.int32)
     return inputs, targets, np.zeros((T, B), np.bool_)

@@ -1,5 +1,6 @@
 """Text out of a model: the same alone or in a batch, states that are values, limits, and what may not be drawn."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
+from grucli.kernels import sampling
 from grucli.model.parameters import fresh_parameters
 from grucli.model.sampler import Draw, Sampler, State
 from grucli.model.shapes import Sizes
@@ -45,13 +47,9 @@ def test_a_sample_is_the_same_alone_and_in_a_batch(kind: str) -> None:
     assert [sample.seed for sample in batch] == list(range(7, 47))
     assert len({sample.text for sample in batch}) > 30
     for sample in batch[::9]:
-        stream = sampler.stream(state, Draw(**{**_fields(draw), "seed": sample.seed}), "the ")
+        stream = sampler.stream(state, dataclasses.replace(draw, seed=sample.seed), "the ")
         assert "".join(piece.text for piece in stream) == sample.text
         assert stream.sample == sample
-
-
-def _fields(draw: Draw) -> dict[str, float]:
-    return {name: getattr(draw, name) for name in draw.__dataclass_fields__}
 
 
 def test_states_are_values(sampler: Sampler) -> None:
@@ -138,7 +136,8 @@ def test_bits_per_character_are_those_of_the_reference() -> None:
         upto, before = (
             loss_and_gradients(
                 weights.sizes, exact, inputs[:n], targets[:n], np.zeros((n, 1), np.bool_), np.zeros((2, 1, 24))
-            )[0] * n
+            )[0]
+            * n
             for n in (t + 1, t)
         )
         nats.append(upto - before)
@@ -195,7 +194,5 @@ def test_values_out_of_range_name_their_flag(wrong: dict[str, float]) -> None:
 
 
 def test_tokenizers_have_the_special_tokens_of_the_kernels() -> None:
-    from grucli.kernels import sampling
-
     assert (sampling.UNKNOWN, sampling.END, sampling.TURN) == (UNKNOWN, END, TURN)
     assert issubclass(type(model().tokenizer), Tokenizer)

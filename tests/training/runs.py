@@ -8,7 +8,12 @@ from grucli.training.loop import train
 from grucli.training.plan import Plan
 from grucli.training.signals import StopFlag
 
-SENTENCES = ("the cat sat on the mat", "a dog ran after the cat", "who let the dogs out", "it is raining again, naïve 🦊")
+SENTENCES = (
+    "the cat sat on the mat",
+    "a dog ran after the cat",
+    "who let the dogs out",
+    "it is raining again, naïve 🦊",
+)
 
 
 def write_corpus(path: Path, rows: int = 400) -> Path:

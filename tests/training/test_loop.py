@@ -185,7 +185,11 @@ def test_a_model_that_exists_is_not_overwritten_unasked(corpus: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"hidden": 13}, "--hidden 13"), ({"seed": 1, "lr": 0.5}, "--lr 0.5"), ({"tokenizer": "word"}, "--tokenizer word")],
+    [
+        ({"hidden": 13}, "--hidden 13"),
+        ({"seed": 1, "lr": 0.5}, "--lr 0.5"),
+        ({"tokenizer": "word"}, "--tokenizer word"),
+    ],
 )
 def test_a_resumed_run_names_what_differs(corpus: Path, changes: dict[str, object], words: str) -> None:
     finish(plan(corpus), 5)

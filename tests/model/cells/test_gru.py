@@ -75,7 +75,9 @@ def test_with_open_reset_and_no_memory_it_is_the_plain_tanh_network(seed: int, T
     s, _ = GRU.forward(parameters, x, s0, np.zeros((T, B), np.bool_))
     plain = s0
     for t in range(T):
-        plain = np.tanh(x[t] @ parameters["U"][:, 2 * H :] + plain @ parameters["W"][:, 2 * H :] + parameters["b"][2 * H :])
+        plain = np.tanh(
+            x[t] @ parameters["U"][:, 2 * H :] + plain @ parameters["W"][:, 2 * H :] + parameters["b"][2 * H :]
+        )
         np.testing.assert_allclose(s[t], plain, rtol=1e-12)
 
 
