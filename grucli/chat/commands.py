@@ -14,7 +14,7 @@ from grucli.chat.events import Event, Left, Listed, Refused, Told
 from grucli.chat.session import Session
 from grucli.errors import GruError, UsageError
 
-_QUOTED = 60  # characters
+_QUOTED = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +174,11 @@ def _history(session: Session, _: str) -> Iterator[Event]:
     if not session.turns:
         yield Told("nothing was said so far")
         return
+    rows = []
     for turn in session.turns:
-        yield Listed((("you", "", turn.line), (session.model, f"seed {turn.seed}", turn.reply)))
+        rows.append(("you", "", _short(turn.line) or "(let it go on)"))
+        rows.append((session.model, f"seed {turn.seed}", _short(turn.reply)))
+    yield Listed(tuple(rows))
 
 
 def _help(session: Session, _: str) -> Iterator[Event]:
@@ -193,7 +196,7 @@ COMMANDS: tuple[Command, ...] = (
     _setting("top-p", "top_p", float, "only the likeliest that share N, 1 for all", ("0.5", "0.9", "0.95", "1")),
     _setting("min-p", "min_p", float, "only those at least N times the likeliest", ("0", "0.02", "0.05", "0.1")),
     _setting("repeat-penalty", "repeat_penalty", float, "shun what was just said, 1 for no", ("1", "1.1", "1.3")),
-    _setting("seed", "seed", int, "chance's number for the next reply", ()),
+    _setting("seed", "seed", int, "of the next reply: the same seed, the same reply", ()),
     _setting("max", "max_chars", int, "longest reply, in characters", ("100", "200", "500", "1000", "2000")),
     _setting("min", "min_chars", int, "shortest reply, in characters", ("1", "20", "50", "100")),
     _setting("pace", "pace", float, "characters a second, 0 for no limit", ("0", "30", "60", "150", "300")),

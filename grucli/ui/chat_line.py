@@ -17,6 +17,7 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
@@ -26,18 +27,19 @@ from grucli.chat.session import Session
 from grucli.ui.safe import safe_line
 
 REMEMBERED = 10_000  # characters: a pasted book stays out of the history file
+_DESCRIBED = 36  # columns: a narrower screen has room for names alone
 
 # Attributes and the sixteen colours alone, which the user's theme has chosen to be readable on its background.
 _STYLE = Style.from_dict(
     {
         "prompt": "bold ansicyan",
-        "hint": "ansibrightblack",
+        "hint": "dim",
         "bottom-toolbar": "noreverse",
-        "bottom-toolbar.text": "ansibrightblack",
+        "bottom-toolbar.text": "dim",
         "completion-menu": "bg:default",
         "completion-menu.completion": "bg:default fg:default",
         "completion-menu.completion.current": "bg:default fg:default reverse",
-        "completion-menu.meta.completion": "bg:default ansibrightblack",
+        "completion-menu.meta.completion": "bg:default dim",
         "completion-menu.meta.completion.current": "bg:default fg:default reverse",
         "scrollbar.background": "bg:default",
         "scrollbar.button": "bg:ansibrightblack",
@@ -86,6 +88,10 @@ class ChatLine:
 class _History(FileHistory):
     """A history file that never stands in the way: what cannot be read or written is done without."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        super().__init__(path)
+
     def load_history_strings(self) -> Iterable[str]:
         try:
             return list(super().load_history_strings())
@@ -96,9 +102,8 @@ class _History(FileHistory):
         if len(string) > REMEMBERED:
             return
         try:
-            path = Path(self.filename)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)
             super().store_string(string)
         except (OSError, UnicodeError):
             return
@@ -111,7 +116,8 @@ class _Commands(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         line = document.text_before_cursor
         for found in suggest(self._session, line):
-            yield Completion(found.text, start_position=found.start - len(line), display_meta=found.does)
+            does = found.does if get_app().output.get_size().columns >= _DESCRIBED else ""
+            yield Completion(found.text, start_position=found.start - len(line), display_meta=does)
 
 
 def _keys() -> KeyBindings:
@@ -136,6 +142,11 @@ def _keys() -> KeyBindings:
         else:
             event.app.exit(exception=KeyboardInterrupt())
 
+    @keys.add(Keys.Vt100MouseEvent)
+    @keys.add(Keys.CPRResponse)
+    def _(event: KeyPressEvent) -> None:
+        """What was never asked for is text that looks like it, and the line editor would choke on some of it."""
+
     return keys
 
 
@@ -144,9 +155,9 @@ def _typing_a_command() -> bool:
 
 
 def _hint(session: Session) -> str:
-    if session.voice.conversations:
-        return "say something, or /help"
-    return "begin a sentence, or /help"
+    if get_app().output.get_size().columns < _DESCRIBED:
+        return "/help"
+    return "say something, or /help" if session.voice.conversations else "begin a sentence, or /help"
 
 
 def _unicode() -> bool:

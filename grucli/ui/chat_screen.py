@@ -30,7 +30,6 @@ if sys.platform != "win32":
 
 HISTORY = "chat_history"
 _NARROW = 60  # columns: below, each description has a line of its own
-_LEAD = 500  # characters of the user's own text that are shown again before what the model makes of it
 
 
 def talk(session: Session, terminal: Terminal) -> None:
@@ -115,11 +114,13 @@ class ChatScreen:
             head = (Text(safe_line(name), "cyan"), Text(safe_line(value), "bold"))
             if narrow:
                 self._console.print(Text(" ").join(head))
-                self._console.print(Padding(Text(safe_line(text), "dim"), (0, 0, 0, 2)))
+                if text:
+                    self._console.print(Padding(Text(safe_line(text), "dim"), (0, 0, 0, 2)))
             else:
                 table.add_row(*head, Text(safe_line(text), "dim"))
         if not narrow:
             self._console.print(table)
+        self._console.print()
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(Text(safe_line(text), style))
@@ -131,7 +132,7 @@ def _draw_reply(view: ReplyView, event: Reading | Began | Said) -> None:
             view.read(done, total)
         case Began(lead, seed, limit):
             view.begin(seed, limit)
-            view.lead(lead if len(lead) <= _LEAD else "…" + lead[-_LEAD:])
+            view.lead(lead)
         case Said(text, bits_per_char):
             view.say(text, bits_per_char)
 
@@ -147,7 +148,7 @@ def summary(turn: Turn, width: int) -> str:
 def standing(session: Session, width: int) -> str:
     """What stands under the line while the user types: whom they talk with, and how the next reply will be drawn."""
     draw = session.draw
-    return " · ".join(fitting([session.model, f"temp {draw.temp:g}", f"seed {draw.seed}", "/help"], width - 1))
+    return " · ".join(fitting([session.model, f"seed {draw.seed}", f"temp {draw.temp:g}", "/help"], width - 1))
 
 
 @contextlib.contextmanager

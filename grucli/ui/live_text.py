@@ -18,9 +18,18 @@ from grucli.ui.console import can_redraw, plain
 
 _TAB = " " * 4
 
+
+def _control(sequence: str) -> Control:
+    """A control that rich has no name for."""
+    control = Control()
+    control.segment = Segment(sequence, None, [(ControlType.CARRIAGE_RETURN,)])
+    return control
+
+
 _home = Control(ControlType.CARRIAGE_RETURN)
-_erase_below = Control()
-_erase_below.segment = Segment("\x1b[J", None, [(ControlType.ERASE_IN_LINE, 0)])  # rich has no control for it
+_erase_below = _control("\x1b[J")
+# A terminal may have become narrower a moment ago: what no longer fits is cut off there, and is still a single row.
+_clip, _wrap = _control("\x1b[?7l"), _control("\x1b[?7h")
 
 
 class LiveText:
@@ -64,11 +73,12 @@ class LiveText:
             self._console.control(_home, _erase_below)
             for line in finished:
                 self._console.print(line, soft_wrap=True)
+            self._console.control(_clip)
             self._console.print(self._unfinished, end="", soft_wrap=True)
             if bar is not None:
                 self._console.print(Text("\n"), bar, sep="", end="", soft_wrap=True)
                 self._console.control(Control.move(0, -1))
-            self._console.control(_home)
+            self._console.control(_wrap, _home)
 
     def _append(self) -> None:
         text, self._unfinished = self._unfinished, Text()

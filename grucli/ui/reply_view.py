@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from grucli.ui.live_text import LiveText
 
-REDRAWS = 12  # a second, at most
+REDRAWS = 10  # a second; with the first and the last one there are never more than twelve
 MIN_BAR, MAX_BAR = 6, 40  # columns
 
 
@@ -57,10 +58,13 @@ class ReplyView:
         self._seed, self._limit = seed, limit
         self._began = self._next_drawing = self._clock()
         self._draw(self._bar())
+        self._next_drawing = self._began  # the first character need not wait
 
     def lead(self, text: str) -> None:
-        """Show the text that the reply goes on from."""
-        self._text.add(text, "dim")
+        """Show the text that the reply goes on from: its last line, and no more of that than leaves room."""
+        line = text.rpartition("\n")[2]
+        room = self._console.width // 2
+        self._text.add(line if cell_len(line) <= room else "…" + line[-room:], "dim")
 
     def say(self, text: str, bits_per_char: float | None) -> None:
         """Show the next characters; returns when the last of them is due."""
@@ -94,7 +98,7 @@ class ReplyView:
         fields = [
             f"{self._shown:{len(str(self._limit))}}/{self._limit}",
             f"{self._bits_per_char or 0:.2f} bits/char",
-            f"{self._shown / seconds if seconds > 0 else 0:,.0f} chars/s",
+            f"{self._shown / seconds if seconds > 0 else 0:3,.0f} chars/s",
             f"seed {self._seed}",
         ]
         return progress_bar(self._console, self._shown / self._limit, fields)

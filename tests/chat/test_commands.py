@@ -1,0 +1,228 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grucli.chat.commands import COMMANDS, hear, introduction, is_command, suggest
+from grucli.chat.events import Ended, Event, Left, Listed, Refused, Told
+from grucli.chat.session import Session
+from grucli.errors import ModelFileError
+from grucli.model.sampler import Draw
+from tests.chat.voices import FakeShelf, FakeVoice, fake, talker, writer
+
+
+def do(session: Session, line: str) -> list[Event]:
+    return list(hear(session, line))
+
+
+def refusal(session: Session, line: str) -> Refused:
+    (event,) = do(session, line)
+    assert isinstance(event, Refused)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("/temp 0.3", "temp", 0.3),
+        ("/temp   1", "temp", 1.0),
+        ("/top-k 40", "top_k", 40),
+        ("/top-p 0.9", "top_p", 0.9),
+        ("/min-p 0.05", "min_p", 0.05),
+        ("/repeat-penalty 1.2", "repeat_penalty", 1.2),
+        ("/seed 12", "seed", 12),
+        ("/max 80", "max_chars", 80),
+        ("/min 20", "min_chars", 20),
+    ],
+)
+def test_a_setting_is_set_and_told(line: str, field: str, value: float) -> None:
+    session = talker()
+    (told,) = do(session, line)
+    assert isinstance(told, Told)
+    assert getattr(session.draw, field) == value
+    assert told.text.startswith(f"{line.split()[0]} {value:g}")
+    assert do(session, line.split()[0]) == [told]
+
+
+def test_the_pace_is_set() -> None:
+    session = talker()
+    do(session, "/pace 30")
+    assert session.pace == 30
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "todo"),
+    [
+        ("/temp -1", "/temp is -1", "/temp takes a number from 0 to 100"),
+        ("/temp nan", "/temp is nan", "/temp takes"),
+        ("/temp hot", "'hot' is not a number", "such as /temp 0.8"),
+        ("/top-k 1.5", "'1.5' is not a whole number", "such as /top-k 0"),
+        ("/top-p 2", "/top-p is 2", "/top-p takes"),
+        ("/seed -4", "/seed is -4", "/seed takes"),
+        (f"/seed {'9' * 5000}", "999", "/seed takes"),
+        ("/max 0", "/max is 0", "/max takes"),
+        ("/min 900", "/min is 900", "up to /max"),
+        ("/pace -3", "/pace is -3", "/pace takes"),
+        ("/pace inf", "/pace is inf", "/pace takes"),
+        ("/regen 3", "/regen takes no value", "type /regen alone"),
+        ("/model nobody", "there is no model 'nobody'", "see which there are"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_what_can(line: str, what: str, todo: str) -> None:
+    session = talker()
+    before = session.draw, session.pace, session.model
+    event = refusal(session, line)
+    assert what in event.what
+    assert todo in event.todo
+    assert "--" not in event.what + event.todo
+    assert len(event.what) < 300
+    assert (session.draw, session.pace, session.model) == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("/tmep", "/temp"), ("/regne", "/regen"), ("/quti", "/quit"), ("/Temp 1", "/temp")]
+)
+def test_an_unknown_command_names_the_nearest(typed: str, meant: str) -> None:
+    event = refusal(talker(), typed)
+    assert f"did you mean {meant}?" in event.todo
+    assert typed.split()[0] in event.what
+
+
+def test_an_unknown_command_that_is_near_nothing_names_the_list() -> None:
+    event = refusal(talker(), "/" + "x" * 1_000_000)
+    assert event.todo.startswith("/help")
+    assert len(event.what) < 300
+
+
+@pytest.mark.parametrize("line", ["hello", "", " /temp 1", "/r/python is", "/u/name", "/s/", "a /temp"])
+def test_what_is_no_command_is_said(line: str) -> None:
+    assert not is_command(line)
+    session = writer()
+    do(session, line)
+    assert "".join(fake(session).heard) == line
+
+
+def test_two_slashes_say_one() -> None:
+    session = writer()
+    do(session, "//temp 1")
+    assert fake(session).heard == ["/temp 1"]
+
+
+def test_help_lists_every_command_with_what_is_in_force() -> None:
+    session = talker()
+    do(session, "/temp 0.3")
+    listed, told = do(session, "/help")
+    assert isinstance(listed, Listed)
+    assert [row[0] for row in listed.rows] == [f"/{command.name}" for command in COMMANDS]
+    assert ("/temp", "0.3") in [row[:2] for row in listed.rows]
+    assert all(row[2] for row in listed.rows)
+    assert isinstance(told, Told)
+
+
+def test_every_command_can_be_typed_alone() -> None:
+    for command in COMMANDS:
+        events = do(talker(), f"/{command.name}")
+        assert events
+        assert command.name == "regen" or not any(isinstance(event, Refused) for event in events)
+
+
+@pytest.mark.parametrize("line", ["/quit", "/exit", "/bye", "/quit "])
+def test_quit_leaves(line: str) -> None:
+    assert do(talker(), line) == [Left()]
+
+
+def test_regen_draws_again_and_reset_forgets() -> None:
+    session = talker()
+    do(session, "hi")
+    assert isinstance(do(session, "/regen")[-1], Ended)
+    assert [turn.seed for turn in session.turns] == [8]
+    do(session, "/reset")
+    assert refusal(session, "/regen").what == "there is no reply to draw again"
+
+
+def test_seed_and_regen_give_the_same_reply() -> None:
+    session = talker()
+    do(session, "hi")
+    first = session.turns[-1].reply
+    do(session, "/regen")
+    do(session, "/seed 7")
+    do(session, "/regen")
+    assert session.turns[-1].reply == first
+
+
+def test_model_lists_and_switches() -> None:
+    session = talker()
+    listed, _ = do(session, "/model")
+    assert listed == Listed((("emo", "now", ""), ("bard", "", "")))
+    assert do(session, "/model bard") == [Told(introduction(session))]
+    assert session.model == "bard"
+
+
+def test_history_has_every_turn() -> None:
+    session = talker()
+    assert do(session, "/history") == [Told("nothing was said so far")]
+    do(session, "hi")
+    do(session, "so " * 1000)
+    (listed,) = do(session, "/history")
+    assert isinstance(listed, Listed)
+    assert listed.rows[:2] == (("you", "", "hi"), ("emo", "seed 7", "<7>"))
+    assert all(len(row[2]) <= 201 for row in listed.rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("/t", ["/temp", "/top-k", "/top-p"]),
+        ("/top", ["/top-k", "/top-p"]),
+        ("/model ", ["emo", "bard"]),
+        ("/model b", ["bard"]),
+        ("/quit ", []),
+        ("/x", []),
+        ("/x ", []),
+        ("t", []),
+        ("", []),
+        ("/temp\n", []),
+    ],
+)
+def test_tab_offers_commands_and_values(line: str, offered: list[str]) -> None:
+    found = list(suggest(talker(), line))
+    assert [suggestion.text for suggestion in found] == offered
+    for suggestion in found:
+        assert (line[: suggestion.start] + suggestion.text).startswith(line)
+
+
+def test_what_tab_offers_is_never_refused() -> None:
+    session = talker()
+    do(session, "hi")
+    for suggestion in suggest(session, "/"):
+        assert not any(isinstance(event, Refused) for event in do(session, suggestion.text))
+        do(session, "hi")
+    for known in COMMANDS:
+        for suggestion in suggest(session, f"/{known.name} "):
+            assert not isinstance(do(session, f"/{known.name} {suggestion.text}")[0], Refused)
+
+
+@given(
+    st.lists(st.one_of(st.text(), st.builds("/{} {}".format, st.sampled_from([c.name for c in COMMANDS]), st.text())))
+)
+def test_nothing_that_can_be_typed_ends_a_session(lines: list[str]) -> None:
+    session = talker()
+    for line in lines:
+        events = do(session, line)
+        assert events
+        if events == [Left()]:
+            assert line.split()[0] in ("/quit", "/exit", "/bye")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(5, "Input/output error"), ModelFileError("damaged", "train it again")]
+)
+def test_what_goes_wrong_inside_is_told(error: Exception) -> None:
+    class Broken(FakeShelf):
+        def open(self, name: str | None) -> tuple[str, FakeVoice]:
+            if name is None:
+                return "emo", FakeVoice(True)
+            raise error
+
+    session = Session(Broken(), None, Draw(), 0)
+    assert refusal(session, "/model other").todo
+    assert isinstance(do(session, "hi")[-1], Ended)
