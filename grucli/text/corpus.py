@@ -115,27 +115,6 @@ def prepare(
     return kept
 
 
-def prepare_scoring(
-    source: str, *, column: str | None, tokenizer: Tokenizer, cache: Path, on_progress: OnProgress
-) -> tuple[TokenFile, RowReport]:
-    """Tokenise a whole file, to be scored; with the rows that were read and skipped.
-
-    Raises:
-        UsageError, NothingToDoError, GruError: as `prepare`.
-    """
-    corpus = prepare(
-        [source],
-        column=column,
-        tokenizer=tokenizer,
-        vocab=None,
-        held_out=0.0,
-        held_out_file=None,
-        cache=cache,
-        on_progress=on_progress,
-    )
-    return corpus.train, corpus.report
-
-
 class _Entry(msgspec.Struct, frozen=True):
     """What the cache keeps beside the token files."""
 

@@ -13,7 +13,7 @@ from grucli.errors import UsageError
 from grucli.text.records import Record, Records, RowReport, open_records
 from grucli.text.sources import Damaged, OnBytes, Source, locate, read_bytes
 
-__all__ = ["Row", "RowReport", "is_running_text", "read_rows", "read_running_text"]
+__all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
 
 DEFAULT_COLUMN = "body"
 _THREAD = "thread"
@@ -31,15 +31,6 @@ class Row(NamedTuple):
 
     body: str
     thread: str | None
-
-
-def is_running_text(source: str | Source) -> bool:
-    """Whether a corpus is one running text, by its name.
-
-    Raises:
-        UsageError: no such file, or a suffix that names no form of corpus.
-    """
-    return _located(source).form == "txt"
 
 
 def read_rows(

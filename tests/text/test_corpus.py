@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import GruError, NothingToDoError, UsageError
 from grucli.text import corpus, tokenizers
-from grucli.text.corpus import Corpus, OnProgress, prepare, prepare_scoring
+from grucli.text.corpus import Corpus, OnProgress, prepare
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import END, KINDS, TURN, Tokenizer
 
@@ -431,18 +431,16 @@ def test_progress_names_stages_and_ends_at_the_total(tmp_path: Path) -> None:
     assert set(told.values()) == {(200_000, 200_000)}
 
 
-def test_scoring_takes_the_whole_file(tmp_path: Path) -> None:
+def test_nothing_held_out_is_the_whole_file(tmp_path: Path) -> None:
     rows(tmp_path / "a.jsonl", map(str, range(50)))
     with (tmp_path / "a.jsonl").open("a") as file:
         file.write("no\n")
     known = tokenizers.learn("char", ["01234567"])
-    tokens, report = prepare_scoring(
-        str(tmp_path / "a.jsonl"), column=None, tokenizer=known, cache=tmp_path / "cache", on_progress=silent
-    )
+    made = ready(tmp_path, "a.jsonl", tokenizer=known, held_out=0)
 
-    assert tokens.documents == 50
-    assert tokens.unknown_bytes == 10
-    assert report.skipped == {"not JSON": 1}
+    assert made.train.documents == 50
+    assert made.train.unknown_bytes == 10
+    assert made.report.skipped == {"not JSON": 1}
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import GruError, UsageError
-from grucli.text import records, rows, sources
+from grucli.text import records
 from grucli.text.records import open_records
-from grucli.text.rows import Row, RowReport, is_running_text, read_rows, read_running_text
+from grucli.text.rows import Row, RowReport, read_rows, read_running_text
 from grucli.text.sources import locate
 
 if sys.version_info >= (3, 14):
@@ -452,10 +452,10 @@ def test_a_running_text_is_no_rows(write: Write) -> None:
 
 
 def test_running_text_is_told_by_its_name(write: Write) -> None:
-    assert is_running_text(write("a.txt", ""))
-    assert is_running_text(write("a.TXT.gz", ""))
-    assert not is_running_text(write("a.csv", ""))
-    assert not is_running_text("-")
+    assert locate(write("a.txt", "")).form == "txt"
+    assert locate(write("a.TXT.gz", "")).form == "txt"
+    assert locate(write("a.csv", "")).form == "csv"
+    assert locate("-").form is None
 
 
 def slices(source: str) -> Iterator[str]:
@@ -505,6 +505,4 @@ def test_real_corpora() -> None:
 
     assert len(bodies(str(data / "RC_2005-12.zst"), None, report)) == 1075
     assert bodies(str(data / "goemotions-train.tsv"))[0].startswith("My favourite food")
-    assert rows.is_running_text(str(data / "tinyshakespeare.txt"))
-    assert sources.locate(str(data / "RC_2005-12.zst")).form is None
     assert not report.skipped
