@@ -16,7 +16,10 @@ _SAID = (
     "What did you eat today?",
 )
 _TEMP = 0.6
-_HELD_OUT = 0.02
+_MOST_CHARS = 240
+_HIDDEN = 256
+"""In so short a time a small network gets further than a large one."""
+_HELD_OUT = 0.002
 """Enough to see whether it learns; of one minute, most should go into learning."""
 
 
@@ -44,7 +47,14 @@ def demo(
         from grucli.training.plan import Plan
 
         plan = Plan(
-            sources=[corpus], name=_NAME, minutes=minutes, seed=seed, threads=threads, val=_HELD_OUT, force=True
+            sources=[corpus],
+            name=_NAME,
+            minutes=minutes,
+            seed=seed,
+            threads=threads,
+            hidden=_HIDDEN,
+            val=_HELD_OUT,
+            force=True,
         )
         finished = view.follow(loop.train(plan, stop))
     if finished.reason in STOPPED:
@@ -59,7 +69,7 @@ def demo(
         sampler = Sampler(load_weights(find_model(_NAME)), threads)
         for index, line in enumerate(_SAID):
             state = sampler.end_turn(sampler.read(sampler.begin(), line))
-            reply = sampler.stream(state, Draw(temp=_TEMP, seed=seed + index))
+            reply = sampler.stream(state, Draw(temp=_TEMP, max_chars=_MOST_CHARS, seed=seed + index))
             stream.stream((piece.text for piece in reply), prompt=f"> {line}\n")
     here.say(_NEXT)
 
@@ -68,7 +78,7 @@ _NEXT = """
 What to try next:
   gru chat demo                             talk with it
   gru sample demo --temp 0.5 -n 3           more, and tamer
-  gru train your-comments.csv --minutes 5   a model of your own; --help tells which files it takes
+  gru train your-comments.csv --minutes 5   a model of your own
 """
 
 
