@@ -24,15 +24,18 @@ _TODO = "begin the run again with --force"
 
 
 class Position(msgspec.Struct, kw_only=True):
-    """Where a run stands. Times in seconds, losses in nats; `summed_nats` are those of the `summed_steps` steps since
-    the last evaluation, and `settling` counts evaluations since the best one."""
+    """Where a run stands. Times in seconds, losses in nats a token.
+
+    `corpus` is its fingerprint, and the tokens to train on and held out, so that another split is found out too.
+    `summed_nats` are those of the `summed_steps` steps since the last evaluation; `settling` counts evaluations since
+    the best one; `finished` is the reason why there is nothing left to do.
+    """
 
     format: int = FORMAT
     recipe: Recipe
     limit: Limit
-    fingerprint: str
-    vocab: int
-    start_from: str | None = None
+    corpus: tuple[str, int, int]
+    tokenizer: dict[str, object]
     eval_given: bool = False
     eval_every: int | None = None
     horizon: int | None = None

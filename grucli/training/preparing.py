@@ -20,7 +20,7 @@ from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, find_model
 from grucli.model.weights import Card, Weights, load_weights
 from grucli.paths import cache_dir
 from grucli.text.corpus import Corpus, prepare
-from grucli.text.tokenizers import Tokenizer
+from grucli.text.tokenizers import Tokenizer, from_json
 from grucli.training.checkpoint import Checkpoint, Position, load_checkpoint
 from grucli.training.events import Compiled, Preparing
 from grucli.training.optimiser import AdamW
@@ -42,7 +42,9 @@ class Intent:
 
     @property
     def tokenizer(self) -> Tokenizer | str:
-        """A tokenizer that is given, or the kind to learn."""
+        """The tokenizer that the checkpoint or the model to start from has, or the kind to learn."""
+        if self.checkpoint is not None:
+            return from_json(self.checkpoint.position.tokenizer)
         return self.origin.tokenizer if self.origin is not None else self.recipe.tokenizer
 
 
@@ -111,14 +113,13 @@ def read_corpus(plan: Plan, intent: Intent, stop: StopFlag) -> Generator[Prepari
         news.put(Preparing(stage, done, total))
 
     recipe = intent.recipe
-    # A checkpoint's tokenizer is learned again from the same corpus, and is the same: learning is deterministic.
     with ThreadPoolExecutor(1, "gru-corpus") as pool:
         future = pool.submit(
             prepare,
             plan.sources,
             column=plan.column,
             tokenizer=intent.tokenizer,
-            vocab=recipe.vocab if intent.origin is None else None,
+            vocab=recipe.vocab,
             held_out=recipe.val if plan.val_file is None else 0.0,
             held_out_file=plan.val_file,
             cache=cache_dir(),
@@ -142,9 +143,10 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
     sizes = Sizes(recipe.cell, tokenizer.size, recipe.embed, recipe.hidden, recipe.layers)
     if intent.checkpoint is not None:
         position = intent.checkpoint.position
-        if (position.fingerprint, position.vocab) != (corpus.fingerprint, tokenizer.size):
+        if position.corpus != _identity(corpus):
             raise UsageError(
-                f"'{folder.name}' was trained on another corpus", "name that one, or adapt the model with --from"
+                f"'{folder.name}' was trained on another corpus, or on another part of it",
+                "name the same files, --column and --val-file, or adapt the model with --from",
             )
         if intent.limit != position.limit:
             position.limit, position.horizon, position.finished = intent.limit, None, None
@@ -157,9 +159,8 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
         position = Position(
             recipe=recipe,
             limit=intent.limit,
-            fingerprint=corpus.fingerprint,
-            vocab=tokenizer.size,
-            start_from=plan.start_from,
+            corpus=_identity(corpus),
+            tokenizer=tokenizer.to_json(),
         )
         run = Run(folder, corpus, parameters, position, crew)
     if run.position.step > 0 and run.position.threads != crew.threads:
@@ -170,6 +171,11 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
     if plan.eval_every is not None:
         run.position.eval_every, run.position.eval_given = plan.eval_every, True
     return run
+
+
+def _identity(corpus: Corpus) -> tuple[str, int, int]:
+    held_out = corpus.held_out.tokens if corpus.held_out is not None else 0
+    return corpus.fingerprint, corpus.train.tokens, held_out
 
 
 def clear(folder: Path) -> None:

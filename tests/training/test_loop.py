@@ -1,5 +1,6 @@
 """Runs as a whole: what they yield and leave, exact resuming, limits, and everything that is refused."""
 
+import dataclasses
 import json
 import math
 import os
@@ -171,6 +172,10 @@ def test_a_model_is_adapted_to_other_text(corpus: Path, tmp_path: Path) -> None:
     assert cold.val_nats_per_char is not None
     assert warm.val_nats_per_char < cold.val_nats_per_char
     assert load_weights(find_model("warm")).tokenizer.size == first.vocab
+    halved = plan(other, name="halved", start_from="small", hidden=None, layers=None, embed=None)
+    finish(halved, 7)
+    resumed = finish(plan(other, name="halved", resume=True, hidden=None, layers=None, embed=None))
+    assert resumed.summary.parameters_sha256 == summary(dataclasses.replace(halved, name="straight")).parameters_sha256
     with pytest.raises(UsageError, match="--hidden 99"):
         finish(plan(other, name="odd", start_from="small", hidden=99, layers=None, embed=None))
 
@@ -201,6 +206,8 @@ def test_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:
     finish(plan(corpus), 5)
     with pytest.raises(UsageError, match="another corpus"):
         finish(plan(write_corpus(tmp_path / "other.csv", rows=401), resume=True))
+    with pytest.raises(UsageError, match="another part"):
+        finish(plan(corpus, resume=True, val_file=str(corpus)))
 
 
 def test_divergence_stops_with_the_step_named_and_the_last_good_weights(
