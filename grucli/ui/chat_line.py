@@ -69,7 +69,7 @@ class ChatLine:
             complete_while_typing=Condition(_typing_a_command),
             reserve_space_for_menu=6,
             multiline=True,
-            key_bindings=_keys(),
+            key_bindings=_keys(session),
             style=_STYLE,
             input=keys,
             output=screen if screen is not None else _output(),
@@ -120,7 +120,7 @@ class _Commands(Completer):
             yield Completion(found.text, start_position=found.start - len(line), display_meta=does)
 
 
-def _keys() -> KeyBindings:
+def _keys(session: Session) -> KeyBindings:
     keys = KeyBindings()
 
     @keys.add("enter")
@@ -132,6 +132,20 @@ def _keys() -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         """Alt-Enter begins another line."""
         event.current_buffer.insert_text("\n")
+
+    @keys.add("tab")
+    def _(event: KeyPressEvent) -> None:
+        """Tab completes what can be only one thing at once, and otherwise goes through what it can be."""
+        buffer = event.current_buffer
+        line = buffer.document.text_before_cursor
+        found = list(suggest(session, line))
+        if len(found) == 1:
+            buffer.delete_before_cursor(len(line) - found[0].start)
+            buffer.insert_text(found[0].text)
+        elif buffer.complete_state is not None:
+            buffer.complete_next()
+        else:
+            buffer.start_completion(insert_common_part=True)
 
     @keys.add("c-c")
     @keys.add("<sigint>")

@@ -105,13 +105,18 @@ class ReplyView:
 
 
 def progress_bar(console: Console, share: float, fields: Sequence[str]) -> Text:
-    """A bar filled to `share`, then `fields`, in one line; those that do not fit are left out, the last ones first."""
+    """A bar filled to `share`, then `fields`, in one line; those that do not fit are left out, the last ones first.
+
+    The first field is worth more than a long bar.
+    """
     room = console.width - 1
-    words = " · ".join(fitting(fields, room - MIN_BAR - 1))
+    words = " · ".join(fitting(fields, room - MIN_BAR - 1) or fields[:1])
     columns = max(0, min(MAX_BAR, room - len(words) - 1))
     filled = min(columns, max(0, round(columns * share)))
     done, rest = "=-" if console.options.ascii_only else "━─"
-    return Text.assemble((done * filled, "cyan"), (rest * (columns - filled), "dim"), " ", (words, "dim"))
+    bar = Text.assemble((done * filled, "cyan"), (rest * (columns - filled), "dim"), " ", (words, "dim"))
+    bar.truncate(room)
+    return bar
 
 
 def fitting(fields: Sequence[str], room: int) -> list[str]:

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import pytest
@@ -71,7 +71,7 @@ def test_a_continued_line_leads_the_reply() -> None:
 
 
 @pytest.mark.parametrize("make", [talker, writer])
-def test_an_empty_line_goes_on_after_the_limit(make: type[Session]) -> None:
+def test_an_empty_line_goes_on_after_the_limit(make: Callable[..., Session]) -> None:
     session = make("abcdef", max_chars=4)
     run(session.say("hi"))
     cut = last(session)

@@ -29,3 +29,7 @@ class Emulator(Screen):
         while rows and not rows[-1]:
             rows.pop()
         return rows
+
+    @property
+    def cursor_visible(self) -> bool:
+        return not self.screen.cursor.hidden

@@ -36,9 +36,9 @@ def test_text_and_bar_stand_while_it_grows_and_the_bar_goes() -> None:
         text.add("ld, and more to come\nnew")
         text.draw(Text("---- bar"))
         assert emulator.rows == ["hello world, and", "more to come", "new", "---- bar"]
-        assert emulator.screen.cursor.hidden
+        assert not emulator.cursor_visible
     assert emulator.rows == ["hello world, and", "more to come", "new"]
-    assert not emulator.screen.cursor.hidden
+    assert emulator.cursor_visible
     assert (emulator.screen.cursor.x, emulator.screen.cursor.y) == (0, 3)
 
 
@@ -52,12 +52,17 @@ def test_nothing_leaves_nothing() -> None:
 
 def test_an_error_leaves_the_text_and_a_visible_cursor() -> None:
     emulator = Emulator()
-    with pytest.raises(RuntimeError), LiveText(console(emulator)) as text:
-        text.add("so far")
-        text.draw(Text("bar"))
-        raise RuntimeError
+
+    def fail() -> None:
+        with LiveText(console(emulator)) as text:
+            text.add("so far")
+            text.draw(Text("bar"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert emulator.rows == ["so far"]
-    assert not emulator.screen.cursor.hidden
+    assert emulator.cursor_visible
 
 
 @given(st.lists(WORDS, max_size=60), st.integers(2, 40), st.integers(0, 2**32))
@@ -93,7 +98,7 @@ def test_a_terminal_that_shrinks_meanwhile_keeps_every_word() -> None:
         narrow.width = 20
         text.add(" eight")
         text.draw(Text("=" * 19))
-    assert " ".join(emulator.rows).split() == "one two three four five six seven eight".split()
+    assert " ".join(emulator.rows).split() == ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 
 
 def test_where_nothing_can_be_drawn_over_text_comes_as_it_comes() -> None:

@@ -1,0 +1,286 @@
+"""`gru chat` in a real pseudo-terminal, as a person uses it, and in a pipe, as a script does."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyte
+import pytest
+
+from grucli.model.shapes import Sizes, parameter_shapes
+from grucli.model.store import BEST, model_folder
+from grucli.model.weights import Card, Weights, save_weights
+from grucli.paths import data_dir
+from grucli.text.tokenizers import learn
+
+pexpect = pytest.importorskip("pexpect")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+
+PATIENCE = 120  # seconds: kernels may have to be compiled first
+REPLY = "[a-z ]{20,}"
+
+
+@pytest.fixture(scope="module")
+def models() -> None:
+    """Two models that have learnt nothing and say a lot: `emo` takes turns, `bard` continues."""
+    tokenizer = learn("char", iter(["abcdefghijklmnopqrstuvwxyz " * 2]))
+    sizes = Sizes("gru", tokenizer.size, 4, 8, 1)
+    random = np.random.default_rng(0)
+    arrays = {name: random.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(sizes).items()}
+    arrays["out.b"][:3] = -50  # it never ends by itself
+    for name, conversations in (("emo", True), ("bard", False)):
+        save_weights(model_folder(name) / BEST, Weights(sizes, tokenizer, arrays, Card(conversations=conversations)))
+
+
+class Chat:
+    """A person at a terminal."""
+
+    def __init__(self, *options: str, width: int = 80, height: int = 30) -> None:
+        self.screen = pyte.Screen(width, height)
+        self._stream = pyte.Stream(self.screen)
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "grucli", "chat", *options],
+            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": ""},
+            dimensions=(height, width),
+            encoding="utf-8",
+            timeout=PATIENCE,
+        )
+
+    def type(self, keys: str) -> None:
+        self.child.send(keys)
+
+    def see(self, condition: Callable[[str], object]) -> str:
+        """Wait until the screen is as it should be."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            text = "\n".join(row.rstrip() for row in self.screen.display)
+            if condition(text):
+                return text
+            try:
+                self._stream.feed(self.child.read_nonblocking(65536, timeout=0.5))
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                break
+        raise AssertionError(f"the screen never was as it should be:\n{text}")
+
+    def ready(self) -> None:
+        """Wait for an empty line with its footer."""
+        self.see(lambda text: text.rstrip().endswith("/help") and "or /help" in text)
+
+    def resize(self, width: int, height: int) -> None:
+        self.child.setwinsize(height, width)
+        self.screen.resize(height, width)
+
+    def end(self) -> int:
+        """Wait for the program to end; its exit status."""
+        try:
+            while True:
+                self._stream.feed(self.child.read_nonblocking(65536, timeout=PATIENCE))
+        except pexpect.EOF:
+            self.child.close()
+        return int(self.child.exitstatus)
+
+
+@pytest.fixture
+def chat(models: None, request: pytest.FixtureRequest) -> Iterator[Callable[..., Chat]]:
+    opened: list[Chat] = []
+
+    def open_chat(*options: str, **size: int) -> Chat:
+        opened.append(Chat(*options, **size))
+        opened[-1].ready()
+        return opened[-1]
+
+    yield open_chat
+    for one in opened:
+        one.child.close(force=True)
+
+
+def test_type_stream_regenerate_and_leave(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--seed", "42", "--pace", "0", "--max-chars", "60")
+    person.see(lambda text: "emo takes turns" in text)
+    person.type("hello\r")
+    first = person.see(lambda text: "seed 42 · 60 characters" in text).splitlines()
+    assert "› hello" in first
+    reply = first[first.index("› hello") + 1]
+    assert len(reply) >= 50
+    person.ready()
+    person.type("/regen\r")
+    person.see(lambda text: "seed 43 · 60 characters" in text)
+    person.ready()
+    person.type("/seed 42\r")
+    person.see(lambda text: "/seed 42 ·" in text)
+    person.type("/regen\r")
+    again = person.see(lambda text: text.count("seed 42 · 60 characters") == 2)
+    assert again.count(reply) == 2
+    person.type("/quit\r")
+    assert person.end() == 0
+
+
+def test_ctrl_c_stops_a_reply_and_enter_goes_on(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--seed", "1", "--pace", "25", "--max-chars", "100000")
+    person.type("hello\r")
+    live = person.see(lambda text: "/100000" in text and "chars/s" in text and len(text.splitlines()[4]) > 5)
+    assert "━" in live or "─" in live
+    person.type("\x03")
+    stopped = person.see(lambda text: "stopped: Enter alone goes on" in text)
+    assert "/100000" not in stopped
+    person.ready()
+    person.type("\x03")
+    person.see(lambda text: "Ctrl-D leaves" in text.split("stopped:")[-1])
+    person.ready()
+    person.type("not said\x03")
+    person.ready()
+    person.type("\r")
+    person.see(lambda text: "chars/s · seed 2" in text)
+    person.type("\x03\x03\x03\x03")
+    person.see(lambda text: text.count("stopped: Enter alone goes on") == 2)
+    person.ready()
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_a_resize_while_it_streams(chat: Callable[..., Chat]) -> None:
+    person = chat("bard", "--seed", "1", "--pace", "150", "--max-chars", "100000", width=100)
+    person.type("once\r")
+    person.see(lambda text: "/100000" in text)
+    for width, height in ((40, 20), (20, 10), (200, 50)):
+        person.resize(width, height)
+        person.see(lambda text: "/100000" in text and text.count("/100000") == 1)
+    person.type("\x03")
+    person.see(lambda text: "stopped: Enter alone goes on" in text)
+    person.ready()
+    person.type("/quit\r")
+    assert person.end() == 0
+
+
+def test_a_terminal_of_twenty_columns(chat: Callable[..., Chat]) -> None:
+    person = Chat("emo", "--seed", "1", "--pace", "0", "--max-chars", "40", width=20)
+    person.see(lambda text: "emo · seed 1" in text)
+    person.type("hi\r/help\r")
+    person.see(lambda text: "Ctrl-D leaves." in text and "emo · seed 2" in text)
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_what_is_typed_meanwhile_waits_for_the_next_line(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--seed", "1", "--pace", "60", "--max-chars", "100")
+    person.type("hello\r")
+    person.see(lambda text: "/100 ·" in text)
+    person.type("early bird")
+    person.see(lambda text: "seed 1 · 100 characters" in text and text.count("early bird") == 1)
+    person.type("\r")
+    person.see(lambda text: "seed 2 · 100 characters" in text)
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_mistakes_tab_paste_and_another_model(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--seed", "1", "--pace", "0", "--max-chars", "30")
+    person.type("/tmep 1\r")
+    person.see(lambda text: "did you mean /temp?" in text)
+    person.type("/temp -1\r")
+    person.see(lambda text: "/temp is -1" in text and "a number from 0 to 100" in text)
+    person.type("/mod")
+    person.see(lambda text: "talk with another model" in text)
+    person.type("\tbard\r")
+    person.type("\x15/model bard\r")
+    person.see(lambda text: "bard goes on where your line ends" in text and "bard · seed" in text)
+    person.type("\x1b[200~first\nsecond\x1b[201~")
+    person.see(lambda text: "second" in text)
+    person.type("\r")
+    person.see(lambda text: "seed 1 · 30 characters" in text)
+    person.type("\x07\x1b[31m\x1b[5;5R\x00\x0e☃\r")
+    person.see(lambda text: "seed 2 · 30 characters" in text)
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_the_history_is_there_next_time(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--pace", "0", "--max-chars", "30", "--seed", "5")
+    person.type("remember me\r")
+    person.see(lambda text: "seed 5 · 30 characters" in text)
+    person.type("\x04")
+    assert person.end() == 0
+    assert "+remember me" in (data_dir() / "chat_history").read_text("utf-8")
+    person = chat("emo", "--pace", "0", "--max-chars", "30")
+    person.type("\x1b[A")
+    person.see(lambda text: "› remember me" in text)
+    person.type("\x03")
+    person.ready()
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def piped(text: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "grucli", "chat", *options]
+    return subprocess.run(command, input=text, capture_output=True, timeout=PATIENCE, check=False)
+
+
+@pytest.mark.usefixtures("models")
+def test_a_pipe_has_one_reply_a_line_and_is_the_same_each_time() -> None:
+    text = b"hello\n\nsame again\n"
+    done = piped(text, "emo", "--seed", "5", "--max-chars", "50")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 3
+    assert b"\x1b" not in done.stdout
+    assert piped(text, "emo", "--seed", "5", "--max-chars", "50").stdout == done.stdout
+
+
+@pytest.mark.usefixtures("models")
+def test_a_prompt_of_a_megabyte_and_of_anything() -> None:
+    text = b"x" * 1_000_000 + b"\n" + bytes(range(256)).replace(b"\n", b"") + b"\n" + "☃😀漢\n".encode()
+    done = piped(text, "bard", "--max-chars", "50")
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 3)
+
+
+@pytest.mark.usefixtures("models")
+def test_a_pipe_that_closes_ends_quietly() -> None:
+    command = [sys.executable, "-m", "grucli", "chat", "emo", "--max-chars", "5000"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdin.write(b"hello\n")
+        child.stdin.flush()
+        assert child.stdout.readline()
+        child.stdout.close()
+        child.stdin.write(b"hello\n" * 50)
+        child.stdin.close()
+        assert child.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("nobody",), b"there is no model 'nobody'"),
+        (("emo", "--temp", "-1"), b"--temp"),
+        (("emo", "--pace", "nan"), b"--pace"),
+        (("emo", "--min-chars", "9", "--max-chars", "5"), b"--min-chars"),
+    ],
+)
+@pytest.mark.usefixtures("models")
+def test_what_cannot_be_is_refused_at_the_door(options: tuple[str, ...], said: bytes) -> None:
+    done = piped(b"hello\n", *options)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.usefixtures("models")
+def test_a_pipe_loads_nothing_interactive(tmp_path: Path) -> None:
+    script = (
+        "import sys; from grucli.__main__ import main; status = main(['chat', 'emo', '--max-chars', '5']);"
+        "assert 'prompt_toolkit' not in sys.modules; sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=b"hi\n", capture_output=True, check=False, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

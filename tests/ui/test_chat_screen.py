@@ -1,0 +1,194 @@
+import os
+import signal
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from grucli.chat.session import Session
+from grucli.ui.chat_screen import ChatScreen, _ctrl_c_stops, standing, summary
+from tests.chat.voices import FakeShelf, FakeVoice, talker, writer
+from tests.ui.emulator import Emulator
+from tests.ui.test_reply_view import Clock
+
+SAYS = "Well, seed {seed} is as good as any other number.\nOr is it?"
+
+
+class Stage:
+    """A chat screen on an emulated terminal; what is typed goes straight to it."""
+
+    def __init__(self, session: Session, width: int = 80, environment: dict[str, str] | None = None) -> None:
+        self.session = session
+        self.clock = Clock()
+        self.emulator = Emulator(width, 60)
+        console = Console(
+            file=self.emulator,
+            force_terminal=True,
+            width=width,
+            height=60,
+            markup=False,
+            highlight=False,
+            _environ={"TERM": "xterm-256color"} if environment is None else environment,
+        )
+        self.screen = ChatScreen(session, console, self.clock, self.clock.sleep)
+
+    def type(self, *lines: str) -> list[str]:
+        for line in lines:
+            self.screen.answer(line)
+        return self.emulator.rows
+
+
+def test_a_reply_and_what_stays_under_it() -> None:
+    stage = Stage(talker(SAYS, seed=42, pace=100))
+    stage.screen.greet()
+    assert stage.type("hi") == [
+        "emo takes turns: say something, and it answers.",
+        "Ctrl-C stops a reply · Ctrl-D leaves · /help",
+        "",
+        "Well, seed 42 is as good as any other number.",
+        "Or is it?",
+        "seed 42 · 55 characters · 0.72 bits/char",
+    ]
+
+
+def test_a_narrow_reply() -> None:
+    stage = Stage(talker(SAYS, seed=42), width=20)
+    assert stage.type("hi") == ["Well, seed 42 is as", "good as any other", "number.", "Or is it?", "seed 42"]
+
+
+def test_a_wide_reply() -> None:
+    stage = Stage(talker(SAYS * 4, seed=42), width=200)
+    rows = stage.type("hi")
+    assert rows[-1] == "seed 42 · 220 characters · 0.72 bits/char"
+    assert len(rows) == 6
+
+
+def test_a_continued_line_stands_before_its_end() -> None:
+    stage = Stage(writer(" and so on", seed=1))
+    assert stage.type("Once upon a time") == ["Once upon a time and so on", "seed 1 · 10 characters · 0.72 bits/char"]
+
+
+def test_the_limit_says_how_to_go_on() -> None:
+    stage = Stage(talker("abcdefgh", seed=1, max_chars=5))
+    assert stage.type("hi", "") == [
+        "abcde",
+        "seed 1 · 5 characters · 0.72 bits/char · at the limit: Enter alone goes on",
+        "",
+        "abcdeabcde",
+        "seed 2 · 5 characters · 0.72 bits/char · at the limit: Enter alone goes on",
+    ]
+
+
+def test_an_empty_line_without_a_meaning_draws_nothing() -> None:
+    stage = Stage(talker())
+    assert stage.type("", "   ") == []
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_every_command_fits_its_terminal(width: int) -> None:
+    stage = Stage(talker(SAYS), width)
+    rows = stage.type("hi", "/help", "/temp 0.3", "/temp x", "/bogus", "/model", "/regen", "/history", "/reset")
+    assert all(cell_len(row) <= width for row in rows)
+    text = " ".join(" ".join(rows).split())
+    for said in ("/repeat-penalty", "draw the last reply again", "there is no command /bogus", "bard", "forgotten"):
+        assert said in text
+
+
+def test_a_list_on_a_wide_terminal_has_columns() -> None:
+    rows = Stage(talker()).type("/help")
+    assert rows[0] == "/temp            0.8  how daring: 0.2 careful, 0.8 lively, 1.5 wild"
+    assert rows[5] == "/seed            7    of the next reply: the same seed, the same reply"
+
+
+def test_a_list_on_a_narrow_terminal_has_its_descriptions_below() -> None:
+    rows = Stage(talker(), width=40).type("/help")
+    assert rows[:2] == ["/temp 0.8", "  how daring: 0.2 careful, 0.8 lively,"]
+
+
+def test_an_error_says_what_and_what_to_do() -> None:
+    rows = Stage(talker()).type("/tepm 1")
+    assert rows[0] == "there is no command /tepm"
+    assert rows[1].startswith("did you mean /temp?")
+
+
+def test_quit_leaves() -> None:
+    stage = Stage(talker())
+    stage.type("/quit")
+    assert stage.screen.left
+
+
+def test_a_dumb_terminal_gets_plain_text() -> None:
+    stage = Stage(talker(SAYS, seed=42), environment={"TERM": "dumb"})
+    stage.type("hi", "/seed")
+    assert "\x1b" not in stage.emulator.written
+    assert "Or is it?" in stage.emulator.rows
+
+
+def test_no_color_means_none() -> None:
+    stage = Stage(talker(SAYS, seed=42), environment={"TERM": "xterm-256color", "NO_COLOR": "1"})
+    stage.type("hi", "/help", "/nothing")
+    assert not any(f"\x1b[{code}" in stage.emulator.written for code in ("31", "36", "1;31", "1;36"))
+
+
+def test_what_a_model_says_or_is_called_steers_nothing() -> None:
+    evil = "\x1b]0;title\x07\x1b[2J\x9b5A\u202ereversed[bold red]x"
+    session = Session(FakeShelf(**{evil: FakeVoice(True, evil)}), None, talker().draw, 0)
+    stage = Stage(session)
+    stage.screen.greet()
+    stage.type("hi", "/help", "/model", f"/model {evil}", f"/{evil}", "/history", evil)
+    assert not any(sign in stage.emulator.written for sign in ("\x07", "\x9b", "\u202e", "\x1b]0", "\x1b[2J"))
+    assert "[bold red]x" in "".join(stage.emulator.rows)
+
+
+def test_ctrl_c_stops_the_reply_and_keeps_it() -> None:
+    session = talker("abcdefgh" * 50, pace=20)
+    stage = Stage(session)
+    naps = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal naps
+        naps += 1
+        stage.clock.sleep(seconds)
+        if naps == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stage.screen = ChatScreen(session, stage.screen._console, stage.clock, sleep)
+    before = signal.getsignal(signal.SIGINT)
+    with _ctrl_c_stops(session):
+        rows = stage.type("hi")
+        stage.type("/temp 1")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert session.turns[-1].stopped == "interrupted"
+    assert rows[0] == session.turns[-1].reply
+    assert 0 < len(rows[0]) < 40
+    assert rows[1].endswith("stopped: Enter alone goes on")
+
+
+def test_a_book_shows_how_far_it_was_read_and_can_be_stopped() -> None:
+    session = talker(pace=0)
+    stage = Stage(session)
+    voice = session.voice
+    assert isinstance(voice, FakeVoice)
+    read = voice.read
+
+    def read_some(state: object, text: str) -> object:
+        if len(voice.heard) == 20:
+            session.stop()
+        stage.clock.now += 1
+        return read(state, text)  # type: ignore[arg-type]
+
+    voice.read = read_some  # type: ignore[assignment, method-assign]
+    rows = stage.type("word " * 100_000)
+    assert "reading" in stage.emulator.written
+    assert rows == ["stopped: none of this line was heard"]
+    assert len(voice.heard) == 21
+
+
+def test_the_footers_keep_the_seed_however_narrow() -> None:
+    session = talker(seed=42)
+    Stage(session).type("hi")
+    turn = session.turns[-1]
+    assert summary(turn, 80) == "seed 42 · 4 characters · 0.72 bits/char"
+    assert summary(turn, 20) == "seed 42"
+    assert standing(session, 80) == "emo · seed 43 · temp 0.8 · /help"
+    assert standing(session, 20) == "emo · seed 43"
