@@ -19,6 +19,7 @@ from grucli.processor import choose_blas_kernels
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `gru` with the given arguments (None: those of the process); the exit status, and never an exception."""
     asked = Asked()
+    _open_streams()
     choose_blas_kernels()
     try:
         with _termination():
@@ -37,6 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _discard(sys.stdout)
         return failures.report(error, asked.debug)
     return status
+
+
+def _open_streams() -> None:
+    """Stand in for streams that were closed before the program began (`gru models >&-`): Python leaves None there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 class _Terminated(BaseException):

@@ -38,3 +38,9 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("GRU_TEST_DATA names no folder with the real text")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every test begin as a process does, with consoles that are not opened yet."""
+    monkeypatch.setattr("grucli.ui.console._current", None)

@@ -28,7 +28,7 @@ class Typist:
         """Type some more, at once."""
         waiting = ""
         for sign in safe(text).replace("\t", _TAB):
-            if self._wraps and sign != "\n" and self._column + cell_len(sign) >= self._console.width:
+            while self._wraps and self._overflows(sign):
                 self._put(waiting, style)
                 waiting = ""
                 if sign == " ":
@@ -42,6 +42,10 @@ class Typist:
     def end(self) -> None:
         """Finish the line."""
         self.type("\n")
+
+    def _overflows(self, sign: str) -> bool:
+        """Whether `sign` has no room on the line; an empty line has room for everything."""
+        return sign != "\n" and self._column > 0 and self._column + cell_len(sign) >= self._console.width
 
     def _put(self, text: str, style: str) -> None:
         if text:

@@ -1,6 +1,7 @@
 """`gru sample` with a model that knows little: forms of output, seeds, beginnings, and what it refuses."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -144,3 +145,12 @@ def test_a_reader_that_left_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "stderr", err)
     assert main(["sample", "-n", "100"]) == ExitStatus.FAILED
     assert err.getvalue() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes streams as a POSIX shell does")
+@pytest.mark.parametrize(
+    ("closing", "words", "status"), [(">&-", "list", 0), ("2>&-", "list", 0), (">&- 2>&-", "no", 2)]
+)
+def test_streams_that_are_closed_are_no_reason_to_fail(closing: str, words: str, status: int) -> None:
+    done = subprocess.run(["sh", "-c", f"{sys.executable} -m grucli models {words} {closing}"], check=False)
+    assert done.returncode == status

@@ -4,7 +4,7 @@ import io
 
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -65,6 +65,7 @@ def test_wide_signs_take_two_columns() -> None:
     assert seen(typed(["漢字 漢字 漢字"], 11), 11) == ["漢字 漢字", "漢字"]
 
 
+@example([" a", "a漢"], 4)
 @given(st.lists(st.text("ab \n漢\t-", max_size=30), max_size=8), st.integers(4, 30))
 def test_nothing_is_lost_and_no_line_is_too_long(parts: list[str], width: int) -> None:
     whole = "".join(parts)
