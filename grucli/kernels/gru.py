@@ -3,7 +3,7 @@
 Batch rows do not depend on each other for the whole window, so each thread takes its rows [low, high) and walks all T
 steps alone: one hand-off a layer and direction, no barrier a step. Everything that does not recur is left to products
 over all T·B rows at once, outside: x U beforehand, dU, dW and dx afterwards. `Gru` holds the arrays that the two
-directions share. Below it stands `GruStreams`: the same cell a token at a time, for text that is being written.
+directions share. Below it stands `gru_streams`: the same cell a token at a time, for text that is being written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32, empty
+from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up, packed
 from grucli.kernels.elementary import sigmoid, tanh
 from grucli.kernels.jit import exactly, kernel
-from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
+from grucli.kernels.sampling import Ids, Rules, Streams
 from grucli.kernels.tile import WIDTH, pack, pack_transposed, panels_for, product
 
 
@@ -42,11 +43,7 @@ def _forward(
     T, B, H = s.shape
     rows = high - low
     for t in range(T):
-        for i in range(rows):
-            keep = np.float32(0.0) if resets[t, low + i] else np.float32(1.0)
-            for j in range(H):
-                # Not a product with `keep`: a reset must also clear a state that is no longer finite.
-                previous[t, low + i, j] = state[low + i, j] if keep > np.float32(0) else np.float32(0)
+        carry(t, low, high, state, resets, previous)
         start = (t * B + low) * H
         product(previous, start, H, rows, zr_panels, sums, 0)
         for i in range(rows):
@@ -141,11 +138,13 @@ class Gru:
         pack_transposed(W, 0, 2 * self.H, self._panels["zr transposed"])
         pack_transposed(W, 2 * self.H, self.H, self._panels["h transposed"])
 
-    def forward(self, low: int, high: int, b: Float32, state: Float32, resets: NDArray[np.bool_]) -> None:
+    def forward(
+        self, low: int, high: int, weights: Mapping[str, Float32], state: Float32, resets: NDArray[np.bool_]
+    ) -> None:
         """Walk rows [low, high) from `state` [B, H], which is carried on in place; b [3H], resets [T, B]."""
         sums = empty(high - low, self._panels["zr"].shape[0] * WIDTH)
         _forward(
-            low, high, self.gates, b, self._panels["zr"], self._panels["h"], state, resets,
+            low, high, self.gates, weights["b"], self._panels["zr"], self._panels["h"], state, resets,
             self.previous, self.seen, self.s, sums,
         )  # fmt: skip
 
@@ -157,59 +156,42 @@ class Gru:
             self.previous, ds, self.dstate, sums,
         )  # fmt: skip
 
-    def recurrent_products(self) -> tuple[tuple[Float32, slice], ...]:
-        """The A, and the gate columns of da, whose products Aᵀ da make up dW [H, 3H]."""
-        return (self.previous, slice(0, 2 * self.H)), (self.seen, slice(2 * self.H, 3 * self.H))
+    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice], ...]:
+        """dW[:, :2H] is made of s_{t-1}, dW[:, 2H:] of r ∘ s_{t-1}."""
+        zr, h = slice(0, 2 * self.H), slice(2 * self.H, 3 * self.H)
+        return (self.previous, self.gates[:, :, zr], zr), (self.seen, self.gates[:, :, h], h)
+
+    def bias_gradients(self) -> dict[str, Float32]:
+        """b enters every gate."""
+        return {"b": self.gates}
 
 
-class _Weights(NamedTuple):
-    """What reading a token needs, packed. table [V, 3H] is the embedding times U of the lowest layer; u [L - 1, P, H,
-    WIDTH] are the other layers' U; zr, h [L, P, H, WIDTH] their recurrent weights; b [L, 3H]; out [P, H, WIDTH]."""
+class _Recurrent(NamedTuple):
+    """The recurrent weights of all layers, packed: zr, h [L, P, H, WIDTH]; and b [L, 3H]."""
 
-    table: Float32
-    u: Float32
     zr: Float32
     h: Float32
     b: Float32
-    out: Float32
-    out_bias: Float32
-
-
-class _Scratch(NamedTuple):
-    """Room for as many streams as one call takes: x [n, padded 3H], sums [n, padded 2H], seen [n, H], logits and
-    weights [n, padded V]."""
-
-    x: Float32
-    sums: Float32
-    seen: Float32
-    logits: Float32
-    weights: Float32
 
 
 @exactly
-def _step(low: int, high: int, inputs: Ids, weights: _Weights, state: Float32, scratch: _Scratch) -> None:
+def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, state: Float32, room: Room) -> None:
     """Streams [low, high) read inputs[low:high]; state [L, n, H] goes on in place; an end token begins from zero."""
     L, n, H = state.shape
-    x, sums, seen, b = scratch.x, scratch.sums, scratch.seen, weights.b
+    x, sums, b = room.x, room.sums, weights.b
     rows = high - low
-    for i in range(rows):
-        token = inputs[low + i]
-        for layer in range(L if token == END else 0):
-            for j in range(H):
-                state[layer, low + i, j] = np.float32(0)
-        for j in range(3 * H):
-            x[i, j] = weights.table[token, j]
+    look_up(low, high, inputs, ends, state, x)
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            product(state, start - n * H, H, rows, weights.u[layer - 1], x, 0)
+            product(state, start - n * H, H, rows, ends.u[layer - 1], x, 0)
         product(state, start, H, rows, weights.zr[layer], sums, 0)
         for i in range(rows):
             for j in range(H):
                 r = sigmoid(x[i, H + j] + sums[i, H + j] + b[layer, H + j])
-                seen[i, j] = r * state[layer, low + i, j]
+                x[i, H + j] = r * state[layer, low + i, j]
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])
-        product(seen, 0, H, rows, weights.h[layer], sums, 0)
+        product(x, H, x.shape[1], rows, weights.h[layer], sums, 0)
         for i in range(rows):
             for j in range(H):
                 h = tanh(x[i, 2 * H + j] + sums[i, j] + b[layer, 2 * H + j])
@@ -217,82 +199,40 @@ def _step(low: int, high: int, inputs: Ids, weights: _Weights, state: Float32, s
 
 
 @kernel
-def _read(tokens: Ids, weights: _Weights, state: Float32, scratch: _Scratch) -> None:
+def _read(tokens: Ids, ends: Ends, weights: _Recurrent, state: Float32, room: Room) -> None:
     """The first stream reads tokens [K]."""
     for k in range(tokens.shape[0]):
-        _step(0, 1, tokens[k : k + 1], weights, state, scratch)
+        _step(0, 1, tokens[k : k + 1], ends, weights, state, room)
 
 
 @kernel
 def _write(
     low: int,
     high: int,
-    weights: _Weights,
+    ends: Ends,
+    weights: _Recurrent,
     rules: Rules,
     streams: Streams,
     state: Float32,
     written: Ids,
-    scratch: _Scratch,
+    room: Room,
 ) -> None:
     """Streams [low, high) write up to K tokens each into written [n, K]."""
-    L, n, H = state.shape
     for k in range(written.shape[1]):
-        running = 0
-        for i in range(low, high):
-            running += 1 if streams.status[i] == RUNNING else 0
-        if running == 0:
+        if not any_running(low, high, streams):
             break
-        _step(low, high, streams.last, weights, state, scratch)
-        product(state, ((L - 1) * n + low) * H, H, high - low, weights.out, scratch.logits, 0)
-        for i in range(low, high):
-            if streams.status[i] == RUNNING:
-                token = extend(scratch.logits, scratch.weights, i - low, weights.out_bias, rules, streams, i)
-                written[i, k] = token
+        _step(low, high, streams.last, ends, weights, state, room)
+        extend_all(low, high, ends, rules, streams, state, written[:, k], room)
 
 
-def _packed(matrix: Float32, start: int, columns: int) -> Float32:
-    panels = empty(panels_for(columns), matrix.shape[0], WIDTH)
-    pack(np.ascontiguousarray(matrix), start, columns, panels)
-    return panels
-
-
-class GruStreams:
-    """The cell a token at a time: many streams read and write with the same weights, states given and kept outside.
-
-    `layers` are the parameters of each layer, `embedding` [V, E], `out` [H, V] and `out_bias` [V].
-    """
-
-    def __init__(
-        self, embedding: Float32, layers: Sequence[Mapping[str, Float32]], out: Float32, out_bias: Float32
-    ) -> None:
-        self._H, self._V = out.shape
-        H = self._H
-        upper = [_packed(layer["U"], 0, 3 * H) for layer in layers[1:]]
-        self._weights = _Weights(
-            table=np.ascontiguousarray(embedding @ layers[0]["U"]),
-            u=np.stack(upper) if upper else empty(0, panels_for(3 * H), H, WIDTH),
-            zr=np.stack([_packed(layer["W"], 0, 2 * H) for layer in layers]),
-            h=np.stack([_packed(layer["W"], 2 * H, H) for layer in layers]),
-            b=np.stack([layer["b"] for layer in layers]),
-            out=_packed(out, 0, self._V),
-            out_bias=out_bias,
-        )
-
-    def _scratch(self, rows: int) -> _Scratch:
-        def padded(columns: int) -> Float32:
-            return empty(rows, panels_for(columns) * WIDTH)
-
-        V, H = self._V, self._H
-        return _Scratch(padded(3 * H), padded(2 * H), empty(rows, H), padded(V), padded(V))
-
-    def read(self, tokens: Ids, state: Float32) -> None:
-        """Read tokens [K], ids in 0 … V - 1, from state [L, 1, H], which goes on in place."""
-        _read(tokens, self._weights, state, self._scratch(1))
-
-    def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
-        """Streams [low, high) read their last token, draw, and so on, for at most K tokens or until each has stopped.
-
-        state [L, n, H] and `streams` go on in place; written [n, K] receives the tokens, and keeps what it held where
-        a stream had stopped.
-        """
-        _write(low, high, self._weights, rules, streams, state, written, self._scratch(high - low))
+def gru_streams(
+    embedding: Float32, layers: Sequence[Mapping[str, Float32]], out: Float32, out_bias: Float32
+) -> CellStreams[_Recurrent]:
+    """A network of this cell a token at a time; see `CellStreams`."""
+    H = out.shape[0]
+    recurrent = _Recurrent(
+        zr=np.stack([packed(layer["W"], 0, 2 * H) for layer in layers]),
+        h=np.stack([packed(layer["W"], 2 * H, H) for layer in layers]),
+        b=np.stack([layer["b"] for layer in layers]),
+    )
+    return CellStreams(embedding, layers, out, out_bias, recurrent, _read, _write)

@@ -65,12 +65,12 @@ class Network:
             weights = self.parameters.layer(index)
             layer.pack(weights["W"])
             crew.multiply(self._input(index), weights["U"], layer.gates.reshape(self.N, -1))
-            self._walk(layer, weights["b"], state[index], resets)
+            self._walk(layer, weights, state[index], resets)
             self._drop(layer.s, index, dropout)
         crew.multiply(self._input(self.sizes.L), views["out.W"], self.logits)
 
-    def _walk(self, layer: Recurrence, b: Float32, state: Float32, resets: NDArray[np.bool_]) -> None:
-        self.crew.share(self.B, lambda low, high: layer.forward(low, high, b, state, resets), _ROWS_TOGETHER)
+    def _walk(self, layer: Recurrence, weights: dict[str, Float32], state: Float32, resets: NDArray[np.bool_]) -> None:
+        self.crew.share(self.B, lambda low, high: layer.forward(low, high, weights, state, resets), _ROWS_TOGETHER)
 
     def _drop(self, x: Float32, index: int, dropout: Dropout | None) -> None:
         if dropout is not None and dropout.rate > 0:
@@ -126,12 +126,12 @@ class Network:
         layer.pack_transposed(weights["W"])
         layer.dstate.fill(0)
         crew.share(self.B, lambda low, high: layer.backward(low, high, ds, resets), _ROWS_TOGETHER)
+        for a, d_product, columns in layer.recurrent_products():
+            crew.multiply(a.reshape(self.N, -1).T, d_product.reshape(self.N, -1), d["W"][:, columns])
+        for name, d_sum in layer.bias_gradients().items():
+            self._sum_columns(d_sum.reshape(self.N, -1), d[name])
         da = layer.gates.reshape(self.N, -1)
-        for a, columns in layer.recurrent_products():
-            crew.multiply(a.reshape(self.N, -1).T, da[:, columns], d["W"][:, columns])
-        x = self._input(index)
-        crew.multiply(x.T, da, d["U"])
-        self._sum_columns(da, d["b"])
+        crew.multiply(self._input(index).T, da, d["U"])
         crew.multiply(da, weights["U"].T, self._dx if index == 0 else self._ds)
 
     def _sum_columns(self, matrix: Float32, sums: Float32) -> None:

@@ -1,12 +1,13 @@
 """Which compiled code belongs to which cell. Apart from `cells`, so that a weights file is read without a kernel."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.gru import Gru, GruStreams
+from grucli.kernels.gru import Gru, gru_streams
 from grucli.kernels.sampling import Ids, Rules, Streams
 
 
@@ -14,7 +15,8 @@ class Recurrence(Protocol):
     """A layer's arrays for windows of T steps and B rows, and the two walks over them; see `grucli.kernels.gru`.
 
     `gates` [T, B, G] is given x U and, after `backward`, holds its gradient; `s` [T, B, H] is what goes up;
-    `dstate` has the shape of the carried state.
+    `dstate` has the shape of the carried state. U and W are a layer's parameters in every cell; those that are added
+    to something, its biases, have names and shapes of the cell's own.
     """
 
     gates: Float32
@@ -27,18 +29,23 @@ class Recurrence(Protocol):
     def pack_transposed(self, W: Float32) -> None:
         """Lay the transposed weights out for the backward walk."""
 
-    def forward(self, low: int, high: int, b: Float32, state: Float32, resets: NDArray[np.bool_]) -> None:
-        """Walk rows [low, high) of the window."""
+    def forward(
+        self, low: int, high: int, weights: Mapping[str, Float32], state: Float32, resets: NDArray[np.bool_]
+    ) -> None:
+        """Walk rows [low, high) of the window; `weights` are the layer's parameters by name."""
 
     def backward(self, low: int, high: int, ds: Float32, resets: NDArray[np.bool_]) -> None:
         """Walk them back."""
 
-    def recurrent_products(self) -> tuple[tuple[Float32, slice], ...]:
-        """The A, and the gate columns of da, whose products Aᵀ da make up dW."""
+    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice], ...]:
+        """After `backward`: the A and D [T, B, ...] and the columns for which dW[:, columns] = Aᵀ D over all rows."""
+
+    def bias_gradients(self) -> dict[str, Float32]:
+        """After `backward`, of each bias by name: the gradients [T, B, ...] that sum up to its own."""
 
 
 class Writer(Protocol):
-    """A whole network a token at a time; see `grucli.kernels.gru.GruStreams`."""
+    """A whole network a token at a time; see `grucli.kernels.cell.CellStreams`."""
 
     def read(self, tokens: Ids, state: Float32) -> None:
         """Read tokens [K] from state [L, 1, H], which goes on in place."""
@@ -47,5 +54,10 @@ class Writer(Protocol):
         """Streams [low, high) write up to K tokens each into written [n, K]."""
 
 
-LAYERS: dict[str, type[Gru]] = {"gru": Gru}
-WRITERS: dict[str, type[GruStreams]] = {"gru": GruStreams}
+LAYERS: dict[str, Callable[[int, int, int], Recurrence]] = {"gru": Gru}
+"""A layer's arrays, from T, B and H."""
+
+WRITERS: dict[str, Callable[[Float32, Sequence[Mapping[str, Float32]], Float32, Float32], Writer]] = {
+    "gru": gru_streams,
+}
+"""A network's writer, from the embedding, the layers' parameters, and the weights and bias of the logits."""

@@ -33,13 +33,13 @@ def test_a_window_forward_and_back(seed: int, T: int, B: int, below: int, H: int
     layer.gates[...] = x @ parameters["U"]
     layer.dstate.fill(0)
     for low, high in ((split, B), (0, split)):
-        layer.forward(low, high, single["b"], state, resets)
+        layer.forward(low, high, single, state, resets)
         layer.backward(low, high, ds, resets)
 
     da = layer.gates.reshape(T * B, 3 * H).astype(np.float64)
     dW = np.zeros((H, 3 * H))
-    for a, columns in layer.recurrent_products():
-        dW[:, columns] += a.reshape(T * B, H).T @ da[:, columns]
+    for a, d, columns in layer.recurrent_products():
+        dW[:, columns] += a.reshape(T * B, H).T.astype(np.float64) @ d.reshape(T * B, -1)
     for ours, exact in (
         (layer.s, s),
         (state, s[-1]),
@@ -56,5 +56,5 @@ def test_a_reset_clears_a_state_that_is_not_finite() -> None:
     layer.pack(np.ones((3, 9), np.float32))
     layer.gates.fill(0)
     state = np.full((1, 3), np.nan, np.float32)
-    layer.forward(0, 1, np.zeros(9, np.float32), state, np.ones((1, 1), np.bool_))
+    layer.forward(0, 1, {"b": np.zeros(9, np.float32)}, state, np.ones((1, 1), np.bool_))
     assert np.isfinite(layer.s).all()

@@ -1,0 +1,135 @@
+"""What the kernels of every cell share: how a step of a window begins, and all of a written token but the recurrence.
+
+Numba keeps no machine code of a kernel that is handed another one, so each cell has its own `_step`, `_read` and
+`_write`; here is what these are made of, and the `CellStreams` that calls them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.kernels.arrays import Float32, empty
+from grucli.kernels.jit import exactly
+from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
+from grucli.kernels.tile import WIDTH, pack, panels_for, product
+
+W = TypeVar("W")
+
+
+@exactly
+def carry(t: int, low: int, high: int, state: Float32, resets: NDArray[np.bool_], previous: Float32) -> None:
+    """Rows [low, high) of state [B, H] into previous[t], of [T, B, H]; zero where resets [T, B] is true."""
+    for i in range(low, high):
+        fresh = resets[t, i]
+        for j in range(state.shape[1]):
+            # Not a product with zero: a reset must also clear a state that is no longer finite.
+            previous[t, i, j] = np.float32(0) if fresh else state[i, j]
+
+
+class Ends(NamedTuple):
+    """What stands around the recurrence: table [V, G] is the embedding times U of the lowest layer; u [L - 1, P, H,
+    WIDTH] are the other layers' U, out [P, H, WIDTH] the weights of the logits, packed; out_bias [V]."""
+
+    table: Float32
+    u: Float32
+    out: Float32
+    out_bias: Float32
+
+
+class Room(NamedTuple):
+    """Scratch for as many streams as one call takes: x and sums [n, padded G], logits and weights [n, padded V]."""
+
+    x: Float32
+    sums: Float32
+    logits: Float32
+    weights: Float32
+
+
+@exactly
+def look_up(low: int, high: int, inputs: Ids, ends: Ends, state: Float32, x: Float32) -> None:
+    """x[:high - low] = x U of the lowest layer for inputs[low:high]; an end token clears a stream's state [L, n, H]."""
+    L, _, H = state.shape
+    for i in range(low, high):
+        token = inputs[i]
+        for layer in range(L if token == END else 0):
+            for j in range(H):
+                state[layer, i, j] = np.float32(0)
+        for j in range(ends.table.shape[1]):
+            x[i - low, j] = ends.table[token, j]
+
+
+@exactly
+def any_running(low: int, high: int, streams: Streams) -> bool:
+    """Whether one of the streams [low, high) has not stopped."""
+    running = 0
+    for i in range(low, high):
+        running += 1 if streams.status[i] == RUNNING else 0
+    return running > 0
+
+
+@exactly
+def extend_all(
+    low: int, high: int, ends: Ends, rules: Rules, streams: Streams, state: Float32, tokens: Ids, room: Room
+) -> None:
+    """Draw a token of each running stream in [low, high) from the highest layer of state [L, n, H] into tokens [n]."""
+    L, n, H = state.shape
+    product(state, ((L - 1) * n + low) * H, H, high - low, ends.out, room.logits, 0)
+    for i in range(low, high):
+        if streams.status[i] == RUNNING:
+            tokens[i] = extend(room.logits, room.weights, i - low, ends.out_bias, rules, streams, i)
+
+
+def packed(matrix: Float32, start: int, columns: int) -> Float32:
+    """matrix[:, start : start + columns] in panels of its own."""
+    panels = empty(panels_for(columns), matrix.shape[0], WIDTH)
+    pack(np.ascontiguousarray(matrix), start, columns, panels)
+    return panels
+
+
+class CellStreams(Generic[W]):
+    """A network a token at a time: many streams read and write with the same weights, states given and kept outside.
+
+    `layers` are the parameters of each layer, `embedding` [V, E], `out` [H, V] and `out_bias` [V]; `recurrent` is what
+    the kernels `read` and `write` of a cell need of the layers besides U.
+    """
+
+    def __init__(
+        self,
+        embedding: Float32,
+        layers: Sequence[Mapping[str, Float32]],
+        out: Float32,
+        out_bias: Float32,
+        recurrent: W,
+        read: Callable[[Ids, Ends, W, Float32, Room], None],
+        write: Callable[[int, int, Ends, W, Rules, Streams, Float32, Ids, Room], None],
+    ) -> None:
+        H, self._V = out.shape
+        self._G = layers[0]["U"].shape[1]
+        upper = [packed(layer["U"], 0, self._G) for layer in layers[1:]]
+        self._ends = Ends(
+            table=np.ascontiguousarray(embedding @ layers[0]["U"]),
+            u=np.stack(upper) if upper else empty(0, panels_for(self._G), H, WIDTH),
+            out=packed(out, 0, self._V),
+            out_bias=out_bias,
+        )
+        self._recurrent, self._read, self._write = recurrent, read, write
+
+    def _room(self, rows: int) -> Room:
+        def padded(columns: int) -> Float32:
+            return empty(rows, panels_for(columns) * WIDTH)
+
+        return Room(padded(self._G), padded(self._G), padded(self._V), padded(self._V))
+
+    def read(self, tokens: Ids, state: Float32) -> None:
+        """Read tokens [K], ids in 0 … V - 1, from state [L, 1, H], which goes on in place."""
+        self._read(tokens, self._ends, self._recurrent, state, self._room(1))
+
+    def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
+        """Streams [low, high) read their last token, draw, and so on, for at most K tokens or until each has stopped.
+
+        state [L, n, H] and `streams` go on in place; written [n, K] receives the tokens, and keeps what it held where
+        a stream had stopped.
+        """
+        self._write(low, high, self._ends, self._recurrent, rules, streams, state, written, self._room(high - low))
