@@ -169,6 +169,8 @@ def _typing_a_command() -> bool:
 
 
 def _hint(session: Session) -> str:
+    if get_app().is_done:
+        return ""
     if get_app().output.get_size().columns < _DESCRIBED:
         return "/help"
     return "say something, or /help" if session.voice.conversations else "begin a sentence, or /help"

@@ -141,7 +141,8 @@ def summary(turn: Turn, width: int) -> str:
     """What stays under a reply, in fewer than `width` columns: its seed first, which makes it again."""
     ended = {"length": "at the limit: Enter alone goes on", "interrupted": "stopped: Enter alone goes on"}
     bits = "" if turn.bits_per_char is None else f"{turn.bits_per_char:.2f} bits/char"
-    fields = [f"seed {turn.seed}", f"{len(turn.reply)} characters", bits, ended.get(turn.stopped, "")]
+    length = f"{len(turn.reply)} character{'' if len(turn.reply) == 1 else 's'}"
+    fields = [f"seed {turn.seed}", length, bits, ended.get(turn.stopped, "")]
     return " · ".join(fitting(fields, width - 1))
 
 

@@ -30,6 +30,5 @@ class Emulator(Screen):
             rows.pop()
         return rows
 
-    @property
     def cursor_visible(self) -> bool:
         return not self.screen.cursor.hidden

@@ -36,9 +36,9 @@ def test_text_and_bar_stand_while_it_grows_and_the_bar_goes() -> None:
         text.add("ld, and more to come\nnew")
         text.draw(Text("---- bar"))
         assert emulator.rows == ["hello world, and", "more to come", "new", "---- bar"]
-        assert not emulator.cursor_visible
+        assert not emulator.cursor_visible()
     assert emulator.rows == ["hello world, and", "more to come", "new"]
-    assert emulator.cursor_visible
+    assert emulator.cursor_visible()
     assert (emulator.screen.cursor.x, emulator.screen.cursor.y) == (0, 3)
 
 
@@ -62,7 +62,7 @@ def test_an_error_leaves_the_text_and_a_visible_cursor() -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert emulator.rows == ["so far"]
-    assert emulator.cursor_visible
+    assert emulator.cursor_visible()
 
 
 @given(st.lists(WORDS, max_size=60), st.integers(2, 40), st.integers(0, 2**32))
