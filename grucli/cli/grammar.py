@@ -142,10 +142,15 @@ class Command(TyperCommand):
         _write_help(self, ctx, formatter)
 
     def invoke(self, ctx: Context) -> Any:
-        """Run it, with the terminal as quiet as was asked for."""
+        """Run it, with the terminal as quiet as was asked for. The commands of `gru` itself take their time."""
+        quiet = _asked(ctx).quiet
+        if ctx.parent is not None and ctx.parent.parent is None:
+            from grucli.ui.first_word import say_first_word
+
+            say_first_word(quiet)
         from grucli.ui.console import open_terminal
 
-        open_terminal(_asked(ctx).quiet)
+        open_terminal(quiet)
         return super().invoke(ctx)
 
 

@@ -12,6 +12,8 @@ import sys
 from typing import TextIO
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 from rich.text import Text
 
 from grucli.errors import GruError
@@ -77,7 +79,12 @@ class Terminal:
             self.messages.print(Text.assemble(("gru: ", "yellow"), safe_line(text)), soft_wrap=True)
 
     def print_error(self, error: GruError) -> None:
-        """Write the line that says what is wrong and the line that says what to do."""
+        """Write the line that says what is wrong and the line that says what to do.
+
+        On a terminal they take the place of what stands in the line: the first word, or the ^C that was typed.
+        """
+        if can_redraw(self.messages):
+            self.messages.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
         self.messages.print(Text.assemble(("gru: ", "bold red"), safe_line(error.what)), soft_wrap=True)
         self.messages.print(Text.assemble("     ", safe_line(error.todo)), soft_wrap=True)
 

@@ -9,6 +9,7 @@ from grucli.training.events import Compiled, Evaluated, Event, Finished, Prepari
 from grucli.ui.console import plain
 from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
 from grucli.ui.figures import decimal, duration, short_count
+from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.safe import safe_line
 
 COMPILING = "compiling for this processor, once"
@@ -27,7 +28,7 @@ class Picture:
     def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Begin with nothing known; `stopping` says whether the run has been asked to stop."""
         self._stopping = stopping
-        self._preparing: Preparing | None = Preparing("getting ready")
+        self._preparing: Preparing | None = Preparing(FIRST_WORD)
         self._started: Started | None = None
         self._compiled = False
         self._first_step: Stepped | None = None

@@ -14,6 +14,7 @@ from rich.text import Text
 from grucli.training.events import Evaluated, Event, Finished, Preparing, Started, Stepped
 from grucli.ui.console import Terminal
 from grucli.ui.figures import decimal, duration
+from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.safe import safe_line
 from grucli.ui.train_picture import COMPILING, Picture
 
@@ -50,7 +51,7 @@ class TrainView:
             )
             self._live.start(refresh=True)
         else:
-            self._terminal.say("getting ready")
+            self._terminal.say(FIRST_WORD)
         return self
 
     def __exit__(

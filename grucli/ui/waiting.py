@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from grucli.ui.console import Terminal, plain
+from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.train_picture import COMPILING
 
 _REDRAWS_PER_SECOND = 4
@@ -64,4 +65,4 @@ class Waiting:
         if self._words is not None:
             return plain(self._words)
         waited = self._clock() - self._began
-        return Text("getting ready" if waited < _LOADING_SECONDS else f"{COMPILING} ({waited:.0f} s)")
+        return Text(FIRST_WORD if waited < _LOADING_SECONDS else f"{COMPILING} ({waited:.0f} s)")

@@ -1,0 +1,16 @@
+"""The first word on the screen. It stands there before rich is imported, which takes as long as all that came before.
+
+The cursor goes back to the beginning of the line, so that whatever comes next takes its place.
+"""
+
+import os
+import sys
+
+FIRST_WORD = "getting ready"
+
+
+def say_first_word(quiet: int) -> None:
+    """Say on stderr, if it is a terminal and nobody asked for quiet, that work has begun."""
+    if quiet == 0 and sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
+        sys.stderr.write(f"{FIRST_WORD}\r")
+        sys.stderr.flush()
