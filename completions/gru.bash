@@ -65,7 +65,7 @@ _gru_value() {
         'demo --pace') kind='' ;;
         'demo --threads') kind='' ;;
         'train --name') kind='' ;;
-        'train --cell') kind=gru ;;
+        'train --cell') kind='gru gru-after' ;;
         'train --hidden') kind='' ;;
         'train --layers') kind='' ;;
         'train --embed') kind='' ;;

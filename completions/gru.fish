@@ -65,7 +65,7 @@ complete -c gru -n '__gru_at \'demo\'' -l debug -d 'Show where an error came fro
 complete -c gru -n '__gru_at \'demo\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'demo\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'train\'' -l name -x -d 'The model\'s name; the corpus\'s, when left out'
-complete -c gru -n '__gru_at \'train\'' -l cell -x -a 'gru' -d 'The kind of recurrent cell'
+complete -c gru -n '__gru_at \'train\'' -l cell -x -a 'gru gru-after' -d 'The kind of recurrent cell'
 complete -c gru -n '__gru_at \'train\'' -l hidden -x -d 'Units of a layer'
 complete -c gru -n '__gru_at \'train\'' -l layers -x -d 'Layers, one on top of the other'
 complete -c gru -n '__gru_at \'train\'' -l embed -x -d 'Size of the embedding'

@@ -18,7 +18,7 @@ def train(
         typer.Argument(metavar="CORPUS...", help=".csv, .tsv, .jsonl or .txt, also compressed; '-' is stdin."),
     ],
     name: Annotated[str | None, typer.Option(help="The model's name; the corpus's, when left out.")] = None,
-    cell: Annotated[Literal["gru"] | None, typer.Option(help="The kind of recurrent cell.")] = None,
+    cell: Annotated[Literal["gru", "gru-after"] | None, typer.Option(help="The kind of recurrent cell.")] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of a layer.")] = None,
     layers: Annotated[int | None, typer.Option(help="Layers, one on top of the other.")] = None,
     embed: Annotated[int | None, typer.Option(help="Size of the embedding.")] = None,

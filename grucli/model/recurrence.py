@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
 from grucli.kernels.gru import Gru, gru_streams
+from grucli.kernels.gru_after import GruAfter, gru_after_streams
 from grucli.kernels.sampling import Ids, Rules, Streams
 
 
@@ -54,10 +55,11 @@ class Writer(Protocol):
         """Streams [low, high) write up to K tokens each into written [n, K]."""
 
 
-LAYERS: dict[str, Callable[[int, int, int], Recurrence]] = {"gru": Gru}
+LAYERS: dict[str, Callable[[int, int, int], Recurrence]] = {"gru": Gru, "gru-after": GruAfter}
 """A layer's arrays, from T, B and H."""
 
 WRITERS: dict[str, Callable[[Float32, Sequence[Mapping[str, Float32]], Float32, Float32], Writer]] = {
     "gru": gru_streams,
+    "gru-after": gru_after_streams,
 }
 """A network's writer, from the embedding, the layers' parameters, and the weights and bias of the logits."""

@@ -10,6 +10,7 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import DivergedError, ExitStatus
+from grucli.model.cells import CELLS
 from grucli.training import loop
 from grucli.training.events import Event
 from grucli.training.plan import Plan
@@ -46,6 +47,13 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
 def test_what_was_not_given_is_left_to_the_plan(fake: Loop) -> None:
     assert main(["train", "a.csv", "b.txt"]) == ExitStatus.DONE
     assert fake.plan == Plan(sources=("a.csv", "b.txt"))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_can_be_asked_for(fake: Loop, cell: str) -> None:
+    assert main(["train", "a.csv", "--cell", cell]) == ExitStatus.DONE
+    assert fake.plan is not None
+    assert fake.plan.cell == cell
 
 
 def test_every_option_reaches_the_plan(fake: Loop) -> None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grucli.model.cells import CELLS
 from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
 from grucli.model.parameters import Parameters, fresh_parameters
@@ -12,17 +13,23 @@ from grucli.model.shapes import Sizes
 from tests.model.reference import loss_and_gradients
 
 ONE = Crew(1)
+EACH = pytest.mark.parametrize("cell", CELLS)
 
 
 @given(
     seed=st.integers(0, 999),
     sizes=st.builds(
-        Sizes, st.just("gru"), V=st.integers(3, 40), E=st.integers(1, 20), H=st.integers(1, 40), L=st.integers(1, 3)
+        Sizes,
+        st.sampled_from(list(CELLS)),
+        V=st.integers(3, 40),
+        E=st.integers(1, 20),
+        H=st.integers(1, 40),
+        L=st.integers(1, 3),
     ),
     T=st.integers(1, 6),
     B=st.integers(1, 12),
 )
-@settings(max_examples=40)
+@settings(max_examples=60)
 def test_loss_and_every_gradient(seed: int, sizes: Sizes, T: int, B: int) -> None:
     rng = np.random.default_rng(seed)
     parameters, gradients = fresh_parameters(sizes, seed), Parameters(sizes)
@@ -49,9 +56,10 @@ def windows(V: int, T: int, B: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return inputs, targets, np.zeros((T, B), np.bool_)
 
 
+@EACH
 @pytest.mark.parametrize("rate", [0.0, 0.4])
-def test_the_number_of_threads_changes_no_state_and_of_gradients_the_last_bits_only(rate: float) -> None:
-    sizes = Sizes("gru", 50, 40, 96, 2)
+def test_the_number_of_threads_changes_no_state_and_of_gradients_the_last_bits_only(cell: str, rate: float) -> None:
+    sizes = Sizes(cell, 50, 40, 96, 2)
     inputs, targets, resets = windows(50, 16, 37)
     results = []
     for threads in (1, 2, 3):
@@ -65,8 +73,9 @@ def test_the_number_of_threads_changes_no_state_and_of_gradients_the_last_bits_o
         np.testing.assert_allclose(flat, results[0][1], rtol=1e-4, atol=1e-7)
 
 
-def test_the_gradient_under_dropout_is_that_of_the_same_mask() -> None:
-    sizes = Sizes("gru", 7, 4, 6, 2)
+@EACH
+def test_the_gradient_under_dropout_is_that_of_the_same_mask(cell: str) -> None:
+    sizes = Sizes(cell, 7, 4, 6, 2)
     parameters, gradients = fresh_parameters(sizes, 1), Parameters(sizes)
     network, dropout = Network(parameters, 5, 3, ONE), Dropout(0.5, 9)
     inputs, targets, resets = windows(7, 5, 3)
@@ -87,8 +96,9 @@ def test_the_gradient_under_dropout_is_that_of_the_same_mask() -> None:
     assert (above - loss()) / 4e-3 == pytest.approx(float(found @ direction), rel=2e-2)
 
 
-def test_nothing_leaks_from_one_document_into_the_next() -> None:
-    sizes = Sizes("gru", 9, 4, 8, 2)
+@EACH
+def test_nothing_leaks_from_one_document_into_the_next(cell: str) -> None:
+    sizes = Sizes(cell, 9, 4, 8, 2)
     network = Network(fresh_parameters(sizes, 2), 6, 1, ONE)
     inputs, _, resets = windows(9, 6, 1)
     resets[3] = True
@@ -100,8 +110,9 @@ def test_nothing_leaks_from_one_document_into_the_next() -> None:
     assert not np.allclose(network.logits[:3], first[:3])
 
 
-def test_a_state_carried_over_is_the_long_window() -> None:
-    sizes = Sizes("gru", 9, 4, 8, 2)
+@EACH
+def test_a_state_carried_over_is_the_long_window(cell: str) -> None:
+    sizes = Sizes(cell, 9, 4, 8, 2)
     parameters = fresh_parameters(sizes, 2)
     inputs, _, resets = windows(9, 8, 3)
     long, short = Network(parameters, 8, 3, ONE), Network(parameters, 4, 3, ONE)

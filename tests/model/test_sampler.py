@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import UsageError
 from grucli.kernels import sampling
+from grucli.model.cells import CELLS
 from grucli.model.parameters import fresh_parameters
 from grucli.model.sampler import Draw, Sampler, State
 from grucli.model.shapes import Sizes
@@ -20,26 +21,28 @@ from tests.model.reference import loss_and_gradients
 TEXT = "the quick brown fox jumps over the lazy dog, naïvely 🦊\n"
 
 
-def model(kind: str = "char", seed: int = 0, stops: float = -30.0, **card: bool) -> Weights:
+def model(kind: str = "char", seed: int = 0, stops: float = -30.0, cell: str = "gru", **card: bool) -> Weights:
     tokenizer = learn(kind, iter([TEXT * 20]), 300 if kind == "subword" else None)
-    sizes = Sizes("gru", tokenizer.size, 8, 24, 2)
+    sizes = Sizes(cell, tokenizer.size, 8, 24, 2)
     parameters = fresh_parameters(sizes, seed)
     parameters.views["out.b"][[END, TURN]] = stops
     return Weights(sizes, tokenizer, parameters.views, Card(**card))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
-def sampler() -> Sampler:
-    return Sampler(model())
+@pytest.fixture(scope="module", params=CELLS)
+def sampler(request: pytest.FixtureRequest) -> Sampler:
+    return Sampler(model(cell=request.param))
 
 
 def text_of(sampler: Sampler, state: State, draw: Draw) -> str:
     return "".join(piece.text for piece in sampler.stream(state, draw))
 
 
-@pytest.mark.parametrize("kind", ["char", "word", "subword"])
-def test_a_sample_is_the_same_alone_and_in_a_batch(kind: str) -> None:
-    weights = model(kind, stops=-2.0)
+@pytest.mark.parametrize(
+    ("kind", "cell"), [("char", "gru"), ("word", "gru"), ("subword", "gru"), ("char", "gru-after")]
+)
+def test_a_sample_is_the_same_alone_and_in_a_batch(kind: str, cell: str) -> None:
+    weights = model(kind, stops=-2.0, cell=cell)
     sampler = Sampler(weights, threads=2)
     state = sampler.read(sampler.begin(), "the ")
     draw = Draw(seed=7, max_chars=120, temp=1.1, top_p=0.95, repeat_penalty=1.1)
@@ -122,8 +125,9 @@ def test_an_unknown_symbol_is_read_and_never_written() -> None:
     assert "\ufffd" not in text_of(sampler, state, Draw(max_chars=100))
 
 
-def test_bits_per_character_are_those_of_the_reference() -> None:
-    weights = model(stops=-2.0)
+@pytest.mark.parametrize("cell", CELLS)
+def test_bits_per_character_are_those_of_the_reference(cell: str) -> None:
+    weights = model(stops=-2.0, cell=cell)
     sampler = Sampler(weights)
     stream = sampler.stream(sampler.read(sampler.begin(), "the"), Draw(seed=4, temp=0.7, top_k=9, max_chars=30))
     text = "".join(piece.text for piece in stream)

@@ -6,5 +6,6 @@ and backward pass in float64 that the compiled kernels are held to. Only NumPy i
 
 from grucli.model.cells.base import Cell
 from grucli.model.cells.gru import GRU
+from grucli.model.cells.gru_after import GRU_AFTER
 
-CELLS: dict[str, Cell] = {GRU.name: GRU}
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (GRU, GRU_AFTER)}

@@ -1,13 +1,15 @@
-"""The compiled GRU layer against its float64 specification, over ragged shapes and any share of the rows."""
+"""The compiled layer of each cell against its float64 specification, over ragged shapes and any share of the rows."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grucli.kernels.gru import Gru
-from grucli.model.cells.gru import GRU
+from grucli.model.cells import CELLS
+from grucli.model.recurrence import LAYERS
 
 
+@pytest.mark.parametrize("name", CELLS)
 @given(
     seed=st.integers(0, 999),
     T=st.integers(1, 7),
@@ -17,17 +19,19 @@ from grucli.model.cells.gru import GRU
     share=st.floats(0, 1),
 )
 @settings(max_examples=60)
-def test_a_window_forward_and_back(seed: int, T: int, B: int, below: int, H: int, share: float) -> None:
-    rng = np.random.default_rng(seed)
-    single = {name: array.astype(np.float32) for name, array in GRU.initialise(rng, below, H).items()}
-    parameters = {name: array.astype(np.float64) for name, array in single.items()}
+def test_a_window_forward_and_back(name: str, seed: int, T: int, B: int, below: int, H: int, share: float) -> None:
+    rng, cell = np.random.default_rng(seed), CELLS[name]
+    single = {key: array.astype(np.float32) for key, array in cell.initialise(rng, below, H).items()}
+    for bias in single.keys() - {"U", "W"}:
+        single[bias] += rng.standard_normal(single[bias].shape).astype(np.float32)
+    parameters = {key: array.astype(np.float64) for key, array in single.items()}
     x, ds = rng.standard_normal((T, B, below)), rng.standard_normal((T, B, H)).astype(np.float32)
     s0 = rng.standard_normal((B, H)).astype(np.float32)
     resets = rng.random((T, B)) < 0.2
-    s, backprop = GRU.forward(parameters, x, s0.astype(np.float64), resets)
+    s, backprop = cell.forward(parameters, x, s0.astype(np.float64), resets)
     dx, ds0, gradients = backprop(ds.astype(np.float64))
 
-    layer, state, split = Gru(T, B, H), s0.copy(), round(share * B)
+    layer, state, split = LAYERS[name](T, B, H), s0.copy(), round(share * B)
     layer.pack(single["W"])
     layer.pack_transposed(single["W"])
     layer.gates[...] = x @ parameters["U"]
@@ -36,6 +40,7 @@ def test_a_window_forward_and_back(seed: int, T: int, B: int, below: int, H: int
         layer.forward(low, high, single, state, resets)
         layer.backward(low, high, ds, resets)
 
+    assert {"U", "W", *layer.bias_gradients()} == gradients.keys()
     da = layer.gates.reshape(T * B, 3 * H).astype(np.float64)
     dW = np.zeros((H, 3 * H))
     for a, d, columns in layer.recurrent_products():
@@ -45,16 +50,18 @@ def test_a_window_forward_and_back(seed: int, T: int, B: int, below: int, H: int
         (state, s[-1]),
         (layer.dstate, ds0),
         (dW, gradients["W"]),
-        (da.sum(0), gradients["b"]),
         (da @ parameters["U"].T, dx.reshape(T * B, below)),
+        *((d.astype(np.float64).sum((0, 1)), gradients[bias]) for bias, d in layer.bias_gradients().items()),
     ):
         np.testing.assert_allclose(ours, exact, rtol=2e-4, atol=2e-5 * max(1.0, float(np.abs(exact).max())))
 
 
-def test_a_reset_clears_a_state_that_is_not_finite() -> None:
-    layer = Gru(1, 1, 3)
-    layer.pack(np.ones((3, 9), np.float32))
+@pytest.mark.parametrize("name", CELLS)
+def test_a_reset_clears_a_state_that_is_not_finite(name: str) -> None:
+    layer = LAYERS[name](1, 1, 3)
+    weights = {key: np.ones(shape, np.float32) for key, shape in CELLS[name].shapes(1, 3).items()}
+    layer.pack(weights["W"])
     layer.gates.fill(0)
     state = np.full((1, 3), np.nan, np.float32)
-    layer.forward(0, 1, {"b": np.zeros(9, np.float32)}, state, np.ones((1, 1), np.bool_))
+    layer.forward(0, 1, weights, state, np.ones((1, 1), np.bool_))
     assert np.isfinite(layer.s).all()

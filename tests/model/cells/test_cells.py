@@ -1,21 +1,27 @@
-"""The specification of the GRU: its gradients by finite differences, and what its equations say in special cases."""
+"""The specification of each cell: its gradients by finite differences, and what its equations say in special cases."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grucli.model.cells import CELLS
+from grucli.model.cells.base import Cell
 from grucli.model.cells.gru import GRU
+from grucli.model.cells.gru_after import GRU_AFTER
 from grucli.model.shapes import Sizes, parameter_shapes
 from tests.model.reference import Float64, loss_and_gradients
 
+EACH = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 
-def case(seed: int, T: int, B: int, below: int, H: int) -> tuple[dict[str, Float64], Float64, Float64]:
+
+def case(cell: Cell, seed: int, T: int, B: int, below: int, H: int) -> tuple[dict[str, Float64], Float64, Float64]:
     rng = np.random.default_rng(seed)
-    parameters = {name: rng.standard_normal(shape) for name, shape in GRU.shapes(below, H).items()}
+    parameters = {name: rng.standard_normal(shape) for name, shape in cell.shapes(below, H).items()}
     return parameters, rng.standard_normal((T, B, below)), rng.standard_normal((B, H))
 
 
+@EACH
 @given(
     seed=st.integers(0, 99),
     T=st.integers(1, 4),
@@ -24,16 +30,18 @@ def case(seed: int, T: int, B: int, below: int, H: int) -> tuple[dict[str, Float
     H=st.integers(1, 4),
 )
 @settings(max_examples=25)
-def test_every_gradient_agrees_with_finite_differences(seed: int, T: int, B: int, below: int, H: int) -> None:
-    parameters, x, s0 = case(seed, T, B, below, H)
+def test_every_gradient_agrees_with_finite_differences(
+    cell: Cell, seed: int, T: int, B: int, below: int, H: int
+) -> None:
+    parameters, x, s0 = case(cell, seed, T, B, below, H)
     rng = np.random.default_rng(seed + 1)
     resets = rng.random((T, B)) < 0.3
     weights = rng.standard_normal((T, B, H))
 
     def loss() -> float:
-        return float((GRU.forward(parameters, x, s0, resets)[0] * weights).sum())
+        return float((cell.forward(parameters, x, s0, resets)[0] * weights).sum())
 
-    _, backprop = GRU.forward(parameters, x, s0, resets)
+    _, backprop = cell.forward(parameters, x, s0, resets)
     dx, ds0, gradients = backprop(weights)
     for array, gradient in [(x, dx), (s0, ds0), *((parameters[name], gradients[name]) for name in parameters)]:
         for place in np.ndindex(array.shape):
@@ -46,8 +54,9 @@ def test_every_gradient_agrees_with_finite_differences(seed: int, T: int, B: int
             assert gradient[place] == pytest.approx((above - below_it) / 2e-6, rel=1e-5, abs=1e-7)
 
 
-def test_gradients_agree_with_finite_differences_through_three_layers() -> None:
-    sizes = Sizes("gru", V=5, E=3, H=4, L=3)
+@EACH
+def test_gradients_agree_with_finite_differences_through_three_layers(cell: Cell) -> None:
+    sizes = Sizes(cell.name, V=5, E=3, H=4, L=3)
     rng = np.random.default_rng(3)
     parameters = {name: rng.standard_normal(shape) for name, shape in parameter_shapes(sizes).items()}
     inputs, targets = rng.integers(0, 5, (2, 4, 2)).astype(np.int32)
@@ -64,36 +73,48 @@ def test_gradients_agree_with_finite_differences_through_three_layers() -> None:
             assert gradients[name][place] == pytest.approx((above - below) / 2e-6, rel=1e-4, abs=1e-8), name
 
 
+@EACH
 @given(seed=st.integers(0, 99), T=st.integers(1, 6), B=st.integers(1, 4), H=st.integers(1, 5))
 @settings(max_examples=25)
-def test_with_open_reset_and_no_memory_it_is_the_plain_tanh_network(seed: int, T: int, B: int, H: int) -> None:
-    parameters, x, s0 = case(seed, T, B, 3, H)
+def test_with_open_reset_and_no_memory_it_is_the_plain_tanh_network(
+    cell: Cell, seed: int, T: int, B: int, H: int
+) -> None:
+    parameters, x, s0 = case(cell, seed, T, B, 3, H)
     closed, open_ = slice(0, H), slice(H, 2 * H)
     for name in ("U", "W"):
         parameters[name][:, : 2 * H] = 0.0
     parameters["b"][closed], parameters["b"][open_] = -1e3, 1e3
-    s, _ = GRU.forward(parameters, x, s0, np.zeros((T, B), np.bool_))
-    plain = s0
+    s, _ = cell.forward(parameters, x, s0, np.zeros((T, B), np.bool_))
+    plain, bias = s0, parameters["b"][2 * H :] + parameters.get("c", 0.0)
     for t in range(T):
-        plain = np.tanh(
-            x[t] @ parameters["U"][:, 2 * H :] + plain @ parameters["W"][:, 2 * H :] + parameters["b"][2 * H :]
-        )
+        plain = np.tanh(x[t] @ parameters["U"][:, 2 * H :] + plain @ parameters["W"][:, 2 * H :] + bias)
         np.testing.assert_allclose(s[t], plain, rtol=1e-12)
 
 
-def test_with_a_full_update_gate_nothing_is_forgotten() -> None:
-    parameters, x, s0 = case(0, 5, 2, 3, 4)
+def test_with_open_reset_it_does_not_matter_where_it_stands() -> None:
+    parameters, x, s0 = case(GRU, 2, 5, 2, 3, 4)
+    parameters["b"][4:8] = 1e3
+    resets = np.zeros((5, 2), np.bool_)
+    before, _ = GRU.forward(parameters, x, s0, resets)
+    after, _ = GRU_AFTER.forward(parameters | {"c": np.zeros(4)}, x, s0, resets)
+    np.testing.assert_allclose(after, before)
+
+
+@EACH
+def test_with_a_full_update_gate_nothing_is_forgotten(cell: Cell) -> None:
+    parameters, x, s0 = case(cell, 0, 5, 2, 3, 4)
     parameters["b"][:4] = 1e3
-    s, _ = GRU.forward(parameters, x, s0, np.zeros((5, 2), np.bool_))
+    s, _ = cell.forward(parameters, x, s0, np.zeros((5, 2), np.bool_))
     np.testing.assert_allclose(s[-1], s0)
 
 
-def test_a_reset_forgets_everything_before_it() -> None:
-    parameters, x, s0 = case(1, 5, 2, 3, 4)
+@EACH
+def test_a_reset_forgets_everything_before_it(cell: Cell) -> None:
+    parameters, x, s0 = case(cell, 1, 5, 2, 3, 4)
     resets = np.zeros((5, 2), np.bool_)
     resets[2, 0] = True
-    s, backprop = GRU.forward(parameters, x, s0, resets)
-    other, _ = GRU.forward(parameters, x, s0 + 1.0, resets)
+    s, backprop = cell.forward(parameters, x, s0, resets)
+    other, _ = cell.forward(parameters, x, s0 + 1.0, resets)
     np.testing.assert_array_equal(s[2:, 0], other[2:, 0])
     assert not np.allclose(s[2:, 1], other[2:, 1])
     ds = np.zeros_like(s)
@@ -104,8 +125,9 @@ def test_a_reset_forgets_everything_before_it() -> None:
     assert dx[2:, 0].any()
 
 
-def test_fresh_recurrent_weights_are_orthogonal() -> None:
-    W = GRU.initialise(np.random.default_rng(0), 6, 8)["W"]
+@EACH
+def test_fresh_recurrent_weights_are_orthogonal(cell: Cell) -> None:
+    W = cell.initialise(np.random.default_rng(0), 6, 8)["W"]
     for gate in range(3):
         block = W[:, gate * 8 : gate * 8 + 8]
         np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-12)

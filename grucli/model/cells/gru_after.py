@@ -1,0 +1,88 @@
+"""The gated recurrent unit with the reset gate applied after the product, as in cuDNN.
+
+    z_t = σ(x_t U_z + s_{t-1} W_z + b_z)        update: how much of the old state stays
+    r_t = σ(x_t U_r + s_{t-1} W_r + b_r)        reset: how much of q the candidate may see
+    q_t = s_{t-1} W_h + c                       what the old state says
+    h_t = tanh(x_t U_h + b_h + r_t ∘ q_t)       candidate
+    s_t = (1 - z_t) ∘ h_t + z_t ∘ s_{t-1}
+
+All that is multiplied with W is s_{t-1}: one product a step instead of the two of `gru`. With r = 1 and c = 0 the two
+cells are the same. The gates lie side by side in U, W and b, in the order z, r, h:
+
+    here   shape         PyTorch nn.GRU (r, z, n)           Keras GRU (z, r, h)      ONNX GRU (z, r, h)
+                                                            reset_after=True         linear_before_reset=1
+    U      [below, 3H]   weight_ih, transposed              kernel                   W, transposed
+    W      [H, 3H]       weight_hh, transposed              recurrent_kernel         R, transposed
+    b      [3H]          bias_ih; of r and z + bias_hh      bias[0]; + bias[1]       first half of B; + second
+    c      [H]           bias_hh of n                       bias[1] of h             second half of B, of h
+
+The others keep two biases for z and r, of which only the sum means anything: here b holds it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.model.cells.base import Arrays, Backprop, Float64, sigmoid
+from grucli.model.cells.gru import GRU
+
+
+class GruAfter:
+    """The specification of `gru-after`, in float64."""
+
+    name = "gru-after"
+    gates = GRU.gates
+
+    def shapes(self, below: int, H: int) -> dict[str, tuple[int, ...]]:
+        """U [below, 3H], W [H, 3H], b [3H], c [H]."""
+        return GRU.shapes(below, H) | {"c": (H,)}
+
+    def initialise(self, rng: np.random.Generator, below: int, H: int) -> dict[str, Float64]:
+        """As `gru` begins; c is zero."""
+        return GRU.initialise(rng, below, H) | {"c": np.zeros(H)}
+
+    def forward(
+        self, parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]
+    ) -> tuple[Float64, Backprop]:
+        """See `Cell.forward`."""
+        T, B, _ = x.shape
+        H = s0.shape[1]
+        U, W, b, c = (parameters[name] for name in ("U", "W", "b", "c"))
+        z, r, q, h, previous, s = (np.empty((T, B, H)) for _ in range(6))
+        state = s0
+        for t in range(T):
+            state = np.where(resets[t][:, None], 0.0, state)
+            a, product = x[t] @ U + b, state @ W
+            z[t] = sigmoid(a[:, :H] + product[:, :H])
+            r[t] = sigmoid(a[:, H : 2 * H] + product[:, H : 2 * H])
+            q[t] = product[:, 2 * H :] + c
+            h[t] = np.tanh(a[:, 2 * H :] + r[t] * q[t])
+            previous[t] = state
+            state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+
+        def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
+            da, dproduct = np.empty((T, B, 3 * H)), np.empty((T, B, 3 * H))
+            carried = np.zeros((B, H))
+            for t in reversed(range(T)):
+                d = ds[t] + carried
+                da_h = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
+                da_z = d * (previous[t] - h[t]) * z[t] * (1.0 - z[t])
+                da_r = da_h * q[t] * r[t] * (1.0 - r[t])
+                da[t] = np.hstack([da_z, da_r, da_h])
+                dproduct[t] = np.hstack([da_z, da_r, da_h * r[t]])
+                carried = np.where(resets[t][:, None], 0.0, d * z[t] + dproduct[t] @ W.T)
+            over_all = ([0, 1], [0, 1])
+            return (
+                da @ U.T,
+                carried,
+                {
+                    "U": np.tensordot(x, da, over_all),
+                    "W": np.tensordot(previous, dproduct, over_all),
+                    "b": da.sum(axis=(0, 1)),
+                    "c": dproduct[:, :, 2 * H :].sum(axis=(0, 1)),
+                },
+            )
+
+        return s, backprop
+
+
+GRU_AFTER = GruAfter()
