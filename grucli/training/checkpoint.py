@@ -39,6 +39,7 @@ class Position(msgspec.Struct, kw_only=True):
     eval_given: bool = False
     eval_every: int | None = None
     horizon: int | None = None
+    dropout: float = 0.0
     step: int = 0
     seconds: float = 0.0
     summed_nats: float = 0.0

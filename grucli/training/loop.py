@@ -13,7 +13,7 @@ from grucli.training.events import Event, Finished, Preparing, Saved, Started
 from grucli.training.plan import EVALUATIONS, MOST_MINUTES, PATIENCE, Plan
 from grucli.training.preparing import build, clear, intent_of, read_corpus, tidy, warm_up
 from grucli.training.run import Run, Step
-from grucli.training.schedule import Stopwatch
+from grucli.training.schedule import LEAST_DROPOUT, Stopwatch, dropout_for
 from grucli.training.signals import StopFlag
 
 _EVENT_EVERY = 0.1  # seconds between two `Stepped`
@@ -122,9 +122,9 @@ def _finish(run: Run, reason: str) -> Iterator[Event]:
 
 
 class _Pace:
-    """Fixes the horizon, from the limit or from the first measured steps, and says when to evaluate.
+    """Fixes the horizon, from the limit or from the first measured steps, and all that follows from it.
 
-    Both numbers go into the position, and so into the checkpoint: a resumed run keeps them.
+    They go into the position, and so into the checkpoint: a resumed run keeps them.
     """
 
     def __init__(self, run: Run) -> None:
@@ -132,6 +132,8 @@ class _Pace:
         at, limit = run.position, run.position.limit
         minutes = MOST_MINUTES if limit.minutes is None else limit.minutes
         self._stopwatch = Stopwatch(max(0.0, 60.0 * minutes - at.seconds))
+        if at.step == 0:
+            at.dropout = LEAST_DROPOUT if at.recipe.dropout is None else at.recipe.dropout
         if at.horizon is None and limit.steps is not None:
             self._fix(limit.steps)
         elif at.horizon is None and limit.epochs is not None:
@@ -148,6 +150,9 @@ class _Pace:
     def _fix(self, horizon: int) -> None:
         at = self._run.position
         at.horizon = max(horizon, at.step)
+        if at.recipe.dropout is None:
+            tokens = at.horizon * at.recipe.batch * at.recipe.seq
+            at.dropout = dropout_for(tokens / self._run.corpus.train.tokens)
         if not at.eval_given:
             at.eval_every = max(1, -(-at.horizon // self._evaluations(at.horizon)))
 

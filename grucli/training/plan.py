@@ -59,7 +59,10 @@ class Plan:
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides what a run computes, apart from its corpus and its limit. Kept in the checkpoint."""
+    """Everything that decides what a run computes, apart from its corpus and its limit. Kept in the checkpoint.
+
+    `vocab` and `dropout` are None where they are left to the tokenizer and to the length of the run.
+    """
 
     cell: str = "gru"
     hidden: int = 512
@@ -70,7 +73,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 64
     seq: int = 64
     lr: float = 4e-3
-    dropout: float = 0.2
+    dropout: float | None = None
     val: float = 0.1
     seed: int = 0
 

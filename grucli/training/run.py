@@ -82,7 +82,7 @@ class Run:
         batch = self.batches.at(at.step)
         if batch.fresh:
             self._state.fill(0)
-        dropout = Dropout(at.recipe.dropout, at.recipe.seed * 1_000_003 + at.step)
+        dropout = Dropout(at.dropout, at.recipe.seed * 1_000_003 + at.step)
         self._network.forward(batch.inputs, batch.resets, self._state, dropout)
         nats = self._network.backward(batch.inputs, batch.targets, batch.resets, self._gradients, dropout)
         norm = self._optimiser.step(at.step, self._gradients, self.learning_rate)

@@ -15,6 +15,9 @@ FLOOR = 0.02
 """The share of the full rate that is left at the end."""
 
 
+LEAST_DROPOUT, MOST_DROPOUT, DROPOUT_AN_EPOCH = 0.05, 0.5, 0.04
+
+
 def rate(step: int, horizon: int | None, peak: float) -> float:
     """The learning rate of `step` (from 0) in a run of `horizon` steps, or of a length not yet known."""
     warm_up = WARM_UP if horizon is None else max(1, min(WARM_UP, horizon // 10))
@@ -24,6 +27,15 @@ def rate(step: int, horizon: int | None, peak: float) -> float:
         return peak
     progress = min(1.0, (step - warm_up) / max(1, horizon - warm_up))
     return peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def dropout_for(epochs: float) -> float:
+    """The share to drop in a run that sees its corpus so many times.
+
+    Text that is seen once or twice cannot be learned by heart, and dropping then only slows learning down; after ten
+    times most of what is learned is the corpus itself. The line between was found on held-out text.
+    """
+    return min(MOST_DROPOUT, max(LEAST_DROPOUT, DROPOUT_AN_EPOCH * epochs))
 
 
 class Stopwatch:
