@@ -19,6 +19,7 @@ from grucli.training.signals import StopFlag
 _EVENT_EVERY = 0.1  # seconds between two `Stepped`
 _SAVE_EVERY = 60.0  # seconds of training that a killed run may lose
 _FORWARD_SHARE = 0.4  # what scoring a token costs, as a share of training on it
+_EARLY = (8, 4, 2)  # parts of the first interval after which to look already: that is when it learns to spell
 _MOST_SHARE = 0.2  # of a run's time that may go into evaluations
 
 
@@ -167,4 +168,7 @@ class _Pace:
     def evaluation_due(self) -> bool:
         """Whether the step just made is to be followed by an evaluation."""
         at = self._run.position
-        return at.step == at.horizon or (at.eval_every is not None and at.step % at.eval_every == 0)
+        if at.eval_every is None:
+            return False
+        early = not at.eval_given and at.step in {at.eval_every // part for part in _EARLY}
+        return early or at.step == at.horizon or at.step % at.eval_every == 0
