@@ -15,7 +15,7 @@ from grucli.kernels.jit import exactly
 from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
 from grucli.kernels.tile import WIDTH, pack, panels_for, product
 
-W = TypeVar("W")
+Recurrent = TypeVar("Recurrent")
 
 
 @exactly
@@ -88,7 +88,7 @@ def packed(matrix: Float32, start: int, columns: int) -> Float32:
     return panels
 
 
-class CellStreams(Generic[W]):
+class CellStreams(Generic[Recurrent]):
     """A network a token at a time: many streams read and write with the same weights, states given and kept outside.
 
     `layers` are the parameters of each layer, `embedding` [V, E], `out` [H, V] and `out_bias` [V]; `recurrent` is what
@@ -101,9 +101,9 @@ class CellStreams(Generic[W]):
         layers: Sequence[Mapping[str, Float32]],
         out: Float32,
         out_bias: Float32,
-        recurrent: W,
-        read: Callable[[Ids, Ends, W, Float32, Room], None],
-        write: Callable[[int, int, Ends, W, Rules, Streams, Float32, Ids, Room], None],
+        recurrent: Recurrent,
+        read: Callable[[Ids, Ends, Recurrent, Float32, Room], None],
+        write: Callable[[int, int, Ends, Recurrent, Rules, Streams, Float32, Ids, Room], None],
     ) -> None:
         H, self._V = out.shape
         self._G = layers[0]["U"].shape[1]

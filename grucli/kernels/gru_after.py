@@ -146,7 +146,7 @@ class GruAfter:
         dproduct, sums = empty(high - low, 3 * self.H), empty(high - low, self._transposed.shape[0] * WIDTH)
         _backward(
             low, high, self.gates, self._transposed, resets, self.previous, self.q, ds, self.dstate, dproduct, sums
-        )  # fmt: skip
+        )
 
     def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice], ...]:
         """All of dW is made of s_{t-1}; only dW[:, 2H:] by a gradient that is not one of the gates."""
