@@ -13,14 +13,12 @@ from grucli import cli
 from grucli.cli import failures
 from grucli.cli.grammar import Asked
 from grucli.errors import ExitStatus
-from grucli.processor import choose_blas_kernels
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `gru` with the given arguments (None: those of the process); the exit status, and never an exception."""
     asked = Asked()
     _open_streams()
-    choose_blas_kernels()
     try:
         with _termination():
             status = cli.run(sys.argv[1:] if arguments is None else arguments, asked)

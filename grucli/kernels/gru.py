@@ -156,10 +156,10 @@ class Gru:
             self.previous, ds, self.dstate, sums,
         )  # fmt: skip
 
-    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice], ...]:
+    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice, int], ...]:
         """dW[:, :2H] is made of s_{t-1}, dW[:, 2H:] of r ∘ s_{t-1}."""
         zr, h = slice(0, 2 * self.H), slice(2 * self.H, 3 * self.H)
-        return (self.previous, self.gates[:, :, zr], zr), (self.seen, self.gates[:, :, h], h)
+        return (self.previous, self.gates, zr, 0), (self.seen, self.gates, h, 0)
 
     def bias_gradients(self) -> dict[str, Float32]:
         """b enters every gate."""

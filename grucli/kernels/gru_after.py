@@ -148,10 +148,10 @@ class GruAfter:
             low, high, self.gates, self._transposed, resets, self.previous, self.q, ds, self.dstate, dproduct, sums
         )
 
-    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice], ...]:
+    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice, int], ...]:
         """All of dW is made of s_{t-1}; only dW[:, 2H:] by a gradient that is not one of the gates."""
-        zr, h = slice(0, 2 * self.H), slice(2 * self.H, 3 * self.H)
-        return (self.previous, self.gates[:, :, zr], zr), (self.previous, self.q, h)
+        zr, h = slice(0, 2 * self.H), slice(0, self.H)
+        return (self.previous, self.gates, zr, 0), (self.previous, self.q, h, 2 * self.H)
 
     def bias_gradients(self) -> dict[str, Float32]:
         """b enters every gate, c enters q."""

@@ -46,21 +46,44 @@ def address(typing_context: Any, array: Any, offset: Any) -> Any:
     return _POINTER(array, _INT), generate
 
 
-def _make_tile(rows: int) -> Any:
-    """c[rows, WIDTH] = a[rows, K] @ b[K, WIDTH], for K ≥ 1; a and c with row strides, b packed."""
+def _make_move(count: int) -> Any:
+    """to[:count] = source[:count], as one piece."""
 
     @intrinsic
-    def tile(typing_context: Any, a: Any, a_stride: Any, b: Any, c: Any, c_stride: Any, K: Any) -> Any:
+    def move(typing_context: Any, to: Any, source: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            piece = ir.VectorType(ir.FloatType(), count).as_pointer()
+            to, source = (builder.bitcast(argument, piece) for argument in arguments)
+            builder.store(builder.load(source, align=4), to, align=4)
+            return context.get_dummy_value()
+
+        return types.void(_POINTER, _POINTER), generate
+
+    return move
+
+
+def _make_tile(rows: int) -> Any:
+    """c[rows, WIDTH] = a[rows, K] @ b[K, WIDTH], or += where `more` is not 0; K ≥ 1.
+
+    Element (i, k) of a stands at a[i · a_row + k · a_column], row i of c at c[i · c_row]; b is packed.
+    """
+
+    @intrinsic
+    def tile(
+        typing_context: Any, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, more: Any
+    ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _walk_down_k(builder, rows, *arguments)
             return context.get_dummy_value()
 
-        return types.void(_POINTER, _INT, _POINTER, _POINTER, _INT, _INT), generate
+        return types.void(_POINTER, _INT, _INT, _POINTER, _POINTER, _INT, _INT, _INT), generate
 
     return tile
 
 
-def _walk_down_k(builder: Any, rows: int, a: Any, a_stride: Any, b: Any, c: Any, c_stride: Any, K: Any) -> None:
+def _walk_down_k(
+    builder: Any, rows: int, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, more: Any
+) -> None:
     vector = ir.VectorType(ir.FloatType(), LANES)
     int64 = ir.IntType(64)
     function: Any = cgutils.get_or_insert_function
@@ -77,22 +100,29 @@ def _walk_down_k(builder: Any, rows: int, a: Any, a_stride: Any, b: Any, c: Any,
     def lanes(pointer: Any, j: int) -> Any:
         return builder.bitcast(at(pointer, ir.Constant(int64, j * LANES)), vector.as_pointer())
 
-    before, body, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+    cells = [[lanes(at(c, row_of(c_row, i)), j) for j in range(VECTORS)] for i in range(rows)]
+    before = builder.block
+    resume, body, done = (builder.append_basic_block(name) for name in ("resume", "k", "done"))
+    builder.cbranch(builder.icmp_signed("==", more, ir.Constant(int64, 0)), body, resume)
+    builder.position_at_end(resume)
+    loaded = [[builder.load(cell, align=4) for cell in row] for row in cells]
     builder.branch(body)
     builder.position_at_end(body)
     k = builder.phi(int64)
     k.add_incoming(ir.Constant(int64, 0), before)
+    k.add_incoming(ir.Constant(int64, 0), resume)
     sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(rows)]
     b_row = at(b, builder.mul(k, ir.Constant(int64, WIDTH)))
     b_vectors = [builder.load(lanes(b_row, j), align=4) for j in range(VECTORS)]
     new_sums = []
     for i in range(rows):
-        number = builder.load(at(a, row_of(a_stride, i), k), align=4)
+        number = builder.load(at(a, row_of(a_row, i), builder.mul(k, a_column)), align=4)
         spread = _broadcast(builder, number, vector)
         new_sums.append([builder.call(multiply_add, [spread, b_vectors[j], sums[i][j]]) for j in range(VECTORS)])
     for i in range(rows):
         for j in range(VECTORS):
             sums[i][j].add_incoming(ir.Constant(vector, [0.0] * LANES), before)
+            sums[i][j].add_incoming(loaded[i][j], resume)
             sums[i][j].add_incoming(new_sums[i][j], body)
     following = builder.add(k, ir.Constant(int64, 1))
     k.add_incoming(following, body)
@@ -100,7 +130,7 @@ def _walk_down_k(builder: Any, rows: int, a: Any, a_stride: Any, b: Any, c: Any,
     builder.position_at_end(done)
     for i in range(rows):
         for j in range(VECTORS):
-            builder.store(new_sums[i][j], lanes(at(c, row_of(c_stride, i)), j), align=4)
+            builder.store(new_sums[i][j], cells[i][j], align=4)
 
 
 def _broadcast(builder: Any, number: Any, vector: Any) -> Any:
@@ -110,8 +140,10 @@ def _broadcast(builder: Any, number: Any, vector: Any) -> Any:
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), mask)
 
 
-_tile = _make_tile(ROWS)
+tile = _make_tile(ROWS)
 _tile_of_one = _make_tile(1)
+move_row = _make_move(WIDTH)
+move_column = _make_move(ROWS)
 
 
 def panels_for(columns: int) -> int:
@@ -123,9 +155,13 @@ def panels_for(columns: int) -> int:
 def pack(matrix: Float32, start: int, columns: int, panels: Float32) -> None:
     """Pack matrix[:, start : start + columns] ([K, ≥ start + columns]) into panels [P, K, WIDTH]."""
     P, K, _ = panels.shape
+    stride = matrix.shape[1]
     for p in range(P):
         left = p * WIDTH
         for k in range(K):
+            if left + WIDTH <= columns:
+                move_row(address(panels, (p * K + k) * WIDTH), address(matrix, k * stride + start + left))
+                continue
             for j in range(WIDTH):
                 panels[p, k, j] = matrix[k, start + left + j] if left + j < columns else np.float32(0)
 
@@ -156,8 +192,8 @@ def product(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: 
         left = column + p * WIDTH
         i = 0
         while i + ROWS <= rows:
-            _tile(address(a, start + i * stride), stride, b, address(c, i * c_stride + left), c_stride, K)
+            tile(address(a, start + i * stride), stride, 1, b, address(c, i * c_stride + left), c_stride, K, 0)
             i += ROWS
         while i < rows:
-            _tile_of_one(address(a, start + i * stride), stride, b, address(c, i * c_stride + left), c_stride, K)
+            _tile_of_one(address(a, start + i * stride), stride, 1, b, address(c, i * c_stride + left), c_stride, K, 0)
             i += 1

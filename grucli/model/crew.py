@@ -9,15 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from grucli.errors import UsageError
-from grucli.kernels.arrays import Float32
 
 T = TypeVar("T")
-
-_SMALL = 1 << 18  # multiply-adds below which a product is not worth a hand-off to another thread
 
 
 def default_threads() -> int:
@@ -51,19 +47,3 @@ class Crew:
         others = [self._pool.submit(work, bounds[k], bounds[k + 1]) for k in range(1, shares)]
         first = work(bounds[0], bounds[1])
         return [first, *(other.result() for other in others)]
-
-    def multiply(self, a: Float32, b: Float32, out: Float32) -> None:
-        """out = a @ b; a [N, K], b [K, M], out [N, M]. Each thread makes rows of it, or columns when those are more."""
-        N, M = out.shape
-        if N * M * a.shape[1] < _SMALL:
-            _multiply(a, b, out)
-        elif N >= M:
-            self.share(N, lambda low, high: _multiply(a[low:high], b, out[low:high]), grain=16)
-        else:
-            self.share(M, lambda low, high: _multiply(a, b[:, low:high], out[:, low:high]), grain=16)
-
-
-def _multiply(a: Float32, b: Float32, out: Float32) -> None:
-    # Numbers that are not finite show in the loss, where training looks for them, not as a warning on the way.
-    with np.errstate(all="ignore"):
-        np.matmul(a, b, out=out)

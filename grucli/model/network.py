@@ -14,6 +14,7 @@ from grucli.kernels.arrays import Float32, empty, zeros
 from grucli.kernels.dropout import drop
 from grucli.model.crew import Crew
 from grucli.model.parameters import Parameters
+from grucli.model.products import products_of
 from grucli.model.recurrence import LAYERS, Recurrence
 
 _ROWS_TOGETHER = 8  # batch rows that share one tile
@@ -34,6 +35,7 @@ class Network:
         sizes = parameters.sizes
         self.sizes, self.parameters, self.crew = sizes, parameters, crew
         self.T, self.B, self.N = T, B, T * B
+        self._products = products_of(crew)
         self.layers: list[Recurrence] = [LAYERS[sizes.cell](T, B, sizes.H) for _ in range(sizes.L)]
         self._x = empty(self.N, sizes.E)
         self.logits = empty(self.N, sizes.V)
@@ -64,10 +66,10 @@ class Network:
         for index, layer in enumerate(self.layers):
             weights = self.parameters.layer(index)
             layer.pack(weights["W"])
-            crew.multiply(self._input(index), weights["U"], layer.gates.reshape(self.N, -1))
+            self._products.times(self._input(index), weights["U"], layer.gates.reshape(self.N, -1))
             self._walk(layer, weights, state[index], resets)
             self._drop(layer.s, index, dropout)
-        crew.multiply(self._input(self.sizes.L), views["out.W"], self.logits)
+        self._products.times(self._input(self.sizes.L), views["out.W"], self.logits)
 
     def _walk(self, layer: Recurrence, weights: dict[str, Float32], state: Float32, resets: NDArray[np.bool_]) -> None:
         self.crew.share(self.B, lambda low, high: layer.forward(low, high, weights, state, resets), _ROWS_TOGETHER)
@@ -104,9 +106,9 @@ class Network:
             self.N, lambda low, high: loss.cross_entropy_gradient(low, high, self.logits, bias, ids, scale), grain=64
         )
         top = self._input(self.sizes.L)
-        crew.multiply(top.T, self.logits, d["out.W"])
+        self._products.transposed_times(top, self.logits, d["out.W"])
         self._sum_columns(self.logits, d["out.b"])
-        crew.multiply(self.logits, views["out.W"].T, self._ds)
+        self._products.times_transposed(self.logits, views["out.W"], self._ds)
         for index in reversed(range(self.sizes.L)):
             self._layer_back(index, resets, gradients, dropout)
         d["embedding"].fill(0)
@@ -126,13 +128,15 @@ class Network:
         layer.pack_transposed(weights["W"])
         layer.dstate.fill(0)
         crew.share(self.B, lambda low, high: layer.backward(low, high, ds, resets), _ROWS_TOGETHER)
-        for a, d_product, columns in layer.recurrent_products():
-            crew.multiply(a.reshape(self.N, -1).T, d_product.reshape(self.N, -1), d["W"][:, columns])
+        for a, d_product, columns, shift in layer.recurrent_products():
+            self._products.transposed_times(
+                a.reshape(self.N, -1), d_product.reshape(self.N, -1), d["W"], columns, shift
+            )
         for name, d_sum in layer.bias_gradients().items():
             self._sum_columns(d_sum.reshape(self.N, -1), d[name])
         da = layer.gates.reshape(self.N, -1)
-        crew.multiply(self._input(index).T, da, d["U"])
-        crew.multiply(da, weights["U"].T, self._dx if index == 0 else self._ds)
+        self._products.transposed_times(self._input(index), da, d["U"])
+        self._products.times_transposed(da, weights["U"], self._dx if index == 0 else self._ds)
 
     def _sum_columns(self, matrix: Float32, sums: Float32) -> None:
         self.crew.share(sums.size, lambda low, high: loss.column_sums(low, high, matrix, sums), grain=64)

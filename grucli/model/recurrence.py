@@ -38,8 +38,8 @@ class Recurrence(Protocol):
     def backward(self, low: int, high: int, ds: Float32, resets: NDArray[np.bool_]) -> None:
         """Walk them back."""
 
-    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice], ...]:
-        """After `backward`: the A and D [T, B, ...] and the columns for which dW[:, columns] = Aᵀ D over all rows."""
+    def recurrent_products(self) -> tuple[tuple[Float32, Float32, slice, int], ...]:
+        """After `backward`: A and D [T, B, ...], columns and a shift: dW[:, columns + shift] = Aᵀ D[:, :, columns]."""
 
     def bias_gradients(self) -> dict[str, Float32]:
         """After `backward`, of each bias by name: the gradients [T, B, ...] that sum up to its own."""
