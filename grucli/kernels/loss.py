@@ -1,7 +1,7 @@
 """Both ends of the network: rows of the embedding in and out, softmax and cross-entropy, sums over rows.
 
-Each loop takes a range [low, high) of rows or of columns, such that two threads never write to the same element and a
-sum is taken in the same order whatever the number of threads.
+Threads share rows of what is written, or columns of what is summed: two never write to the same element, and a sum is
+taken in the same order whatever their number.
 """
 
 import math
@@ -15,6 +15,7 @@ from grucli.kernels.jit import exactly, kernel, reduction
 
 Ids = NDArray[np.int32]
 
+_COLUMNS = 512  # sums that stay in the first-level cache while the rows go by
 _ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
 
 
@@ -40,11 +41,13 @@ def scatter_add(low: int, high: int, ids: Ids, dx: Float32, dtable: Float32) -> 
 @kernel
 def column_sums(low: int, high: int, matrix: Float32, sums: Float32) -> None:
     """sums[j] = Σ_n matrix[n, j] for columns low ≤ j < high; matrix [N, M], sums [M]."""
-    for j in range(low, high):
-        sums[j] = np.float32(0)
-    for n in range(matrix.shape[0]):
-        for j in range(low, high):
-            sums[j] += matrix[n, j]
+    for left in range(low, high, _COLUMNS):
+        right = min(left + _COLUMNS, high)
+        for j in range(left, right):
+            sums[j] = np.float32(0)
+        for n in range(matrix.shape[0]):
+            for j in range(left, right):
+                sums[j] += matrix[n, j]
 
 
 @exactly
@@ -68,14 +71,14 @@ def largest(matrix: Float32, n: int, M: int) -> np.float32:
 
 
 @reduction
-def cross_entropy(low: int, high: int, logits: Float32, bias: Float32, targets: Ids, weights: Float32) -> float:
-    """Σ_n weights[n] · -ln softmax(logits[n] + bias)[targets[n]] over rows low ≤ n < high, in nats.
+def cross_entropy(logits: Float32, bias: Float32, targets: Ids, weights: Float32) -> float:
+    """Σ_n weights[n] · -ln softmax(logits[n] + bias)[targets[n]], in nats.
 
     logits [N, V] receives the logits with the bias added; bias [V], targets [N], weights [N].
     """
     total = 0.0
-    V = logits.shape[1]
-    for n in range(low, high):
+    N, V = logits.shape
+    for n in range(N):
         for j in range(V):
             logits[n, j] += bias[j]
         top = largest(logits, n, V)
@@ -87,13 +90,11 @@ def cross_entropy(low: int, high: int, logits: Float32, bias: Float32, targets: 
 
 
 @reduction
-def cross_entropy_gradient(
-    low: int, high: int, logits: Float32, bias: Float32, targets: Ids, scale: np.float32
-) -> float:
+def cross_entropy_gradient(logits: Float32, bias: Float32, targets: Ids, scale: np.float32) -> float:
     """As `cross_entropy` with all weights one, and logits [N, V] receives scale · (softmax - one-hot target)."""
     total = 0.0
-    V = logits.shape[1]
-    for n in range(low, high):
+    N, V = logits.shape
+    for n in range(N):
         for j in range(V):
             logits[n, j] += bias[j]
         top = largest(logits, n, V)

@@ -25,15 +25,15 @@ def _place(edge: Float32, i: int, rows: int, j: int, columns: int, out: Float32,
 
 
 @kernel
-def multiply(low: int, high: int, a: Float32, panels: Float32, out: Float32, edge: Float32, rest: Float32) -> None:
-    """out[low:high] = a[low:high] @ B, a [N, K], B packed in panels [P, K, WIDTH], out [N, M].
+def multiply(a: Float32, panels: Float32, out: Float32, edge: Float32, rest: Float32) -> None:
+    """out = a @ B, a [N, K], B packed in panels [P, K, WIDTH], out [N, M].
 
     edge [ROWS, WIDTH] and rest [ROWS, K] are scratch.
     """
     P, K, _ = panels.shape
-    M = out.shape[1]
-    for top in range(low, high, BLOCK):
-        bottom = min(top + BLOCK, high)
+    N, M = out.shape
+    for top in range(0, N, BLOCK):
+        bottom = min(top + BLOCK, N)
         for k in range(0, K, CHUNK):
             steps, more = min(CHUNK, K - k), 1 if k > 0 else 0
             for p in range(P):

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from grucli.kernels import loss
 from grucli.kernels.arrays import Float32, empty, zeros
 from grucli.kernels.dropout import drop
+from grucli.kernels.tile import ROWS
 from grucli.model.crew import Crew
 from grucli.model.parameters import Parameters
 from grucli.model.products import products_of
 from grucli.model.recurrence import LAYERS, Recurrence
 
-_ROWS_TOGETHER = 8  # batch rows that share one tile
+_LOGITS_TOGETHER = 1 << 18  # numbers, 1 MB
+_FEWEST = 4 * ROWS  # rows below which the weights would be read too often
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,15 @@ class Network:
         self._products = products_of(crew)
         self.layers: list[Recurrence] = [LAYERS[sizes.cell](T, B, sizes.H) for _ in range(sizes.L)]
         self._x = empty(self.N, sizes.E)
-        self.logits = empty(self.N, sizes.V)
         self._ds = empty(self.N, sizes.H)  # made on the way back: the gradient of what a layer handed up
         self._dx = empty(self.N, sizes.E)
+        self._logits = empty(0, sizes.V)  # [N, V], made by the first way back
+        self._together = max(_FEWEST, _LOGITS_TOGETHER // sizes.V // ROWS * ROWS)
+
+    @property
+    def top(self) -> Float32:
+        """What the highest layer handed up, [N, H]."""
+        return self._input(self.sizes.L)
 
     def zero_state(self) -> Float32:
         """The state before anything was read, [L, B, H]."""
@@ -56,7 +64,7 @@ class Network:
         state: Float32,
         dropout: Dropout | None = None,
     ) -> None:
-        """Read inputs [T, B] from state [L, B, H], which is carried on in place; `logits` [N, V] lack the bias yet.
+        """Read inputs [T, B] from state [L, B, H], which is carried on in place, into `top`.
 
         Where resets [T, B] is true, the row's state is zero before that step.
         """
@@ -66,13 +74,13 @@ class Network:
         for index, layer in enumerate(self.layers):
             weights = self.parameters.layer(index)
             layer.pack(weights["W"])
-            self._products.times(self._input(index), weights["U"], layer.gates.reshape(self.N, -1))
+            U = self._products.factor(weights["U"])
+            self._products.times(self._input(index), U, layer.gates.reshape(self.N, -1))
             self._walk(layer, weights, state[index], resets)
             self._drop(layer.s, index, dropout)
-        self._products.times(self._input(self.sizes.L), views["out.W"], self.logits)
 
     def _walk(self, layer: Recurrence, weights: dict[str, Float32], state: Float32, resets: NDArray[np.bool_]) -> None:
-        self.crew.share(self.B, lambda low, high: layer.forward(low, high, weights, state, resets), _ROWS_TOGETHER)
+        self.crew.share(self.B, lambda low, high: layer.forward(low, high, weights, state, resets), ROWS)
 
     def _drop(self, x: Float32, index: int, dropout: Dropout | None) -> None:
         if dropout is not None and dropout.rate > 0:
@@ -82,11 +90,41 @@ class Network:
 
     def loss(self, targets: NDArray[np.int32], weights: Float32) -> float:
         """After `forward`: Σ weights · nats over targets [T, B], without gradients; weights [T, B]."""
-        ids, flat, bias = targets.reshape(-1), weights.reshape(-1), self.parameters.views["out.b"]
-        parts = self.crew.share(
-            self.N, lambda low, high: loss.cross_entropy(low, high, self.logits, bias, ids, flat), grain=64
-        )
-        return sum(parts)
+        views, ids, flat, top = self.parameters.views, targets.reshape(-1), weights.reshape(-1), self.top
+        out = self._products.factor(views["out.W"])
+
+        def share(low: int, high: int) -> float:
+            nats, logits = 0.0, empty(self._together, self.sizes.V)
+            for start in range(low, high, self._together):
+                rows = slice(start, min(start + self._together, high))
+                n = rows.stop - start
+                out.apply(top[rows], logits[:n])
+                nats += loss.cross_entropy(logits[:n], views["out.b"], ids[rows], flat[rows])
+            return nats
+
+        return sum(self.crew.share(self.N, share, ROWS))
+
+    def _read_out(self, targets: NDArray[np.int32]) -> float:
+        """Σ nats over targets; the gradient of their mean in `_logits`, and what it hands down in `_ds`.
+
+        A few rows at a time go the whole way, so that their logits stay in the second-level cache.
+        """
+        views, ids, top = self.parameters.views, targets.reshape(-1), self.top
+        out, back = self._products.factor(views["out.W"]), self._products.transposed_factor(views["out.W"])
+        if len(self._logits) == 0:
+            self._logits = empty(self.N, self.sizes.V)
+
+        def share(low: int, high: int) -> float:
+            nats, scale = 0.0, np.float32(1.0 / self.N)
+            for start in range(low, high, self._together):
+                rows = slice(start, min(start + self._together, high))
+                logits = self._logits[rows]
+                out.apply(top[rows], logits)
+                nats += loss.cross_entropy_gradient(logits, views["out.b"], ids[rows], scale)
+                back.apply(logits, self._ds[rows])
+            return nats
+
+        return sum(self.crew.share(self.N, share, ROWS))
 
     def backward(
         self,
@@ -100,15 +138,10 @@ class Network:
 
         The gradient does not reach back beyond the window: the carried state is taken as given.
         """
-        crew, views, d = self.crew, self.parameters.views, gradients.views
-        ids, bias, scale = targets.reshape(-1), views["out.b"], np.float32(1.0 / self.N)
-        parts = crew.share(
-            self.N, lambda low, high: loss.cross_entropy_gradient(low, high, self.logits, bias, ids, scale), grain=64
-        )
-        top = self._input(self.sizes.L)
-        self._products.transposed_times(top, self.logits, d["out.W"])
-        self._sum_columns(self.logits, d["out.b"])
-        self._products.times_transposed(self.logits, views["out.W"], self._ds)
+        crew, d = self.crew, gradients.views
+        nats = self._read_out(targets)
+        self._products.transposed_times(self.top, self._logits, d["out.W"])
+        self._sum_columns(self._logits, d["out.b"])
         for index in reversed(range(self.sizes.L)):
             self._layer_back(index, resets, gradients, dropout)
         d["embedding"].fill(0)
@@ -116,7 +149,7 @@ class Network:
         crew.share(
             self.sizes.E, lambda low, high: loss.scatter_add(low, high, rows, self._dx, d["embedding"]), grain=16
         )
-        return sum(parts) / self.N
+        return nats / self.N
 
     def _layer_back(
         self, index: int, resets: NDArray[np.bool_], gradients: Parameters, dropout: Dropout | None
@@ -127,7 +160,7 @@ class Network:
         ds = self._ds.reshape(layer.s.shape)
         layer.pack_transposed(weights["W"])
         layer.dstate.fill(0)
-        crew.share(self.B, lambda low, high: layer.backward(low, high, ds, resets), _ROWS_TOGETHER)
+        crew.share(self.B, lambda low, high: layer.backward(low, high, ds, resets), ROWS)
         for a, d_product, columns, shift in layer.recurrent_products():
             self._products.transposed_times(
                 a.reshape(self.N, -1), d_product.reshape(self.N, -1), d["W"], columns, shift
@@ -136,7 +169,7 @@ class Network:
             self._sum_columns(d_sum.reshape(self.N, -1), d[name])
         da = layer.gates.reshape(self.N, -1)
         self._products.transposed_times(self._input(index), da, d["U"])
-        self._products.times_transposed(da, weights["U"], self._dx if index == 0 else self._ds)
+        self._products.times(da, self._products.transposed_factor(weights["U"]), self._dx if index == 0 else self._ds)
 
     def _sum_columns(self, matrix: Float32, sums: Float32) -> None:
         self.crew.share(sums.size, lambda low, high: loss.column_sums(low, high, matrix, sums), grain=64)

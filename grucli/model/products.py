@@ -15,17 +15,38 @@ from grucli.kernels.tile import ROWS, WIDTH, pack, pack_transposed, panels_for
 from grucli.model.crew import Crew
 
 
+class Factor(Protocol):
+    """A matrix B [K, M] laid out to be multiplied from the left, for as long as it does not change."""
+
+    def apply(self, a: Float32, out: Float32) -> None:
+        """out = a @ B, by the calling thread alone; a [N, K], out [N, M]."""
+
+
 class Products(Protocol):
     """A B, A Bᵀ and Aᵀ B for C-contiguous float32 matrices."""
 
-    def times(self, a: Float32, b: Float32, out: Float32) -> None:
-        """out = a @ b; a [N, K], b [K, M], out [N, M]."""
+    def factor(self, b: Float32) -> Factor:
+        """B itself; b [K, M]."""
 
-    def times_transposed(self, a: Float32, b: Float32, out: Float32) -> None:
-        """out = a @ bᵀ; a [N, K], b [M, K], out [N, M]."""
+    def transposed_factor(self, b: Float32) -> Factor:
+        """Its transpose; b [M, K]."""
+
+    def times(self, a: Float32, factor: Factor, out: Float32) -> None:
+        """out = a @ B; a [N, K], out [N, M]."""
 
     def transposed_times(self, a: Float32, b: Float32, out: Float32, columns: slice = ..., shift: int = 0) -> None:
         """out = aᵀ @ b; a [N, K], b [N, M], out [K, M]; or of `columns` alone, which go to out[:, columns + shift]."""
+
+
+class _Panels:
+    """A factor on the register tile."""
+
+    def __init__(self, panels: Float32) -> None:
+        self._panels = panels
+
+    def apply(self, a: Float32, out: Float32) -> None:
+        """See `Factor`."""
+        multiply(a, self._panels, out, empty(ROWS, WIDTH), empty(ROWS, a.shape[1]))
 
 
 class TileProducts:
@@ -34,27 +55,21 @@ class TileProducts:
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
 
-    def times(self, a: Float32, b: Float32, out: Float32) -> None:
+    def factor(self, b: Float32) -> Factor:
         """See `Products`."""
-        K, M = b.shape
-        panels = empty(panels_for(M), K, WIDTH)
-        pack(b, 0, M, panels)
-        self._times_packed(a, panels, out)
+        panels = empty(panels_for(b.shape[1]), b.shape[0], WIDTH)
+        pack(b, 0, b.shape[1], panels)
+        return _Panels(panels)
 
-    def times_transposed(self, a: Float32, b: Float32, out: Float32) -> None:
+    def transposed_factor(self, b: Float32) -> Factor:
         """See `Products`."""
-        M, K = b.shape
-        panels = empty(panels_for(M), K, WIDTH)
-        pack_transposed(b, 0, K, panels)
-        self._times_packed(a, panels, out)
+        panels = empty(panels_for(b.shape[0]), b.shape[1], WIDTH)
+        pack_transposed(b, 0, b.shape[1], panels)
+        return _Panels(panels)
 
-    def _times_packed(self, a: Float32, panels: Float32, out: Float32) -> None:
-        N, K = a.shape
-
-        def share(low: int, high: int) -> None:
-            multiply(low, high, a, panels, out, empty(ROWS, WIDTH), empty(ROWS, K))
-
-        self._crew.share(N, share, grain=ROWS)
+    def times(self, a: Float32, factor: Factor, out: Float32) -> None:
+        """See `Products`."""
+        self._crew.share(len(a), lambda low, high: factor.apply(a[low:high], out[low:high]), grain=ROWS)
 
     def transposed_times(
         self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), shift: int = 0
@@ -75,30 +90,42 @@ class TileProducts:
             self._crew.share(right - left, lambda low, high: share(0, K, left + low, left + high), grain=WIDTH)
 
 
+class _Plain:
+    """A factor for BLAS, which packs for itself."""
+
+    def __init__(self, b: Float32) -> None:
+        self._b = b
+
+    def apply(self, a: Float32, out: Float32) -> None:
+        """See `Factor`."""
+        _matmul(a, self._b, out)
+
+
 class BlasProducts:
-    """The products by NumPy's BLAS, each thread making rows of the result, or columns where those are more."""
+    """The products by NumPy's BLAS, each thread making rows of the result."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
 
-    def times(self, a: Float32, b: Float32, out: Float32) -> None:
+    def factor(self, b: Float32) -> Factor:
         """See `Products`."""
-        N, M = out.shape
-        if N >= M:
-            self._crew.share(N, lambda low, high: _matmul(a[low:high], b, out[low:high]), grain=16)
-        else:
-            self._crew.share(M, lambda low, high: _matmul(a, b[:, low:high], out[:, low:high]), grain=16)
+        return _Plain(b)
 
-    def times_transposed(self, a: Float32, b: Float32, out: Float32) -> None:
+    def transposed_factor(self, b: Float32) -> Factor:
         """See `Products`."""
-        self.times(a, b.T, out)
+        return _Plain(b.T)
+
+    def times(self, a: Float32, factor: Factor, out: Float32) -> None:
+        """See `Products`."""
+        self._crew.share(len(a), lambda low, high: factor.apply(a[low:high], out[low:high]), grain=16)
 
     def transposed_times(
         self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), shift: int = 0
     ) -> None:
         """See `Products`."""
         left, right, _ = columns.indices(b.shape[1])
-        self.times(a.T, b[:, left:right], out[:, left + shift : right + shift])
+        rows, into = a.T, out[:, left + shift : right + shift]
+        self._crew.share(len(rows), lambda low, high: _matmul(rows[low:high], b[:, left:right], into[low:high]), 16)
 
 
 def _matmul(a: Float32, b: Float32, out: Float32) -> None:

@@ -11,7 +11,6 @@ from grucli.text.batches import scoring_windows
 from grucli.text.token_file import TokenFile
 
 _ROWS, _STEPS = 64, 64
-_LOGITS = 1 << 23  # numbers that a window's logits may take: 32 MB
 _BYTE = 8 * math.log(2)  # nats
 
 
@@ -35,8 +34,7 @@ class Scorer:
     """Scores token files under one set of parameters, which may change between calls."""
 
     def __init__(self, parameters: Parameters, crew: Crew) -> None:
-        T = max(1, min(_STEPS, _LOGITS // (_ROWS * parameters.sizes.V)))
-        self._network = Network(parameters, T, _ROWS, crew)
+        self._network = Network(parameters, _STEPS, _ROWS, crew)
 
     def score(self, tokens: TokenFile) -> Scores:
         """The losses over all of `tokens`, the state carried through it and set to zero where a document begins."""

@@ -103,11 +103,11 @@ def test_nothing_leaks_from_one_document_into_the_next(cell: str) -> None:
     inputs, _, resets = windows(9, 6, 1)
     resets[3] = True
     network.forward(inputs, resets, network.zero_state())
-    first = network.logits.copy()
+    first = network.top.copy()
     inputs[:3] = (inputs[:3] + 1) % 9
     network.forward(inputs, resets, network.zero_state())
-    np.testing.assert_array_equal(network.logits[3:], first[3:])
-    assert not np.allclose(network.logits[:3], first[:3])
+    np.testing.assert_array_equal(network.top[3:], first[3:])
+    assert not np.allclose(network.top[:3], first[:3])
 
 
 @EACH
@@ -120,7 +120,7 @@ def test_a_state_carried_over_is_the_long_window(cell: str) -> None:
     state = short.zero_state()
     short.forward(inputs[:4], resets[:4], state)
     short.forward(inputs[4:], resets[4:], state)
-    np.testing.assert_array_equal(short.logits, long.logits[12:])
+    np.testing.assert_array_equal(short.top, long.top[12:])
 
 
 def test_parameters_are_views_of_one_aligned_buffer() -> None:

@@ -29,8 +29,8 @@ def test_all_three_products(
     a, b, c = (rng.standard_normal(shape).astype(np.float32) for shape in ((N, K), (K, M), (N, M)))
     products = engine(crew)
     ab, acT, aTc = (np.full(shape, np.nan, np.float32) for shape in ((N, M), (N, K), (K, M)))
-    products.times(a, b, ab)
-    products.times_transposed(c, b, acT)
+    products.times(a, products.factor(b), ab)
+    products.times(c, products.transposed_factor(b), acT)
     products.transposed_times(a, c, aTc)
     for ours, left, right in ((ab, a, b), (acT, c, b.T), (aTc, a.T, c)):
         exact = left.astype(np.float64) @ right.astype(np.float64)
@@ -67,5 +67,6 @@ def test_the_number_of_threads_does_not_change_a_bit_on_the_tile() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_not_finite_stays_so_without_a_warning(engine: type[TileProducts] | type[BlasProducts]) -> None:
     a, out = np.full((9, 9), np.inf, np.float32), np.empty((9, 9), np.float32)
-    engine(CREWS[0]).times(a, np.zeros_like(a), out)
+    products = engine(CREWS[0])
+    products.times(a, products.factor(np.zeros_like(a)), out)
     assert not np.isfinite(out).any()
