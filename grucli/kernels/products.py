@@ -12,6 +12,7 @@ from grucli.kernels.jit import exactly, kernel
 from grucli.kernels.tile import ROWS, WIDTH, address, move_column, move_row, tile
 
 BLOCK = 32 * ROWS  # rows that walk along the panels together: they and a panel lie in the second-level cache
+GROUP = 8  # panels packed together, so that a row of B is read in long pieces
 CHUNK = 256  # steps of a long sum taken at once: a packed panel of so many rows lies in the first-level cache
 
 
@@ -54,7 +55,7 @@ def multiply(a: Float32, panels: Float32, out: Float32, edge: Float32, rest: Flo
 
 
 @exactly
-def _pack_chunk(a: Float32, n: int, steps: int, low: int, high: int, packed: Float32) -> None:
+def _pack_columns(a: Float32, n: int, steps: int, low: int, high: int, packed: Float32) -> None:
     """packed[i, k] = a[n + k, low + i·ROWS :] for k < steps, ROWS numbers each, filled up with zeros from `high` on."""
     stride = a.shape[1]
     for i in range(-(-(high - low) // ROWS)):
@@ -65,6 +66,20 @@ def _pack_chunk(a: Float32, n: int, steps: int, low: int, high: int, packed: Flo
                 continue
             for row in range(ROWS):
                 packed[i, k, row] = a[n + k, first + row] if first + row < high else np.float32(0)
+
+
+@exactly
+def _pack_rows(b: Float32, n: int, steps: int, left: int, right: int, packed: Float32) -> None:
+    """packed[p, k] = b[n + k, left + p·WIDTH :] for k < steps, WIDTH numbers each, zeros from `right` on."""
+    M = b.shape[1]
+    for k in range(steps):
+        for j in range(left, right, WIDTH):
+            p = (j - left) // WIDTH
+            if j + WIDTH <= right:
+                move_row(address(packed, (p * CHUNK + k) * WIDTH), address(b, (n + k) * M + j))
+                continue
+            for column in range(WIDTH):
+                packed[p, k, column] = b[n + k, j + column] if j + column < right else np.float32(0)
 
 
 @kernel
@@ -83,28 +98,22 @@ def multiply_transposed(
 ) -> None:
     """out[top:bottom, left + shift : right + shift] = a[:, top:bottom]ᵀ @ b[:, left:right]; a [N, K], b [N, M].
 
-    a_packed [≥ (bottom - top) / ROWS, CHUNK, ROWS], b_packed [CHUNK, WIDTH] and edge [ROWS, WIDTH] are scratch.
+    a_packed [≥ (bottom - top) / ROWS, CHUNK, ROWS], b_packed [GROUP, CHUNK, WIDTH] and edge [ROWS, WIDTH] are scratch.
     """
-    N, M = b.shape
-    stride = out.shape[1]
+    N, stride = len(b), out.shape[1]
     for n in range(0, N, CHUNK):
         steps, more = min(CHUNK, N - n), 1 if n > 0 else 0
-        _pack_chunk(a, n, steps, top, bottom, a_packed)
-        for j in range(left, right, WIDTH):
-            columns = min(WIDTH, right - j)
-            for k in range(steps):
-                if columns == WIDTH:
-                    move_row(address(b_packed, k * WIDTH), address(b, (n + k) * M + j))
-                    continue
-                for column in range(WIDTH):
-                    b_packed[k, column] = b[n + k, j + column] if column < columns else np.float32(0)
-            for i in range(top, bottom, ROWS):
-                rows = min(ROWS, bottom - i)
-                source = address(a_packed, (i - top) * CHUNK)
-                if rows == ROWS and columns == WIDTH:
-                    tile(
-                        source, 1, ROWS, address(b_packed, 0), address(out, i * stride + j + shift), stride, steps, more
-                    )
-                else:
-                    tile(source, 1, ROWS, address(b_packed, 0), address(edge, 0), WIDTH, steps, 0)
-                    _place(edge, i, rows, j + shift, columns, out, more)
+        _pack_columns(a, n, steps, top, bottom, a_packed)
+        for group in range(left, right, GROUP * WIDTH):
+            end = min(group + GROUP * WIDTH, right)
+            _pack_rows(b, n, steps, group, end, b_packed)
+            for j in range(group, end, WIDTH):
+                columns, panel = min(WIDTH, end - j), address(b_packed, (j - group) * CHUNK)
+                for i in range(top, bottom, ROWS):
+                    rows, source = min(ROWS, bottom - i), address(a_packed, (i - top) * CHUNK)
+                    if rows == ROWS and columns == WIDTH:
+                        cell = address(out, i * stride + j + shift)
+                        tile(source, 1, ROWS, panel, cell, stride, steps, more)
+                    else:
+                        tile(source, 1, ROWS, panel, address(edge, 0), WIDTH, steps, 0)
+                        _place(edge, i, rows, j + shift, columns, out, more)

@@ -104,8 +104,8 @@ class Network:
 
         return sum(self.crew.share(self.N, share, ROWS))
 
-    def _read_out(self, targets: NDArray[np.int32]) -> float:
-        """Σ nats over targets; the gradient of their mean in `_logits`, and what it hands down in `_ds`.
+    def _read_out(self, targets: NDArray[np.int32], d_bias: Float32) -> float:
+        """Σ nats over targets; the gradient of their mean in `_logits`, summed up in d_bias [V], handed down in `_ds`.
 
         A few rows at a time go the whole way, so that their logits stay in the second-level cache.
         """
@@ -114,6 +114,8 @@ class Network:
         if len(self._logits) == 0:
             self._logits = empty(self.N, self.sizes.V)
 
+        sums = empty(-(-self.N // self._together), self.sizes.V)
+
         def share(low: int, high: int) -> float:
             nats, scale = 0.0, np.float32(1.0 / self.N)
             for start in range(low, high, self._together):
@@ -121,10 +123,13 @@ class Network:
                 logits = self._logits[rows]
                 out.apply(top[rows], logits)
                 nats += loss.cross_entropy_gradient(logits, views["out.b"], ids[rows], scale)
+                loss.column_sums(0, self.sizes.V, logits, sums[start // self._together])
                 back.apply(logits, self._ds[rows])
             return nats
 
-        return sum(self.crew.share(self.N, share, ROWS))
+        nats = sum(self.crew.share(self.N, share, self._together))
+        loss.column_sums(0, self.sizes.V, sums, d_bias)
+        return nats
 
     def backward(
         self,
@@ -139,9 +144,8 @@ class Network:
         The gradient does not reach back beyond the window: the carried state is taken as given.
         """
         crew, d = self.crew, gradients.views
-        nats = self._read_out(targets)
+        nats = self._read_out(targets, d["out.b"])
         self._products.transposed_times(self.top, self._logits, d["out.W"])
-        self._sum_columns(self._logits, d["out.b"])
         for index in reversed(range(self.sizes.L)):
             self._layer_back(index, resets, gradients, dropout)
         d["embedding"].fill(0)

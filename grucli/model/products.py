@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.products import CHUNK, multiply, multiply_transposed
+from grucli.kernels.products import CHUNK, GROUP, multiply, multiply_transposed
 from grucli.kernels.tile import ROWS, WIDTH, pack, pack_transposed, panels_for
 from grucli.model.crew import Crew
 
@@ -81,7 +81,7 @@ class TileProducts:
         def share(top: int, bottom: int, left: int, right: int) -> None:
             packed = empty(-(-(bottom - top) // ROWS), CHUNK, ROWS)
             multiply_transposed(
-                top, bottom, left, right, shift, a, b, out, packed, empty(CHUNK, WIDTH), empty(ROWS, WIDTH)
+                top, bottom, left, right, shift, a, b, out, packed, empty(GROUP, CHUNK, WIDTH), empty(ROWS, WIDTH)
             )
 
         if right - left <= K:

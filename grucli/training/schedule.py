@@ -15,7 +15,7 @@ FLOOR = 0.02
 """The share of the full rate that is left at the end."""
 
 
-LEAST_DROPOUT, MOST_DROPOUT, DROPOUT_AN_EPOCH = 0.05, 0.5, 0.04
+LEAST_DROPOUT, MOST_DROPOUT, DROPOUT_AN_EPOCH = 0.05, 0.5, 0.05
 
 
 def rate(step: int, horizon: int | None, peak: float) -> float:
