@@ -106,7 +106,7 @@ def _check(plan: Plan) -> None:
     for flag, value, fits, allowed in (
         ("cell", plan.cell, lambda v: v in CELLS, f"one of: {', '.join(CELLS)}"),
         ("tokenizer", plan.tokenizer, lambda v: v in KINDS, f"one of: {', '.join(KINDS)}"),
-        ("hidden", plan.hidden, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("hidden", plan.hidden, lambda v: 1 <= v <= 1 << 13, "a whole number from 1 to 8192"),
         ("layers", plan.layers, lambda v: 1 <= v <= 64, "a whole number from 1 to 64"),
         ("embed", plan.embed, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
         ("vocab", plan.vocab, lambda v: 4 <= v <= most, f"a whole number from 4 to {most}"),

@@ -1,5 +1,6 @@
 """Everything before the first step: what may be trained under a name, the corpus, the network, the compiled kernels."""
 
+import os
 import queue
 import time
 from collections.abc import Generator, Iterator
@@ -15,7 +16,7 @@ from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
 from grucli.model.parameters import Parameters, fresh_parameters
 from grucli.model.sampler import Draw, Sampler
-from grucli.model.shapes import Sizes
+from grucli.model.shapes import Sizes, parameter_count
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, find_model
 from grucli.model.weights import Card, Weights, load_weights
 from grucli.paths import cache_dir
@@ -141,6 +142,7 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
     """
     recipe, tokenizer = intent.recipe, corpus.tokenizer
     sizes = Sizes(recipe.cell, tokenizer.size, recipe.embed, recipe.hidden, recipe.layers)
+    _check_memory(sizes, recipe)
     if intent.checkpoint is not None:
         position = intent.checkpoint.position
         if position.corpus != _identity(corpus):
@@ -171,6 +173,25 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
     if plan.eval_every is not None:
         run.position.eval_every, run.position.eval_given = plan.eval_every, True
     return run
+
+
+def _check_memory(sizes: Sizes, recipe: Recipe) -> None:
+    """Refuse what this machine cannot hold, before it begins to swap.
+
+    Raises:
+        UsageError: the arrays of such a run are larger than the machine's memory.
+    """
+    if not hasattr(os, "sysconf"):
+        return
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    kept = 4 * parameter_count(sizes)  # parameters, gradients, two moments
+    window = recipe.batch * recipe.seq * (8 * sizes.L * sizes.H + 2 * sizes.E + sizes.V)
+    needed = 4 * (kept + window)
+    if needed > there:
+        raise UsageError(
+            f"this run would take {needed / 1e9:,.0f} GB of memory, and there are {there / 1e9:,.0f}",
+            "choose a smaller --hidden, --layers, --vocab, --batch or --seq",
+        )
 
 
 def _identity(corpus: Corpus) -> tuple[str, int, int]:

@@ -276,6 +276,7 @@ def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:
     [
         ({"hidden": 0}, "--hidden is 0"),
         ({"batch": -1}, "--batch is -1"),
+        ({"hidden": 8192, "batch": 16384, "seq": 16384}, "of memory"),
         ({"lr": 0.0}, "--lr is 0"),
         ({"dropout": 1.0}, "--dropout is 1"),
         ({"val": 1.0}, "--val is 1"),
