@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import exactly
 from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
-from grucli.kernels.tile import WIDTH, pack, panels_for, product
+from grucli.kernels.streaming import Packed, packed, stream_product
+from grucli.kernels.tile import WIDTH, panels_for
 
 Recurrent = TypeVar("Recurrent")
 
@@ -29,12 +30,12 @@ def carry(t: int, low: int, high: int, state: Float32, resets: NDArray[np.bool_]
 
 
 class Ends(NamedTuple):
-    """What stands around the recurrence: table [V, G] is the embedding times U of the lowest layer; u [L - 1, P, H,
-    WIDTH] are the other layers' U, out [P, H, WIDTH] the weights of the logits, packed; out_bias [V]."""
+    """What stands around the recurrence: table [V, G] is the embedding times U of the lowest layer; u are the other
+    layers' U [H, G], out the weights [H, V] of the logits, packed; out_bias [V]."""
 
     table: Float32
-    u: Float32
-    out: Float32
+    u: Packed
+    out: Packed
     out_bias: Float32
 
 
@@ -75,24 +76,17 @@ def extend_all(
 ) -> None:
     """Draw a token of each running stream in [low, high) from the highest layer of state [L, n, H] into tokens [n]."""
     L, n, H = state.shape
-    product(state, ((L - 1) * n + low) * H, H, high - low, ends.out, room.logits, 0)
+    stream_product(state, ((L - 1) * n + low) * H, H, high - low, ends.out, 0, room.logits, 0)
     for i in range(low, high):
         if streams.status[i] == RUNNING:
             tokens[i] = extend(room.logits, room.weights, i - low, ends.out_bias, rules, streams, i)
-
-
-def packed(matrix: Float32, start: int, columns: int) -> Float32:
-    """matrix[:, start : start + columns] in panels of its own."""
-    panels = empty(panels_for(columns), matrix.shape[0], WIDTH)
-    pack(np.ascontiguousarray(matrix), start, columns, panels)
-    return panels
 
 
 class CellStreams(Generic[Recurrent]):
     """A network a token at a time: many streams read and write with the same weights, states given and kept outside.
 
     `layers` are the parameters of each layer, `embedding` [V, E], `out` [H, V] and `out_bias` [V]; `recurrent` is what
-    the kernels `read` and `write` of a cell need of the layers besides U.
+    the kernels `read` and `write` of a cell need of the layers besides U. `rounded` weights take a byte each.
     """
 
     def __init__(
@@ -104,14 +98,15 @@ class CellStreams(Generic[Recurrent]):
         recurrent: Recurrent,
         read: Callable[[Ids, Ends, Recurrent, Float32, Room], None],
         write: Callable[[int, int, Ends, Recurrent, Rules, Streams, Float32, Ids, Room], None],
+        *,
+        rounded: bool,
     ) -> None:
-        H, self._V = out.shape
+        self._V = out.shape[1]
         self._G = layers[0]["U"].shape[1]
-        upper = [packed(layer["U"], 0, self._G) for layer in layers[1:]]
         self._ends = Ends(
             table=np.ascontiguousarray(embedding @ layers[0]["U"]),
-            u=np.stack(upper) if upper else empty(0, panels_for(self._G), H, WIDTH),
-            out=packed(out, 0, self._V),
+            u=packed([layer["U"] for layer in layers[1:]], 0, self._G, rounded=rounded),
+            out=packed([out], 0, self._V, rounded=rounded),
             out_bias=out_bias,
         )
         self._recurrent, self._read, self._write = recurrent, read, write

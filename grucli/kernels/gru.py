@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up, packed
+from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up
 from grucli.kernels.elementary import sigmoid, tanh
 from grucli.kernels.jit import exactly, kernel
 from grucli.kernels.sampling import Ids, Rules, Streams
+from grucli.kernels.streaming import Packed, packed, stream_product
 from grucli.kernels.tile import WIDTH, pack, pack_transposed, panels_for, product
 
 
@@ -167,10 +168,10 @@ class Gru:
 
 
 class _Recurrent(NamedTuple):
-    """The recurrent weights of all layers, packed: zr, h [L, P, H, WIDTH]; and b [L, 3H]."""
+    """The recurrent weights of all layers, packed: zr [H, 2H] and h [H, H] of each; and b [L, 3H]."""
 
-    zr: Float32
-    h: Float32
+    zr: Packed
+    h: Packed
     b: Float32
 
 
@@ -184,14 +185,14 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            product(state, start - n * H, H, rows, ends.u[layer - 1], x, 0)
-        product(state, start, H, rows, weights.zr[layer], sums, 0)
+            stream_product(state, start - n * H, H, rows, ends.u, layer - 1, x, 0)
+        stream_product(state, start, H, rows, weights.zr, layer, sums, 0)
         for i in range(rows):
             for j in range(H):
                 r = sigmoid(x[i, H + j] + sums[i, H + j] + b[layer, H + j])
                 x[i, H + j] = r * state[layer, low + i, j]
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])
-        product(x, H, x.shape[1], rows, weights.h[layer], sums, 0)
+        stream_product(x, H, x.shape[1], rows, weights.h, layer, sums, 0)
         for i in range(rows):
             for j in range(H):
                 h = tanh(x[i, 2 * H + j] + sums[i, j] + b[layer, 2 * H + j])
@@ -226,13 +227,13 @@ def _write(
 
 
 def gru_streams(
-    embedding: Float32, layers: Sequence[Mapping[str, Float32]], out: Float32, out_bias: Float32
+    embedding: Float32, layers: Sequence[Mapping[str, Float32]], out: Float32, out_bias: Float32, *, rounded: bool
 ) -> CellStreams[_Recurrent]:
     """A network of this cell a token at a time; see `CellStreams`."""
     H = out.shape[0]
     recurrent = _Recurrent(
-        zr=np.stack([packed(layer["W"], 0, 2 * H) for layer in layers]),
-        h=np.stack([packed(layer["W"], 2 * H, H) for layer in layers]),
+        zr=packed([layer["W"] for layer in layers], 0, 2 * H, rounded=rounded),
+        h=packed([layer["W"] for layer in layers], 2 * H, H, rounded=rounded),
         b=np.stack([layer["b"] for layer in layers]),
     )
-    return CellStreams(embedding, layers, out, out_bias, recurrent, _read, _write)
+    return CellStreams(embedding, layers, out, out_bias, recurrent, _read, _write, rounded=rounded)

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up, packed
+from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up
 from grucli.kernels.elementary import sigmoid, tanh
 from grucli.kernels.jit import exactly, kernel
 from grucli.kernels.sampling import Ids, Rules, Streams
+from grucli.kernels.streaming import Packed, packed, stream_product
 from grucli.kernels.tile import WIDTH, pack, pack_transposed, panels_for, product
 
 
@@ -159,9 +160,9 @@ class GruAfter:
 
 
 class _Recurrent(NamedTuple):
-    """Of all layers: the recurrent weights w [L, P, H, WIDTH], packed; b [L, 3H] and c [L, H]."""
+    """Of all layers: the recurrent weights w [H, 3H], packed; b [L, 3H] and c [L, H]."""
 
-    w: Float32
+    w: Packed
     b: Float32
     c: Float32
 
@@ -176,8 +177,8 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            product(state, start - n * H, H, rows, ends.u[layer - 1], x, 0)
-        product(state, start, H, rows, weights.w[layer], sums, 0)
+            stream_product(state, start - n * H, H, rows, ends.u, layer - 1, x, 0)
+        stream_product(state, start, H, rows, weights.w, layer, sums, 0)
         for i in range(rows):
             for j in range(2 * H):
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])
@@ -217,12 +218,12 @@ def _write(
 
 
 def gru_after_streams(
-    embedding: Float32, layers: Sequence[Mapping[str, Float32]], out: Float32, out_bias: Float32
+    embedding: Float32, layers: Sequence[Mapping[str, Float32]], out: Float32, out_bias: Float32, *, rounded: bool
 ) -> CellStreams[_Recurrent]:
     """A network of this cell a token at a time; see `CellStreams`."""
     recurrent = _Recurrent(
-        w=np.stack([packed(layer["W"], 0, layer["W"].shape[1]) for layer in layers]),
+        w=packed([layer["W"] for layer in layers], 0, layers[0]["W"].shape[1], rounded=rounded),
         b=np.stack([layer["b"] for layer in layers]),
         c=np.stack([layer["c"] for layer in layers]),
     )
-    return CellStreams(embedding, layers, out, out_bias, recurrent, _read, _write)
+    return CellStreams(embedding, layers, out, out_bias, recurrent, _read, _write, rounded=rounded)

@@ -7,7 +7,7 @@ sums also hide the latency of a multiply-add (four cycles, two of them started i
 
 For the two loads to be neighbours, B is *packed* once: into panels of `WIDTH` columns, [P, K, WIDTH], the last filled
 up with zeros. A panel is read from front to back by every tile of rows, and lies in the second-level cache meanwhile.
-C has the panels' whole width, so no store needs a mask; rows left over go through a tile of one row. Every element is
+C has the panels' whole width, so no store needs a mask; rows left over go one by one. Every element is
 the same chain of multiply-adds over k whatever tile it falls in: a row's result does not depend on the rows beside it.
 
 Numba's own vectoriser does not keep such a tile in registers, so it is written as LLVM IR; LLVM picks the instructions
@@ -32,18 +32,19 @@ ROWS = 8 if LANES != 8 else 6  # AVX2 has 16 registers, the others 32
 WIDTH = VECTORS * LANES
 
 _POINTER: Any = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
+_BYTE_POINTER: Any = types.CPointer(types.int8)  # type: ignore[no-untyped-call]
 _INT = types.intp
 
 
 @intrinsic
 def address(typing_context: Any, array: Any, offset: Any) -> Any:
-    """Pointer to the element `offset` of a C-contiguous float32 array."""
+    """Pointer to the element `offset` of a C-contiguous array of float32 or int8."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         return builder.gep(data, [arguments[1]])
 
-    return _POINTER(array, _INT), generate
+    return (_BYTE_POINTER if array.dtype == types.int8 else _POINTER)(array, _INT), generate
 
 
 def _make_move(count: int) -> Any:
@@ -81,67 +82,130 @@ def _make_tile(rows: int) -> Any:
     return tile
 
 
+_INT8, _INT32, _INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+
+
+def _at(builder: Any, pointer: Any, *offsets: Any) -> Any:
+    for offset in offsets:
+        pointer = builder.gep(pointer, [ir.Constant(_INT64, offset) if isinstance(offset, int) else offset])
+    return pointer
+
+
+def _vector_at(builder: Any, pointer: Any, *offsets: Any) -> Any:
+    return builder.bitcast(_at(builder, pointer, *offsets), _VECTOR.as_pointer())
+
+
+def _times(builder: Any, value: Any, factor: int) -> Any:
+    return builder.mul(value, ir.Constant(_INT64, factor))
+
+
+def _multiply_add(builder: Any) -> Any:
+    function: Any = cgutils.get_or_insert_function
+    return function(builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32")
+
+
 def _walk_down_k(
     builder: Any, rows: int, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, more: Any
 ) -> None:
-    vector = ir.VectorType(ir.FloatType(), LANES)
-    int64 = ir.IntType(64)
-    function: Any = cgutils.get_or_insert_function
-    multiply_add = function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32")
-
-    def at(pointer: Any, *terms: Any) -> Any:
-        for term in terms:
-            pointer = builder.gep(pointer, [term])
-        return pointer
-
-    def row_of(stride: Any, i: int) -> Any:
-        return builder.mul(stride, ir.Constant(int64, i))
-
-    def lanes(pointer: Any, j: int) -> Any:
-        return builder.bitcast(at(pointer, ir.Constant(int64, j * LANES)), vector.as_pointer())
-
-    cells = [[lanes(at(c, row_of(c_row, i)), j) for j in range(VECTORS)] for i in range(rows)]
+    """The loop of a tile of `rows` rows and one panel."""
+    multiply_add, places = _multiply_add(builder), [(i, j) for i in range(rows) for j in range(VECTORS)]
+    cells = {(i, j): _vector_at(builder, c, _times(builder, c_row, i), j * LANES) for i, j in places}
     before = builder.block
     resume, body, done = (builder.append_basic_block(name) for name in ("resume", "k", "done"))
-    builder.cbranch(builder.icmp_signed("==", more, ir.Constant(int64, 0)), body, resume)
+    builder.cbranch(builder.icmp_signed("==", more, ir.Constant(_INT64, 0)), body, resume)
     builder.position_at_end(resume)
-    loaded = [[builder.load(cell, align=4) for cell in row] for row in cells]
+    loaded = {place: builder.load(cells[place], align=4) for place in places}
     builder.branch(body)
     builder.position_at_end(body)
-    k = builder.phi(int64)
-    k.add_incoming(ir.Constant(int64, 0), before)
-    k.add_incoming(ir.Constant(int64, 0), resume)
-    sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(rows)]
-    b_row = at(b, builder.mul(k, ir.Constant(int64, WIDTH)))
-    b_vectors = [builder.load(lanes(b_row, j), align=4) for j in range(VECTORS)]
-    new_sums = []
+    k = builder.phi(_INT64)
+    sums = {place: builder.phi(_VECTOR) for place in places}
+    b_row = _at(builder, b, _times(builder, k, WIDTH))
+    columns = [builder.load(_vector_at(builder, b_row, j * LANES), align=4) for j in range(VECTORS)]
+    new = {}
     for i in range(rows):
-        number = builder.load(at(a, row_of(a_row, i), builder.mul(k, a_column)), align=4)
-        spread = _broadcast(builder, number, vector)
-        new_sums.append([builder.call(multiply_add, [spread, b_vectors[j], sums[i][j]]) for j in range(VECTORS)])
-    for i in range(rows):
+        number = builder.load(_at(builder, a, _times(builder, a_row, i), builder.mul(k, a_column)), align=4)
+        spread = _broadcast(builder, number)
         for j in range(VECTORS):
-            sums[i][j].add_incoming(ir.Constant(vector, [0.0] * LANES), before)
-            sums[i][j].add_incoming(loaded[i][j], resume)
-            sums[i][j].add_incoming(new_sums[i][j], body)
-    following = builder.add(k, ir.Constant(int64, 1))
+            new[i, j] = builder.call(multiply_add, [spread, columns[j], sums[i, j]])
+    for place in places:
+        sums[place].add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), before)
+        sums[place].add_incoming(loaded[place], resume)
+        sums[place].add_incoming(new[place], body)
+    _next_k(builder, k, K, (before, resume), body, done)
+    for place in places:
+        builder.store(new[place], cells[place], align=4)
+
+
+def _next_k(builder: Any, k: Any, K: Any, entries: tuple[Any, ...], body: Any, done: Any) -> None:
+    """End the loop's body: k goes from 0 up to K."""
+    for entry in entries:
+        k.add_incoming(ir.Constant(_INT64, 0), entry)
+    following = builder.add(k, ir.Constant(_INT64, 1))
     k.add_incoming(following, body)
     builder.cbranch(builder.icmp_signed("<", following, K), body, done)
     builder.position_at_end(done)
-    for i in range(rows):
-        for j in range(VECTORS):
-            builder.store(new_sums[i][j], cells[i][j], align=4)
 
 
-def _broadcast(builder: Any, number: Any, vector: Any) -> Any:
-    int32 = ir.IntType(32)
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(int32, 0))
-    mask = ir.Constant(ir.VectorType(int32, LANES), [0] * LANES)
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), mask)
+def _make_stripe(panels: int, numbers: Any) -> Any:
+    """c[panels · WIDTH] = a[K] @ b, for one row and several panels side by side, K ≥ 1.
+
+    b holds float32, or whole numbers in int8: then the sums are those of the numbers. One row makes two sums a panel,
+    too few to hide the latency of a multiply-add; four panels make eight, and share each number of a.
+    """
+
+    @intrinsic
+    def stripe(typing_context: Any, a: Any, b: Any, panel: Any, c: Any, K: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _walk_stripe(builder, panels, *arguments)
+            return context.get_dummy_value()
+
+        return types.void(_POINTER, numbers, _INT, _POINTER, _INT), generate
+
+    return stripe
 
 
+def _walk_stripe(builder: Any, panels: int, a: Any, b: Any, panel: Any, c: Any, K: Any) -> None:
+    """The loop of a stripe; `panel` is the distance from one panel to the next."""
+    multiply_add, places = _multiply_add(builder), [(p, j) for p in range(panels) for j in range(VECTORS)]
+    before, body, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+    builder.branch(body)
+    builder.position_at_end(body)
+    k = builder.phi(_INT64)
+    sums = {place: builder.phi(_VECTOR) for place in places}
+    spread = _broadcast(builder, builder.load(_at(builder, a, k), align=4))
+    row = _at(builder, b, _times(builder, k, WIDTH))
+    new = {}
+    for p, j in places:
+        numbers = _load_numbers(builder, _at(builder, row, _times(builder, panel, p), j * LANES))
+        new[p, j] = builder.call(multiply_add, [spread, numbers, sums[p, j]])
+    for place in places:
+        sums[place].add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), before)
+        sums[place].add_incoming(new[place], body)
+    _next_k(builder, k, K, (before,), body, done)
+    for p, j in places:
+        builder.store(new[p, j], _vector_at(builder, c, p * WIDTH + j * LANES), align=4)
+
+
+def _load_numbers(builder: Any, pointer: Any) -> Any:
+    """A vector of float32, from float32 or from int8."""
+    if pointer.type.pointee == ir.FloatType():
+        return builder.load(_vector_at(builder, pointer), align=4)
+    bytes_ = builder.load(builder.bitcast(pointer, ir.VectorType(_INT8, LANES).as_pointer()), align=1)
+    return builder.sitofp(builder.sext(bytes_, ir.VectorType(_INT32, LANES)), _VECTOR)
+
+
+def _broadcast(builder: Any, number: Any) -> Any:
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, number, ir.Constant(_INT32, 0))
+    mask = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
+STRIPE = 4
 tile = _make_tile(ROWS)
-_tile_of_one = _make_tile(1)
+stripe, stripe_of_one = _make_stripe(STRIPE, _POINTER), _make_stripe(1, _POINTER)
+byte_stripe, byte_stripe_of_one = _make_stripe(STRIPE, _BYTE_POINTER), _make_stripe(1, _BYTE_POINTER)
 move_row = _make_move(WIDTH)
 move_column = _make_move(ROWS)
 
@@ -195,5 +259,5 @@ def product(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: 
             tile(address(a, start + i * stride), stride, 1, b, address(c, i * c_stride + left), c_stride, K, 0)
             i += ROWS
         while i < rows:
-            _tile_of_one(address(a, start + i * stride), stride, 1, b, address(c, i * c_stride + left), c_stride, K, 0)
+            stripe_of_one(address(a, start + i * stride), b, 0, address(c, i * c_stride + left), K)
             i += 1

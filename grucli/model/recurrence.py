@@ -55,11 +55,22 @@ class Writer(Protocol):
         """Streams [low, high) write up to K tokens each into written [n, K]."""
 
 
+class MakeWriter(Protocol):
+    """Makes a network's writer from the embedding [V, E], the layers' parameters, and out [H, V] with its bias [V]."""
+
+    def __call__(
+        self,
+        embedding: Float32,
+        layers: Sequence[Mapping[str, Float32]],
+        out: Float32,
+        out_bias: Float32,
+        *,
+        rounded: bool,
+    ) -> Writer:
+        """With `rounded`, weights take a byte each."""
+
+
 LAYERS: dict[str, Callable[[int, int, int], Recurrence]] = {"gru": Gru, "gru-after": GruAfter}
 """A layer's arrays, from T, B and H."""
 
-WRITERS: dict[str, Callable[[Float32, Sequence[Mapping[str, Float32]], Float32, Float32], Writer]] = {
-    "gru": gru_streams,
-    "gru-after": gru_after_streams,
-}
-"""A network's writer, from the embedding, the layers' parameters, and the weights and bias of the logits."""
+WRITERS: dict[str, MakeWriter] = {"gru": gru_streams, "gru-after": gru_after_streams}

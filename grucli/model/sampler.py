@@ -187,15 +187,20 @@ class Stream:
 
 
 class Sampler:
-    """Reads and writes with one model; `conversations` says whether it was trained on turns."""
+    """Reads and writes with one model; `conversations` says whether it was trained on turns.
 
-    def __init__(self, weights: Weights, threads: int | None = None) -> None:
+    `rounded`: with weights of a byte each (see `grucli.kernels.streaming`), which are several times as fast to read.
+    """
+
+    def __init__(self, weights: Weights, threads: int | None = None, *, rounded: bool = True) -> None:
         arrays, sizes = weights.arrays, weights.sizes
         layers = []
         for index in range(sizes.L):
             prefix = f"layers.{index}."
             layers.append({name[len(prefix) :]: a for name, a in arrays.items() if name.startswith(prefix)})
-        self._writer: Writer = WRITERS[sizes.cell](arrays["embedding"], layers, arrays["out.W"], arrays["out.b"])
+        self._writer = WRITERS[sizes.cell](
+            arrays["embedding"], layers, arrays["out.W"], arrays["out.b"], rounded=rounded
+        )
         self._sizes, self._crew = sizes, Crew(threads)
         self.tokenizer = weights.tokenizer
         self.conversations = weights.card.conversations
