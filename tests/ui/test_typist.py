@@ -30,7 +30,7 @@ def typed(parts: list[str], width: int, stream: io.StringIO | None = None) -> st
 
 
 def seen(written: str, width: int) -> list[str]:
-    shown = pyte.Screen(width, 60)
+    shown = pyte.Screen(width, 600)
     pyte.Stream(shown).feed(written.replace("\n", "\r\n"))
     lines = [line.rstrip() for line in shown.display]
     return lines[: shown.cursor.y]
