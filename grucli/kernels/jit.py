@@ -10,6 +10,7 @@ why.
 import contextlib
 import hashlib
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -23,6 +24,9 @@ import numba
 import numba.extending
 
 from grucli.paths import cache_dir
+
+_ROOM = 32 << 20
+"""Bytes. Numba fails where it cannot write its cache; all kernels take a few megabytes."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +78,8 @@ def _open_cache() -> KernelCache:
         problem = _unsafe(parent) or _unsafe(folder)
         if problem is None and not os.access(folder, os.W_OK):
             problem = f"{folder} cannot be written to"
+        if problem is None and shutil.disk_usage(folder).free < _ROOM:
+            problem = f"there is no room for {folder}"
     except OSError as error:
         problem = f"{folder}: {error.strerror or error}"
     if problem is not None:

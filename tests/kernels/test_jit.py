@@ -1,0 +1,117 @@
+"""Where machine code is kept, where it is not, and that each kernel is compiled for one signature."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grucli.kernels import jit
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
+
+
+@posix
+def test_the_cache_is_the_user_s_alone(home: Path) -> None:
+    cache = jit._open_cache()
+    assert cache.problem is None
+    assert cache.folder is not None
+    assert not cache.filled
+    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
+    assert cache.folder.is_relative_to(home)
+
+
+@posix
+@pytest.mark.parametrize("which", ["parent", "folder"])
+def test_nothing_is_cached_where_others_could_write(home: Path, which: str) -> None:
+    folder = jit._open_cache().folder
+    assert folder is not None
+    (folder if which == "folder" else folder.parent).chmod(0o777)
+    cache = jit._open_cache()
+    assert cache.folder is None
+    assert cache.problem is not None
+    assert "others may write" in cache.problem
+
+
+@posix
+def test_a_link_is_not_followed(home: Path, tmp_path: Path) -> None:
+    folder = jit._open_cache().folder
+    assert folder is not None
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    assert jit._open_cache().folder is None
+
+
+def test_a_file_in_the_way_is_a_reason(home: Path) -> None:
+    (home / "cache").mkdir(parents=True)
+    (home / "cache" / "kernels").write_text("in the way")
+    assert jit._open_cache().problem is not None
+
+
+def test_a_full_disk_is_a_reason(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(Path())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    assert "no room" in str(jit._open_cache().problem)
+
+
+def test_old_folders_go_and_the_newest_stay(home: Path) -> None:
+    folder = jit._open_cache().folder
+    assert folder is not None
+    for age in range(6):
+        old = folder.parent / f"old{age}"
+        (old / "below").mkdir(parents=True)
+        (old / "below" / "code.nbi").write_bytes(b"x")
+        os.utime(old, (1000 - age, 1000 - age))
+    jit._open_cache()
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, "old0", "old1", "old2"}
+
+
+def test_another_source_is_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = jit._fingerprint()
+    for source in Path(jit.__file__).parent.glob("*.py"):
+        shutil.copy(source, tmp_path)
+    (tmp_path / "tile.py").write_text("# changed")
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    assert jit._fingerprint() != before
+
+
+ONE_SIGNATURE = """
+import sys
+from pathlib import Path
+from tests.training.runs import plan, summary, write_corpus
+from grucli.model.sampler import Draw, Sampler
+from grucli.model.store import find_model
+from grucli.model.weights import load_weights
+
+folder = Path(sys.argv[1])
+corpus = write_corpus(folder / "corpus.csv")
+for cell in ("gru", "gru-after"):
+    summary(plan(corpus, name=cell, cell=cell, dropout=0.2, threads=2))
+    for rounded in (False, True):
+        sampler = Sampler(load_weights(find_model(cell)), rounded=rounded)
+        state = sampler.read(sampler.begin(), "the cat")
+        list(sampler.stream(state, Draw(max_chars=20)))
+        list(sampler.write(state, "", 20, Draw(max_chars=20, top_p=0.9, top_k=5)))
+seen = 0
+for name, module in list(sys.modules.items()):
+    if name.startswith("grucli.kernels"):
+        for kernel in vars(module).values():
+            signatures = getattr(kernel, "nopython_signatures", None)
+            # What is not cached is a helper, compiled into each of its callers.
+            cached = type(getattr(kernel, "_cache", None)).__name__ == "FunctionCache"
+            if cached and kernel.py_func.__module__ == name:
+                seen += 1
+                assert len(signatures) <= 1, (name, kernel, signatures)
+print(seen)
+"""
+
+
+def test_each_kernel_has_one_signature(home: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_SIGNATURE, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 30
