@@ -1,0 +1,8 @@
+"""Side-by-side measurements against what a user would pick instead. Not needed to use or test the program.
+
+    python -m pip install -e . -r benchmarks/requirements.txt
+    python -m benchmarks                 # everything; prints the table, writes benchmarks/results/
+
+Each side is a process of its own that sleeps while the other works; they take turns for several rounds, and what is
+reported is the median of the ratios of neighbouring rounds.
+"""

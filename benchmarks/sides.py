@@ -1,0 +1,45 @@
+"""One side of a comparison, as a process: `python -m benchmarks.sides KIND SIDE SHAPE`.
+
+It prepares, prints "ready", and for each line it reads works for about a second and prints tokens a second.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+from benchmarks import ours, peers
+
+SECONDS = 1.0
+
+SIDES: dict[tuple[str, str], Callable[[str], Callable[[], int]]] = {
+    ("train", "gru"): lambda shape: ours.training("gru", shape),
+    ("train", "gru-after"): lambda shape: ours.training("gru-after", shape),
+    ("train", "pytorch"): peers.pytorch_training,
+    ("sample", "gru"): lambda shape: ours.sampling(shape, "int8"),
+    ("sample", "gru-float32"): lambda shape: ours.sampling(shape, "float32"),
+    ("sample", "pytorch"): peers.pytorch_sampling,
+    ("sample", "onnx-1"): lambda shape: peers.onnx_sampling(shape, 1),
+    ("sample", "onnx-2"): lambda shape: peers.onnx_sampling(shape, 2),
+    ("batch", "gru"): ours.batch_sampling,
+    ("batch", "pytorch"): peers.pytorch_batch_sampling,
+    ("machine", "peak"): ours.peak,
+    ("machine", "memory"): ours.memory,
+}
+"""Each gives a function that does a little work and returns how many tokens (FLOP, bytes) that was."""
+
+
+def main(kind: str, side: str, shape: str) -> None:
+    """Serve rounds until standard input ends."""
+    work = SIDES[kind, side](shape)
+    work()
+    work()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        done, began = 0, time.perf_counter()
+        while (spent := time.perf_counter() - began) < SECONDS:
+            done += work()
+        print(done / spent, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
