@@ -21,6 +21,7 @@ import msgspec
 
 from grucli.errors import GruError, NothingToDoError, UsageError
 from grucli.text import tokenizers
+from grucli.text.records import DAMAGED
 from grucli.text.rows import RowReport, read_rows, read_running_text
 from grucli.text.sources import STDIN, OnBytes, Source, locate, read_raw
 from grucli.text.token_file import TokenFile, TokenWriter
@@ -29,7 +30,7 @@ from grucli.text.tokenizers import END, TURN, Tokenizer
 OnProgress = Callable[[str, int, int | None], None]
 """Told a stage ("writing tokens"), the bytes of the corpus it has done, and how many there are, or None."""
 
-_FORMAT = 1
+_FORMAT = 2
 """Part of the key. To be raised whenever the same corpus and choices would give other files."""
 
 _KEPT = 8
@@ -90,7 +91,7 @@ def prepare(
     Raises:
         UsageError: a source that cannot be read or has no such column, or a value out of range.
         NothingToDoError: no text in the sources, or in `held_out_file`.
-        GruError: the disk is full or cannot be written.
+        GruError: the disk is full or cannot be written, or nothing can be read of a compressed source, for damage.
     """
     if not 0 <= held_out < 1:
         raise UsageError(f"a share of {held_out} cannot be held out", "choose --val from 0 up to, but not, 1")
@@ -104,11 +105,12 @@ def prepare(
         choice = tokenizer if isinstance(tokenizer, str) else tokenizer.to_json()
         key = _digest([_FORMAT, fingerprint, choice, vocab, prints[-1] if apart else held_out])
         entry = cache / "tokens" / key
-        kept = _opened(entry, fingerprint)
+        names = [source.name for source in found]
+        kept = _opened(entry, fingerprint, names)
         if kept is None:
             work.joinpath("entry").mkdir()
             _build(work / "entry", training, apart, tokenizer, vocab, held_out)
-            kept = _put(work / "entry", entry, fingerprint)
+            kept = _put(work / "entry", entry, fingerprint, names)
         if kept is None:
             raise GruError(f"the token files in '{entry}' cannot be read back", "check the disk, or set GRU_HOME")
         _prune(cache / "tokens", entry)
@@ -116,12 +118,13 @@ def prepare(
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """What the cache keeps beside the token files."""
+    """What the cache keeps beside the token files. Its remarks have the place of a source among all, not the name."""
 
     tokenizer: dict[str, object]
     read: int
     skipped: dict[str, int]
     lines: dict[str, list[int]]
+    remarks: list[tuple[int, str]]
 
 
 class _Piece(NamedTuple):
@@ -160,14 +163,14 @@ class _Reading:
                 thread = row.thread
                 yield _Piece(row.body, TURN if turn else END, _place(row.body if thread is None else _post(thread)))
 
-    def nothing(self, report: RowReport) -> NothingToDoError:
-        """The error for a corpus without a text, with what became of its rows."""
+    def nothing(self, report: RowReport) -> GruError:
+        """The error for a corpus without a text, with what became of its rows: a failure where it was damaged."""
         names = ", ".join(f"'{source.name}'" for source in self.sources)
-        why = ", ".join(f"{reason} {count}" for reason, count in report.skipped.most_common())
-        return NothingToDoError(
-            f"there is no text in {names}" + (f" ({report.read} rows read: {why})" if why else ""),
-            "name a corpus with at least one comment",
-        )
+        why = "; ".join(report.notes())
+        what = f"there is no text in {names}" + (f" ({why})" if why else "")
+        if DAMAGED in report.skipped:
+            return GruError(what, "fetch or copy the file again")
+        return NothingToDoError(what, "name a corpus with at least one comment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,7 @@ def _split(reading: _Reading, share: float) -> _Split:
 
     Raises:
         NothingToDoError: there is no text.
+        GruError: there is none before the damage.
     """
     report = RowReport()
     pieces = reading.pieces("measuring the corpus", report)
@@ -243,7 +247,9 @@ def _build(
                 side.add(piece)
         if side.empty:
             raise apart.nothing(report)
-    entry = _Entry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines)
+    names = [source.name for reading in (training, apart) if reading is not None for source in reading.sources]
+    remarks = [(names.index(name), what) for name, what in report.remarks]
+    entry = _Entry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines, remarks)
     (folder / "corpus.json").write_bytes(msgspec.json.encode(entry))
 
 
@@ -363,14 +369,15 @@ def _workshop(tokens: Path) -> Iterator[Path]:
         ) from error
 
 
-def _opened(entry: Path, fingerprint: str) -> Corpus | None:
-    """The corpus that a cache entry holds, or None where it is not there or not whole."""
+def _opened(entry: Path, fingerprint: str, names: Sequence[str]) -> Corpus | None:
+    """The corpus that a cache entry holds, its sources now called `names`; None where it is not there or not whole."""
     try:
         kept = msgspec.json.decode((entry / "corpus.json").read_bytes(), type=_Entry)
         tokenizer = tokenizers.from_json(kept.tokenizer)
         train = TokenFile(entry / _TRAIN)
         held_out = TokenFile(entry / _HELD_OUT) if (entry / _HELD_OUT).exists() else None
-    except (OSError, ValueError, GruError):
+        remarks = [(names[place], what) for place, what in kept.remarks]
+    except (OSError, ValueError, IndexError, GruError):
         return None
     if any(file is not None and file.vocab != tokenizer.size for file in (train, held_out)):
         return None
@@ -379,21 +386,21 @@ def _opened(entry: Path, fingerprint: str) -> Corpus | None:
         held_out=held_out,
         tokenizer=tokenizer,
         fingerprint=fingerprint,
-        report=RowReport(kept.read, Counter(kept.skipped), kept.lines),
+        report=RowReport(kept.read, Counter(kept.skipped), kept.lines, remarks),
         running_text=train.running_text,
         conversations=train.conversations,
     )
 
 
-def _put(made: Path, entry: Path, fingerprint: str) -> Corpus | None:
+def _put(made: Path, entry: Path, fingerprint: str, names: Sequence[str]) -> Corpus | None:
     """Give a finished entry its name and open it. A whole one that another process put there meanwhile is as good."""
     try:
         made.rename(entry)
     except OSError:
-        if _opened(entry, fingerprint) is None:
+        if _opened(entry, fingerprint, names) is None:
             shutil.rmtree(entry, ignore_errors=True)
             made.rename(entry)
-    return _opened(entry, fingerprint)
+    return _opened(entry, fingerprint, names)
 
 
 def _prune(tokens: Path, used: Path) -> None:

@@ -15,10 +15,14 @@ from typing import NamedTuple
 import msgspec
 
 from grucli.errors import UsageError
-from grucli.text.sources import Damaged, OnBytes, Source, read_bytes
+from grucli.text.sources import Damaged, OnBytes, Source, read_bytes, unreadable
 
 LONGEST = 1 << 22
 """Bytes of a line, characters of a field."""
+
+DAMAGED = "damaged compressed data"
+BYTES = "bytes that are not UTF-8"
+"""The reasons that leave out more, or less, than a row."""
 
 _LINES_KEPT = 5
 
@@ -31,11 +35,13 @@ class RowReport:
     """What became of the rows: `read` of them were met, and `skipped` says why some were left out.
 
     `lines` holds the first few line numbers of each reason. Of a running text, lines are counted in place of rows.
+    `remarks`: what should be known about a source besides, as its name and the rest of the sentence.
     """
 
     read: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     lines: dict[str, list[int]] = field(default_factory=dict)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
 
     def skip(self, reason: str, line: int) -> None:
         """Count one bad row."""
@@ -43,6 +49,22 @@ class RowReport:
         kept = self.lines.setdefault(reason, [])
         if len(kept) < _LINES_KEPT:
             kept.append(line)
+
+    def cut(self, name: str, line: int) -> None:
+        """Count the row in which the compressed data of a source are damaged, behind `line` whole lines."""
+        self.skip(DAMAGED, line + 1)
+        place = f"after line {line:,}" if line else "after what could be read of its first line"
+        self.remarks.append((name, f"is damaged: everything {place} is missing"))
+
+    def notes(self) -> list[str]:
+        """All of it in sentences for the user, what weighs most first."""
+        notes = [f"'{name}' {what}" for name, what in self.remarks]
+        for reason, n in self.skipped.most_common():
+            if reason == BYTES:
+                notes.append(f"{BYTES} were removed in {n:,} place{'' if n == 1 else 's'}")
+            elif reason != DAMAGED:
+                notes.append(f"{n:,} row{'' if n == 1 else 's'} skipped: {reason}")
+        return notes
 
 
 class Record(NamedTuple):
@@ -69,11 +91,13 @@ def open_records(source: Source, wanted: str, report: RowReport, on_bytes: OnByt
     """Read `source` up to its first row.
 
     A `.tsv` whose first line has no field `wanted` has no header. Where neither suffix nor `wanted` in the first line
-    tells the form, a first `{` means JSON lines, and anything else one text a line, in the field "body".
+    tells the form, a first `{` means JSON lines, and anything else one text a line, in the field "body"; the report
+    remarks on it. A `.csv` of one column has no use for commas: a line in which nothing is quoted is one text, whole,
+    and the report says how many had some.
 
     Raises:
         UsageError: the source cannot be read at all.
-        GruError: the disk failed.
+        GruError: the disk failed, or not one line comes before the damage in compressed data.
     """
     lines = read_lines(source, report, on_bytes)
     first = next((line for line in lines if line[1] is None or line[1].strip()), None)
@@ -88,6 +112,7 @@ def open_records(source: Source, wanted: str, report: RowReport, on_bytes: OnByt
     if form == "tsv":
         return _tsv_records(first, lines, wanted, report)
     if form == "lines":
+        report.remarks.append((source.name, "is neither JSON lines nor a table: each line is taken as one comment"))
         return Records(("body",), True, _split_records(lines, ("body",), None, report))
     raise UsageError(f"'{source.name}' is one running text, and rows are needed here", "name a .csv, .tsv or .jsonl")
 
@@ -97,7 +122,7 @@ def read_lines(source: Source, report: RowReport, on_bytes: OnBytes | None = Non
 
     Raises:
         UsageError: the source cannot be read at all.
-        GruError: the disk failed.
+        GruError: the disk failed, or not one line comes before the damage.
     """
     number = 0
     begun = bytearray()
@@ -114,9 +139,11 @@ def read_lines(source: Source, report: RowReport, on_bytes: OnBytes | None = Non
                 number += len(others)
                 begun = bytearray(others[-1])
                 length = len(begun)
-    except Damaged:
+    except Damaged as damage:
+        if not number:
+            raise unreadable(source) from damage
         report.read += 1
-        report.skip("damaged compressed data", number + 1)
+        report.cut(source.name, number)
         return
     if length:
         yield number + 1, bytes(begun) if length <= LONGEST else None
@@ -176,11 +203,12 @@ def _is_twice(line: bytes, key: str) -> bool:
 
 
 class _CsvLines:
-    """Lines as csv.reader takes them, remembering what went wrong since the last record."""
+    """Lines as csv.reader takes them: `text` is the last one, `spoiled` what went wrong since the last record."""
 
     def __init__(self, lines: Iterator[Line]) -> None:
         self._lines = lines
         self.number = 0
+        self.text = ""
         self.spoiled: str | None = None
 
     def __iter__(self) -> "_CsvLines":
@@ -192,10 +220,11 @@ class _CsvLines:
             self.spoiled = "line too long"
             return "\n"
         try:
-            return line.decode() + "\n"
+            self.text = line.decode()
         except UnicodeDecodeError:
             self.spoiled = "not UTF-8"
-            return line.decode("utf-8", "replace") + "\n"
+            self.text = line.decode("utf-8", "replace")
+        return self.text + "\n"
 
 
 def _csv_records(source: Source, lines: Iterator[Line], report: RowReport) -> Records:
@@ -214,12 +243,13 @@ def _csv_records(source: Source, lines: Iterator[Line], report: RowReport) -> Re
         )
     if len(set(columns)) < len(columns):
         raise UsageError(f"'{source.name}' has two columns of one name: {', '.join(columns)}", "rename one of them")
-    return Records(columns, True, _csv_rows(feed, reader, columns, report))
+    return Records(columns, True, _csv_rows(source, feed, reader, columns, report))
 
 
 def _csv_rows(
-    feed: _CsvLines, reader: "Iterator[list[str]]", columns: tuple[str, ...], report: RowReport
+    source: Source, feed: _CsvLines, reader: "Iterator[list[str]]", columns: tuple[str, ...], report: RowReport
 ) -> Iterator[Record]:
+    whole = 0
     while True:
         number = feed.number + 1
         feed.spoiled = None
@@ -227,17 +257,25 @@ def _csv_rows(
         try:
             values = next(reader)
         except StopIteration:
-            return
+            break
         except csv.Error as error:
             feed.spoiled = _csv_reason(error)
         if not values and feed.spoiled is None:
             continue
         report.read += 1
+        if len(columns) == 1 < len(values) and feed.spoiled is None:
+            text = feed.text.removesuffix("\r")
+            if text.split(",") == values:  # nothing in it was quoted, so that its commas are the writer's own
+                whole += 1
+                values = [text]
         reason = feed.spoiled or _miscounted(values, columns)
         if reason:
             report.skip(reason, number)
         else:
             yield Record(number, dict(zip(columns, values, strict=True)))
+    if whole:
+        rows = "1 row" if whole == 1 else f"{whole:,} rows"
+        report.remarks.append((source.name, f"has one column: {rows} with unquoted commas taken as one text each"))
 
 
 def _csv_reason(error: csv.Error) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from grucli.errors import UsageError
-from grucli.text.records import Record, Records, RowReport, open_records
+from grucli.text.records import BYTES, Record, Records, RowReport, open_records
 from grucli.text.sources import Damaged, OnBytes, Source, locate, read_bytes
 
 __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
@@ -40,11 +40,11 @@ def read_rows(
 
     The text is the field `column`, or "body", or the only one; in a `.tsv` without a header the first, or the one that
     `column` counts from 1. Bad rows are counted in `report`; blank lines are no rows. Standard input is JSON lines when
-    it begins with "{", a table when its first line names the column, and else one comment a line.
+    it begins with "{", a table when its first line names the column, and else one comment a line, which is remarked on.
 
     Raises:
         UsageError: the source cannot be read at all, or has no such column.
-        GruError: the disk failed.
+        GruError: the disk failed, or not one line comes before the damage in compressed data.
     """
     source = _located(source)
     records = open_records(source, column or DEFAULT_COLUMN, report, on_bytes)
@@ -56,14 +56,14 @@ def read_rows(
 
 
 def read_running_text(source: str | Source, report: RowReport, on_bytes: OnBytes | None = None) -> Iterator[str]:
-    """Slices of a `.txt`, newlines as they are. Bytes that are not UTF-8 are left out and counted.
+    """Slices of a `.txt`, newlines as they are. Bytes that are not UTF-8 are removed, each place of them counted.
 
     Joined, the slices are the text. Each but the last ends before white space that follows something else, unless there
     is none for a million characters.
 
     Raises:
         UsageError: the source cannot be read at all.
-        GruError: the disk failed.
+        GruError: the disk failed, or nothing comes before the damage in compressed data.
     """
     begun = ""
     for text in _clean_slices(_located(source), report, on_bytes):
@@ -145,16 +145,17 @@ def _fault(body: object, thread: object) -> str | None:
 
 def _clean_slices(source: Source, report: RowReport, on_bytes: OnBytes | None) -> Iterator[str]:
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    before = report.read  # the lines of other texts
     try:
         for piece in read_bytes(source, on_bytes):
-            yield _without_escaped(utf8.decode(piece), report)
-        yield _without_escaped(utf8.decode(b"", final=True), report)
+            yield _without_escaped(utf8.decode(piece), report, before)
+        yield _without_escaped(utf8.decode(b"", final=True), report, before)
     except Damaged:
-        report.skip("damaged compressed data", report.read + 1)
+        report.cut(source.name, report.read - before)
 
 
-def _without_escaped(text: str, report: RowReport) -> str:
+def _without_escaped(text: str, report: RowReport, before: int) -> str:
     for found in () if text.isascii() else _ESCAPED_BYTES.finditer(text):
-        report.skip("bytes that are not UTF-8", report.read + 1 + text.count("\n", 0, found.start()))
+        report.skip(BYTES, report.read - before + 1 + text.count("\n", 0, found.start()))
     report.read += text.count("\n")
     return text if text.isascii() else _ESCAPED_BYTES.sub("", text)

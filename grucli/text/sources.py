@@ -30,6 +30,14 @@ _DUMP_WINDOW = 31
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 """Besides an `OSError` without a number, which is how gzip and bz2 say it."""
 
+_MAGIC: dict[str, tuple[bytes, ...]] = {
+    ".gz": (b"\x1f\x8b",),
+    ".bz2": (b"BZh",),
+    ".xz": (b"\xfd7zXZ\0", b"\x5d\0\0"),
+    ".zst": (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind in range(16))),
+}
+"""How compressed data begin: those that do, and cannot be read, are damaged; others never were what the suffix says."""
+
 _FEW = 8
 """Odd bytes that do not yet make a file binary: a bad row or two are counted, not refused."""
 
@@ -95,11 +103,13 @@ def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[byte
 
     Raises:
         UsageError: it cannot be opened, is not compressed the way its suffix says, or is no UTF-8 text.
-        GruError: the disk failed.
+        GruError: the disk failed, or the compressed data are damaged from their beginning on.
         Damaged: the compressed data end here; all that could be read has been yielded.
     """
     first = True
     try:
+        if source.compression:
+            _refuse_uncompressed(source)
         for piece in _slices(source, on_bytes) if source.compression else read_raw(source, on_bytes):
             if first:
                 _refuse_binary(source, piece)
@@ -107,11 +117,31 @@ def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[byte
                 first = False
             yield piece
     except (*_DAMAGE, OSError) as error:
-        if first:
-            raise UsageError(
-                f"'{source.name}' cannot be decompressed: {error}", "check that the file is whole and its suffix true"
-            ) from error
-        raise Damaged from error
+        raise (unreadable(source) if first else Damaged()) from error
+
+
+def unreadable(source: Source) -> GruError:
+    """The error for compressed data of which nothing can be read."""
+    return GruError(f"'{source.name}' is damaged: nothing in it can be read", "fetch or copy the file again")
+
+
+def _refuse_uncompressed(source: Source) -> None:
+    """Tell a file that is not what its suffix says from one that is, and is cut short.
+
+    Raises:
+        UsageError: it begins like none that is compressed so.
+        EOFError: it is empty, which no compressed file is.
+    """
+    magics = _MAGIC[source.compression]
+    with _opened(source) as raw, _disk(source):
+        head = raw.read(max(map(len, magics)))
+    if not head:
+        raise EOFError
+    if not any(magic.startswith(head[: len(magic)]) for magic in magics):
+        raise UsageError(
+            f"'{source.name}' cannot be decompressed: it is no {source.compression} file",
+            "give it the suffix of what it is",
+        )
 
 
 def read_raw(source: Source, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
@@ -141,6 +171,8 @@ def _slices(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
 
 def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
     if source.path is None:
+        if sys.stdin is None:  # the shell closed it, as in <&-
+            raise UsageError("standard input ('-') is closed", "pipe a corpus into it, or name a file")
         return nullcontext(sys.stdin.buffer)
     try:
         return source.path.open("rb")

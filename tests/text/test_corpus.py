@@ -1,6 +1,8 @@
+import gzip
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tracemalloc
@@ -12,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grucli.errors import GruError, NothingToDoError, UsageError
+from grucli.errors import ExitStatus, GruError, NothingToDoError, UsageError
 from grucli.text import corpus, tokenizers
 from grucli.text.corpus import Corpus, OnProgress, prepare
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import END, KINDS, TURN, Tokenizer
+from tests.text.packing import PACK
 
 relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
@@ -222,6 +225,30 @@ def test_bad_rows_are_reported_also_from_the_cache(tmp_path: Path) -> None:
         assert (report.read, report.skipped, report.lines) == (3, {"not JSON": 1}, {"not JSON": [2]})
 
 
+def test_remarks_name_the_file_also_from_the_cache(tmp_path: Path) -> None:
+    rows(tmp_path / "a.jsonl", ["a"])
+    packed = gzip.compress(b"".join(b'{"body":"%d %s"}\n' % (n, os.urandom(40).hex().encode()) for n in range(3000)))
+    (tmp_path / "b.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    notes = ready(tmp_path, "a.jsonl", "b.jsonl.gz").report.notes()
+    (tmp_path / "b.jsonl.gz").rename(tmp_path / "c.jsonl.gz")
+    again = ready(tmp_path, "a.jsonl", "c.jsonl.gz").report.notes()
+
+    assert len(notes) == 1
+    assert re.search(r"b\.jsonl\.gz' is damaged: everything after line [\d,]+ is missing$", notes[0])
+    assert again == [notes[0].replace("b.jsonl.gz", "c.jsonl.gz")]
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zst"])
+def test_a_damaged_file_without_a_text_is_a_failure_and_no_empty_corpus(tmp_path: Path, name: str) -> None:
+    torn = b"body\n" + os.urandom(1_000_000).hex().encode()
+    packed = PACK[Path(name).suffix](torn)
+    (tmp_path / name).write_bytes(packed[: len(packed) * 9 // 10])
+    with pytest.raises(GruError, match="is damaged: everything after line 1 is missing") as caught:
+        ready(tmp_path, name)
+
+    assert caught.value.status == ExitStatus.FAILED
+
+
 def test_what_was_made_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows(tmp_path / "a.jsonl", map(str, range(50)))
     first = ready(tmp_path, "a.jsonl", tokenizer="subword", vocab=300)
@@ -295,7 +322,24 @@ def test_standard_input_is_read_as_often_as_needed(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"id,body\n1,one\n2,two\n")))
         made = ready(tmp_path, "-", held_out=0)
         assert both(made)[0] == [["one"], ["two"]]
+        assert made.report.notes() == []
     assert [path.name for path in (tmp_path / "cache" / "tokens").iterdir()] == [made.train.path.parent.name]
+
+
+def test_plain_text_on_standard_input_is_remarked_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one, two\nthree\n")))
+    made = ready(tmp_path, "-", held_out=0)
+
+    assert both(made)[0] == [["one, two"], ["three"]]
+    assert made.report.notes() == [
+        "'standard input' is neither JSON lines nor a table: each line is taken as one comment"
+    ]
+
+
+def test_a_standard_input_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="closed"):
+        ready(tmp_path, "-")
 
 
 def test_standard_input_is_named_once(tmp_path: Path) -> None:
@@ -320,7 +364,7 @@ def test_an_empty_corpus(tmp_path: Path, name: str, content: str) -> None:
         ready(tmp_path, name)
 
     assert name in caught.value.what
-    assert ("not JSON 2" in caught.value.what) == ("no" in content)
+    assert ("(2 rows skipped: not JSON; 1 row skipped: empty)" in caught.value.what) == ("no" in content)
     assert list((tmp_path / "cache" / "tokens").iterdir()) == []
 
 

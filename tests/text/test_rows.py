@@ -1,10 +1,8 @@
-import bz2
 import csv
 import gzip
 import io
 import itertools
 import json
-import lzma
 import os
 import sys
 import tracemalloc
@@ -15,24 +13,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from grucli.errors import GruError, UsageError
+from grucli.errors import ExitStatus, GruError, UsageError
 from grucli.text import records
 from grucli.text.records import open_records
 from grucli.text.rows import Row, RowReport, read_rows, read_running_text
 from grucli.text.sources import locate
+from tests.text.packing import PACK
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
-
-PACK: dict[str, Callable[[bytes], bytes]] = {
-    "": bytes,
-    ".gz": gzip.compress,
-    ".bz2": bz2.compress,
-    ".xz": lzma.compress,
-    ".zst": lambda data: zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: True}),
-}
 
 
 @pytest.fixture
@@ -238,6 +229,30 @@ def test_a_torn_csv_row_at_the_end_is_counted(write: Write) -> None:
     assert counted(write("a.csv", "id,body\n1,one\n2")) == (["one"], {"too few fields": 1}, {"too few fields": [3]})
 
 
+def test_commas_in_a_csv_of_one_column_are_text(write: Write) -> None:
+    content = 'body\nhello, world\nplain\n"quoted, it is"\r\nsaid "no", twice\r\na,,b,\n"one",two\n"three\nfour",5\n'
+    report = RowReport()
+    source = write("a.csv", content)
+
+    assert bodies(source, None, report) == ["hello, world", "plain", "quoted, it is", 'said "no", twice', "a,,b,"]
+    assert report.skipped == {"too many fields": 2}
+    assert report.notes() == [
+        f"'{source}' has one column: 3 rows with unquoted commas taken as one text each",
+        "2 rows skipped: too many fields",
+    ]
+
+
+def test_commas_between_columns_are_no_text(write: Write) -> None:
+    assert counted(write("a.csv", "id,body\n1,hello, world\n2,x\n"))[:2] == (["x"], {"too many fields": 1})
+
+
+def test_notes_count_in_words(write: Write) -> None:
+    report = RowReport()
+    bodies(write("a.jsonl", '{"body":"x"}\nno\n{"body":""}\n{"body":" "}\n'), None, report)
+
+    assert report.notes() == ["2 rows skipped: empty", "1 row skipped: not JSON"]
+
+
 def test_lines_are_counted_through_rows_of_several_lines(write: Write) -> None:
     _, _, lines = counted(write("a.csv", 'id,body\n1,"a\nb\nc"\n\n2\n3,"d\ne"\n4\n'))
 
@@ -272,6 +287,9 @@ def test_what_comes_before_damage_is_kept(write: Write, packing: str) -> None:
     assert [json.dumps({"body": body}) for body in got] == numbered[: len(got)]
     assert skipped == {"damaged compressed data": 1}
     assert lines == {"damaged compressed data": [len(got) + 1]}
+    report = RowReport()
+    bodies(cut, None, report)
+    assert report.notes() == [f"'{cut}' is damaged: everything after line {len(got):,} is missing"]
 
     flipped = bytearray(packed)
     flipped[len(packed) * 8 // 10] ^= 0xFF
@@ -279,6 +297,27 @@ def test_what_comes_before_damage_is_kept(write: Write, packing: str) -> None:
     got = bodies(write("flipped.jsonl" + packing, bytes(flipped)), None, report)
     assert len(got) > 1000
     assert report.skipped.total() >= 1
+
+
+@pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
+@pytest.mark.parametrize("kept", [0, 1, 3, 9, 20])
+def test_where_nothing_comes_before_the_damage_it_is_a_failure(write: Write, packing: str, kept: int) -> None:
+    packed = PACK[packing](os.urandom(500_000))
+    source = write("a.jsonl" + packing, packed[:kept])
+    with pytest.raises(GruError, match="damaged: nothing in it can be read") as caught:
+        bodies(source)
+
+    assert caught.value.status == ExitStatus.FAILED
+
+
+@pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
+def test_damage_in_the_first_line_leaves_nothing(write: Write, packing: str) -> None:
+    packed = PACK[packing](os.urandom(400_000).hex().encode())
+    source = write("a.jsonl" + packing, packed[: len(packed) * 3 // 4])
+    with pytest.raises(GruError, match="damaged: nothing in it can be read") as caught:
+        bodies(source)
+
+    assert caught.value.status == ExitStatus.FAILED
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
@@ -307,6 +346,9 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, suffixes: tuple[str, str]
                 assert report.read == len(got) + report.skipped.total()
         except UsageError:
             pass
+        except GruError as refused:
+            if not suffixes[1] or "damaged" not in refused.what:
+                raise
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -486,6 +528,9 @@ def test_bytes_that_are_not_utf8_are_left_out_of_running_text_and_counted(write:
     assert text == "one\ntwo \n\nend "
     assert report.skipped == {"bytes that are not UTF-8": 3}
     assert report.lines == {"bytes that are not UTF-8": [2, 4, 4]}
+    assert report.notes() == ["bytes that are not UTF-8 were removed in 3 places"]
+    "".join(read_running_text(write("b.txt", b"one\n\xfftwo"), report))
+    assert report.lines == {"bytes that are not UTF-8": [2, 4, 4, 2]}
 
 
 def test_a_running_text_that_is_cut_short_is_kept_up_to_there(write: Write) -> None:
@@ -496,6 +541,9 @@ def test_a_running_text_that_is_cut_short_is_kept_up_to_there(write: Write) -> N
     assert text.startswith(got)
     assert len(got) > 200_000
     assert report.skipped == {"damaged compressed data": 1}
+    assert [note.partition("' ")[2] for note in report.notes()] == [
+        "is damaged: everything after what could be read of its first line is missing"
+    ]
 
 
 @pytest.mark.skipif("GRU_TEST_DATA" not in os.environ, reason="GRU_TEST_DATA does not name the folder of real text")
