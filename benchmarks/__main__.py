@@ -43,13 +43,13 @@ def train(rounds: int) -> dict[str, Any]:
     )
     results = {}
     for name, shape in TRAINING.items():
-        sides = measure("train", ["gru", "pytorch", "gru-after"], name, rounds)
-        peak = measure("machine", ["peak"], name, 3)["peak"].median
+        sides = measure("train", ["gru", "pytorch", "gru-after", "peak"], name, rounds)
+        peak = sides["peak"].median
         ours, after = ratio(sides["gru"], sides["pytorch"]), ratio(sides["gru-after"], sides["pytorch"])
         share = sides["gru"].median * shape.flop_a_token / peak
         cells = [f"{sides[side].median:,.0f}" for side in ("gru", "gru-after", "pytorch")]
         row(name, *cells, times(ours), times(after), f"{share:.0%} of {peak / 1e9:.0f} GFLOP/s")
-        results[name] = {side: sides[side].rates for side in sides} | {"peak": peak, "flop": shape.flop_a_token}
+        results[name] = {side: sides[side].rates for side in sides} | {"flop a token": shape.flop_a_token}
     return results
 
 

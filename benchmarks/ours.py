@@ -69,36 +69,31 @@ def batch_sampling(name: str) -> Callable[[], int]:
     return write
 
 
-def peak(_: str) -> Callable[[], int]:
-    """FLOP of the register tile on data that lie in the first-level caches, on every core at once."""
-    N, K, M, turns = 8 * ROWS, 128, 2 * WIDTH, 2000
+def peak() -> Callable[[], int]:
+    """FLOP of the register tile on data that stay in the caches, on every core at once."""
+    N, K, M = 128 * ROWS, 128, 4 * WIDTH
     b = np.ones((K, M), np.float32)
 
-    def one() -> None:
+    def prepare() -> Callable[[], None]:
         panels, a, out = empty(panels_for(M), K, WIDTH), empty(N, K), empty(N, M)
         a.fill(1)
         pack(b, 0, M, panels)
         edge, rest = empty(ROWS, WIDTH), empty(ROWS, K)
-        for _ in range(turns):
-            multiply(a, panels, out, edge, rest)
+
+        def core() -> None:
+            for _ in range(20):
+                multiply(a, panels, out, edge, rest)
+
+        return core
+
+    cores = [prepare() for _ in range(default_threads())]
 
     def work() -> int:
-        threads = [threading.Thread(target=one) for _ in range(default_threads())]
+        threads = [threading.Thread(target=core) for core in cores]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return len(threads) * turns * 2 * N * K * M
-
-    return work
-
-
-def memory(_: str) -> Callable[[], int]:
-    """Bytes read from an array far larger than the caches, by one core."""
-    big = np.ones(1 << 26, np.float32)
-
-    def work() -> int:
-        big.max()
-        return big.nbytes
+        return len(threads) * 20 * 2 * N * K * M
 
     return work

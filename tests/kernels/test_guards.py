@@ -1,0 +1,129 @@
+"""No kernel reads or writes outside its arrays: each operand lies against a page that may not be touched.
+
+The register tile works on bare pointers, which no bounds check of Numba sees. So the kernels run in a process of their
+own, over ragged shapes, with every array directly before an unreadable page, and then directly behind one: a step too
+far ends the process.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = r"""
+import ctypes, mmap, sys
+import numpy as np
+
+PAGE = mmap.PAGESIZE
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+kept, BEFORE = [], sys.argv[1] == "before"
+
+
+def guarded(array):
+    array = np.ascontiguousarray(array)
+    room = -(-max(array.nbytes, 1) // PAGE) * PAGE
+    memory = mmap.mmap(-1, room + PAGE)
+    kept.append(memory)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    fence = start if BEFORE else start + room
+    assert libc.mprotect(fence, PAGE, 0) == 0
+    offset = PAGE if BEFORE else room - array.nbytes
+    placed = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
+    placed[...] = array
+    return placed
+
+
+from grucli.kernels import adamw, arrays, cell, dropout, gru, gru_after, loss, products, streaming, tile
+from grucli.kernels.sampling import RECENT, Rules, Streams
+from grucli.model import products as all_rows
+
+for module in (cell, gru, gru_after, all_rows, streaming):
+    for name in ("empty", "zeros"):
+        if hasattr(module, name):
+            plain = getattr(arrays, name)
+            setattr(module, name, lambda *shape, plain=plain: guarded(plain(*shape)))
+plain_packed = streaming.packed
+
+
+def packed(*arguments, **options):
+    made = plain_packed(*arguments, **options)
+    return type(made)(*(guarded(array) for array in made))
+
+
+for module in (cell, gru, gru_after):
+    module.packed = packed
+
+
+def random(*shape):
+    return guarded(rng.standard_normal(shape).astype(np.float32))
+
+
+def ids(high, *shape):
+    return guarded(rng.integers(0, high, shape).astype(np.int32))
+
+
+for seed, (T, B, E, H, V, L) in enumerate(
+    [(1, 1, 1, 1, 4, 1), (3, 5, 3, 7, 11, 2), (2, 9, 16, 33, 65, 2), (2, 17, 5, 64, 32, 1), (1, 8, 31, 49, 97, 3)]
+):
+    rng = np.random.default_rng(seed)
+    N = T * B
+    x, table, dtable = random(N, E), random(V, E), random(V, E)
+    rows, targets = ids(V, N), ids(V, N)
+    loss.gather(0, N, rows, table, x)
+    loss.scatter_add(0, E, rows, x, dtable)
+    loss.column_sums(0, E, x, random(E))
+    logits, bias = random(N, V), random(V)
+    loss.cross_entropy(logits, bias, targets, random(N))
+    loss.cross_entropy_gradient(logits, bias, targets, np.float32(1))
+    dropout.drop(0, N * E, x.reshape(-1), guarded(np.array([seed], np.uint32)), 0.5)
+    flat = [random(N * E) for _ in range(4)]
+    adamw.adamw(0, N * E, *flat, *(np.float32(0.5) for _ in range(7)))
+    adamw.sum_of_squares(0, N * E, flat[0])
+    engine = all_rows.TileProducts(all_rows.Crew(2))
+    a, b, c = random(N, H), random(H, V), random(N, V)
+    engine.times(a, engine.factor(b), random(N, V))
+    engine.times(c, engine.transposed_factor(b), random(N, H))
+    engine.transposed_times(a, c, random(H, V))
+    engine.transposed_times(a, c, random(H, V), slice(V // 2, V), -(V // 2))
+    resets = guarded(rng.random((T, B)) < 0.3)
+    for make, streams_of, names in (
+        (gru.Gru, gru.gru_streams, ()),
+        (gru_after.GruAfter, gru_after.gru_after_streams, ("c",)),
+    ):
+        layers = []
+        for layer in range(L):
+            weights = {"U": random(E if layer == 0 else H, 3 * H), "W": random(H, 3 * H), "b": random(3 * H)}
+            layers.append(weights | {name: random(H) for name in names})
+        layer = make(T, B, H)
+        layer.pack(layers[0]["W"])
+        layer.pack_transposed(layers[0]["W"])
+        layer.gates[...] = 0.1
+        state = random(B, H)
+        for low, high in ((0, B // 2), (B // 2, B)):
+            layer.forward(low, high, layers[0], state, resets)
+        layer.dstate[...] = 0
+        for low, high in ((0, B // 2), (B // 2, B)):
+            layer.backward(low, high, random(T, B, H), resets)
+        for rounded in (False, True):
+            writer = streams_of(table, layers, random(H, V), random(V), rounded=rounded)
+            writer.read(ids(V, 5), random(L, 1, H))
+            streams = Streams(
+                guarded(np.arange(B).astype(np.uint64)), ids(V, B), guarded(np.zeros(B, np.int32)),
+                guarded(np.zeros(B, np.int64)), guarded(np.zeros(B, np.int64)), guarded(np.zeros(B)),
+                guarded(np.full((B, RECENT), -1, np.int32)),
+            )
+            rules = Rules(0.8, 3, 0.9, 0.01, 1.1, 1, 50, guarded(np.ones(V, np.int16)))
+            writer.write(0, B, rules, streams, random(L, B, H), guarded(np.zeros((B, 6), np.int32)))
+print("inside")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are protected by Linux' mprotect")
+@pytest.mark.parametrize("fence", ["before", "behind"])
+def test_no_kernel_leaves_its_arrays(fence: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, fence], capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+    assert (done.returncode, done.stdout) == (0, "inside\n"), done.stderr[-2000:]
