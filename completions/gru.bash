@@ -6,11 +6,11 @@ _gru_follow() {
     case "$1" in
         '')
             commands='demo train sample chat eval models'
-            options='--install-completion --show-completion -q --quiet --debug --version -h --help'
+            options='--install-completion --show-completion --json -q --quiet --debug --version -h --help'
             ;;
         demo)
             commands=''
-            options='--minutes --seed --pace --threads -q --quiet --debug --version -h --help'
+            options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help'
             ;;
         train)
             commands=''
@@ -42,15 +42,15 @@ _gru_follow() {
             ;;
         'models rename')
             commands=''
-            options='-q --quiet --debug --version -h --help'
+            options='--json -q --quiet --debug --version -h --help'
             ;;
         'models remove')
             commands=''
-            options='-y --yes -q --quiet --debug --version -h --help'
+            options='-y --yes --json -q --quiet --debug --version -h --help'
             ;;
         'models path')
             commands=''
-            options='-q --quiet --debug --version -h --help'
+            options='--json -q --quiet --debug --version -h --help'
             ;;
     esac
 }

@@ -8,14 +8,14 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     $tree = @{
         '' = @{
             commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'models' = 'See and tidy the models there are' }
-            options = [ordered]@{ '--install-completion' = 'Teach your shell to complete gru with Tab, and exit'; '--show-completion' = 'Print the completion script for bash, zsh, fish or powershell, and exit'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--install-completion' = 'Teach your shell to complete gru with Tab, and exit'; '--show-completion' = 'Print the completion script for bash, zsh, fish or powershell, and exit'; '--json' = 'With --version: print one JSON document'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--show-completion' = 'bash zsh fish powershell' }
             arguments = @()
             repeats = $false
         }
         'demo' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '--minutes' = 'How long to train'; '--seed' = 'The same seed gives the same comments'; '--pace' = 'Characters a second on a terminal; 0: all at once'; '--threads' = 'Cores to use; all of them, when left out'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--minutes' = 'How long to train'; '--seed' = 'The same seed gives the same comments'; '--pace' = 'Characters a second on a terminal; 0: all at once'; '--threads' = 'Cores to use; all of them, when left out'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--minutes' = ''; '--seed' = ''; '--pace' = ''; '--threads' = '' }
             arguments = @()
             repeats = $false
@@ -71,21 +71,21 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
         }
         'models rename' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model', '')
             repeats = $false
         }
         'models remove' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-y' = 'Do not ask first'; '--yes' = 'Do not ask first'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '-y' = 'Do not ask first'; '--yes' = 'Do not ask first'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model')
             repeats = $true
         }
         'models path' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model')
             repeats = $false

@@ -8,10 +8,41 @@ from pathlib import Path
 
 import platformdirs
 
+from grucli.errors import GruError
+
 
 def _place(inside_home: str, default: str) -> Path:
+    home = chosen_home()
+    return home / inside_home if home is not None else Path(default)
+
+
+def chosen_home() -> Path | None:
+    """The folder that `GRU_HOME` names, None where it names none."""
     home = os.environ.get("GRU_HOME")
-    return Path(home).expanduser() / inside_home if home else Path(default)
+    return Path(home).expanduser() if home else None
+
+
+def check_home() -> None:
+    """See that `GRU_HOME`, where it is set, is a folder or can become one, so far as can be told without making it.
+
+    Raises:
+        GruError: it cannot.
+    """
+    home = chosen_home()
+    if home is None or home.is_dir():
+        return
+    there = next(path for path in (home, *home.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise unusable_home(f"'{there}' is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise unusable_home(f"nothing may be made in '{there}'")
+
+
+def unusable_home(why: str) -> GruError:
+    """The error for a `GRU_HOME` in which nothing can be kept."""
+    return GruError(
+        f"GRU_HOME is '{chosen_home()}', which cannot be used: {why}", "let GRU_HOME name a folder of yours"
+    )
 
 
 def data_dir() -> Path:

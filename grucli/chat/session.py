@@ -6,7 +6,6 @@ was cut short lets the model go on.
 """
 
 import dataclasses
-import math
 import re
 import secrets
 from collections import deque
@@ -14,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Protocol
 
 from grucli.chat.events import Began, Ended, Event, Reading, Said, Told
+from grucli.chat.pace import checked_pace
 from grucli.chat.turns import Turn, Utterance, Voice
 from grucli.errors import UsageError
 from grucli.model.sampler import Draw, Sample, State
@@ -101,9 +101,7 @@ class Session:
         Raises:
             UsageError: not a finite number from 0 up.
         """
-        if not math.isfinite(pace) or pace < 0:
-            raise UsageError(f"--pace is {pace:g}", "--pace takes characters a second, such as 150, or 0 for no limit")
-        self.pace = pace
+        self.pace = checked_pace(pace)
 
     def models(self) -> Sequence[str]:
         """Name the models that `switch` can take."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer._click.core import ParameterSource
 from typer.core import TyperGroup
 
 from grucli.cli import chat, demo, models, sample, train
 from grucli.cli import eval as evaluation
 from grucli.cli.grammar import Asked, Command, Group, explain
+from grucli.errors import UsageError
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo.demo,
@@ -53,8 +55,12 @@ def _root(
         str | None,
         typer.Option(metavar="SHELL", help="Print the completion script for bash, zsh, fish or powershell, and exit."),
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="With --version: print one JSON document.")] = False,
 ) -> None:
     """Handle what is asked of `gru` without a command."""
+    if json and context.get_parameter_source("json") is ParameterSource.COMMANDLINE:
+        name = context.invoked_subcommand or "COMMAND"
+        raise UsageError("--json stands before the command", f"put it behind: gru {name} --json")
     if show_completion is not None:
         from grucli.cli.completions import script
 

@@ -18,7 +18,7 @@ def chat(
     max_chars: Annotated[int, typer.Option(help="No reply is longer.")] = 500,
     min_chars: Annotated[int, typer.Option(help="No reply is shorter.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The first reply's; each next one has the next.")] = None,
-    pace: Annotated[float, typer.Option(min=0.0, help="Characters a second on a terminal; 0: all at once.")] = 150.0,
+    pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
 ) -> None:
     """Talk with a model. /help lists what can be typed besides.

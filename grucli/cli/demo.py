@@ -1,11 +1,16 @@
 """`gru demo`: the whole story on a small corpus of real conversations."""
 
-from typing import Annotated
+from collections import deque
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grucli.cli.train import STOPPED, resuming
 from grucli.errors import GruError
+
+if TYPE_CHECKING:
+    from grucli.model.sampler import Sample
 
 _NAME = "demo"
 _SAID = (
@@ -26,22 +31,26 @@ _HELD_OUT = 0.002
 def demo(
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same comments.")] = 1,
-    pace: Annotated[float, typer.Option(min=0.0, help="Characters a second on a terminal; 0: all at once.")] = 150.0,
+    pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")] = False,
 ) -> None:
     """Watch a model learn from real conversations for a minute, then read what it writes.
 
     \b
       gru demo
       gru demo --minutes 5
+      gru demo --json                what gru train --json says, and the replies
     """
+    from grucli.chat.pace import checked_pace
     from grucli.training.signals import StopFlag
     from grucli.ui.console import terminal
     from grucli.ui.stream_view import StreamView
     from grucli.ui.train_view import TrainView, show_end
 
     here = terminal()
-    with StopFlag() as stop, TrainView(here, stopping=lambda: stop.reason is not None) as view:
+    checked_pace(pace)
+    with StopFlag() as stop, TrainView(here, json, lambda: stop.reason is not None) as view:
         corpus = _corpus()
         from grucli.training import loop
         from grucli.training.plan import Plan
@@ -58,9 +67,12 @@ def demo(
         )
         finished = view.follow(loop.train(plan, stop))
     if finished.reason in STOPPED:
+        if json:
+            here.print_json({**asdict(finished.summary), "replies": []})
         show_end(here, finished, resuming([corpus], _NAME))
         raise typer.Exit(STOPPED[finished.reason])
     here.say("\nWhat it replies now:\n")
+    replies: list[Sample] = []
     with StreamView(here, pace) as stream:
         from grucli.model.sampler import Draw, Sampler
         from grucli.model.store import find_model
@@ -69,8 +81,15 @@ def demo(
         sampler = Sampler(load_weights(find_model(_NAME)), threads)
         for index, line in enumerate(_SAID):
             state = sampler.end_turn(sampler.read(sampler.begin(), line))
-            reply = sampler.stream(state, Draw(temp=_TEMP, max_chars=_MOST_CHARS, seed=seed + index))
-            stream.stream((piece.text for piece in reply), prompt=f"> {line}\n")
+            reply = sampler.stream(state, Draw(temp=_TEMP, max_chars=_MOST_CHARS, seed=seed + index), line)
+            pieces = (piece.text for piece in reply)
+            if json:
+                deque(pieces, maxlen=0)
+            else:
+                stream.stream(pieces, prompt=f"> {line}\n")
+            replies.append(reply.sample)
+    if json:
+        here.print_json({**asdict(finished.summary), "replies": replies})
     here.say(_NEXT)
 
 

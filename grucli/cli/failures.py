@@ -4,14 +4,17 @@ import errno
 import os
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 import typer
 
 from grucli.errors import ExitStatus, GruError, UsageError
+from grucli.paths import chosen_home, unusable_home
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""The error numbers of a disk, or a quota, that is full."""
+OUTPUT = "<stdout>"
+"""The name, in errors, of the stream that data are written to."""
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
@@ -56,10 +59,13 @@ def explain(error: BaseException) -> GruError:
 
 def _explain_os_error(error: OSError) -> GruError:
     """What the system refused, and where."""
-    place = f" '{error.filename}'" if error.filename is not None else ""
-    if error.errno in NO_ROOM:
+    is_output = error.filename == OUTPUT
+    place = " the output" if is_output else f" '{error.filename}'" if error.filename is not None else ""
+    if error.errno == errno.EBADF and is_output:
+        return GruError("the output cannot be written: it is closed", "leave >&- away, or use >/dev/null")
+    if error.errno in _NO_ROOM:
         return GruError(
-            f"there is no room on the disk for{place or ' the output'}",
+            f"there is no room on the disk{' for' if place else ''}{place}",
             "make room and run it again; what was there before is untouched",
         )
     if error.errno in _FORBIDDEN:
@@ -67,9 +73,19 @@ def _explain_os_error(error: OSError) -> GruError:
             f"the system does not permit access to{place or ' a file'}",
             "change its permissions, or let GRU_HOME name a folder of yours",
         )
+    if error.errno in _WRONG_PLACE and _in_missing_home(error.filename):
+        return unusable_home(_reason(error))
     if error.errno in _WRONG_PLACE:
         return UsageError(f"{_reason(error)}:{place or ' a file'}", "check how the path is spelt")
     return GruError(f"{_reason(error)}{':' if place else ''}{place}", "check the disk or the device, and run it again")
+
+
+def _in_missing_home(filename: object) -> bool:
+    """Whether a file is the program's own, whose path nobody spelt, in a home that cannot be made."""
+    home = chosen_home()
+    if home is None or home.is_dir() or not isinstance(filename, str | bytes | os.PathLike):
+        return False
+    return Path(os.fsdecode(filename)).absolute().is_relative_to(home.absolute())
 
 
 def _reason(error: OSError) -> str:

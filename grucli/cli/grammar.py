@@ -43,6 +43,7 @@ class Asked:
 
     quiet: int = 0
     debug: bool = False
+    json: bool = False
 
 
 def _asked(context: Context) -> Asked:
@@ -62,8 +63,13 @@ def _set_quiet(context: Context, parameter: Parameter, value: int) -> None:
 
 def _show_version(context: Context, parameter: Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        typer.echo(f"gru {__version__}")
+        typer.echo(f'{{"version": "{__version__}"}}' if _asked(context).json else f"gru {__version__}")
         raise typer.Exit
+
+
+def _look_for_json(context: Context, words: list[str]) -> None:
+    """Note whether JSON is asked for: `--version` ends the program before any other option is looked at."""
+    _asked(context).json |= "--json" in words
 
 
 def _everywhere() -> list[Parameter]:
@@ -137,6 +143,11 @@ class Command(TyperCommand):
         super().__init__(*arguments, **options)
         _complete(self)
 
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse what stands behind the command's name."""
+        _look_for_json(ctx, args)
+        return super().parse_args(ctx, args)
+
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Lead with examples."""
         _write_help(self, ctx, formatter)
@@ -161,6 +172,11 @@ class Group(TyperGroup):
         super().__init__(*arguments, **options)
         _complete(self)
 
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse what stands behind the group's name."""
+        _look_for_json(ctx, args)
+        return super().parse_args(ctx, args)
+
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Lead with examples."""
         _write_help(self, ctx, formatter)
@@ -179,9 +195,10 @@ class Group(TyperGroup):
 
             open_terminal(_asked(ctx).quiet)
         if ctx.parent is None and ctx.default_map is None:
-            from grucli.paths import config_file
+            from grucli.paths import check_home, config_file
             from grucli.settings import defaults, read_config
 
+            check_home()
             ctx.default_map = defaults(read_config(config_file()), dict(commands(self)), config_file())
         return super().invoke(ctx)
 
@@ -216,7 +233,7 @@ def explain(error: typer.TyperException) -> UsageError:
     path = context.command_path if context is not None else "gru"
     see = f"see: {path} --help"
     if isinstance(error, NoSuchOption):
-        near = error.possibilities[0] if error.possibilities else None
+        near = _nearest(error.option_name, context) if context is not None else None
         return UsageError(
             f"{path} has no option '{error.option_name}'", f"did you mean '{near}'? Or {see}" if near else see
         )
@@ -226,10 +243,32 @@ def explain(error: typer.TyperException) -> UsageError:
     if isinstance(error, BadOptionUsage):
         return UsageError(_clause(error.message), see)
     if isinstance(error, BadParameter) and error.param is not None:
-        return UsageError(f"{_source(error)}: {_clause(error.message)}", see)
+        return UsageError(f"{_source(error)}: {_wrong_value(error, error.param)}", see)
     if isinstance(error, ParseError):
         return UsageError(_clause(error.message), see)
     return UsageError(_clause(error.format_message()), see)
+
+
+def _nearest(word: str, context: Context) -> str | None:
+    """The option that was perhaps meant; the dashes, which all have, make none of them likelier."""
+    import difflib
+
+    names = [name for option in context.command.get_params(context) for name in option.opts if name.startswith("--")]
+    near = difflib.get_close_matches(word.lstrip("-"), [name[2:] for name in names], n=1)
+    return f"--{near[0]}" if near else None
+
+
+def _wrong_value(error: BadParameter, parameter: Parameter) -> str:
+    """Why a value is refused, in words of people where the parser has words of programs."""
+    value, found, _ = error.message.partition(" is not ")
+    kind = parameter.type.name.split()[0]
+    takes = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
+    if not found or kind not in takes:
+        return _clause(error.message)
+    low = getattr(parameter.type, "min", None)
+    return f"{value if value.startswith(chr(39)) else repr(value)} is not {takes[kind]}" + (
+        f" from {low:g} up" if low is not None else ""
+    )
 
 
 def _source(error: BadParameter) -> str:

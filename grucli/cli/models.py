@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from grucli.cli.grammar import MODEL, Command, Group
-from grucli.errors import UsageError
+from grucli.errors import ModelFileError, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 
@@ -72,22 +72,27 @@ def show(
     \b
       gru models show
       gru models show emo --json
+      gru models show ./a-friends.safetensors
     """
-    from grucli.model.store import find_entry, read_metrics
-    from grucli.training.summary import summarise
+    from grucli.model.store import read_metrics
+    from grucli.training.summary import entry_of, summarise
     from grucli.ui.console import terminal
     from grucli.ui.tables import show_model
 
-    entry = find_entry(name)
+    entry = entry_of(name)
     if json:
         terminal().print_json(summarise(entry))
-    else:
-        show_model(terminal(), entry, len(read_metrics(entry.path)))
+        return
+    show_model(terminal(), entry, len(read_metrics(entry.path)))
+    if entry.problem is not None:
+        raise ModelFileError(entry.problem, f"train it again, or take it away: gru models remove {entry.name}")
 
 
 @app.command(cls=Command)
 def rename(
-    old: Annotated[str, typer.Argument(metavar=MODEL)], new: Annotated[str, typer.Argument(metavar="NAME")]
+    old: Annotated[str, typer.Argument(metavar=MODEL)],
+    new: Annotated[str, typer.Argument(metavar="NAME")],
+    json: Json = False,
 ) -> None:
     """Give a model another name.
 
@@ -97,13 +102,18 @@ def rename(
     from grucli.model.store import rename_model
     from grucli.ui.console import terminal
 
-    terminal().say(f"'{old}' is now '{new}', in {rename_model(old, new)}")
+    folder = rename_model(old, new)
+    if json:
+        terminal().print_json({"model": new, "path": folder, "was": old})
+    else:
+        terminal().say(f"'{old}' is now '{new}', in {folder}")
 
 
 @app.command(cls=Command)
 def remove(
     names: Annotated[list[str], typer.Argument(metavar=f"{MODEL}...")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    json: Json = False,
 ) -> None:
     """Delete models, and all that they have learnt.
 
@@ -117,15 +127,18 @@ def remove(
     folders = [find_entry(name).path for name in dict.fromkeys(names)]
     if not yes and not _agreed(f"Delete {', '.join(map(str, folders))}? [y/N] "):
         terminal().say("Nothing was deleted.")
-        return
+        folders = []
     for folder in folders:
         remove_model(folder.name)
         terminal().say(f"'{folder.name}' is deleted.")
+    if json:
+        terminal().print_json({"removed": [folder.name for folder in folders]})
 
 
 @app.command(cls=Command)
 def path(
     name: Annotated[str | None, typer.Argument(metavar=MODEL, help="The newest when left out.")] = None,
+    json: Json = False,
 ) -> None:
     """Print where the weights file of a model lies, to copy it or to send it to a friend.
 
@@ -135,7 +148,11 @@ def path(
     from grucli.model.store import find_model
     from grucli.ui.console import terminal
 
-    terminal().print(str(find_model(name)))
+    found = find_model(name)
+    if json:
+        terminal().print_json({"path": found})
+    else:
+        terminal().print(str(found))
 
 
 def _agreed(question: str) -> bool:

@@ -30,7 +30,7 @@ def sample(
     max_chars: Annotated[int, typer.Option(help="Stop here at the latest.")] = 500,
     min_chars: Annotated[int, typer.Option(help="Do not end before.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same text.")] = None,
-    pace: Annotated[float, typer.Option(min=0.0, help="Characters a second on a terminal; 0: all at once.")] = 150.0,
+    pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout, nothing else.")] = False,
 ) -> None:

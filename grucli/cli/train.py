@@ -18,27 +18,38 @@ def train(
         typer.Argument(metavar="CORPUS...", help=".csv, .tsv, .jsonl or .txt, also compressed; '-' is stdin."),
     ],
     name: Annotated[str | None, typer.Option(help="The model's name; the corpus's, when left out.")] = None,
-    cell: Annotated[Literal["gru", "gru-after"] | None, typer.Option(help="The kind of recurrent cell.")] = None,
-    hidden: Annotated[int | None, typer.Option(help="Units of a layer.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Layers, one on top of the other.")] = None,
-    embed: Annotated[int | None, typer.Option(help="Size of the embedding.")] = None,
-    tokenizer: Annotated[Literal["char", "word", "subword"] | None, typer.Option(help="What a token is.")] = None,
-    vocab: Annotated[int | None, typer.Option(help="At most so many different tokens.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Rows of text read side by side, per process.")] = None,
-    seq: Annotated[int | None, typer.Option(help="Tokens of a row in each step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="The highest learning rate.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="Share of units left out at random.")] = None,
+    cell: Annotated[
+        Literal["gru", "gru-after"] | None, typer.Option(help="The kind of recurrent cell. [default: gru]")
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(help="Units of a layer. [default: 512]")] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers, one on top of the other. [default: 1]")] = None,
+    embed: Annotated[int | None, typer.Option(help="Size of the embedding. [default: 64]")] = None,
+    tokenizer: Annotated[
+        Literal["char", "word", "subword"] | None, typer.Option(help="What a token is. [default: char]")
+    ] = None,
+    vocab: Annotated[
+        int | None, typer.Option(help="At most so many different tokens. [default: by the tokenizer]")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Rows of text read side by side, per process. [default: 64]")
+    ] = None,
+    seq: Annotated[int | None, typer.Option(help="Tokens of a row in each step. [default: 64]")] = None,
+    lr: Annotated[float | None, typer.Option(help="The highest learning rate. [default: 0.004]")] = None,
+    dropout: Annotated[
+        float | None,
+        typer.Option(help="Share of units left out at random. [default: by how often the corpus is seen]"),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Stop after so many passes through the corpus.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Stop after so much training, without preparing and compiling.")
     ] = None,
-    val: Annotated[float | None, typer.Option(help="Share of the text held out; 0: none.")] = None,
+    val: Annotated[float | None, typer.Option(help="Share of the text held out; 0: none. [default: 0.1]")] = None,
     val_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Hold out this corpus instead of a share.")
     ] = None,
     eval_every: Annotated[int | None, typer.Option(help="Steps between two looks at the held-out text.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same run.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same run. [default: 0]")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
     column: Annotated[str | None, typer.Option(help="The column that holds the text, by name or number.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where the model's last run stopped.")] = False,

@@ -47,13 +47,13 @@ class Draw:
         """Check every value."""
         for flag, value, fits, allowed in (
             ("temp", self.temp, 0 <= self.temp <= 100, "a number from 0 to 100"),
-            ("top-k", self.top_k, 0 <= self.top_k < 1 << 31, "a whole number from 0 (off) up"),
+            ("top-k", self.top_k, 0 <= self.top_k < 1 << 31, "a whole number from 0 (off) to 2147483647"),
             ("top-p", self.top_p, 0 < self.top_p <= 1, "a number above 0 and up to 1 (off)"),
             ("min-p", self.min_p, 0 <= self.min_p <= 1, "a number from 0 (off) to 1"),
-            ("repeat-penalty", self.repeat_penalty, 0 < self.repeat_penalty <= 100, "a number above 0; 1 is off"),
-            ("max-chars", self.max_chars, 1 <= self.max_chars < 1 << 31, "a whole number from 1 up"),
+            ("repeat-penalty", self.repeat_penalty, 0 < self.repeat_penalty <= 100, "a number above 0, up to 100"),
+            ("max-chars", self.max_chars, 1 <= self.max_chars < 1 << 31, "a whole number from 1 to 2147483647"),
             ("min-chars", self.min_chars, 0 <= self.min_chars <= self.max_chars, "a whole number up to --max-chars"),
-            ("seed", self.seed, 0 <= self.seed < 1 << 63, "a whole number from 0 up"),
+            ("seed", self.seed, 0 <= self.seed < 1 << 63, "a whole number from 0 to 9223372036854775807"),
         ):
             if not fits:
                 raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")

@@ -1,8 +1,22 @@
 """What a run came to, read back from the model that it left."""
 
-from grucli.model.store import BEST, LAST, ModelEntry
+from grucli.model.store import BEST, LAST, ModelEntry, find_entry, find_model, model_names
 from grucli.model.weights import describe_weights
 from grucli.training.events import Summary
+
+
+def entry_of(name_or_path: str | None) -> ModelEntry:
+    """The model that is meant, by name or path, None for the newest; a weights file of its own has the file's name.
+
+    Raises:
+        UsageError: there is no such model. ModelFileError: a weights file outside the store cannot be read.
+    """
+    if name_or_path is None or name_or_path in model_names():
+        return find_entry(name_or_path)
+    weights = find_model(name_or_path)
+    path, name = (weights.parent, weights.resolve().parent.name) if weights.name in (BEST, LAST) else (weights, "")
+    about = weights.stat()
+    return ModelEntry(name or weights.stem, path, about.st_mtime, about.st_size, describe_weights(weights), None)
 
 
 def summarise(entry: ModelEntry) -> Summary:
@@ -12,7 +26,7 @@ def summarise(entry: ModelEntry) -> Summary:
         ModelFileError: the weights cannot be read.
     """
     last = entry.path / LAST
-    path = last if last.is_file() else entry.path / BEST
+    path = entry.path if entry.path.is_file() else last if last.is_file() else entry.path / BEST
     about = describe_weights(path)
     card = about.card
     return Summary(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from grucli.chat.pace import checked_pace
 from grucli.ui.console import Terminal
 from grucli.ui.safe import safe
 from grucli.ui.typist import Typist
@@ -29,7 +30,13 @@ class StreamView:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Begin with nothing written; `clock` gives seconds and `sleep` takes them.
+
+        Raises:
+            UsageError: `pace` is not a number from 0 up.
+        """
         self._terminal = terminal
+        pace = checked_pace(pace)
         self._pace = pace if self.streams else 0.0
         self._clock = clock
         self._sleep = sleep

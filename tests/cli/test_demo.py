@@ -1,6 +1,7 @@
 """`gru demo`: from the package's conversations to replies, with training itself stood in for."""
 
 import csv
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,3 +73,25 @@ def test_without_the_conversations_it_says_what_to_install(
     assert out == ""
     assert "pip install chitchat-dataset" in err.splitlines()[1]
     assert not (tmp_path / "models").exists()
+
+
+def test_as_json_it_is_the_summary_and_the_replies(plans: list[Plan], capsys: Output) -> None:
+    add_model("demo", card=Card(conversations=True))
+    assert main(["demo", "--json"]) == 0
+    (document,) = capsys.readouterr().out.splitlines()
+    told = json.loads(document)
+    assert told["steps"] == 200
+    assert len(told["replies"]) == 5
+    assert told["replies"][0]["prompt"] == "Hi, how are you?"
+
+
+def test_a_demo_that_is_stopped_is_a_document_too(plans: list[Plan], capsys: Output) -> None:
+    assert main(["demo", "--minutes", "2", "--json"]) == ExitStatus.INTERRUPTED
+    assert json.loads(capsys.readouterr().out)["replies"] == []
+
+
+@pytest.mark.parametrize("pace", ["nan", "inf", "-1"])
+def test_a_pace_that_is_none_is_refused_before_the_training(plans: list[Plan], capsys: Output, pace: str) -> None:
+    assert main(["demo", "--pace", pace]) == ExitStatus.USAGE
+    assert "--pace is" in capsys.readouterr().err
+    assert plans == []

@@ -1,7 +1,9 @@
 """The entry point: every error in two lines and with its status; what works before and behind every command."""
 
 import errno
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import typer
 from grucli import __version__, cli
 from grucli.__main__ import main
 from grucli.cli.grammar import Asked, variable
+from grucli.cli.grammar import commands as all_commands
 from grucli.errors import BusyError, DivergedError, GruError, ModelFileError, NothingToDoError, UsageError
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
@@ -109,6 +112,12 @@ def test_quiet_from_the_environment(capsys: Output, monkeypatch: pytest.MonkeyPa
         (["zzzz"], "there is no command 'gru zzzz'", "gru --help"),
         (["--verison"], "gru has no option '--verison'", "did you mean '--version'?"),
         (["models", "list", "--jsno"], "gru models list has no option '--jsno'", "did you mean '--json'?"),
+        (["chat", "--json"], "gru chat has no option '--json'", "     see: gru chat --help"),
+        (["sample", "--temp", "abc"], "--temp: 'abc' is not a number", "gru sample --help"),
+        (["sample", "-n", "x"], "--n: 'x' is not a whole number from 1 up", "gru sample --help"),
+        (["sample", "-n", "0"], "--n: '0' is not a whole number from 1 up", "gru sample --help"),
+        (["--json", "models"], "--json stands before the command", "gru models --json"),
+        (["--json"], "--json stands before the command", "gru COMMAND --json"),
         (["models", "list", "-z"], "gru models list has no option '-z'", "gru models list --help"),
         (["models", "rename", "a"], "gru models rename needs NAME", "gru models rename --help"),
         (["models", "list", "extra"], "(extra)", "gru models list --help"),
@@ -140,7 +149,9 @@ ERRORS: list[tuple[BaseException, int, str]] = [
     (KeyboardInterrupt(), 130, "Ctrl-C"),
     (typer.Abort(), 130, "Ctrl-C"),
     (OSError(errno.ENOSPC, "No space left on device", "out.csv"), 1, "no room on the disk for 'out.csv'"),
-    (OSError(errno.ENOSPC, "No space left on device"), 1, "no room on the disk for the output"),
+    (OSError(errno.ENOSPC, "No space left on device"), 1, "no room on the disk\n"),
+    (OSError(errno.ENOSPC, "No space left on device", "<stdout>"), 1, "no room on the disk for the output\n"),
+    (OSError(errno.EBADF, "Bad file descriptor", "<stdout>"), 1, "the output cannot be written: it is closed"),
     (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), 1, "does not permit access to '/etc/x'"),
     (OSError(errno.EROFS, "Read-only file system", "/x"), 1, "does not permit access to '/x'"),
     (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.txt"), 2, "no such file or directory: 'a.txt'"),
@@ -163,7 +174,7 @@ def test_every_error_is_two_lines(
     out, err = capsys.readouterr()
     assert out == ""
     first, second = err.splitlines()
-    assert says in first
+    assert says in f"{first}\n"
     assert second.strip()
     assert "Traceback" not in err
     assert "\x1b" not in err
@@ -286,10 +297,10 @@ def test_flags_go_before_variables_before_settings_before_defaults(
 def test_a_wrong_value_is_told_with_where_it_came_from(
     settle: Settle, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match=r"^--top-k: 'x' is not a valid"):
+    with pytest.raises(UsageError, match=r"^--top-k: 'x' is not a whole number$"):
         settle("--top-k", "x")
     (home / "config.toml").write_text("top-k = 1.5")
-    with pytest.raises(UsageError, match=r"--top-k \(from '.*config.toml'\): '1.5' is not a valid"):
+    with pytest.raises(UsageError, match=r"--top-k \(from '.*config.toml'\): '1.5' is not a whole number$"):
         settle()
     monkeypatch.setenv("GRU_TOP_K", "many")
     with pytest.raises(UsageError, match=r"--top-k \(from the variable GRU_TOP_K\): 'many' is not"):
@@ -306,3 +317,66 @@ def test_wrong_settings_stop_a_command_but_not_help(capsys: Output, home: Path) 
 
 def test_an_option_has_its_variable() -> None:
     assert variable("--top-k") == "GRU_TOP_K"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["train", "--version"], ["models", "--version"]], ids=" ".join)
+def test_the_version_as_json(capsys: Output, words: list[str]) -> None:
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": __version__}
+
+
+def test_every_command_but_chat_takes_json() -> None:
+    without = {words for words, options in all_commands(cli.tree()) if "json" not in options}
+    assert without == {("chat",)}
+
+
+def test_ctrl_c_while_the_program_loads(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    done = gru("models", PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path(cli.__file__).parents[2])]))
+    assert done.returncode == 130
+    assert done.stdout == ""
+    first, second = done.stderr.splitlines()
+    assert first == "gru: stopped by Ctrl-C"
+    assert "nothing was left half-written" in second
+
+
+@posix_only
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["models", "list", "--json"]])
+def test_data_that_a_closed_stdout_loses_are_a_failure(words: list[str]) -> None:
+    program = shlex.join([sys.executable, "-m", "grucli", *words])
+    done = subprocess.run(["sh", "-c", f"{program} >&-"], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "the output cannot be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("words", [["models"], ["sample"], ["train", "x.csv"], ["chat"]], ids=" ".join)
+@pytest.mark.parametrize("inside", ["", "deeper/still"])
+def test_a_home_that_cannot_be_one(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], inside: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRU_HOME", str(tmp_path / "file" / inside))
+    assert main(words) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert f"GRU_HOME is '{tmp_path / 'file' / inside}'" in first
+    assert "let GRU_HOME name a folder of yours" in second
+
+
+def test_a_home_that_the_system_does_not_make(capsys: Output, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path / "nope"))
+    raising(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "nope" / "cache")))
+    assert main([]) == 1
+    assert f"GRU_HOME is '{tmp_path / 'nope'}'" in capsys.readouterr().err
+    raising(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "mine.txt")))
+    assert main([]) == 2
+    assert "GRU_HOME" not in capsys.readouterr().err
+
+
+def test_a_home_that_is_still_to_be_made_is_no_trouble(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path / "not" / "yet"))
+    assert main(["models"]) == 0
+    assert "no model yet" in capsys.readouterr().err
+    assert not (tmp_path / "not").exists()

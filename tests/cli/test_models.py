@@ -34,11 +34,14 @@ def test_listing(capsys: Output, words: list[str]) -> None:
     add_model("new", 1.2e9, card=CARD)
     assert main(words) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err.startswith("gru: 'torn' is damaged: ")
+    assert "cut short" in err
+    assert len(err.splitlines()) == 1
     head, *rows = out.splitlines()
     assert head.startswith("MODEL")
     assert [row.split()[0] for row in rows] == ["torn", "new", "old"]
-    assert "cut short" in rows[0]
+    assert rows[0].split()[1] == "damaged"
+    assert all(len(row) < 80 for row in rows)
     assert "1.587" in rows[1]
     assert main([*words, "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)
@@ -93,8 +96,39 @@ def test_a_damaged_model(capsys: Output) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert "cut short" in err
-    assert main(["models", "show", "emo"]) == 0
-    assert "problem" in capsys.readouterr().out
+    assert main(["models", "show", "emo"]) == 1
+    out, err = capsys.readouterr()
+    assert str(folder) in out
+    assert "cut short" in err.splitlines()[0]
+    assert "gru models remove emo" in err.splitlines()[1]
+
+
+def test_showing_a_model_by_its_path(capsys: Output, tmp_path: Path) -> None:
+    folder = add_model("emo", card=CARD)
+    alone = tmp_path / "a-friends.safetensors"
+    alone.write_bytes((folder / BEST).read_bytes())
+    for path, name in ((alone, "a-friends"), (folder, "emo"), (folder / BEST, "emo")):
+        assert main(["models", "show", str(path)]) == 0
+        out = capsys.readouterr().out
+        assert out.splitlines()[0].split() == ["model", name]
+        assert "50 steps" in out
+        assert main(["models", "show", str(path), "--json"]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert (summary["model"], summary["steps"]) == (name, 50)
+    alone.write_bytes(b"torn")
+    assert main(["models", "show", str(alone)]) == 1
+    assert main(["models", "show", str(tmp_path / "none.safetensors")]) == 2
+
+
+def test_what_is_done_to_models_as_json(capsys: Output, home: Path) -> None:
+    folder = add_model("emo")
+    assert main(["models", "path", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"path": str(folder / BEST)}
+    assert main(["models", "rename", "emo", "feelings", "--json"]) == 0
+    renamed = {"model": "feelings", "path": str(folder.with_name("feelings")), "was": "emo"}
+    assert json.loads(capsys.readouterr().out) == renamed
+    assert main(["models", "remove", "feelings", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": ["feelings"]}
 
 
 def test_path_is_a_line_for_scripts(capsys: Output) -> None:

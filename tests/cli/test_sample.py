@@ -104,7 +104,13 @@ def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> No
         (["--top-p", "0"], "--top-p is 0"),
         (["--min-chars", "9", "--max-chars", "8"], "--min-chars is 9"),
         (["-n", "0"], "--n"),
-        (["--pace", "-1"], "--pace"),
+        (["--pace", "-1"], "--pace is -1"),
+        (["--pace", "nan"], "--pace is nan"),
+        (["--pace", "inf"], "--pace is inf"),
+        (["--top-k", "99999999999999"], "from 0 (off) to 2147483647"),
+        (["--max-chars", "99999999999999"], "from 1 to 2147483647"),
+        (["--seed", "9223372036854775808"], "from 0 to 9223372036854775807"),
+        (["--repeat-penalty", "1e308"], "up to 100"),
         (["--reply-to", "hello"], "conversations"),
         (["--prompt", "a", "--prompt-file", "b"], "--prompt-file"),
         (["--prompt-file", "no such file"], "no such file"),
@@ -149,8 +155,9 @@ def test_a_reader_that_left_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes streams as a POSIX shell does")
 @pytest.mark.parametrize(
-    ("closing", "words", "status"), [(">&-", "list", 0), ("2>&-", "list", 0), (">&- 2>&-", "no", 2)]
+    ("closing", "words", "status"),
+    [(">&-", "path", 1), (">&-", "remove emo -y", 0), ("2>&-", "list", 0), (">&- 2>&-", "no", 2)],
 )
-def test_streams_that_are_closed_are_no_reason_to_fail(closing: str, words: str, status: int) -> None:
+def test_closed_streams_matter_to_data_alone(closing: str, words: str, status: int) -> None:
     done = subprocess.run(["sh", "-c", f"{sys.executable} -m grucli models {words} {closing}"], check=False)
     assert done.returncode == status

@@ -6,14 +6,17 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from typer.core import TyperOption
 
+from grucli import cli
 from grucli.__main__ import main
 from grucli.errors import DivergedError, ExitStatus
 from grucli.model.cells import CELLS
 from grucli.training import loop
 from grucli.training.events import Event
-from grucli.training.plan import Plan
+from grucli.training.plan import Plan, Recipe
 from grucli.training.signals import StopFlag
 from tests.ui.runs import run, started, summary
 
@@ -54,6 +57,34 @@ def test_every_cell_can_be_asked_for(fake: Loop, cell: str) -> None:
     assert main(["train", "a.csv", "--cell", cell]) == ExitStatus.DONE
     assert fake.plan is not None
     assert fake.plan.cell == cell
+
+
+def test_help_tells_the_defaults_of_the_recipe() -> None:
+    left = {"vocab": "by the tokenizer", "dropout": "by how often the corpus is seen"}
+    options = {option.name: option for option in cli.tree().commands["train"].params if isinstance(option, TyperOption)}
+    for name, default in msgspec.structs.asdict(Recipe()).items():
+        told = left[name] if default is None else default
+        assert f"[default: {told}]" in str(options[name].help)
+
+
+@pytest.mark.parametrize(
+    ("words", "bound"),
+    [
+        (["--lr", "1e9"], "up to 100"),
+        (["--steps", "9999999999999"], "to 1099511627775"),
+        (["--eval-every", "9999999999999"], "to 1099511627775"),
+        (["--epochs", "1e12"], "below 1000000000"),
+        (["--minutes", "1e12"], "below 10000000"),
+        (["--seed", "9223372036854775808"], "to 9223372036854775807"),
+    ],
+)
+def test_a_value_that_is_too_large_is_told_the_largest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output, words: list[str], bound: str
+) -> None:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    (tmp_path / "a.csv").write_text("body\nhello\n")
+    assert main(["train", str(tmp_path / "a.csv"), *words]) == ExitStatus.USAGE
+    assert bound in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_every_option_reaches_the_plan(fake: Loop) -> None:
