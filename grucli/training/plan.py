@@ -112,14 +112,14 @@ def _check(plan: Plan) -> None:
         ("vocab", plan.vocab, lambda v: 4 <= v <= most, f"a whole number from 4 to {most}"),
         ("batch", plan.batch, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
         ("seq", plan.seq, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
-        ("lr", plan.lr, lambda v: 0 < v <= 100, "a number above 0, such as 0.004"),
+        ("lr", plan.lr, lambda v: 0 < v <= 100, "a number above 0 and up to 100, such as 0.004"),
         ("dropout", plan.dropout, lambda v: 0 <= v < 1, "a number from 0 up, below 1"),
-        ("steps", plan.steps, lambda v: 1 <= v < 1 << 40, "a whole number from 1 up"),
-        ("epochs", plan.epochs, lambda v: 0 < v < 1e9, "a number above 0"),
-        ("minutes", plan.minutes, lambda v: 0 < v < 1e7, "a number above 0"),
+        ("steps", plan.steps, lambda v: 1 <= v < 1 << 40, "a whole number from 1 to 1099511627775"),
+        ("epochs", plan.epochs, lambda v: 0 < v < 1e9, "a number above 0 and below 1000000000"),
+        ("minutes", plan.minutes, lambda v: 0 < v < 1e7, "a number above 0 and below 10000000"),
         ("val", plan.val, lambda v: 0 <= v < 1, "a share from 0 (hold nothing out) up, below 1"),
-        ("eval-every", plan.eval_every, lambda v: 1 <= v < 1 << 40, "a whole number of steps from 1 up"),
-        ("seed", plan.seed, lambda v: 0 <= v < 1 << 63, "a whole number from 0 up"),
+        ("eval-every", plan.eval_every, lambda v: 1 <= v < 1 << 40, "a whole number of steps from 1 to 1099511627775"),
+        ("seed", plan.seed, lambda v: 0 <= v < 1 << 63, "a whole number from 0 to 9223372036854775807"),
     ):
         if value is not None and not fits(value):
             raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
