@@ -1,7 +1,7 @@
 """The loop of training: it yields events and never prints, so that piped, tested and drawn runs are the same run."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from grucli.files import FolderLock
 from grucli.kernels.jit import CACHE
@@ -9,8 +9,9 @@ from grucli.model.crew import Crew
 from grucli.model.shapes import parameter_count
 from grucli.model.store import model_folder
 from grucli.text.corpus import Corpus
-from grucli.training.events import Event, Finished, Preparing, Saved, Started
-from grucli.training.plan import EVALUATIONS, MOST_MINUTES, PATIENCE, Plan
+from grucli.training.checkpoint import Position
+from grucli.training.events import Evaluated, Event, Finished, Preparing, Saved, Started
+from grucli.training.plan import EVALUATIONS, MOST_MINUTES, PATIENCE, Limit, Plan
 from grucli.training.preparing import build, clear, intent_of, read_corpus, tidy, warm_up
 from grucli.training.run import Run, Step
 from grucli.training.schedule import LEAST_DROPOUT, Stopwatch, dropout_for
@@ -23,10 +24,11 @@ _EARLY = (8, 4, 2)  # parts of the first interval after which to look already: t
 _MOST_SHARE = 0.2  # of a run's time that may go into evaluations
 
 
-def train(plan: Plan, stop: StopFlag) -> Iterator[Event]:
+def train(plan: Plan, stop: StopFlag) -> Generator[Event]:
     """Train as `plan` says, until its limit, until it has settled, or until `stop` is set.
 
-    The run is saved at every evaluation, about once a minute, and at its end; the last event is `Finished`.
+    The run is saved at every evaluation, about once a minute, at its end, and when its reader goes away and closes
+    the iterator; the last event is `Finished`.
 
     Raises:
         UsageError, NothingToDoError: the plan cannot be meant, or there is nothing to train on.
@@ -43,21 +45,34 @@ def train(plan: Plan, stop: StopFlag) -> Iterator[Event]:
         try:
             corpus = yield from read_corpus(plan, intent, stop)
             run = build(intent, plan, folder, corpus, Crew(plan.threads))
-            if run.position.finished is not None:
+            if _is_over(run):
                 yield Finished("already finished", run.summary())
                 return
             yield _started(run)
             yield from warm_up(run)
             if intent.checkpoint is None:
                 clear(folder)
-            yield from _steps(run, stop)
+            yield from _kept(run, _steps(run, stop))
         finally:
             tidy(folder)
 
 
+def _is_over(run: Run) -> bool:
+    """Whether a run that is gone on with has nothing left to do."""
+    at = run.position
+    if at.step == 0:
+        return False
+    if at.finished is not None or _has_settled(at):
+        return True
+    horizon = _steps_asked_for(run) if at.horizon is None else at.horizon
+    return at.seconds >= _most_seconds(at.limit) if horizon is None else at.step >= horizon
+
+
 def _started(run: Run) -> Started:
     at, corpus = run.position, run.corpus
-    notes = [f"{n:,} rows skipped: {why}" for why, n in corpus.report.skipped.items()] + run.notes
+    notes = corpus.report.notes() + run.notes
+    if corpus.held_out is None:
+        notes.append(_why_nothing_is_held_out(run))
     if CACHE.problem is not None:
         notes.append(f"kernels are compiled anew each time: {CACHE.problem}")
     held_out = corpus.held_out.tokens if corpus.held_out is not None else 0
@@ -74,6 +89,12 @@ def _started(run: Run) -> Started:
     )
 
 
+def _why_nothing_is_held_out(run: Run) -> str:
+    asked = run.position.recipe.val == 0
+    why = "as --val 0 asks" if asked else "because there is only one text, or one thread, to train on"
+    return f"nothing is held out, {why}: nobody will know how the model does on text it has not seen"
+
+
 def _sentence(run: Run, corpus: Corpus) -> str:
     at, sizes = run.position, run.parameters.sizes
     layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
@@ -81,29 +102,42 @@ def _sentence(run: Run, corpus: Corpus) -> str:
     kind = "conversations" if corpus.conversations else "running text" if corpus.running_text else "comments"
     return (
         f"{begin} '{run.folder.name}': a {sizes.cell} with {layers} units on {corpus.train.tokens:,} tokens of {kind}, "
-        f"{at.limit.words()}"
+        f"{at.limit.words(measured=corpus.held_out is not None)}"
     )
 
 
-def _steps(run: Run, stop: StopFlag) -> Iterator[Event]:
+def _kept(run: Run, events: Generator[Event]) -> Iterator[Event]:
+    """The events of a run, which is saved if whoever takes them goes away: each leaves it where it can be gone on."""
+    saved = run.position.step
+    try:
+        for event in events:
+            if isinstance(event, Evaluated | Saved):
+                saved = event.step
+            yield event
+    except GeneratorExit:
+        if run.position.step > saved:
+            run.save()
+        raise
+
+
+def _steps(run: Run, stop: StopFlag) -> Generator[Event]:
     at, pace = run.position, _Pace(run)
     recent: list[Step] = []
     shown = saved = time.monotonic()
     while at.horizon is None or at.step < at.horizon:
         recent.append(run.step())
         pace.note(recent[-1])
+        # No event comes between a step and its evaluation, because a run may be left for good at any event.
+        seen = run.evaluate() if pace.evaluation_due() else None
         now = time.monotonic()
-        if now - shown >= _EVENT_EVERY:
+        if seen is not None or now - shown >= _EVENT_EVERY:
             yield run.stepped(recent)
             recent, shown = [], now
-        if pace.evaluation_due():
-            if recent:
-                yield run.stepped(recent)
-                recent = []
-            yield run.evaluate()
-            yield Saved(run.save(), at.step)
+        if seen is not None:
+            yield seen
+            yield Saved(run.folder, at.step)
             saved = shown = time.monotonic()
-            if not at.limit.given and at.settling >= PATIENCE:
+            if _has_settled(at):
                 yield from _finish(run, "settled")
                 return
         elif now - saved >= _SAVE_EVERY:
@@ -114,6 +148,22 @@ def _steps(run: Run, stop: StopFlag) -> Iterator[Event]:
             yield Finished(stop.reason, run.summary())
             return
     yield from _finish(run, "limit")
+
+
+def _has_settled(at: Position) -> bool:
+    return not at.limit.given and at.settling >= PATIENCE
+
+
+def _most_seconds(limit: Limit) -> float:
+    return 60.0 * (MOST_MINUTES if limit.minutes is None else limit.minutes)
+
+
+def _steps_asked_for(run: Run) -> int | None:
+    """The steps that a limit of steps or epochs comes to, or None where there is no such limit."""
+    limit = run.position.limit
+    if limit.steps is None and limit.epochs is not None:
+        return max(1, round(limit.epochs * run.batches.steps_per_epoch))
+    return limit.steps
 
 
 def _finish(run: Run, reason: str) -> Iterator[Event]:
@@ -130,15 +180,13 @@ class _Pace:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        at, limit = run.position, run.position.limit
-        minutes = MOST_MINUTES if limit.minutes is None else limit.minutes
-        self._stopwatch = Stopwatch(max(0.0, 60.0 * minutes - at.seconds))
+        at = run.position
+        self._stopwatch = Stopwatch(max(0.0, _most_seconds(at.limit) - at.seconds))
         if at.step == 0:
             at.dropout = LEAST_DROPOUT if at.recipe.dropout is None else at.recipe.dropout
-        if at.horizon is None and limit.steps is not None:
-            self._fix(limit.steps)
-        elif at.horizon is None and limit.epochs is not None:
-            self._fix(max(1, round(limit.epochs * run.batches.steps_per_epoch)))
+        asked = _steps_asked_for(run)
+        if at.horizon is None and asked is not None:
+            self._fix(asked)
 
     def note(self, step: Step) -> None:
         """A step was made."""

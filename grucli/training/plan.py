@@ -90,14 +90,16 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there is one."""
         return self != Limit()
 
-    def words(self) -> str:
-        """The limit in a phrase."""
+    def words(self, *, measured: bool) -> str:
+        """The limit in a phrase. `measured`: there is held-out text, without which no run can settle."""
         if self.steps is not None:
             return f"{self.steps:,} steps"
         if self.epochs is not None:
             return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
         if self.minutes is not None:
             return f"{self.minutes:g} minute{'' if self.minutes == 1 else 's'} of training"
+        if not measured:
+            return f"{MOST_MINUTES:g} minutes of training"
         return f"until the held-out loss has not improved for {PATIENCE} evaluations, at most {MOST_MINUTES:g} minutes"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grucli.errors import StoppedError, UsageError
+from grucli.errors import NothingToDoError, StoppedError, UsageError
 from grucli.kernels.jit import CACHE
 from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
@@ -57,7 +57,7 @@ def intent_of(plan: Plan, folder: Path) -> Intent:
         ModelFileError: one of them is damaged.
     """
     recipe, limit = recipe_of(plan), limit_of(plan)
-    there = any((folder / name).exists() for name in _FILES)
+    there = _is_saved(folder)
     if there and not (plan.resume or plan.force):
         raise UsageError(
             f"a model called '{folder.name}' exists", "go on with --resume, begin anew with --force, or choose a --name"
@@ -65,7 +65,10 @@ def intent_of(plan: Plan, folder: Path) -> Intent:
     if plan.resume and (folder / OPTIMIZER).exists():
         return _resumed(plan, limit, load_checkpoint(folder / OPTIMIZER), folder.name)
     if plan.resume and there:
-        raise UsageError(f"'{folder.name}' has weights but no checkpoint", f"adapt it with --from {folder.name} --name")
+        raise UsageError(
+            f"'{folder.name}' has weights but no checkpoint",
+            f"adapt it under another name: --from {folder.name} --name {folder.name[:60]}-2",
+        )
     if plan.start_from is None:
         return Intent(recipe, limit, None, None)
     origin = load_weights(find_model(plan.start_from))
@@ -139,10 +142,12 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
 
     Raises:
         UsageError: the corpus is another one than the checkpoint's.
+        NothingToDoError: it is shorter than one window.
     """
     recipe, tokenizer = intent.recipe, corpus.tokenizer
     sizes = Sizes(recipe.cell, tokenizer.size, recipe.embed, recipe.hidden, recipe.layers)
     _check_memory(sizes, recipe)
+    _check_length(corpus, recipe, plan)
     if intent.checkpoint is not None:
         position = intent.checkpoint.position
         if position.corpus != _identity(corpus):
@@ -173,6 +178,27 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
     if plan.eval_every is not None:
         run.position.eval_every, run.position.eval_given = plan.eval_every, True
     return run
+
+
+def _check_length(corpus: Corpus, recipe: Recipe, plan: Plan) -> None:
+    """Refuse a corpus that does not fill a window, with what made it so short.
+
+    Raises:
+        NothingToDoError: it does not.
+    """
+    there, needed = corpus.train.tokens, recipe.seq + 1
+    if there >= needed:
+        return
+    held_out = corpus.held_out.tokens if corpus.held_out is not None and plan.val_file is None else 0
+    why = [f"{held_out:,} more are held out"] * (held_out > 0) + corpus.report.notes()
+    todo = "train on more text, or choose a shorter --seq"
+    if there + held_out >= needed:
+        todo = f"hold out less than --val {recipe.val:g}, or train on more text"
+    raise NothingToDoError(
+        f"the corpus has {there:,} tokens to train on, fewer than one window of {needed:,}"
+        + (f" ({'; '.join(why)})" if why else ""),
+        todo,
+    )
 
 
 def _check_memory(sizes: Sizes, recipe: Recipe) -> None:
@@ -207,9 +233,15 @@ def clear(folder: Path) -> None:
 
 def tidy(folder: Path) -> None:
     """Remove a folder in which nothing was saved."""
-    if not any((folder / name).exists() for name in _FILES):
+    if not _is_saved(folder):
+        clear(folder)
         (folder / "lock").unlink(missing_ok=True)
         folder.rmdir()
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether there is a model; the notes on a run that was stopped before its first save are none."""
+    return any((folder / name).exists() for name in (BEST, LAST, OPTIMIZER))
 
 
 def warm_up(run: Run) -> Iterator[Compiled]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from grucli import __version__
-from grucli.errors import DivergedError
+from grucli.errors import DivergedError, ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
@@ -18,7 +18,7 @@ from grucli.model.sampler import Draw, Sampler
 from grucli.model.scoring import Scorer
 from grucli.model.shapes import parameter_count
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
-from grucli.model.weights import Card, Weights, parameters_sha256, save_weights
+from grucli.model.weights import Card, Weights, describe_weights, parameters_sha256, save_weights
 from grucli.text.batches import Batches
 from grucli.text.corpus import Corpus
 from grucli.training.checkpoint import Checkpoint, Position, save_checkpoint
@@ -61,6 +61,15 @@ class Run:
         self._state[...] = checkpoint.state
         noted = [line for line in read_metrics(self.folder) if line.step <= self.position.step]
         atomic_write(self.folder / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in noted))
+        # Killed between the checkpoint and the best weights, which are those of the checkpoint then.
+        if 0 < self.position.step == self.position.best_step != self._best_step_saved():
+            self._save_weights(BEST)
+
+    def _best_step_saved(self) -> int | None:
+        try:
+            return describe_weights(self.folder / BEST).card.steps
+        except (UsageError, ModelFileError):
+            return None
 
     @property
     def tokens(self) -> int:
@@ -99,7 +108,11 @@ class Run:
         return Step(nats, norm, seconds)
 
     def evaluate(self) -> Evaluated:
-        """Score the held-out text, note it, and keep the weights if they are the best yet."""
+        """Score the held-out text, note it, and save the run, and its weights as the best if they are so far.
+
+        Raises:
+            OSError: the disk refused; the last whole checkpoint is still there.
+        """
         at = self.position
         at.train_nats = at.summed_nats / max(at.summed_steps, 1)
         at.summed_nats, at.summed_steps = 0.0, 0
@@ -110,8 +123,8 @@ class Run:
         at.settling = 0 if best else at.settling + 1
         if best:
             at.best_nats, at.best_step = at.val_nats, at.step
-            self._save_weights(BEST)
         self._note()
+        self.save(best=best)
         return Evaluated(
             step=at.step,
             steps=at.horizon,
@@ -176,12 +189,18 @@ class Run:
     def _save_weights(self, name: str) -> None:
         save_weights(self.folder / name, self._weights())
 
-    def save(self) -> Path:
-        """Write the checkpoint, then the last weights; before any evaluation they are the best so far too."""
+    def save(self, best: bool = False) -> Path:
+        """Write the checkpoint, then the last weights, and the `best`; before any evaluation they are that too.
+
+        In this order, because a checkpoint alone is a run that can be gone on with, and weights alone are not.
+
+        Raises:
+            OSError: the disk refused; the last whole checkpoint is still there.
+        """
         checkpoint = Checkpoint(self.position, self.parameters.flat, self._optimiser.m, self._optimiser.v, self._state)
         save_checkpoint(self.folder / OPTIMIZER, checkpoint)
         self._save_weights(LAST)
-        if not (self.folder / BEST).exists():
+        if best or not (self.folder / BEST).exists():
             self._save_weights(BEST)
         return self.folder
 

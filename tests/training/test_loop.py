@@ -17,6 +17,7 @@ from grucli.model.weights import load_weights, parameters_sha256
 from grucli.training import loop, run
 from grucli.training.events import Compiled, Evaluated, Finished, Preparing, Saved, Started, Stepped
 from grucli.training.loop import train
+from grucli.training.plan import Plan
 from grucli.training.signals import StopFlag
 from tests.training.runs import SENTENCES, events, finish, plan, summary, write_corpus
 
@@ -124,6 +125,117 @@ def test_a_save_that_fails_leaves_a_run_that_goes_on_exactly(
     assert [line.step for line in read_metrics(model_folder("full"))] == [10, 20, 30]
 
 
+class KilledError(BaseException):
+    """Stands for the end of the process: nothing behind it is done."""
+
+
+@pytest.mark.parametrize("victim", ["save_checkpoint", "save_weights"])
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, victim: str, call: int
+) -> None:
+    summary(plan(corpus, name="straight", eval_every=10))
+    real, calls = getattr(run, victim), []
+
+    def kill(path: Path, *what: object) -> object:
+        calls.append(path)
+        if len(calls) == call:
+            raise KilledError
+        return real(path, *what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, victim, kill)
+        patch.setattr(loop, "tidy", lambda folder: None)
+        with pytest.raises(KilledError):
+            finish(plan(corpus, name="killed", eval_every=10))
+    folders = [model_folder(name) for name in ("straight", "killed")]
+    left = {path.name for path in folders[1].glob("*.safetensors")}
+    assert not left or "optimizer.safetensors" in left
+    finish(plan(corpus, name="killed", eval_every=10, resume=True))
+    for name in ("best", "last"):
+        straight, killed = (load_weights(folder / f"{name}.safetensors") for folder in folders)
+        assert killed.card.steps == straight.card.steps
+        assert parameters_sha256(killed.arrays) == parameters_sha256(straight.arrays)
+    assert [line.step for line in read_metrics(folders[1])] == [10, 20, 30]
+
+
+def test_what_a_killed_first_save_left_is_no_model(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "save_checkpoint", kill)
+        patch.setattr(loop, "tidy", lambda folder: None)
+        with pytest.raises(KilledError):
+            finish(plan(corpus, eval_every=10))
+    assert read_metrics(model_folder("small"))
+    assert summary(plan(corpus, eval_every=15)).steps == 30
+    assert [line.step for line in read_metrics(model_folder("small"))] == [15, 30]
+
+
+def test_a_full_disk_at_the_first_save_leaves_nothing(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *_: object) -> None:
+        raise OSError(28, os.strerror(28), str(path))
+
+    monkeypatch.setattr(run, "save_checkpoint", full)
+    with pytest.raises(OSError, match="No space"):
+        finish(plan(corpus, eval_every=10))
+    assert not model_folder("small").exists()
+
+
+@pytest.mark.parametrize(("kind", "step"), [(Stepped, 3), (Stepped, 10), (Evaluated, 10), (Saved, 10), (Stepped, 14)])
+def test_a_run_whose_reader_goes_away_is_saved(corpus: Path, kind: type[Stepped], step: int) -> None:
+    straight = summary(plan(corpus, name="straight", eval_every=10))
+    running = train(plan(corpus, name="left", eval_every=10), StopFlag())
+    assert next(event for event in running if isinstance(event, kind) and event.step == step)
+    running.close()
+    started = next(e for e in events(plan(corpus, name="left", resume=True)) if isinstance(e, Started))
+    assert started.step == step
+    resumed = summary(plan(corpus, name="left", resume=True))
+    for field in ("parameters_sha256", "val_nats", "train_nats"):
+        assert getattr(resumed, field) == getattr(straight, field), field
+    assert [line.step for line in read_metrics(model_folder("left"))] == [10, 20, 30]
+
+
+def test_a_reader_that_goes_away_before_the_first_step_leaves_nothing(corpus: Path) -> None:
+    running = train(plan(corpus), StopFlag())
+    assert any(isinstance(event, Compiled) for event in running)
+    running.close()
+    assert not model_folder("small").exists()
+
+
+def test_weights_alone_are_adapted_under_another_name(corpus: Path) -> None:
+    summary(plan(corpus))
+    (model_folder("small") / "optimizer.safetensors").unlink()
+    with pytest.raises(UsageError, match="no checkpoint") as caught:
+        finish(plan(corpus, resume=True))
+    assert "--from small --name small-2" in caught.value.todo
+
+
+@pytest.mark.parametrize("limit", [{"steps": 10}, {"steps": 20}, {"epochs": 0.001}, {"minutes": 1e-9}])
+def test_less_than_was_made_is_finished_already(corpus: Path, limit: dict[str, object]) -> None:
+    before = summary(plan(corpus, steps=20))
+    seen = list(events(plan(corpus, resume=True, **({"steps": None} | limit))))
+    assert not any(isinstance(event, Started | Compiled | Saved) for event in seen)
+    assert seen[-1] == Finished("already finished", before)
+    assert summary(plan(corpus, resume=True, steps=25)).steps == 25
+
+
+def test_a_run_that_was_killed_when_it_had_settled_does_not_go_on(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(loop, "MOST_MINUTES", 0.05)
+    monkeypatch.setattr(loop, "PATIENCE", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_finish", kill)
+        with pytest.raises(KilledError):
+            finish(plan(corpus, steps=None, lr=3.0, eval_every=5))
+    assert finish(plan(corpus, steps=None, resume=True)).reason == "already finished"
+
+
 def test_more_steps_can_be_asked_for_later(corpus: Path) -> None:
     summary(plan(corpus))
     done = finish(plan(corpus, resume=True))
@@ -157,6 +269,37 @@ def test_with_nothing_held_out_there_is_no_validation(corpus: Path) -> None:
     seen = [event for event in events(plan(corpus, val=0.0, eval_every=15)) if isinstance(event, Evaluated)]
     assert [event.val_nats for event in seen] == [None, None]
     assert load_weights(find_model("small")).card.steps == 30
+
+
+def started_with(asked: Plan) -> Started:
+    running = train(asked, StopFlag())
+    started = next(event for event in running if isinstance(event, Started))
+    running.close()
+    return started
+
+
+def test_a_plan_without_a_limit_says_when_it_ends(corpus: Path) -> None:
+    measured = started_with(plan(corpus, steps=None))
+    assert "until the held-out loss has not improved" in measured.plan
+    assert measured.notes == ()
+    blind = started_with(plan(corpus, steps=None, val=0.0))
+    assert blind.plan.endswith(", 10 minutes of training")
+    assert any("nothing is held out, as --val 0 asks" in note for note in blind.notes)
+
+
+def test_it_says_why_nothing_could_be_held_out(tmp_path: Path) -> None:
+    alike = tmp_path / "alike.csv"
+    alike.write_text("body\n" + "the same\n" * 50)
+    started = started_with(plan(alike, steps=None))
+    assert started.plan.endswith(", 10 minutes of training")
+    assert any("only one text" in note for note in started.notes)
+
+
+def test_what_became_of_the_rows_is_noted(tmp_path: Path) -> None:
+    source = write_corpus(tmp_path / "odd.csv")
+    with source.open("a") as file:
+        file.write('"cut')
+    assert started_with(plan(source)).notes == ("1 row skipped: unfinished row",)
 
 
 def test_a_model_is_adapted_to_other_text(corpus: Path, tmp_path: Path) -> None:
@@ -266,9 +409,26 @@ def test_a_damaged_checkpoint_is_told(corpus: Path) -> None:
 def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:
     tiny = tmp_path / "tiny.csv"
     tiny.write_text("body\nhi\n")
-    with pytest.raises(NothingToDoError):
+    with pytest.raises(NothingToDoError) as caught:
         finish(plan(tiny, seq=64))
+    assert "--seq" in caught.value.todo
     assert not model_folder("small").exists()
+
+
+def test_a_corpus_that_lost_its_rows_says_so(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.csv"
+    torn.write_text("id,body\n1,hi\n" + "2,a,b\n" * 40)
+    with pytest.raises(NothingToDoError, match=r"3 tokens to train on, .* \(40 rows skipped: too many fields\)"):
+        finish(plan(torn, seq=64))
+
+
+def test_a_corpus_that_is_nearly_all_held_out_says_so(tmp_path: Path) -> None:
+    text = tmp_path / "a.txt"
+    text.write_text("some text " * 100)
+    with pytest.raises(NothingToDoError, match="more are held out") as caught:
+        finish(plan(text, seq=64, val=0.999))
+    assert "--val 0.999" in caught.value.todo
+    assert "--seq" not in caught.value.todo
 
 
 @pytest.mark.parametrize(
