@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from grucli.chat.misread import misread
 from grucli.chat.turns import Turn
 
 
@@ -11,6 +12,18 @@ class Reading:
 
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """The model does not know this many `symbols` of the line it has read."""
+
+    symbols: int
+
+    @property
+    def words(self) -> str:
+        """The same, in words."""
+        return misread(self.symbols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +79,4 @@ class Left:
     """The user asked to leave."""
 
 
-Event = Reading | Began | Said | Ended | Told | Listed | Refused | Left
+Event = Reading | Misread | Began | Said | Ended | Told | Listed | Refused | Left

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import Protocol
 
-from grucli.chat.events import Began, Ended, Event, Reading, Said, Told
+from grucli.chat.events import Began, Ended, Event, Misread, Reading, Said, Told
+from grucli.chat.misread import unknown_symbols
 from grucli.chat.pace import checked_pace
 from grucli.chat.turns import Turn, Utterance, Voice
 from grucli.errors import UsageError
@@ -121,14 +122,17 @@ class Session:
         voice = self.voice
         takes_turns = voice.conversations
         state = voice.end_turn(self.last.after) if takes_turns and self.last is not None else voice.begin()
-        done = 0
+        done = unknown = 0
         for part in _parts(line):
             state = voice.read(state, part)
+            unknown += unknown_symbols(voice.tokenizer, part)
             done += len(part)
             if done < len(line):
                 yield Reading(done, len(line))
             if self.stopping:
                 return None
+        if unknown:
+            yield Misread(unknown)
         return voice.end_turn(state) if takes_turns else state
 
     def _reply(self, line: str, before: State, lead: str, instead: bool = False) -> Iterator[Event]:

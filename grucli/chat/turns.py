@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from grucli.chat.misread import Encoder
 from grucli.model.sampler import Draw, Piece, Sample, State
 
 
@@ -27,6 +28,10 @@ class Utterance(Protocol):
 
 class Voice(Protocol):
     """A model that can be talked with; `grucli.model.sampler.Sampler` is one."""
+
+    @property
+    def tokenizer(self) -> Encoder:
+        """What turns text into the ids that the model reads."""
 
     @property
     def conversations(self) -> bool:

@@ -50,6 +50,7 @@ def sample(
 
     beginning = _beginning(prompt, prompt_file)
     with StreamView(terminal(), pace) as view:
+        from grucli.chat.misread import misread, unknown_symbols
         from grucli.model.sampler import Draw, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
@@ -58,6 +59,9 @@ def sample(
         draw = Draw(temp, top_k, top_p, min_p, repeat_penalty, max_chars, min_chars, first)
         sampler = Sampler(load_weights(find_model(model)), threads)
         state = sampler.read(_before(sampler, reply_to), beginning)
+        unknown = sum(unknown_symbols(sampler.tokenizer, text) for text in (reply_to or "", beginning))
+        if unknown:
+            view.warn(misread(unknown))
         if view.streams and not json:
             view.stream((piece.text for piece in sampler.stream(state, draw)), beginning)
             n, draw = n - 1, replace(draw, seed=draw.seed + 1)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 
 from grucli.chat.commands import hear
-from grucli.chat.events import Ended, Left, Listed, Refused, Told
+from grucli.chat.events import Ended, Left, Listed, Misread, Refused, Told
 from grucli.chat.session import Session
 from grucli.errors import UsageError
 from grucli.ui.console import Terminal
@@ -26,6 +26,8 @@ def answer_lines(session: Session, terminal: Terminal, lines: Iterable[bytes]) -
             match event:
                 case Ended(turn):
                     terminal.print(safe_line(turn.reply))
+                case Misread():
+                    terminal.warn(event.words)
                 case Told(text):
                     terminal.say(text)
                 case Listed(rows):

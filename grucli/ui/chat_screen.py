@@ -16,12 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from grucli.chat.commands import hear, introduction
-from grucli.chat.events import Began, Ended, Left, Listed, Reading, Refused, Said, Told
+from grucli.chat.events import Began, Ended, Left, Listed, Misread, Reading, Refused, Said, Told
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.paths import data_dir
 from grucli.ui.chat_line import ChatLine
-from grucli.ui.console import Terminal
+from grucli.ui.console import Terminal, can_redraw
+from grucli.ui.plain_line import PlainLine
 from grucli.ui.reply_view import ReplyView, fitting
 from grucli.ui.safe import safe_line
 
@@ -35,7 +36,9 @@ _NARROW = 60  # columns: below, each description has a line of its own
 def talk(session: Session, terminal: Terminal) -> None:
     """Let the user talk with `session` until they leave."""
     console = terminal.data
-    line = ChatLine(session, data_dir() / HISTORY, lambda: standing(session, console.width))
+    line: ChatLine | PlainLine = PlainLine(console)
+    if can_redraw(console):
+        line = ChatLine(session, data_dir() / HISTORY, lambda: standing(session, console.width))
     screen = ChatScreen(session, console)
     if terminal.quiet == 0:
         screen.greet()
@@ -93,12 +96,14 @@ class ChatScreen:
                     drawing.close()
                     self._draw(event)
 
-    def _draw(self, event: Ended | Told | Listed | Refused | Left) -> None:
+    def _draw(self, event: Ended | Told | Misread | Listed | Refused | Left) -> None:
         match event:
             case Ended(turn):
                 self.hint(summary(turn, self._console.width))
             case Told(text):
                 self.hint(text)
+            case Misread():
+                self.hint(event.words)
             case Listed(rows):
                 self._list(rows)
             case Refused(what, todo):
@@ -142,8 +147,11 @@ def summary(turn: Turn, width: int) -> str:
     ended = {"length": "at the limit: Enter alone goes on", "interrupted": "stopped: Enter alone goes on"}
     bits = "" if turn.bits_per_char is None else f"{turn.bits_per_char:.2f} bits/char"
     length = f"{len(turn.reply)} character{'' if len(turn.reply) == 1 else 's'}"
-    fields = [f"seed {turn.seed}", length, bits, ended.get(turn.stopped, "")]
-    return " · ".join(fitting(fields, width - 1))
+    seed, note = f"seed {turn.seed}", ended.get(turn.stopped, "")
+    # How to go on is worth more than the figures, but stands behind them.
+    noted = bool(note) and len(fitting([seed, note], width - 1)) == 2
+    figures = fitting([seed, length, bits], width - 1 - (len(note) + 3 if noted else 0))
+    return " · ".join([*figures, note] if noted else figures)
 
 
 def standing(session: Session, width: int) -> str:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 from typing import TextIO
 
 from rich.console import Console
@@ -68,9 +69,11 @@ class Terminal:
         utf8 = self.data.encoding.lower().replace("-", "").startswith("utf8")
         self.print(escape_json(json.dumps(_as_json(value), ensure_ascii=not utf8, allow_nan=False)))
 
-    def say(self, text: str, style: str = "") -> None:
-        """Write a message to stderr, unless `-q`."""
+    def say(self, text: str, style: str = "", *, whole_words: bool = False) -> None:
+        """Write a message to stderr, unless `-q`. `whole_words`: let no terminal break its lines within a word."""
         if self.quiet < 1:
+            if whole_words and self.messages.is_terminal:
+                text = "\n".join(_at_words(line, self.messages.width) for line in text.split("\n"))
             self.messages.print(plain(text, style), soft_wrap=True)
 
     def warn(self, text: str) -> None:
@@ -87,6 +90,11 @@ class Terminal:
             self.messages.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
         self.messages.print(Text.assemble(("gru: ", "bold red"), safe_line(error.what)), soft_wrap=True)
         self.messages.print(Text.assemble("     ", safe_line(error.todo)), soft_wrap=True)
+
+
+def _at_words(line: str, width: int) -> str:
+    """Break a line between words alone: a path that is too long for any line stays whole, to be copied."""
+    return "\n".join(textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False))
 
 
 def can_redraw(console: Console) -> bool:

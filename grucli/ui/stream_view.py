@@ -85,6 +85,11 @@ class StreamView:
         self._waiting.end()
         self._terminal.print_json(sample)
 
+    def warn(self, text: str) -> None:
+        """Write a warning, before any sample."""
+        self._waiting.end()
+        self._terminal.warn(text)
+
     def _begin(self, prompt: str) -> None:
         self._waiting.end()
         if self._shown:

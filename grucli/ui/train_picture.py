@@ -1,6 +1,7 @@
 """A training run drawn as one picture of text, from its events: sizes, both losses, progress, a fresh sample."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -16,6 +17,8 @@ COMPILING = "compiling for this processor, once"
 _WIDEST = 120
 _SIDE_BY_SIDE = 64
 _LABEL = 6
+_ROOMY = 20
+"""Lines below which nothing is left blank, so that there is room for the sample."""
 _TRAIN = "cyan"
 _HELD_OUT = "magenta"
 _GOOD = "green"
@@ -53,7 +56,7 @@ class Picture:
             case Evaluated():
                 self._take_evaluation(event)
             case Finished():
-                self._finished, self._preparing = event, None
+                self._take_end(event)
             case Saved():
                 pass
 
@@ -62,6 +65,13 @@ class Picture:
         self._first_step = self._first_step or event
         self._step = event
         self._train.add(event.step, event.train_nats)
+
+    def _take_end(self, event: Finished) -> None:
+        """What was done since the last steps that were told of counts too: the last picture stands for good."""
+        self._finished, self._preparing = event, None
+        told, all_of_it = self._step, event.summary
+        if told is not None and all_of_it.steps > told.step:
+            self._step = replace(told, step=all_of_it.steps, tokens=all_of_it.tokens, seconds=all_of_it.seconds)
 
     def _take_evaluation(self, event: Evaluated) -> None:
         self._evaluated = event
@@ -75,32 +85,39 @@ class Picture:
         width = max(min(console.width, _WIDEST) - 1, 1)
         height = console.height - 1
         plain_marks = console.options.ascii_only
-        lines = self._heading(console, width)
+        tight = height < _ROOMY and self._step is not None
+        gap = [] if tight else [_blank()]
+        lines = self._heading(console, width, tight, plain_marks)
         if self._step is None:
             lines += self._waiting(width, plain_marks)
         else:
             progress = self._progress(width, plain_marks)
             room = height - len(lines) - len(progress) - 4
-            lines += [_blank(), *self._charts(width, room, plain_marks), _blank(), *progress]
-        lines += self._sample(console, width, height - len(lines) - 2, plain_marks)
+            lines += [*gap, *self._charts(width, room, plain_marks), *gap, *progress]
+        lines += self._sample(console, width, height - len(lines) - 1 - len(gap), gap, plain_marks)
         if self._started is not None and self._finished is None:
-            lines += [_blank(), Text("saving and stopping" if self._stopping() else "Ctrl-C saves and stops", _FAINT)]
+            lines += [*gap, Text("saving and stopping" if self._stopping() else "Ctrl-C saves and stops", _FAINT)]
         for line in lines:
             line.truncate(width, overflow="crop")
         return Text("\n").join(lines[:height])
 
-    def _heading(self, console: Console, width: int) -> list[Text]:
+    def _heading(self, console: Console, width: int, tight: bool, plain_marks: bool) -> list[Text]:
+        """Say what runs: in full before the first step, then in few lines, and in one on a low screen."""
         if self._started is None:
             return []
         started = self._started
-        sizes = f"  {short_count(started.parameters)} parameters, {short_count(started.vocab)} symbols"
-        held_out = f", {short_count(started.held_out_tokens)} tokens held out" if started.held_out_tokens else ""
-        first = Text.assemble((safe_line(started.name), "bold"), (sizes + held_out, _FAINT))
+        sizes = [f"{short_count(started.parameters)} parameters", f"{short_count(started.vocab)} symbols"]
+        sizes += [f"{short_count(started.held_out_tokens)} tokens held out"] if started.held_out_tokens else []
+        name = Text(safe_line(started.name), "bold")
+        while self._step is not None and sizes and name.cell_len + 2 + len(", ".join(sizes)) > width:
+            sizes.pop()
+        first = Text.assemble(name, ("  " + ", ".join(sizes), _FAINT)) if sizes else name
         notes = [Text(safe_line(note), "yellow") for note in started.notes]
         wrapped = [list(text.wrap(console, width)) for text in (first, Text(safe_line(started.plan)), *notes)]
         if self._step is not None:
             # The words have been read; from here on the height belongs to the curve and the sample.
-            wrapped = [lines[:most] for lines, most in zip(wrapped, (1, 2, *[1] * len(notes)), strict=True)]
+            most = (1, 0, *[0] * len(notes)) if tight else (1, 2, *[1] * len(notes))
+            wrapped = [_first(lines, count, width, plain_marks) for lines, count in zip(wrapped, most, strict=True)]
         return [line for lines in wrapped for line in lines]
 
     def _waiting(self, width: int, plain_marks: bool) -> list[Text]:
@@ -177,26 +194,33 @@ class Picture:
         pace = (last.seconds - first.seconds) / (last.step - first.step)
         return f"  {duration((last.steps - last.step) * pace)} left"
 
-    def _sample(self, console: Console, width: int, room: int, plain_marks: bool) -> list[Text]:
+    def _sample(self, console: Console, width: int, room: int, gap: list[Text], plain_marks: bool) -> list[Text]:
         """Show what the network wrote after the newest evaluation, in a box of one height, so that nothing jumps."""
-        if self._evaluated is None or room < 3:
+        if self._evaluated is None or room < 2 + len(gap):
             return []
-        room = min(room - 2, 8)
+        room = min(room - 1 - len(gap), 8)
         lines = list(
             plain(self._evaluated.sample.strip()).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4)
         )
-        if len(lines) > room:
-            lines = lines[:room]
-            mark = "..." if plain_marks else "…"
-            lines[-1].truncate(max(min(width, 100) - 2 - len(mark), 0))
-            lines[-1].append(mark)
+        lines = _first(lines, room, min(width, 100) - 2, plain_marks)
         padding = [_blank()] * (room - len(lines) if self._finished is None else 0)
         heading = Text(f"after {self._evaluated.step:,} steps it writes", _FAINT)
-        return [_blank(), heading, *[Text("  ").append_text(line) for line in lines], *padding]
+        return [*gap, heading, *[Text("  ").append_text(line) for line in lines], *padding]
 
 
 def _blank() -> Text:
     return Text("")
+
+
+def _first(lines: list[Text], most: int, width: int, plain_marks: bool) -> list[Text]:
+    """Give the first lines of a text, with a mark at their end where there are more."""
+    kept = lines[:most]
+    if kept and len(lines) > most:
+        mark = "..." if plain_marks else "…"
+        kept[-1].rstrip()
+        kept[-1].truncate(max(width - len(mark), 0))
+        kept[-1].append(mark)
+    return kept
 
 
 def _bar(share: float, caption: str, width: int, plain_marks: bool) -> Text:

@@ -20,6 +20,7 @@ from grucli.ui.train_picture import COMPILING, Picture
 
 _REDRAWS_PER_SECOND = 4
 _HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'held out':>9} {'bits/char':>10} {'tokens/s':>9}"
+_STAR = "* marks the best so far"
 
 
 class TrainView:
@@ -103,6 +104,7 @@ class TrainView:
         """Append one row to the table; a star marks the best evaluation so far."""
         if not self._headed:
             self._headed = True
+            self._terminal.say(_STAR)
             self._put(_HEADER)
         self._put(
             f"{event.step:>8} {event.tokens:>12} {duration(event.seconds):>8} {event.train_nats:>7.3f} "
@@ -122,12 +124,12 @@ def show_end(terminal: Terminal, finished: Finished, resume: str) -> None:
     summary = finished.summary
     name, path = safe_line(summary.model), safe_line(summary.path)
     if finished.reason in ("interrupted", "terminated"):
-        terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}")
+        terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}", whole_words=True)
         terminal.say(f"go on exactly here:  {safe_line(resume)}")
         return
     said = {
         "settled": f"the held-out loss has stopped improving; {name} is ready",
         "already finished": f"{name} was trained to its end before",
     }
-    terminal.say(f"\n{said.get(finished.reason, f'{name} is ready')}, in {path}")
+    terminal.say(f"\n{said.get(finished.reason, f'{name} is ready')}, in {path}", whole_words=True)
     terminal.say(f"try:  gru sample {name}\n      gru chat {name}")

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grucli.chat.session import Session
 from grucli.chat.turns import Voice
 from grucli.errors import UsageError
 from grucli.model.sampler import Draw, Piece, Sample, State
+from grucli.text.tokenizers import UNKNOWN
 
 NATS = 0.5  # of each character
 
@@ -40,10 +42,18 @@ class FakeUtterance:
         return Sample(self._said, "", self._draw.seed, len(self._said), NATS / np.log(2), self._stopped())
 
 
+class FakeEncoder:
+    """Knows ASCII alone."""
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        return np.array([ord(sign) if sign.isascii() else UNKNOWN for sign in text], np.int32)
+
+
 class FakeVoice:
     """See the module. `says` may hold `{seed}`; `heard` is every text that was read, in order."""
 
     def __init__(self, conversations: bool, says: str = "<{seed}>") -> None:
+        self.tokenizer = FakeEncoder()
         self.conversations = conversations
         self.says = says
         self.heard: list[str] = []

@@ -94,7 +94,11 @@ def test_a_reply_is_to_what_was_said(capsys: Output) -> None:
 
 
 def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> None:
-    assert "\udcff" not in sample(capsys, "--prompt", "a\udcff\x1b[2J漢")
+    assert main(["sample", "--prompt", "a\udcff\x1b[2J漢", "--max-chars", "5"]) == 0
+    out, err = capsys.readouterr()
+    assert "\udcff" not in out
+    assert err.startswith("gru: the model does not know ")
+    assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,9 @@ def test_a_mistake_is_told_and_the_rest_goes_on(line: bytes) -> None:
 def test_nothing_in_nothing_out() -> None:
     answered = answer(talker())
     assert (answered.out, answered.err) == ("", "")
+
+
+def test_symbols_that_the_model_does_not_know_are_a_warning() -> None:
+    answered = answer(talker(), "hi 漢\n".encode(), b"hi\n")
+    assert answered.out == "<7>\n<8>\n"
+    assert answered.err == "gru: the model does not know 1 symbol of what it was given to read\n"

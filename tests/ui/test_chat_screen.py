@@ -1,14 +1,17 @@
+import io
 import os
 import signal
+import sys
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from grucli.chat.session import Session
-from grucli.ui.chat_screen import ChatScreen, _ctrl_c_stops, standing, summary
+from grucli.ui.chat_screen import ChatScreen, _ctrl_c_stops, standing, summary, talk
 from tests.chat.voices import FakeShelf, FakeVoice, talker, writer
 from tests.ui.emulator import Emulator
+from tests.ui.streams import Screen, Terminals
 from tests.ui.test_reply_view import Clock
 
 SAYS = "Well, seed {seed} is as good as any other number.\nOr is it?"
@@ -192,3 +195,38 @@ def test_the_footers_keep_the_seed_however_narrow() -> None:
     assert summary(turn, 20) == "seed 42"
     assert standing(session, 80) == "emo · seed 43 · temp 0.8 · /help"
     assert standing(session, 20) == "emo · seed 43"
+
+
+def test_how_to_go_on_is_told_before_the_figures() -> None:
+    session = writer("x" * 40, seed=(1 << 63) - 1, max_chars=20)
+    for _ in session.say("so"):
+        pass
+    assert session.last is not None
+    long = summary(session.last, 80)
+    assert long.endswith("at the limit: Enter alone goes on")
+    assert long.startswith("seed 9223372036854775807 · ")
+    assert len(long) < 80
+
+
+def test_a_line_that_the_model_cannot_read_in_full_is_told() -> None:
+    rows = Stage(talker(SAYS, seed=42)).type("hi 漢字")
+    assert rows[0] == "the model does not know 2 symbols of what it was given to read"
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keyboard(io.StringIO):
+        def readline(self, size: int | None = -1, /) -> str:
+            line = super().readline()
+            if line == "^C\n":
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.pause()
+            return line
+
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stdin", Keyboard("hi\n^C\n/temp 2\n"))
+    both = Terminals(Screen(), Screen())
+    talk(talker(SAYS, seed=42), both.terminal)
+    assert "\x1b" not in both.out + both.err
+    assert "> Well, seed 42 is as good as any other number.\nOr is it?\n" in both.out
+    assert "Ctrl-D leaves" in both.out.split("Or is it?")[1]
+    assert "/temp 2" in both.out

@@ -1,19 +1,20 @@
 """The picture of a run at the widths people have, with and without colour, and at every other size."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grucli.training.events import Event, Preparing
+from grucli.training.events import Event, Finished, Preparing
 from grucli.ui.safe import safe
 from grucli.ui.train_picture import COMPILING, Picture
-from tests.ui.runs import evaluated, run, started, stepped
+from tests.ui.runs import evaluated, run, started, stepped, summary
 from tests.ui.streams import Pipe, Screen, Terminals
 
 NARROW = """\
-emo  1.2M parameters, 98 symbols, 900k
+emo  1.2M parameters, 98 symbols
 trains two minutes
 
 train 1.530 nats/token
@@ -95,6 +96,30 @@ def test_a_run_that_is_over_fills_its_charts_and_lets_go_of_the_screen() -> None
     assert "100%\n" in over
     assert "left" not in over
     assert over.endswith("No really, you should see it 😂.")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_low_screen_has_the_sample_too(width: int) -> None:
+    lines = drawn(run(until=230), width, 15).split("\n")
+    assert len(lines) <= 14
+    assert lines[0].startswith("emo  1.2M parameters, 98 symbols")
+    written = lines.index("after 200 steps it writes")
+    assert "I think [b]this[/b]" in lines[written + 1]
+    assert lines[-1] == "Ctrl-C saves and stops"
+
+
+def test_a_long_plan_is_cut_with_a_mark_once_steps_are_made() -> None:
+    long = replace(started(), plan="trains " + "for a very long time " * 20)
+    assert long.plan.split()[-1] in drawn([long], 40, 60).split("\n")[-5]
+    lines = drawn([long, stepped(10)], 40, 30).split("\n")
+    assert lines[2].endswith("…")
+    assert lines[3] == ""
+
+
+def test_the_last_picture_counts_every_step() -> None:
+    over = drawn([*run(until=170), Finished("interrupted", summary(184))])
+    assert "step 184 of 400" in over
+    assert "0:18 trained" in over
 
 
 def test_before_the_first_step_it_says_what_happens() -> None:

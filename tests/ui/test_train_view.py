@@ -19,7 +19,7 @@ ROWS = """\
      300       300000     0:30   1.500     1.800      2.597     10000
      400       400000     0:40   1.500     1.750      2.525     10000 *
 """
-WORDS = f"getting ready\nreading the corpus\ntrains two minutes\n{COMPILING}\n"
+WORDS = f"getting ready\nreading the corpus\ntrains two minutes\n{COMPILING}\n* marks the best so far\n"
 
 
 def follow(both: Terminals, events: list[Event], json: bool = False) -> Finished:
@@ -169,3 +169,12 @@ def test_the_end_says_what_to_do_next(reason: str, said: str) -> None:
     assert said in both.err
     assert ("gru sample emo" in both.err) == (reason in ("limit", "settled", "already finished"))
     assert both.out == ""
+
+
+def test_the_last_words_break_between_words_alone() -> None:
+    both = Terminals(Pipe(), Screen(), width=20)
+    show_end(both.terminal, Finished("interrupted", summary(184)), "gru train a-rather-long-name.csv --resume")
+    lines = both.err.split("\n")
+    assert all(len(line) <= 20 for line in lines[:4])
+    assert " ".join(lines[1:4]) == "stopped after step 184; all of it is saved in /models/emo"
+    assert "gru train a-rather-long-name.csv --resume\n" in both.err

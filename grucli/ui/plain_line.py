@@ -1,0 +1,36 @@
+"""The line a user types on a terminal that knows no control sequences: read as it is, edited by the terminal alone."""
+
+import signal
+import sys
+
+from rich.console import Console
+
+
+class PlainLine:
+    """Asks for lines on `console` and reads them from stdin."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def ask(self) -> str:
+        """Give the line the user entered.
+
+        Raises:
+            EOFError: Ctrl-D in an empty line, or the end of the input.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        self._console.print("> ", end="")
+        self._console.file.flush()
+        # Elsewhere Ctrl-C stops a reply; here there is none, and it ends the reading.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self._console.print()
+            raise
+        finally:
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        if not line:
+            self._console.print()
+            raise EOFError
+        return line.rstrip("\r\n")
