@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import exactly
 from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
-from grucli.kernels.streaming import Packed, packed, stream_product
+from grucli.kernels.streaming import Desk, Packed, desk_for, packed, stream_product
 from grucli.kernels.tile import WIDTH, panels_for
 
 Recurrent = TypeVar("Recurrent")
@@ -40,12 +40,14 @@ class Ends(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Scratch for as many streams as one call takes: x and sums [n, padded G], logits and weights [n, padded V]."""
+    """Scratch for as many streams as one call takes: x and sums [n, padded G], logits and weights [n, padded V], and
+    the desk of their products."""
 
     x: Float32
     sums: Float32
     logits: Float32
     weights: Float32
+    desk: Desk
 
 
 @exactly
@@ -76,7 +78,7 @@ def extend_all(
 ) -> None:
     """Draw a token of each running stream in [low, high) from the highest layer of state [L, n, H] into tokens [n]."""
     L, n, H = state.shape
-    stream_product(state, ((L - 1) * n + low) * H, H, high - low, ends.out, 0, room.logits, 0)
+    stream_product(state, ((L - 1) * n + low) * H, H, high - low, ends.out, 0, room.logits, room.desk)
     for i in range(low, high):
         if streams.status[i] == RUNNING:
             tokens[i] = extend(room.logits, room.weights, i - low, ends.out_bias, rules, streams, i)
@@ -101,7 +103,7 @@ class CellStreams(Generic[Recurrent]):
         *,
         rounded: bool,
     ) -> None:
-        self._V = out.shape[1]
+        self._H, self._V = out.shape
         self._G = layers[0]["U"].shape[1]
         self._ends = Ends(
             table=np.ascontiguousarray(embedding @ layers[0]["U"]),
@@ -115,7 +117,8 @@ class CellStreams(Generic[Recurrent]):
         def padded(columns: int) -> Float32:
             return empty(rows, panels_for(columns) * WIDTH)
 
-        return Room(padded(self._G), padded(self._G), padded(self._V), padded(self._V))
+        desk = desk_for(rows, self._H, max(self._G, self._V))
+        return Room(padded(self._G), padded(self._G), padded(self._V), padded(self._V), desk)
 
     def read(self, tokens: Ids, state: Float32) -> None:
         """Read tokens [K], ids in 0 … V - 1, from state [L, 1, H], which goes on in place."""

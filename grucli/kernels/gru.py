@@ -185,14 +185,14 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            stream_product(state, start - n * H, H, rows, ends.u, layer - 1, x, 0)
-        stream_product(state, start, H, rows, weights.zr, layer, sums, 0)
+            stream_product(state, start - n * H, H, rows, ends.u, layer - 1, x, room.desk)
+        stream_product(state, start, H, rows, weights.zr, layer, sums, room.desk)
         for i in range(rows):
             for j in range(H):
                 r = sigmoid(x[i, H + j] + sums[i, H + j] + b[layer, H + j])
                 x[i, H + j] = r * state[layer, low + i, j]
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])
-        stream_product(x, H, x.shape[1], rows, weights.h, layer, sums, 0)
+        stream_product(x, H, x.shape[1], rows, weights.h, layer, sums, room.desk)
         for i in range(rows):
             for j in range(H):
                 h = tanh(x[i, 2 * H + j] + sums[i, j] + b[layer, 2 * H + j])

@@ -177,8 +177,8 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            stream_product(state, start - n * H, H, rows, ends.u, layer - 1, x, 0)
-        stream_product(state, start, H, rows, weights.w, layer, sums, 0)
+            stream_product(state, start - n * H, H, rows, ends.u, layer - 1, x, room.desk)
+        stream_product(state, start, H, rows, weights.w, layer, sums, room.desk)
         for i in range(rows):
             for j in range(2 * H):
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])

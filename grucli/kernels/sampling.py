@@ -22,6 +22,7 @@ RECENT = 64  # drawn tokens that the repetition penalty looks back on
 
 Ids = NDArray[np.int32]
 
+_BLOCK = 128
 _INFINITY_BITS = np.int32(0x7F800000)
 
 
@@ -133,6 +134,41 @@ def _cut(weights: Float32, row: int, V: int, top_k: int, top_p: float, min_p: fl
         weights[row, j] = weights[row, j] if weights[row, j] >= threshold else np.float32(0)
 
 
+@reduction
+def _mass_between(weights: Float32, row: int, low: int, high: int) -> np.float32:
+    mass = np.float32(0)
+    for j in range(low, high):
+        mass += weights[row, j]
+    return mass
+
+
+@exactly
+def _fall(weights: Float32, row: int, V: int, u: float) -> int:
+    """The token that u in [0, 1) of the weights' sum falls on: first its block, whose sums are vector code."""
+    reach, chosen = 0.0, 0
+    for low in range(0, V, _BLOCK):
+        reach += _mass_between(weights, row, low, min(low + _BLOCK, V))
+    reach *= u
+    for low in range(0, V, _BLOCK):
+        high = min(low + _BLOCK, V)
+        mass = _mass_between(weights, row, low, high)
+        if mass <= reach and high < V:
+            reach -= mass
+            continue
+        for j in range(low, high):
+            if weights[row, j] > 0:
+                chosen = j
+                reach -= weights[row, j]
+                if reach < 0:
+                    return chosen
+        if chosen >= low:
+            return chosen
+    for j in range(V):
+        # Rounding left the last block without a weight: the last token that has one.
+        chosen = j if weights[row, j] > 0 else chosen
+    return chosen
+
+
 @exactly
 def _penalise(logits: Float32, row: int, recent: Ids, stream: int, penalty: np.float32) -> None:
     """Make tokens drawn lately less likely (Keskar 2019, CTRL): positive logits are divided, negative multiplied.
@@ -170,17 +206,7 @@ def draw(logits: Float32, row: int, V: int, may_stop: bool, rules: Rules, u: flo
         weight = exp((logits[row, j] - top) * sharpness)
         logits[row, j] = weight if logits[row, j] > -np.inf else np.float32(0)
     _cut(logits, row, V, rules.top_k, rules.top_p, rules.min_p)
-    total = 0.0
-    for j in range(V):
-        total += logits[row, j]
-    reach, chosen = u * total, -1
-    for j in range(V):
-        if logits[row, j] > 0:
-            chosen = j
-            reach -= logits[row, j]
-            if reach < 0:
-                break
-    return chosen
+    return _fall(logits, row, V, u)
 
 
 @exactly

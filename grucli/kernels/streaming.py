@@ -2,8 +2,13 @@
 
 A token of one stream reads every weight once and uses it for one multiply-add. So weights are kept in a byte each: a
 column's largest weight becomes ±127, and the column's sum is scaled back at the end. Held-out loss moves by a few
-hundredths of a percent (`benchmarks/NOTES.md`). Rows that come in eights take the register tile, over the same whole
-numbers in float32: every row is the same chain of multiply-adds whichever way it goes, alone or in a batch.
+hundredths of a percent (`benchmarks/NOTES.md`).
+
+Where the processor multiplies bytes (`HAS_DOT`), what is multiplied by the weights becomes whole numbers too: a state
+lies in ±1 and is written as two digits of a byte, x = (256·high + low - 32768) / 32767, so that an error of 2e-5 is all
+that is lost; the sums are exact. Elsewhere the bytes are turned into floats on their way into the registers.
+
+Every row is the same sum whichever way it goes, so a text is the same alone or in a batch.
 """
 
 from collections.abc import Sequence
@@ -15,12 +20,17 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import exactly
 from grucli.kernels.tile import (
+    DOT_ROWS,
+    HAS_DOT,
     ROWS,
     STRIPE,
     WIDTH,
     address,
     byte_stripe,
     byte_stripe_of_one,
+    dot,
+    dot_of_one,
+    dot_stripe,
     pack,
     panels_for,
     stripe,
@@ -28,16 +38,37 @@ from grucli.kernels.tile import (
     tile,
 )
 
+Digits = NDArray[np.uint8]
+
 _LARGEST = 127
+_UNIT = 32767.0
 
 
 class Packed(NamedTuple):
-    """L matrices [K, M] in panels. numbers float32 [L, P, K, WIDTH]; in int8 the same in `bytes`, which is empty
-    ([0, P, K, WIDTH]) at full precision; scales [L, P·WIDTH] is what each column's sum is multiplied by."""
+    """L matrices [K, M] in panels. numbers float32 [L, P, K, WIDTH]; in int8 the same in `bytes`, or with four
+    neighbouring k side by side [L, P, K / 4, 4·WIDTH] where there is a dot product; `bytes` is empty ([0, ...]) at full
+    precision. scales [L, P·WIDTH] is what each column's sum is multiplied by, totals int32 [L, P·WIDTH] its sum."""
 
     numbers: Float32
     bytes: NDArray[np.int8]
     scales: Float32
+    totals: NDArray[np.int32]
+
+
+class Desk(NamedTuple):
+    """Scratch of `stream_product`: digits uint8 [2·rows, padded K], the high ones of a row and then its low ones, and
+    their sums int32 [2·rows, P·WIDTH]."""
+
+    digits: Digits
+    sums: NDArray[np.int32]
+
+
+def desk_for(rows: int, K: int, columns: int) -> Desk:
+    """Room for products of so many rows with matrices [K, ≤ columns]."""
+    quads = -(-K // 4)
+    return Desk(
+        np.zeros((2 * rows, 4 * quads), np.uint8), np.zeros((2 * rows, panels_for(columns) * WIDTH), np.int32)
+    )
 
 
 def packed(matrices: Sequence[Float32], start: int, columns: int, *, rounded: bool) -> Packed:
@@ -52,11 +83,78 @@ def packed(matrices: Sequence[Float32], start: int, columns: int, *, rounded: bo
             scales[layer, :columns] = np.where(largest > 0, largest / _LARGEST, 1)
             part = np.rint(part / scales[layer, :columns]).astype(np.float32)
         pack(part, 0, columns, numbers[layer])
-    return Packed(numbers, numbers.astype(np.int8) if rounded else np.empty((0, P, K, WIDTH), np.int8), scales)
+    totals = numbers.sum(axis=2, dtype=np.float64).reshape(len(matrices), P * WIDTH).astype(np.int32)
+    bytes_ = numbers.astype(np.int8) if rounded else np.empty((0, P, K, WIDTH), np.int8)
+    if rounded and HAS_DOT:
+        bytes_ = _in_quads(bytes_)
+        scales /= np.float32(_UNIT)
+    return Packed(numbers, bytes_, scales, totals)
+
+
+def _in_quads(bytes_: NDArray[np.int8]) -> NDArray[np.int8]:
+    """[L, P, K, WIDTH] → [L, P, K / 4, 4·WIDTH], K filled up with zeros."""
+    L, P, K, _ = bytes_.shape
+    quads = -(-K // 4)
+    whole = np.zeros((L, P, 4 * quads, WIDTH), np.int8)
+    whole[:, :, :K] = bytes_
+    return np.ascontiguousarray(whole.reshape(L, P, quads, 4, WIDTH).swapaxes(3, 4)).reshape(L, P, quads, 4 * WIDTH)
+
+
+@exactly
+def _write_digits(a: Float32, begin: int, K: int, row: int, desk: Desk) -> None:
+    """a[begin : begin + K], flat, as digits of row `row`; what lies outside ±1 is taken as ±1."""
+    flat = a.reshape(-1)
+    for k in range(K):
+        x = min(max(flat[begin + k], np.float32(-1)), np.float32(1))
+        number = np.int32(x * np.float32(_UNIT) + np.float32(32768.5))
+        desk.digits[2 * row, k] = np.uint8(number >> 8)
+        desk.digits[2 * row + 1, k] = np.uint8(number & 255)
+
+
+@exactly
+def _dot_rows(rows: int, weights: Packed, layer: int, desk: Desk) -> None:
+    """desk.sums[:rows] = desk.digits[:rows] @ bytes, for an even number of rows."""
+    _, P, quads, size = weights.bytes.shape
+    digits, sums = desk.digits, desk.sums
+    panel, row, sums_row = quads * size, digits.shape[1], sums.shape[1]
+    whole = rows // DOT_ROWS * DOT_ROWS
+    for p in range(P if whole > 0 else 0):
+        b = address(weights.bytes, (layer * P + p) * panel)
+        for i in range(0, whole, DOT_ROWS):
+            cell = address(sums, i * sums_row + p * WIDTH)
+            dot(address(digits, i * row), row, b, panel, cell, sums_row, quads)
+    for i in range(whole, rows, 2):
+        source, p = address(digits, i * row), 0
+        while p < P:
+            b, cell = address(weights.bytes, (layer * P + p) * panel), address(sums, i * sums_row + p * WIDTH)
+            if p + STRIPE <= P:
+                dot_stripe(source, row, b, panel, cell, sums_row, quads)
+                p += STRIPE
+            else:
+                dot_of_one(source, row, b, panel, cell, sums_row, quads)
+                p += 1
+
+
+@exactly
+def _dot_product(
+    a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk
+) -> None:
+    """`stream_product` in whole numbers."""
+    _, P, K, _ = weights.numbers.shape
+    for i in range(rows):
+        _write_digits(a, start + i * stride, K, i, desk)
+    _dot_rows(2 * rows, weights, layer, desk)
+    for i in range(rows):
+        for j in range(P * WIDTH):
+            # 32768 is 256 · 128: taken off the high digits, what is left is small enough to be exact in a float.
+            high = np.float32(desk.sums[2 * i, j] - 128 * weights.totals[layer, j])
+            low = np.float32(desk.sums[2 * i + 1, j])
+            c[i, j] = (np.float32(256) * high + low) * weights.scales[layer, j]
 
 
 @exactly
 def _one_row(a: Float32, begin: int, weights: Packed, layer: int, c: Float32, to: int) -> None:
+    """A row in floats, from bytes or at full precision."""
     _, P, K, _ = weights.numbers.shape
     size, first = K * WIDTH, layer * P * K * WIDTH
     rounded = weights.bytes.shape[0] > 0
@@ -78,25 +176,43 @@ def _one_row(a: Float32, begin: int, weights: Packed, layer: int, c: Float32, to
 
 
 @exactly
-def stream_product(
-    a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32, column: int
-) -> None:
-    """c[:rows, column : column + P·WIDTH] = A @ B, for use inside other kernels.
-
-    A [rows, K] begins at element `start` of `a`, its rows `stride` elements apart; B is matrix `layer` of `weights`;
-    c is [≥ rows, ≥ column + P·WIDTH].
-    """
+def _float_product(a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32) -> None:
+    """`stream_product` in floats: rows that come in tiles take the register tile, over the same numbers."""
     _, P, K, _ = weights.numbers.shape
-    c_row = c.shape[1]
-    whole = rows // ROWS * ROWS
+    c_row, whole = c.shape[1], rows // ROWS * ROWS
     for p in range(P if whole > 0 else 0):
         b = address(weights.numbers, (layer * P + p) * K * WIDTH)
         for i in range(0, whole, ROWS):
-            cell = address(c, i * c_row + column + p * WIDTH)
+            cell = address(c, i * c_row + p * WIDTH)
             tile(address(a, start + i * stride), stride, 1, b, cell, c_row, K, 0)
     for i in range(whole, rows):
-        _one_row(a, start + i * stride, weights, layer, c, i * c_row + column)
+        _one_row(a, start + i * stride, weights, layer, c, i * c_row)
     if weights.bytes.shape[0] > 0:
         for i in range(rows):
             for j in range(P * WIDTH):
-                c[i, column + j] *= weights.scales[layer, j]
+                c[i, j] *= weights.scales[layer, j]
+
+
+@exactly
+def _product_here(
+    a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk
+) -> None:
+    if weights.bytes.shape[0] > 0:
+        _dot_product(a, start, stride, rows, weights, layer, c, desk)
+    else:
+        _float_product(a, start, stride, rows, weights, layer, c)
+
+
+@exactly
+def _product_anywhere(
+    a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk
+) -> None:
+    _float_product(a, start, stride, rows, weights, layer, c)
+
+
+stream_product = _product_here if HAS_DOT else _product_anywhere
+"""c[:rows, : P·WIDTH] = A @ B, for use inside other kernels; rounded weights ask for an A in ±1.
+
+A [rows, K] begins at element `start` of `a`, its rows `stride` elements apart; B is matrix `layer` of `weights`; c is
+[≥ rows, ≥ P·WIDTH].
+"""
