@@ -214,16 +214,21 @@ def test_a_line_that_the_model_cannot_read_in_full_is_told() -> None:
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Keyboard(io.StringIO):
-        def readline(self, size: int | None = -1, /) -> str:
-            line = super().readline()
+    typed = io.StringIO("hi\n^C\n/temp 2\n")
+
+    class Keyboard:
+        def isatty(self) -> bool:
+            return False
+
+        def readline(self) -> str:
+            line = typed.readline()
             if line == "^C\n":
                 os.kill(os.getpid(), signal.SIGINT)
                 signal.pause()
             return line
 
     monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr(sys, "stdin", Keyboard("hi\n^C\n/temp 2\n"))
+    monkeypatch.setattr(sys, "stdin", Keyboard())
     both = Terminals(Screen(), Screen())
     talk(talker(SAYS, seed=42), both.terminal)
     assert "\x1b" not in both.out + both.err
