@@ -1,7 +1,7 @@
 """What rounding weights to a byte does to held-out loss: `python -m benchmarks.rounding MODEL FILE [FILE…]`.
 
-The matrices that writing rounds (recurrent weights, the upper layers' U, the logits' weights) are replaced by what their
-bytes stand for, and both models score the same text.
+The matrices that writing rounds (recurrent weights, the upper layers' U, the logits' weights) are replaced by what
+their bytes stand for, and both models score the same text.
 """
 
 import dataclasses

@@ -1,5 +1,6 @@
 """`gru demo`: the whole story on a small corpus of real conversations."""
 
+import contextlib
 from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -65,7 +66,8 @@ def demo(
             val=_HELD_OUT,
             force=True,
         )
-        finished = view.follow(loop.train(plan, stop))
+        with contextlib.closing(loop.train(plan, stop)) as events:
+            finished = view.follow(events)
     if finished.reason in STOPPED:
         if json:
             here.print_json({**asdict(finished.summary), "replies": []})

@@ -27,7 +27,7 @@ def eval_(
       gru eval ./a-friends.safetensors test.tsv --json
     """
     from grucli.ui.console import terminal
-    from grucli.ui.score_view import show_scores, warn_of_skipped
+    from grucli.ui.score_view import show_scores
     from grucli.ui.waiting import Waiting
 
     with Waiting(terminal()) as waiting:
@@ -53,7 +53,8 @@ def eval_(
             raise NothingToDoError(f"nothing of '{file}' is held out", "leave --split val away, or use a longer text")
         waiting.say("scoring")
         scores = evaluate(weights, tokens, threads)
-    warn_of_skipped(terminal(), corpus.report.skipped)
+    for note in corpus.report.notes():
+        terminal().warn(note)
     if json:
         terminal().print_json(scores)
     else:

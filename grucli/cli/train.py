@@ -1,5 +1,6 @@
 """`gru train`: a corpus in, a model out."""
 
+import contextlib
 import shlex
 from typing import Annotated, Literal
 
@@ -67,6 +68,9 @@ def train(
       gru train talk.tsv --name emo --resume      go on exactly there
       gru train mine.csv --from emo --name me     teach a model another tone
       gru train tiny.txt --hidden 256 --layers 2  one running text
+
+    With '-', standard input is JSON lines if it begins with {, a table if its first line names the column, and else one
+    comment a line.
     """
     from grucli.training.signals import StopFlag
     from grucli.ui.console import terminal
@@ -82,7 +86,8 @@ def train(
             steps=steps, epochs=epochs, minutes=minutes, val=val, val_file=val_file, eval_every=eval_every,
             seed=seed, threads=threads, column=column, resume=resume, force=force, start_from=start_from,
         )  # fmt: skip
-        finished = view.follow(loop.train(plan, stop))
+        with contextlib.closing(loop.train(plan, stop)) as events:  # a run whose reader has gone is saved at once
+            finished = view.follow(events)
     if json:
         terminal().print_json(finished.summary)
     show_end(terminal(), finished, resuming(sources, finished.summary.model, column, val_file))

@@ -145,20 +145,20 @@ def _mass_between(weights: Float32, row: int, low: int, high: int) -> np.float32
 @exactly
 def _fall(weights: Float32, row: int, V: int, u: float) -> int:
     """The token that u in [0, 1) of the weights' sum falls on: first its block, whose sums are vector code."""
-    reach, chosen = 0.0, 0
+    total, chosen = 0.0, 0
     for low in range(0, V, _BLOCK):
-        reach += _mass_between(weights, row, low, min(low + _BLOCK, V))
-    reach *= u
+        total += float(_mass_between(weights, row, low, min(low + _BLOCK, V)))
+    reach = total * u
     for low in range(0, V, _BLOCK):
         high = min(low + _BLOCK, V)
-        mass = _mass_between(weights, row, low, high)
+        mass = float(_mass_between(weights, row, low, high))
         if mass <= reach and high < V:
             reach -= mass
             continue
         for j in range(low, high):
             if weights[row, j] > 0:
                 chosen = j
-                reach -= weights[row, j]
+                reach -= float(weights[row, j])
                 if reach < 0:
                     return chosen
         if chosen >= low:

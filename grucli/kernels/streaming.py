@@ -66,9 +66,7 @@ class Desk(NamedTuple):
 def desk_for(rows: int, K: int, columns: int) -> Desk:
     """Room for products of so many rows with matrices [K, ≤ columns]."""
     quads = -(-K // 4)
-    return Desk(
-        np.zeros((2 * rows, 4 * quads), np.uint8), np.zeros((2 * rows, panels_for(columns) * WIDTH), np.int32)
-    )
+    return Desk(np.zeros((2 * rows, 4 * quads), np.uint8), np.zeros((2 * rows, panels_for(columns) * WIDTH), np.int32))
 
 
 def packed(matrices: Sequence[Float32], start: int, columns: int, *, rounded: bool) -> Packed:

@@ -1,6 +1,5 @@
 """What `gru eval` found, as a few lines to read."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from grucli.ui.console import Terminal
@@ -17,9 +16,3 @@ def show_scores(terminal: Terminal, scores: "Scores") -> None:
     terminal.print(f"perplexity          {scores.perplexity:.3f}")
     terminal.print(f"tokens              {scores.tokens:,}")
     terminal.print(f"characters          {scores.characters:,}")
-
-
-def warn_of_skipped(terminal: Terminal, skipped: Mapping[str, int]) -> None:
-    """Say on stderr how many rows of a corpus could not be used, and why."""
-    for reason, count in skipped.items():
-        terminal.warn(f"{count:,} row{'' if count == 1 else 's'} skipped: {reason}")
