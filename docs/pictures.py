@@ -1,8 +1,9 @@
 """Takes the README's pictures: runs `gru` in a real pseudo-terminal and turns its screen into SVG with rich.
 
-    python docs/pictures.py CORPUS [MINUTES]
+    python docs/pictures.py
 
-trains a model on CORPUS in a temporary home, and writes docs/train.svg and docs/chat.svg.
+trains for a minute on the conversations of chitchat-dataset, in a temporary home, and writes docs/train.svg and
+docs/chat.svg.
 """
 
 import os
@@ -12,10 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import chitchat_dataset
 import pexpect
 import pyte
 from rich.console import Console
 from rich.text import Text
+
+from grucli.text.chitchat import write_corpus
 
 HERE = Path(__file__).parent
 COLUMNS, LINES = 92, 26
@@ -69,18 +73,20 @@ class Session:
         return until is None
 
 
-def main(corpus: str, minutes: str) -> None:
+def main() -> None:
     """Take both pictures."""
     with tempfile.TemporaryDirectory() as home:
-        command = ["train", corpus, "--name", "friend", "--minutes", minutes]
-        training = Session(command, home)
-        training.watch(3600, until=r"\b[6-9]\d%")
-        save(training.screen, f"gru train {Path(corpus).name} --minutes {minutes}", "train")
+        corpus = Path(home) / "conversations.csv"
+        write_corpus(chitchat_dataset.Dataset(), corpus)
+        options = ["--name", "friend", "--minutes", "1", "--hidden", "256", "--val", "0.002"]
+        training = Session(["train", str(corpus), *options], home)
+        training.watch(3600, until=r"[6-9]\d%\s+\d+:\d\d left")
+        save(training.screen, "gru train conversations.csv --minutes 1 --hidden 256", "train")
         training.watch(3600, until="never")
         chat = Session(["chat", "friend", "--temp", "0.6", "--seed", "7"], home)
         chat.watch(60, until="friend")
         chat.watch(2)
-        for line in ("I just adopted a cat", "What should I eat tonight?", "/temp 0.4", "That movie was"):
+        for line in ("Hi, how are you?", "What do you do for fun?", "/temp 0.4", "Do you like cats?"):
             chat.child.send(line + "\r")
             chat.watch(2.5)
         chat.child.send("/regen\r")
@@ -91,4 +97,4 @@ def main(corpus: str, minutes: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(sys.argv[2:] or ["2"]))
+    main()
