@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grucli.kernels import streaming
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import kernel
 from grucli.kernels.streaming import Desk, Packed, desk_for, packed, stream_product
@@ -18,6 +19,11 @@ def product(a: Float32, start: int, rows: int, weights: Packed, layer: int, c: F
 
 def multiply(a: Float32, start: int, rows: int, weights: Packed, layer: int, c: Float32) -> None:
     product(a, start, rows, weights, layer, c, desk_for(rows, weights.numbers.shape[2], c.shape[1]))
+
+
+@kernel
+def product_anywhere(a: Float32, rows: int, weights: Packed, c: Float32, desk: Desk) -> None:
+    streaming._product_anywhere(a, 0, a.shape[1], rows, weights, 0, c, desk)
 
 
 def rounded_to_bytes(b: Float32) -> Float32:
@@ -49,6 +55,21 @@ def test_products_of_any_shape(rounded: bool, rows: int, K: int, columns: int, s
         alone = empty(1, c.shape[1])
         multiply(a, row * (K + skip) + skip, 1, weights, L - 1, alone)
         np.testing.assert_array_equal(alone[0], c[row])
+
+
+@given(rows=st.integers(1, 18), K=st.integers(1, 70), columns=st.integers(1, 300))
+@settings(max_examples=30)
+def test_bytes_are_turned_into_floats_where_they_cannot_be_multiplied(rows: int, K: int, columns: int) -> None:
+    rng = np.random.default_rng(rows * K + columns)
+    a, b = rng.uniform(-1, 1, (rows, K)).astype(np.float32), rng.standard_normal((K, columns)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "HAS_DOT", False)
+        weights = packed([b], 0, columns, rounded=True)
+    c, alone = (empty(n, panels_for(columns) * WIDTH) for n in (rows, 1))
+    product_anywhere(a, rows, weights, c, desk_for(rows, K, columns))
+    np.testing.assert_allclose(c[:, :columns], a @ rounded_to_bytes(b), rtol=1e-4, atol=2e-4 * K**0.5)
+    product_anywhere(a[rows - 1 :], 1, weights, alone, desk_for(1, K, columns))
+    np.testing.assert_array_equal(alone[0], c[rows - 1])
 
 
 def test_a_column_of_zeros_stays_one() -> None:
