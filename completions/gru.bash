@@ -5,7 +5,7 @@ _gru_follow() {
     commands= options=
     case "$1" in
         '')
-            commands='demo train sample chat eval models'
+            commands='demo train sample chat eval doctor models'
             options='--install-completion --show-completion --json -q --quiet --debug --version -h --help'
             ;;
         demo)
@@ -27,6 +27,10 @@ _gru_follow() {
         eval)
             commands=''
             options='--split --val --column --threads --json -q --quiet --debug --version -h --help'
+            ;;
+        doctor)
+            commands=''
+            options='--json -q --quiet --debug --version -h --help'
             ;;
         models)
             commands='list show rename remove path'

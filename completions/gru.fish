@@ -15,7 +15,7 @@ function __gru_at
             if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
                 set skip 1
             end
-        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'train' 'sample' 'chat' 'eval' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
+        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
             set path (string trim -- "$path $word")
         else
             set count (math $count + 1)
@@ -49,6 +49,7 @@ complete -c gru -n '__gru_at \'\' 0 0' -a train -d 'Train a model on comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a sample -d 'Write comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a chat -d 'Talk with a model'
 complete -c gru -n '__gru_at \'\' 0 0' -a eval -d 'Measure how well a model predicts a text: the fewer bits a character, the better'
+complete -c gru -n '__gru_at \'\' 0 0' -a doctor -d 'See what this machine gives: its speed, where things live, which settings hold'
 complete -c gru -n '__gru_at \'\' 0 0' -a models -d 'See and tidy the models there are'
 complete -c gru -n '__gru_at \'\'' -l install-completion -d 'Teach your shell to complete gru with Tab, and exit'
 complete -c gru -n '__gru_at \'\'' -l show-completion -x -a 'bash zsh fish powershell' -d 'Print the completion script for bash, zsh, fish or powershell, and exit'
@@ -141,6 +142,11 @@ complete -c gru -n '__gru_at \'eval\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'eval\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'eval\' 0 0' -F -a '(__gru_model_names)'
 complete -c gru -n '__gru_at \'eval\' 1 1' -F
+complete -c gru -n '__gru_at \'doctor\'' -l json -d 'Print one JSON document on stdout, and nothing else'
+complete -c gru -n '__gru_at \'doctor\'' -s q -l quiet -d 'No progress and messages; -qq: no warnings either'
+complete -c gru -n '__gru_at \'doctor\'' -l debug -d 'Show where an error came from'
+complete -c gru -n '__gru_at \'doctor\'' -l version -d 'Show the version and exit'
+complete -c gru -n '__gru_at \'doctor\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'models\' 0 0' -a list -d 'List the models, the newest first'
 complete -c gru -n '__gru_at \'models\' 0 0' -a show -d 'Show one model in full'
 complete -c gru -n '__gru_at \'models\' 0 0' -a rename -d 'Give a model another name'

@@ -7,7 +7,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     # Command -> what may follow it. A value is @model, @file, the choices, or '' for what nobody can guess.
     $tree = @{
         '' = @{
-            commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'models' = 'See and tidy the models there are' }
+            commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'doctor' = 'See what this machine gives: its speed, where things live, which settings hold'; 'models' = 'See and tidy the models there are' }
             options = [ordered]@{ '--install-completion' = 'Teach your shell to complete gru with Tab, and exit'; '--show-completion' = 'Print the completion script for bash, zsh, fish or powershell, and exit'; '--json' = 'With --version: print one JSON document'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--show-completion' = 'bash zsh fish powershell' }
             arguments = @()
@@ -46,6 +46,13 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             options = [ordered]@{ '--split' = 'The whole file, or the part of it that training holds out'; '--val' = 'With --split val: the share that training was told to hold out'; '--column' = 'The column that holds the text, by name or number'; '--threads' = 'Cores to use; all of them, when left out'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--split' = 'all val'; '--val' = ''; '--column' = ''; '--threads' = '' }
             arguments = @('@model', '@file')
+            repeats = $false
+        }
+        'doctor' = @{
+            commands = [ordered]@{  }
+            options = [ordered]@{ '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            values = @{  }
+            arguments = @()
             repeats = $false
         }
         'models' = @{

@@ -13,7 +13,7 @@ import typer
 from typer._click.core import ParameterSource
 from typer.core import TyperGroup
 
-from grucli.cli import chat, demo, models, sample, train
+from grucli.cli import chat, demo, doctor, models, sample, train
 from grucli.cli import eval as evaluation
 from grucli.cli.grammar import Asked, Command, Group, explain
 from grucli.errors import UsageError
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sample": sample.sample,
     "chat": chat.chat,
     "eval": evaluation.eval_,
+    "doctor": doctor.doctor,
 }
 """Every command's name and its function, in the order in which help lists them."""
 

@@ -1,0 +1,102 @@
+"""`gru doctor`: the machine for people and for scripts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import ExitStatus
+from grucli.kernels import jit
+from grucli.model import machine
+
+Output = pytest.CaptureFixture[str]
+FACTS = ["versions", "processor", "kernels", "speed", "places", "settings"]
+LINES = ["processor", "cores", "vectors", "multiplies bytes", "one core", "all cores", "memory", "kernel cache"]
+LINES += ["data", "models", "cache", "config", "versions", "setting"]
+
+
+@pytest.fixture(autouse=True)
+def quick(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "SECONDS", 0.001)
+    monkeypatch.setattr(machine, "_READ", 1 << 20)
+    monkeypatch.delenv("GRU_TEST_DATA", raising=False)
+
+
+def document(capsys: Output) -> dict[str, Any]:
+    assert main(["doctor", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def lines(capsys: Output) -> list[tuple[str, str]]:
+    assert main(["doctor"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return [(line[:18].strip(), line[18:]) for line in out.splitlines()]
+
+
+def test_json_is_one_document_with_every_fact(capsys: Output, home: Path) -> None:
+    found = document(capsys)
+    assert list(found) == FACTS
+    assert found["places"] == {
+        "data": str(home),
+        "models": str(home / "models"),
+        "cache": str(home / "cache"),
+        "config": str(home / "config.toml"),
+        "config_exists": False,
+    }
+    assert found["settings"] == [{"name": "GRU_HOME", "value": str(home), "source": "environment", "note": None}]
+
+
+def test_people_get_a_line_a_fact(capsys: Output, home: Path) -> None:
+    found = lines(capsys)
+    assert [name for name, _ in found] == LINES
+    shown, facts = dict(found), document(capsys)
+    assert facts["processor"]["name"] in shown["processor"]
+    assert shown["vectors"] == f"{facts['processor']['vector_bits']} bits"
+    assert shown["models"] == str(home / "models")
+    assert shown["config"] == f"{home / 'config.toml'} (there is none)"
+    assert f"numba {facts['versions']['numba']}" in shown["versions"]
+    assert shown["setting"] == f"GRU_HOME = {home} (environment)"
+
+
+def test_settings_are_listed_with_their_source(capsys: Output, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text('temp = 0.5\n[train]\nbatch = 64\nname = "\\u001b[31m"\n')
+    monkeypatch.setenv("GRU_TEMP", "0.7")
+    monkeypatch.setenv("GRU_TEPM", "0.9")
+    found = lines(capsys)
+    assert ("config", str(home / "config.toml")) in found
+    assert [fact for name, fact in found if name == "setting"][1:] == [
+        "GRU_TEMP = 0.7 (environment)",
+        "GRU_TEPM (environment; no effect: no option has this name)",
+        "temp = 0.5 (config.toml; no effect: GRU_TEMP goes before it)",
+        "train.batch = 64 (config.toml)",
+        "train.name = [31m (config.toml)",
+    ]
+
+
+def test_nothing_set(capsys: Output, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRU_HOME")
+    monkeypatch.setattr("platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "none"))
+    assert lines(capsys)[-1] == ("settings", "all as they come")
+
+
+def test_a_broken_cache_is_shown(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "CACHE", jit.KernelCache(None, "others may write to it"))
+    shown = dict(lines(capsys))["kernel cache"]
+    assert shown == "none, so each run compiles anew: others may write to it"
+    assert document(capsys)["kernels"] == {"folder": None, "problem": "others may write to it", "filled": False}
+
+
+@pytest.mark.parametrize(("words", "said"), [(["extra"], "extra"), (["--jsn"], "did you mean '--json'?")])
+def test_mistakes(capsys: Output, words: list[str], said: str) -> None:
+    assert main(["doctor", *words]) == ExitStatus.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 2
