@@ -7,6 +7,7 @@ pool would spin after every call and take the processor from the kernel that com
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -17,10 +18,18 @@ T = TypeVar("T")
 
 
 def default_threads() -> int:
-    """The cores this process may run on."""
+    """The physical cores this process may run on, as far as the system tells: two threads of one share its vectors."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
+        return len({_siblings(cpu) for cpu in os.sched_getaffinity(0)})
     return os.cpu_count() or 1
+
+
+def _siblings(cpu: int) -> str:
+    """The processors, `cpu` among them, that are one core; itself alone where Linux does not say."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return str(cpu)
 
 
 class Crew:

@@ -4,7 +4,9 @@ A `Network` owns the arrays of windows of T steps and B rows for one set of para
 layers' kernels, each thread with batch rows of its own; everything else is a product over all T·B rows.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,16 +95,16 @@ class Network:
         views, ids, flat, top = self.parameters.views, targets.reshape(-1), weights.reshape(-1), self.top
         out = self._products.factor(views["out.W"])
 
-        def share(low: int, high: int) -> float:
-            nats, logits = 0.0, empty(self._together, self.sizes.V)
+        def share(low: int, high: int) -> list[float]:
+            nats, logits = [], empty(self._together, self.sizes.V)
             for start in range(low, high, self._together):
                 rows = slice(start, min(start + self._together, high))
                 n = rows.stop - start
                 out.apply(top[rows], logits[:n])
-                nats += loss.cross_entropy(logits[:n], views["out.b"], ids[rows], flat[rows])
+                nats.append(loss.cross_entropy(logits[:n], views["out.b"], ids[rows], flat[rows]))
             return nats
 
-        return sum(self.crew.share(self.N, share, ROWS))
+        return math.fsum(chain.from_iterable(self.crew.share(self.N, share, self._together)))
 
     def _read_out(self, targets: NDArray[np.int32], d_bias: Float32) -> float:
         """Σ nats over targets; the gradient of their mean in `_logits`, summed up in d_bias [V], handed down in `_ds`.
@@ -116,18 +118,18 @@ class Network:
 
         sums = empty(-(-self.N // self._together), self.sizes.V)
 
-        def share(low: int, high: int) -> float:
-            nats, scale = 0.0, np.float32(1.0 / self.N)
+        def share(low: int, high: int) -> list[float]:
+            nats, scale = [], np.float32(1.0 / self.N)
             for start in range(low, high, self._together):
                 rows = slice(start, min(start + self._together, high))
                 logits = self._logits[rows]
                 out.apply(top[rows], logits)
-                nats += loss.cross_entropy_gradient(logits, views["out.b"], ids[rows], scale)
+                nats.append(loss.cross_entropy_gradient(logits, views["out.b"], ids[rows], scale))
                 loss.column_sums(0, self.sizes.V, logits, sums[start // self._together])
                 back.apply(logits, self._ds[rows])
             return nats
 
-        nats = sum(self.crew.share(self.N, share, self._together))
+        nats = math.fsum(chain.from_iterable(self.crew.share(self.N, share, self._together)))
         loss.column_sums(0, self.sizes.V, sums, d_bias)
         return nats
 

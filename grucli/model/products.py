@@ -134,6 +134,10 @@ def _matmul(a: Float32, b: Float32, out: Float32) -> None:
         np.matmul(a, b, out=out)
 
 
+ONE_ORDER = sys.platform != "darwin"
+"""Whether every sum has one order, whatever the number of threads."""
+
+
 def products_of(crew: Crew) -> Products:
     """The products that are fastest here."""
-    return BlasProducts(crew) if sys.platform == "darwin" else TileProducts(crew)
+    return TileProducts(crew) if ONE_ORDER else BlasProducts(crew)

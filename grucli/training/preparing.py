@@ -15,6 +15,7 @@ from grucli.kernels.jit import CACHE
 from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
 from grucli.model.parameters import Parameters, fresh_parameters
+from grucli.model.products import ONE_ORDER
 from grucli.model.sampler import Draw, Sampler
 from grucli.model.shapes import Sizes, parameter_count
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, find_model
@@ -170,7 +171,7 @@ def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) 
             tokenizer=tokenizer.to_json(),
         )
         run = Run(folder, corpus, parameters, position, crew)
-    if run.position.step > 0 and run.position.threads != crew.threads:
+    if not ONE_ORDER and run.position.step > 0 and run.position.threads != crew.threads:
         run.notes.append(
             f"begun with {run.position.threads} threads: with {crew.threads}, sums differ in their last bits"
         )
