@@ -50,9 +50,9 @@ class Crew:
         """Call work(low, high) for ranges that make up 0 … total, in multiples of `grain`; results in order."""
         pieces = -(-total // grain)
         shares = min(self.threads, pieces)
-        bounds = [min(total, grain * (pieces * k // shares)) for k in range(shares + 1)]
-        if self._pool is None or shares == 1:
+        if self._pool is None or shares <= 1:
             return [work(0, total)]
+        bounds = [min(total, grain * (pieces * k // shares)) for k in range(shares + 1)]
         others = [self._pool.submit(work, bounds[k], bounds[k + 1]) for k in range(1, shares)]
         first = work(bounds[0], bounds[1])
         return [first, *(other.result() for other in others)]
