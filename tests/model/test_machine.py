@@ -90,8 +90,8 @@ def test_settings_come_with_their_source(home: Path, monkeypatch: pytest.MonkeyP
     configure(home, "top_k = 3\n[train]\nbatch = 64\n")
     assert find_settings(VARIABLES) == (
         Setting("GRU_HOME", str(home), "environment", None),
-        *unread(),
         Setting("GRU_TEMP", "0.5", "environment", None),
+        *unread(),
         Setting("top_k", "3", "config.toml", None),
         Setting("train.batch", "64", "config.toml", None),
     )
