@@ -1,4 +1,4 @@
-"""`python -m benchmarks [train] [sample] [batch] [start] [--rounds N]`: measure, print the table, keep the figures."""
+"""`python -m benchmarks [train] [sample] [batch] [start] [memory] [--rounds N]`: measure, print, keep the figures."""
 
 import argparse
 import json
@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paired import Ratio, measure, ratio
+from benchmarks.paired import Ratio, measure, peak_memory, ratio
 from benchmarks.shapes import SAMPLING, TRAINING
+from grucli.model.machine import memory_gb_per_second
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -105,7 +106,23 @@ def start(rounds: int) -> dict[str, Any]:
     return measured
 
 
-KINDS: dict[str, Callable[[int], dict[str, Any]]] = {"train": train, "sample": sample, "batch": batch, "start": start}
+def memory(_: int) -> dict[str, Any]:
+    """The most that a training process has in memory, its libraries included."""
+    heading("memory while training", "gru, MB", "PyTorch, MB")
+    results = {}
+    for name in TRAINING:
+        results[name] = {side: peak_memory("train", side, name) for side in ("gru", "pytorch")}
+        row(name, *(f"{most / 1e6:,.0f}" for most in results[name].values()))
+    return results
+
+
+KINDS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "train": train,
+    "sample": sample,
+    "batch": batch,
+    "start": start,
+    "memory": memory,
+}
 
 
 def _processor() -> str:
@@ -124,6 +141,7 @@ def main() -> None:
     machine = {
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "memory, GB/s, one core": round(memory_gb_per_second(), 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -36,19 +36,33 @@ def ratio(side: Side, other: Side) -> Ratio:
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
 
+def _start(kind: str, side: str, shape: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.sides", kind, side, shape],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"},
+    )
+
+
+def peak_memory(kind: str, side: str, shape: str) -> int:
+    """The most bytes a side had in memory, preparing included, after a round. POSIX only."""
+    worker = _start(kind, side, shape)
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write("go\n")
+    worker.stdin.close()
+    worker.stdout.read()
+    _, _, usage = os.wait4(worker.pid, 0)
+    worker.returncode = 0
+    worker.stdout.close()
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def measure(kind: str, sides: Sequence[str], shape: str, rounds: int) -> dict[str, Side]:
     """Start each side, wait until it is ready, and let them take turns, the order reversed every other round."""
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-    workers = {
-        side: subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.sides", kind, side, shape],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for side in sides
-    }
+    workers = {side: _start(kind, side, shape) for side in sides}
     rates: dict[str, list[float]] = {side: [] for side in sides}
     try:
         for side, worker in workers.items():
