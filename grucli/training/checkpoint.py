@@ -20,7 +20,7 @@ from grucli.training.plan import Limit, Recipe
 
 FORMAT = 1
 _KEY = "gru-checkpoint"
-_TODO = "begin the run again with --force"
+_ADVICE = "begin the run again with --force"
 
 
 class Position(msgspec.Struct, kw_only=True):
@@ -107,9 +107,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         envelope = msgspec.json.decode(metadata.get(_KEY, ""), type=_Envelope)
         if envelope.position.format != FORMAT:
-            raise ModelFileError(f"'{path}' is of format {envelope.position.format}", "update grucli, or " + _TODO)
+            raise ModelFileError(f"'{path}' is of format {envelope.position.format}", "update grucli, or " + _ADVICE)
         if _digest(arrays) != envelope.sha256:
             raise ValueError("its numbers are not those that were saved")
         return Checkpoint(envelope.position, **arrays)
     except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"the checkpoint '{path}' is damaged: {error}", _TODO) from error
+        raise ModelFileError(f"the checkpoint '{path}' is damaged: {error}", _ADVICE) from error
