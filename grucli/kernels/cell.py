@@ -14,7 +14,7 @@ from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import exactly
 from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
 from grucli.kernels.streaming import Desk, Packed, desk_for, packed, stream_product
-from grucli.kernels.tile import WIDTH, panels_for
+from grucli.kernels.tile import WIDTH, address, panels_for
 
 Recurrent = TypeVar("Recurrent")
 
@@ -78,7 +78,9 @@ def extend_all(
 ) -> None:
     """Draw a token of each running stream in [low, high) from the highest layer of state [L, n, H] into tokens [n]."""
     L, n, H = state.shape
-    stream_product(state, ((L - 1) * n + low) * H, H, high - low, ends.out, 0, room.logits, room.desk)
+    top = address(state, ((L - 1) * n + low) * H)
+    # The only matrix is number 0; but a plain 0 is a type of its own, for which all would be compiled once more.
+    stream_product(top, H, high - low, ends.out, low - low, room.logits, room.desk)
     for i in range(low, high):
         if streams.status[i] == RUNNING:
             tokens[i] = extend(room.logits, room.weights, i - low, ends.out_bias, rules, streams, i)
@@ -98,7 +100,7 @@ class CellStreams(Generic[Recurrent]):
         out: Float32,
         out_bias: Float32,
         recurrent: Recurrent,
-        read: Callable[[Ids, Ends, Recurrent, Float32, Room], None],
+        read: Callable[[int, int, Ids, Ends, Recurrent, Float32, Room], None],
         write: Callable[[int, int, Ends, Recurrent, Rules, Streams, Float32, Ids, Room], None],
         *,
         rounded: bool,
@@ -122,7 +124,7 @@ class CellStreams(Generic[Recurrent]):
 
     def read(self, tokens: Ids, state: Float32) -> None:
         """Read tokens [K], ids in 0 … V - 1, from state [L, 1, H], which goes on in place."""
-        self._read(tokens, self._ends, self._recurrent, state, self._room(1))
+        self._read(0, 1, tokens[:, None], self._ends, self._recurrent, state, self._room(1))
 
     def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
         """Streams [low, high) read their last token, draw, and so on, for at most K tokens or until each has stopped.

@@ -18,7 +18,7 @@ from grucli.kernels.elementary import sigmoid, tanh
 from grucli.kernels.jit import exactly, kernel
 from grucli.kernels.sampling import Ids, Rules, Streams
 from grucli.kernels.streaming import Packed, packed, stream_product
-from grucli.kernels.tile import WIDTH, pack, pack_transposed, panels_for, product
+from grucli.kernels.tile import WIDTH, address, pack, pack_transposed, panels_for, product
 
 
 @kernel
@@ -177,8 +177,8 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            stream_product(state, start - n * H, H, rows, ends.u, layer - 1, x, room.desk)
-        stream_product(state, start, H, rows, weights.w, layer, sums, room.desk)
+            stream_product(address(state, start - n * H), H, rows, ends.u, layer - 1, x, room.desk)
+        stream_product(address(state, start), H, rows, weights.w, layer, sums, room.desk)
         for i in range(rows):
             for j in range(2 * H):
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])
@@ -191,10 +191,10 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
 
 
 @kernel
-def _read(tokens: Ids, ends: Ends, weights: _Recurrent, state: Float32, room: Room) -> None:
-    """The first stream reads tokens [K]."""
+def _read(low: int, high: int, tokens: Ids, ends: Ends, weights: _Recurrent, state: Float32, room: Room) -> None:
+    """Streams [low, high) read K tokens each, tokens [K, n]."""
     for k in range(tokens.shape[0]):
-        _step(0, 1, tokens[k : k + 1], ends, weights, state, room)
+        _step(low, high, tokens[k], ends, weights, state, room)
 
 
 @kernel

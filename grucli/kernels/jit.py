@@ -132,3 +132,9 @@ def exactly(function: Callable[P, R]) -> Callable[P, R]:
 def intrinsic(generator: Callable[..., Any]) -> Any:
     """Make a function of compiled code out of one that writes its LLVM IR."""
     return numba.extending.intrinsic(generator)
+
+
+def overload(function: Callable[P, R]) -> Callable[[Callable[..., Callable[P, R]]], object]:
+    """Let what is decorated choose, from Numba's types of the arguments, the code of `function` inside kernels."""
+    decorate: Any = numba.extending.overload(function, strict=False)  # else annotations would have to agree, too
+    return decorate  # type: ignore[no-any-return]

@@ -48,7 +48,8 @@ def multiply(a: Float32, panels: Float32, out: Float32, edge: Float32, rest: Flo
                     source, begin = a, i * K + k
                     if rows < ROWS:
                         for row in range(rows):
-                            rest[row] = a[i + row]
+                            for column in range(K):
+                                rest[row, column] = a[i + row, column]
                         source, begin = rest, k
                     tile(address(source, begin), K, 1, b, address(edge, 0), WIDTH, steps, 0)
                     _place(edge, i, rows, left, columns, out, more)

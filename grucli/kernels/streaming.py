@@ -11,20 +11,21 @@ that is lost; the sums are exact. Elsewhere the bytes are turned into floats on 
 Every row is the same sum whichever way it goes, so a text is the same alone or in a batch.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.jit import exactly
+from grucli.kernels.jit import exactly, overload
 from grucli.kernels.tile import (
     DOT_ROWS,
     HAS_DOT,
     ROWS,
     STRIPE,
     WIDTH,
+    Pointer,
     address,
     byte_stripe,
     byte_stripe_of_one,
@@ -33,6 +34,7 @@ from grucli.kernels.tile import (
     dot_stripe,
     pack,
     panels_for,
+    shifted,
     stripe,
     stripe_of_one,
     tile,
@@ -44,15 +46,28 @@ _LARGEST = 127
 _UNIT = 32767.0
 
 
-class Packed(NamedTuple):
-    """L matrices [K, M] in panels. numbers float32 [L, P, K, WIDTH]; in int8 the same in `bytes`, or with four
-    neighbouring k side by side [L, P, K / 4, 4·WIDTH] where there is a dot product; `bytes` is empty ([0, ...]) at full
-    precision. scales [L, P·WIDTH] is what each column's sum is multiplied by, totals int32 [L, P·WIDTH] its sum."""
+class Panels(NamedTuple):
+    """L matrices [K, M] in panels: numbers float32 [L, P, K, WIDTH]. Rounded ones are whole numbers, and `bytes` holds
+    them in int8; at full precision it is empty, [0, P, K, WIDTH]. scales [L, P·WIDTH]: what a column's sum is
+    multiplied by."""
 
     numbers: Float32
     bytes: NDArray[np.int8]
     scales: Float32
+
+
+class Quads(NamedTuple):
+    """L matrices [K, M] for a dot product: panels of whole numbers with four neighbouring k side by side, bytes int8
+    [L, P, ⌈K / 4⌉, 4·WIDTH]. scales [L, P·WIDTH] is what each column's sum is multiplied by, totals int32 [L, P·WIDTH]
+    its sum."""
+
+    bytes: NDArray[np.int8]
+    scales: Float32
     totals: NDArray[np.int32]
+    K: int
+
+
+Packed = Panels | Quads
 
 
 class Desk(NamedTuple):
@@ -81,12 +96,10 @@ def packed(matrices: Sequence[Float32], start: int, columns: int, *, rounded: bo
             scales[layer, :columns] = np.where(largest > 0, largest / _LARGEST, 1)
             part = np.rint(part / scales[layer, :columns]).astype(np.float32)
         pack(part, 0, columns, numbers[layer])
-    totals = numbers.sum(axis=2, dtype=np.float64).reshape(len(matrices), P * WIDTH).astype(np.int32)
-    bytes_ = numbers.astype(np.int8) if rounded else np.empty((0, P, K, WIDTH), np.int8)
     if rounded and HAS_DOT:
-        bytes_ = _in_quads(bytes_)
-        scales /= np.float32(_UNIT)
-    return Packed(numbers, bytes_, scales, totals)
+        totals = numbers.sum(axis=2, dtype=np.float64).reshape(scales.shape).astype(np.int32)
+        return Quads(_in_quads(numbers.astype(np.int8)), scales / np.float32(_UNIT), totals, K)
+    return Panels(numbers, numbers.astype(np.int8) if rounded else np.empty((0, P, K, WIDTH), np.int8), scales)
 
 
 def _in_quads(bytes_: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -99,18 +112,17 @@ def _in_quads(bytes_: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 @exactly
-def _write_digits(a: Float32, begin: int, K: int, row: int, desk: Desk) -> None:
-    """a[begin : begin + K], flat, as digits of row `row`; what lies outside ±1 is taken as ±1."""
-    flat = a.reshape(-1)
+def _write_digits(a: Pointer, K: int, row: int, desk: Desk) -> None:
+    """K numbers as digits of row `row`; what lies outside ±1 is taken as ±1."""
     for k in range(K):
-        x = min(max(flat[begin + k], np.float32(-1)), np.float32(1))
+        x = min(max(a[k], np.float32(-1)), np.float32(1))
         number = np.int32(x * np.float32(_UNIT) + np.float32(32768.5))
         desk.digits[2 * row, k] = np.uint8(number >> 8)
         desk.digits[2 * row + 1, k] = np.uint8(number & 255)
 
 
 @exactly
-def _dot_rows(rows: int, weights: Packed, layer: int, desk: Desk) -> None:
+def _dot_rows(rows: int, weights: Quads, layer: int, desk: Desk) -> None:
     """desk.sums[:rows] = desk.digits[:rows] @ bytes, for an even number of rows."""
     _, P, quads, size = weights.bytes.shape
     digits, sums = desk.digits, desk.sums
@@ -134,16 +146,13 @@ def _dot_rows(rows: int, weights: Packed, layer: int, desk: Desk) -> None:
 
 
 @exactly
-def _dot_product(
-    a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk
-) -> None:
+def _dot_product(a: Pointer, stride: int, rows: int, weights: Quads, layer: int, c: Float32, desk: Desk) -> None:
     """`stream_product` in whole numbers."""
-    _, P, K, _ = weights.numbers.shape
     for i in range(rows):
-        _write_digits(a, start + i * stride, K, i, desk)
+        _write_digits(shifted(a, i * stride), weights.K, i, desk)
     _dot_rows(2 * rows, weights, layer, desk)
     for i in range(rows):
-        for j in range(P * WIDTH):
+        for j in range(weights.scales.shape[1]):
             # 32768 is 256 · 128: taken off the high digits, what is left is small enough to be exact in a float.
             high = np.float32(desk.sums[2 * i, j] - 128 * weights.totals[layer, j])
             low = np.float32(desk.sums[2 * i + 1, j])
@@ -151,66 +160,60 @@ def _dot_product(
 
 
 @exactly
-def _one_row(a: Float32, begin: int, weights: Packed, layer: int, c: Float32, to: int) -> None:
+def _one_row(a: Pointer, weights: Panels, layer: int, c: Float32, to: int) -> None:
     """A row in floats, from bytes or at full precision."""
     _, P, K, _ = weights.numbers.shape
     size, first = K * WIDTH, layer * P * K * WIDTH
     rounded = weights.bytes.shape[0] > 0
     p = 0
     while p < P:
-        source, target, panel = address(a, begin), address(c, to + p * WIDTH), first + p * size
+        target, panel = address(c, to + p * WIDTH), first + p * size
         if p + STRIPE <= P:
             if rounded:
-                byte_stripe(source, address(weights.bytes, panel), size, target, K)
+                byte_stripe(a, address(weights.bytes, panel), size, target, K)
             else:
-                stripe(source, address(weights.numbers, panel), size, target, K)
+                stripe(a, address(weights.numbers, panel), size, target, K)
             p += STRIPE
         else:
             if rounded:
-                byte_stripe_of_one(source, address(weights.bytes, panel), size, target, K)
+                byte_stripe_of_one(a, address(weights.bytes, panel), size, target, K)
             else:
-                stripe_of_one(source, address(weights.numbers, panel), size, target, K)
+                stripe_of_one(a, address(weights.numbers, panel), size, target, K)
             p += 1
 
 
 @exactly
-def _float_product(a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32) -> None:
+def _float_product(a: Pointer, stride: int, rows: int, weights: Panels, layer: int, c: Float32) -> None:
     """`stream_product` in floats: rows that come in tiles take the register tile, over the same numbers."""
     _, P, K, _ = weights.numbers.shape
     c_row, whole = c.shape[1], rows // ROWS * ROWS
     for p in range(P if whole > 0 else 0):
         b = address(weights.numbers, (layer * P + p) * K * WIDTH)
         for i in range(0, whole, ROWS):
-            cell = address(c, i * c_row + p * WIDTH)
-            tile(address(a, start + i * stride), stride, 1, b, cell, c_row, K, 0)
+            tile(shifted(a, i * stride), stride, 1, b, address(c, i * c_row + p * WIDTH), c_row, K, 0)
     for i in range(whole, rows):
-        _one_row(a, start + i * stride, weights, layer, c, i * c_row)
+        _one_row(shifted(a, i * stride), weights, layer, c, i * c_row)
     if weights.bytes.shape[0] > 0:
         for i in range(rows):
             for j in range(P * WIDTH):
                 c[i, j] *= weights.scales[layer, j]
 
 
-@exactly
-def _product_here(
-    a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk
-) -> None:
-    if weights.bytes.shape[0] > 0:
-        _dot_product(a, start, stride, rows, weights, layer, c, desk)
-    else:
-        _float_product(a, start, stride, rows, weights, layer, c)
+def stream_product(a: Pointer, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk) -> None:
+    """c[:rows, : P·WIDTH] = A @ B, inside other kernels only; a product of `Quads` asks for an A in ±1.
+
+    Row i of A [rows, K] begins at a[i · stride]; B is matrix `layer` of `weights`; c is [≥ rows, ≥ P·WIDTH]. Only the
+    way that the type of the weights asks for is compiled: that takes seconds, and hardly anybody needs both.
+    """
+    raise TypeError("there are pointers inside kernels only")
 
 
-@exactly
-def _product_anywhere(
-    a: Float32, start: int, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk
-) -> None:
-    _float_product(a, start, stride, rows, weights, layer, c)
+@overload(stream_product)
+def _way(a: Any, stride: Any, rows: Any, weights: Any, layer: Any, c: Any, desk: Any) -> Callable[..., None]:
+    def whole(a: Pointer, stride: int, rows: int, weights: Quads, layer: int, c: Float32, desk: Desk) -> None:
+        _dot_product(a, stride, rows, weights, layer, c, desk)
 
+    def floats(a: Pointer, stride: int, rows: int, weights: Panels, layer: int, c: Float32, desk: Desk) -> None:
+        _float_product(a, stride, rows, weights, layer, c)
 
-stream_product = _product_here if HAS_DOT else _product_anywhere
-"""c[:rows, : P·WIDTH] = A @ B, for use inside other kernels; rounded weights ask for an A in ±1.
-
-A [rows, K] begins at element `start` of `a`, its rows `stride` elements apart; B is matrix `layer` of `weights`; c is
-[≥ rows, ≥ P·WIDTH].
-"""
+    return whole if weights.instance_class is Quads else floats

@@ -37,6 +37,9 @@ _DIGIT_POINTER: Any = types.CPointer(types.uint8)  # type: ignore[no-untyped-cal
 _SUM_POINTER: Any = types.CPointer(types.int32)  # type: ignore[no-untyped-call]
 _INT = types.intp
 
+Pointer = Any
+"""To an element of an array, inside kernels; it can be read like an array."""
+
 
 @intrinsic
 def address(typing_context: Any, array: Any, offset: Any) -> Any:
@@ -48,6 +51,16 @@ def address(typing_context: Any, array: Any, offset: Any) -> Any:
 
     pointer: Any = types.CPointer
     return pointer(array.dtype)(array, _INT), generate
+
+
+@intrinsic
+def shifted(typing_context: Any, pointer: Any, offset: Any) -> Any:
+    """The pointer `offset` elements further on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return pointer(pointer, _INT), generate
 
 
 def _make_move(count: int) -> Any:

@@ -49,7 +49,7 @@ plain_packed = streaming.packed
 
 def packed(*arguments, **options):
     made = plain_packed(*arguments, **options)
-    return type(made)(*(guarded(array) for array in made))
+    return type(made)(*(guarded(part) if isinstance(part, np.ndarray) else part for part in made))
 
 
 for module in (cell, gru, gru_after):

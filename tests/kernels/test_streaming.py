@@ -9,21 +9,16 @@ from grucli.kernels import streaming
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import kernel
 from grucli.kernels.streaming import Desk, Packed, desk_for, packed, stream_product
-from grucli.kernels.tile import WIDTH, panels_for
+from grucli.kernels.tile import WIDTH, address, panels_for
 
 
 @kernel
 def product(a: Float32, start: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk) -> None:
-    stream_product(a, start, a.shape[1], rows, weights, layer, c, desk)
+    stream_product(address(a, start), a.shape[1], rows, weights, layer, c, desk)
 
 
 def multiply(a: Float32, start: int, rows: int, weights: Packed, layer: int, c: Float32) -> None:
-    product(a, start, rows, weights, layer, c, desk_for(rows, weights.numbers.shape[2], c.shape[1]))
-
-
-@kernel
-def product_anywhere(a: Float32, rows: int, weights: Packed, c: Float32, desk: Desk) -> None:
-    streaming._product_anywhere(a, 0, a.shape[1], rows, weights, 0, c, desk)
+    product(a, start, rows, weights, layer, c, desk_for(rows, a.shape[1], c.shape[1]))
 
 
 def rounded_to_bytes(b: Float32) -> Float32:
@@ -66,9 +61,9 @@ def test_bytes_are_turned_into_floats_where_they_cannot_be_multiplied(rows: int,
         patch.setattr(streaming, "HAS_DOT", False)
         weights = packed([b], 0, columns, rounded=True)
     c, alone = (empty(n, panels_for(columns) * WIDTH) for n in (rows, 1))
-    product_anywhere(a, rows, weights, c, desk_for(rows, K, columns))
+    multiply(a, 0, rows, weights, 0, c)
     np.testing.assert_allclose(c[:, :columns], a @ rounded_to_bytes(b), rtol=1e-4, atol=2e-4 * K**0.5)
-    product_anywhere(a[rows - 1 :], 1, weights, alone, desk_for(1, K, columns))
+    multiply(a, (rows - 1) * K, 1, weights, 0, alone)
     np.testing.assert_array_equal(alone[0], c[rows - 1])
 
 
