@@ -51,7 +51,13 @@ class DivergedError(GruError):
 
 
 class BusyError(GruError):
-    """Another process holds the lock of a model."""
+    """Another process holds the lock of a model, or of a file."""
+
+
+class ServiceError(GruError):
+    """The network does not reach a service, or the service refuses."""
+
+    status = ExitStatus.SERVICE
 
 
 class StoppedError(GruError):

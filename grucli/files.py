@@ -109,26 +109,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-class FolderLock:
-    """One process at a time may change a folder: `with FolderLock(folder): ...`.
+class FileLock:
+    """One process at a time may do what a lock stands for: `with FileLock(path, "corpus.csv"): ...`.
 
-    The lock is the file `lock` inside the folder, which is made when missing. The system releases it when the process
-    ends, however it ends, so a lock never outlives its holder. Whoever holds it is the only writer, so temporaries
-    found then are those of a process that was killed, and are removed. File systems that have no locks (some network
-    ones) are used without.
+    `path` is a file for the lock alone, made when missing; `subject` is what it guards, as an error calls it. The
+    system releases the lock when the process ends, however it ends, so a lock never outlives its holder. File systems
+    that have no locks (some network ones) are used without.
 
     Raises:
         BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
-        OSError: the folder cannot be written.
+        OSError: the file cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "lock"
+    def __init__(self, path: Path, subject: str) -> None:
+        self.path = path
+        self.subject = subject
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
         while self._file is None:
             file = self.path.open("a+", encoding="utf-8")
             try:
@@ -136,16 +134,11 @@ class FolderLock:
                 if _is_at(file, self.path):
                     self._file = file
             except BlockingIOError:
-                raise BusyError(
-                    f"'{self.folder.name}' is in use by {_holder(file)}", "wait for it, or end it"
-                ) from None
+                raise BusyError(f"'{self.subject}' is in use by {_holder(file)}", "wait for it, or end it") from None
             finally:
                 if self._file is None:
                     file.close()
         self._sign()
-        for leftover in self.folder.glob(f".*{_TEMPORARY}"):
-            with suppress(OSError):
-                leftover.unlink()
         return self
 
     def __exit__(
@@ -159,6 +152,17 @@ class FolderLock:
             self._file.close()
             self._file = None
 
+    def remove(self) -> None:
+        """Let go for good: the lock's file goes too, so that nothing stays beside what it guarded."""
+        if self._file is not None:
+            # While it is held: whoever opened it before finds that it has lost its name, and makes a new one.
+            with suppress(OSError):
+                self.path.unlink()
+            self.release()
+            if sys.platform == "win32":  # there, what is open keeps its name
+                with suppress(OSError):
+                    self.path.unlink()
+
     def _sign(self) -> None:
         """Leave the holder's name; a lock is as good without, so a full disk is no reason to stop here."""
         assert self._file is not None
@@ -166,6 +170,30 @@ class FolderLock:
             self._file.truncate(0)
             self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
             self._file.flush()
+
+
+class FolderLock(FileLock):
+    """One process at a time may change a folder: `with FolderLock(folder): ...`.
+
+    The lock is the file `lock` inside the folder, which is made when missing. Whoever holds it is the only writer, so
+    temporaries found then are those of a process that was killed, and are removed.
+
+    Raises:
+        BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "lock", folder.name)
+        self.folder = folder
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        super().__enter__()
+        for leftover in self.folder.glob(f".*{_TEMPORARY}"):
+            with suppress(OSError):
+                leftover.unlink()
+        return self
 
 
 def _lock(file: IO[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grucli.errors import BusyError, UsageError
-from grucli.files import FolderLock, atomic_write, atomic_writer
+from grucli.files import FileLock, FolderLock, atomic_write, atomic_writer
 from tests.faults import failing_disk
 
 OLD, NEW = b"old", b"new" * 10_000
@@ -135,6 +135,19 @@ def test_a_second_lock_is_told_who_holds_the_first(tmp_path: Path) -> None:
         raise AssertionError
     with FolderLock(folder):
         pass
+
+
+def test_a_lock_of_a_file_calls_it_by_name_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / ".corpus.lock"
+    with FileLock(path, "corpus.csv") as lock:
+        with pytest.raises(BusyError, match=r"'corpus.csv' is in use by process"), FileLock(path, "corpus.csv"):
+            raise AssertionError
+        lock.remove()
+        assert names(tmp_path) == []
+        with FileLock(path, "corpus.csv"):
+            pass
+    lock.remove()
+    assert names(tmp_path) == [".corpus.lock"]
 
 
 def test_another_process_is_kept_out_until_the_first_dies(tmp_path: Path) -> None:
