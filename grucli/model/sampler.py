@@ -20,7 +20,7 @@ from grucli.model.recurrence import WRITERS, Writer
 from grucli.model.weights import Weights
 from grucli.text.tokenizers import END, TURN, UNKNOWN, Tokenizer
 
-_SLICE = 16  # tokens of a stream between two looks at what the user wants
+_SLICE = 32  # tokens of a stream between two looks at what the user wants
 _READ_SLICE = 1024  # tokens read between two such looks
 _TOGETHER = 256  # streams that are drawn as one batch
 _STOPPED = {AT_END: "end", AT_TURN: "turn", AT_LENGTH: "length", RUNNING: "interrupted"}
@@ -245,7 +245,7 @@ class Sampler:
     def _write_batch(self, batch: _Batch, prompt: str, draw: Draw) -> Iterator[Sample]:
         ids: list[list[int]] = [[] for _ in batch.streams.last]
         while len(batch.streams.last):
-            for tokens, row in zip(ids, batch.advance(self._crew, 2 * _SLICE), strict=True):
+            for tokens, row in zip(ids, batch.advance(self._crew, _SLICE), strict=True):
                 tokens.extend(row[row >= 0].tolist())
             streams = batch.streams
             for i in np.flatnonzero(streams.status != RUNNING):
