@@ -21,8 +21,8 @@ import msgspec
 
 from grucli.errors import GruError, NothingToDoError, UsageError
 from grucli.text import tokenizers
-from grucli.text.records import DAMAGED
-from grucli.text.rows import RowReport, read_rows, read_running_text
+from grucli.text.report import DAMAGED, RowReport
+from grucli.text.rows import read_rows, read_running_text
 from grucli.text.sources import STDIN, OnBytes, Source, locate, read_raw
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import END, TURN, Tokenizer

@@ -5,66 +5,17 @@ than `LONGEST` bytes, so that memory is bounded whatever comes.
 """
 
 import csv
-import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-import msgspec
-
+from grucli import extras
 from grucli.errors import UsageError
-from grucli.text.sources import Damaged, OnBytes, Source, read_bytes, unreadable
-
-LONGEST = 1 << 22
-"""Bytes of a line, characters of a field."""
-
-DAMAGED = "damaged compressed data"
-BYTES = "bytes that are not UTF-8"
-"""The reasons that leave out more, or less, than a row."""
-
-_LINES_KEPT = 5
-
-Line = tuple[int, bytes | None]
-"""A line's number, from 1, and its bytes without the newline; None where they are more than `LONGEST`."""
-
-
-@dataclass(slots=True)
-class RowReport:
-    """What became of the rows: `read` of them were met, and `skipped` says why some were left out.
-
-    `lines` holds the first few line numbers of each reason. Of a running text, lines are counted in place of rows.
-    `remarks`: what should be known about a source besides, as its name and the rest of the sentence.
-    """
-
-    read: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    lines: dict[str, list[int]] = field(default_factory=dict)
-    remarks: list[tuple[str, str]] = field(default_factory=list)
-
-    def skip(self, reason: str, line: int) -> None:
-        """Count one bad row."""
-        self.skipped[reason] += 1
-        kept = self.lines.setdefault(reason, [])
-        if len(kept) < _LINES_KEPT:
-            kept.append(line)
-
-    def cut(self, name: str, line: int) -> None:
-        """Count the row in which the compressed data of a source are damaged, behind `line` whole lines."""
-        self.skip(DAMAGED, line + 1)
-        place = f"after line {line:,}" if line else "after what could be read of its first line"
-        self.remarks.append((name, f"is damaged: everything {place} is missing"))
-
-    def notes(self) -> list[str]:
-        """All of it in sentences for the user, what weighs most first."""
-        notes = [f"'{name}' {what}" for name, what in self.remarks]
-        for reason, n in self.skipped.most_common():
-            if reason == BYTES:
-                notes.append(f"{BYTES} were removed in {n:,} place{'' if n == 1 else 's'}")
-            elif reason != DAMAGED:
-                notes.append(f"{n:,} row{'' if n == 1 else 's'} skipped: {reason}")
-        return notes
+from grucli.text.blocks import LONGEST, Block, Line, read_blocks
+from grucli.text.json_lines import LONGEST_DOCUMENT, JsonLines, is_document
+from grucli.text.report import RowReport
+from grucli.text.sources import OnBytes, Source
 
 
 class Record(NamedTuple):
@@ -76,130 +27,84 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A source's records, to be read once.
+    """A source's records, to be read once: as `rows` or, of JSON lines, as `blocks` that are not decoded yet.
 
     `columns`: the names of the fields, or None where every record brings its own. `named`: whether the file gave those
-    names; else they are "1", "2", ….
+    names; else they are "1", "2", …. `blocks` is None for every other form than JSON lines.
     """
 
     columns: tuple[str, ...] | None
     named: bool
     rows: Iterator[Record]
+    blocks: Iterator[Block] | None = None
 
 
 def open_records(source: Source, wanted: str, report: RowReport, on_bytes: OnBytes | None = None) -> Records:
     """Read `source` up to its first row.
 
     A `.tsv` whose first line has no field `wanted` has no header. Where neither suffix nor `wanted` in the first line
-    tells the form, a first `{` means JSON lines, and anything else one text a line, in the field "body"; the report
-    remarks on it. A `.csv` of one column has no use for commas: a line in which nothing is quoted is one text, whole,
-    and the report says how many had some.
+    tells the form, a first `{`, `[{` or lone `[` means JSON, and anything else one text a line, in the field "body";
+    the report remarks on it. A `.csv` of one column has no use for commas: a line in which nothing is quoted is one
+    text, whole, and the report says how many had some. JSON is one record a line; what a service answered may be on a
+    line, or be the whole file, and each comment in it is a record.
 
     Raises:
-        UsageError: the source cannot be read at all.
-        GruError: the disk failed, or not one line comes before the damage in compressed data.
+        UsageError: the source cannot be read at all, or needs a library that is not there.
+        GruError: the disk failed, the file is damaged, or not one line comes before the damage in compressed data.
     """
-    lines = read_lines(source, report, on_bytes)
-    first = next((line for line in lines if line[1] is None or line[1].strip()), None)
-    if first is None:
+    if source.form == "txt":
+        raise UsageError(
+            f"'{source.name}' is one running text, and rows are needed here", "name a .csv, .tsv or .jsonl"
+        )
+    if source.form == "parquet":
+        return _parquet_records(source, wanted, on_bytes)
+    blocks = read_blocks(source, report, on_bytes, LONGEST_DOCUMENT if source.form == "json" else LONGEST)
+    block = next((block for block in blocks if block.data is None or block.data.strip()), None)
+    if block is None:
         return Records((), True, iter(()))
-    lines = chain([first], lines)
+    blocks = chain([block], blocks)
+    first = next(line for line in block.lines() if line[1] is None or line[1].strip())
     form = source.form or _form(first, wanted)
-    if form == "jsonl":
-        return Records(None, True, _json_records(lines, wanted, report))
+    if form in ("json", "jsonl"):
+        return _json_records(blocks, form == "json" and is_document(first[1]), wanted, report)
+    lines = (line for block in blocks for line in block.lines() if line[0] >= first[0])
     if form == "csv":
         return _csv_records(source, lines, report)
     if form == "tsv":
         return _tsv_records(first, lines, wanted, report)
-    if form == "lines":
-        report.remarks.append((source.name, "is neither JSON lines nor a table: each line is taken as one comment"))
-        return Records(("body",), True, _split_records(lines, ("body",), None, report))
-    raise UsageError(f"'{source.name}' is one running text, and rows are needed here", "name a .csv, .tsv or .jsonl")
+    report.remarks.append((source.name, "is neither JSON lines nor a table: each line is taken as one comment"))
+    return Records(("body",), True, _split_records(lines, ("body",), None, report))
 
 
-def read_lines(source: Source, report: RowReport, on_bytes: OnBytes | None = None) -> Iterator[Line]:
-    """The lines of `source`. Where compressed data are damaged they end, and the report says so.
-
-    Raises:
-        UsageError: the source cannot be read at all.
-        GruError: the disk failed, or not one line comes before the damage.
-    """
-    number = 0
-    begun = bytearray()
-    length = 0
-    try:
-        for piece in read_bytes(source, on_bytes):
-            head, *others = piece.split(b"\n")
-            length += len(head)
-            if length <= LONGEST:
-                begun += head
-            if others:
-                yield number + 1, bytes(begun) if length <= LONGEST else None
-                yield from enumerate(others[:-1], number + 2)
-                number += len(others)
-                begun = bytearray(others[-1])
-                length = len(begun)
-    except Damaged as damage:
-        if not number:
-            raise unreadable(source) from damage
-        report.read += 1
-        report.cut(source.name, number)
-        return
-    if length:
-        yield number + 1, bytes(begun) if length <= LONGEST else None
+def _parquet_records(source: Source, wanted: str, on_bytes: OnBytes | None) -> Records:
+    if source.path is None or source.compression:
+        raise UsageError(
+            f"'{source.name}' is compressed twice: a .parquet is compressed inside", f"unpack the {source.compression}"
+        )
+    parquet = extras.load("grucli.text.parquet", "parquet", "reading a .parquet")
+    columns, rows = parquet.read_parquet(source.path, source.name, on_bytes)
+    return Records(columns, True, (Record(number, fields) for number, fields in rows))
 
 
 def _form(first: Line, wanted: str) -> str:
     text = (first[1] or b"").decode("utf-8", "replace").strip()
-    if text.startswith("{"):
-        return "jsonl"
+    if text.startswith(("{", "[{")) or text == "[":
+        return "json"
     if wanted in text.split("\t") and "\t" in text:
         return "tsv"
     return "csv" if text and wanted in next(csv.reader([text])) else "lines"
 
 
-def _json_records(lines: Iterator[Line], wanted: str, report: RowReport) -> Iterator[Record]:
-    decoder = msgspec.json.Decoder(dict[str, object])
-    mark = b'"%s"' % wanted.encode("utf-8", "replace")
-    for number, line in lines:
-        if line is not None and not line.strip():
-            continue
-        report.read += 1
-        if line is None:
-            report.skip("line too long", number)
-            continue
-        try:
-            fields = decoder.decode(line)
-            twice = line.count(mark) > 1 and _is_twice(line, wanted)
-        except (ValueError, RecursionError) as error:
-            report.skip(_json_reason(error), number)
-            continue
-        if twice:
-            report.skip(f"'{wanted}' twice", number)
-        else:
-            yield Record(number, fields)
-
-
-def _json_reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
-    if isinstance(error, RecursionError):
-        return "nested too deep"
-    if isinstance(error, msgspec.ValidationError):
-        return "number out of range" if "out of range" in str(error) else "not a JSON object"
-    return "not JSON"
-
-
-def _is_twice(line: bytes, key: str) -> bool:
-    """Whether the outermost object of a valid JSON text has `key` more than once."""
-    keys: list[str] = []
-
-    def note(pairs: list[tuple[str, object]]) -> None:
-        # Called for the outermost object last, whose keys are the ones that stay.
-        keys[:] = [name for name, _ in pairs]
-
-    json.loads(line, object_pairs_hook=note)
-    return keys.count(key) > 1
+def _json_records(blocks: Iterator[Block], document: bool, wanted: str, report: RowReport) -> Records:
+    reader = JsonLines(dict[str, object], wanted)
+    if document:
+        return Records(None, True, (Record(number, row) for number, row in reader.document(blocks, report)))
+    rows = (
+        Record(number, fields)
+        for numbers, values in (reader.decode(block, report) for block in blocks)
+        for number, fields in zip(numbers, values, strict=True)
+    )
+    return Records(None, True, rows, blocks)
 
 
 class _CsvLines:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from grucli.errors import UsageError
-from grucli.text.records import BYTES, Record, Records, RowReport, open_records
+from grucli.text.records import Record, Records, open_records
+from grucli.text.report import BYTES, RowReport
 from grucli.text.sources import Damaged, OnBytes, Source, locate, read_bytes
 
 __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
@@ -36,7 +37,7 @@ class Row(NamedTuple):
 def read_rows(
     source: str | Source, column: str | None, report: RowReport, on_bytes: OnBytes | None = None
 ) -> Iterator[Row]:
-    """The rows of a `.csv`, `.tsv` or `.jsonl`, compressed or not, or of standard input ("-").
+    """The rows of a `.csv`, `.tsv`, `.jsonl`, `.json` or `.parquet`, or of standard input ("-").
 
     The text is the field `column`, or "body", or the only one; in a `.tsv` without a header the first, or the one that
     `column` counts from 1. Bad rows are counted in `report`; blank lines are no rows. Standard input is JSON lines when

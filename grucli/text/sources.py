@@ -23,7 +23,15 @@ else:
     from backports import zstd
 
 STDIN = "-"
-FORMS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
+FORMS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".txt": "txt",
+}
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SLICE = 1 << 16
 _DUMP_WINDOW = 31
@@ -55,8 +63,8 @@ class Damaged(Exception):  # noqa: N818 - it ends a stream as StopIteration does
 class Source:
     """A corpus to read.
 
-    `name`: as the user typed it. `path`: the file, or None for standard input. `form`: "csv", "tsv", "jsonl" or "txt",
-    or None where only the content can tell. `compression`: ".gz", ".bz2", ".xz", ".zst" or "".
+    `name`: as the user typed it. `path`: the file, or None for standard input. `form`: one of the values of
+    `FORMS`, or None where only the content can tell. `compression`: ".gz", ".bz2", ".xz", ".zst" or "".
     """
 
     name: str

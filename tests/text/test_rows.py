@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import ExitStatus, GruError, UsageError
-from grucli.text import records
+from grucli.text import blocks
 from grucli.text.records import open_records
 from grucli.text.rows import Row, RowReport, read_rows, read_running_text
 from grucli.text.sources import locate
@@ -135,7 +135,7 @@ def test_a_tsv_column_that_is_not_there(write: Write, column: str) -> None:
     assert "1, 2, 3" in caught.value.todo
 
 
-@pytest.mark.parametrize("header", ["body,body", '"body', "\xff", "x" * (records.LONGEST + 1)])
+@pytest.mark.parametrize("header", ["body,body", '"body', "\xff", "x" * (blocks.LONGEST + 1)])
 def test_a_csv_without_a_usable_header_is_refused(write: Write, header: str) -> None:
     with pytest.raises(UsageError):
         bodies(write("a.csv", header.encode("latin-1") + b"\n1,2\n"))
@@ -160,7 +160,7 @@ BAD_JSON: dict[str, tuple[bytes, str]] = {
     "empty": (b'{"body":""}', "empty"),
     "blank": (b'{"body":" \\n\\u00a0"}', "empty"),
     "thread": (b'{"body":"y","thread":{}}', "thread is no text"),
-    "long": (b'{"body":"%s"}' % (b"y" * records.LONGEST), "line too long"),
+    "long": (b'{"body":"%s"}' % (b"y" * blocks.LONGEST), "line too long"),
     "other": (b"hello", "not JSON"),
 }
 
@@ -180,7 +180,7 @@ def test_a_key_that_is_only_inside_is_not_there_twice(write: Write) -> None:
 
 
 def test_a_csv_header_over_the_limit_of_a_field(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "LONGEST", 1000)
+    monkeypatch.setattr("grucli.text.records.LONGEST", 1000)
     with pytest.raises(UsageError, match="field too long"):
         bodies(write("a.csv", '"body\n' + "x\n" * 1000))
 
@@ -192,7 +192,7 @@ BAD_CSV: dict[str, tuple[bytes, str]] = {
     "NUL": (b"1,a\0b", "NUL character"),
     "empty": (b"1,", "empty"),
     "blank": (b'1," \n "', "empty"),
-    "long line": (b"1," + b"y" * records.LONGEST, "line too long"),
+    "long line": (b"1," + b"y" * blocks.LONGEST, "line too long"),
     "text behind a quote": (b'1,"a" b', "not CSV"),
     "bare return": (b"1,a\rb", "not CSV"),
 }
@@ -209,7 +209,7 @@ def test_a_bad_csv_row_is_counted_and_the_others_kept(write: Write, name: str) -
 def test_a_csv_quote_that_is_never_closed_costs_rows_and_not_memory(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "LONGEST", 1000)
+    monkeypatch.setattr("grucli.text.records.LONGEST", 1000)
     got, skipped, lines = counted(write("a.csv", 'id,body\n0,before\n1,"open\n' + "2,x\n" * 400))
 
     assert got == ["before"] + ["x"] * (len(got) - 1)
@@ -260,7 +260,7 @@ def test_lines_are_counted_through_rows_of_several_lines(write: Write) -> None:
 
 
 def test_bad_tsv_rows_are_counted(write: Write) -> None:
-    content = b"one\t1\ntwo\nthree\t3\t3\n\xff\t4\n\t5\nlast\t6\n" + b"y" * records.LONGEST + b"\t7\nend\t8"
+    content = b"one\t1\ntwo\nthree\t3\t3\n\xff\t4\n\t5\nlast\t6\n" + b"y" * blocks.LONGEST + b"\t7\nend\t8"
     got, skipped, lines = counted(write("a.tsv", content))
 
     assert got == ["one", "last", "end"]
@@ -398,7 +398,7 @@ def test_a_folder_and_an_unknown_suffix_are_refused(write: Write, tmp_path: Path
     with pytest.raises(UsageError, match="folder"):
         bodies(str(tmp_path))
     with pytest.raises(UsageError) as caught:
-        bodies(write("a.parquet", "x"))
+        bodies(write("a.doc", "x"))
     assert ".csv" in caught.value.todo
     assert ".zst" in caught.value.todo
 
@@ -474,7 +474,7 @@ def test_a_decompression_bomb_and_a_giant_line_take_no_memory(write: Write) -> N
     tracemalloc.stop()
 
     assert got == (["x", "z"], {"line too long": 1}, {"line too long": [2]})
-    assert peak < 4 * records.LONGEST
+    assert peak < 4 * blocks.LONGEST
 
 
 def test_records_have_all_their_fields(write: Write) -> None:

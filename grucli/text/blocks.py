@@ -1,0 +1,122 @@
+"""A source cut into blocks of whole lines: what is quick to count, to decode at once, and to hand to another process.
+
+No line is held that is longer than `LONGEST` bytes, so that memory is bounded whatever comes.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from grucli.text.report import RowReport
+from grucli.text.sources import Damaged, OnBytes, Source, read_bytes, unreadable
+
+LONGEST = 1 << 22
+"""Bytes of a line, characters of a field."""
+
+BLOCK = 1 << 18
+"""Bytes of whole lines that make a block: enough that what a block costs by itself does not count."""
+
+Line = tuple[int, bytes | None]
+"""A line's number, from 1, and its bytes without the newline; None where they are too many."""
+
+
+class Block(NamedTuple):
+    """Lines that follow one another, joined by newlines: `number` is the first one's, from 1.
+
+    `data` is None for a single line that is too long to be held.
+    """
+
+    number: int
+    data: bytes | None
+
+    def lines(self) -> Iterator[Line]:
+        """Each line with its number."""
+        if self.data is None:
+            return iter([(self.number, None)])
+        return enumerate(self.data.split(b"\n"), self.number)
+
+
+def read_blocks(
+    source: Source, report: RowReport, on_bytes: OnBytes | None = None, longest: int = LONGEST
+) -> Iterator[Block]:
+    """The lines of `source`, in blocks. Where compressed data are damaged they end, and the report says so.
+
+    Raises:
+        UsageError: the source cannot be read at all.
+        GruError: the disk failed, or not one line comes before the damage.
+    """
+    cutter = _Cutter(longest)
+    try:
+        for piece in read_bytes(source, on_bytes):
+            yield from cutter.push(piece)
+    except Damaged as damage:
+        yield from cutter.flush()
+        if cutter.number == 1:
+            raise unreadable(source) from damage
+        report.read += 1
+        report.cut(source.name, cutter.number - 1)
+        return
+    yield from cutter.end()
+
+
+class _Cutter:
+    """Takes slices of bytes and gives blocks. `number` is that of the first line that no block has been given of."""
+
+    def __init__(self, longest: int) -> None:
+        self.number = 1
+        self._longest = longest
+        self._whole: list[bytes] = []
+        self._size = 0
+        self._begun: list[bytes] = []
+        self._length = 0
+
+    def push(self, piece: bytes) -> Iterator[Block]:
+        """Take a slice; the blocks that it completes."""
+        first = piece.find(b"\n")
+        if first < 0:
+            self._begin(piece)
+            return
+        if self._length + first > self._longest:
+            yield from self.flush()
+            yield self._too_long()
+            piece = piece[first + 1 :]
+        else:
+            self._whole += self._begun
+            self._size += self._length
+        last = piece.rfind(b"\n") + 1
+        self._whole.append(piece[:last])
+        self._size += last
+        self._begun, self._length = [], 0
+        self._begin(piece[last:])
+        if self._size >= BLOCK:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[Block]:
+        """What there is of whole lines."""
+        data = b"".join(self._whole)
+        self._whole, self._size = [], 0
+        if data:
+            yield Block(self.number, data[:-1])
+            self.number += data.count(b"\n")
+
+    def end(self) -> Iterator[Block]:
+        """The rest, with the last line, which has no newline."""
+        if self._length > self._longest:
+            yield from self.flush()
+            yield self._too_long()
+        elif self._length:
+            self._whole += [*self._begun, b"\n"]
+            yield from self.flush()
+        else:
+            yield from self.flush()
+
+    def _begin(self, piece: bytes) -> None:
+        """Take in a part of a line that is not finished; of one that is too long already, only its length."""
+        self._length += len(piece)
+        if self._length <= self._longest:
+            self._begun.append(piece)
+        else:
+            self._begun.clear()
+
+    def _too_long(self) -> Block:
+        self.number += 1
+        return Block(self.number - 1, None)
