@@ -17,6 +17,7 @@ of the host.
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -25,7 +26,16 @@ from numba.core import cgutils
 from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import exactly, intrinsic, kernel
 
-_FEATURES = llvm.get_host_cpu_features()
+
+def _features() -> dict[str, bool]:
+    """What the processor has, or what Numba was told to make do with: NUMBA_CPU_FEATURES="+avx2,-avx512f"."""
+    told: str | None = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
+    if told is None:
+        return dict(llvm.get_host_cpu_features())
+    return {name[1:]: name.startswith("+") for name in told.split(",")}
+
+
+_FEATURES = _features()
 LANES = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx2") else 4
 VECTORS = 2
 ROWS = 8 if LANES != 8 else 6  # AVX2 has 16 registers, the others 32
