@@ -1,0 +1,75 @@
+"""The rule on characters: what a wrong decoding broke, what cannot be seen or steers a terminal, and white space."""
+
+import re
+import unicodedata
+
+import ftfy
+
+_BROKEN = re.compile(
+    "[\u00c2-\u00f4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
+    "|вЂ|тА|‚Ä|√[©®±∂°]"
+)
+"""Two characters that may stand for one, as UTF-8 looks that was read in a Western encoding; ftfy then judges."""
+
+_LONGEST_BROKEN = 1 << 16
+"""Characters that ftfy is given; a comment of Reddit's has far fewer."""
+
+_LINE_END = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+_BLANK = re.compile("[^\\S\n]|[\u115f\u1160\u2800\u3164\uffa0]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x9f\xad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\ud800-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0d\ufeff\ufff0-\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff]"
+)
+"""Controls, bidirectional marks, zero-width characters, surrogates, private and unassigned ones, hidden tags."""
+
+_JOINED = "[^\x00-\u024f\u2000-\u206f]"
+_LOOSE_JOINER = re.compile(f"(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})")
+"""Joiners make one emoji of several, and shape the letters of many scripts: anywhere else they are unseen."""
+
+_STACK = re.compile("([\u0300-\u036f\u0483-\u0489]{2})[\u0300-\u036f\u0483-\u0489]+")
+_LIGATURE = re.compile("[\ufb00-\ufb06]")
+_STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("„", '"'), ("‚", "'"), ("‛", "'"), ("‟", '"'))
+_GAP = re.compile(r" *\n[ \n]*| {2,}")
+
+
+def characters(text: str) -> str:
+    r"""Mend broken characters, straighten quotes, remove what cannot be seen, and tidy white space.
+
+    Paragraphs stay apart by one empty line. Emoji, and letters of every script, stay as they are.
+
+    >>> characters("It\u2019s  a cafÃ©\u200b,\x1b[2J\r\n\r\n\r\n\u202eok\ud800 ")
+    "It's a café,[2J\n\nok"
+    """
+    if not text.isascii():
+        text = _legible(text)
+    elif not text.replace("\n", "").isprintable():
+        text = _seen(text)
+    if "  " in text or ("\n" in text and (" \n" in text or "\n " in text or "\n\n\n" in text)):
+        text = _GAP.sub(_gap, text)
+    return text.strip()
+
+
+def _seen(text: str) -> str:
+    return _UNSEEN.sub("", _BLANK.sub(" ", _LINE_END.sub("\n", text)))
+
+
+def _legible(text: str) -> str:
+    if len(text) <= _LONGEST_BROKEN and _BROKEN.search(text):
+        text = ftfy.fix_encoding(text)
+    text = _seen(text)
+    if "\u200c" in text or "\u200d" in text:
+        text = _LOOSE_JOINER.sub("", text)
+    for curly, straight in _STRAIGHT:
+        text = text.replace(curly, straight)
+    text = _LIGATURE.sub(_letters, unicodedata.normalize("NFC", text))
+    return _STACK.sub(r"\1", text)
+
+
+def _letters(found: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", found.group())
+
+
+def _gap(found: re.Match[str]) -> str:
+    newlines = found.group().count("\n")
+    return "\n\n" if newlines > 1 else "\n" if newlines else " "
