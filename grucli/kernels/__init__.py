@@ -3,6 +3,6 @@
 `jit` wraps Numba once and decides where machine code is kept; `elementary` has exp, σ and tanh; `tile` multiplies
 matrices in registers, `products` those of a whole window, `streaming` those of a few rows; `gru` and `gru_after` walk a
 layer through time, on what `cell` has for both; `loss`, `dropout` and `adamw` are the rest of a training step;
-`sampling` draws tokens. Arrays are C-contiguous; ids and sizes are checked by whoever
-calls, since nothing here looks.
+`sampling` draws tokens; `novelty` tells what was seen before. Arrays are C-contiguous; ids and sizes are checked by
+whoever calls, since nothing here looks.
 """

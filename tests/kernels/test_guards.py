@@ -35,7 +35,7 @@ def guarded(array):
     return placed
 
 
-from grucli.kernels import adamw, arrays, cell, dropout, gru, gru_after, loss, products, streaming, tile
+from grucli.kernels import adamw, arrays, cell, dropout, gru, gru_after, loss, novelty, products, streaming, tile
 from grucli.kernels.sampling import RECENT, Rules, Streams
 from grucli.model import products as all_rows
 
@@ -87,6 +87,13 @@ for seed, (T, B, E, H, V, L) in enumerate(
     engine.times(c, engine.transposed_factor(b), random(N, H))
     engine.transposed_times(a, c, random(H, V))
     engine.transposed_times(a, c, random(H, V), slice(V // 2, V), -(V // 2))
+    walk = novelty.Walk(*(guarded(array) for array in novelty.begin()))
+    pieces, starts = guarded(np.frombuffer(b"x" * (V - 3), np.uint8)), guarded(np.arange(-3, V - 2).clip(0))
+    bits = guarded(np.zeros(8 * H, np.uint64))
+    novelty.note(guarded(rng.integers(0, V, 500).astype(np.int32)), pieces, starts, walk, bits, 6)
+    novelty.note(guarded(np.full(99, V - 1, np.int32)), pieces, starts, walk, bits, 6)
+    assert novelty.longest_run(guarded(np.frombuffer(b"x" * 99, np.uint8)), walk, bits, 6) == 99
+    novelty.longest_run(guarded(rng.integers(0, 256, 999).astype(np.uint8)), walk, bits, 6)
     resets = guarded(rng.random((T, B)) < 0.3)
     for make, streams_of, names in (
         (gru.Gru, gru.gru_streams, ()),
