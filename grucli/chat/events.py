@@ -53,6 +53,108 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Spreading:
+    """Several replies to the same words begin, each drawn in its own way, which `titles` name; they stream together.
+
+    `lead`, `seed` and `limit` are as in `Began`, and the same for all.
+    """
+
+    titles: tuple[str, ...]
+    lead: str
+    seed: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadSaid:
+    """The next few characters of one of the replies that stream together, counted from 0; else as `Said`."""
+
+    column: int
+    text: str
+    bits_per_char: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadEnded:
+    """One of the replies that stream together is over. It is not a turn of the session until it is picked."""
+
+    column: int
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A reply that can be picked. `bits_per_char`: how surprising it is to the model where it stands. `score`: what
+    it was ranked by, in bits per character, the more the better. An empty reply has no figures."""
+
+    text: str
+    bits_per_char: float | None
+    score: float | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Several replies to the same words, the best first. `/pick N` takes the N-th, counted from 1."""
+
+    rows: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    """The likeliest next tokens, the likeliest first, each as (text, probability); the end of the reply has no text.
+
+    `lead` is the text that they would go on from, empty where they would begin a reply.
+    """
+
+    lead: str
+    rows: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How surprising a text is to the model, piece by piece as (text, bits); `bits_per_char` is that of all of it."""
+
+    pieces: tuple[tuple[str, float], ...]
+    bits_per_char: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """What a gate does while a text is read, piece by piece as (text, mean of the gate, from 0 to 1).
+
+    `of` says in words which gate it is, and what its ends mean.
+    """
+
+    pieces: tuple[tuple[str, float], ...]
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A turn as one row of a tree. `number` is what `/rewind` takes.
+
+    `depth` counts the forks above, not the turns: a dialogue that never forked has depth 0 throughout. `names` are
+    the branches that end here. `now`: the session stands here; `kept`: the way to there passes here.
+    """
+
+    number: int
+    depth: int
+    line: str
+    reply: str
+    names: tuple[str, ...]
+    now: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Branched:
+    """Every turn there is, each fork's branches one after the other, in the order in which they began."""
+
+    rows: tuple[Branch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """The session answers a command in a sentence."""
 
@@ -79,4 +181,7 @@ class Left:
     """The user asked to leave."""
 
 
-Event = Reading | Misread | Began | Said | Ended | Told | Listed | Refused | Left
+Streamed = Reading | Began | Said | Spreading | SpreadSaid | SpreadEnded
+"""What comes while a reply, or several, are on their way."""
+
+Event = Streamed | Misread | Ended | Ranked | Peeked | Scored | Gated | Branched | Told | Listed | Refused | Left
