@@ -1,8 +1,8 @@
 """The store of models: one folder per model, found by name, by path, or as the newest.
 
 A model is `models/NAME/`: `best.safetensors` (what sample, chat and eval use), `last.safetensors` and
-`optimizer.safetensors` (what a resumed run uses), `metrics.jsonl`, and a lock. A weights file is whole in itself, so a
-single one can stand anywhere and be named by its path.
+`optimizer.safetensors` (what a resumed run uses), `metrics.jsonl`, `novelty.index` (what a copy is known by), and a
+lock. A weights file is whole in itself, so a single one can stand anywhere and be named by its path.
 """
 
 import difflib
@@ -27,6 +27,7 @@ BEST = "best" + SUFFIX
 LAST = "last" + SUFFIX
 OPTIMIZER = "optimizer" + SUFFIX
 METRICS = "metrics.jsonl"
+NOVELTY = "novelty.index"
 MAX_NAME = 64
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
