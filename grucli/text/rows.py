@@ -18,7 +18,7 @@ __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
 
 DEFAULT_COLUMN = "body"
 _THREAD = "thread"
-_PATIENCE = 1000
+PATIENCE = 1000
 """JSON records without the column, from the first on, after which none is expected to have it."""
 
 _NEAR_END = 4096
@@ -52,7 +52,7 @@ def read_rows(
     if records.columns is None:
         yield from _rows(_with_column(source, records, column, report), report)
     elif records.columns:
-        name = _column(source, records, column)
+        name = table_column(source, records, column)
         yield from _rows(((record, name) for record in records.rows), report)
 
 
@@ -82,17 +82,30 @@ def _located(source: str | Source) -> Source:
     return locate(source) if isinstance(source, str) else source
 
 
-def _column(source: Source, records: Records, column: str | None) -> str:
+def table_column(source: Source, records: Records, column: str | None) -> str:
+    """The column of a table's text: the one that is asked for, or "body", or the only one.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
     columns = records.columns or ()
     if column is None and (not records.named or len(columns) == 1):
         return columns[0]
     wanted = column or DEFAULT_COLUMN
     if wanted not in columns:
-        raise _no_column(source, wanted, columns)
+        raise no_column(source, wanted, columns)
     return wanted
 
 
-def _no_column(source: Source, wanted: str, columns: tuple[str, ...]) -> UsageError:
+def record_column(fields: dict[str, object], column: str | None) -> str:
+    """The field of a JSON record's text, by the same rule; it need not be there."""
+    if column is not None:
+        return column
+    return next(iter(fields)) if len(fields) == 1 and DEFAULT_COLUMN not in fields else DEFAULT_COLUMN
+
+
+def no_column(source: Source, wanted: str, columns: tuple[str, ...]) -> UsageError:
+    """The error for a source without the column that is wanted; it names those there."""
     there = ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
     return UsageError(f"'{source.name}' has no column '{wanted}'", f"choose with --column among: {there}")
 
@@ -106,8 +119,7 @@ def _with_column(
     met, missing = False, 0
     for record in records.rows:
         if name is None:
-            lone = len(record.fields) == 1 and DEFAULT_COLUMN not in record.fields
-            name = next(iter(record.fields)) if lone else DEFAULT_COLUMN
+            name = record_column(record.fields, column)
         if name in record.fields:
             met = True
             yield record, name
@@ -116,10 +128,10 @@ def _with_column(
         if not met:
             names = names or tuple(record.fields)
             missing += 1
-            if missing >= _PATIENCE:
+            if missing >= PATIENCE:
                 break
     if missing and not met:
-        raise _no_column(source, name or DEFAULT_COLUMN, names)
+        raise no_column(source, name or DEFAULT_COLUMN, names)
 
 
 def _rows(records: Iterator[tuple[Record, str]], report: RowReport) -> Iterator[Row]:

@@ -1,0 +1,177 @@
+"""A batch of comments, cleaned: decoded, put through the rules, its authors hashed, its rows encoded.
+
+What is done here depends on the batch and the job alone, so that any process can do it: no memory of other comments, no
+files, no output. What is kept elsewhere (duplicates, the order, the corpus) gets all it needs from the result.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from grucli import extras
+from grucli.reddit.cleaning import cleaner
+from grucli.reddit.comments import Comment
+from grucli.reddit.conversations import spool_record
+from grucli.reddit.corpus import row_encoder
+from grucli.reddit.people import AuthorHash
+from grucli.reddit.report import FIRST, SCHEMA
+from grucli.reddit.rules.settings import Settings
+from grucli.text.blocks import Block
+from grucli.text.json_lines import JsonLines, fault
+from grucli.text.records import Record
+from grucli.text.report import RowReport
+from grucli.text.rows import DEFAULT_COLUMN
+
+if TYPE_CHECKING:
+    from grucli.reddit.duplicates import Keys
+
+_FIELDS = tuple(Comment.__struct_fields__)
+_KEY_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done with every batch. It can be sent to another process.
+
+    `form`: of the corpus. `hashed`: how authors are named in it, None where they are left out. `replies`: whether rows
+    are put aside for conversations. `exact`, `near`: which duplicates will be looked for.
+    """
+
+    settings: Settings
+    form: str
+    hashed: AuthorHash | None
+    replies: bool = False
+    exact: bool = True
+    near: bool = False
+
+
+class Batch(NamedTuple):
+    """Comments to clean: a block of JSON lines, or records of any other form.
+
+    `source`: the number of the file they come from. `column`: the field of the text.
+    """
+
+    source: int
+    column: str
+    block: Block | None
+    rows: list[Record]
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """What became of a batch.
+
+    `rows`: of the comments kept, encoded; `lines`: where each stood; `characters`: how long each text is. `keys`:
+    8 bytes of hash of each text, one after the other; `near`: the hashes of near duplicates, [n, bands]. `report`: of
+    the rows that were read here; `dropped`: by verdict, how many and the first few lines.
+    """
+
+    source: int
+    rows: list[bytes] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    characters: list[int] = field(default_factory=list)
+    keys: bytes = b""
+    near: "Keys | None" = None
+    report: RowReport = field(default_factory=RowReport)
+    dropped: dict[str, tuple[int, list[int]]] = field(default_factory=dict)
+
+    def drop(self, verdict: str, line: int) -> None:
+        """Count a comment that was dropped."""
+        count, lines = self.dropped.get(verdict, (0, []))
+        if count < FIRST:
+            lines.append(line)
+        self.dropped[verdict] = count + 1, lines
+
+
+def text_key(comment: Comment, replies: bool) -> bytes:
+    """The hash by which a comment is known again: of its text, for conversations also of what it replies to.
+
+    "Thanks!" in two places is one comment too many, or two turns of two conversations.
+    """
+    text = f"{comment.parent_id}\n{comment.body}" if replies else comment.body or ""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+
+
+def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
+    """The function that does a job, one batch after the other.
+
+    Raises:
+        UsageError: what the settings ask for cannot be had.
+    """
+    clean = cleaner(job.settings)
+    encode = spool_record if job.replies else row_encoder(job.form)
+    hashed = job.hashed or (lambda name: "")
+    signatures = extras.load("grucli.reddit.near", "near", "--near-duplicates").signatures if job.near else None
+    decode = JsonLines(Comment, DEFAULT_COLUMN).decode
+    exact, replies = job.exact, job.replies
+
+    def clean_batch(batch: Batch) -> Cleaned:
+        done = Cleaned(batch.source)
+        if batch.block is not None and batch.column == DEFAULT_COLUMN:
+            numbers, comments = decode(batch.block, done.report)
+        else:
+            numbers, comments = _converted(batch, done)
+        keys: list[bytes] = []
+        texts: list[str] = []
+        for number, comment in zip(numbers, comments, strict=True):
+            verdict = clean(comment)
+            if verdict is not None:
+                done.drop(verdict, number)
+                continue
+            text = comment.body or ""
+            if exact:
+                keys.append(text_key(comment, replies))
+            if signatures is not None:
+                texts.append(text)
+            comment.author = hashed(comment.author)
+            done.rows.append(encode(comment))
+            done.lines.append(number)
+            done.characters.append(len(text))
+        done.keys = b"".join(keys)
+        done.near = signatures(texts) if signatures is not None else None
+        return done
+
+    return clean_batch
+
+
+def read_comments(batch: Batch, done: Cleaned) -> list[tuple[int, Comment]]:
+    """The comments of a batch as they are, with their lines; what is none counts in `done`."""
+    if batch.block is not None and batch.column == DEFAULT_COLUMN:
+        rows = JsonLines(Comment, DEFAULT_COLUMN).decode(batch.block, done.report)
+        return list(zip(rows.numbers, rows.values, strict=True))
+    return list(zip(*_converted(batch, done), strict=True))
+
+
+def _converted(batch: Batch, done: Cleaned) -> tuple[list[int], list[Comment]]:
+    """The comments of records whose fields have any names and types."""
+    records = batch.rows
+    if batch.block is not None:
+        rows = JsonLines(dict[str, object], batch.column).decode(batch.block, done.report)
+        records = [Record(number, fields) for number, fields in zip(rows.numbers, rows.values, strict=True)]
+    numbers: list[int] = []
+    comments: list[Comment] = []
+    for number, fields in records:
+        try:
+            comments.append(comment_of(fields, batch.column))
+            numbers.append(number)
+        except msgspec.ValidationError as error:
+            done.drop(f"{SCHEMA}: {fault(error)}", number)
+    return numbers, comments
+
+
+def comment_of(fields: dict[str, object], column: str) -> Comment:
+    """The comment that a record holds, its text in the field `column`; an empty field is a missing one.
+
+    >>> comment_of({"text": "Well, yes.", "id": "c1", "score": "3", "author": ""}, "text")
+    Comment(body='Well, yes.', id='c1', author=None, subreddit=None, score='3', created_utc=None, link_id=None, \
+parent_id=None)
+
+    Raises:
+        msgspec.ValidationError: a field has a type that it cannot have.
+    """
+    values = {name: value for name in _FIELDS if (value := fields.get(name)) != ""}
+    values["body"] = fields.get(column)
+    return msgspec.convert(values, Comment)

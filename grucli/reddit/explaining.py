@@ -1,0 +1,95 @@
+"""What happens to one comment: the comment as it was found, and what each rule makes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from grucli import extras
+from grucli.errors import UsageError
+from grucli.reddit.batches import Batch, Cleaned, read_comments, text_key
+from grucli.reddit.cleaning import Step, cleaner, explain
+from grucli.reddit.comments import Comment
+from grucli.reddit.pipeline import DUPLICATE, NEAR, OnProgress, Plan, Reading
+from grucli.reddit.report import CleanReport
+
+_PREFIX = "t1_"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A comment as it was read (`raw`), where, and the steps of the rules, up to the one that drops it."""
+
+    raw: Comment
+    source: str
+    line: int
+    steps: list[Step]
+
+    @property
+    def kept(self) -> bool:
+        """Whether no rule drops it."""
+        return all(step.dropped is None for step in self.steps)
+
+
+def explain_comment(plan: Plan, name: str, on_progress: OnProgress | None = None) -> Explained:
+    """Find the comment with the id `name` (with or without `t1_`), and say what becomes of it.
+
+    For a comment that all other rules keep, what comes before it is read again, in search of a duplicate; standard
+    input cannot be.
+
+    Raises:
+        UsageError: it is nowhere.
+        UsageError, GruError: as `pipeline.clean`.
+    """
+    report = CleanReport()
+
+    def on_bytes(count: int) -> None:
+        if on_progress is not None:
+            on_progress(count, report)
+
+    wanted = name.removeprefix(_PREFIX)
+    for source, line, comment in _comments(Reading(plan.sources, plan.column, on_bytes), wanted.encode()):
+        if (comment.id or "").removeprefix(_PREFIX) == wanted:
+            raw = msgspec.structs.replace(comment)
+            steps = explain(comment, plan.settings)
+            found = Explained(raw, plan.sources[source].name, line, steps)
+            if found.kept and all(source.path is not None for source in plan.sources):
+                steps += _duplicate_steps(plan, comment, (source, line))
+            return found
+    raise UsageError(f"there is no comment '{name}' in what was read", "check the id, as in: --explain t1_c13")
+
+
+def _comments(reading: Reading, mark: bytes | None = None) -> Iterator[tuple[int, int, Comment]]:
+    """Every comment, with the number of its file and its line; blocks without `mark` in them are passed over."""
+    for batch in reading.batches():
+        if mark is None or _has(batch, mark):
+            for line, comment in read_comments(batch, Cleaned(batch.source)):
+                yield batch.source, line, comment
+
+
+def _has(batch: Batch, mark: bytes) -> bool:
+    return batch.block is None or (batch.block.data is not None and mark in batch.block.data)
+
+
+def _duplicate_steps(plan: Plan, comment: Comment, place: tuple[int, int]) -> list[Step]:
+    """The steps of the rules that remember: the first comment before `place` that this one repeats, if there is one."""
+    exact = DUPLICATE not in plan.settings.skip
+    if not exact and not plan.near_duplicates:
+        return []
+    text = comment.body or ""
+    near = extras.load("grucli.reddit.near", "near", "--near-duplicates") if plan.near_duplicates else None
+    key, bands = text_key(comment, plan.replies), near.signatures([text]) if near is not None else None
+    like: str | None = None
+    clean = cleaner(plan.settings)
+    for source, line, other in _comments(Reading(plan.sources, plan.column, lambda count: None)):
+        if (source, line) == place and other.id == comment.id:
+            break
+        if clean(other) is not None:
+            continue
+        where = f"as {other.id or 'one without an id'}, line {line:,} of {plan.sources[source].name}"
+        if exact and text_key(other, plan.replies) == key:
+            return [Step(DUPLICATE, text, text, where)]
+        if near is not None and bands is not None and like is None and bands.any():
+            like = where if (near.signatures([other.body or ""]) == bands).any() else None
+    steps = [Step(DUPLICATE, text, text)] if exact else []
+    return [*steps, Step(NEAR, text, text, like)] if plan.near_duplicates else steps

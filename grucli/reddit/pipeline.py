@@ -1,0 +1,368 @@
+"""From files to a corpus: reads batches, has them cleaned, leaves out what came before, writes what is left.
+
+One process, or many, give the same corpus byte for byte: batches are cut by the reader, and results come in order.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import chain, compress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.errors import UsageError
+from grucli.reddit.batches import Batch, Cleaned, Job, batch_cleaner
+from grucli.reddit.conversations import Threads
+from grucli.reddit.corpus import COLUMNS, TURN_COLUMNS, CorpusWriter, Output, row_encoder
+from grucli.reddit.duplicates import NearlySeen, Seen
+from grucli.reddit.people import AuthorHash, author_key
+from grucli.reddit.report import SCHEMA, CleanReport
+from grucli.reddit.rules.settings import Settings
+from grucli.reddit.rules.table import RULES
+from grucli.reddit.workers import Workers
+from grucli.text.blocks import Block
+from grucli.text.records import Record, open_records
+from grucli.text.report import RowReport
+from grucli.text.rows import DEFAULT_COLUMN, PATIENCE, no_column, record_column, table_column
+from grucli.text.sources import STDIN, OnBytes, Source, locate
+
+DUPLICATE, NEAR = "duplicate", "near-duplicate"
+CONVERSATION = "conversation"
+"""In the report, the rule of what is in no conversation."""
+
+_ROWS = 500
+_WORTH_WORKERS = 1 << 25
+"""Bytes of input from which several processes are worth the time it takes to begin them."""
+
+_MOST_WORKERS = 8
+"""More are only begun on demand: one process reads for all of them, and cannot feed any number."""
+
+OnProgress = Callable[[int, CleanReport], None]
+"""Told how many more bytes of the input have been read, and the report so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One cleaning. `output` is None for one that writes nothing; `workers` None for as many as are worth while.
+
+    `min_turns`: with `replies`, the least turns of a conversation.
+    """
+
+    sources: tuple[Source, ...]
+    output: Output | None
+    settings: Settings = field(default_factory=Settings)
+    column: str | None = None
+    near_duplicates: bool = False
+    replies: bool = False
+    min_turns: int = 1
+    workers: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all sources as they lie on the disk, None where that cannot be known."""
+        paths = [source.path for source in self.sources]
+        return sum(path.stat().st_size for path in paths if path is not None) if None not in paths else None
+
+
+def locate_all(names: Iterable[str]) -> tuple[Source, ...]:
+    """The sources that a user named.
+
+    Raises:
+        UsageError: one is not there, is no rows, or standard input is named twice.
+    """
+    sources = tuple(map(locate, names))
+    if sum(source.path is None for source in sources) > 1:
+        raise UsageError(f"standard input ('{STDIN}') is named twice", "name it once")
+    for source in sources:
+        if source.form == "txt":
+            raise UsageError(
+                f"'{source.name}' is one running text, and not comments", "name a dump, .jsonl, .csv, .tsv or .parquet"
+            )
+    return sources
+
+
+def check_output(output: Output, sources: Iterable[Source], force: bool) -> None:
+    """See that a corpus may be written where the user wants it.
+
+    Raises:
+        UsageError: it would take the place of a source, or, without `force`, of any other file.
+    """
+    path = output.path
+    if not path.exists():
+        return
+    if any(source.path is not None and os.path.samefile(source.path, path) for source in sources):  # noqa: PTH121
+        raise UsageError(f"'{path}' is to be read and to be written", "give the output another name")
+    if path.is_file() and not force:
+        raise UsageError(f"'{path}' exists already", "give another name to -o, or replace it with --force")
+
+
+def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
+    """Clean, and write what is kept. Where nothing is, nothing is written.
+
+    Raises:
+        UsageError: a source cannot be read, has no such column, or what is asked for cannot be had.
+        GruError: the disk failed, a source is damaged from its beginning on, or a worker process died.
+        OSError: the output cannot be written.
+    """
+    began = time.perf_counter()
+    report = CleanReport()
+    told = on_progress or (lambda count, report: None)
+    job = make_job(plan)
+    reading = Reading(plan.sources, plan.column, lambda count: told(count, report))
+    sieve = _Sieve(job)
+    try:
+        with ExitStack() as stack:
+            results = _results(stack, job, plan, reading.batches())
+            write = stack.enter_context(_Corpus(plan, report))
+            for cleaned in results:
+                report.add_rows(cleaned.report, plan.sources[cleaned.source].name)
+                _count(report, cleaned, plan)
+                reading.check(cleaned)
+                write.add(sieve.sift(cleaned, report, plan.sources[cleaned.source].name))
+            reading.finish()
+            for source, rows in zip(plan.sources, reading.reports, strict=True):
+                report.add_rows(rows, source.name)
+            write.finish()
+            if not report.kept:
+                raise _NothingKept
+    except _NothingKept:
+        pass
+    report.notes += sieve.notes()
+    report.seconds = time.perf_counter() - began
+    return report
+
+
+def counted_rules(settings: Settings, near_duplicates: bool) -> list[str]:
+    """The names of the rules that may drop a comment in such a cleaning, in their order."""
+    names = [
+        rule.name
+        for rule in RULES
+        if rule.name not in settings.skip
+        and (rule.judge or rule.name == DUPLICATE or (rule.judge_for and rule.judge_for(settings)))
+    ]
+    return [*names, NEAR] if near_duplicates else names
+
+
+class _NothingKept(Exception):  # noqa: N818 - it takes the output back, and no user meets it
+    """There is nothing to write."""
+
+
+def make_job(plan: Plan) -> Job:
+    """What is to be done with each batch. The user's key is made when it is needed and is not there yet."""
+    form = plan.output.form if plan.output is not None else "csv"
+    named = plan.output is not None and form != "txt"
+    return Job(
+        settings=plan.settings,
+        form=form,
+        hashed=AuthorHash(author_key()) if named else None,
+        replies=plan.replies,
+        exact=DUPLICATE not in plan.settings.skip,
+        near=plan.near_duplicates,
+    )
+
+
+def _results(stack: ExitStack, job: Job, plan: Plan, batches: Iterator[Batch]) -> Iterator[Cleaned]:
+    count = plan.workers or _worth_while(plan.size)
+    clean_batch = batch_cleaner(job)  # what cannot be had is told here, whoever does the work
+    if count == 1:
+        return map(clean_batch, batches)
+    return stack.enter_context(Workers(job, count)).clean(batches)
+
+
+def _worth_while(size: int | None) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS) if size is not None and size >= _WORTH_WORKERS else 1
+
+
+def _count(report: CleanReport, cleaned: Cleaned, plan: Plan) -> None:
+    name = plan.sources[cleaned.source].name
+    for verdict, (count, lines) in cleaned.dropped.items():
+        report.drop(verdict, count, [(name, line) for line in lines])
+
+
+class Reading:
+    """The sources, as batches. `reports`: what became of the rows that are decoded here, by source."""
+
+    def __init__(self, sources: tuple[Source, ...], column: str | None, on_bytes: OnBytes) -> None:
+        self.reports = [RowReport() for _ in sources]
+        self._sources = sources
+        self._column = column
+        self._on_bytes = on_bytes
+        self._fields: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self._textless: dict[int, int] = {}
+
+    def batches(self) -> Iterator[Batch]:
+        """Every batch of every source.
+
+        Raises:
+            UsageError, GruError: as `open_records`, and for a table without the column.
+        """
+        for number, source in enumerate(self._sources):
+            records = open_records(source, self._column or DEFAULT_COLUMN, self.reports[number], self._on_bytes)
+            if records.blocks is not None:
+                yield from self._blocks(number, records.blocks)
+            elif records.columns is None:
+                yield from self._named(number, records.rows)
+            elif records.columns:
+                yield from _chunks(number, table_column(source, records, self._column), records.rows)
+
+    def check(self, cleaned: Cleaned) -> None:
+        """Give up a source of which the first rows, a thousand or all, have no field of the text.
+
+        Raises:
+            UsageError: that is so; it names the fields there.
+        """
+        number = cleaned.source
+        if number not in self._fields:
+            return
+        without = cleaned.dropped.get(f"{SCHEMA}: no text", (0, []))[0]
+        if cleaned.rows or without < sum(count for count, _ in cleaned.dropped.values()):
+            del self._fields[number]
+            return
+        self._textless[number] = self._textless.get(number, 0) + without
+        if self._textless[number] >= PATIENCE:
+            self._refuse(number)
+
+    def finish(self) -> None:
+        """Give up the same way what had fewer rows, now that there are no more."""
+        for number in self._textless:
+            if number in self._fields:
+                self._refuse(number)
+
+    def _refuse(self, number: int) -> None:
+        raise no_column(self._sources[number], *self._fields[number])
+
+    def _blocks(self, number: int, blocks: Iterator[Block]) -> Iterator[Batch]:
+        first = next(blocks)
+        column = self._column_of(number, _first_fields(first))
+        for block in chain([first], blocks):
+            yield Batch(number, column, block, [])
+
+    def _named(self, number: int, rows: Iterator[Record]) -> Iterator[Batch]:
+        first = next(rows, None)
+        if first is not None:
+            yield from _chunks(number, self._column_of(number, first.fields), chain([first], rows))
+
+    def _column_of(self, number: int, fields: dict[str, object]) -> str:
+        column = record_column(fields, self._column)
+        if fields and column not in fields:
+            self._fields[number] = column, tuple(fields)
+        return column
+
+
+def _first_fields(block: Block) -> dict[str, object]:
+    """The fields of a block's first row; none where that is no comment."""
+    line = next((line for _, line in block.lines() if line is None or line.strip()), None)
+    try:
+        fields = msgspec.json.decode(line or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) and "data" not in fields else {}
+
+
+def _chunks(number: int, column: str, rows: Iterator[Record]) -> Iterator[Batch]:
+    chunk: list[Record] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == _ROWS:
+            yield Batch(number, column, None, chunk)
+            chunk = []
+    if chunk:
+        yield Batch(number, column, None, chunk)
+
+
+class _Sieve:
+    """Leaves out what came before."""
+
+    def __init__(self, job: Job) -> None:
+        self._exact = Seen() if job.exact else None
+        self._near = NearlySeen() if job.near else None
+
+    def sift(self, cleaned: Cleaned, report: CleanReport, name: str) -> list[bytes]:
+        """The rows of a batch that are new; the others are counted."""
+        new = np.ones(len(cleaned.rows), np.bool_)
+        if self._exact is not None:
+            new = self._exact.fresh(np.frombuffer(cleaned.keys, np.uint64))
+            self._drop(DUPLICATE, ~new, cleaned, report, name)
+        if self._near is not None and cleaned.near is not None:
+            first = self._near.fresh(cleaned.near, new)
+            self._drop(NEAR, new & ~first, cleaned, report, name)
+            new = first
+        if not new.all():
+            cleaned.characters = list(compress(cleaned.characters, new))
+            cleaned.rows = list(compress(cleaned.rows, new))
+        report.kept += len(cleaned.rows)
+        report.characters += sum(cleaned.characters)
+        return cleaned.rows
+
+    def notes(self) -> list[str]:
+        """What should be known about it."""
+        return [
+            f"{kind}s were looked for among the last {seen.looks_back:,} or more different comments"
+            for kind, seen in ((DUPLICATE, self._exact), (NEAR, self._near))
+            if seen is not None and seen.forgot
+        ]
+
+    def _drop(self, rule: str, which: NDArray[np.bool_], cleaned: Cleaned, report: CleanReport, name: str) -> None:
+        count = int(which.sum())
+        if count:
+            report.drop(rule, count, [(name, line) for line in compress(cleaned.lines, which)])
+
+
+class _Corpus:
+    """What is kept, on its way to the output, if there is one; conversations are put together in between."""
+
+    def __init__(self, plan: Plan, report: CleanReport) -> None:
+        self._plan = plan
+        self._report = report
+        self._stack = ExitStack()
+        self._threads: Threads | None = None
+        self._writer: CorpusWriter | None = None
+
+    def __enter__(self) -> Self:
+        output, replies = self._plan.output, self._plan.replies
+        with ExitStack() as stack:
+            if output is not None:
+                self._writer = stack.enter_context(CorpusWriter(output, TURN_COLUMNS if replies else COLUMNS))
+            if replies:
+                folder = Path(tempfile.gettempdir()) if output is None else output.path.absolute().parent
+                self._threads = stack.enter_context(Threads(folder))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def add(self, rows: list[bytes]) -> None:
+        """Take rows: encoded ones, or records for conversations."""
+        if self._threads is not None:
+            for row in rows:
+                self._threads.add(row)
+        elif self._writer is not None:
+            self._writer.write(b"".join(rows))
+
+    def finish(self) -> None:
+        """Write the conversations, and count them, and what is in none."""
+        if self._threads is None:
+            return
+        report = self._report
+        report.conversations = report.kept = report.characters = 0
+        encode = None if self._plan.output is None else row_encoder(self._plan.output.form, TURN_COLUMNS)
+        for path in self._threads.paths(self._plan.min_turns):
+            report.conversations += 1
+            report.kept += len(path)
+            report.characters += sum(len(turn.body or "") for turn in path)
+            if encode is not None and self._writer is not None:
+                self._writer.write(b"".join(map(encode, path)))
+        for reason, count in self._threads.left_out.items():
+            report.drop(f"{CONVERSATION}: {reason}", count, [])
