@@ -6,13 +6,14 @@ from collections.abc import Generator, Iterator
 from grucli.files import FolderLock
 from grucli.kernels.jit import CACHE
 from grucli.model.crew import Crew
+from grucli.model.novelty import save_index
 from grucli.model.shapes import parameter_count
-from grucli.model.store import model_folder
+from grucli.model.store import NOVELTY, model_folder
 from grucli.text.corpus import Corpus
 from grucli.training.checkpoint import Position
 from grucli.training.events import Evaluated, Event, Finished, Preparing, Saved, Started
 from grucli.training.plan import EVALUATIONS, MOST_MINUTES, PATIENCE, Limit, Plan
-from grucli.training.preparing import build, clear, intent_of, read_corpus, tidy, warm_up
+from grucli.training.preparing import build, clear, index_corpus, intent_of, read_corpus, tidy, warm_up
 from grucli.training.run import Run, Step
 from grucli.training.schedule import LEAST_DROPOUT, Stopwatch, dropout_for
 from grucli.training.signals import StopFlag
@@ -45,13 +46,18 @@ def train(plan: Plan, stop: StopFlag) -> Generator[Event]:
         try:
             corpus = yield from read_corpus(plan, intent, stop)
             run = build(intent, plan, folder, corpus, Crew(plan.threads))
+            index = yield from index_corpus(plan, intent, folder, corpus, stop)
+            if index is not None and intent.checkpoint is not None:
+                save_index(folder / NOVELTY, index)
             if _is_over(run):
                 yield Finished("already finished", run.summary())
                 return
             yield _started(run)
             yield from warm_up(run)
-            if intent.checkpoint is None:
+            if index is not None and intent.checkpoint is None:
                 clear(folder)
+                save_index(folder / NOVELTY, index)
+            del index  # it may be large, and a run is long
             yield from _kept(run, _steps(run, stop))
         finally:
             tidy(folder)

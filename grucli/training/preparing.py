@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from grucli.errors import NothingToDoError, StoppedError, UsageError
+from grucli.errors import ModelFileError, NothingToDoError, StoppedError, UsageError
 from grucli.kernels.jit import CACHE
 from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
+from grucli.model.novelty import MOST_FILTERS, Filter, Index, index_beside, index_text
 from grucli.model.parameters import Parameters, fresh_parameters
 from grucli.model.products import ONE_ORDER
 from grucli.model.sampler import Draw, Sampler
 from grucli.model.shapes import Sizes, parameter_count
-from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, find_model
+from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, find_model
 from grucli.model.weights import Card, Weights, load_weights
 from grucli.paths import cache_dir
 from grucli.text.corpus import Corpus, prepare
@@ -30,7 +31,7 @@ from grucli.training.plan import Limit, Plan, Recipe, differences, limit_of, rec
 from grucli.training.run import Run
 from grucli.training.signals import StopFlag
 
-_FILES = (BEST, LAST, OPTIMIZER, METRICS)
+_FILES = (BEST, LAST, OPTIMIZER, METRICS, NOVELTY)
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,47 @@ def read_corpus(plan: Plan, intent: Intent, stop: StopFlag) -> Generator[Prepari
             except queue.Empty:
                 continue
         return future.result()
+
+
+def index_corpus(
+    plan: Plan, intent: Intent, folder: Path, corpus: Corpus, stop: StopFlag
+) -> Generator[Preparing, None, Index | None]:
+    """Index the text to train on, so that copies of it can be told, or see that a run to go on with has an index.
+
+    Returns:
+        The index, to be saved where the run is, or None where it is there already.
+
+    Raises:
+        StoppedError: the user asked for an end meanwhile.
+    """
+    if intent.checkpoint is not None and _beside(folder / LAST, corpus.fingerprint) is not None:
+        return None
+    inherited, whole = _inherited(plan, intent)
+    reading, itemsize = index_text(corpus.train, corpus.tokenizer), corpus.train.ids.itemsize
+    while True:
+        if stop.reason is not None:
+            raise StoppedError(stop.reason)
+        try:
+            done = next(reading)
+        except StopIteration as end:
+            filters = (end.value, *inherited)
+            return Index(corpus.fingerprint, filters[:MOST_FILTERS], whole and len(filters) <= MOST_FILTERS)
+        yield Preparing("indexing the text", itemsize * done, itemsize * corpus.train.tokens)
+
+
+def _inherited(plan: Plan, intent: Intent) -> tuple[tuple[Filter, ...], bool]:
+    """What knows the text that a model learnt from before it learns from this one, and whether that is all of it."""
+    if intent.origin is None:
+        return (), intent.checkpoint is None  # what a run that is gone on with began from is not known
+    index = _beside(find_model(plan.start_from), intent.origin.card.fingerprint)
+    return ((), False) if index is None else (index.filters, index.whole)
+
+
+def _beside(weights: Path, fingerprint: str) -> Index | None:
+    try:
+        return index_beside(weights, fingerprint)
+    except (UsageError, ModelFileError):
+        return None
 
 
 def build(intent: Intent, plan: Plan, folder: Path, corpus: Corpus, crew: Crew) -> Run:
