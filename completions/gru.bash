@@ -5,12 +5,16 @@ _gru_follow() {
     commands= options=
     case "$1" in
         '')
-            commands='demo train sample chat eval doctor models'
+            commands='demo purge train sample chat eval doctor models'
             options='--install-completion --show-completion --json -q --quiet --debug --version -h --help'
             ;;
         demo)
             commands=''
             options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help'
+            ;;
+        purge)
+            commands=''
+            options='--ids --author --dry-run --json -q --quiet --debug --version -h --help'
             ;;
         train)
             commands=''
@@ -18,7 +22,7 @@ _gru_follow() {
             ;;
         sample)
             commands=''
-            options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --pace --threads --json -q --quiet --debug --version -h --help'
+            options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help'
             ;;
         chat)
             commands=''
@@ -68,6 +72,8 @@ _gru_value() {
         'demo --seed') kind='' ;;
         'demo --pace') kind='' ;;
         'demo --threads') kind='' ;;
+        'purge --ids') kind=@file ;;
+        'purge --author') kind='' ;;
         'train --name') kind='' ;;
         'train --cell') kind='gru gru-after' ;;
         'train --hidden') kind='' ;;
@@ -125,6 +131,7 @@ _gru_value() {
 _gru_argument() {
     kind=
     case "$1 $2" in
+        'purge '0) kind=@file ;;
         'train '*) kind=@file ;;
         'sample '0) kind=@model ;;
         'chat '0) kind=@model ;;

@@ -12,10 +12,10 @@ function __gru_at
         else if test -z "$literal"; and test "$word" = --
             set literal 1
         else if test -z "$literal"; and string match -q -- '-*' "$word"
-            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
+            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
                 set skip 1
             end
-        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
+        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'purge' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
             set path (string trim -- "$path $word")
         else
             set count (math $count + 1)
@@ -45,6 +45,7 @@ end
 
 complete -c gru -f
 complete -c gru -n '__gru_at \'\' 0 0' -a demo -d 'Watch a model learn from real conversations for a minute, then read what it writes'
+complete -c gru -n '__gru_at \'\' 0 0' -a purge -d 'Take comments out of a corpus, by id or author'
 complete -c gru -n '__gru_at \'\' 0 0' -a train -d 'Train a model on comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a sample -d 'Write comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a chat -d 'Talk with a model'
@@ -67,6 +68,15 @@ complete -c gru -n '__gru_at \'demo\'' -s q -l quiet -d 'No progress and message
 complete -c gru -n '__gru_at \'demo\'' -l debug -d 'Show where an error came from'
 complete -c gru -n '__gru_at \'demo\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'demo\'' -s h -l help -d 'Show this message and exit'
+complete -c gru -n '__gru_at \'purge\'' -l ids -r -F -d 'A file of ids, one a line; - for standard input'
+complete -c gru -n '__gru_at \'purge\'' -l author -x -d 'Everything that NAME wrote'
+complete -c gru -n '__gru_at \'purge\'' -l dry-run -d 'Only say what would be taken out'
+complete -c gru -n '__gru_at \'purge\'' -l json -d 'Print one JSON document on stdout, and nothing else'
+complete -c gru -n '__gru_at \'purge\'' -s q -l quiet -d 'No progress and messages; -qq: no warnings either'
+complete -c gru -n '__gru_at \'purge\'' -l debug -d 'Show where an error came from'
+complete -c gru -n '__gru_at \'purge\'' -l version -d 'Show the version and exit'
+complete -c gru -n '__gru_at \'purge\'' -s h -l help -d 'Show this message and exit'
+complete -c gru -n '__gru_at \'purge\' 0 0' -F
 complete -c gru -n '__gru_at \'train\'' -l name -x -d 'The model\'s name; the corpus\'s, when left out'
 complete -c gru -n '__gru_at \'train\'' -l cell -x -a 'gru gru-after' -d 'The kind of recurrent cell'
 complete -c gru -n '__gru_at \'train\'' -l hidden -x -d 'Units of a layer'
@@ -108,6 +118,8 @@ complete -c gru -n '__gru_at \'sample\'' -l repeat-penalty -x -d 'Above 1: what 
 complete -c gru -n '__gru_at \'sample\'' -l max-chars -x -d 'Stop here at the latest'
 complete -c gru -n '__gru_at \'sample\'' -l min-chars -x -d 'Do not end before'
 complete -c gru -n '__gru_at \'sample\'' -l seed -x -d 'The same seed gives the same text'
+complete -c gru -n '__gru_at \'sample\'' -l novelty -d 'Mark what copies 50 or more characters of the text it learnt from'
+complete -c gru -n '__gru_at \'sample\'' -l no-copies -d 'Refuse what copies so much, and draw another in its place'
 complete -c gru -n '__gru_at \'sample\'' -l pace -x -d 'Characters a second on a terminal; 0: all at once'
 complete -c gru -n '__gru_at \'sample\'' -l threads -x -d 'Cores to use; all of them, when left out'
 complete -c gru -n '__gru_at \'sample\'' -l json -d 'Print one JSON object a line on stdout, nothing else'

@@ -30,6 +30,12 @@ def sample(
     max_chars: Annotated[int, typer.Option(help="Stop here at the latest.")] = 500,
     min_chars: Annotated[int, typer.Option(help="Do not end before.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same text.")] = None,
+    novelty: Annotated[
+        bool, typer.Option("--novelty", help="Mark what copies 50 or more characters of the text it learnt from.")
+    ] = False,
+    no_copies: Annotated[
+        bool, typer.Option("--no-copies", help="Refuse what copies so much, and draw another in its place.")
+    ] = False,
     pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout, nothing else.")] = False,
@@ -42,26 +48,42 @@ def sample(
       gru sample emo --prompt "I never understood"  go on from a beginning
       gru sample demo --reply-to "How are you?"     with a model of conversations
       gru sample emo -n 100 --json > comments.jsonl
+      gru sample emo -n 100 --no-copies             none that the model knows by heart
+
+    What is looked at is what was drawn, not the beginning that was given. With --json, `copied` is the number of
+    characters of the longest copy, and `novel` whether there is none of 50 or more.
     """
     import secrets
 
     from grucli.ui.console import terminal
+    from grucli.ui.novelty_view import show_examined
     from grucli.ui.stream_view import StreamView
 
     beginning = _beginning(prompt, prompt_file)
     with StreamView(terminal(), pace) as view:
         from grucli.chat.misread import misread, unknown_symbols
+        from grucli.model.novelty import index_beside, write_novel
         from grucli.model.sampler import Draw, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
 
         first = secrets.randbelow(_SEEDS) if seed is None else seed
         draw = Draw(temp, top_k, top_p, min_p, repeat_penalty, max_chars, min_chars, first)
-        sampler = Sampler(load_weights(find_model(model)), threads)
+        path = find_model(model)
+        weights = load_weights(path)
+        index = index_beside(path, weights.card.fingerprint) if novelty or no_copies else None
+        sampler = Sampler(weights, threads)
         state = sampler.read(_before(sampler, reply_to), beginning)
         unknown = sum(unknown_symbols(sampler.tokenizer, text) for text in (reply_to or "", beginning))
         if unknown:
             view.warn(misread(unknown))
+        if index is not None:
+            for remark in index.remarks():
+                view.warn(remark)
+            examined = map(index.examine, sampler.write(state, beginning, n, draw))
+            chosen = write_novel(sampler, index, state, beginning, n, draw) if no_copies else examined
+            show_examined(terminal(), view, chosen, refuse=no_copies, json=json)
+            return
         if view.streams and not json:
             view.stream((piece.text for piece in sampler.stream(state, draw)), beginning)
             n, draw = n - 1, replace(draw, seed=draw.seed + 1)
