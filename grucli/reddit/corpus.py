@@ -36,6 +36,7 @@ TURN_COLUMNS = ("thread", "turn", *COLUMNS)
 
 WRITTEN_FORMS = ("csv", "jsonl", "txt")
 _BATCH = 1 << 18
+_json = msgspec.json.Encoder()
 _CRLF, _LF = "\r\n", "\n"
 
 RowEncoder = Callable[[msgspec.Struct], bytes]
@@ -44,7 +45,7 @@ RowEncoder = Callable[[msgspec.Struct], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A corpus to write. `form`: "csv", "jsonl" or "txt"; `compression`: ".gz", ".bz2", ".xz", ".zst" or ""."""
+    """A corpus to write. `form`: "csv", "jsonl", "txt" or "tsv"; `compression`: ".gz", ".bz2", ".xz", ".zst" or ""."""
 
     path: Path
     form: str
@@ -93,7 +94,7 @@ def row_encoder(form: str, columns: Sequence[str] = COLUMNS) -> RowEncoder:
     if form == "csv":
         line = csv_line
         return lambda row: line(values(row))
-    encode, names = _json_line, tuple(columns)
+    encode, names = json_line, tuple(columns)
     return lambda row: encode(dict(zip(names, values(row), strict=True)))
 
 
@@ -118,23 +119,36 @@ def csv_line(values: Sequence[object]) -> bytes:
     return (text[: -len(_CRLF)] + _LF).encode("utf-8", "replace")
 
 
+def _tsv_line(values: Sequence[object]) -> bytes:
+    return ("\t".join(map(str, values)) + _LF).encode("utf-8", "replace")
+
+
+def line_encoder(form: str) -> Callable[[dict[str, object]], bytes]:
+    r"""What turns a record's fields into its line, for rows that were read from a file of this form.
+
+    >>> line_encoder("csv")({"id": "c1", "body": "a, b"}), line_encoder("tsv")({"id": "c1", "body": "a, b"})
+    (b'c1,"a, b"\n', b'c1\ta, b\n')
+    """
+    if form == "jsonl":
+        return json_line
+    line = _TABLES[form]
+    return lambda fields: line(list(fields.values()))
+
+
+_TABLES: dict[str, Callable[[Sequence[object]], bytes]] = {"csv": csv_line, "tsv": _tsv_line}
+"""The forms whose first line names the columns. A `.tsv` quotes nothing, and so is only written as it was read."""
+
+
 def json_line(fields: dict[str, object]) -> bytes:
     r"""One record of JSON lines.
 
     >>> json_line({"id": "c1", "body": "a\nb"})
     b'{"id":"c1","body":"a\\nb"}\n'
     """
-    return _json_line(fields)
-
-
-_json = msgspec.json.Encoder()
-
-
-def _json_line(fields: dict[str, object]) -> bytes:
     try:
         return _json.encode(fields) + b"\n"
     except UnicodeEncodeError:
-        return _json.encode({_whole(name): _whole(value) for name, value in fields.items()}) + b"\n"
+        return _json.encode({str(_whole(name)): _whole(value) for name, value in fields.items()}) + b"\n"
 
 
 def _whole(value: object) -> object:
@@ -179,8 +193,8 @@ class CorpusWriter:
         with ExitStack() as stack:
             self._stream = _compressed(stack.enter_context(atomic_writer(self.output.path)), self.output.compression)
             stack.push(self._end)
-            if self.output.form == "csv":
-                self.write(csv_line(self._columns))
+            if self.output.form in _TABLES:
+                self.write(_TABLES[self.output.form](self._columns))
             self._stack = stack.pop_all()
         return self
 

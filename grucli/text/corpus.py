@@ -117,6 +117,28 @@ def prepare(
     return kept
 
 
+def fingerprint_of(source: str, column: str | None = None) -> str:
+    """The `Corpus.fingerprint` that a file has by itself.
+
+    Raises:
+        UsageError: it cannot be read.
+        GruError: the disk failed.
+    """
+    return _digest(list(_fingerprints([locate(source)], column, lambda stage, done, total: None)))
+
+
+def forget(cache: Path) -> list[Path]:
+    """Remove the token files that are kept, since they hold the text of a corpus. What is being made just now stays.
+
+    Gives the folders that could not be removed: on Windows, those that a run has open. Elsewhere a run goes on with
+    what it has opened.
+    """
+    _prune(cache / "tokens", None)
+    with suppress(OSError):
+        return [path for path in (cache / "tokens").iterdir() if not path.name.startswith(".")]
+    return []
+
+
 class _Entry(msgspec.Struct, frozen=True):
     """What the cache keeps beside the token files. Its remarks have the place of a source among all, not the name."""
 
@@ -161,7 +183,7 @@ class _Reading:
             for row in read_rows(source, self._column, report, on_bytes):
                 turn = row.thread is not None and row.thread == thread
                 thread = row.thread
-                yield _Piece(row.body, TURN if turn else END, _place(row.body if thread is None else _post(thread)))
+                yield _Piece(row.body, TURN if turn else END, _place(row.body if thread is None else post_of(thread)))
 
     def nothing(self, report: RowReport) -> GruError:
         """The error for a corpus without a text, with what became of its rows: a failure where it was damaged."""
@@ -295,7 +317,7 @@ def _place(key: str) -> float:
     return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()) / 2.0**64
 
 
-def _post(thread: str) -> str:
+def post_of(thread: str) -> str:
     """The post's part of a thread: `t3_abc` of `t3_abc.2`, which is that post's path number 2."""
     post, dot, path = thread.rpartition(".")
     return post if dot and path.isdecimal() else thread
@@ -403,12 +425,13 @@ def _put(made: Path, entry: Path, fingerprint: str, names: Sequence[str]) -> Cor
     return _opened(entry, fingerprint, names)
 
 
-def _prune(tokens: Path, used: Path) -> None:
-    """Keep the entries used last, and forget what a killed process left behind."""
+def _prune(tokens: Path, used: Path | None) -> None:
+    """Keep the entries used last, or none of them, and forget what a killed process left behind."""
     with suppress(OSError):
-        os.utime(used)
+        if used is not None:
+            os.utime(used)
         found = sorted(tokens.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-        old = [path for path in found if not path.name.startswith(".")][_KEPT:]
+        old = [path for path in found if not path.name.startswith(".")][_KEPT if used is not None else 0 :]
         left = [path for path in found if path.name.startswith(".") and _age(path) > _ABANDONED]
         for path in old + left:
             shutil.rmtree(path, ignore_errors=True)

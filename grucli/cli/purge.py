@@ -1,0 +1,70 @@
+"""`gru purge`: comments out of a corpus, because whoever wrote them wants it so."""
+
+from typing import Annotated
+
+import typer
+
+
+def purge(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A .csv, .tsv or .jsonl, compressed or not.")],
+    ids: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="A file of ids, one a line; - for standard input.")
+    ] = None,
+    author: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Everything that NAME wrote.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken out.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")] = False,
+) -> None:
+    """Take comments out of a corpus, by id or author.
+
+    The corpus takes its new form in one step. Conversations are cut where a comment was taken out. Token files in the
+    cache go as well; a model that has learnt from the corpus remembers, and has to be trained again. --ids and --author
+    may be given more than once.
+
+    \b
+      gru purge reddit.csv --author somebody
+      gru purge reddit.csv --author somebody --dry-run
+      gru purge reddit.jsonl.zst --ids deleted.txt
+    """
+    from grucli.ui.console import terminal
+    from grucli.ui.purge_view import show_memories, show_missing, show_purge
+    from grucli.ui.waiting import Waiting
+
+    with Waiting(terminal()) as waiting:
+        from grucli.model.store import list_models
+        from grucli.paths import cache_dir
+        from grucli.reddit import purging
+        from grucli.text.corpus import fingerprint_of, forget
+
+        wanted = purging.wanted_by(ids or [], author or [])
+        fingerprint = fingerprint_of(purging.corpus_to_purge(corpus).name)
+        left: list[str] = []
+        done = purging.purge(
+            corpus,
+            wanted,
+            dry_run=dry_run,
+            before_writing=lambda: left.extend(map(str, forget(cache_dir()))),
+            on_progress=waiting.progress,
+        )
+        learnt = [
+            entry.name
+            for entry in (list_models() if done.removed else [])
+            if entry.description is not None and entry.description.card.fingerprint == fingerprint
+        ]
+    ids_missing, names_missing = len(wanted.ids - done.found), sorted(wanted.names - done.found)
+    if json:
+        terminal().print_json(
+            {
+                "removed": done.removed,
+                "kept": done.kept,
+                "characters": done.characters,
+                "removed_characters": done.removed_characters,
+                "cut": done.cut,
+                "unreadable": sum(done.report.skipped.values()),
+                "not_found": ids_missing + len(names_missing),
+                "models": learnt,
+            }
+        )
+    show_purge(terminal(), corpus, done, dry_run=dry_run)
+    show_missing(terminal(), ids_missing, names_missing)
+    if done.removed and not dry_run:
+        show_memories(terminal(), learnt, left)
