@@ -1,0 +1,156 @@
+"""`gru purge`: what people and scripts are told, and what goes besides the comments."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import ExitStatus
+from grucli.model.weights import Card
+from grucli.paths import cache_dir
+from grucli.reddit.people import AuthorHash, author_key
+from grucli.text.corpus import prepare
+from tests.model.models import add_model
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def corpus(home: Path, tmp_path: Path) -> Path:
+    hashed = AuthorHash(author_key())
+    path = tmp_path / "corpus.csv"
+    rows = [f"t3_{n // 4}.1,{n % 4 + 1},c{n},{hashed('ann' if n % 4 == 1 else 'bob')},word {n}\n" for n in range(40)]
+    path.write_text("thread,turn,id,author,body\n" + "".join(rows))
+    return path
+
+
+def learn(path: Path) -> str:
+    """Prepare a corpus as training does; its fingerprint."""
+    return prepare(
+        [str(path)],
+        column=None,
+        tokenizer="char",
+        vocab=None,
+        held_out=0.1,
+        held_out_file=None,
+        cache=cache_dir(),
+        on_progress=lambda *_: None,
+    ).fingerprint
+
+
+def test_scripts_get_one_document(capsys: Output, corpus: Path) -> None:
+    assert main(["purge", str(corpus), "--author", "Ann", "--author", "zoe", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {
+        "removed": 10,
+        "kept": 30,
+        "characters": sum(len(f"word {n}") for n in range(40) if n % 4 != 1),
+        "removed_characters": sum(len(f"word {n}") for n in range(40) if n % 4 == 1),
+        "cut": 10,
+        "unreadable": 0,
+        "not_found": 1,
+        "models": [],
+    }
+    assert "nothing by zoe was found" in err
+    assert len(corpus.read_text().splitlines()) == 31
+
+
+def test_people_get_sentences(capsys: Output, corpus: Path, tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    ids.write_text("t1_c1\nt1_nobody\n")
+    content = corpus.read_bytes()
+    assert main(["purge", str(corpus), "--ids", str(ids), "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        f"Would be taken out of '{corpus}': 1 comment of 6 characters; 39 left.",
+        "1 conversation cut in two where something is missing now.",
+        "Not in it: 1 id.",
+    ]
+    assert corpus.read_bytes() == content
+    assert main(["purge", str(corpus), "--ids", str(ids)]) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines()[0] == f"Taken out of '{corpus}': 1 comment of 6 characters; 39 left."
+    assert err.splitlines()[-1] == "A model that has learnt from it remembers it still, until it is trained anew."
+    assert main(["purge", str(corpus), "--ids", str(ids)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"Nothing is to be taken out of '{corpus}', which has 39 comments.",
+        "Not in it: 2 ids.",
+    ]
+
+
+def test_ids_may_be_piped_in(capsys: Output, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ids").write_text("c2\nc3\n")
+    with (tmp_path / "ids").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert main(["purge", str(corpus), "--ids", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["removed"] == 2
+
+
+def test_cached_text_goes_and_models_that_remember_are_named(capsys: Output, corpus: Path) -> None:
+    fingerprint = learn(corpus)
+    add_model("reddit", card=Card(fingerprint=fingerprint))
+    add_model("other", card=Card(fingerprint="something else"))
+    kept = list((cache_dir() / "tokens").iterdir())
+    assert kept
+    assert main(["purge", str(corpus), "--author", "ann", "--dry-run"]) == 0
+    assert list((cache_dir() / "tokens").iterdir()) == kept
+    capsys.readouterr()
+    assert main(["purge", str(corpus), "--author", "ann", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["models"] == ["reddit"]
+    assert "learnt from it and remember it still: reddit\n" in err
+    assert "--name reddit --force" in err
+    assert list((cache_dir() / "tokens").iterdir()) == []
+    assert learn(corpus) != fingerprint
+
+
+def test_where_nothing_goes_the_cache_stays(corpus: Path) -> None:
+    learn(corpus)
+    kept = list((cache_dir() / "tokens").iterdir())
+    assert main(["purge", str(corpus), "--author", "zoe"]) == 0
+    assert list((cache_dir() / "tokens").iterdir()) == kept
+
+
+def test_token_files_that_cannot_be_removed_are_named(
+    capsys: Output, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(corpus)
+    [folder] = (cache_dir() / "tokens").iterdir()
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # as on Windows, where a run has it open
+    assert main(["purge", str(corpus), "--author", "ann"]) == 0
+    assert f"remove them by hand: {folder}" in capsys.readouterr().err
+
+
+def test_nothing_is_shown_of_a_hostile_name_but_its_letters(capsys: Output, corpus: Path) -> None:
+    assert main(["purge", str(corpus), "--author", "evil\x1b[31m\u202e"]) == 0
+    assert "\x1b" not in (err := capsys.readouterr().err)
+    assert "nothing by evil[31m was found" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["{corpus}"], ExitStatus.USAGE, "--author NAME"),
+        ([], ExitStatus.USAGE, "CORPUS"),
+        (["{folder}/none.csv", "--author", "ann"], ExitStatus.USAGE, "no file"),
+        (["{corpus}", "--ids", "{folder}/none"], ExitStatus.USAGE, "no file"),
+        (["{corpus}", "--ids", "{corpus}"], ExitStatus.USAGE, "line 1"),
+        (["{folder}/a.txt", "--author", "ann"], ExitStatus.USAGE, "--not-author"),
+        (["{folder}/plain.csv", "--author", "ann"], ExitStatus.USAGE, "it has: id, body"),
+        (["{folder}/empty.csv", "--author", "ann"], ExitStatus.NOTHING, "no comment"),
+        (["{corpus}", "--ids", "{folder}/empty.csv"], ExitStatus.NOTHING, "no id"),
+    ],
+)
+def test_what_cannot_be_purged(
+    capsys: Output, corpus: Path, tmp_path: Path, words: list[str], status: int, said: str
+) -> None:
+    (tmp_path / "a.txt").write_text("hello\n")
+    (tmp_path / "plain.csv").write_text("id,body\nc1,x\n")
+    (tmp_path / "empty.csv").write_text("")
+    assert main(["purge", *(word.format(corpus=corpus, folder=tmp_path) for word in words)]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 2
