@@ -1,7 +1,7 @@
-"""Applying the rules: one comment after another, fast, or one comment step by step, for a person to see.
+"""Applying the rules: to one comment after another, fast, or to one comment step by step, for a person to see.
 
-Judges of facts come first, since most drops need no more. Then the text is mended, again and again until a whole round
-changes nothing, so that cleaning a clean text leaves it as it is; at last the text as a whole is judged.
+Judges of facts come first, since most drops need no more. Then the text is mended, again and again until every rule
+leaves it as it is: so cleaning a clean text changes nothing. At last the text as a whole is judged.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,11 @@ from grucli.errors import UsageError
 from grucli.reddit.comments import Comment
 from grucli.reddit.rules.facts import Judge
 from grucli.reddit.rules.settings import Settings
-from grucli.reddit.rules.table import NAMES, RULES, Mend, Rule
+from grucli.reddit.rules.table import NAMES, RULES, Mend
+
+__all__ = ["Clean", "Settings", "Step", "cleaner", "explain"]
+
+Clean = Callable[[Comment], str | None]
 
 _MOST_ROUNDS = 12
 """Mark-up nested deeper than this was nested to do harm."""
@@ -29,110 +33,131 @@ class Step:
     dropped: str | None = None
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The rules at work, sorted by kind. `again`: the judges among `first` that are asked again after mending."""
+def cleaner(settings: Settings) -> Clean:
+    """A function that cleans a comment in place and gives None, or else why it is dropped: "rule" or "rule: reason".
 
-    first: tuple[tuple[str, Judge], ...]
-    mends: tuple[tuple[str, Mend], ...]
-    again: tuple[tuple[str, Judge], ...]
-    last: tuple[tuple[str, Judge], ...]
+    It mends body, score and date, and clears ids and names that cannot be any. It keeps nothing between two comments.
 
-
-def cleaner(settings: Settings) -> Callable[[Comment], str | None]:
-    """A function that cleans a comment in place, and gives None, or why it is dropped: "rule" or "rule: reason".
+    >>> clean = cleaner(Settings())
+    >>> comment = Comment(body="*Yes* &amp;amp; [no](http://a.b)", score="3")
+    >>> clean(comment), comment.body, comment.score
+    (None, 'Yes & no', 3)
+    >>> clean(Comment(body="[removed]"))
+    'deleted: removed'
 
     Raises:
         UsageError: a rule to skip that does not exist, or a language without what it needs.
     """
     plan = _plan(settings)
-    first, mends, again, last = plan.first, tuple(mend for _, mend in plan.mends), plan.again, plan.last
-
-    def clean(comment: Comment) -> str | None:
-        for name, judge in first:
-            reason = judge(comment)
-            if reason is not None:
-                return f"{name}: {reason}" if reason else name
-        raw = text = comment.body or ""
-        for _ in range(_MOST_ROUNDS):
-            before = text
-            for mend in mends:
-                text = mend(text)
-            if text == before:
-                break
-        else:
-            return f"{plan.mends[-1][0]}: {_KNOT}"
-        comment.body = text
-        for name, judge in last if text == raw else again + last:
-            reason = judge(comment)
-            if reason is not None:
-                return f"{name}: {reason}" if reason else name
-        return None
-
-    return clean
+    return lambda comment: _clean(plan, comment, None)
 
 
 def explain(comment: Comment, settings: Settings) -> list[Step]:
     """What each rule does to a comment, in order, up to the one that drops it. The comment is cleaned in place.
 
-    Every rule at work has a step; from the second round on, those only that changed something.
+    Every rule at work has a step. Where rules are applied again, there are further steps for those that change or drop
+    something then. The duplicates are not told: they depend on other comments.
+
+    >>> [step.rule for step in explain(Comment(body="*&lt;3*"), Settings()) if step.before != step.after]
+    ['entities', 'markdown']
 
     Raises:
         UsageError: as `cleaner`.
     """
-    plan = _plan(settings)
-    steps: list[Step] = []
-    if _judged(plan.first, comment, steps):
-        return steps
-    raw = text = comment.body or ""
-    for round_ in range(_MOST_ROUNDS):
-        before = text
-        for name, mend in plan.mends:
-            mended = mend(text)
-            if mended != text or not round_:
-                steps.append(Step(name, text, mended))
-            text = mended
-        if text == before:
-            break
-    else:
-        return [*steps, Step(plan.mends[-1][0], text, text, _KNOT)]
-    comment.body = text
-    if text != raw:
-        asked: list[Step] = []
-        if _judged(plan.again, comment, asked):
-            return [*steps, asked[-1]]
-    _judged(plan.last, comment, steps)
+    trace: list[Step] = []
+    _clean(_plan(settings), comment, trace)
+    met: set[str] = set()
+    steps = []
+    for step in trace:
+        if step.rule not in met or step.before != step.after or step.dropped is not None:
+            steps.append(step)
+        met.add(step.rule)
     return steps
 
 
-def _judged(judges: tuple[tuple[str, Judge], ...], comment: Comment, steps: list[Step]) -> bool:
-    """Add a step for each judge, up to one that drops the comment, and tell whether there was one."""
-    for name, judge in judges:
-        before = comment.body if isinstance(comment.body, str) else ""
-        reason = judge(comment)
-        steps.append(Step(name, before, before, reason))
-        if reason is not None:
-            return True
-    return False
+_Judges = tuple[tuple[str, Judge], ...]
+_Mends = tuple[tuple[str, Mend], ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The rules at work: judges of facts, menders, judges of the text.
+
+    `again`: those of `first` that are asked again about a mended text.
+    """
+
+    first: _Judges
+    mends: _Mends
+    last: _Judges
+    again: _Judges
+
+
+class _KnotError(Exception):
+    """A text that does not settle; the rule is the last that changed it."""
 
 
 def _plan(settings: Settings) -> _Plan:
     if unknown := settings.skip - NAMES:
         names = ", ".join(rule.name for rule in RULES)
         raise UsageError(f"there is no rule '{min(unknown)}' to skip", f"choose among: {names}")
-    rules = [rule for rule in RULES if rule.name not in settings.skip]
-    mends = tuple((rule.name, rule.mend) for rule in rules if rule.mend)
-    judges = [(rule, judge) for rule in rules if (judge := _judge(rule, settings))]
-    place = {rule.name: place for place, rule in enumerate(RULES)}
-    middle = min(place[rule.name] for rule in RULES if rule.mend)
-    first = [(rule, judge) for rule, judge in judges if place[rule.name] < middle]
-    return _Plan(
-        first=tuple((rule.name, judge) for rule, judge in first),
-        mends=mends,
-        again=tuple((rule.name, judge) for rule, judge in first if rule.reads_text),
-        last=tuple((rule.name, judge) for rule, judge in judges if place[rule.name] > middle),
-    )
+    first: list[tuple[str, Judge]] = []
+    mends: list[tuple[str, Mend]] = []
+    last: list[tuple[str, Judge]] = []
+    again: list[tuple[str, Judge]] = []
+    begun = False
+    for rule in RULES:
+        begun = begun or rule.mend is not None
+        if rule.name in settings.skip:
+            continue
+        if rule.mend is not None:
+            mends.append((rule.name, rule.mend))
+        judge = rule.judge_for(settings) if rule.judge_for is not None else rule.judge
+        if judge is not None:
+            (last if begun else first).append((rule.name, judge))
+            if rule.reads_text:
+                again.append((rule.name, judge))
+    return _Plan(tuple(first), tuple(mends), tuple(last), tuple(again))
 
 
-def _judge(rule: Rule, settings: Settings) -> Judge | None:
-    return rule.judge_for(settings) if rule.judge_for else rule.judge
+def _clean(plan: _Plan, comment: Comment, trace: list[Step] | None) -> str | None:
+    if dropped := _judged(plan.first, comment, trace):
+        return dropped
+    raw = comment.body or ""
+    try:
+        text = comment.body = _settled(plan.mends, raw, trace)
+    except _KnotError as knot:
+        if trace is not None:
+            trace.append(Step(str(knot), raw, raw, _KNOT))
+        return f"{knot}: {_KNOT}"
+    dropped = _judged(plan.last, comment, trace)
+    return _judged(plan.again, comment, trace) if dropped is None and text != raw else dropped
+
+
+def _judged(judges: _Judges, comment: Comment, trace: list[Step] | None) -> str | None:
+    for name, judge in judges:
+        reason = judge(comment)
+        if trace is not None:
+            body = comment.body if isinstance(comment.body, str) else ""
+            trace.append(Step(name, body, body, reason))
+        if reason is not None:
+            return f"{name}: {reason}" if reason else name
+    return None
+
+
+def _settled(mends: _Mends, text: str, trace: list[Step] | None) -> str:
+    """The text when all of `mends`, one after another, leave it as it is."""
+    unchanged, wanted, changer = 0, len(mends), ""
+    for _ in range(_MOST_ROUNDS if mends else 0):
+        for name, mend in mends:
+            mended = mend(text)
+            if trace is not None:
+                trace.append(Step(name, text, mended))
+            if mended == text:
+                unchanged += 1
+                if unchanged == wanted:
+                    return text
+            else:
+                unchanged, text, changer = 0, mended, name
+    if mends:
+        raise _KnotError(changer)
+    return text

@@ -7,9 +7,11 @@ import ftfy
 
 _BROKEN = re.compile(
     "[\u00c2-\u00f4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
-    "|вЂ|тА|‚Ä|√[©®±∂°]"
 )
 """Two characters that may stand for one, as UTF-8 looks that was read in a Western encoding; ftfy then judges."""
+
+_BROKEN_ELSEWHERE = ("вЂ", "тА", "‚Ä", "√©")
+"""The same in Russian encodings, and on an old Macintosh."""
 
 _LONGEST_BROKEN = 1 << 16
 """Characters that ftfy is given; a comment of Reddit's has far fewer."""
@@ -27,10 +29,16 @@ _JOINED = "[^\x00-\u024f\u2000-\u206f]"
 _LOOSE_JOINER = re.compile(f"(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})")
 """Joiners make one emoji of several, and shape the letters of many scripts: anywhere else they are unseen."""
 
-_STACK = re.compile("([\u0300-\u036f\u0483-\u0489]{2})[\u0300-\u036f\u0483-\u0489]+")
+_MARKS = "[\u0300-\u036f\u0483-\u0489]"
+_STACK = re.compile(f"{_MARKS}(?<={_MARKS * 3})")
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
+_RARE = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufb00-\ufb06\ufe00-\ufe0d\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""What counts as printable, and is to be seen to nevertheless."""
+
 _STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("„", '"'), ("‚", "'"), ("‛", "'"), ("‟", '"'))
-_GAP = re.compile(r" *\n[ \n]*| {2,}")
 
 
 def characters(text: str) -> str:
@@ -41,12 +49,21 @@ def characters(text: str) -> str:
     >>> characters("It\u2019s  a cafÃ©\u200b,\x1b[2J\r\n\r\n\r\n\u202eok\ud800 ")
     "It's a café,[2J\n\nok"
     """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    if "\t" in text:
+        text = text.replace("\t", " ")
     if not text.isascii():
         text = _legible(text)
-    elif not text.replace("\n", "").isprintable():
+    elif not text.isprintable() and not text.replace("\n", "").isprintable():
         text = _seen(text)
-    if "  " in text or ("\n" in text and (" \n" in text or "\n " in text or "\n\n\n" in text)):
-        text = _GAP.sub(_gap, text)
+    # In this order: each step leaves nothing for those before it. Halving a run each time is linear all the same.
+    while "  " in text:
+        text = text.replace("  ", " ")
+    if "\n" in text:
+        text = text.replace(" \n", "\n").replace("\n ", "\n")
+        while "\n\n\n" in text:
+            text = text.replace("\n\n\n", "\n\n")
     return text.strip()
 
 
@@ -55,21 +72,18 @@ def _seen(text: str) -> str:
 
 
 def _legible(text: str) -> str:
-    if len(text) <= _LONGEST_BROKEN and _BROKEN.search(text):
+    if len(text) <= _LONGEST_BROKEN and (_BROKEN.search(text) or any(pair in text for pair in _BROKEN_ELSEWHERE)):
         text = ftfy.fix_encoding(text)
-    text = _seen(text)
-    if "\u200c" in text or "\u200d" in text:
-        text = _LOOSE_JOINER.sub("", text)
+    rare = _RARE.search(text)
+    if rare or not text.replace("\n", "").isprintable():
+        text = _LOOSE_JOINER.sub("", _seen(text))
     for curly, straight in _STRAIGHT:
         text = text.replace(curly, straight)
-    text = _LIGATURE.sub(_letters, unicodedata.normalize("NFC", text))
-    return _STACK.sub(r"\1", text)
+    if rare:
+        text = _LIGATURE.sub(_letters, text)
+    text = unicodedata.normalize("NFC", text)
+    return _STACK.sub("", text) if rare else text
 
 
 def _letters(found: re.Match[str]) -> str:
     return unicodedata.normalize("NFKC", found.group())
-
-
-def _gap(found: re.Match[str]) -> str:
-    newlines = found.group().count("\n")
-    return "\n\n" if newlines > 1 else "\n" if newlines else " "

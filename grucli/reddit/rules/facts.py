@@ -43,6 +43,7 @@ _BOTS = frozenset(
 _PEOPLE = ("robot", "abbot", "cabot", "talbot", "turbot")
 """Words, and names of people, that end as the names of bots do."""
 
+_WORD = re.compile(r"[bB]ot(?![a-z])")
 _CONFESSION = re.compile(
     r"\bi(?: a|['’])m an? (?:[\w-]{1,20} ){0,2}bot\b"
     r"|\bthis (?:action|comment|message|reply|post) was [^\n.]{0,40}\bbot\b",
@@ -101,7 +102,7 @@ def bot(comment: Comment) -> str | None:
     [None, None, None]
     """
     body = comment.body or ""
-    if ("bot" in body or "Bot" in body or "BOT" in body) and _CONFESSION.search(body):
+    if ("bot" in body or "Bot" in body) and _WORD.search(body) and _CONFESSION.search(body):
         return "says so"
     if comment.author:
         name = comment.author.lower()

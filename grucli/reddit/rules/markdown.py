@@ -38,7 +38,7 @@ _CODE = re.compile(r"(?<!`)(`{1,3}+)([^`]++)\1(?!`)")
 # What emphasis may begin and end with: a face such as -_- or ^_^ has none of it.
 _FIRST, _LAST = r"(?=[\w\"'“‘(\[~$#@&€£%:`])", r"(?<=[\w\"'”’)\].!?,;:~%…`])"
 _STARS = re.compile(r"(?<![\w*\\])(\*{1,3}+)(?![\s*])((?:[^*\n]|\n(?!\n))++)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))")
-_LOW_LINES = re.compile(rf"(?<![\w\\])(_{{1,3}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=\w)_(?=\w))++){_LAST}\1(?!\w)")
+_LOW_LINES = re.compile(rf"(?<![\w\\])(_{{1,3}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=[^\W_])_(?=[^\W_]))++){_LAST}\1(?!\w)")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*+(?:_[a-z0-9]++)*+")
 
 _SHRUG = re.compile(r"¯\\*+_+\(ツ\)\\*+_+/\\*+¯")
@@ -64,6 +64,8 @@ def markdown(text: str) -> str:
     >>> markdown("2 * 3 * 4 = 4!, a_b_c, f**k, x^2, ^_^ and __init__")
     '2 * 3 * 4 = 4!, a_b_c, f**k, x^2, ^_^ and __init__'
     """
+    if "ツ" in text:
+        text = _SHRUG.sub(r"¯\\_(ツ)_/¯", text)  # first: it looks emphasised
     if _may_have_blocks(text):
         text = _blocks(text)
     if "[" in text:
@@ -80,22 +82,21 @@ def markdown(text: str) -> str:
         text = _STARS.sub(r"\2", _STARS.sub(r"\2", text))
     if "_" in text:
         text = _LOW_LINES.sub(_unlined, text)
-    if "ツ" in text:
-        text = _SHRUG.sub(r"¯\\_(ツ)_/¯", text)
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 
 def _may_have_blocks(text: str) -> bool:
+    # A search for one character is ten times as fast as one for two.
     return (
         "*" in text
         or "#" in text
-        or "--" in text
-        or "|" in text
+        or ("-" in text and "--" in text)
+        or ("|" in text and "\n" in text)
         or "•" in text
-        or "==" in text
-        or "__" in text
-        or "```" in text
-        or "~~~" in text
+        or ("=" in text and "==" in text)
+        or ("_" in text and "__" in text)
+        or ("`" in text and "```" in text)
+        or ("~" in text and "~~~" in text)
     )
 
 
@@ -110,8 +111,11 @@ def _blocks(text: str) -> str:
         in_table = bool(lines) and "|" in lines[-1] and _TABLE_RULE.fullmatch(line) is not None
         if in_table:
             lines[-1] = _cells(lines[-1])
-        elif not _RULE.fullmatch(line) and not _FENCE.fullmatch(line):
-            lines.append(_opening(line))
+        elif (mark := line.lstrip()[:1]) and mark in "*#-_=`~•":
+            if not _RULE.fullmatch(line) and not _FENCE.fullmatch(line):
+                lines.append(_opening(line))
+        else:
+            lines.append(line)
     return "\n".join(lines)
 
 
