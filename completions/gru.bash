@@ -5,12 +5,16 @@ _gru_follow() {
     commands= options=
     case "$1" in
         '')
-            commands='demo purge train sample chat eval doctor models'
+            commands='demo clean purge train sample chat eval doctor models'
             options='--install-completion --show-completion --json -q --quiet --debug --version -h --help'
             ;;
         demo)
             commands=''
             options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help'
+            ;;
+        clean)
+            commands=''
+            options='-o --output --replies --min-turns --subreddit --author --not-author --min-score --max-score --after --before --min-chars --max-chars --language --match --no-match --skip-rule --near-duplicates --column --workers --force --dry-run --list-rules --explain --json -q --quiet --debug --version -h --help'
             ;;
         purge)
             commands=''
@@ -72,6 +76,24 @@ _gru_value() {
         'demo --seed') kind='' ;;
         'demo --pace') kind='' ;;
         'demo --threads') kind='' ;;
+        'clean -o'|'clean --output') kind=@file ;;
+        'clean --min-turns') kind='' ;;
+        'clean --subreddit') kind='' ;;
+        'clean --author') kind='' ;;
+        'clean --not-author') kind='' ;;
+        'clean --min-score') kind='' ;;
+        'clean --max-score') kind='' ;;
+        'clean --after') kind='' ;;
+        'clean --before') kind='' ;;
+        'clean --min-chars') kind='' ;;
+        'clean --max-chars') kind='' ;;
+        'clean --language') kind='' ;;
+        'clean --match') kind='' ;;
+        'clean --no-match') kind='' ;;
+        'clean --skip-rule') kind='' ;;
+        'clean --column') kind='' ;;
+        'clean --workers') kind='' ;;
+        'clean --explain') kind='' ;;
         'purge --ids') kind=@file ;;
         'purge --author') kind='' ;;
         'train --name') kind='' ;;
@@ -131,6 +153,7 @@ _gru_value() {
 _gru_argument() {
     kind=
     case "$1 $2" in
+        'clean '*) kind=@file ;;
         'purge '0) kind=@file ;;
         'train '*) kind=@file ;;
         'sample '0) kind=@model ;;

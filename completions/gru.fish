@@ -12,10 +12,10 @@ function __gru_at
         else if test -z "$literal"; and test "$word" = --
             set literal 1
         else if test -z "$literal"; and string match -q -- '-*' "$word"
-            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
+            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'clean -o' 'clean --output' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --workers' 'clean --explain' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
                 set skip 1
             end
-        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'purge' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
+        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'clean' 'purge' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
             set path (string trim -- "$path $word")
         else
             set count (math $count + 1)
@@ -45,6 +45,7 @@ end
 
 complete -c gru -f
 complete -c gru -n '__gru_at \'\' 0 0' -a demo -d 'Watch a model learn from real conversations for a minute, then read what it writes'
+complete -c gru -n '__gru_at \'\' 0 0' -a clean -d 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'
 complete -c gru -n '__gru_at \'\' 0 0' -a purge -d 'Take comments out of a corpus, by id or author'
 complete -c gru -n '__gru_at \'\' 0 0' -a train -d 'Train a model on comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a sample -d 'Write comments'
@@ -68,6 +69,35 @@ complete -c gru -n '__gru_at \'demo\'' -s q -l quiet -d 'No progress and message
 complete -c gru -n '__gru_at \'demo\'' -l debug -d 'Show where an error came from'
 complete -c gru -n '__gru_at \'demo\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'demo\'' -s h -l help -d 'Show this message and exit'
+complete -c gru -n '__gru_at \'clean\'' -s o -l output -r -F -d 'The corpus: .csv, .jsonl or .txt, also compressed'
+complete -c gru -n '__gru_at \'clean\'' -l replies -d 'Write conversations: comments with their replies'
+complete -c gru -n '__gru_at \'clean\'' -l min-turns -x -d 'With --replies: no conversation of fewer comments'
+complete -c gru -n '__gru_at \'clean\'' -l subreddit -x -d 'Keep this one; repeatable'
+complete -c gru -n '__gru_at \'clean\'' -l author -x -d 'Keep what NAME wrote; repeatable'
+complete -c gru -n '__gru_at \'clean\'' -l not-author -x -d 'Leave NAME out; repeatable'
+complete -c gru -n '__gru_at \'clean\'' -l min-score -x -d 'Keep what is scored so, or better'
+complete -c gru -n '__gru_at \'clean\'' -l max-score -x -d 'Keep what is scored so, or worse'
+complete -c gru -n '__gru_at \'clean\'' -l after -x -d 'From then on: 2024-01-31, 30d, or seconds since 1970'
+complete -c gru -n '__gru_at \'clean\'' -l before -x -d 'Up to then, and not including it'
+complete -c gru -n '__gru_at \'clean\'' -l min-chars -x -d 'The shortest to keep'
+complete -c gru -n '__gru_at \'clean\'' -l max-chars -x -d 'The longest to keep'
+complete -c gru -n '__gru_at \'clean\'' -l language -x -d 'Keep this language, such as en'
+complete -c gru -n '__gru_at \'clean\'' -l match -x -d 'Keep what matches somewhere'
+complete -c gru -n '__gru_at \'clean\'' -l no-match -x -d 'Leave out what matches somewhere'
+complete -c gru -n '__gru_at \'clean\'' -l skip-rule -x -d 'Do without a rule; repeatable'
+complete -c gru -n '__gru_at \'clean\'' -l near-duplicates -d 'Drop what is almost the same as something before'
+complete -c gru -n '__gru_at \'clean\'' -l column -x -d 'The column that holds the text, by name or number'
+complete -c gru -n '__gru_at \'clean\'' -l workers -x -d 'Processes to clean with'
+complete -c gru -n '__gru_at \'clean\'' -l force -d 'Replace the output'
+complete -c gru -n '__gru_at \'clean\'' -l dry-run -d 'Write nothing, only say what would be dropped'
+complete -c gru -n '__gru_at \'clean\'' -l list-rules -d 'Show all rules in their order, and exit'
+complete -c gru -n '__gru_at \'clean\'' -l explain -x -d 'Show one comment before and after each rule, and exit'
+complete -c gru -n '__gru_at \'clean\'' -l json -d 'Print one JSON document on stdout, and nothing else'
+complete -c gru -n '__gru_at \'clean\'' -s q -l quiet -d 'No progress and messages; -qq: no warnings either'
+complete -c gru -n '__gru_at \'clean\'' -l debug -d 'Show where an error came from'
+complete -c gru -n '__gru_at \'clean\'' -l version -d 'Show the version and exit'
+complete -c gru -n '__gru_at \'clean\'' -s h -l help -d 'Show this message and exit'
+complete -c gru -n '__gru_at \'clean\' 0 9999' -F
 complete -c gru -n '__gru_at \'purge\'' -l ids -r -F -d 'A file of ids, one a line; - for standard input'
 complete -c gru -n '__gru_at \'purge\'' -l author -x -d 'Everything that NAME wrote'
 complete -c gru -n '__gru_at \'purge\'' -l dry-run -d 'Only say what would be taken out'

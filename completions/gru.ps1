@@ -7,7 +7,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     # Command -> what may follow it. A value is @model, @file, the choices, or '' for what nobody can guess.
     $tree = @{
         '' = @{
-            commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'purge' = 'Take comments out of a corpus, by id or author'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'doctor' = 'See what this machine gives: its speed, where things live, which settings hold'; 'models' = 'See and tidy the models there are' }
+            commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'clean' = 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'; 'purge' = 'Take comments out of a corpus, by id or author'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'doctor' = 'See what this machine gives: its speed, where things live, which settings hold'; 'models' = 'See and tidy the models there are' }
             options = [ordered]@{ '--install-completion' = 'Teach your shell to complete gru with Tab, and exit'; '--show-completion' = 'Print the completion script for bash, zsh, fish or powershell, and exit'; '--json' = 'With --version: print one JSON document'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--show-completion' = 'bash zsh fish powershell' }
             arguments = @()
@@ -19,6 +19,13 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             values = @{ '--minutes' = ''; '--seed' = ''; '--pace' = ''; '--threads' = '' }
             arguments = @()
             repeats = $false
+        }
+        'clean' = @{
+            commands = [ordered]@{  }
+            options = [ordered]@{ '-o' = 'The corpus: .csv, .jsonl or .txt, also compressed'; '--output' = 'The corpus: .csv, .jsonl or .txt, also compressed'; '--replies' = 'Write conversations: comments with their replies'; '--min-turns' = 'With --replies: no conversation of fewer comments'; '--subreddit' = 'Keep this one; repeatable'; '--author' = 'Keep what NAME wrote; repeatable'; '--not-author' = 'Leave NAME out; repeatable'; '--min-score' = 'Keep what is scored so, or better'; '--max-score' = 'Keep what is scored so, or worse'; '--after' = 'From then on: 2024-01-31, 30d, or seconds since 1970'; '--before' = 'Up to then, and not including it'; '--min-chars' = 'The shortest to keep'; '--max-chars' = 'The longest to keep'; '--language' = 'Keep this language, such as en'; '--match' = 'Keep what matches somewhere'; '--no-match' = 'Leave out what matches somewhere'; '--skip-rule' = 'Do without a rule; repeatable'; '--near-duplicates' = 'Drop what is almost the same as something before'; '--column' = 'The column that holds the text, by name or number'; '--workers' = 'Processes to clean with'; '--force' = 'Replace the output'; '--dry-run' = 'Write nothing, only say what would be dropped'; '--list-rules' = 'Show all rules in their order, and exit'; '--explain' = 'Show one comment before and after each rule, and exit'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            values = @{ '-o' = '@file'; '--output' = '@file'; '--min-turns' = ''; '--subreddit' = ''; '--author' = ''; '--not-author' = ''; '--min-score' = ''; '--max-score' = ''; '--after' = ''; '--before' = ''; '--min-chars' = ''; '--max-chars' = ''; '--language' = ''; '--match' = ''; '--no-match' = ''; '--skip-rule' = ''; '--column' = ''; '--workers' = ''; '--explain' = '' }
+            arguments = @('@file')
+            repeats = $true
         }
         'purge' = @{
             commands = [ordered]@{  }

@@ -30,6 +30,16 @@ class Explained:
         """Whether no rule drops it."""
         return all(step.dropped is None for step in self.steps)
 
+    def as_json(self) -> dict[str, object]:
+        """All of it for scripts."""
+        return {
+            "comment": msgspec.to_builtins(self.raw),
+            "source": self.source,
+            "line": self.line,
+            "kept": self.kept,
+            "steps": [msgspec.to_builtins(step) for step in self.steps],
+        }
+
 
 def explain_comment(plan: Plan, name: str, on_progress: OnProgress | None = None) -> Explained:
     """Find the comment with the id `name` (with or without `t1_`), and say what becomes of it.

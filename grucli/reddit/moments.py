@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import time
 
 from grucli.errors import UsageError
 
@@ -13,6 +14,15 @@ _UNITS = {"h": 3_600, "d": _DAY, "w": 7 * _DAY, "y": 365 * _DAY}
 _age = re.compile(r"([0-9]{1,6})([hdwy])")
 _seconds = re.compile(r"0|[0-9]{9,13}")  # 20240131 is a date
 _part_of_a_date = re.compile(r"[0-9]{4}(-[0-9]{2})?")
+
+
+def optional_moment(text: str | None, option: str) -> int | None:
+    """The same as `parse_moment`, by the clock, and None where nothing was typed.
+
+    Raises:
+        UsageError: as there.
+    """
+    return None if text is None else parse_moment(text, option, time.time())
 
 
 def parse_moment(text: str, option: str, now: float) -> int:

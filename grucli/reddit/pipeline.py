@@ -4,6 +4,7 @@ One process, or many, give the same corpus byte for byte: batches are cut by the
 """
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from grucli.errors import UsageError
 from grucli.reddit.batches import Batch, Cleaned, Job, batch_cleaner
 from grucli.reddit.conversations import Threads
-from grucli.reddit.corpus import COLUMNS, TURN_COLUMNS, CorpusWriter, Output, row_encoder
+from grucli.reddit.corpus import COLUMNS, TURN_COLUMNS, CorpusWriter, Output, output, row_encoder
 from grucli.reddit.duplicates import NearlySeen, Seen
 from grucli.reddit.people import AuthorHash, author_key
 from grucli.reddit.report import SCHEMA, CleanReport
@@ -53,7 +54,10 @@ OnProgress = Callable[[int, CleanReport], None]
 class Plan:
     """One cleaning. `output` is None for one that writes nothing; `workers` None for as many as are worth while.
 
-    `min_turns`: with `replies`, the least turns of a conversation.
+    `min_turns`: with `replies`, the least turns of a conversation. `force`: replace a file that is there.
+
+    Raises:
+        UsageError: no sources, an output that must not be written, or options that do not go together.
     """
 
     sources: tuple[Source, ...]
@@ -62,8 +66,17 @@ class Plan:
     column: str | None = None
     near_duplicates: bool = False
     replies: bool = False
-    min_turns: int = 1
+    min_turns: int | None = None
     workers: int | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UsageError("gru clean needs a FILE to clean", "see: gru clean --help")
+        if self.min_turns is not None and not self.replies:
+            raise UsageError("--min-turns is for conversations", "give it together with --replies")
+        if self.output is not None:
+            _check_output(self.output, self.sources, self.force)
 
     @property
     def size(self) -> int | None:
@@ -89,12 +102,33 @@ def locate_all(names: Iterable[str]) -> tuple[Source, ...]:
     return sources
 
 
-def check_output(output: Output, sources: Iterable[Source], force: bool) -> None:
-    """See that a corpus may be written where the user wants it.
+def locate_output(name: str | None, replies: bool) -> Output:
+    """The corpus to write that a user named, or forgot to name.
 
     Raises:
-        UsageError: it would take the place of a source, or, without `force`, of any other file.
+        UsageError: forgot, or it cannot hold what is to be written.
     """
+    if name is None:
+        raise UsageError("gru clean needs -o FILE to write to", "name a .csv, .jsonl or .txt, or try --dry-run")
+    return output(name, conversations=replies)
+
+
+def pattern(text: str | None, option: str) -> re.Pattern[str] | None:
+    """The regular expression that a user typed, None where none was.
+
+    Raises:
+        UsageError: it is none; `option` is named.
+    """
+    try:
+        return None if text is None else re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(
+            f"{option}: '{text}' is no regular expression: {error}", r"write one as Python has them, as in '\bcats?\b'"
+        ) from error
+
+
+def _check_output(output: Output, sources: Iterable[Source], force: bool) -> None:
+    """See that a corpus may be written there: not in the place of a source nor, without `force`, of any other file."""
     path = output.path
     if not path.exists():
         return
@@ -165,7 +199,7 @@ def make_job(plan: Plan) -> Job:
         hashed=AuthorHash(author_key()) if named else None,
         replies=plan.replies,
         exact=DUPLICATE not in plan.settings.skip,
-        near=plan.near_duplicates,
+        near=plan.near_duplicates and NEAR not in plan.settings.skip,
     )
 
 
@@ -358,7 +392,7 @@ class _Corpus:
         report = self._report
         report.conversations = report.kept = report.characters = 0
         encode = None if self._plan.output is None else row_encoder(self._plan.output.form, TURN_COLUMNS)
-        for path in self._threads.paths(self._plan.min_turns):
+        for path in self._threads.paths(self._plan.min_turns or 1):
             report.conversations += 1
             report.kept += len(path)
             report.characters += sum(len(turn.body or "") for turn in path)
