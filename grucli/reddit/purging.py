@@ -25,6 +25,7 @@ from grucli.text.sources import COMPRESSIONS, STDIN, Source, locate
 Fields = dict[str, object]
 
 PURGED_FORMS = ("csv", "tsv", "jsonl")
+_GENERATIONS = 4
 _STAGE = "looking for the comments"
 _hash = re.compile(r"[0-9a-f]{16}")
 _id = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
@@ -60,8 +61,16 @@ def wanted_by(id_files: Sequence[str], authors: Sequence[str]) -> Wanted:
         raise NothingToDoError(f"there is no id in {', '.join(map(repr, id_files))}", "write one id a line: t1_c0abcde")
     names = frozenset(map(_author, authors))
     key = existing_key() if names else None
-    hashed = None if key is None else AuthorHash(key)
-    return Wanted(ids, names, None if hashed is None else {hashed(name): name for name in names})
+    return Wanted(ids, names, None if key is None else dict(_hashes(names, AuthorHash(key))))
+
+
+def _hashes(names: Iterable[str], hashed: AuthorHash) -> Iterator[tuple[str, str]]:
+    """What may stand for each name: its hash, or, in a corpus that was made of a corpus, a hash of that one."""
+    for name in names:
+        seen = name
+        for _ in range(_GENERATIONS):
+            seen = hashed(seen)
+            yield seen, name
 
 
 def _author(name: str) -> str:

@@ -157,6 +157,12 @@ def test_people_are_found_by_their_hash(home: Path, tmp_path: Path) -> None:
     assert bodies(path) == ["hello", "?"]
 
 
+def test_people_are_found_in_a_corpus_that_was_made_of_a_corpus(home: Path, tmp_path: Path) -> None:
+    hashed = AuthorHash(author_key())
+    path = packed(tmp_path / "corpus.csv", [{**row, "author": hashed(hashed(str(row["author"])))} for row in ROWS])
+    assert take(path, wanted_by([], ["ann"])).removed == 2
+
+
 def test_without_the_key_hashes_are_not_searched_in_vain(home: Path, tmp_path: Path) -> None:
     wanted = wanted_by([], ["ann"])
     assert not home.exists()  # looking for somebody makes no key
