@@ -66,6 +66,7 @@ def test_what_a_run_leaves(corpus: Path) -> None:
         "last.safetensors",
         "optimizer.safetensors",
         "metrics.jsonl",
+        "novelty.index",
         "lock",
     }
     last = load_weights(folder / "last.safetensors")
