@@ -22,9 +22,10 @@ _DEFINITION = re.compile(
 )
 _REFERENCE = re.compile(r"(?<!\\)\[([^\[\]\n]*+)\][ ]?\[([^\[\]\n]{0,100})\]")
 _AUTOLINK = re.compile(r"<((?:https?://|ftp://|mailto:|www\.)[^\s<>]++)>", re.IGNORECASE)
-_LINK = re.compile(
-    r"(?<!\\)!?+\[((?:[^\[\]\\]|\\.|\[[^\[\]]*+\])*+)\](\((?:[^()\n\\]|\\.|\([^()\n]*+\))*+\))", re.DOTALL
-)
+# Where a pattern looks behind its first character and not before it, it is found at the speed of a search for that one.
+_TARGET = r"((?:[^\[\]\\]|\\.|\[[^\[\]]*+\])*+)\](\((?:[^()\n\\]|\\.|\([^()\n]*+\))*+\))"
+_LINK = re.compile(rf"\[(?<!\\\[){_TARGET}", re.DOTALL)
+_IMAGE = re.compile(rf"!\[{_TARGET}", re.DOTALL)
 _HIDDEN = re.compile(r"\([/#]?(?:s|spoilers?)[ \t]++[\"'](.*)[\"'][ \t]*\)", re.IGNORECASE | re.DOTALL)
 _WORDLESS = frozenset(("gif", "img"))
 """What Reddit itself writes as the text of a picture."""
@@ -37,8 +38,12 @@ _STRUCK = re.compile(r"~~(?![\s~])([^~]*+)(?<!\s)~~")
 _CODE = re.compile(r"(?<!`)(`{1,3}+)([^`]++)\1(?!`)")
 # What emphasis may begin and end with: a face such as -_- or ^_^ has none of it.
 _FIRST, _LAST = r"(?=[\w\"'“‘(\[~$#@&€£%:`])", r"(?<=[\w\"'”’)\].!?,;:~%…`])"
-_STARS = re.compile(r"(?<![\w*\\])(\*{1,3}+)(?![\s*])((?:[^*\n]|\n(?!\n))++)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))")
-_LOW_LINES = re.compile(rf"(?<![\w\\])(_{{1,3}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=[^\W_])_(?=[^\W_]))++){_LAST}\1(?!\w)")
+_STARS = re.compile(
+    r"(\*(?<![\w*\\].)\*{0,2}+)(?![\s*])((?:[^*\n]|\n(?!\n))++)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))"
+)
+_LOW_LINES = re.compile(
+    rf"(_(?<![\w\\].)_{{0,2}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=[^\W_])_(?=[^\W_]))++){_LAST}\1(?!\w)"
+)
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*+(?:_[a-z0-9]++)*+")
 
 _SHRUG = re.compile(r"¯\\*+_+\(ツ\)\\*+_+/\\*+¯")
@@ -137,6 +142,8 @@ def _opening(line: str) -> str:
 
 def _links(text: str) -> str:
     if "](" in text:
+        if "![" in text:
+            text = _IMAGE.sub(_linked, text)
         text = _LINK.sub(_linked, text)
     if "]:" in text and _DEFINITION.search(text):
         text = _REFERENCE.sub(r"\1", _DEFINITION.sub("", text))
