@@ -127,17 +127,8 @@ def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
                     yield name, parameter
 
 
-def _write_help(command: AnyCommand, context: Context, formatter: HelpFormatter) -> None:
-    """What a command does and its examples first, then how to call it and what it takes."""
-    command.format_help_text(context, formatter)
-    formatter.write_paragraph()
-    command.format_usage(context, formatter)
-    command.format_options(context, formatter)
-    command.format_epilog(context, formatter)
-
-
-class Command(TyperCommand):
-    """A command of `gru`."""
+class _Common(AnyCommand):
+    """What `Command` and `Group` share: the options of all, and their help."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -149,8 +140,16 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """Lead with examples."""
-        _write_help(self, ctx, formatter)
+        """What a command does and its examples first, then how to call it and what it takes."""
+        self.format_help_text(ctx, formatter)
+        formatter.write_paragraph()
+        self.format_usage(ctx, formatter)
+        self.format_options(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+
+
+class Command(_Common, TyperCommand):
+    """A command of `gru`."""
 
     def invoke(self, ctx: Context) -> Any:
         """Run it, with the terminal as quiet as was asked for. The commands of `gru` itself take their time."""
@@ -165,21 +164,8 @@ class Command(TyperCommand):
         return super().invoke(ctx)
 
 
-class Group(TyperGroup):
+class Group(_Common, TyperGroup):
     """A command that has commands: `gru` itself, and `gru models`."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        _complete(self)
-
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Parse what stands behind the group's name."""
-        _look_for_json(ctx, args)
-        return super().parse_args(ctx, args)
-
-    def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """Lead with examples."""
-        _write_help(self, ctx, formatter)
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """List the commands before the options."""
