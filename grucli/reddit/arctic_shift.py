@@ -1,0 +1,251 @@
+"""Arctic Shift, an archive of Reddit that anybody may ask: from the oldest comment to the newest, a page at a time.
+
+A page tells no more than "after this second", and a second may hold several comments. So each request asks again for
+the last second of the page before, and what has been seen of it is left out. Where the archive finds a question too
+hard, it is asked about a shorter time.
+"""
+
+import json
+import re
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from grucli.errors import ServiceError
+from grucli.reddit.comments import Comment
+from grucli.reddit.patience import Fault, Overload, Pace, Refusal, persist
+from grucli.reddit.source import Batch, End, Gap, Notice, Position, Span, Step, Target, Waiting, read_comment, second_of
+from grucli.reddit.web import Answer, Web
+
+ADDRESS = "https://arctic-shift.photon-reddit.com"
+POLITE = 2.0
+"""Requests a second that the archive is glad to answer."""
+
+PAGE = 100
+"""Comments of a page, the most that there are."""
+
+_FIELDS = ",".join(Comment.__struct_fields__)
+_TOO_HARD = re.compile(r"time[d ]*out|slow down", re.IGNORECASE)
+_ASK_LATER = {408: "the archive waited too long for the question", 429: "the archive asks to slow down"}
+_QUOTED = 200
+
+
+class _Empty(Fault):
+    """An answer without comments. That may be the truth, when it is given twice."""
+
+    tries = 1
+
+
+class _Forgetful(Fault):
+    """An answer that lacks comments which were given before. That is hardly the truth."""
+
+    tries = 3
+
+
+class _Document(msgspec.Struct):
+    """An answer: its rows, or an error in their place."""
+
+    data: list[Any] | None = None
+    error: object = None
+
+
+class _Sent(_Document):
+    """An answer whose rows have not been looked at yet: one that cannot be read is no harm to the others."""
+
+    data: list[msgspec.Raw] | None = None
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """What can be used of an answer.
+
+    `comments`: those within the time asked about, in order. `full`: that time may hold more. `odd`: there were rows
+    that cannot be placed.
+    """
+
+    comments: list[Comment]
+    full: bool = False
+    odd: bool = False
+
+
+class ArcticShift:
+    """The archive at `address` (None: its own), asked `rate` times a second at most.
+
+    Raises:
+        UsageError: `address` or `rate` cannot be meant.
+    """
+
+    title = "Arctic Shift"
+
+    def __init__(self, address: str | None = None, rate: float | None = None) -> None:
+        self.rate = POLITE if rate is None else rate
+        self._pace = Pace(self.rate)
+        self._web = Web(ADDRESS if address is None else address)
+
+    def walk(self, target: Target, span: Span, position: Position, most: int | None) -> Iterator[Step]:
+        """Go on from `position`, where `at` is the second reached and `seen` are its comments so far.
+
+        Raises:
+            ServiceError: the archive cannot be reached, or refuses, however often it is asked.
+        """
+        window = span.before - span.after
+        while most is None or most > 0:
+            at = span.after if position.at is None else position.at
+            if at >= span.before:
+                yield End(covered=True)
+                return
+            part = Span(at, min(at + window, span.before))
+            try:
+                page = yield from self._page(target, part, position.seen)
+            except Overload as fault:
+                window = _narrower(target, part, fault)
+                continue
+            window = min(2 * window, span.before)
+            if page.odd:
+                yield Notice(f"comments of {target} that have no readable id or time are left out")
+            fresh = [comment for comment in page.comments if comment.id not in position.seen]
+            crowded = page.full and second_of(page.comments[0]) == second_of(page.comments[-1])
+            if not fresh and not crowded:
+                position = Position(part.before, (), position.began)
+                continue
+            kept = fresh if most is None else fresh[:most]
+            most = None if most is None else most - len(kept)
+            position = _after(position, kept)
+            if crowded and len(kept) == len(fresh):
+                position, gap = _past_crowd(target, position)
+                yield gap
+            yield Batch(kept, position, _share(position, span))
+
+    def _page(self, target: Target, part: Span, seen: tuple[str, ...]) -> Generator[Waiting, None, _Page]:
+        """Ask for the comments of a time, as often as it takes.
+
+        Raises:
+            Overload: the archive finds it too hard.
+            ServiceError: it does not answer.
+        """
+        fields = {
+            "subreddit" if target.kind == "r" else "author": target.name,
+            "after": str(max(part.after - 1, 0)),
+            "before": str(part.before),
+            "limit": str(PAGE),
+            "sort": "asc",
+            "fields": _FIELDS,
+        }
+
+        def ask() -> _Page:
+            answer = self._web.get("/api/comments/search", fields)
+            if answer.status == 200:  # any other is waited for as the fault that it is
+                self._pace.answered(answer.headers)
+            return _judge(_rows(target, answer), part, seen)
+
+        try:
+            return (yield from persist(ask, self._pace))
+        except (_Empty, _Forgetful):
+            return _Page([])
+        except Overload:
+            raise
+        except Fault as fault:
+            raise refused(target, fault.why) from fault
+
+
+def refused(target: Target, why: str) -> ServiceError:
+    """The error for a service that cannot be asked about `target` any further."""
+    return ServiceError(f"{target} cannot be fetched: {why}", "try again later")
+
+
+def _document(body: bytes) -> _Document:
+    """An answer's content; that of an empty object where it cannot be understood."""
+    try:
+        return msgspec.json.decode(body, type=_Sent)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    try:
+        # One comment with half a character in it must not take a hundred others along, again and again.
+        return msgspec.convert(json.loads(body.decode("utf-8", "replace")), type=_Document)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _Document()
+
+
+def _rows(target: Target, answer: Answer) -> Sequence[object]:
+    """The rows of an answer, for `read_comment`.
+
+    Raises:
+        Fault: there are none, and asking again may help.
+        ServiceError: asking again will not help.
+    """
+    document = _document(answer.body)
+    said = f": '{document.error[:_QUOTED]}'" if isinstance(document.error, str) and document.error else ""
+    if answer.status == 422 or (answer.status != 429 and _TOO_HARD.search(said)):
+        raise Overload(f"the archive found the question too hard{said}", answer.headers)
+    if answer.status == 200 and document.data is not None and not document.error:
+        return document.data
+    if answer.status == 200 and not said:
+        raise Fault("an answer cannot be understood")
+    if answer.status == 403:
+        raise Refusal("the archive does not let this program in (403)")
+    if answer.status == 200 or answer.status >= 500 or answer.status in _ASK_LATER:
+        problem = _ASK_LATER.get(answer.status, "the archive has a problem")
+        status = "" if answer.status == 200 else f" ({answer.status})"
+        raise Fault(f"{problem}{status}{said}", answer.headers)
+    if 300 <= answer.status < 400:
+        raise refused(target, f"the archive has moved to '{answer.headers.get('Location', '?')[:_QUOTED]}'")
+    raise ServiceError(
+        f"the archive refused to look for {target} ({answer.status}){said}", "check the name and the options"
+    )
+
+
+def _judge(rows: Sequence[object], part: Span, seen: tuple[str, ...]) -> _Page:
+    """What of an answer can be used, once it is believed.
+
+    Raises:
+        Fault: it is not what was asked for, and asking again may help.
+    """
+    found = [read_comment(row) for row in rows]
+    comments = [comment for comment in found if comment is not None]
+    times = [second_of(comment) for comment in comments]
+    full = len(rows) >= PAGE and (not times or times[-1] < part.before)
+    if times != sorted(times):
+        raise Fault("an answer is out of order")
+    if (times and times[0] < part.after - 1) or (full and (not times or times[-1] < part.after)):
+        raise Fault("an answer holds other comments than were asked for")
+    if not rows and seen:
+        raise _Forgetful("an answer lacks comments that were there before")
+    if not rows:
+        raise _Empty("an answer is empty")
+    inside = {str(one.id): one for one in comments if part.after <= second_of(one) < part.before}
+    return _Page(list(inside.values()), full, len(comments) < len(rows))
+
+
+def _narrower(target: Target, part: Span, fault: Fault) -> int:
+    """Half of the time that was too much.
+
+    Raises:
+        ServiceError: a single second is.
+    """
+    if part.before - part.after <= 1:
+        raise refused(target, fault.why) from fault
+    return (part.before - part.after) // 2
+
+
+def _after(position: Position, kept: list[Comment]) -> Position:
+    """The position behind these comments, which are in order."""
+    if not kept:
+        return position
+    last = second_of(kept[-1])
+    before = position.seen if position.at == last else ()
+    began = second_of(kept[0]) if position.began is None else position.began
+    return Position(last, (*before, *(str(one.id) for one in kept if second_of(one) == last)), began)
+
+
+def _past_crowd(target: Target, position: Position) -> tuple[Position, Gap]:
+    """The next second: the archive gives no more of this one."""
+    assert position.at is not None
+    gap = Gap(f"more than {PAGE} comments of {target} may stand in the second {position.at}; the archive gives no more")
+    return Position(position.at + 1, (), position.began), gap
+
+
+def _share(position: Position, span: Span) -> float:
+    """How much of the time has been walked through; from the first comment on, where it has no beginning."""
+    begin = max(span.after, position.began or 0)
+    at = begin if position.at is None else position.at
+    return min(max((at - begin) / max(span.before - begin, 1), 0.0), 1.0)

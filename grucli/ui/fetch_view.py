@@ -1,0 +1,164 @@
+"""A fetch as a person sees it: a bar over the time range on a terminal, a line now and then everywhere else."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.live import Live
+from rich.text import Text
+
+from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started
+from grucli.reddit.moments import show_moment
+from grucli.reddit.source import Notice, Waiting
+from grucli.ui.console import Terminal, plain
+from grucli.ui.figures import duration
+from grucli.ui.first_word import FIRST_WORD
+from grucli.ui.safe import safe_line
+
+_REDRAWS_PER_SECOND = 4
+_LINE_SECONDS = 60.0
+_LINE_SHARE = 0.1
+_LONG_WAIT = 5.0
+_BAR = 20
+_SETTLED_SHARE = 0.001
+_DAY = 86_400
+
+
+class FetchView:
+    """Shows events as they come. Use as a context manager: progress and messages go to stderr alone."""
+
+    def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
+        self._terminal = terminal
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._page: Paged | None = None
+        self._wait: tuple[Waiting, float] | None = None
+        self._began = clock()
+        self._begun_share: float | None = None
+        self._begun_with = 0
+        self._said_at = self._began
+        self._said_share = 0.0
+
+    def __enter__(self) -> Self:
+        """Put the first words on the screen."""
+        if self._terminal.live:
+            self._live = Live(
+                get_renderable=self._draw,
+                console=self._terminal.messages,
+                refresh_per_second=_REDRAWS_PER_SECOND,
+                transient=True,
+            )
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def show(self, event: Event) -> None:
+        """Take in and show one event."""
+        with self._lock:
+            self._take_in(event)
+        match event:
+            case Started():
+                self._terminal.say(_announcement(event))
+            case Notice(text):
+                self._terminal.warn(text)
+            case Ended(name=name, fetched=0):
+                self._terminal.warn(f"there are no comments of {name} in this range; check how the name is spelt")
+            case Paged() | Waiting() if self._live is None:
+                self._tell(event)
+            case _:
+                pass
+
+    def _take_in(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._begun_with, self._began = event.fetched, self._clock()
+            case Paged():
+                self._page, self._wait = event, None
+                if self._begun_share is None:
+                    # What the first page covers may be years without a comment, or what an earlier run has fetched.
+                    self._begun_share, self._begun_with, self._began = event.share, event.fetched, self._clock()
+            case Waiting():
+                self._wait = event, self._clock() + event.seconds
+            case _:
+                pass
+
+    def _tell(self, event: Paged | Waiting) -> None:
+        """Say something where nothing can be drawn: each tenth of the way, each minute, and why it takes so long."""
+        if isinstance(event, Waiting):
+            if event.seconds >= _LONG_WAIT:
+                self._terminal.say(f"waiting {duration(event.seconds)}: {safe_line(event.why)}")
+            return
+        now = self._clock()
+        if event.share >= self._said_share + _LINE_SHARE or now >= self._said_at + _LINE_SECONDS:
+            self._said_share, self._said_at = event.share, now
+            self._terminal.say(f"{event.share:>4.0%}  {self._facts(event)}")
+
+    def _draw(self) -> Text:
+        """Render under the lock: the bar is drawn by a thread of its own while events come in."""
+        with self._lock:
+            wait = self._draw_wait()
+            if self._page is None:
+                return plain(wait or FIRST_WORD)
+            done = round(self._page.share * _BAR)
+            line = Text.assemble(
+                f"{self._page.share:>4.0%} ", ("━" * done, "green"), ("━" * (_BAR - done), "dim"), "  ",
+                safe_line(self._facts(self._page)),
+            )  # fmt: skip
+            line.truncate(self._terminal.messages.width, overflow="ellipsis")
+            return Text.assemble(line, "\n", plain(wait, "dim")) if wait else line
+
+    def _draw_wait(self) -> str:
+        if self._wait is None:
+            return ""
+        waiting, until = self._wait
+        left = until - self._clock()
+        return f"{safe_line(waiting.why)}; {'waiting ' + duration(left) if left > 0 else 'asking again'}"
+
+    def _facts(self, page: Paged) -> str:
+        """Where it is, how much there is, how fast, and how long it will take."""
+        day = show_moment(page.at - page.at % _DAY)
+        facts = [f"{page.name} {day}", f"{page.fetched:,} comments"]
+        elapsed = self._clock() - self._began
+        begun = self._begun_share if self._begun_share is not None else page.share
+        if elapsed > 0 and page.fetched > self._begun_with:
+            facts.append(f"{(page.fetched - self._begun_with) / elapsed:,.0f}/s")
+        if elapsed > 0 and page.share > begun + _SETTLED_SHARE:
+            facts.append(f"{duration(elapsed * (1 - page.share) / (page.share - begun))} left")
+        return "  ".join(facts)
+
+
+def show_fetched(terminal: Terminal, done: Done) -> None:
+    """Say what there is now, whether anything is missing, and what to do next."""
+    summary, output = done.summary, safe_line(done.output)
+    first, last = (show_moment(moment or 0) for moment in (summary.first, summary.last))
+    again = "was fetched to its end before: " if done.before else ""
+    names = safe_line(" ".join(done.names))
+    terminal.say(f"{again}{output} holds {summary.fetched:,} comments of {names}, from {first} to {last} UTC")
+    if done.shortfall:
+        terminal.warn(f"not complete: {done.shortfall}")
+    else:
+        terminal.say("the range is complete")
+    if done.unsettled:
+        terminal.say(f"{done.unsettled:,} of them were younger than 36 hours: their scores may still change")
+    terminal.say(f"try:  gru clean {output} -o {output.partition('.jsonl')[0]}.csv")
+
+
+def _announcement(started: Started) -> str:
+    """What is about to be done, and how fast."""
+    since = f"from {show_moment(started.span.after)}" if started.span.after else "from the beginning"
+    rate = f"{started.rate:g} request{'s' if started.rate != 1 else ''} a second at most"
+    going_on = f", going on after {started.fetched:,} comments" if started.fetched else ""
+    return safe_line(
+        f"fetching {' '.join(started.names)} from {started.title}, {since} to {show_moment(started.span.before)} UTC, "
+        f"into {started.output}{going_on}; {rate}; Ctrl-C stops, --resume goes on"
+    )
