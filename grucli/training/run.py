@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict
 
 import msgspec
 
@@ -36,6 +37,18 @@ class Step:
     nats: float
     gradient_norm: float
     seconds: float
+
+
+class _Figures(TypedDict):
+    """What is known of a run so far, by the names that notes, cards, events and summaries have for it."""
+
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+    train_nats: float
+    val_nats: float | None
+    val_nats_per_char: float | None
+    val_bits_per_char: float | None
 
 
 class Run:
@@ -128,23 +141,23 @@ class Run:
         return Evaluated(
             step=at.step,
             steps=at.horizon,
-            tokens=self.tokens,
-            seconds=at.seconds,
-            tokens_per_second=self._speed(),
-            train_nats=at.train_nats,
-            val_nats=at.val_nats,
-            val_nats_per_char=at.val_nats_per_char,
-            val_bits_per_char=self._val_bits(),
             best=best,
             sample=self._sample(),
+            **self._figures(),
         )
 
-    def _speed(self) -> float:
-        return self.tokens / self.position.seconds if self.position.seconds > 0 else 0.0
-
-    def _val_bits(self) -> float | None:
-        nats = self.position.val_nats_per_char
-        return None if nats is None else nats / math.log(2)
+    def _figures(self) -> _Figures:
+        at = self.position
+        nats = at.val_nats_per_char
+        return _Figures(
+            tokens=self.tokens,
+            seconds=at.seconds,
+            tokens_per_second=self.tokens / at.seconds if at.seconds > 0 else 0.0,
+            train_nats=at.train_nats if at.train_nats is not None else at.summed_nats / max(at.summed_steps, 1),
+            val_nats=at.val_nats,
+            val_nats_per_char=nats,
+            val_bits_per_char=None if nats is None else nats / math.log(2),
+        )
 
     def _sample(self) -> str:
         sampler = Sampler(self._weights(), threads=1)
@@ -152,37 +165,20 @@ class Run:
         return "".join(piece.text for piece in stream)
 
     def _note(self) -> None:
-        at = self.position
-        line = Metrics(
-            step=at.step,
-            train_nats=at.train_nats,
-            val_nats=at.val_nats,
-            val_nats_per_char=at.val_nats_per_char,
-            val_bits_per_char=self._val_bits(),
-            tokens=self.tokens,
-            seconds=at.seconds,
-            tokens_per_second=self._speed(),
-            lr=self.learning_rate,
-        )
+        line = Metrics(step=self.position.step, lr=self.learning_rate, **self._figures())
         with (self.folder / METRICS).open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
 
     def _weights(self) -> Weights:
-        at, corpus = self.position, self.corpus
+        corpus = self.corpus
         card = Card(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             program=f"gru {__version__}",
             fingerprint=corpus.fingerprint,
             running_text=corpus.running_text,
             conversations=corpus.conversations,
-            steps=at.step,
-            tokens=self.tokens,
-            seconds=at.seconds,
-            tokens_per_second=self._speed(),
-            train_nats=at.train_nats,
-            val_nats=at.val_nats,
-            val_nats_per_char=at.val_nats_per_char,
-            val_bits_per_char=self._val_bits(),
+            steps=self.position.step,
+            **self._figures(),
         )
         return Weights(self.parameters.sizes, corpus.tokenizer, self.parameters.views, card)
 
@@ -221,20 +217,13 @@ class Run:
 
     def summary(self) -> Summary:
         """The run as `--json` prints it."""
-        at = self.position
         return Summary(
             model=self.folder.name,
             path=str(self.folder),
-            cell=at.recipe.cell,
+            cell=self.position.recipe.cell,
             parameters=parameter_count(self.parameters.sizes),
             vocab=self.parameters.sizes.V,
-            steps=at.step,
-            tokens=self.tokens,
-            seconds=at.seconds,
-            tokens_per_second=self._speed(),
-            train_nats=at.train_nats if at.train_nats is not None else at.summed_nats / max(at.summed_steps, 1),
-            val_nats=at.val_nats,
-            val_nats_per_char=at.val_nats_per_char,
-            val_bits_per_char=self._val_bits(),
+            steps=self.position.step,
+            **self._figures(),
             parameters_sha256=parameters_sha256(self.parameters.views),
         )
