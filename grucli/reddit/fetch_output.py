@@ -62,13 +62,18 @@ class Output:
         """
         if record.bytes and not self.path.exists():
             raise UsageError(f"'{self.path}' is gone", f"put it back, or {BEGIN_AGAIN}")
-        self._file = self.path.open("r+b" if self.path.exists() else "x+b")
-        length = self._file.seek(0, os.SEEK_END)
-        self._file.seek(record.bytes - record.page_bytes)
-        if length < record.bytes or digest(self._file.read(record.page_bytes)) != record.page_digest:
-            raise GruError(f"'{self.path}' was changed since it was fetched", BEGIN_AGAIN)
-        self._file.truncate(record.bytes)
-        self._file.seek(record.bytes)
+        file = self.path.open("r+b" if self.path.exists() else "x+b")
+        try:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(record.bytes - record.page_bytes)
+            if length < record.bytes or digest(file.read(record.page_bytes)) != record.page_digest:
+                raise GruError(f"'{self.path}' was changed since it was fetched", BEGIN_AGAIN)
+            file.truncate(record.bytes)
+            file.seek(record.bytes)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
 
     def begin(self, record: Record) -> None:
         """Replace the file by an empty one.
@@ -98,23 +103,32 @@ class Output:
 
         Ctrl-C may have come after a page, or even its record, was written, and before anybody took note of it.
         """
-        record = None
-        if self._file is not None:
+        file, self._file = self._file, None
+        if file is None:
+            return None
+        try:
             with suppress(OSError, GruError):
                 record = load_record(self.path)
                 if record is not None:
-                    self._file.flush()
-                    self._file.truncate(record.bytes)
+                    _cut(file, record.bytes)
+                return record
+        finally:
             with suppress(OSError):
-                self._file.close()
-            self._file = None
-        return record
+                file.close()
+        return None
 
     def unknown(self) -> UsageError:
         """The error for a file without a record."""
         return UsageError(
             f"nothing is known of how '{self.path}' was fetched: '{record_path(self.path)}' is missing", BEGIN_AGAIN
         )
+
+
+def _cut(file: BinaryIO, length: int) -> None:
+    """Shorten a file, what it has still to write included; on a full disk that cannot be written, and need not be."""
+    with suppress(OSError):
+        file.flush()
+    file.truncate(length)
 
 
 def _packer(path: Path) -> Callable[[bytes], bytes]:

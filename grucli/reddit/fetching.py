@@ -254,10 +254,12 @@ class Fetch:
 
     def _close(self) -> None:
         """Leave whole pages behind, so that the output can be read as it is, and let the next one in."""
-        saved = self._output.close()
-        if saved is not None and self._record is not None and saved.pages != self._record.pages:
-            self._record = saved
-        self._lock.remove()
+        try:
+            saved = self._output.close()
+            if saved is not None and self._record is not None and saved.pages != self._record.pages:
+                self._record = saved
+        finally:
+            self._lock.remove()
 
     def _saved(self) -> str:
         fetched = self._record.fetched if self._record is not None else 0
