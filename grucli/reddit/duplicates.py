@@ -49,6 +49,7 @@ class Seen:
 
     def fresh(self, keys: Keys) -> NDArray[np.bool_]:
         """Whether each hash comes for the first time; they are known from then on."""
+        keys = _filled(keys)
         fresh = np.zeros(len(keys), np.bool_)
         _, first = np.unique(keys, return_index=True)
         fresh[first[~self.known(keys[first])]] = True
