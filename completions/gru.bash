@@ -5,12 +5,16 @@ _gru_follow() {
     commands= options=
     case "$1" in
         '')
-            commands='demo clean purge train sample chat eval doctor models'
+            commands='demo fetch clean purge train sample chat eval doctor models'
             options='--install-completion --show-completion --json -q --quiet --debug --version -h --help'
             ;;
         demo)
             commands=''
             options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help'
+            ;;
+        fetch)
+            commands=''
+            options='-o --output --source --after --before --limit --rate --base-url --resume --force --json -q --quiet --debug --version -h --help'
             ;;
         clean)
             commands=''
@@ -76,6 +80,13 @@ _gru_value() {
         'demo --seed') kind='' ;;
         'demo --pace') kind='' ;;
         'demo --threads') kind='' ;;
+        'fetch -o'|'fetch --output') kind=@file ;;
+        'fetch --source') kind='arctic-shift reddit' ;;
+        'fetch --after') kind='' ;;
+        'fetch --before') kind='' ;;
+        'fetch --limit') kind='' ;;
+        'fetch --rate') kind='' ;;
+        'fetch --base-url') kind='' ;;
         'clean -o'|'clean --output') kind=@file ;;
         'clean --min-turns') kind='' ;;
         'clean --subreddit') kind='' ;;
@@ -153,6 +164,7 @@ _gru_value() {
 _gru_argument() {
     kind=
     case "$1 $2" in
+        'fetch '*) kind='' ;;
         'clean '*) kind=@file ;;
         'purge '0) kind=@file ;;
         'train '*) kind=@file ;;

@@ -12,10 +12,10 @@ function __gru_at
         else if test -z "$literal"; and test "$word" = --
             set literal 1
         else if test -z "$literal"; and string match -q -- '-*' "$word"
-            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'clean -o' 'clean --output' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --workers' 'clean --explain' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
+            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'fetch -o' 'fetch --output' 'fetch --source' 'fetch --after' 'fetch --before' 'fetch --limit' 'fetch --rate' 'fetch --base-url' 'clean -o' 'clean --output' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --workers' 'clean --explain' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
                 set skip 1
             end
-        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'clean' 'purge' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
+        else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'fetch' 'clean' 'purge' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
             set path (string trim -- "$path $word")
         else
             set count (math $count + 1)
@@ -45,6 +45,7 @@ end
 
 complete -c gru -f
 complete -c gru -n '__gru_at \'\' 0 0' -a demo -d 'Watch a model learn from real conversations for a minute, then read what it writes'
+complete -c gru -n '__gru_at \'\' 0 0' -a fetch -d 'Fetch comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a clean -d 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'
 complete -c gru -n '__gru_at \'\' 0 0' -a purge -d 'Take comments out of a corpus, by id or author'
 complete -c gru -n '__gru_at \'\' 0 0' -a train -d 'Train a model on comments'
@@ -69,6 +70,20 @@ complete -c gru -n '__gru_at \'demo\'' -s q -l quiet -d 'No progress and message
 complete -c gru -n '__gru_at \'demo\'' -l debug -d 'Show where an error came from'
 complete -c gru -n '__gru_at \'demo\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'demo\'' -s h -l help -d 'Show this message and exit'
+complete -c gru -n '__gru_at \'fetch\'' -s o -l output -r -F -d 'Where to: NAME.jsonl, or compressed, NAME.jsonl.zst'
+complete -c gru -n '__gru_at \'fetch\'' -l source -x -a 'arctic-shift reddit' -d 'An archive of everything, or Reddit\'s newest 1,000'
+complete -c gru -n '__gru_at \'fetch\'' -l after -x -d 'From then on: 2024-01-31, 30d, or seconds since 1970'
+complete -c gru -n '__gru_at \'fetch\'' -l before -x -d 'Up to then, and not including it'
+complete -c gru -n '__gru_at \'fetch\'' -l limit -x -d 'At most so many comments of each name'
+complete -c gru -n '__gru_at \'fetch\'' -l rate -x -d 'Requests a second, at most'
+complete -c gru -n '__gru_at \'fetch\'' -l base-url -x -d 'Another server that answers like the source'
+complete -c gru -n '__gru_at \'fetch\'' -l resume -d 'Go on exactly where an earlier run stopped'
+complete -c gru -n '__gru_at \'fetch\'' -l force -d 'Replace the file'
+complete -c gru -n '__gru_at \'fetch\'' -l json -d 'Print one JSON document on stdout, and nothing else'
+complete -c gru -n '__gru_at \'fetch\'' -s q -l quiet -d 'No progress and messages; -qq: no warnings either'
+complete -c gru -n '__gru_at \'fetch\'' -l debug -d 'Show where an error came from'
+complete -c gru -n '__gru_at \'fetch\'' -l version -d 'Show the version and exit'
+complete -c gru -n '__gru_at \'fetch\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'clean\'' -s o -l output -r -F -d 'The corpus: .csv, .jsonl or .txt, also compressed'
 complete -c gru -n '__gru_at \'clean\'' -l replies -d 'Write conversations: comments with their replies'
 complete -c gru -n '__gru_at \'clean\'' -l min-turns -x -d 'With --replies: no conversation of fewer comments'

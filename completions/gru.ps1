@@ -7,7 +7,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     # Command -> what may follow it. A value is @model, @file, the choices, or '' for what nobody can guess.
     $tree = @{
         '' = @{
-            commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'clean' = 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'; 'purge' = 'Take comments out of a corpus, by id or author'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'doctor' = 'See what this machine gives: its speed, where things live, which settings hold'; 'models' = 'See and tidy the models there are' }
+            commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'fetch' = 'Fetch comments'; 'clean' = 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'; 'purge' = 'Take comments out of a corpus, by id or author'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: the fewer bits a character, the better'; 'doctor' = 'See what this machine gives: its speed, where things live, which settings hold'; 'models' = 'See and tidy the models there are' }
             options = [ordered]@{ '--install-completion' = 'Teach your shell to complete gru with Tab, and exit'; '--show-completion' = 'Print the completion script for bash, zsh, fish or powershell, and exit'; '--json' = 'With --version: print one JSON document'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--show-completion' = 'bash zsh fish powershell' }
             arguments = @()
@@ -19,6 +19,13 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             values = @{ '--minutes' = ''; '--seed' = ''; '--pace' = ''; '--threads' = '' }
             arguments = @()
             repeats = $false
+        }
+        'fetch' = @{
+            commands = [ordered]@{  }
+            options = [ordered]@{ '-o' = 'Where to: NAME.jsonl, or compressed, NAME.jsonl.zst'; '--output' = 'Where to: NAME.jsonl, or compressed, NAME.jsonl.zst'; '--source' = 'An archive of everything, or Reddit''s newest 1,000'; '--after' = 'From then on: 2024-01-31, 30d, or seconds since 1970'; '--before' = 'Up to then, and not including it'; '--limit' = 'At most so many comments of each name'; '--rate' = 'Requests a second, at most'; '--base-url' = 'Another server that answers like the source'; '--resume' = 'Go on exactly where an earlier run stopped'; '--force' = 'Replace the file'; '--json' = 'Print one JSON document on stdout, and nothing else'; '-q' = 'No progress and messages; -qq: no warnings either'; '--quiet' = 'No progress and messages; -qq: no warnings either'; '--debug' = 'Show where an error came from'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            values = @{ '-o' = '@file'; '--output' = '@file'; '--source' = 'arctic-shift reddit'; '--after' = ''; '--before' = ''; '--limit' = ''; '--rate' = ''; '--base-url' = '' }
+            arguments = @('')
+            repeats = $true
         }
         'clean' = @{
             commands = [ordered]@{  }

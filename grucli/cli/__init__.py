@@ -13,13 +13,14 @@ import typer
 from typer._click.core import ParameterSource
 from typer.core import TyperGroup
 
-from grucli.cli import chat, clean, demo, doctor, models, purge, sample, train
+from grucli.cli import chat, clean, demo, doctor, fetch, models, purge, sample, train
 from grucli.cli import eval as evaluation
 from grucli.cli.grammar import Asked, Command, Group, explain
 from grucli.errors import UsageError
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo.demo,
+    "fetch": fetch.fetch,
     "clean": clean.clean,
     "purge": purge.purge,
     "train": train.train,

@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -56,17 +57,23 @@ class Fake:
 
 
 def sometimes(share: float, seed: int, but: frozenset[str] = frozenset()) -> Callable[[], str | None]:
-    """Every kind of fault, at random, with the given share of requests."""
-    chance = random.Random(seed)
-    kinds = sorted(set(FAULTS) - but)
-    return lambda: chance.choice(kinds) if chance.random() < share else None
+    """A fault with the given share of requests, by chance; all kinds have had their turn before one comes again."""
+    chance, deck = random.Random(seed), list[str]()
+
+    def mishap() -> str | None:
+        if chance.random() >= share:
+            return None
+        if not deck:
+            deck.extend(chance.sample(sorted(set(FAULTS) - but), len(FAULTS) - len(but)))
+        return deck.pop()
+
+    return mishap
 
 
 @contextlib.contextmanager
 def serving(fake: Fake) -> Iterator[Fake]:
     """Serve `fake` on a free port of loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": fake}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": fake}))
     fake.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -76,6 +83,15 @@ def serving(fake: Fake) -> Iterator[Fake]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *arguments: object) -> None:
+        """Whoever asked may have been killed; anything else is a bug of the fake's, and is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            raise
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,127 @@
+"""`gru fetch`: every option reaches the plan, stdout is for JSON alone, and the status says how it ended."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import ExitStatus
+from grucli.reddit import fetching, patience
+from grucli.reddit.fetch_events import Event, Summary
+from grucli.reddit.fetching import Plan
+from tests.reddit.fake_arctic_shift import Fake, serving
+from tests.reddit.forum import forum
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "sleep", lambda seconds: None)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    with serving(Fake(forum(150))) as fake:
+        yield fake
+
+
+def fetch(fake: Fake, output: Path, *words: str) -> int:
+    return main(["fetch", *words, "-o", str(output), "--base-url", fake.url, "--rate", "1000"])
+
+
+def test_every_option_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[Plan] = []
+
+    class Stub:
+        summary: Summary | None = None
+
+        def __init__(self, plan: Plan) -> None:
+            plans.append(plan)
+
+        def __enter__(self) -> "Stub":
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+        def run(self) -> Iterator[Event]:
+            yield from ()
+
+    monkeypatch.setattr(fetching, "Fetch", Stub)
+    assert main(["fetch", "-o", "a.jsonl"]) == 0
+    words = "--source reddit --after 30d --before 2024 --limit 5 --rate 0.5 --base-url http://x --resume --force"
+    assert main(["fetch", "r/a", "u/b", "-o", "b.jsonl", *words.split()]) == 0
+    assert plans == [
+        Plan((), "a.jsonl"),
+        Plan(("r/a", "u/b"), "b.jsonl", "reddit", "30d", "2024", 5, 0.5, "http://x", resume=True, force=True),
+    ]
+
+
+def test_what_is_said_and_what_is_printed(fake: Fake, tmp_path: Path, capsys: Output) -> None:
+    output = tmp_path / "a.jsonl"
+    assert fetch(fake, output, "r/askscience", "--json") == ExitStatus.DONE
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert list(document) == ["fetched", "pages", "retries", "first", "last", "complete"]
+    assert (document["fetched"], document["complete"]) == (150, True)
+    assert "fetching r/askscience from Arctic Shift, from the beginning to 20" in err
+    assert "1000 requests a second at most" in err
+    assert f"{output} holds 150 comments of r/askscience, from 2020-09-13 12:26:" in err
+    assert "the range is complete" in err
+    assert f"gru clean {output} -o {tmp_path / 'a.csv'}" in err
+    assert fetch(fake, output, "--resume") == ExitStatus.DONE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "was fetched to its end before" in err
+
+
+def test_quiet_is_quiet(fake: Fake, tmp_path: Path, capsys: Output) -> None:
+    assert fetch(fake, tmp_path / "a.jsonl", "r/askscience", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_service_that_refuses(fake: Fake, tmp_path: Path, capsys: Output) -> None:
+    fake.faults = [None, "refused"]
+    assert fetch(fake, tmp_path / "a.jsonl", "r/askscience", "--json") == ExitStatus.SERVICE
+    out, err = capsys.readouterr()
+    assert 90 < json.loads(out)["fetched"] <= 100
+    assert json.loads(out)["complete"] is False
+    assert "\x1b" not in err
+    assert "comments are saved in" in err.splitlines()[-2]
+    assert "--resume" in err.splitlines()[-1]
+
+
+def test_nobody_of_this_name(fake: Fake, tmp_path: Path, capsys: Output) -> None:
+    assert fetch(fake, tmp_path / "a.jsonl", "r/nobody", "--json") == ExitStatus.NOTHING
+    assert json.loads(capsys.readouterr().out)["fetched"] == 0
+
+
+@pytest.mark.parametrize("words", [[], ["askscience"], ["r/a", "--limit", "0"], ["r/a", "--after", "soon"]])
+def test_a_command_line_that_cannot_be_meant(fake: Fake, tmp_path: Path, capsys: Output, words: list[str]) -> None:
+    assert fetch(fake, tmp_path / "a.jsonl", *words, "--json") == ExitStatus.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 2
+
+
+def test_ctrl_c(fake: Fake, tmp_path: Path, capsys: Output) -> None:
+    fake.on_request = lambda number: signal.raise_signal(signal.SIGINT) if number == 2 else None
+    assert fetch(fake, tmp_path / "a.jsonl", "r/askscience", "--json") == ExitStatus.INTERRUPTED
+    out, err = capsys.readouterr()
+    assert 90 < json.loads(out)["fetched"] <= 100
+    assert "stopped by Ctrl-C" in err
+    assert fetch(fake, tmp_path / "a.jsonl", "--resume") == ExitStatus.DONE
+    assert len((tmp_path / "a.jsonl").read_bytes().splitlines()) == 150
+
+
+def test_a_table_of_the_settings_may_hold_the_rate(fake: Fake, tmp_path: Path, home: Path, capsys: Output) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text("[fetch]\nrate = 0\n")
+    assert main(["fetch", "r/askscience", "-o", str(tmp_path / "a.jsonl"), "--base-url", fake.url]) == ExitStatus.USAGE
+    assert "--rate" in capsys.readouterr().err
