@@ -44,7 +44,11 @@ _STARS = re.compile(
 _LOW_LINES = re.compile(
     rf"(_(?<![\w\\].)_{{0,2}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=[^\W_])_(?=[^\W_]))++){_LAST}\1(?!\w)"
 )
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9]*+(?:_[a-z0-9]++)*+")
+_DUNDER = re.compile(
+    "all|call|class|del|dict|doc|enter|eq|exit|file|future|getattr|getitem|hash|init|iter|len|main|name|new|next|repr"
+    "|setattr|setitem|slots|str"
+)
+"""Between two pairs of underscores these are Python's names, and not loud."""
 
 _SHRUG = re.compile(r"¯\\*+_+\(ツ\)\\*+_+/\\*+¯")
 _ESCAPE = re.compile(r"(?<!¯)\\([\\`*_{}\[\]()#+\-.!|>~^<])")
@@ -169,6 +173,5 @@ def _unspaced(found: re.Match[str]) -> str:
 
 
 def _unlined(found: re.Match[str]) -> str:
-    """Emphasised words; `__init__` is a name."""
-    marks, words = found.group(1), found.group(2)
-    return found.group() if len(marks) == 2 and _IDENTIFIER.fullmatch(words) else words
+    words = found.group(2)
+    return found.group() if _DUNDER.fullmatch(words) else words

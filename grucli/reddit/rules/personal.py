@@ -25,7 +25,9 @@ _AMERICAN = re.compile(
 _NATIONAL = re.compile(rf"0(?<![\w.,/$€£+-].)[0-9]{{1,4}}(?:[ /-][0-9]{{2,8}}){{1,4}}{_END}")
 _BARE = re.compile(rf"[0-9](?<![\w.,/$€£+-].)(?:[ .-]?[0-9]){{6,14}}{_END}")
 _CUE = re.compile(
-    r"\b(?:phone|tel|telephone|call|mobile|cell|text|fax|whatsapp|number)\b[^\n0-9]{0,16}\Z", re.IGNORECASE
+    r"\b(?:(?:phone|telephone|tel|mobile|cell|fax|whatsapp)\b[^\n0-9]{0,16}"
+    r"|(?:call|text|ring|reach) (?:me|us|him|her|them)(?: at| on)?:? ?|(?:my|his|her) number(?: is|:) ?)\Z",
+    re.IGNORECASE,
 )
 _CUE_REACH = 28
 _NATIONAL_DIGITS = range(9, 16)

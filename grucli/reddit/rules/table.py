@@ -74,7 +74,11 @@ RULES: tuple[Rule, ...] = (
     Rule(name="entities", does="turns &amp; and the like into characters, twice", mend=entities),
     Rule(name="quotes", does="takes out quoted lines: they are somebody else's words", mend=quotes),
     Rule(name="markdown", does="takes off the mark-up; links keep their text, spoilers their words", mend=markdown),
-    Rule(name="urls", does="puts [URL] for web addresses; takes out lines that hold nothing else", mend=urls),
+    Rule(
+        name="urls",
+        does="puts [URL] for web addresses; takes out lines that hold nothing else, unless announced",
+        mend=urls,
+    ),
     Rule(
         name="text",
         does="mends broken characters, removes unseen ones, straightens quotes, tidies white space",

@@ -16,12 +16,16 @@ _SITE = re.compile(
     rf"(?=[a-z0-9]){_REST}",
     re.IGNORECASE,
 )
-_ALONE = re.compile(r"^[ \t]*+[-(]?[ \t]*+(?:\[URL\][ \t,;)]*+)++(?:\n|\Z)", re.MULTILINE)
+_ALONE = re.compile(
+    r"(?<!:\n)(?<!:\n\n)(?<!:\r\n)(?<!:\r\n\r\n)^[ \t]*+[-(]?[ \t]*+(?:\[URL\][ \t,;)]*+)++(?:\r?\n|\Z)", re.MULTILINE
+)
+"""A line of addresses that no line before it announces with a colon."""
+
 _TAIL = ".,:;!?'*_~…’)"
 
 
 def urls(text: str) -> str:
-    """Put a placeholder in the place of web addresses; a line that holds nothing else goes.
+    """Put a placeholder in the place of web addresses. A line of nothing else goes, unless a colon announces it.
 
     >>> urls("See (http://a.b/c?d=e_(f)) or www.g.h, imgur.com/i.\\nhttps://j.k/\\nI like google.com and/or 1.5/2")
     'See ([URL]) or [URL], [URL].\\nI like google.com and/or 1.5/2'
@@ -31,7 +35,7 @@ def urls(text: str) -> str:
         short = _WEB.sub(_placed, short)
     if "ww." in short:
         short = _WWW.sub(_placed, short)
-    if (":" in short and "://" in short) or "ww." in short:
+    if (":" in short and "://" in short) or "ww." in short or ("W" in short and "WW." in short):
         short = _ANY.sub(_placed, short)
     if "/" in short and _BARE.search(short):
         short = _SITE.sub(_placed, short)
