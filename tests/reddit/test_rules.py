@@ -149,7 +149,7 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
         ("try 555-123-4567, (555) 123-4567, 1-800-555-0199, 555.123.4567", "try [PHONE], [PHONE], [PHONE], [PHONE]"),
         ("at +44 20 7946 0958 or 020 7946 0958 or 06 12 34 56 78", "at [PHONE] or [PHONE] or [PHONE]"),
         ("my phone number is 5551234567, text me at 5551234567", "my phone number is [PHONE], text me at [PHONE]"),
-        ("4111-1111-1111-1111 is 4111111111111111", "[CARD] is [CARD]"),
+        ("4111-1111-1111-1111 is 4111111111111111, 3782 822463 10005", "[CARD] is [CARD], [CARD]"),
         ("8.8.8.8 and 2001:4860:4860::8888", "[IP] and [IP]"),
     ],
 )

@@ -13,7 +13,10 @@ _USER = re.compile(r"(?<![\w/.-])/?u/[a-z0-9_-]{3,20}(?![\w-])", re.IGNORECASE)
 
 _NUMBERS = re.compile(r"[0-9][0-9 ./()-]{5}")
 # Each looks behind its first character and not before it, so that it is found at the speed of a search for that one.
-_CARD = re.compile(r"[2-6](?<![\w.-].)(?:[ -]?[0-9]){12,18}(?![\w-]|\.[0-9])")
+_CARD = re.compile(
+    r"[2-6](?<![\w.-].)[0-9]{3}"
+    r"(?:(?:[ -]?[0-9]{4}){2}[ -]?[0-9]{1,4}(?:[ -]?[0-9]{1,3})?|[ -]?[0-9]{6}[ -]?[0-9]{4,5})(?![\w-]|\.[0-9])"
+)
 _IPV4 = re.compile(r"[0-9](?<![\w.-].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])")
 _IPV6 = re.compile(r"[23](?<![\w:.].)[0-9a-fA-F]{3}:[0-9a-fA-F:]{2,34}(?![\w:])")
 _END = r"(?![\w-]|[.,/%][0-9])"
