@@ -162,6 +162,13 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Copyable:
+    """The session answers a command with a line that is meant to be copied: shown to the letter, never wrapped by us."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """The session answers a command with rows of (name, value, description), each of which may be empty."""
 
@@ -184,4 +191,6 @@ class Left:
 Streamed = Reading | Began | Said | Spreading | SpreadSaid | SpreadEnded
 """What comes while a reply, or several, are on their way."""
 
-Event = Streamed | Misread | Ended | Ranked | Peeked | Scored | Gated | Branched | Told | Listed | Refused | Left
+Event = (
+    Streamed | Misread | Ended | Ranked | Peeked | Scored | Gated | Branched | Told | Copyable | Listed | Refused | Left
+)
