@@ -17,7 +17,7 @@ Mend = Callable[[str], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One rule. It judges (`judge`, or `judge_for` the settings), or mends the text (`mend`), or is kept elsewhere.
+    """One rule: it judges (`judge`, or `judge_for` the settings), mends the text (`mend`), or has its code elsewhere.
 
     `name`: as in `--skip-rule NAME` and in the report. `does`: for people. `options`: what it takes; a rule with
     options and without `always` is idle until one of them is given. `always`: whether it works unasked. `reads_text`:
