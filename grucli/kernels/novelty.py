@@ -6,15 +6,18 @@ it: the former tells whether it stood there as a whole, the latter make an accid
 seen is always found.
 
 The hash of a window is a polynomial in B modulo 2^64, from sums over all that went before (Karp and Rabin 1987), each
-character and then the result mixed by the finaliser of SplitMix64. All bits of a window lie in one cache line.
+character and then the result mixed by the finaliser of SplitMix64. All bits of a window lie in one cache line. Lines
+are asked for some windows before they are written to: a large array is in memory, and waiting for it is all the cost.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
+from numba import types
 from numpy.typing import NDArray
 
-from grucli.kernels.jit import exactly, kernel
+from grucli.kernels.jit import exactly, intrinsic, kernel
 from grucli.kernels.sampling import TURN, Ids
 
 SHORT, LONG = 32, 50
@@ -29,6 +32,7 @@ LINE = 8
 Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 
+_AHEAD = 64  # windows of a kind that wait for their lines
 _RING = 64  # sums kept: a power of two above LONG
 _INSIDE = LONG - SHORT + 1  # short windows in a long one
 _B = 0x9E3779B97F4A7C15
@@ -108,6 +112,29 @@ def _set(window: np.uint64, count: int, bits: Words) -> None:
         places >>= np.uint64(9)
 
 
+@intrinsic
+def _fetch(typing_context: Any, words: Any, index: Any) -> Any:
+    """Have the cache line of `words[index]` brought in, to be written to; go on meanwhile."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), kind)
+        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), pointer)
+        for_writing, to_every_cache, data = number(1), number(3), number(1)
+        builder.call(prefetch, [place, for_writing, to_every_cache, data])
+        return context.get_dummy_value()
+
+    return types.void(words, types.int64), generate
+
+
+@exactly
+def _set_all(windows: Words, n: int, count: int, bits: Words) -> None:
+    for i in range(n):
+        _set(windows[i], count, bits)
+
+
 @exactly
 def _is_set(window: np.uint64, count: int, bits: Words) -> bool:
     line, places = _line(window, bits), _mixed(window + np.uint64(_B))
@@ -131,17 +158,28 @@ def note(ids: Ids, pieces: Bytes, starts: NDArray[np.int64], walk: Walk, bits: W
         bits: uint64 [a multiple of LINE], changed in place.
         strong: bits of a long window, from 1 to MOST_STRONG.
     """
+    short, long, n, m = np.empty(_AHEAD, np.uint64), np.empty(_AHEAD, np.uint64), 0, 0
     for i in range(ids.size):
         token = ids[i]
         if token <= TURN:
             _border(walk)
             continue
         for j in range(starts[token], starts[token + 1]):
-            if _take(pieces[j], walk):
-                if walk.at[0] >= SHORT:
-                    _set(_window(walk, SHORT, _B_SHORT), 1, bits)
-                if walk.at[0] >= LONG:
-                    _set(_window(walk, LONG, _B_LONG), strong, bits)
+            if not _take(pieces[j], walk) or walk.at[0] < SHORT:
+                continue
+            short[n] = _window(walk, SHORT, _B_SHORT)
+            _fetch(bits, np.int64(_line(short[n], bits)))
+            n += 1
+            if walk.at[0] >= LONG:
+                long[m] = _window(walk, LONG, _B_LONG)
+                _fetch(bits, np.int64(_line(long[m], bits)))
+                m += 1
+            if n == _AHEAD:
+                _set_all(short, n, 1, bits)
+                _set_all(long, m, strong, bits)
+                n = m = 0
+    _set_all(short, n, 1, bits)
+    _set_all(long, m, strong, bits)
 
 
 @kernel
