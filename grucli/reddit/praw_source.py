@@ -151,22 +151,20 @@ class RedditListings:
 def _understood(target: Target, error: Exception) -> Fault | ServiceError:
     """What PRAW says went wrong: a fault, where asking again may help."""
     response = getattr(error, "response", None)
-    status = f" ({response.status_code})" if response is not None else ""
-    match error:
-        case prawcore.TooManyRequests():
-            return Fault(f"Reddit asks to slow down{status}", error.response.headers)
-        case prawcore.ServerError() | prawcore.BadJSON():
-            return Fault(f"Reddit has a problem{status}")
-        case prawcore.RequestException():
-            return Fault(f"Reddit cannot be reached ({type(error.original_exception).__name__})")
-        case prawcore.Forbidden():
-            return Refusal(f"it is private, or Reddit does not let this program in{status}")
-        case prawcore.OAuthException() | prawcore.ResponseException():
-            return ServiceError(
-                f"Reddit does not accept who asks for {target}{status}", f"check client_id and client_secret; {_HOW}"
-            )
-        case _:
-            return ServiceError(f"Reddit refused to look for {target} ({type(error).__name__})", "try again later")
+    status = 0 if response is None else response.status_code
+    if isinstance(error, prawcore.RequestException):
+        return Fault(f"Reddit cannot be reached ({type(error.original_exception).__name__})")
+    if response is not None and status == 429:
+        return Fault("Reddit asks to slow down (429)", response.headers)
+    if status >= 500 or isinstance(error, prawcore.BadJSON):
+        return Fault(f"Reddit has a problem ({status})")
+    if status == 403:
+        return Refusal("it is private, or Reddit does not let this program in (403)")
+    if isinstance(error, prawcore.OAuthException | prawcore.ResponseException):
+        return ServiceError(
+            f"Reddit does not accept who asks for {target} ({status})", f"check client_id and client_secret; {_HOW}"
+        )
+    return ServiceError(f"Reddit refused to look for {target} ({type(error).__name__})", "try again later")
 
 
 def _share(found: list[Comment], listed: int, span: Span) -> float:
