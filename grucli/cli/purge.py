@@ -36,7 +36,7 @@ def purge(
         from grucli.text.corpus import fingerprint_of, forget
 
         wanted = purging.wanted_by(ids or [], author or [])
-        fingerprint = fingerprint_of(purging.corpus_to_purge(corpus).name)
+        fingerprint = fingerprint_of(purging.corpus_to_purge(corpus).name, waiting.progress)
         left: list[str] = []
         done = purging.purge(
             corpus,

@@ -76,9 +76,12 @@ class _Kept(msgspec.Struct, array_like=True, gc=False):
         return _NEVER if self.created_utc is None else self.created_utc, self.id or "", self.body or ""
 
     @property
-    def order(self) -> tuple[int, tuple[int, str, str]]:
-        """Sorts replies: the best-scored first, of those the oldest. A score that is not known counts as 0."""
-        return -(self.score or 0), self.age
+    def order(self) -> tuple[int, tuple[int, str, str], bool, str, str]:
+        """Sorts replies: the best-scored first, of those the oldest. A score that is not known counts as 0.
+
+        What comes last only sees to it that the order they were read in makes no difference.
+        """
+        return -(self.score or 0), self.age, self.score is None, self.author or "", self.subreddit or ""
 
 
 _encoder = msgspec.json.Encoder()

@@ -117,14 +117,14 @@ def prepare(
     return kept
 
 
-def fingerprint_of(source: str, column: str | None = None) -> str:
-    """The `Corpus.fingerprint` that a file has by itself.
+def fingerprint_of(source: str, on_progress: OnProgress) -> str:
+    """The `Corpus.fingerprint` that a file has by itself, and without a `column`.
 
     Raises:
         UsageError: it cannot be read.
         GruError: the disk failed.
     """
-    return _digest(list(_fingerprints([locate(source)], column, lambda stage, done, total: None)))
+    return _digest(list(_fingerprints([locate(source)], None, on_progress)))
 
 
 def forget(cache: Path) -> list[Path]:

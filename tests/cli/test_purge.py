@@ -106,6 +106,14 @@ def test_cached_text_goes_and_models_that_remember_are_named(capsys: Output, cor
     assert learn(corpus) != fingerprint
 
 
+def test_rows_that_cannot_be_read_are_told_of(capsys: Output, corpus: Path) -> None:
+    corpus.write_bytes(corpus.read_bytes() + b"t3_z.1,1,c99,,a,too,many\n")
+    assert main(["purge", str(corpus), "--author", "ann", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["unreadable"] == 1
+    assert "gru: 1 row skipped: too many fields" in err
+
+
 def test_where_nothing_goes_the_cache_stays(corpus: Path) -> None:
     learn(corpus)
     kept = list((cache_dir() / "tokens").iterdir())

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,12 @@ def test_of_two_comments_with_one_id_the_first_counts(tmp_path: Path) -> None:
 
 
 def test_short_ones_are_left_out_on_request_and_counted(tmp_path: Path) -> None:
-    comments = forest(("a", None, 1), ("b", "a", 1), ("c", "a", 0), ("d", "b", 0))
+    comments = forest(("a", None, 1), ("b", "a", 1), ("c", "a", 0), ("d", "b", 0), ("e", "c", 0))
     with Threads(tmp_path) as threads:
         for comment in comments:
             threads.add(spool_record(comment))
-        assert named(list(threads.paths(min_turns=2))) == {"t3_p.1": "a b d"}
-    assert threads.left_out == {SHORT: 1}
+        assert named(list(threads.paths(min_turns=3))) == {"t3_p.1": "a b d"}
+    assert threads.left_out == {SHORT: 2}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,19 @@ def test_a_chain_of_any_length_is_one_path(tmp_path: Path) -> None:
     comments = forest(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(depth)))
     [path] = talks(reversed(comments), tmp_path, limit=1000)
     assert [turn.id for turn in path] == [str(n) for n in range(depth)]
+
+
+def test_one_giant_post_is_not_divided_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    really = tempfile.TemporaryFile
+
+    def open_one(**options: Any) -> Any:
+        opened.append(options)
+        return really(**options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", open_one)
+    [path] = talks(forest(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(100))), tmp_path, limit=1)
+    assert (len(path), len(opened)) == (100, 1)
 
 
 ids = st.sampled_from([f"c{n}" for n in range(14)])
@@ -258,6 +272,23 @@ def test_many_posts_are_divided_until_they_fit(tmp_path: Path) -> None:
     assert all(len(path) == 3 for path in found)
     posts = [path[0].thread for path in found]
     assert posts == [path[0].thread for path in talks(comments, tmp_path)]
+
+
+def test_memory_does_not_follow_the_comments(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        size = 0
+        with Threads(tmp_path, 100_000) as threads:
+            for number in range(30_000):
+                record = spool_record(Comment(f"{number}" * 100, f"c{number}", link_id=f"t3_{number % 5000}"))
+                size += len(record)
+                threads.add(record)
+            assert sum(map(len, threads.paths())) == 30_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size > 15_000_000
+    assert peak < 4_000_000
 
 
 def test_what_is_left_half_read_is_closed(tmp_path: Path) -> None:

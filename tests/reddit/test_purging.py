@@ -219,6 +219,26 @@ def test_turns_in_json_stay_numbers(tmp_path: Path) -> None:
     assert second["turn"] == 1
 
 
+def test_a_corpus_may_have_threads_and_no_turns(tmp_path: Path) -> None:
+    path = packed(tmp_path / "corpus.csv", [{"thread": "a.1", "id": f"{n}", "body": f"{n}"} for n in range(3)])
+    take(path, Wanted(ids=frozenset({"1"})))
+    assert conversations(path) == [["0"], ["2"]]
+    assert list(threads(path)[0]) == ["thread", "id", "body"]
+
+
+def test_the_same_words_behind_two_gaps_are_not_joined(tmp_path: Path) -> None:
+    said = [("ann", "hello?"), ("bob", "no"), ("ann", "hello?"), ("bob", "no"), ("ann", "hello?")]
+    path = packed(tmp_path / "corpus.csv", [{"thread": "a.1", "author": who, "body": body} for who, body in said])
+    take(path, Wanted(names=frozenset({"bob"})))
+    assert conversations(path) == [["hello?"]] * 3
+
+
+def test_conversations_of_which_nothing_is_missing_keep_their_names(tmp_path: Path) -> None:
+    path = packed(tmp_path / "corpus.csv", talk("a.1:1", ":2", "a.1:3", "b.1:4"))
+    assert take(path, Wanted(ids=frozenset({"4"}))).cut == 0
+    assert [row["thread"] for row in threads(path)] == ["a.1", "", "a.1"]
+
+
 rows_ = st.lists(st.tuples(st.sampled_from(["", "a.1", "a.2", "b.1"]), st.booleans()), min_size=1, max_size=14)
 
 
