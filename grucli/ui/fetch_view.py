@@ -1,5 +1,7 @@
 """A fetch as a person sees it: a bar over the time range on a terminal, a line now and then everywhere else."""
 
+import re
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +21,6 @@ from grucli.ui.safe import safe_line
 
 _REDRAWS_PER_SECOND = 4
 _LINE_SECONDS = 60.0
-_LINE_SHARE = 0.1
 _LONG_WAIT = 5.0
 _BAR = 20
 _SETTLED_SHARE = 0.001
@@ -40,7 +41,7 @@ class FetchView:
         self._begun_share: float | None = None
         self._begun_with = 0
         self._said_at = self._began
-        self._said_share = 0.0
+        self._said_tenths = 0
 
     def __enter__(self) -> Self:
         """Put the first words on the screen."""
@@ -99,8 +100,9 @@ class FetchView:
                 self._terminal.say(f"waiting {duration(event.seconds)}: {safe_line(event.why)}")
             return
         now = self._clock()
-        if event.share >= self._said_share + _LINE_SHARE or now >= self._said_at + _LINE_SECONDS:
-            self._said_share, self._said_at = event.share, now
+        tenths = int(event.share * 10 + _SETTLED_SHARE)
+        if tenths > self._said_tenths or now >= self._said_at + _LINE_SECONDS:
+            self._said_tenths, self._said_at = tenths, now
             self._terminal.say(f"{event.share:>4.0%}  {self._facts(event)}")
 
     def _draw(self) -> Text:
@@ -150,7 +152,12 @@ def show_fetched(terminal: Terminal, done: Done) -> None:
         terminal.say("the range is complete")
     if done.unsettled:
         terminal.say(f"{done.unsettled:,} of them were younger than 36 hours: their scores may still change")
-    terminal.say(f"try:  gru clean {output} -o {output.partition('.jsonl')[0]}.csv")
+    terminal.say(f"try:  {shlex.join(['gru', 'clean', output, '-o', _corpus_name(output)])}")
+
+
+def _corpus_name(output: str) -> str:
+    """How the corpus may be called that comes out of a fetched file."""
+    return re.sub(r"\.(jsonl|ndjson)(\.\w+)?$", "", output, flags=re.IGNORECASE) + ".csv"
 
 
 def _announcement(started: Started) -> str:
