@@ -76,14 +76,29 @@ def any_running(low: int, high: int, streams: Streams) -> bool:
 def extend_all(
     low: int, high: int, ends: Ends, rules: Rules, streams: Streams, state: Float32, tokens: Ids, room: Room
 ) -> None:
-    """Draw a token of each running stream in [low, high) from the highest layer of state [L, n, H] into tokens [n]."""
+    """Draw a token of each running stream in [low, high) from the highest layer of state [L, n, H] into tokens [n].
+
+    With relevance the streams come in pairs, and the second of each, the shadow, is given what the first has drawn.
+    """
     L, n, H = state.shape
     top = address(state, ((L - 1) * n + low) * H)
     # The only matrix is number 0; but a plain 0 is a type of its own, for which all would be compiled once more.
     stream_product(top, H, high - low, ends.out, low - low, room.logits, room.desk)
-    for i in range(low, high):
+    pair = 2 if rules.relevance > 0.0 else 1
+    for i in range(low, high, pair):
         if streams.status[i] == RUNNING:
             tokens[i] = extend(room.logits, room.weights, i - low, ends.out_bias, rules, streams, i)
+            for shadow in range(i + 1, i + pair):
+                streams.last[shadow], streams.status[shadow] = streams.last[i], streams.status[i]
+
+
+@exactly
+def note(low: int, high: int, state: Float32, seen: Float32) -> None:
+    """Streams [low, high) of the highest layer of state [L, n, H] into seen [n, H]."""
+    L, _, H = state.shape
+    for i in range(low, high):
+        for j in range(H):
+            seen[i, j] = state[L - 1, i, j]
 
 
 class CellStreams(Generic[Recurrent]):
@@ -100,7 +115,7 @@ class CellStreams(Generic[Recurrent]):
         out: Float32,
         out_bias: Float32,
         recurrent: Recurrent,
-        read: Callable[[int, int, Ids, Ends, Recurrent, Float32, Room], None],
+        read: Callable[[int, int, Ids, Ends, Recurrent, Float32, Float32, Room], None],
         write: Callable[[int, int, Ends, Recurrent, Rules, Streams, Float32, Ids, Room], None],
         *,
         rounded: bool,
@@ -122,14 +137,19 @@ class CellStreams(Generic[Recurrent]):
         desk = desk_for(rows, self._H, max(self._G, self._V))
         return Room(padded(self._G), padded(self._G), padded(self._V), padded(self._V), desk)
 
-    def read(self, tokens: Ids, state: Float32) -> None:
-        """Read tokens [K], ids in 0 … V - 1, from state [L, 1, H], which goes on in place."""
-        self._read(0, 1, tokens[:, None], self._ends, self._recurrent, state, self._room(1))
+    def read(self, tokens: Ids, state: Float32, seen: Float32 | None = None) -> None:
+        """n streams read tokens [K, n], ids in 0 … V - 1, from state [L, n, H], which goes on in place.
+
+        seen [K, n, H], if given, receives the highest layer after each token.
+        """
+        n = tokens.shape[1]
+        seen = np.empty((0, n, self._H), np.float32) if seen is None else seen
+        self._read(0, n, tokens, self._ends, self._recurrent, state, seen, self._room(n))
 
     def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
         """Streams [low, high) read their last token, draw, and so on, for at most K tokens or until each has stopped.
 
         state [L, n, H] and `streams` go on in place; written [n, K] receives the tokens, and keeps what it held where
-        a stream had stopped.
+        a stream had stopped. With relevance, `low` and `high` are even: pairs stay together.
         """
         self._write(low, high, self._ends, self._recurrent, rules, streams, state, written, self._room(high - low))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up
+from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up, note
 from grucli.kernels.elementary import sigmoid, tanh
 from grucli.kernels.jit import exactly, kernel
 from grucli.kernels.sampling import Ids, Rules, Streams
@@ -200,10 +200,14 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
 
 
 @kernel
-def _read(low: int, high: int, tokens: Ids, ends: Ends, weights: _Recurrent, state: Float32, room: Room) -> None:
-    """Streams [low, high) read K tokens each, tokens [K, n]."""
+def _read(
+    low: int, high: int, tokens: Ids, ends: Ends, weights: _Recurrent, state: Float32, seen: Float32, room: Room
+) -> None:
+    """Streams [low, high) read K tokens each, tokens [K, n]; seen [K, n, H] or [0, n, H]: see `note`."""
     for k in range(tokens.shape[0]):
         _step(low, high, tokens[k], ends, weights, state, room)
+        if seen.shape[0] > 0:
+            note(low, high, state, seen[k])
 
 
 @kernel

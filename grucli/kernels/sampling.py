@@ -1,4 +1,4 @@
-"""Drawing one token from a row of logits: temperature, top-k, top-p, min-p, repetition, and what may not be drawn.
+"""Drawing one token from a row of logits: temperature, cut-offs, repetition, and what may not be drawn.
 
 The cut-offs are thresholds on the weights, found by halving over the bits of the floats (positive floats order as
 their bits do), so nothing is sorted. Random numbers are a hash of (seed, position): what a stream draws does not
@@ -17,33 +17,63 @@ from grucli.kernels.jit import exactly, reduction
 from grucli.kernels.loss import largest
 
 UNKNOWN, END, TURN = 0, 1, 2  # the ids of the special tokens, as in `grucli.text`
-RUNNING, AT_END, AT_TURN, AT_LENGTH = 0, 1, 2, 3  # why a stream stopped
+RUNNING, AT_END, AT_TURN, AT_LENGTH, AT_STOP = 0, 1, 2, 3, 4  # why a stream stopped
+BANNED, STOPS = -1, -2  # stand in a `Guard` for the place behind a token that may not be drawn, or that ends the text
+PLAUSIBLE = 0.1  # times the relevance: how likely a token must be to be weighed, against the likeliest (Li 2022)
+MIROSTAT_RATE = 0.1  # how fast the bound follows what was drawn
 RECENT = 64  # drawn tokens that the repetition penalty looks back on
 
 Ids = NDArray[np.int32]
 
 _BLOCK = 128
 _INFINITY_BITS = np.int32(0x7F800000)
+_LN2 = math.log(2.0)
+
+
+class Guard(NamedTuple):
+    """Words that are never said and texts that end a text, as an automaton: S places, and V tokens that lead on.
+
+    usual [2, V]: the place behind each token, BANNED or STOPS, for the places where nothing has begun. kind [S]: which
+    of the two rows a place takes. It differs from that row in tokens[first[s] : first[s + 1]], ascending, which lead to
+    places[...] instead. closing [S]: a word that is never said is whole there, so that it must go on: no token may
+    follow that `opens` [V], nor may the text end. With V = 0 nothing is guarded.
+    """
+
+    usual: Ids
+    kind: NDArray[np.int8]
+    closing: NDArray[np.bool_]
+    opens: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    tokens: Ids
+    places: Ids
 
 
 class Rules(NamedTuple):
-    """How tokens are drawn; see `draw`. `characters` [V]: how many characters each token adds to a text."""
+    """How tokens are drawn; see `extend`. `characters` [V]: how many characters each token adds to a text.
+
+    mirostat: the surprise aimed at, in bits a token, 0 for none. relevance: 0, or how much of what would be likely
+    anyway is taken off; then every second row of a batch is the shadow of the one before (see `extend`).
+    """
 
     temperature: float
     top_k: int
     top_p: float
     min_p: float
     penalty: float
+    mirostat: float
+    relevance: float
     min_chars: int
     max_chars: int
     characters: NDArray[np.int16]
+    guard: Guard
 
 
 class Streams(NamedTuple):
     """n texts being written side by side, each with its own seed and end.
 
     last [n]: the token each reads next. status [n]: RUNNING or why it stopped. drawn, chars [n]: tokens and characters
-    so far. nats [n]: -ln of their probability at temperature 1. recent [n, RECENT]: see `penalise`.
+    so far. nats [n]: -ln of their probability at temperature 1. recent [n, RECENT]: see `_penalise`. bound [n]: the
+    surprise, in bits, that mirostat lets a token have. place [n]: see `Guard`.
     """
 
     seeds: NDArray[np.uint64]
@@ -53,6 +83,8 @@ class Streams(NamedTuple):
     chars: NDArray[np.int64]
     nats: NDArray[np.float64]
     recent: Ids
+    bound: NDArray[np.float64]
+    place: Ids
 
 
 @exactly
@@ -186,27 +218,90 @@ def _penalise(logits: Float32, row: int, recent: Ids, stream: int, penalty: np.f
 
 
 @exactly
-def draw(logits: Float32, row: int, V: int, may_stop: bool, rules: Rules, u: float) -> int:
-    """The token that u in [0, 1) falls on; logits[row, :V] is used up. The unknown token is never drawn, the end and
-    turn tokens only where `may_stop`. The cut-offs see the distribution after the temperature; at 0 the likeliest is
-    taken.
+def forbid(weights: Float32, row: int, may_stop: bool, guard: Guard, place: int) -> None:
+    """Leave -inf in weights[row] for what may not be drawn: the unknown token; the end and turn tokens, and what would
+    stop the text, unless `may_stop`; and what the guard bans at `place`.
     """
-    logits[row, UNKNOWN] = -np.inf
-    if not may_stop:
-        logits[row, END] = -np.inf
-        logits[row, TURN] = -np.inf
-    top = largest(logits, row, V)
+    weights[row, UNKNOWN] = -np.inf
+    V = guard.usual.shape[1]
+    closing = V > 0 and guard.closing[place]
+    if closing or not may_stop:
+        weights[row, END] = -np.inf
+        weights[row, TURN] = -np.inf
+    if V > 0:
+        kind = guard.kind[place]
+        for j in range(V):
+            behind = guard.usual[kind, j]
+            banned = (behind == BANNED) | ((behind == STOPS) & (not may_stop)) | (closing & guard.opens[j])
+            weights[row, j] = -np.inf if banned else weights[row, j]
+        for k in range(guard.first[place], guard.first[place + 1]):
+            if guard.places[k] == BANNED or (guard.places[k] == STOPS and not may_stop):
+                weights[row, guard.tokens[k]] = -np.inf
+
+
+@exactly
+def _follow(guard: Guard, place: int, token: int) -> int:
+    """The place behind `token`, or STOPS."""
+    low, high = guard.first[place], guard.first[place + 1]
+    while low < high:
+        middle = low + (high - low) // 2
+        if guard.tokens[middle] < token:
+            low = middle + 1
+        else:
+            high = middle
+    if low < guard.first[place + 1] and guard.tokens[low] == token:
+        return int(guard.places[low])
+    return int(guard.usual[guard.kind[place], token])
+
+
+@exactly
+def _bound(weights: Float32, logits: Float32, row: int, V: int, least: np.float32, margin: np.float32) -> None:
+    """Forbid what has a logit below `least`, but nothing that comes up to the largest logit of what may still be drawn,
+    plus the margin, which is no more than 0."""
+    best = np.float32(-np.inf)
+    for j in range(V):
+        best = logits[row, j] if weights[row, j] > -np.inf and logits[row, j] > best else best
+    least = min(least, best + margin)
+    for j in range(V):
+        weights[row, j] = weights[row, j] if logits[row, j] >= least else np.float32(-np.inf)
+
+
+@exactly
+def draw(weights: Float32, row: int, V: int, rules: Rules, u: float) -> int:
+    """The token that u in [0, 1) falls on; weights[row, :V] holds logits, -inf for what may not be drawn, and is used
+    up. The cut-offs see the distribution after the temperature; at 0 the likeliest is taken. Where nothing may be drawn
+    it is the end.
+    """
+    top = largest(weights, row, V)
+    if top == -np.inf:
+        return END
     if rules.temperature == 0.0:
         for j in range(V):
-            if logits[row, j] == top:
+            if weights[row, j] == top:
                 return j
     sharpness = np.float32(1.0 / max(rules.temperature, 1e-6))
     for j in range(V):
         # exp stops at e^-87: what cannot be drawn must weigh nothing.
-        weight = exp((logits[row, j] - top) * sharpness)
-        logits[row, j] = weight if logits[row, j] > -np.inf else np.float32(0)
-    _cut(logits, row, V, rules.top_k, rules.top_p, rules.min_p)
-    return _fall(logits, row, V, u)
+        weight = exp((weights[row, j] - top) * sharpness)
+        weights[row, j] = weight if weights[row, j] > -np.inf else np.float32(0)
+    _cut(weights, row, V, rules.top_k, rules.top_p, rules.min_p)
+    return _fall(weights, row, V, u)
+
+
+@exactly
+def _weigh(logits: Float32, weights: Float32, row: int, bias: Float32, relevance: float) -> None:
+    """Add the bias to logits[row] and copy them to weights[row]; with `relevance` λ from (0, 1), to row + 1 as well,
+    and what is weighed is (voice - λ · shadow) / (1 - λ): where both agree nothing changes, whatever λ is.
+    """
+    V = bias.shape[0]
+    for j in range(V):
+        logits[row, j] += bias[j]
+        weights[row, j] = logits[row, j]
+    if relevance > 0.0:
+        more = np.float32(relevance / (1.0 - relevance))
+        for j in range(V):
+            logits[row + 1, j] += bias[j]
+            weights[row, j] += more * (logits[row, j] - logits[row + 1, j])
 
 
 @exactly
@@ -215,25 +310,45 @@ def extend(
 ) -> int:
     """Draw the next token of `stream` from logits[row] (without their bias [V]), keep the books, and return it.
 
-    weights [rows, ≥ V] is scratch: drawing uses its row up, and the books need the logit of what was drawn.
+    weights [rows, ≥ V] is scratch: drawing uses its row up, and the books need the logit of what was drawn. With
+    `relevance` (Li 2016, MMI-antiLM), row + 1 is the shadow: what the same network says after the same tokens, but
+    without what they reply to. With `mirostat` (Basu 2021, version 2), tokens that surprise more than the stream's
+    bound are left out, and the bound follows what was drawn.
     """
     V = bias.shape[0]
-    for j in range(V):
-        logits[row, j] += bias[j]
-        weights[row, j] = logits[row, j]
+    _weigh(logits, weights, row, bias, rules.relevance)
     if rules.penalty != 1.0:
         _penalise(weights, row, streams.recent, stream, np.float32(rules.penalty))
+    forbid(weights, row, streams.chars[stream] >= rules.min_chars, rules.guard, streams.place[stream])
+    mass = _log_mass(logits, row, V)
+    if rules.relevance > 0.0:
+        # What both find unlikely may differ by any factor: only what the voice finds likely enough is weighed.
+        _bound(weights, logits, row, V, np.float32(np.inf), np.float32(math.log(rules.relevance * PLAUSIBLE)))
+    if rules.mirostat > 0.0:
+        _bound(weights, logits, row, V, np.float32(mass - streams.bound[stream] * _LN2), np.float32(0))
     u = uniform(streams.seeds[stream], np.uint64(streams.drawn[stream]))
-    token = draw(weights, row, V, streams.chars[stream] >= rules.min_chars, rules, u)
-    streams.nats[stream] += _log_mass(logits, row, V) - logits[row, token]
+    token = draw(weights, row, V, rules, u)
+    nats = mass - logits[row, token]
+    streams.nats[stream] += nats
+    streams.bound[stream] -= MIROSTAT_RATE * (nats / _LN2 - rules.mirostat)
     streams.last[stream] = token
     streams.recent[stream, streams.drawn[stream] % RECENT] = token
     streams.drawn[stream] += 1
     streams.chars[stream] += rules.characters[token]
-    if token == END:
-        streams.status[stream] = AT_END
-    elif token == TURN:
-        streams.status[stream] = AT_TURN
-    elif streams.chars[stream] >= rules.max_chars:
-        streams.status[stream] = AT_LENGTH
+    streams.status[stream] = _status(rules, streams, stream, token)
     return token
+
+
+@exactly
+def _status(rules: Rules, streams: Streams, stream: int, token: int) -> int:
+    """Whether the stream has stopped behind `token`; its place goes on where something is guarded."""
+    if token == END:
+        return AT_END
+    if token == TURN:
+        return AT_TURN
+    if rules.guard.usual.shape[1] > 0:
+        behind = _follow(rules.guard, streams.place[stream], token)
+        if behind == STOPS:
+            return AT_STOP
+        streams.place[stream] = behind
+    return AT_LENGTH if streams.chars[stream] >= rules.max_chars else RUNNING

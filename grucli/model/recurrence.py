@@ -48,8 +48,8 @@ class Recurrence(Protocol):
 class Writer(Protocol):
     """A whole network a token at a time; see `grucli.kernels.cell.CellStreams`."""
 
-    def read(self, tokens: Ids, state: Float32) -> None:
-        """Read tokens [K] from state [L, 1, H], which goes on in place."""
+    def read(self, tokens: Ids, state: Float32, seen: Float32 | None = None) -> None:
+        """Read tokens [K, n] from state [L, n, H], which goes on in place; seen [K, n, H]: the highest layer."""
 
     def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
         """Streams [low, high) write up to K tokens each into written [n, K]."""

@@ -1,189 +1,31 @@
 """Text out of a model: a state to begin from, text read into it, and tokens drawn from it until something ends them.
 
 The whole memory of a recurrent network is one small `State`, a value: it can be kept, gone back to and branched from.
-The token loop runs compiled, in slices short enough for Ctrl-C.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.errors import UsageError
 from grucli.kernels.arrays import Float32
-from grucli.kernels.sampling import AT_END, AT_LENGTH, AT_TURN, RECENT, RUNNING, Rules, Streams
+from grucli.model.beam import Beam
+from grucli.model.cells import CELLS
+from grucli.model.chances import Float64, Head, allowed, chances, log_softmax
 from grucli.model.crew import Crew
-from grucli.model.recurrence import WRITERS, Writer
+from grucli.model.draw import TAIL, Draw, Gates, Likely, Piece, Sample, State, Surprise
+from grucli.model.recurrence import WRITERS
+from grucli.model.streams import Source, Stream, guard_for, write
 from grucli.model.weights import Weights
-from grucli.text.tokenizers import END, TURN, UNKNOWN, Tokenizer
+from grucli.text.phrases import Phrases
+from grucli.text.tokenizers import END, TURN, UNKNOWN
 
-_SLICE = 32  # tokens of a stream between two looks at what the user wants
-_READ_SLICE = 1024  # tokens read between two such looks
-_TOGETHER = 256  # streams that are drawn as one batch
-_STOPPED = {AT_END: "end", AT_TURN: "turn", AT_LENGTH: "length", RUNNING: "interrupted"}
+__all__ = ["Beam", "Draw", "Gates", "Likely", "Piece", "Sample", "Sampler", "State", "Stream", "Surprise"]
 
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """How text is drawn. The cut-offs see the distribution after the temperature; 0, 1 and 0 switch them off.
-
-    Raises:
-        UsageError: a value out of its range, by the name of its flag.
-    """
-
-    temp: float = 0.8
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repeat_penalty: float = 1.0
-    max_chars: int = 500
-    min_chars: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        for flag, value, fits, allowed in (
-            ("temp", self.temp, 0 <= self.temp <= 100, "a number from 0 to 100"),
-            ("top-k", self.top_k, 0 <= self.top_k < 1 << 31, "a whole number from 0 (off) to 2147483647"),
-            ("top-p", self.top_p, 0 < self.top_p <= 1, "a number above 0 and up to 1 (off)"),
-            ("min-p", self.min_p, 0 <= self.min_p <= 1, "a number from 0 (off) to 1"),
-            ("repeat-penalty", self.repeat_penalty, 0 < self.repeat_penalty <= 100, "a number above 0, up to 100"),
-            ("max-chars", self.max_chars, 1 <= self.max_chars < 1 << 31, "a whole number from 1 to 2147483647"),
-            ("min-chars", self.min_chars, 0 <= self.min_chars <= self.max_chars, "a whole number up to --max-chars"),
-            ("seed", self.seed, 0 <= self.seed < 1 << 63, "a whole number from 0 to 9223372036854775807"),
-        ):
-            if not fits:
-                raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
-
-    def rules(self, tokenizer: Tokenizer) -> Rules:
-        """The same, for the kernel."""
-        return Rules(
-            temperature=float(self.temp),
-            top_k=int(self.top_k),
-            top_p=float(self.top_p),
-            min_p=float(self.min_p),
-            penalty=float(self.repeat_penalty),
-            min_chars=int(self.min_chars),
-            max_chars=int(self.max_chars),
-            characters=tokenizer.characters,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything a model remembers: `layers` [L, H], and the token it reads next. Never changed once made."""
-
-    layers: Float32
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What one slice of a stream added: its text, its tokens, and -ln of their probability at temperature 1."""
-
-    text: str
-    tokens: int
-    nats: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A text that was drawn. `stopped`: "end", "turn", "length", or "interrupted" while it was not over.
-
-    `bits_per_char` is of the drawn text alone, end token included, under the model at temperature 1.
-    """
-
-    text: str
-    prompt: str
-    seed: int
-    tokens: int
-    bits_per_char: float
-    stopped: str
-
-
-class _Batch:
-    """n streams from one state, seeds counted up from the first."""
-
-    def __init__(self, writer: Writer, tokenizer: Tokenizer, state: State, draw: Draw, seeds: range) -> None:
-        n = len(seeds)
-        self._writer, self._rules = writer, draw.rules(tokenizer)
-        self.state: Float32 = np.ascontiguousarray(np.repeat(state.layers[:, None, :], n, axis=1))
-        self.streams = Streams(
-            seeds=np.array(seeds, np.uint64),
-            last=np.full(n, state.last, np.int32),
-            status=np.zeros(n, np.int32),
-            drawn=np.zeros(n, np.int64),
-            chars=np.zeros(n, np.int64),
-            nats=np.zeros(n, np.float64),
-            recent=np.full((n, RECENT), -1, np.int32),
-        )
-
-    def advance(self, crew: Crew | None, tokens: int) -> NDArray[np.int32]:
-        """Up to `tokens` more of each running stream: ids [n, tokens], -1 where a stream had stopped."""
-        n = len(self.streams.last)
-        written = np.full((n, tokens), -1, np.int32)
-        rules, streams = self._rules, self.streams
-
-        def share(low: int, high: int) -> None:
-            self._writer.write(low, high, rules, streams, self.state, written)
-
-        if crew is None:
-            share(0, n)
-        else:
-            crew.share(n, share, grain=8)
-        return written
-
-    def keep(self, running: NDArray[np.bool_]) -> None:
-        """Let go of the streams that have stopped."""
-        self.state = np.ascontiguousarray(self.state[:, running])
-        self.streams = Streams(**{name: array[running] for name, array in self.streams._asdict().items()})
-
-
-def _bits_per_char(nats: float, chars: int) -> float:
-    return nats / math.log(2) / max(chars, 1)
-
-
-class Stream:
-    """One text as it is drawn: iterate over its pieces. `state` and `sample` are right at any moment."""
-
-    def __init__(self, writer: Writer, tokenizer: Tokenizer, state: State, draw: Draw, prompt: str) -> None:
-        self._batch = _Batch(writer, tokenizer, state, draw, range(draw.seed, draw.seed + 1))
-        self._decoder = tokenizer.decoder()
-        self._draw, self._prompt = draw, prompt
-        self._text = ""
-
-    @property
-    def state(self) -> State:
-        """The state after what was said so far."""
-        return State(self._batch.state[:, 0].copy(), int(self._batch.streams.last[0]))
-
-    @property
-    def sample(self) -> Sample:
-        """What was said so far."""
-        streams = self._batch.streams
-        return Sample(
-            text=self._text,
-            prompt=self._prompt,
-            seed=self._draw.seed,
-            tokens=int(streams.drawn[0]),
-            bits_per_char=_bits_per_char(float(streams.nats[0]), len(self._text)),
-            stopped=_STOPPED[int(streams.status[0])],
-        )
-
-    def __iter__(self) -> Iterator[Piece]:
-        streams = self._batch.streams
-        while streams.status[0] == RUNNING:
-            before, nats = int(streams.drawn[0]), float(streams.nats[0])
-            ids = self._batch.advance(None, _SLICE)[0]
-            text = "".join(map(self._decoder.push, ids[ids >= 0].tolist()))
-            if streams.status[0] != RUNNING:
-                text += self._decoder.flush()
-            text = text[: self._draw.max_chars - len(self._text)]
-            self._text += text
-            yield Piece(text, int(streams.drawn[0]) - before, float(streams.nats[0]) - nats)
+_READ_SLICE = 1024  # tokens read between two looks at what the user wants
+_PHRASES_KEPT = 4  # lists of phrases: a session tries some out
 
 
 class Sampler:
@@ -194,14 +36,17 @@ class Sampler:
 
     def __init__(self, weights: Weights, threads: int | None = None, *, rounded: bool = True) -> None:
         arrays, sizes = weights.arrays, weights.sizes
-        layers = []
+        self._layers: list[dict[str, Float32]] = []
         for index in range(sizes.L):
             prefix = f"layers.{index}."
-            layers.append({name[len(prefix) :]: a for name, a in arrays.items() if name.startswith(prefix)})
+            self._layers.append({name[len(prefix) :]: a for name, a in arrays.items() if name.startswith(prefix)})
+        self._embedding = arrays["embedding"]
         self._writer = WRITERS[sizes.cell](
-            arrays["embedding"], layers, arrays["out.W"], arrays["out.b"], rounded=rounded
+            self._embedding, self._layers, arrays["out.W"], arrays["out.b"], rounded=rounded
         )
+        self._head = Head(arrays["out.W"], arrays["out.b"])
         self._sizes, self._crew = sizes, Crew(threads)
+        self._phrases: dict[tuple[tuple[str, ...], tuple[str, ...]], Phrases] = {}
         self.tokenizer = weights.tokenizer
         self.conversations = weights.card.conversations
         self._first = _first_token(weights)
@@ -212,8 +57,8 @@ class Sampler:
 
     def _read(self, state: State, tokens: NDArray[np.int32]) -> Float32:
         layers = state.layers[:, None, :].copy()
-        for start in range(0, len(tokens), _READ_SLICE):
-            self._writer.read(tokens[start : start + _READ_SLICE], layers)
+        for part in _slices(len(tokens)):
+            self._writer.read(tokens[part, None], layers)
         return np.ascontiguousarray(layers[:, 0])
 
     def read(self, state: State, text: str) -> State:
@@ -222,45 +67,144 @@ class Sampler:
         if len(ids) == 0:
             return state
         tokens = np.concatenate([[state.last], ids[:-1]]).astype(np.int32)
-        return State(self._read(state, tokens), int(ids[-1]))
+        return State(self._read(state, tokens), int(ids[-1]), (state.tail + text)[-TAIL:])
 
     def end_turn(self, state: State) -> State:
         """The state in which the other side begins to speak. An end that was drawn is taken as the end of a turn."""
         if state.last in (TURN, END):
-            return dataclasses.replace(state, last=TURN)
-        return State(self._read(state, np.array([state.last], np.int32)), TURN)
+            return State(state.layers, TURN)
+        return self.accept(state, TURN)
 
-    def stream(self, state: State, draw: Draw, prompt: str = "") -> Stream:
+    def accept(self, state: State, token: int) -> State:
+        """The state after `token` as well, as if it had been drawn.
+
+        Raises:
+            UsageError: no token has this number.
+        """
+        if not 0 <= token < self._sizes.V:
+            raise UsageError(f"there is no token {token}", f"this model has the tokens 0 to {self._sizes.V - 1}")
+        tail = "" if token in (END, TURN) else (state.tail + self.tokenizer.decode([token]))[-TAIL:]
+        return State(self._read(state, np.array([state.last], np.int32)), token, tail)
+
+    def stream(self, state: State, draw: Draw, prompt: str = "") -> Stream | Beam:
         """One text from `state`, a piece at a time. `prompt` is only noted in the sample."""
-        return Stream(self._writer, self.tokenizer, state, draw, prompt)
+        source = self._source(state, draw)
+        return Beam(source, self._head, prompt) if draw.beam else Stream(source, prompt)
 
     def write(self, state: State, prompt: str, n: int, draw: Draw) -> Iterator[Sample]:
         """n texts from `state`, drawn side by side, each when it is over. The i-th has the seed draw.seed + i, and is
-        the text that `stream` gives for that seed; `prompt` is only noted.
-        """
-        for first in range(draw.seed, draw.seed + n, _TOGETHER):
-            seeds = range(first, min(first + _TOGETHER, draw.seed + n))
-            yield from self._write_batch(_Batch(self._writer, self.tokenizer, state, draw, seeds), prompt, draw)
+        the text that `stream` gives for that seed; `prompt` is only noted. With a beam: the n best that it found.
 
-    def _write_batch(self, batch: _Batch, prompt: str, draw: Draw) -> Iterator[Sample]:
-        ids: list[list[int]] = [[] for _ in batch.streams.last]
-        while len(batch.streams.last):
-            for tokens, row in zip(ids, batch.advance(self._crew, _SLICE), strict=True):
-                tokens.extend(row[row >= 0].tolist())
-            streams = batch.streams
-            for i in np.flatnonzero(streams.status != RUNNING):
-                text = self.tokenizer.decode(ids[i])[: draw.max_chars]
-                yield Sample(
-                    text=text,
-                    prompt=prompt,
-                    seed=int(streams.seeds[i]),
-                    tokens=len(ids[i]),
-                    bits_per_char=_bits_per_char(float(streams.nats[i]), len(text)),
-                    stopped=_STOPPED[int(streams.status[i])],
+        Raises:
+            UsageError: more than the beam is wide.
+        """
+        if draw.beam:
+            if n > draw.beam:
+                raise UsageError(
+                    f"a beam of {draw.beam} finds no {n} texts", f"give --beam at least {n}, or ask for fewer"
                 )
-            running = streams.status == RUNNING
-            ids = [tokens for tokens, goes_on in zip(ids, running, strict=True) if goes_on]
-            batch.keep(running)
+            yield from Beam(self._source(state, draw), self._head, prompt).best(n)
+        else:
+            yield from write(self._source(state, draw), prompt, range(draw.seed, draw.seed + n), self._crew)
+
+    def peek(self, state: State, n: int, draw: Draw) -> list[Likely]:
+        """The n likeliest next tokens, as a text that begins here would draw its first one, the likeliest first.
+
+        Only what may be drawn is among them; the end of the text is, once this turn has draw.min_chars characters.
+        """
+        source = self._source(state, draw)
+        guard, place = guard_for(source.phrases, state.tail)
+        mask = allowed(guard, place, self._sizes.V, len(state.tail) >= draw.min_chars)
+        shadow = None if source.shadow is None else self._logits(source.shadow)
+        probabilities = chances(self._logits(state), shadow, mask, draw)
+        likeliest = np.argsort(-probabilities, kind="stable")[: max(n, 0)].tolist()
+        return [
+            Likely(self.tokenizer.decode([token]), float(probabilities[token]), token)
+            for token in likeliest
+            if probabilities[token] > 0
+        ]
+
+    def score(self, state: State, text: str) -> list[Surprise]:
+        """How much each token of `text` surprises the model at temperature 1. The texts joined are `text`.
+
+        A symbol the model does not know costs 8 bits for each of its bytes on top of the unknown token.
+        """
+        ids, texts = self.tokenizer.encode(text), self.tokenizer.cut(text)
+        bits: list[float] = []
+        layers = state.layers[:, None, :].copy()
+        inputs = np.concatenate([[state.last], ids[:-1]]).astype(np.int32)
+        for part in _slices(len(ids)):
+            seen = np.empty((len(ids[part]), 1, self._sizes.H), np.float32)
+            self._writer.read(inputs[part, None], layers, seen)
+            logs = log_softmax(self._head.logits(seen[:, 0]))
+            bits += (-np.take_along_axis(logs, ids[part, None], -1)[:, 0] / math.log(2)).tolist()
+        unknown = (8 * len(each.encode()) if token == UNKNOWN else 0 for token, each in zip(ids, texts, strict=True))
+        costs = [cost + more for cost, more in zip(bits, unknown, strict=True)]
+        return [Surprise(joined, sum(costs[part])) for joined, part in _whole(texts)]
+
+    def gates(self, state: State, text: str) -> list[Gates]:
+        """What the gates do while `text` is read, by the equations of the cell in float64. The texts joined are `text`.
+
+        Of a token, what they do when it is read.
+        """
+        ids, texts = self.tokenizer.encode(text), self.tokenizer.cut(text)
+        if len(ids) == 0:
+            return []
+        layers = list(self._read(state, np.array([state.last], np.int32))[:, None].astype(np.float64))
+        means = [self._gate_means(ids[part], layers) for part in _slices(len(ids))]
+        update, reset = (np.concatenate([each[name] for each in means]) for name in ("update", "reset"))
+        return [
+            Gates(joined, tuple(update[part].mean(axis=0).tolist()), tuple(reset[part].mean(axis=0).tolist()))
+            for joined, part in _whole(texts)
+        ]
+
+    def _gate_means(self, ids: NDArray[np.int32], layers: list[Float64]) -> dict[str, Float64]:
+        """The mean of each layer's gates while `ids` are read, by name, [K, layers that have one]; the states of the
+        layers, [1, H] each, go on in place."""
+        x = self._embedding[ids][:, None].astype(np.float64)
+        means: dict[str, list[Float64]] = {"update": [], "reset": []}
+        for index, parameters in enumerate(self._layers):
+            exact = {name: array.astype(np.float64) for name, array in parameters.items()}
+            x, gates = CELLS[self._sizes.cell].look(exact, x, layers[index])
+            layers[index] = x[-1]
+            for name in means.keys() & gates.keys():
+                means[name].append(gates[name].mean(axis=(1, 2)))
+        return {name: np.stack(each, axis=1) if each else np.empty((len(ids), 0)) for name, each in means.items()}
+
+    def _logits(self, state: State) -> Float64:
+        """Of the token that comes next, [V]."""
+        seen = self._read(state, np.array([state.last], np.int32))[-1:]
+        return np.asarray(self._head.logits(seen)[0])
+
+    def _source(self, state: State, draw: Draw) -> Source:
+        shadow = None
+        if draw.relevance:
+            # What would be said to anything: as a reply to nothing, or, where nobody replies, at the beginning.
+            shadow = self.read(self.end_turn(self.begin()), state.tail) if self.conversations else self.begin()
+        return Source(self._writer, self.tokenizer, self._phrases_of(draw), draw, state, shadow, self.read)
+
+    def _phrases_of(self, draw: Draw) -> Phrases | None:
+        if not (draw.stop or draw.block):
+            return None
+        key = (draw.stop, draw.block)
+        if key not in self._phrases:
+            while len(self._phrases) >= _PHRASES_KEPT:
+                del self._phrases[next(iter(self._phrases))]
+            self._phrases[key] = Phrases(self.tokenizer, draw.stop, draw.block)
+        return self._phrases[key]
+
+
+def _slices(tokens: int) -> Iterator[slice]:
+    return (slice(start, start + _READ_SLICE) for start in range(0, tokens, _READ_SLICE))
+
+
+def _whole(texts: list[str]) -> Iterator[tuple[str, slice]]:
+    """Texts with their places, those of tokens that only together spell a character as one."""
+    start = 0
+    for place, text in enumerate(texts):
+        if text:
+            yield text, slice(start, place + 1)
+            start = place + 1
 
 
 def _first_token(weights: Weights) -> int:

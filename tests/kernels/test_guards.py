@@ -36,7 +36,7 @@ def guarded(array):
 
 
 from grucli.kernels import adamw, arrays, cell, dropout, gru, gru_after, loss, novelty, products, streaming, tile
-from grucli.kernels.sampling import RECENT, Rules, Streams
+from grucli.kernels.sampling import RECENT, Guard, Rules, Streams
 from grucli.model import products as all_rows
 
 for module in (cell, gru, gru_after, all_rows, streaming):
@@ -115,13 +115,23 @@ for seed, (T, B, E, H, V, L) in enumerate(
             layer.backward(low, high, random(T, B, H), resets)
         for rounded in (False, True):
             writer = streams_of(table, layers, random(H, V), random(V), rounded=rounded)
-            writer.read(ids(V, 5), random(L, 1, H))
+            writer.read(ids(V, 5, 1), random(L, 1, H))
+            writer.read(ids(V, 3, B), random(L, B, H), random(3, B, H))
             streams = Streams(
                 guarded(np.arange(B).astype(np.uint64)), ids(V, B), guarded(np.zeros(B, np.int32)),
                 guarded(np.zeros(B, np.int64)), guarded(np.zeros(B, np.int64)), guarded(np.zeros(B)),
-                guarded(np.full((B, RECENT), -1, np.int32)),
+                guarded(np.full((B, RECENT), -1, np.int32)), guarded(np.full(B, 3.0)), ids(2, B),
             )
-            rules = Rules(0.8, 3, 0.9, 0.01, 1.1, 1, 50, guarded(np.ones(V, np.int16)))
+            usual = np.zeros((2, V), np.int32)
+            usual[:, [V - 1, V - 2]] = [1, -1]
+            guard = Guard(
+                guarded(usual), guarded(np.array([0, 1], np.int8)), guarded(np.array([False, True])),
+                guarded(rng.random(V) < 0.5), guarded(np.array([0, 1, 2])), guarded(np.array([V - 1, 3], np.int32)),
+                guarded(np.array([0, 1], np.int32)),
+            )
+            rules = Rules(
+                0.8, 3, 0.9, 0.01, 1.1, 2.0, 0.3 if B % 2 == 0 else 0.0, 1, 50, guarded(np.ones(V, np.int16)), guard
+            )
             writer.write(0, B, rules, streams, random(L, B, H), guarded(np.zeros((B, 6), np.int32)))
 print("inside")
 """

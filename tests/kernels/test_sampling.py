@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import kernel
-from grucli.kernels.sampling import END, RECENT, TURN, UNKNOWN, Ids, Rules, Streams, draw, extend, uniform
+from grucli.kernels.sampling import END, RECENT, TURN, UNKNOWN, Ids, Rules, Streams, draw, extend, forbid, uniform
+from grucli.model.streams import NO_GUARD
 
 
 @kernel
 def draw_one(logits: Float32, V: int, may_stop: bool, rules: Rules, u: float) -> int:
-    return draw(logits, 0, V, may_stop, rules, u)
+    forbid(logits, 0, may_stop, rules.guard, 0)
+    return draw(logits, 0, V, rules, u)
 
 
 @kernel
@@ -28,8 +30,9 @@ def uniforms(seed: np.uint64, numbers: np.ndarray[tuple[int], np.dtype[np.float6
 
 def rules(V: int = 64, **changes: float) -> Rules:
     plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "penalty": 1.0, "min_chars": 0}
+    plain |= {"mirostat": 0.0, "relevance": 0.0}
     characters = np.ones(V, np.int16)
-    return Rules(**(plain | changes), max_chars=100, characters=characters)  # type: ignore[arg-type]
+    return Rules(**(plain | changes), max_chars=100, characters=characters, guard=NO_GUARD)  # type: ignore[arg-type]
 
 
 def drawn(logits: Float32, how: Rules, may_stop: bool = True, n: int = 2000) -> Ids:
@@ -109,6 +112,8 @@ def streams(recent: list[int]) -> Streams:
         chars=np.zeros(1, np.int64),
         nats=np.zeros(1, np.float64),
         recent=kept,
+        bound=np.zeros(1, np.float64),
+        place=np.zeros(1, np.int32),
     )
 
 

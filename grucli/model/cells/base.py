@@ -34,6 +34,10 @@ class Cell(Protocol):
         """The specification: x [T, B, below], s0 [B, H], resets [T, B] → states s [T, B, H] and a function that
         takes ds [T, B, H] to (dx, ds0, gradients by name). Where `resets` is true the state is zero before the step."""
 
+    def look(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+        """As `forward` without resets: the states, and what can be seen of its gates, each [T, B, H]: "update", how
+        much of the old state stays, and "reset", how much of it the new one is made from, where the cell has them."""
+
 
 def sigmoid(a: Float64) -> Float64:
     """The logistic function, without overflow for large negative `a`."""

@@ -43,17 +43,8 @@ class Gru:
         """See `Cell.forward`."""
         T, B, _ = x.shape
         H = s0.shape[1]
-        U, W, b = parameters["U"], parameters["W"], parameters["b"]
-        z, r, h, previous, s = (np.empty((T, B, H)) for _ in range(5))
-        state = s0
-        for t in range(T):
-            state = np.where(resets[t][:, None], 0.0, state)
-            a = x[t] @ U + b
-            z[t] = sigmoid(a[:, :H] + state @ W[:, :H])
-            r[t] = sigmoid(a[:, H : 2 * H] + state @ W[:, H : 2 * H])
-            h[t] = np.tanh(a[:, 2 * H :] + (r[t] * state) @ W[:, 2 * H :])
-            previous[t] = state
-            state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+        U, W = parameters["U"], parameters["W"]
+        z, r, h, previous, s = _walk(parameters, x, s0, resets)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
             da = np.empty((T, B, 3 * H))
@@ -73,6 +64,29 @@ class Gru:
             return da @ U.T, carried, {"U": dU, "W": dW, "b": da.sum(axis=(0, 1))}
 
         return s, backprop
+
+    def look(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+        """See `Cell.look`."""
+        z, r, _, _, s = _walk(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
+        return s, {"update": z, "reset": r}
+
+
+def _walk(parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]) -> tuple[Float64, ...]:
+    """z, r, h, s_{t-1} and s, each [T, B, H]."""
+    T, B, _ = x.shape
+    H = s0.shape[1]
+    U, W, b = parameters["U"], parameters["W"], parameters["b"]
+    z, r, h, previous, s = (np.empty((T, B, H)) for _ in range(5))
+    state = s0
+    for t in range(T):
+        state = np.where(resets[t][:, None], 0.0, state)
+        a = x[t] @ U + b
+        z[t] = sigmoid(a[:, :H] + state @ W[:, :H])
+        r[t] = sigmoid(a[:, H : 2 * H] + state @ W[:, H : 2 * H])
+        h[t] = np.tanh(a[:, 2 * H :] + (r[t] * state) @ W[:, 2 * H :])
+        previous[t] = state
+        state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+    return z, r, h, previous, s
 
 
 GRU = Gru()

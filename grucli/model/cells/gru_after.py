@@ -46,18 +46,8 @@ class GruAfter:
         """See `Cell.forward`."""
         T, B, _ = x.shape
         H = s0.shape[1]
-        U, W, b, c = (parameters[name] for name in ("U", "W", "b", "c"))
-        z, r, q, h, previous, s = (np.empty((T, B, H)) for _ in range(6))
-        state = s0
-        for t in range(T):
-            state = np.where(resets[t][:, None], 0.0, state)
-            a, product = x[t] @ U + b, state @ W
-            z[t] = sigmoid(a[:, :H] + product[:, :H])
-            r[t] = sigmoid(a[:, H : 2 * H] + product[:, H : 2 * H])
-            q[t] = product[:, 2 * H :] + c
-            h[t] = np.tanh(a[:, 2 * H :] + r[t] * q[t])
-            previous[t] = state
-            state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+        U, W = parameters["U"], parameters["W"]
+        z, r, q, h, previous, s = _walk(parameters, x, s0, resets)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
             da, dproduct = np.empty((T, B, 3 * H)), np.empty((T, B, 3 * H))
@@ -83,6 +73,30 @@ class GruAfter:
             )
 
         return s, backprop
+
+    def look(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+        """See `Cell.look`."""
+        z, r, _, _, _, s = _walk(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
+        return s, {"update": z, "reset": r}
+
+
+def _walk(parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]) -> tuple[Float64, ...]:
+    """z, r, q, h, s_{t-1} and s, each [T, B, H]."""
+    T, B, _ = x.shape
+    H = s0.shape[1]
+    U, W, b, c = (parameters[name] for name in ("U", "W", "b", "c"))
+    z, r, q, h, previous, s = (np.empty((T, B, H)) for _ in range(6))
+    state = s0
+    for t in range(T):
+        state = np.where(resets[t][:, None], 0.0, state)
+        a, product = x[t] @ U + b, state @ W
+        z[t] = sigmoid(a[:, :H] + product[:, :H])
+        r[t] = sigmoid(a[:, H : 2 * H] + product[:, H : 2 * H])
+        q[t] = product[:, 2 * H :] + c
+        h[t] = np.tanh(a[:, 2 * H :] + r[t] * q[t])
+        previous[t] = state
+        state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+    return z, r, q, h, previous, s
 
 
 GRU_AFTER = GruAfter()

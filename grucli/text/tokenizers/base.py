@@ -119,6 +119,11 @@ class Tokenizer(ABC):
         """
 
     @abstractmethod
+    def cut(self, text: str) -> list[str]:
+        """The part of `text` that each of its ids stands for; joined they are `text`. Of tokens that spell a character
+        in bytes, the last one stands for it and the others for nothing."""
+
+    @abstractmethod
     def to_json(self) -> dict[str, object]:
         """What `from_json` needs to make this tokenizer again, of JSON's own types."""
 

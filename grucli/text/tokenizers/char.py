@@ -43,6 +43,10 @@ class CharTokenizer(Tokenizer):
         ids[np.cumsum(lengths) - lengths] = leads
         return ids, _utf8_length(points[ids == 0])
 
+    def cut(self, text: str) -> list[str]:
+        """Its characters."""
+        return list(without_surrogates(text))
+
     def to_json(self) -> dict[str, object]:
         """`{"kind": "char", "symbols": "…"}`."""
         return {"kind": self.kind, "symbols": self._symbols}

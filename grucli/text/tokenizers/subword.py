@@ -80,6 +80,10 @@ class SubwordTokenizer(Tokenizer):
                 parts[place] = list(_MARK_IDS)
         return parts
 
+    def cut(self, text: str) -> list[str]:
+        """Its pieces; a character without one stands at the last of its bytes."""
+        return list(map(self.decoder().push, self.encode(text).tolist()))
+
     def to_json(self) -> dict[str, object]:
         """`{"kind": "subword", "pieces": […]}`."""
         return {"kind": self.kind, "pieces": self._learned}

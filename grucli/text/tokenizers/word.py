@@ -61,6 +61,10 @@ class WordTokenizer(Tokenizer):
     def _look_up(self, words: list[str]) -> NDArray[np.int32]:
         return np.array(list(map(self._ids.get, words, repeat(UNKNOWN))), dtype=np.int32)
 
+    def cut(self, text: str) -> list[str]:
+        """Its words, known or not."""
+        return _CUT.findall(without_surrogates(text))
+
     def to_json(self) -> dict[str, object]:
         """`{"kind": "word", "words": […]}`."""
         return {"kind": self.kind, "words": list(self._ids)}
