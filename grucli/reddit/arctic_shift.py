@@ -25,6 +25,9 @@ POLITE = 2.0
 PAGE = 100
 """Comments of a page, the most that there are."""
 
+_FIRST = 1_104_537_600
+"""The first second of 2005: nobody had commented yet, and smaller numbers may not be taken for seconds since 1970."""
+
 _FIELDS = ",".join(Comment.__struct_fields__)
 _TOO_HARD = re.compile(r"time[d ]*out|slow down", re.IGNORECASE)
 _ASK_LATER = {408: "the archive waited too long for the question", 429: "the archive asks to slow down"}
@@ -90,7 +93,7 @@ class ArcticShift:
         """
         window = span.before - span.after
         while most is None or most > 0:
-            at = span.after if position.at is None else position.at
+            at = max(span.after, _FIRST) if position.at is None else position.at
             if at >= span.before:
                 yield End(covered=True)
                 return
@@ -125,7 +128,7 @@ class ArcticShift:
         """
         fields = {
             "subreddit" if target.kind == "r" else "author": target.name,
-            "after": str(max(part.after - 1, 0)),
+            "after": str(part.after - 1),
             "before": str(part.before),
             "limit": str(PAGE),
             "sort": "asc",

@@ -4,8 +4,10 @@ It is written anew, whole, after every page, with the length that the output has
 that is a page which nobody vouches for, and is cut off before the fetch goes on.
 """
 
+import glob
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -98,6 +100,13 @@ def save_record(output: Path, record: Record) -> None:
         OSError: the disk failed; the record before is still there.
     """
     atomic_write(record_path(output), msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def sweep(output: Path) -> None:
+    """Remove what a run that was killed while it saved its record may have left. Nobody else may be at it."""
+    for leftover in output.parent.glob(f".{glob.escape(record_path(output).name)}.*.tmp"):
+        with suppress(OSError):
+            leftover.unlink()
 
 
 def load_record(output: Path) -> Record | None:

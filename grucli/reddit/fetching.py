@@ -20,7 +20,16 @@ from grucli.files import FileLock
 from grucli.reddit.arctic_shift import ArcticShift
 from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started, Summary
 from grucli.reddit.fetch_output import Output
-from grucli.reddit.fetch_record import NameRecord, Record, check_same, digest, load_record, new_record, save_record
+from grucli.reddit.fetch_record import (
+    NameRecord,
+    Record,
+    check_same,
+    digest,
+    load_record,
+    new_record,
+    save_record,
+    sweep,
+)
 from grucli.reddit.moments import parse_moment, show_moment
 from grucli.reddit.source import (
     FINAL_AFTER,
@@ -94,6 +103,7 @@ class Fetch:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.__enter__()
         try:
+            sweep(self._path)
             self._record = self._go_on() if self._plan.resume else None
             if self._record is None:
                 self._record = self._begin()

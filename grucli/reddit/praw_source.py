@@ -61,8 +61,8 @@ class _Listing(msgspec.Struct):
 class _Requestor(prawcore.Requestor):
     """PRAW's connection, with a bound to what an answer may hold; what it says of limits is told to `on_answer`."""
 
-    def __init__(self, *, on_answer: Callable[[Mapping[str, str]], None], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *arguments: Any, on_answer: Callable[[Mapping[str, str]], None], **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._on_answer = on_answer
 
     def request(self, *arguments: Any, **options: Any) -> requests.Response:

@@ -69,7 +69,7 @@ class FetchView:
             self._take_in(event)
         match event:
             case Started():
-                self._terminal.say(_announcement(event))
+                self._terminal.say(_announcement(event), whole_words=True)
             case Notice(text):
                 self._terminal.warn(text)
             case Ended(name=name, fetched=0):
@@ -145,7 +145,9 @@ def show_fetched(terminal: Terminal, done: Done) -> None:
     first, last = (show_moment(moment or 0) for moment in (summary.first, summary.last))
     again = "was fetched to its end before: " if done.before else ""
     names = safe_line(" ".join(done.names))
-    terminal.say(f"{again}{output} holds {summary.fetched:,} comments of {names}, from {first} to {last} UTC")
+    terminal.say(
+        f"{again}{output} holds {summary.fetched:,} comments of {names}, from {first} to {last} UTC", whole_words=True
+    )
     if done.shortfall:
         terminal.warn(f"not complete: {done.shortfall}")
     else:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,9 @@ from tests.reddit.forum import forum
 COMMENTS = 5_000
 KILLS = 3
 FAULTY = 0.4
+_KILL = 9
+"""SIGKILL, which not every system has a name for."""
+
 _PROGRAM = (
     "import sys; from time import sleep; from grucli.reddit import patience\n"
     # The waits are real, and a thousandth as long.
@@ -60,12 +64,13 @@ def fetch_killed(folder: Path, suffix: str, seed: int, tell: Callable[[str], Non
         tell(f"summary: {said.strip()}")
         tell(f"faults: {', '.join(f'{name} {count}' for name, count in sorted(happened.items()))}")
         _compare(output, fake, tell)
+    assert sorted(path.name for path in folder.iterdir()) == [output.name, f"{output.name}.fetch.json"]
     assert kills == KILLS
     assert happened.keys() == FAULTS.keys()
     assert (summary["fetched"], summary["complete"]) == (COMMENTS, True)
 
 
-def _run(fake: Fake, output: Path, fatal: int | None, delay: float) -> tuple[int, str]:
+def _run(fake: Fake, output: Path, fatal: int | None, delay: float, how: int = _KILL) -> tuple[int, str]:
     """One run of the program, killed `delay` seconds after it asks for the `fatal`-th time; its status and its JSON."""
     words = ["fetch", "r/askscience", "-o", str(output), "--base-url", fake.url, "--rate", "1000", "--resume", "--json"]
     program = subprocess.Popen(
@@ -80,7 +85,7 @@ def _run(fake: Fake, output: Path, fatal: int | None, delay: float) -> tuple[int
         while fatal is not None and program.poll() is None:
             if len(fake.asked) >= fatal:
                 time.sleep(delay)
-                program.kill()
+                program.send_signal(how)
                 break
             time.sleep(0.0005)
         said = program.stdout.read()
@@ -110,6 +115,18 @@ def _unpacked(output: Path) -> bytes:
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9")
 def test_killed_three_times_and_complete(tmp_path: Path) -> None:
     fetch_killed(tmp_path, ".jsonl.zst", seed=4)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM")
+def test_a_polite_request_to_end_leaves_whole_pages(tmp_path: Path) -> None:
+    output = tmp_path / "a.jsonl"
+    with serving(Fake(forum(2_000))) as fake:
+        assert _run(fake, output, fatal=12, delay=0.001, how=signal.SIGTERM)[0] == 143
+        fetched = output.read_bytes()
+        assert fetched.endswith(b"}\n")
+        assert _run(fake, output, fatal=None, delay=0)[0] == 0
+        assert output.read_bytes().startswith(fetched)
+        assert len(output.read_bytes().splitlines()) == 2_000
 
 
 @pytest.mark.long

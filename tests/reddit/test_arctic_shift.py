@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grucli.errors import ServiceError
+from grucli.errors import ServiceError, UsageError
 from grucli.reddit import arctic_shift, patience, web
 from grucli.reddit.arctic_shift import ArcticShift
 from grucli.reddit.comments import Comment
@@ -275,6 +275,24 @@ def test_silence_is_given_up(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(web, "_SILENCE_SECONDS", 0.02)
     fake.faults = ["slow"]
     assert "does not answer in time" in waits(walk(fake, most=1))[0].why
+
+
+def test_the_systems_proxy_is_used(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", fake.url.replace("://", "://me:pass%20word@"))
+    monkeypatch.setenv("no_proxy", "elsewhere.example")
+    archive = ArcticShift("http://archive.example", rate=1000)
+    assert ids(list(archive.walk(SCIENCE, SPAN, Position(), None))) == all_ids(fake.rows)
+    assert fake.agents == {web.AGENT}
+    monkeypatch.setenv("no_proxy", "archive.example")
+    with pytest.raises(ServiceError, match=r"archive\.example cannot be found"):
+        list(ArcticShift("http://archive.example", rate=1000).walk(SCIENCE, SPAN, Position(), None))
+
+
+@pytest.mark.parametrize("proxy", ["gopher://x", "http://["])
+def test_a_proxy_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(UsageError, match="proxy"):
+        ArcticShift("http://archive.example")
 
 
 def test_nobody_is_there() -> None:

@@ -253,6 +253,14 @@ def test_a_plan_that_cannot_be_meant(plan: Plan, tmp_path: Path, change: dict[st
     assert names(tmp_path) == []
 
 
+def test_what_a_killed_run_left_is_swept(plan: Plan, tmp_path: Path) -> None:
+    plan = replace(plan, output=str(tmp_path / "[a]*.jsonl"), limit=5)
+    (tmp_path / ".[a]*.jsonl.fetch.json.12-ab.tmp").write_text("half a reco")
+    (tmp_path / ".another.jsonl.fetch.json.12-ab.tmp").write_text("not ours")
+    run(plan)
+    assert names(tmp_path) == [".another.jsonl.fetch.json.12-ab.tmp", "[a]*.jsonl", "[a]*.jsonl.fetch.json"]
+
+
 def test_a_folder_is_no_output(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
