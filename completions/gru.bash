@@ -34,7 +34,7 @@ _gru_follow() {
             ;;
         chat)
             commands=''
-            options='--temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --pace --threads -q --quiet --debug --version -h --help'
+            options='--continue --opening --follow --temp --top-k --top-p --min-p --mirostat --repeat-penalty --relevance --beam --stop --block --max-chars --min-chars --seed --pace --threads --json -q --quiet --debug --version -h --help'
             ;;
         eval)
             commands=''
@@ -142,11 +142,17 @@ _gru_value() {
         'sample --seed') kind='' ;;
         'sample --pace') kind='' ;;
         'sample --threads') kind='' ;;
+        'chat --opening') kind=@file ;;
         'chat --temp') kind='' ;;
         'chat --top-k') kind='' ;;
         'chat --top-p') kind='' ;;
         'chat --min-p') kind='' ;;
+        'chat --mirostat') kind='' ;;
         'chat --repeat-penalty') kind='' ;;
+        'chat --relevance') kind='' ;;
+        'chat --beam') kind='' ;;
+        'chat --stop') kind='' ;;
+        'chat --block') kind=@file ;;
         'chat --max-chars') kind='' ;;
         'chat --min-chars') kind='' ;;
         'chat --seed') kind='' ;;

@@ -12,7 +12,7 @@ function __gru_at
         else if test -z "$literal"; and test "$word" = --
             set literal 1
         else if test -z "$literal"; and string match -q -- '-*' "$word"
-            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'fetch -o' 'fetch --output' 'fetch --source' 'fetch --after' 'fetch --before' 'fetch --limit' 'fetch --rate' 'fetch --base-url' 'clean -o' 'clean --output' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --workers' 'clean --explain' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
+            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'fetch -o' 'fetch --output' 'fetch --source' 'fetch --after' 'fetch --before' 'fetch --limit' 'fetch --rate' 'fetch --base-url' 'clean -o' 'clean --output' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --workers' 'clean --explain' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --opening' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --mirostat' 'chat --repeat-penalty' 'chat --relevance' 'chat --beam' 'chat --stop' 'chat --block' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
                 set skip 1
             end
         else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'fetch' 'clean' 'purge' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
@@ -173,16 +173,25 @@ complete -c gru -n '__gru_at \'sample\'' -l debug -d 'Show where an error came f
 complete -c gru -n '__gru_at \'sample\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'sample\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'sample\' 0 0' -F -a '(__gru_model_names)'
+complete -c gru -n '__gru_at \'chat\'' -l continue -d 'Go on with the session that was talked in last'
+complete -c gru -n '__gru_at \'chat\'' -l opening -r -F -d 'A text that sets the scene: it comes before all that is said'
+complete -c gru -n '__gru_at \'chat\'' -l follow -d 'While the model is being trained: take up each better one'
 complete -c gru -n '__gru_at \'chat\'' -l temp -x -d '0: always the likeliest; 1: as the model has it; more: wilder'
 complete -c gru -n '__gru_at \'chat\'' -l top-k -x -d 'Draw from the K likeliest tokens only; 0: from all'
 complete -c gru -n '__gru_at \'chat\'' -l top-p -x -d 'Draw from the likeliest tokens that make up this share'
 complete -c gru -n '__gru_at \'chat\'' -l min-p -x -d 'No token less likely than this share of the likeliest'
+complete -c gru -n '__gru_at \'chat\'' -l mirostat -x -d 'Aim at this surprise, in bits a token; 0: do not'
 complete -c gru -n '__gru_at \'chat\'' -l repeat-penalty -x -d 'Above 1: what was said lately becomes less likely'
+complete -c gru -n '__gru_at \'chat\'' -l relevance -x -d 'Up to 0.99: prefer replies that would not fit any line'
+complete -c gru -n '__gru_at \'chat\'' -l beam -x -d 'Search for the likeliest reply, so many at a time; 0: draw'
+complete -c gru -n '__gru_at \'chat\'' -l stop -x -d 'Also end a reply at this text'
+complete -c gru -n '__gru_at \'chat\'' -l block -r -F -d 'Words and phrases that are never said, one a line'
 complete -c gru -n '__gru_at \'chat\'' -l max-chars -x -d 'No reply is longer'
 complete -c gru -n '__gru_at \'chat\'' -l min-chars -x -d 'No reply is shorter'
 complete -c gru -n '__gru_at \'chat\'' -l seed -x -d 'The first reply\'s; each next one has the next'
 complete -c gru -n '__gru_at \'chat\'' -l pace -x -d 'Characters a second on a terminal; 0: all at once'
 complete -c gru -n '__gru_at \'chat\'' -l threads -x -d 'Cores to use; all of them, when left out'
+complete -c gru -n '__gru_at \'chat\'' -l json -d 'Print one JSON object a line on stdout, for each reply and answer'
 complete -c gru -n '__gru_at \'chat\'' -s q -l quiet -d 'No progress and messages; -qq: no warnings either'
 complete -c gru -n '__gru_at \'chat\'' -l debug -d 'Show where an error came from'
 complete -c gru -n '__gru_at \'chat\'' -l version -d 'Show the version and exit'

@@ -4,17 +4,23 @@ One table holds every command, its values and its words for `/help` and for Tab.
 `/` is typed with two; `/r/python` and the like are never commands.
 """
 
-import dataclasses
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
-from grucli.chat.events import Event, Left, Listed, Refused, Told
+from grucli.chat.choosing import best, peek, pick, spread
+from grucli.chat.events import Branch, Branched, Copyable, Event, Left, Listed, Refused, Told
+from grucli.chat.looking import gates, score
 from grucli.chat.session import Session
+from grucli.chat.settings import SETTINGS, Setting, as_typed, short
+from grucli.chat.shell import sample_line
+from grucli.chat.turns import Turn
 from grucli.errors import GruError, UsageError
 
-_QUOTED = 200  # characters
+_SHOWN = 60  # characters of a line that only reminds of it
+_TEMPERATURES = (0.3, 0.8, 1.2)
+_CANDIDATES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,18 @@ class Suggestion:
 def hear(session: Session, line: str) -> Iterator[Event]:
     """Do what a line asks for. Whatever goes wrong is an event: nothing ends a session but its user."""
     try:
+        yield from session.refresh()
         if is_command(line):
             yield from _obey(session, line)
         else:
             yield from session.say(line.removeprefix("/") if line.startswith("//") else line)
     except GruError as error:
-        yield Refused(error.what, error.todo)
+        yield Refused(as_typed(error.what), as_typed(error.todo))
     except MemoryError:
         yield Refused("there is not enough memory for this", "try a shorter line, or a smaller model")
     except OSError as error:
         yield Refused(f"the system refused: {error.strerror or error}", "try again, or another model")
+    yield from session.remarks()
 
 
 def is_command(line: str) -> bool:
@@ -74,84 +82,22 @@ def suggest(session: Session, line: str) -> Iterator[Suggestion]:
             if command.name.startswith(name):
                 yield Suggestion(f"/{command.name}", 0, command.does)
         return
+    setting, blank, rest = value.lstrip().partition(" ")
+    if name == "set" and blank and setting in _names:
+        name, value = setting, rest
     found = _names.get(name)
     value = value.lstrip()
     if found is not None:
         for offered in found.values(session):
             if offered.startswith(value):
-                yield Suggestion(offered, len(line) - len(value), "now" if offered == found.now(session) else "")
+                yield Suggestion(offered, len(line) - len(value), _note(session, found, offered))
 
 
-def _obey(session: Session, line: str) -> Iterator[Event]:
-    name, _, value = line.strip()[1:].partition(" ")
-    command = _names.get(name)
-    if command is None:
-        yield _unknown(name)
-    elif value.strip() and not command.takes:
-        yield Refused(f"/{name} takes no value", f"type /{name} alone")
-    else:
-        yield from command.run(session, value.strip())
-
-
-def _unknown(name: str) -> Refused:
-    name = _short(name)
-    near = difflib.get_close_matches(name.lower(), list(_names), n=1, cutoff=0.4)
-    closest = f"did you mean /{near[0]}? " if near else ""
-    return Refused(f"there is no command /{name}", f"{closest}/help lists them; to say a line with /, begin it with //")
-
-
-def _setting(
-    name: str, option: str, kind: type[float] | type[int], does: str, values: Sequence[str], alone: str = ""
-) -> Command:
-    """A command for one of the numbers that replies are drawn by, or for the pace; without a value it tells it."""
-
-    def now(session: Session) -> str:
-        held = session if option == "pace" else session.draw
-        return format(getattr(held, option), "g" if kind is float else "d")
-
-    def run(session: Session, value: str) -> Iterator[Event]:
-        if value:
-            _set(session, name, option, kind, value)
-        yield Told(f"/{name} {now(session)} · {does}")
-
-    return Command(name, "N", does, run, now, lambda session: values)
-
-
-def _set(session: Session, name: str, option: str, kind: type[float] | type[int], value: str) -> None:
-    takes = "a whole number" if kind is int else "a number"
-    try:
-        number: Any = kind(value)
-    except ValueError:
-        example = f"/{name} {_names[name].now(session)}"
-        raise UsageError(f"'{_short(value)}' is not {takes}", f"/{name} takes {takes}, such as {example}") from None
-    try:
-        if option == "pace":
-            session.keep_pace(number)
-        else:
-            session.draw = dataclasses.replace(session.draw, **{option: number})
-    except UsageError as error:
-        raise UsageError(_typed(error.what), _typed(error.todo)) from None
-
-
-def _typed(text: str) -> str:
-    """Name the commands where an error names the options of the shell."""
-    for option in ("temp", "top-k", "top-p", "min-p", "repeat-penalty", "seed", "pace"):
-        text = text.replace(f"--{option}", f"/{option}")
-    return text.replace("--max-chars", "/max").replace("--min-chars", "/min")
-
-
-def _short(text: str) -> str:
-    """The beginning of what may be a pasted book."""
-    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
-
-
-def _model(session: Session, name: str) -> Iterator[Event]:
-    if not name:
-        yield Listed(tuple((known, "now" if known == session.model else "", "") for known in session.models()))
-        yield Told(f"this is {session.model}; /model NAME takes another")
-        return
-    session.switch(name)
-    yield Told(introduction(session))
+def _note(session: Session, command: Command, offered: str) -> str:
+    """What Tab says of a value: whether it is in force, or what the setting of that name does."""
+    if offered == command.now(session):
+        return "now"
+    return _names[offered].does if command.name == "set" else ""
 
 
 def introduction(session: Session) -> str:
@@ -161,13 +107,150 @@ def introduction(session: Session) -> str:
     return f"{session.model} goes on where your line ends; Enter alone lets it go on by itself."
 
 
+def _obey(session: Session, line: str) -> Iterator[Event]:
+    name, *rest = line.strip()[1:].split(maxsplit=1)[:2] or [""]
+    value = rest[0] if rest else ""
+    command = _names.get(name)
+    if command is None:
+        yield Refused(
+            f"there is no command /{short(name)}", f"{_nearest(name)}/help lists them; a line with / begins with //"
+        )
+    elif value and not command.takes:
+        yield Refused(f"/{name} takes no value", f"type /{name} alone")
+    else:
+        yield from command.run(session, value)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(short(name).lower(), list(_names), n=1, cutoff=0.4)
+    return f"did you mean /{near[0]}? " if near else ""
+
+
+def _whole(name: str, value: str, usual: int) -> int:
+    """The whole number that a command was given, `usual` where it was given none.
+
+    Raises:
+        UsageError: it is no whole number.
+    """
+    try:
+        return int(value) if value else usual
+    except ValueError:
+        raise UsageError(f"'{short(value)}' is not a whole number", f"/{name} takes one, such as {usual}") from None
+
+
+# Settings
+
+
+def _setting(setting: Setting) -> Command:
+    """A command that sets, and without a value tells."""
+
+    def run(session: Session, value: str) -> Iterator[Event]:
+        if value:
+            setting.set(session, value)
+        yield Told(f"/{setting.name} {setting.now(session)} · {setting.does}")
+
+    return Command(setting.name, setting.takes, setting.does, run, setting.now, lambda session: setting.values)
+
+
+def _set(session: Session, value: str) -> Iterator[Event]:
+    name, *rest = value.split(maxsplit=1) or [""]
+    names = [setting.name for setting in SETTINGS]
+    if not name:
+        yield Listed(tuple((setting.name, setting.now(session), setting.does) for setting in SETTINGS))
+    elif name.removeprefix("/") not in names:
+        near = difflib.get_close_matches(name.lower()[:64], names, n=1, cutoff=0.4)
+        yield Refused(f"there is no setting '{short(name)}'", f"did you mean {near[0]}?" if near else "/set lists them")
+    else:
+        yield from _names[name.removeprefix("/")].run(session, rest[0] if rest else "")
+
+
+# Replies
+
+
 def _again(session: Session, _: str) -> Iterator[Event]:
     yield from session.again()
 
 
+def _spread(session: Session, value: str) -> Iterator[Event]:
+    temps, words = [], value.split()
+    rest = value
+    for word in words:
+        try:
+            temps.append(float(word))
+        except ValueError:
+            break
+        rest = rest.lstrip()[len(word) :]
+    yield from spread(session, temps or _TEMPERATURES, rest.lstrip())
+
+
+def _best(session: Session, value: str) -> Iterator[Event]:
+    first, *rest = value.split(maxsplit=1) or [""]
+    if first.lstrip("+-").isdecimal():
+        yield from best(session, _whole("best", first, _CANDIDATES), rest[0] if rest else "")
+    else:
+        yield from best(session, _CANDIDATES, value)
+
+
+def _pick(session: Session, value: str) -> Iterator[Event]:
+    number = _whole("pick", value, 1)
+    yield from pick(session, number)
+
+
+# Places
+
+
+def _undo(session: Session, value: str) -> Iterator[Event]:
+    session.undo(_whole("undo", value, 1))
+    yield _stands(session)
+
+
+def _rewind(session: Session, value: str) -> Iterator[Event]:
+    if not value:
+        raise UsageError("/rewind takes the number of a turn, or a branch", "/tree shows them; /undo goes one back")
+    session.rewind(value)
+    yield _stands(session)
+
+
+def _fork(session: Session, value: str) -> Iterator[Event]:
+    before = session.tree.branch
+    session.fork(value)
+    yield Told(f"this is the branch {session.tree.branch} now; /rewind {before} goes back to where {before} ends")
+
+
 def _reset(session: Session, _: str) -> Iterator[Event]:
     session.reset()
-    yield Told("forgotten: the next line begins anew")
+    yield Told("the next line begins anew; /tree shows what was said")
+
+
+def _stands(session: Session) -> Told:
+    """Where the session stands, in words."""
+    last = session.last
+    if last is None:
+        return Told("this is the beginning again")
+    return Told(f"back at turn {last.number}: {_reminder(last.line)} → {_reminder(last.reply)}")
+
+
+def _tree(session: Session, _: str) -> Iterator[Event]:
+    tree = session.tree
+    if not tree.turns:
+        yield Told("nothing was said so far")
+        return
+    kept = {turn.number for turn in session.turns}
+    yield Branched(
+        tuple(
+            Branch(
+                number=turn.number,
+                parent=turn.parent,
+                depth=depth,
+                line=_reminder(turn.line),
+                reply=_reminder(turn.reply),
+                names=tuple(name for name, end in tree.branches.items() if end == turn.number),
+                now=turn.number == tree.now,
+                kept=turn.number in kept,
+            )
+            for turn, depth in tree.rows()
+        )
+    )
 
 
 def _history(session: Session, _: str) -> Iterator[Event]:
@@ -176,9 +259,68 @@ def _history(session: Session, _: str) -> Iterator[Event]:
         return
     rows = []
     for turn in session.turns:
-        rows.append(("you", "", _short(turn.line) or "(let it go on)"))
-        rows.append((session.model, f"seed {turn.seed}", _short(turn.reply)))
+        rows.append(("you", f"turn {turn.number}", short(turn.line) or "(let it go on)"))
+        rows.append((session.model, "picked" if turn.picked else f"seed {turn.seed}", short(turn.reply)))
     yield Listed(tuple(rows))
+
+
+def _reminder(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _places(session: Session) -> list[str]:
+    """What `/rewind` takes: branches, then turns, the latest first."""
+    return [*session.tree.branches, *(str(turn.number) for turn in reversed(session.turns)), "0"]
+
+
+# Sessions and models
+
+
+def _save(session: Session, name: str) -> Iterator[Event]:
+    if name:
+        session.save(name)
+    log = session.log
+    if log is None:
+        yield Told("this session is not kept")
+    elif log.path is None or not log.path.exists():
+        yield Told(f"it will be kept {f'as {log.name}' if log.name else 'by itself'}, from the first turn on")
+    else:
+        yield Told(f"kept as {log.name}, with every turn: {log.path}")
+
+
+def _load(session: Session, name: str) -> Iterator[Event]:
+    if name:
+        left_out = session.load(name)
+        yield Told(f"{introduction(session)} {len(session.turns)} turns lead here; /history shows them.")
+        if left_out:
+            yield Told(f"{left_out} lines of its file could not be understood, and were left out")
+        return
+    briefs = list(session.archive.briefs(_SHOWN)) if session.archive is not None else []
+    if briefs:
+        yield Listed(tuple((brief.name, _when(brief.modified), f"{brief.model}: {brief.first}") for brief in briefs))
+    yield Told("/load NAME takes one up" if briefs else "there is no session to take up yet")
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds):%d %b %H:%M}"
+
+
+def _model(session: Session, name: str) -> Iterator[Event]:
+    if not name:
+        yield Listed(tuple((known, "now" if known == session.model else "", "") for known in session.models()))
+        yield Told(f"this is {session.model}; /model NAME takes another")
+        return
+    session.switch(name)
+    said = len(session.turns)
+    yield Told(introduction(session) + (f" It has heard the {said} turns so far." if said else ""))
+
+
+def _cmd(session: Session, _: str) -> Iterator[Event]:
+    last: Turn | None = session.last
+    if last is None:
+        raise UsageError("there is no reply to give again", "say something first")
+    yield Copyable(sample_line(session, last))
 
 
 def _help(session: Session, _: str) -> Iterator[Event]:
@@ -191,17 +333,46 @@ def _quit(session: Session, _: str) -> Iterator[Event]:
 
 
 COMMANDS: tuple[Command, ...] = (
-    _setting("temp", "temp", float, "how daring: 0.2 careful, 0.8 lively, 1.5 wild", ("0.2", "0.5", "0.8", "1", "1.5")),
-    _setting("top-k", "top_k", int, "only the N likeliest tokens, 0 for all", ("0", "10", "40", "100")),
-    _setting("top-p", "top_p", float, "only the likeliest that share N, 1 for all", ("0.5", "0.9", "0.95", "1")),
-    _setting("min-p", "min_p", float, "only those at least N times the likeliest", ("0", "0.02", "0.05", "0.1")),
-    _setting("repeat-penalty", "repeat_penalty", float, "shun what was just said, 1 for no", ("1", "1.1", "1.3")),
-    _setting("seed", "seed", int, "of the next reply: the same seed, the same reply", ()),
-    _setting("max", "max_chars", int, "longest reply, in characters", ("100", "200", "500", "1000", "2000")),
-    _setting("min", "min_chars", int, "shortest reply, in characters", ("1", "20", "50", "100")),
-    _setting("pace", "pace", float, "characters a second, 0 for no limit", ("0", "30", "60", "150", "300")),
     Command("regen", "", "draw the last reply again, with the next seed", _again),
-    Command("reset", "", "forget what was said", _reset),
+    Command(
+        "spread",
+        "N… TEXT",
+        "one seed at several temperatures side by side: the last reply, or one to TEXT",
+        _spread,
+        values=lambda session: ("0.3 0.8 1.2", "0.5 1", "0.2 0.4 0.6 0.8 1 1.2"),
+    ),
+    Command(
+        "best",
+        "N TEXT",
+        "N replies, the best first: to what was said last, or to TEXT",
+        _best,
+        values=lambda session: ("5", "10", "20"),
+    ),
+    Command("peek", "TEXT", "the likeliest next tokens: where the reply stopped, or to begin one", peek),
+    Command(
+        "pick",
+        "N",
+        "take the N-th of what /spread, /best or /peek offered",
+        _pick,
+        values=lambda session: [str(number) for number in range(1, len(session.offers) + 1)],
+    ),
+    Command("undo", "N", "take back the last turn, or the last N", _undo),
+    Command("rewind", "N", "go to turn N, 0 for the beginning, or to the end of a branch", _rewind, values=_places),
+    Command("fork", "NAME", "begin a branch here; the one before stays as it is", _fork),
+    Command("tree", "", "every turn, with its branches", _tree),
+    Command("history", "", "what led here", _history),
+    Command("reset", "", "begin anew", _reset),
+    Command("score", "TEXT", "how surprising TEXT would be as your next line, or the last reply was", score),
+    Command("gates", "TEXT", "what the model keeps in mind as it hears TEXT, or said the last reply", gates),
+    Command("cmd", "", "the gru sample line that gives the last reply again", _cmd),
+    *map(_setting, SETTINGS),
+    Command(
+        "set",
+        "NAME N",
+        "any of the settings by its name; alone, all of them",
+        _set,
+        values=lambda session: [setting.name for setting in SETTINGS],
+    ),
     Command(
         "model",
         "NAME",
@@ -210,7 +381,20 @@ COMMANDS: tuple[Command, ...] = (
         now=lambda session: session.model,
         values=lambda session: session.models(),
     ),
-    Command("history", "", "what was said so far", _history),
+    Command(
+        "save",
+        "NAME",
+        "give this session a name, and keep it for good",
+        _save,
+        now=lambda session: (session.log.name or "") if session.log is not None else "",
+    ),
+    Command(
+        "load",
+        "NAME",
+        "take up another session; alone, list them",
+        _load,
+        values=lambda session: session.archive.names() if session.archive is not None else (),
+    ),
     Command("help", "", "this list", _help, aliases=("?",)),
     Command("quit", "", "leave", _quit, aliases=("exit", "bye")),
 )

@@ -132,13 +132,14 @@ class Gated:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A turn as one row of a tree. `number` is what `/rewind` takes.
+    """A turn as one row of a tree. `number` is what `/rewind` takes, `parent` that of the turn before.
 
     `depth` counts the forks above, not the turns: a dialogue that never forked has depth 0 throughout. `names` are
     the branches that end here. `now`: the session stands here; `kept`: the way to there passes here.
     """
 
     number: int
+    parent: int
     depth: int
     line: str
     reply: str
@@ -163,7 +164,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Copyable:
-    """The session answers a command with a line that is meant to be copied: shown to the letter, never wrapped by us."""
+    """The session answers a command with a line to be copied: shown to the letter, never broken where it is long."""
 
     text: str
 
@@ -191,6 +192,7 @@ class Left:
 Streamed = Reading | Began | Said | Spreading | SpreadSaid | SpreadEnded
 """What comes while a reply, or several, are on their way."""
 
-Event = (
-    Streamed | Misread | Ended | Ranked | Peeked | Scored | Gated | Branched | Told | Copyable | Listed | Refused | Left
-)
+Answer = Ranked | Peeked | Scored | Gated | Branched | Told | Copyable | Listed | Refused
+"""What a command is answered with."""
+
+Event = Streamed | Answer | Misread | Ended | Left

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grucli.chat.turns import Voice
+from grucli.errors import GruError
 from grucli.model.sampler import Draw, Sampler
 from grucli.model.store import BEST, LAST, find_model, model_names
-from grucli.model.weights import load_weights
+from grucli.model.weights import Card, load_weights
+
+_Stamp = tuple[int, int, int]
 
 
 class StoredModels:
@@ -14,6 +17,7 @@ class StoredModels:
 
     def __init__(self, threads: int | None) -> None:
         self._threads = threads
+        self._opened: dict[Path, _Stamp] = {}
 
     def names(self) -> Sequence[str]:
         """Name the models of the store, the newest first."""
@@ -26,15 +30,49 @@ class StoredModels:
             UsageError: there is no such model. ModelFileError: its file is damaged.
         """
         path = find_model(name)
-        sampler = Sampler(load_weights(path), self._threads)
-        _wake(sampler)
+        stamp = _stamp(path)  # before it is read: what is written meanwhile is newer
+        sampler, _ = self._load(path)
+        self._opened[path.resolve()] = stamp
         return _title(path), sampler
+
+    def newer(self, name: str) -> tuple[Voice, str] | None:
+        """Load a model once more if its file is another one now, and tell how far it has come.
+
+        A file that is gone, or cannot be read, is nothing new: whoever is talking goes on with what they have.
+        """
+        try:
+            path = find_model(name)
+            stamp = _stamp(path)
+            if stamp == self._opened.get(path.resolve()):
+                return None
+            self._opened[path.resolve()] = stamp
+            sampler, card = self._load(path)
+        except (GruError, OSError):
+            return None
+        return sampler, _progress(card)
+
+    def _load(self, path: Path) -> tuple[Sampler, Card]:
+        weights = load_weights(path)
+        sampler = Sampler(weights, self._threads)
+        _wake(sampler)
+        return sampler, weights.card
 
 
 def _wake(sampler: Sampler) -> None:
     """Have the kernels compiled, or loaded, before anybody waits for a reply."""
     for _ in sampler.stream(sampler.read(sampler.begin(), "a"), Draw(max_chars=1)):
         pass
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What a file is known by: with the same stamp it has the same content."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _progress(card: Card) -> str:
+    held_out = "" if card.val_bits_per_char is None else f", {card.val_bits_per_char:.3f} bits/char held out"
+    return f"step {card.steps:,}{held_out}"
 
 
 def _title(weights: Path) -> str:

@@ -1,25 +1,23 @@
-"""One exchange of a dialogue, and what a session needs of a model to have one.
+"""One exchange of a dialogue, and what a session needs of a model to have one."""
 
-A recurrent network's whole memory is its state, so a turn keeps the state before and after the reply: going back to it
-is a matter of taking it up again.
-"""
-
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from grucli.chat.misread import Encoder
-from grucli.model.sampler import Draw, Piece, Sample, State
+from grucli.model.sampler import Draw, Gates, Likely, Piece, Sample, State, Surprise
+
+BEGINNING = 0
+"""The number that no turn has: where every dialogue begins."""
+
+_surrogates = re.compile("[\ud800-\udfff]")
 
 
 class Utterance(Protocol):
-    """A reply while it is drawn: its pieces, and at any moment the state after, and an account of, those given."""
+    """A reply while it is drawn: its pieces, and at any moment an account of those that were given."""
 
     def __iter__(self) -> Iterator[Piece]: ...
-
-    @property
-    def state(self) -> State:
-        """The state after the last piece that was given."""
 
     @property
     def sample(self) -> Sample:
@@ -49,26 +47,82 @@ class Voice(Protocol):
     def stream(self, state: State, draw: Draw) -> Utterance:
         """Draw a reply from `state`."""
 
+    def write(self, state: State, prompt: str, n: int, draw: Draw) -> Iterator[Sample]:
+        """Draw `n` replies, the i-th of which is the one that `stream` gives for the seed draw.seed + i."""
+
+    def peek(self, state: State, n: int, draw: Draw) -> Sequence[Likely]:
+        """Give the `n` likeliest next tokens of a reply that begins here, the likeliest first."""
+
+    def score(self, state: State, text: str) -> Sequence[Surprise]:
+        """Tell how surprising each part of `text` is."""
+
+    def gates(self, state: State, text: str) -> Sequence[Gates]:
+        """Tell what the gates do at each part of `text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a dialogue a reply is drawn: after the turn `parent`, in answer to `line`, going on from `lead`.
+
+    `lead` is text of the reply's own turn that stands already, or, with a model that continues texts, all of the text
+    so far. `goes_on`: the turn before was cut short, and this is more of it; then there is no line.
+    """
+
+    parent: int
+    line: str
+    lead: str
+    goes_on: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the user wrote and what the model made of it.
+    """What the user wrote and what the model made of it, as `place` and `draw` had it.
 
-    `lead` is the text that the reply goes on from, empty where it is a turn of its own. `before` is the state from
-    which the reply was drawn, `after` the one at its end, with the word not yet handed over: a reply that was cut short
-    can so be gone on with. `stopped` is as in `Sample`, `bits_per_char` None for an empty reply.
+    `number` is unique in a session and greater than those of all turns before; a reply that was only offered has the
+    number 0. `stopped` is as in `Sample`, `bits_per_char` None for an empty reply. `picked`: the reply was chosen from
+    a list of tokens, not drawn.
     """
 
-    line: str
-    lead: str
+    place: Place
     reply: str
-    seed: int
+    draw: Draw
     stopped: str
     bits_per_char: float | None
-    before: State
-    after: State
+    tokens: int = 0
+    picked: bool = False
+    number: int = BEGINNING
+
+    @property
+    def line(self) -> str:
+        """What the user wrote."""
+        return self.place.line
+
+    @property
+    def lead(self) -> str:
+        """The text that the reply goes on from."""
+        return self.place.lead
+
+    @property
+    def parent(self) -> int:
+        """The number of the turn before."""
+        return self.place.parent
+
+    @property
+    def seed(self) -> int:
+        """What the reply was drawn by."""
+        return self.draw.seed
+
+    @property
+    def whole(self) -> str:
+        """The reply with what it went on from."""
+        return self.place.lead + self.reply
 
     @property
     def cut(self) -> bool:
         """Whether the reply was ended from outside, by its limit or by the user, and not by the model."""
         return self.stopped in ("length", "interrupted")
+
+
+def legible(text: str) -> str:
+    """Give `text` without the halves of characters that some keyboards and pipes give, which no file can hold."""
+    return _surrogates.sub("\ufffd", text)

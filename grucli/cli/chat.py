@@ -4,44 +4,96 @@ import sys
 from typing import Annotated
 
 import typer
+from typer._click.core import ParameterSource
 
 from grucli.cli.grammar import MODEL
 
+_DRAWN_BY = (
+    *("temp", "top_k", "top_p", "min_p", "mirostat", "repeat_penalty", "relevance", "beam", "stop"),
+    *("block", "max_chars", "min_chars", "seed"),
+)
+"""The options that are fields of `Draw`."""
+
 
 def chat(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar=f"[{MODEL}]", help="The newest when left out.")] = None,
+    go_on: Annotated[bool, typer.Option("--continue", help="Go on with the session that was talked in last.")] = False,
+    opening: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A text that sets the scene: it comes before all that is said.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="While the model is being trained: take up each better one.")
+    ] = False,
     temp: Annotated[float, typer.Option(help="0: always the likeliest; 1: as the model has it; more: wilder.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Draw from the K likeliest tokens only; 0: from all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that make up this share.")] = 1.0,
     min_p: Annotated[float, typer.Option(help="No token less likely than this share of the likeliest.")] = 0.0,
+    mirostat: Annotated[float, typer.Option(help="Aim at this surprise, in bits a token; 0: do not.")] = 0.0,
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
+    relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
+    beam: Annotated[int, typer.Option(help="Search for the likeliest reply, so many at a time; 0: draw.")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="Also end a reply at this text. Repeatable.")] = None,
+    block: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
+    ] = None,
     max_chars: Annotated[int, typer.Option(help="No reply is longer.")] = 500,
     min_chars: Annotated[int, typer.Option(help="No reply is shorter.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The first reply's; each next one has the next.")] = None,
     pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line on stdout, for each reply and answer.")
+    ] = False,
 ) -> None:
     """Talk with a model. /help lists what can be typed besides.
 
     \b
       gru chat                             with the newest model
       gru chat emo --temp 1.1 --seed 7
+      gru chat --continue                  where you left off
+      gru chat demo --opening scene.txt    each of its paragraphs is a turn, or the text goes on from it
       gru chat demo < questions.txt        one prompt a line in, one reply a line out
+      gru chat emo --follow                while gru train emo is at work
     """
     from grucli.ui.console import terminal
     from grucli.ui.waiting import Waiting
 
     here = terminal()
     with Waiting(here):
-        from grucli.chat.session import Session, any_seed
+        from pathlib import Path
+
+        from grucli.chat.archive import sessions
+        from grucli.chat.opening import read_opening
+        from grucli.chat.session import any_seed, open_session
         from grucli.chat.shelf import StoredModels
         from grucli.model.sampler import Draw
+        from grucli.text.phrases import read_phrases
 
-        first = any_seed() if seed is None else seed
-        draw = Draw(temp, top_k, top_p, min_p, repeat_penalty, max_chars, min_chars, first)
-        session = Session(StoredModels(threads), model, draw, pace)
-        if sys.stdin is not None and sys.stdin.isatty() and here.data.is_terminal:
+        asked = {
+            **{name: value for name, value in context.params.items() if name in _DRAWN_BY},
+            "stop": tuple(stop or ()),
+            "block": () if block is None else read_phrases(Path(block)),
+            "seed": any_seed() if seed is None else seed,
+        }
+        given = {name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+        session = open_session(
+            StoredModels(threads),
+            model,
+            Draw(**asked),
+            pace,
+            scene=None if opening is None else read_opening(opening),
+            archive=sessions(),
+            follow=follow,
+            go_on={name: asked[name] for name in given} if go_on else None,
+        )
+    on_screen = sys.stdin is not None and sys.stdin.isatty() and here.data.is_terminal and not json
+    with session:
+        if on_screen:
             from grucli.ui.chat_screen import talk
+
+            talk(session, here)
         else:
-            from grucli.ui.chat_pipe import talk
-    talk(session, here)
+            from grucli.ui.chat_pipe import talk as answer
+
+            answer(session, here, json=json)

@@ -1,39 +1,153 @@
 """A chat without a screen: one prompt a line in, one reply a line out, for scripts. Nothing here is interactive."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from grucli.chat.commands import hear
-from grucli.chat.events import Ended, Left, Listed, Misread, Refused, Told
+from grucli.chat.events import (
+    Branched,
+    Copyable,
+    Ended,
+    Event,
+    Gated,
+    Left,
+    Listed,
+    Misread,
+    Peeked,
+    Ranked,
+    Refused,
+    Scored,
+    SpreadEnded,
+    Spreading,
+    Told,
+)
 from grucli.chat.session import Session
+from grucli.chat.turns import Turn
 from grucli.errors import UsageError
 from grucli.ui.console import Terminal
 from grucli.ui.safe import safe_line
 
 
-def talk(session: Session, terminal: Terminal) -> None:
+def talk(session: Session, terminal: Terminal, *, json: bool = False) -> None:
     """Answer what stands on stdin."""
-    answer_lines(session, terminal, () if sys.stdin is None else sys.stdin.buffer)
+    answer_lines(session, terminal, () if sys.stdin is None else sys.stdin.buffer, json=json)
 
 
-def answer_lines(session: Session, terminal: Terminal, lines: Iterable[bytes]) -> None:
+def answer_lines(session: Session, terminal: Terminal, lines: Iterable[bytes], *, json: bool = False) -> None:
     """Answer each of `lines`, UTF-8, with one line on stdout, line breaks in a reply as blanks.
 
-    Commands work as they do on a screen; what they have to say goes to stderr.
+    Commands work as they do on a screen; what they have to say goes to stderr. With `json` all of it is on stdout, one
+    object a line, and `is` says what it is: a reply, what was told, a mistake.
     """
     for line in lines:
+        titles: tuple[str, ...] = ()
         for event in hear(session, line.decode("utf-8", "replace").rstrip("\r\n")):
-            match event:
-                case Ended(turn):
-                    terminal.print(safe_line(turn.reply))
-                case Misread():
-                    terminal.warn(event.words)
-                case Told(text):
-                    terminal.say(text)
-                case Listed(rows):
-                    for row in rows:
-                        terminal.say(safe_line("  ".join(filter(None, row))))
-                case Refused(what, todo):
-                    terminal.print_error(UsageError(what, todo))
-                case Left():
-                    return
+            if isinstance(event, Left):
+                return
+            if isinstance(event, Spreading):
+                titles = event.titles
+            if json:
+                for document in _documents(event, titles):
+                    terminal.print_json(document)
+            else:
+                _write(terminal, event, titles)
+
+
+def _write(terminal: Terminal, event: Event, titles: tuple[str, ...]) -> None:
+    match event:
+        case Ended(turn):
+            terminal.print(safe_line(turn.reply))
+        case Misread():
+            terminal.warn(event.words)
+        case Refused(what, todo):
+            terminal.print_error(UsageError(what, todo))
+        case _:
+            for line in _lines(event, titles):
+                terminal.say(safe_line(line))
+
+
+def _lines(event: Event, titles: tuple[str, ...]) -> Iterator[str]:
+    """What a command has to say, in lines."""
+    match event:
+        case Told(text) | Copyable(text):
+            yield text
+        case Listed(rows):
+            yield from ("  ".join(filter(None, row)) for row in rows)
+        case SpreadEnded(column, turn):
+            yield f"{column + 1}  {titles[column]}  {turn.reply}"
+        case Ranked(candidates):
+            for number, row in enumerate(candidates, 1):
+                figures = f"{_figure(row.score)}  {_figure(row.bits_per_char)} bits/char  seed {row.seed}"
+                yield f"{number}  {figures}  {row.text}"
+        case Peeked(_, likely):
+            for number, (text, probability) in enumerate(likely, 1):
+                yield f"{number}  {probability:.1%}  {text!r}" if text else f"{number}  {probability:.1%}  (end)"
+        case Scored(pieces, bits_per_char):
+            yield f"{bits_per_char:.3f} bits/char"
+            yield from (f"{bits:.2f}  {text!r}" for text, bits in pieces)
+        case Gated(pieces, of):
+            yield of
+            yield from (f"{mean:.2f}  {text!r}" for text, mean in pieces)
+        case Branched(branches):
+            for branch in branches:
+                here = f" ({', '.join(branch.names)})" if branch.names else ""
+                mark = "*" if branch.now else "|" if branch.kept else "."
+                # Not blanks, which do not survive on one line: an outline's depth.
+                yield f"{mark} {'- ' * branch.depth}{branch.number}{here}  {branch.line} → {branch.reply}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _documents(event: Event, titles: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """An event as it is printed in JSON; what only tells that something goes on is not."""
+    match event:
+        case Ended(turn):
+            yield {"is": "reply", "turn": turn.number, **_reply(turn)}
+        case SpreadEnded(column, turn):
+            yield {"is": "offer", "pick": column + 1, "title": titles[column], **_reply(turn)}
+        case Ranked(candidates):
+            for number, row in enumerate(candidates, 1):
+                figures = {"seed": row.seed, "bits_per_char": row.bits_per_char, "score": row.score}
+                yield {"is": "offer", "pick": number, "reply": row.text, **figures}
+        case Misread(symbols):
+            yield {"is": "warning", "text": event.words, "symbols": symbols}
+        case Refused(what, todo):
+            yield {"is": "mistake", "what": what, "todo": todo}
+        case _ if (answer := _answer(event)) is not None:
+            yield answer
+
+
+def _answer(event: Event) -> dict[str, Any] | None:
+    """The answer to a command; None where it is none."""
+    match event:
+        case Told(text):
+            return {"is": "told", "text": text}
+        case Copyable(text):
+            return {"is": "command", "text": text}
+        case Listed(rows):
+            return {"is": "list", "rows": [{"name": name, "value": value, "does": does} for name, value, does in rows]}
+        case Branched(branches):
+            return {"is": "tree", "turns": branches}
+        case Peeked(lead, likely):
+            tokens = [{"pick": number, "text": text, "probability": p} for number, (text, p) in enumerate(likely, 1)]
+            return {"is": "peek", "lead": lead, "tokens": tokens}
+        case Scored(pieces, bits_per_char):
+            parts = [{"text": text, "bits": bits} for text, bits in pieces]
+            return {"is": "score", "bits_per_char": bits_per_char, "parts": parts}
+        case Gated(pieces, of):
+            return {"is": "gates", "of": of, "parts": [{"text": text, "mean": mean} for text, mean in pieces]}
+    return None
+
+
+def _reply(turn: Turn) -> dict[str, Any]:
+    return {
+        "line": turn.line,
+        "reply": turn.reply,
+        "seed": turn.seed,
+        "tokens": turn.tokens,
+        "bits_per_char": turn.bits_per_char,
+        "stopped": turn.stopped,
+    }

@@ -120,9 +120,12 @@ def test_help_lists_every_command_with_what_is_in_force() -> None:
 
 def test_every_command_can_be_typed_alone() -> None:
     for command in COMMANDS:
-        events = do(talker(), f"/{command.name}")
-        assert events
-        assert command.name == "regen" or not any(isinstance(event, Refused) for event in events)
+        assert do(talker(), f"/{command.name}")
+        session = talker()
+        do(session, "/best 2 hi")
+        do(session, "/pick")
+        refused = any(isinstance(event, Refused) for event in do(session, f"/{command.name}"))
+        assert refused == (command.name == "rewind")
 
 
 @pytest.mark.parametrize("line", ["/quit", "/exit", "/bye", "/quit "])
@@ -152,7 +155,7 @@ def test_seed_and_regen_give_the_same_reply() -> None:
 def test_model_lists_and_switches() -> None:
     session = talker()
     listed, _ = do(session, "/model")
-    assert listed == Listed((("emo", "now", ""), ("bard", "", "")))
+    assert listed == Listed((("emo", "now", ""), ("bard", "", ""), ("ann", "", "")))
     assert do(session, "/model bard") == [Told(introduction(session))]
     assert session.model == "bard"
 
@@ -164,16 +167,19 @@ def test_history_has_every_turn() -> None:
     do(session, "so " * 1000)
     (listed,) = do(session, "/history")
     assert isinstance(listed, Listed)
-    assert listed.rows[:2] == (("you", "", "hi"), ("emo", "seed 7", "<7>"))
+    assert listed.rows[:2] == (("you", "turn 1", "hi"), ("emo", "seed 7", "<7>"))
     assert all(len(row[2]) <= 201 for row in listed.rows)
 
 
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("/t", ["/temp", "/top-k", "/top-p"]),
+        ("/t", ["/tree", "/temp", "/top-k", "/top-p"]),
         ("/top", ["/top-k", "/top-p"]),
-        ("/model ", ["emo", "bard"]),
+        ("/model ", ["emo", "bard", "ann"]),
+        ("/set te", ["temp"]),
+        ("/set temp 0.", ["0.2", "0.5", "0.8"]),
+        ("/rewind ", ["main", "0"]),
         ("/model b", ["bard"]),
         ("/quit ", []),
         ("/x", []),
@@ -192,10 +198,11 @@ def test_tab_offers_commands_and_values(line: str, offered: list[str]) -> None:
 
 def test_what_tab_offers_is_never_refused() -> None:
     session = talker()
-    do(session, "hi")
     for suggestion in suggest(session, "/"):
-        assert not any(isinstance(event, Refused) for event in do(session, suggestion.text))
-        do(session, "hi")
+        do(session, "/best 2 hi")
+        do(session, "/pick 2")
+        refused = any(isinstance(event, Refused) for event in do(session, suggestion.text))
+        assert refused == (suggestion.text == "/rewind")
     for known in COMMANDS:
         for suggestion in suggest(session, f"/{known.name} "):
             assert not isinstance(do(session, f"/{known.name} {suggestion.text}")[0], Refused)

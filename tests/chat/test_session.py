@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grucli.chat import memory, tree
 from grucli.chat import session as sessions
 from grucli.chat.events import Began, Ended, Event, Reading, Said, Told
 from grucli.chat.session import Session
@@ -15,7 +16,7 @@ from grucli.errors import UsageError
 from grucli.model.sampler import Draw, Sampler
 from grucli.model.weights import Card
 from grucli.text.tokenizers import learn
-from tests.chat.voices import NATS, FakeShelf, FakeVoice, fake, talker, writer
+from tests.chat.voices import NATS, FakeShelf, FakeVoice, fake, in_mind, in_mind_now, talker, writer
 from tests.model.models import add_model, make_weights
 
 
@@ -42,9 +43,8 @@ def test_a_dialogue_is_one_path_of_turns() -> None:
     session = talker()
     run(session.say("hi"))
     run(session.say("so?"))
-    voice = fake(session)
-    assert voice.memory(last(session).before) == "hi|<7>|so?|"
-    assert voice.memory(last(session).after) == "hi|<7>|so?|<8>"
+    assert in_mind(session) == "hi|<7>|so?|"
+    assert in_mind_now(session) == "hi|<7>|so?|<8>|"
     assert [turn.line for turn in session.turns] == ["hi", "so?"]
 
 
@@ -52,7 +52,7 @@ def test_other_models_begin_each_line_anew() -> None:
     session = writer()
     run(session.say("Once"))
     run(session.say("Twice"))
-    assert fake(session).memory(last(session).before) == "Twice"
+    assert in_mind(session) == "Twice"
 
 
 def test_events_tell_the_whole_reply() -> None:
@@ -74,12 +74,12 @@ def test_a_continued_line_leads_the_reply() -> None:
 def test_an_empty_line_goes_on_after_the_limit(make: Callable[..., Session]) -> None:
     session = make("abcdef", max_chars=4)
     run(session.say("hi"))
-    cut = last(session)
-    assert cut.cut
+    before = in_mind(session)
+    assert last(session).cut
     assert session.can_go_on
     events = run(session.say(""))
-    assert events[0] == Began(lead="abcd", seed=8, limit=4)
-    assert fake(session).memory(last(session).before) == fake(session).memory(cut.after)
+    assert events[0] == Began(lead="abcd" if make is talker else "hiabcd", seed=8, limit=4)
+    assert in_mind(session) == before + "abcd"
 
 
 def test_an_empty_line_means_nothing_after_a_turn_and_a_new_text_otherwise() -> None:
@@ -90,7 +90,7 @@ def test_an_empty_line_means_nothing_after_a_turn_and_a_new_text_otherwise() -> 
     run(session.say("Once"))
     assert session.can_go_on
     run(session.say(""))
-    assert fake(session).memory(last(session).before) == ""
+    assert in_mind(session) == ""
 
 
 def test_stopping_keeps_what_was_said() -> None:
@@ -100,7 +100,7 @@ def test_stopping_keeps_what_was_said() -> None:
     assert last(session).stopped == "interrupted"
     assert events[-1] == Ended(last(session))
     run(session.say("next"))
-    assert fake(session).memory(last(session).before) == "hi|abc|next|"
+    assert in_mind(session) == "hi|abc|next|"
 
 
 def test_stopping_at_the_last_piece_is_no_interruption() -> None:
@@ -126,10 +126,10 @@ def test_drawing_again_takes_the_state_before_the_reply_and_the_next_seed() -> N
     run(session.again())
     second = last(session)
     assert len(session.turns) == 1
-    assert second.before is first.before
+    assert second.place is first.place
     assert (second.line, second.reply, second.seed) == ("hi", "<8>", 8)
     run(session.say("so?"))
-    assert fake(session).memory(last(session).before) == "hi|<8>|so?|"
+    assert in_mind(session) == "hi|<8>|so?|"
 
 
 def test_drawing_again_what_was_gone_on_with_shows_the_same_lead() -> None:
@@ -138,6 +138,7 @@ def test_drawing_again_what_was_gone_on_with_shows_the_same_lead() -> None:
     run(session.say(""))
     assert run(session.again())[0] == Began(lead="abcd", seed=9, limit=4)
     assert [turn.line for turn in session.turns] == ["hi", ""]
+    assert last(session).whole == "abcdabcd"
 
 
 def test_there_must_be_a_reply_to_draw_again() -> None:
@@ -150,7 +151,7 @@ def test_reset_forgets() -> None:
     run(session.say("hi"))
     session.reset()
     run(session.say("you"))
-    assert fake(session).memory(last(session).before) == "you|"
+    assert in_mind(session) == "you|"
 
 
 def test_another_model_begins_from_nothing() -> None:
@@ -184,7 +185,7 @@ def test_a_book_is_read_in_parts_that_say_how_far() -> None:
     told = [event for event in events if isinstance(event, Reading)]
     assert [event.total for event in told] == [len(book)] * len(told)
     assert all(a.done < b.done for a, b in pairwise(told))
-    assert len(told) >= len(book) // sessions.READ_AT_ONCE
+    assert len(told) >= len(book) // memory.READ_AT_ONCE
     assert "".join(fake(session).heard) == book
 
 
@@ -198,25 +199,23 @@ def test_a_book_that_is_stopped_was_never_heard() -> None:
     assert [type(event) for event in rest] == [Told]
     assert len(session.turns) == 1
     run(session.say("so?"))
-    assert fake(session).memory(last(session).before) == "hi|<7>|so?|"
+    assert in_mind(session) == "hi|<7>|so?|"
 
 
 @given(st.lists(st.sampled_from(["word", "a", " ", "  ", "\n", "é", "long" * 5, ", "]), max_size=60).map("".join))
 def test_parts_are_the_same_tokens_as_the_whole(text: str) -> None:
     tokenizer = learn("word", iter(["word a é longlonglonglonglong,  \n word  a"]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sessions, "READ_AT_ONCE", 30)
+        patch.setattr(memory, "READ_AT_ONCE", 30)
         session = writer()
         run(session.say(text))
     parts = fake(session).heard
     assert "".join(parts) == text
-    assert all(0 < len(part) <= 30 for part in parts)
-    if all(rest[:1].isspace() for rest in parts[1:]):  # a word longer than a part has to be cut somewhere
-        assert [i for part in parts for i in tokenizer.encode(part)] == list(tokenizer.encode(text))
+    assert [i for part in parts for i in tokenizer.encode(part)] == list(tokenizer.encode(text))
 
 
 def test_only_so_many_turns_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "TURNS_KEPT", 5)
+    monkeypatch.setattr(tree, "TURNS_KEPT", 5)
     session = talker()
     for number in range(12):
         run(session.say(str(number)))

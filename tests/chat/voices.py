@@ -1,15 +1,18 @@
 """A model whose memory can be read: what it heard and said so far, turns ended by `|`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grucli.chat.archive import Archive
+from grucli.chat.events import Reading
 from grucli.chat.session import Session
 from grucli.chat.turns import Voice
 from grucli.errors import UsageError
-from grucli.model.sampler import Draw, Piece, Sample, State
-from grucli.text.tokenizers import UNKNOWN
+from grucli.model.sampler import Draw, Gates, Likely, Piece, Sample, State, Surprise
+from grucli.text.tokenizers import END, TURN, UNKNOWN
 
 NATS = 0.5  # of each character
 
@@ -34,10 +37,6 @@ class FakeUtterance:
         return "length" if len(self._said) == self._draw.max_chars else "interrupted"
 
     @property
-    def state(self) -> State:
-        return self._voice.remember(self._before + self._said)
-
-    @property
     def sample(self) -> Sample:
         return Sample(self._said, "", self._draw.seed, len(self._said), NATS / np.log(2), self._stopped())
 
@@ -56,6 +55,7 @@ class FakeVoice:
         self.tokenizer = FakeEncoder()
         self.conversations = conversations
         self.says = says
+        self.gated = True
         self.heard: list[str] = []
         self._memories: list[str] = []
 
@@ -79,12 +79,32 @@ class FakeVoice:
     def stream(self, state: State, draw: Draw) -> FakeUtterance:
         return FakeUtterance(self, state, draw)
 
+    def write(self, state: State, prompt: str, n: int, draw: Draw) -> Iterator[Sample]:
+        for seed in range(draw.seed, draw.seed + n):
+            utterance = self.stream(state, replace(draw, seed=seed))
+            for _ in utterance:
+                pass
+            yield utterance.sample
+
+    def peek(self, state: State, n: int, draw: Draw) -> list[Likely]:
+        ends = Likely("", 0.25, TURN if self.conversations else END)
+        return [Likely("a", 0.5, 97), ends, Likely("\ufffd", 0.125, 200), Likely("b", 0.0625, 98)][:n]
+
+    def score(self, state: State, text: str) -> list[Surprise]:
+        """A digit surprises by as many bits; any other character by one, and by four out of the blue."""
+        usual = 1.0 if self.memory(state) else 4.0
+        return [Surprise(sign, float(sign) if sign in "0123456789" else usual) for sign in text]
+
+    def gates(self, state: State, text: str) -> list[Gates]:
+        return [Gates(sign, (0.25, 0.75), ()) for sign in text] if self.gated else [Gates(text, (), ())]
+
 
 class FakeShelf:
     """A shelf of fake voices by name, the first of them the newest."""
 
     def __init__(self, **voices: Voice) -> None:
         self.voices = voices
+        self.news: dict[str, tuple[Voice, str]] = {}
 
     def names(self) -> Sequence[str]:
         return list(self.voices)
@@ -95,19 +115,58 @@ class FakeShelf:
             raise UsageError(f"there is no model '{name}'", "see which there are")
         return name, self.voices[name]
 
-
-def talker(says: str = "<{seed}>", seed: int = 7, pace: float = 0.0, max_chars: int = 500) -> Session:
-    """A session with a model of conversations, `emo`; the shelf has `bard`, which is none, too."""
-    shelf = FakeShelf(emo=FakeVoice(True, says), bard=FakeVoice(False, says))
-    return Session(shelf, None, Draw(seed=seed, max_chars=max_chars), pace)
+    def newer(self, name: str) -> tuple[Voice, str] | None:
+        return self.news.pop(name, None)
 
 
-def writer(says: str = "<{seed}>", seed: int = 7, pace: float = 0.0, max_chars: int = 500) -> Session:
+def talker(
+    says: str = "<{seed}>",
+    seed: int = 7,
+    pace: float = 0.0,
+    max_chars: int = 500,
+    scene: str = "",
+    archive: Archive | None = None,
+    follow: bool = False,
+) -> Session:
+    """A session with a model of conversations, `emo`; the shelf has `ann`, which is another, and `bard`, none, too."""
+    shelf = FakeShelf(emo=FakeVoice(True, says), bard=FakeVoice(False, says), ann=FakeVoice(True, says))
+    draw = Draw(seed=seed, max_chars=max_chars)
+    return Session(shelf, None, draw, pace, scene=scene, archive=archive, follow=follow)
+
+
+def writer(
+    says: str = "<{seed}>",
+    seed: int = 7,
+    pace: float = 0.0,
+    max_chars: int = 500,
+    scene: str = "",
+    archive: Archive | None = None,
+) -> Session:
     """A session with a model that continues texts, `bard`."""
-    return Session(FakeShelf(bard=FakeVoice(False, says)), None, Draw(seed=seed, max_chars=max_chars), pace)
+    draw = Draw(seed=seed, max_chars=max_chars)
+    return Session(FakeShelf(bard=FakeVoice(False, says)), None, draw, pace, scene=scene, archive=archive)
 
 
 def fake(session: Session) -> FakeVoice:
     """The voice of a session made here."""
     assert isinstance(session.voice, FakeVoice)
     return session.voice
+
+
+def in_mind(session: Session) -> str:
+    """What the model had read, and said, when the last reply began."""
+    assert session.last is not None
+    return _drained(session, session.memory.before_reply(session.tree, session.last.place, lambda: False))
+
+
+def in_mind_now(session: Session) -> str:
+    """What the model has in mind when the user speaks next."""
+    return _drained(session, session.memory.before_line(session.tree, lambda: False))
+
+
+def _drained(session: Session, reading: Generator[Reading, None, State | None]) -> str:
+    while True:
+        try:
+            next(reading)
+        except StopIteration as done:
+            return fake(session).memory(done.value)

@@ -112,7 +112,6 @@ def test_quiet_from_the_environment(capsys: Output, monkeypatch: pytest.MonkeyPa
         (["zzzz"], "there is no command 'gru zzzz'", "gru --help"),
         (["--verison"], "gru has no option '--verison'", "did you mean '--version'?"),
         (["models", "list", "--jsno"], "gru models list has no option '--jsno'", "did you mean '--json'?"),
-        (["chat", "--json"], "gru chat has no option '--json'", "     see: gru chat --help"),
         (["sample", "--temp", "abc"], "--temp: 'abc' is not a number", "gru sample --help"),
         (["sample", "-n", "x"], "--n: 'x' is not a whole number from 1 up", "gru sample --help"),
         (["sample", "-n", "0"], "--n: '0' is not a whole number from 1 up", "gru sample --help"),
@@ -325,9 +324,8 @@ def test_the_version_as_json(capsys: Output, words: list[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"version": __version__}
 
 
-def test_every_command_but_chat_takes_json() -> None:
-    without = {words for words, options in all_commands(cli.tree()) if "json" not in options}
-    assert without == {("chat",)}
+def test_every_command_takes_json() -> None:
+    assert all("json" in options for _, options in all_commands(cli.tree()))
 
 
 def test_ctrl_c_while_the_program_loads(tmp_path: Path) -> None:

@@ -1,0 +1,175 @@
+"""Several replies to the same words, or several next tokens, side by side, of which the user picks one.
+
+Asked without a line they are drawn in the place of the last reply, or where it was cut short; with one, in answer to
+it. Nothing is a turn until it is picked, and what was picked can be picked otherwise.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from grucli.chat.events import (
+    Candidate,
+    Ended,
+    Event,
+    Peeked,
+    Ranked,
+    SpreadEnded,
+    Spreading,
+    SpreadSaid,
+    Told,
+)
+from grucli.chat.session import Session, bits_per_char, spoken
+from grucli.chat.turns import Place, Turn, Voice
+from grucli.errors import UsageError
+from grucli.model.sampler import Draw, Sample, State
+from grucli.text.tokenizers import END, TURN
+
+COLUMNS = 6
+CANDIDATES = 100
+LIKELIEST = 10
+RELEVANCE = 0.5
+"""What a reply's fit to the dialogue is worth against its likelihood (Li 2016): the surprise that it would be without
+the dialogue, times this, less the surprise that it is with it."""
+
+PICK = "/pick N takes one"
+
+
+def spread(session: Session, temps: Sequence[float], line: str) -> Iterator[Event]:
+    """Draw a reply with one seed at each of several temperatures, all at once.
+
+    Raises:
+        UsageError: too many temperatures, or one out of range; or there is nothing to reply to.
+    """
+    if len(temps) > COLUMNS:
+        raise UsageError(f"there are {len(temps)} temperatures", f"/spread takes {COLUMNS} at most")
+    draws = [dataclasses.replace(session.draw, temp=temp) for temp in temps]
+    place = _place(session, line)
+    state = yield from session.ready(place, heard_before=not line)
+    if state is not None:
+        titles = tuple(f"temp {draw.temp:g}" for draw in draws)
+        yield Spreading(titles, place.lead, session.draw.seed, session.draw.max_chars)
+        yield from _stream_together(session, place, state, draws)
+        yield Told(PICK)
+
+
+def _stream_together(session: Session, place: Place, state: State, draws: Sequence[Draw]) -> Iterator[Event]:
+    utterances = [session.voice.stream(state, draw) for draw in draws]
+    running = {column: iter(utterance) for column, utterance in enumerate(utterances)}
+    try:
+        while running and not session.stopping:
+            for column in list(running):
+                piece = next(running[column], None)
+                if piece is None:
+                    del running[column]
+                    yield SpreadEnded(column, spoken(place, draws[column], utterances[column]))
+                else:
+                    yield SpreadSaid(column, piece.text, bits_per_char(utterances[column].sample))
+        for column in running:
+            yield SpreadEnded(column, spoken(place, draws[column], utterances[column]))
+    finally:
+        # Also when the listener hangs up: what was said until then can be picked.
+        session.offers = [spoken(place, *drawn) for drawn in zip(draws, utterances, strict=True)]
+        session.next_seed(1)
+
+
+def best(session: Session, number: int, line: str) -> Iterator[Event]:
+    """Draw `number` replies, and list them by how likely they are, and how much the dialogue makes them so.
+
+    Raises:
+        UsageError: too many or none; or there is nothing to reply to.
+    """
+    if not 1 <= number <= CANDIDATES:
+        raise UsageError(f"/best is {number}", f"/best takes a number from 1 to {CANDIDATES}")
+    draw, place = session.draw, _place(session, line)
+    state = yield from session.ready(place, heard_before=not line)
+    if state is None:
+        return
+    samples = []
+    for sample in session.voice.write(state, place.lead, number, draw):
+        samples.append(sample)
+        if session.stopping:
+            break
+    session.next_seed(number)
+    alone = session.voice.begin() if place.line or place.lead or place.parent else None
+    rows = sorted(((_candidate(session.voice, sample, state, alone), sample) for sample in samples), key=_worst_last)
+    session.offers = [
+        Turn(place, sample.text, dataclasses.replace(draw, seed=sample.seed), sample.stopped, row.bits_per_char)
+        for row, sample in rows
+    ]
+    yield Ranked(tuple(row for row, _ in rows))
+    yield Told(PICK)
+
+
+def _worst_last(row: tuple[Candidate, Sample]) -> tuple[float, int]:
+    score = row[0].score
+    return (float("inf") if score is None else -score, row[0].seed)
+
+
+def _candidate(voice: Voice, sample: Sample, state: State, alone: State | None) -> Candidate:
+    if not sample.text:
+        return Candidate("", None, None, sample.seed)
+    here = surprise(voice, state, sample.text)
+    elsewhere = here if alone is None else surprise(voice, alone, sample.text)
+    return Candidate(sample.text, here, RELEVANCE * elsewhere - here, sample.seed)
+
+
+def surprise(voice: Voice, state: State, text: str) -> float:
+    """How surprising a text that is not empty is after `state`, in bits per character."""
+    return sum(piece.bits for piece in voice.score(state, text)) / len(text)
+
+
+def peek(session: Session, line: str) -> Iterator[Event]:
+    """List the likeliest next tokens where the last reply was cut short, or as the beginning of a reply.
+
+    Raises:
+        UsageError: there is nothing to reply to.
+    """
+    place = (None if line else session.going_on()) or _place(session, line)
+    state = yield from session.ready(place, heard_before=not line)
+    if state is None:
+        return
+    ends = {END: "end", TURN: "turn"}
+    # A token of which no text comes, such as a part of a character, cannot be read again, and so not be picked.
+    likely = [
+        token
+        for token in session.voice.peek(state, LIKELIEST, session.draw)
+        if token.token in ends or token.text.strip("\ufffd")
+    ]
+    session.offers = [
+        Turn(place, token.text, session.draw, ends.get(token.token, "interrupted"), None, 1, picked=True)
+        for token in likely
+    ]
+    yield Peeked(place.lead, tuple((token.text, token.probability) for token in likely))
+    yield Told(f"{PICK}, and Enter alone goes on from it")
+
+
+def pick(session: Session, number: int) -> Iterator[Event]:
+    """Make one of what was offered last, counted from 1, the latest turn.
+
+    Raises:
+        UsageError: nothing was offered, or not so much.
+    """
+    offers = session.offers
+    if not offers:
+        raise UsageError("there is nothing to pick from", "/spread, /best and /peek offer something")
+    if not 1 <= number <= len(offers):
+        raise UsageError(f"/pick is {number}", f"/pick takes a number from 1 to {len(offers)}")
+    chosen = offers[number - 1]
+    if chosen.place.parent and chosen.place.parent not in session.tree.turns:
+        raise UsageError("what that answers is forgotten", "say something else")
+    yield Ended(session.keep(chosen))
+
+
+def _place(session: Session, line: str) -> Place:
+    """Where alternatives are drawn: in answer to a line, or in the place of the last reply.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if line:
+        return session.place(line)
+    if session.last is not None:
+        return session.last.place
+    if session.voice.conversations:
+        raise UsageError("there is nothing to reply to", "say something first, or put a line behind the command")
+    return session.place("")

@@ -1,0 +1,143 @@
+"""What is written of a session, an entry a line, and how a session comes out of its entries again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import msgspec
+
+from grucli.chat.tree import Tree
+from grucli.chat.turns import BEGINNING, Place, Turn
+from grucli.errors import GruError
+from grucli.model.sampler import Draw
+
+VERSION = 1
+
+_Number = Annotated[int, msgspec.Meta(ge=BEGINNING, le=1 << 53)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class SessionEntry(msgspec.Struct, frozen=True, tag="session", tag_field="is"):
+    """The first record of a session."""
+
+    model: str
+    conversations: bool
+    scene: str = ""
+    version: int = VERSION
+    began: str = ""
+
+
+class TurnEntry(msgspec.Struct, frozen=True, tag="turn", tag_field="is", omit_defaults=True):
+    """A turn; `draw` has what is not as `Draw` has it by default. The session stands there afterwards."""
+
+    number: _Number
+    parent: _Number
+    line: str
+    reply: str
+    stopped: str
+    draw: dict[str, Any]
+    bits_per_char: float | None = None
+    tokens: int = 0
+    goes_on: bool = False
+    picked: bool = False
+
+
+class PlaceEntry(msgspec.Struct, frozen=True, tag="at", tag_field="is"):
+    """The session went to a turn, on a branch, which ends there from then on."""
+
+    number: _Number
+    branch: _Name
+
+
+class ModelEntry(msgspec.Struct, frozen=True, tag="model", tag_field="is"):
+    """Another model took over."""
+
+    model: str
+
+
+Entry = SessionEntry | TurnEntry | PlaceEntry | ModelEntry
+
+
+@dataclass(slots=True)
+class Kept:
+    """A session as it was left. `left_out` counts the lines that could not be understood."""
+
+    model: str
+    conversations: bool
+    scene: str
+    tree: Tree = field(default_factory=Tree)
+    left_out: int = 0
+
+
+def turn_entry(turn: Turn) -> TurnEntry:
+    """What is written of a turn."""
+    usual = msgspec.to_builtins(Draw())
+    draw = {name: value for name, value in msgspec.to_builtins(turn.draw).items() if value != usual[name]}
+    return TurnEntry(
+        number=turn.number,
+        parent=turn.parent,
+        line=turn.line,
+        reply=turn.reply,
+        stopped=turn.stopped,
+        draw=draw,
+        bits_per_char=turn.bits_per_char,
+        tokens=turn.tokens,
+        goes_on=turn.place.goes_on,
+        picked=turn.picked,
+    )
+
+
+def replay(kept: Kept, entry: Entry) -> bool:
+    """Do to a session what an entry tells of; False where it tells nothing that can be done."""
+    tree = kept.tree
+    match entry:
+        case TurnEntry():
+            turn = _turn(kept, entry)
+            if turn is None:
+                return False
+            tree.add(turn)
+        case PlaceEntry(number, branch):
+            if number != BEGINNING and number not in tree.turns:
+                return False
+            if branch != tree.branch:
+                tree.fork(branch)
+            tree.go(number)
+        case ModelEntry(model):
+            kept.model = model
+        case SessionEntry():
+            return False
+    return True
+
+
+def _turn(kept: Kept, entry: TurnEntry) -> Turn | None:
+    before = kept.tree.turns.get(entry.parent)
+    if entry.number <= kept.tree.newest or entry.parent >= entry.number or (entry.goes_on and before is None):
+        return None
+    try:
+        draw = msgspec.convert(entry.draw, Draw)
+    except (msgspec.ValidationError, GruError, ValueError, OverflowError):
+        return None
+    if entry.goes_on and before is not None:
+        lead = before.whole
+    else:
+        lead = "" if kept.conversations else kept.scene + entry.line
+    return Turn(
+        Place(entry.parent, entry.line, lead, entry.goes_on),
+        entry.reply,
+        draw,
+        entry.stopped,
+        entry.bits_per_char,
+        entry.tokens,
+        entry.picked,
+        entry.number,
+    )
+
+
+def tree_entries(tree: Tree) -> Iterator[Entry]:
+    """Everything there is to write of a tree, so that replaying it gives the same one."""
+    for turn in tree.turns.values():
+        yield turn_entry(turn)
+    for branch, number in tree.branches.items():
+        if branch != tree.branch:
+            yield PlaceEntry(number, branch)
+    yield PlaceEntry(tree.now, tree.branch)
