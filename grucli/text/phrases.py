@@ -154,6 +154,7 @@ class Phrases:
         self._whole_words = tokenizer.kind == "word"
         self._size = tokenizer.size
         self._pieces, self._lone = _tree(tokenizer.pieces)
+        self._spellings: dict[int, dict[bytes, str]] = {}
         self._numbers: dict[Place, int] = {}
         self._rows: list[list[tuple[int, int]]] = []
         self._table: Table | None = None
@@ -212,25 +213,32 @@ class Phrases:
     def _feed_byte(self, place: Place, byte: bytes) -> Place | int:
         """The place behind a byte of a character that is spelled in bytes.
 
-        They are kept while they may become a character that leads on; any other is taken as the end of a word.
+        They are kept while they may become a character that some phrase has in so many letters; any other is taken as
+        the end of a word.
         """
         if self._closing(place):
             return BANNED
-        begun = place.bytes + byte
-        for char in self._leading_on(place):
-            if char.encode() == begun:
+        begun, goes_on = place.bytes + byte, False
+        for number in (*place.blocked, *place.stops, self._block_root.number, self._stop_root.number):
+            char = self._spelled(number).get(begun)
+            if char:
                 return self.feed(place._replace(bytes=b""), char)
-            if char.encode().startswith(begun):
-                return place._replace(bytes=begun)
-        return Place()
+            goes_on |= char is not None
+        if goes_on:
+            return place._replace(bytes=begun)
+        return self._feed_byte(Place(), byte) if place.bytes else Place()
 
-    def _leading_on(self, place: Place) -> Iterator[str]:
-        """The characters beyond ASCII that some phrase waits for."""
-        for number in (*place.blocked, self._block_root.number):
-            for char in self._nodes[number].edges:
-                yield from (form for form in {char, char.upper(), char.title()} if len(form) == 1 and form > "\x7f")
-        for number in (*place.stops, self._stop_root.number):
-            yield from (char for char in self._nodes[number].edges if char > "\x7f")
+    def _spelled(self, number: int) -> dict[bytes, str]:
+        """The characters beyond ASCII that a node waits for, by their bytes, and nothing for what begins them."""
+        if number not in self._spellings:
+            spellings: dict[bytes, str] = {}
+            for edge in self._nodes[number].edges:
+                for char in {edge, edge.upper(), edge.title()}:
+                    spelled = char.encode()
+                    if len(char) == 1 < len(spelled):
+                        spellings |= {spelled[:end]: "" for end in range(1, len(spelled))} | {spelled: char}
+            self._spellings[number] = spellings
+        return self._spellings[number]
 
     def _closing(self, place: Place) -> bool:
         return any(self._nodes[number].whole for number in place.blocked)
@@ -312,9 +320,8 @@ class Phrases:
                     waiting.append((child, behind, else_behind))
                 else:
                     row += ((token, behind) for token in _below(child))
-        if every or place.bytes or any(self._leading_on(place)):
-            for token, spelled in self._lone:
-                row.append((token, self._number(self._spell(place, spelled))))
+        if every or place.bytes or any(self._spelled(number) for number in (*place.blocked, *place.stops)):
+            row += ((token, self._number(self._spell(place, spelled))) for token, spelled in self._lone)
         return sorted(row)
 
     def _telling(self, piece: _Piece, place: Place, at_first: bool) -> Iterable[str]:
