@@ -35,8 +35,9 @@ class Guard(NamedTuple):
 
     usual [2, V]: the place behind each token, BANNED or STOPS, for the places where nothing has begun. kind [S]: which
     of the two rows a place takes. It differs from that row in tokens[first[s] : first[s + 1]], ascending, which lead to
-    places[...] instead. closing [S]: a word that is never said is whole there, so that it must go on: no token may
-    follow that `opens` [V], nor may the text end. With V = 0 nothing is guarded.
+    places[...] instead; what the row bans is banned there too, and what it stops at does not go on. closing [S]: a word
+    that is never said is whole there, so that it must go on: no token may follow that `opens` [V], nor may the text
+    end. With V = 0 nothing is guarded.
     """
 
     usual: Ids

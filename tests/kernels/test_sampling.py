@@ -1,5 +1,7 @@
 """Drawing tokens: each rule alone, what may never be drawn, and frequencies against the softmax."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,26 @@ from hypothesis import strategies as st
 
 from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import kernel
-from grucli.kernels.sampling import END, RECENT, TURN, UNKNOWN, Ids, Rules, Streams, draw, extend, forbid, uniform
+from grucli.kernels.sampling import (
+    AT_END,
+    AT_STOP,
+    AT_TURN,
+    BANNED,
+    END,
+    RECENT,
+    RUNNING,
+    STOPS,
+    TURN,
+    UNKNOWN,
+    Guard,
+    Ids,
+    Rules,
+    Streams,
+    draw,
+    extend,
+    forbid,
+    uniform,
+)
 from grucli.model.streams import NO_GUARD
 
 
@@ -145,3 +166,97 @@ def test_uniform_numbers_are_uniform_and_streams_differ() -> None:
         assert np.abs(counts - 1000).max() < 150
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
     assert abs(np.corrcoef(a[1:], a[:-1])[0, 1]) < 0.03
+
+
+def guard_of(V: int, seed: int) -> Guard:
+    """Three places: nothing, within a word, and one that must go on; tokens that lead on, are banned, or stop."""
+    rng = np.random.default_rng(seed)
+    usual = rng.choice([0, 0, 0, 1, 2, BANNED, STOPS], (2, V)).astype(np.int32)
+    kind = np.array([0, 1, 1], np.int8)
+    own = [np.sort(rng.choice(V, rng.integers(0, V), replace=False)) for _ in range(3)]
+    usually = np.concatenate([usual[kind[place], own[place]] for place in range(3)])
+    places = np.where(usually == BANNED, BANNED, rng.choice([0, 1, 2, BANNED, STOPS], usually.size))
+    return Guard(
+        usual=usual,
+        kind=kind,
+        closing=np.array([False, False, True]),
+        opens=rng.random(V) < 0.3,
+        first=np.cumsum([0, *map(len, own)]),
+        tokens=np.concatenate(own).astype(np.int32),
+        places=np.where((usually == STOPS) & (places >= 0), STOPS, places).astype(np.int32),
+    )
+
+
+def behind(guard: Guard, place: int, token: int) -> int:
+    for k in range(guard.first[place], guard.first[place + 1]):
+        if guard.tokens[k] == token:
+            return int(guard.places[k])
+    return int(guard.usual[guard.kind[place], token])
+
+
+def oracle(logits: Float32, bias: Float32, how: Rules, books: Streams) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The probability of each token, one plain rule after the other; all zeros where nothing may be drawn."""
+    both = logits.astype(np.float64) + bias
+    voice, V = both[0], bias.size
+    weighed = (voice - how.relevance * both[1]) / (1 - how.relevance) if how.relevance else voice.copy()
+    for token in {int(each) for each in books.recent[0] if each >= 0}:
+        weighed[token] *= how.penalty if weighed[token] <= 0 else 1 / how.penalty
+    may_stop = books.chars[0] >= how.min_chars
+    place = int(books.place[0])
+    closing = how.guard.closing[place]
+    allowed = np.array(
+        [token not in (UNKNOWN, END, TURN) or (token > 0 and may_stop and not closing) for token in range(V)]
+    )
+    for token in range(V):
+        after = behind(how.guard, place, token)
+        if after == BANNED or (after == STOPS and not may_stop) or (closing and how.guard.opens[token]):
+            allowed[token] = False
+    if not allowed.any():
+        return np.zeros(V)
+    if how.relevance:
+        allowed &= voice >= voice[allowed].max() + np.log(0.1 * how.relevance) - 1e-5
+    if how.mirostat:
+        surprise = (np.log(np.exp(voice).sum()) - voice) / np.log(2)
+        allowed &= surprise <= max(books.bound[0], surprise[allowed].min()) + 1e-5
+    p = np.where(allowed, np.exp((weighed - weighed[allowed].max()) / how.temperature), 0)
+    return np.asarray(p / p.sum())
+
+
+@given(
+    seed=st.integers(0, 9999),
+    V=st.integers(4, 40),
+    relevance=st.sampled_from([0.0, 0.2, 0.7]),
+    mirostat=st.sampled_from([0.0, 1.5, 3.0]),
+    penalty=st.sampled_from([1.0, 1.3]),
+    min_chars=st.integers(0, 2),
+    u_seed=st.integers(0, 99),
+)
+@settings(max_examples=200)
+def test_all_rules_together_are_the_rules_one_by_one(
+    seed: int, V: int, relevance: float, mirostat: float, penalty: float, min_chars: int, u_seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    logits, bias = (rng.standard_normal(shape).astype(np.float32) * 2 for shape in ((2, V), V))
+    how = rules(V, temperature=0.7, relevance=relevance, mirostat=mirostat, penalty=penalty, min_chars=min_chars)
+    how = how._replace(guard=guard_of(V, seed))
+    books = streams(rng.integers(0, V, 5).tolist())
+    books.seeds[0], books.chars[0], books.bound[0], books.place[0] = u_seed, 1, rng.uniform(0, 6), rng.integers(0, 3)
+    before = copy.deepcopy(books)
+    p = oracle(logits, bias, how, before)
+    token = extend_one(logits.copy(), np.empty_like(logits), bias, how, books)
+    number = np.empty(6)
+    uniforms(np.uint64(u_seed), number)
+    if not p.any():
+        assert token == END
+    else:
+        low, high = p[:token].sum(), p[: token + 1].sum()
+        assert p[token] > 0
+        assert low - 1e-4 <= number[5] <= high + 1e-4
+    voice = logits[0].astype(np.float64) + bias
+    bits = (np.log(np.exp(voice).sum()) - voice[token]) / np.log(2)
+    assert books.nats[0] == pytest.approx(bits * np.log(2), rel=1e-4, abs=1e-4)
+    assert books.bound[0] == pytest.approx(before.bound[0] - 0.1 * (bits - mirostat), abs=1e-4)
+    after = behind(how.guard, int(before.place[0]), token)
+    stops = {END: AT_END, TURN: AT_TURN}.get(token, AT_STOP if after == STOPS else RUNNING)
+    assert books.status[0] == stops
+    assert books.place[0] == (after if stops == RUNNING else before.place[0])
