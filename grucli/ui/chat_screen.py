@@ -11,26 +11,37 @@ import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from grucli.chat.commands import hear, introduction
-from grucli.chat.events import Began, Ended, Left, Listed, Misread, Reading, Refused, Said, Told
+from grucli.chat.events import (
+    Answer,
+    Began,
+    Ended,
+    Left,
+    Misread,
+    Reading,
+    Said,
+    SpreadEnded,
+    Spreading,
+    SpreadSaid,
+)
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.paths import data_dir
+from grucli.ui.answers import print_answer
 from grucli.ui.chat_line import ChatLine
 from grucli.ui.console import Terminal, can_redraw
 from grucli.ui.plain_line import PlainLine
 from grucli.ui.reply_view import ReplyView, fitting
-from grucli.ui.safe import safe_line
+from grucli.ui.rhythm import Rhythm
+from grucli.ui.safe import safe, safe_line
+from grucli.ui.spread_view import SpreadView
 
 if sys.platform != "win32":
     import termios
 
 HISTORY = "chat_history"
-_NARROW = 60  # columns: below, each description has a line of its own
 
 
 def talk(session: Session, terminal: Terminal) -> None:
@@ -85,47 +96,41 @@ class ChatScreen:
         if not line.strip() and not self._session.can_go_on:
             return
         with _silent_keys(), contextlib.ExitStack() as drawing:
-            session = self._session
-            view = ReplyView(self._console, session.pace, lambda: session.stopping, self._clock, self._sleep)
-            for event in hear(session, line):
-                if isinstance(event, Reading | Began | Said):
-                    if not view.open:
-                        drawing.enter_context(view)
-                    _draw_reply(view, event)
-                else:
-                    drawing.close()
-                    self._draw(event)
+            view: ReplyView | SpreadView | None = None
+            for event in hear(self._session, line):
+                match event:
+                    case Reading() | Began() | Said():
+                        if not isinstance(view, ReplyView):
+                            drawing.close()
+                            view = drawing.enter_context(ReplyView(self._console, self._rhythm()))
+                        _draw_reply(view, event)
+                    case Spreading() | SpreadSaid() | SpreadEnded():
+                        if not isinstance(view, SpreadView):
+                            drawing.close()
+                            view = drawing.enter_context(SpreadView(self._console, self._rhythm()))
+                        _draw_spread(view, event)
+                    case _:
+                        drawing.close()
+                        self._draw(event, streamed=view is not None)
+                        view = None
 
-    def _draw(self, event: Ended | Told | Misread | Listed | Refused | Left) -> None:
+    def _rhythm(self) -> Rhythm:
+        session = self._session
+        return Rhythm(session.pace, lambda: session.stopping, self._clock, self._sleep)
+
+    def _draw(self, event: Answer | Misread | Ended | Left, streamed: bool) -> None:
+        """Draw what is not streamed; `streamed`: something was until now."""
         match event:
             case Ended(turn):
+                if not streamed:
+                    self._console.print(Text(safe(turn.reply)) if turn.reply else Text("(nothing)", "dim"))
                 self.hint(summary(turn, self._console.width))
-            case Told(text):
-                self.hint(text)
             case Misread():
                 self.hint(event.words)
-            case Listed(rows):
-                self._list(rows)
-            case Refused(what, todo):
-                self._console.print(Text.assemble((safe_line(what), "bold red")), soft_wrap=False)
-                self.hint(todo)
             case Left():
                 self.left = True
-
-    def _list(self, rows: tuple[tuple[str, str, str], ...]) -> None:
-        narrow = self._console.width < _NARROW
-        table = Table.grid(padding=(0, 2, 0, 0))
-        for name, value, text in rows:
-            head = (Text(safe_line(name), "cyan"), Text(safe_line(value), "bold"))
-            if narrow:
-                self._console.print(Text(" ").join(head))
-                if text:
-                    self._console.print(Padding(Text(safe_line(text), "dim"), (0, 0, 0, 2)))
-            else:
-                table.add_row(*head, Text(safe_line(text), "dim"))
-        if not narrow:
-            self._console.print(table)
-        self._console.print()
+            case _:
+                print_answer(self._console, event)
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(Text(safe_line(text), style))
@@ -140,6 +145,16 @@ def _draw_reply(view: ReplyView, event: Reading | Began | Said) -> None:
             view.lead(lead)
         case Said(text, bits_per_char):
             view.say(text, bits_per_char)
+
+
+def _draw_spread(view: SpreadView, event: Spreading | SpreadSaid | SpreadEnded) -> None:
+    match event:
+        case Spreading(titles, lead, seed, limit):
+            view.begin(titles, lead, seed, limit)
+        case SpreadSaid(column, text, bits_per_char):
+            view.say(column, text, bits_per_char)
+        case SpreadEnded(column, turn):
+            view.end(column, turn)
 
 
 def summary(turn: Turn, width: int) -> str:

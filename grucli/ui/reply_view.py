@@ -1,6 +1,6 @@
 """A reply while it is drawn: its text at the pace a person reads, and under it a bar with how far it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,92 +9,68 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.ui.live_text import LiveText
+from grucli.ui.rhythm import Rhythm
 
-REDRAWS = 10  # a second; with the first and the last one there are never more than twelve
 MIN_BAR, MAX_BAR = 6, 40  # columns
 
 
 class ReplyView:
-    """Shows one reply in a `with` block. `pace` is in characters a second, 0 for as fast as they come.
+    """Shows one reply in a `with` block, in the rhythm given."""
 
-    `stopping` is asked whether the user has had enough: what was drawn so far is then shown at once. `clock` gives
-    seconds, `sleep` takes them.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        pace: float,
-        stopping: Callable[[], bool],
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-    ) -> None:
-        self.open = False
-        self._console, self._text = console, LiveText(console)
-        self._pace, self._stopping, self._clock, self._sleep = pace, stopping, clock, sleep
+    def __init__(self, console: Console, rhythm: Rhythm) -> None:
+        self._console, self._rhythm, self._text = console, rhythm, LiveText(console)
         self._seed = self._limit = self._shown = 0
         self._waiting = ""
         self._bits_per_char: float | None = None
-        self._began = self._next_drawing = clock()
 
     def __enter__(self) -> Self:
         self._text.__enter__()
-        self.open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.open = False
         self._release(len(self._waiting))
         self._text.__exit__(kind, error, trace)
 
     def read(self, done: int, total: int) -> None:
         """Show how far the model is in reading a long line, in characters."""
-        self._draw(progress_bar(self._console, done / total, [f"reading {done / total:4.0%}", f"{total:,} characters"]))
+        if self._rhythm.beat():
+            fields = [f"reading {done / total:4.0%}", f"{total:,} characters"]
+            self._text.draw(progress_bar(self._console, done / total, fields))
 
     def begin(self, seed: int, limit: int) -> None:
         """The reply begins now; `limit` is in characters."""
         self._seed, self._limit = seed, limit
-        self._began = self._next_drawing = self._clock()
-        self._draw(self._bar())
-        self._next_drawing = self._began  # the first character need not wait
+        self._rhythm.begin()
+        self._draw()
+        self._rhythm.hurry()  # the first character need not wait
 
     def lead(self, text: str) -> None:
         """Show the text that the reply goes on from: its last line, and no more of that than leaves room."""
-        line = text.rpartition("\n")[2]
-        room = self._console.width // 2
-        self._text.add(line if cell_len(line) <= room else "…" + line[-room:], "dim")
+        self._text.add(last_words(text, self._console.width // 2), "dim")
 
     def say(self, text: str, bits_per_char: float | None) -> None:
         """Show the next characters; returns when the last of them is due."""
         self._waiting += text
         self._bits_per_char = bits_per_char
         while self._waiting:
-            self._release(self._due())
-            self._draw(self._bar())
+            self._release(self._rhythm.due(self._shown, len(self._waiting)))
+            self._draw()
             if self._waiting:
-                self._sleep(max(0.0, self._next_drawing - self._clock()))
-
-    def _due(self) -> int:
-        """How many of the waiting characters may be shown by now."""
-        if self._pace == 0 or self._stopping():
-            return len(self._waiting)
-        return max(0, int((self._clock() - self._began) * self._pace) + 1 - self._shown)
+                self._rhythm.rest()
 
     def _release(self, count: int) -> None:
         shown, self._waiting = self._waiting[:count], self._waiting[count:]
         self._shown += len(shown)
         self._text.add(shown)
 
-    def _draw(self, bar: Text) -> None:
-        now = self._clock()
-        if now >= self._next_drawing:
-            self._next_drawing = now + 1 / REDRAWS
-            self._text.draw(bar)
+    def _draw(self) -> None:
+        if self._rhythm.beat():
+            self._text.draw(self._bar())
 
     def _bar(self) -> Text:
-        seconds = self._clock() - self._began
+        seconds = self._rhythm.seconds
         fields = [
             f"{self._shown:{len(str(self._limit))}}/{self._limit}",
             f"{self._bits_per_char or 0:.2f} bits/char",
@@ -104,12 +80,23 @@ class ReplyView:
         return progress_bar(self._console, self._shown / self._limit, fields)
 
 
-def progress_bar(console: Console, share: float, fields: Sequence[str]) -> Text:
+def last_words(text: str, room: int) -> str:
+    """The last line of `text`, or its end with a mark where it has more than `room` columns."""
+    line = text.rpartition("\n")[2]
+    if cell_len(line) <= room:
+        return line
+    start = len(line)
+    while start > 0 and cell_len(line[start - 1 :]) <= room:
+        start -= 1
+    return "…" + line[start:]
+
+
+def progress_bar(console: Console, share: float, fields: Sequence[str], room: int | None = None) -> Text:
     """A bar filled to `share`, then `fields`, in one line; those that do not fit are left out, the last ones first.
 
-    The first field is worth more than a long bar.
+    The first field is worth more than a long bar. `room` is in columns, None for those of the console.
     """
-    room = console.width - 1
+    room = console.width - 1 if room is None else room
     words = " · ".join(fitting(fields, room - MIN_BAR - 1) or fields[:1])
     columns = max(0, min(MAX_BAR, room - len(words) - 1))
     filled = min(columns, max(0, round(columns * share)))

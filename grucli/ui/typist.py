@@ -11,8 +11,7 @@ from rich.segment import ControlType
 
 from grucli.ui.console import can_redraw, plain
 from grucli.ui.safe import safe
-
-_TAB = " " * 4
+from grucli.ui.wrapping import expand, line_ends
 
 
 class Typist:
@@ -21,47 +20,31 @@ class Typist:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._wraps = can_redraw(console) and not console.legacy_windows
-        self._column = 0
-        self._word = ""
+        self._line = ""  # what stands in the line where the cursor is
 
     def type(self, text: str, style: str = "") -> None:
         """Type some more, at once."""
-        waiting = ""
-        for sign in safe(text).replace("\t", _TAB):
-            while self._wraps and self._overflows(sign):
-                self._put(waiting, style)
-                waiting = ""
-                if sign == " ":
-                    sign = "\n"
-                else:
-                    self._next_line(style)
-            waiting += sign
-            self._follow(sign)
-        self._put(waiting, style)
+        text = expand(safe(text))
+        if not self._wraps:
+            self._put(text, style)
+            return
+        typed, text = len(self._line), self._line + text
+        begin = 0
+        for end, next_line in line_ends(text, max(1, self._console.width - 1)):
+            if end < typed:
+                self._take_back(text[end:typed])
+            self._put(f"{text[max(typed, begin) : end]}\n", style)
+            begin = typed = next_line
+        self._line = text[begin:]
+        self._put(text[max(typed, begin) :], style)
 
     def end(self) -> None:
         """Finish the line."""
         self.type("\n")
 
-    def _overflows(self, sign: str) -> bool:
-        """Whether `sign` has no room on the line; an empty line has room for everything."""
-        return sign != "\n" and self._column > 0 and self._column + cell_len(sign) >= self._console.width
+    def _take_back(self, text: str) -> None:
+        self._console.control(Control((ControlType.CURSOR_BACKWARD, cell_len(text)), (ControlType.ERASE_IN_LINE, 0)))
 
     def _put(self, text: str, style: str) -> None:
         if text:
             self._console.print(plain(text, style), end="", soft_wrap=True)
-
-    def _next_line(self, style: str) -> None:
-        """Begin a line, with the word that has just become too long unless it fills a line by itself."""
-        word, length = self._word, cell_len(self._word)
-        if length >= self._column:
-            word = ""
-        elif word:
-            self._console.control(Control((ControlType.CURSOR_BACKWARD, length), (ControlType.ERASE_IN_LINE, 0)))
-        self._put(f"\n{word}", style)
-        self._column, self._word = cell_len(word), word
-
-    def _follow(self, sign: str) -> None:
-        """Note where the cursor is after `sign`, and the word it is in."""
-        self._column = 0 if sign == "\n" else self._column + cell_len(sign)
-        self._word = "" if sign.isspace() else self._word + sign

@@ -1,8 +1,20 @@
 """A terminal in memory: what stands on its screen after a program wrote to it."""
 
+from itertools import groupby
+
 import pyte
+from pyte.screens import Char
 
 from tests.ui.streams import Screen
+
+
+class _FaintScreen(pyte.HistoryScreen):
+    """A screen that knows faint text, which pyte does not: it is kept as text that blinks, which nobody writes here."""
+
+    def select_graphic_rendition(self, *attrs: int, **_: bool) -> None:
+        super().select_graphic_rendition(*({2: 5, 22: 25}.get(attr, attr) for attr in attrs))
+        if 22 in attrs:
+            super().select_graphic_rendition(22)
 
 
 class Emulator(Screen):
@@ -10,7 +22,7 @@ class Emulator(Screen):
 
     def __init__(self, width: int = 80, height: int = 30) -> None:
         super().__init__()
-        self.screen = pyte.HistoryScreen(width, height, history=5000)
+        self.screen = _FaintScreen(width, height, history=5000)
         self._stream = pyte.Stream(self.screen)
 
     def write(self, text: str) -> int:
@@ -24,11 +36,44 @@ class Emulator(Screen):
 
     @property
     def rows(self) -> list[str]:
-        past = ["".join(line[x].data for x in range(self.screen.columns)) for line in self.screen.history.top]
-        rows = [row.rstrip() for row in [*past, *self.screen.display]]
-        while rows and not rows[-1]:
+        return [text.rstrip() for text, _ in self._rows()]
+
+    @property
+    def styled_rows(self) -> list[str]:
+        """The rows with the style of each run before it, in `⟨⟩`."""
+        rows = []
+        for text, styles in self._rows():
+            row = ""
+            before = ""
+            for style, run in groupby(zip(styles, text, strict=True), key=lambda each: each[0]):
+                shown = "".join(sign for _, sign in run)
+                row += (f"⟨{style}⟩" if style != before else "") + shown
+                before = style
+            rows.append(row.rstrip() + ("⟨⟩" if before else ""))
+        return rows
+
+    def _rows(self) -> list[tuple[str, list[str]]]:
+        """Each row's text, and the style of each of its characters; empty rows at the end are left out."""
+        columns = self.screen.columns
+        buffer = self.screen.buffer
+        lines = [*self.screen.history.top, *(buffer[y] for y in range(self.screen.lines))]
+        rows = []
+        for line in lines:
+            cells = [line[x] for x in range(columns)]
+            while cells and cells[-1].data == " " and not _style(cells[-1]):
+                cells.pop()
+            # The second cell of a wide character is empty.
+            rows.append(("".join(cell.data for cell in cells), [_style(cell) for cell in cells for _ in cell.data]))
+        while rows and not rows[-1][0].rstrip():
             rows.pop()
         return rows
 
     def cursor_visible(self) -> bool:
         return not self.screen.cursor.hidden
+
+
+def _style(cell: Char) -> str:
+    marks = [name for name, on in (("bold", cell.bold), ("dim", cell.blink), ("reverse", cell.reverse)) if on]
+    colours = [cell.fg] if cell.fg != "default" else []
+    colours += [f"on {cell.bg}"] if cell.bg != "default" else []
+    return " ".join([*marks, *colours])

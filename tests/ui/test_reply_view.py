@@ -2,7 +2,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from grucli.ui.reply_view import REDRAWS, ReplyView, fitting, progress_bar
+from grucli.ui.reply_view import ReplyView, fitting, progress_bar
+from grucli.ui.rhythm import REDRAWS, Rhythm
 from tests.ui.emulator import Emulator
 
 
@@ -41,7 +42,7 @@ class Stage:
         self.emulator = Watched(self.clock, width)
         self.stopping = False
         console = Console(file=self.emulator, force_terminal=True, width=width, height=30, _environ={"TERM": "xterm"})
-        self.view = ReplyView(console, pace, lambda: self.stopping, self.clock, self.clock.sleep)
+        self.view = ReplyView(console, Rhythm(pace, lambda: self.stopping, self.clock, self.clock.sleep))
 
     def busiest_second(self) -> int:
         times = self.emulator.drawings

@@ -1,0 +1,172 @@
+"""What a session answers a command with, as lines to print: lists, candidates, tokens, the tree of turns."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from grucli.chat.events import (
+    Answer,
+    Branch,
+    Branched,
+    Candidate,
+    Copyable,
+    Gated,
+    Listed,
+    Peeked,
+    Ranked,
+    Refused,
+    Scored,
+    Told,
+)
+from grucli.ui.heat import draw_gated, draw_scored
+from grucli.ui.reply_view import last_words
+from grucli.ui.safe import safe_line
+from grucli.ui.tokens import quoted
+from grucli.ui.wrapping import Growing
+
+NARROW = 60  # columns: below, each description has a line of its own
+_ROOM_FOR_NAMES = 30  # columns
+_LONGEST_TOKEN = 16
+_BAR = 32
+
+
+def print_answer(console: Console, answer: Answer) -> None:
+    """Print an answer, and an empty line after it."""
+    match answer:
+        case Told(text):
+            console.print(Text(safe_line(text), "dim"))
+        case Copyable(text):
+            # Whoever copies it wants no line ends in it: where it is long, the terminal breaks it.
+            console.print(Text(safe_line(text)), soft_wrap=True)
+        case Refused(what, todo):
+            console.print(Text(safe_line(what), "bold red"))
+            console.print(Text(safe_line(todo), "dim"))
+        case Listed(rows):
+            _print_list(console, rows)
+        case _:
+            for line in _draw(console, answer):
+                console.print(line)
+    console.print()
+
+
+def _draw(console: Console, answer: Ranked | Peeked | Scored | Gated | Branched) -> Iterator[Text]:
+    match answer:
+        case Ranked(candidates):
+            return _draw_ranked(console, candidates)
+        case Peeked(lead, tokens):
+            return _draw_peeked(console, lead, tokens)
+        case Scored():
+            return draw_scored(console, answer)
+        case Gated():
+            return draw_gated(console, answer)
+        case Branched(branches):
+            return _draw_tree(console, branches)
+
+
+def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
+    narrow = console.width < NARROW
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for name, value, text in rows:
+        head = (Text(safe_line(name), "cyan"), Text(safe_line(value), "bold"))
+        if narrow:
+            console.print(Text(" ").join(part for part in head if part))
+            if text:
+                console.print(Padding(Text(safe_line(text), "dim"), (0, 0, 0, 2)))
+        else:
+            table.add_row(*head, Text(safe_line(text), "dim"))
+    if not narrow:
+        console.print(table)
+
+
+def _draw_ranked(console: Console, candidates: Sequence[Candidate]) -> Iterator[Text]:
+    """Each candidate with the number that picks it, its figures under it."""
+    indent = len(str(len(candidates))) + 2
+    for number, candidate in enumerate(candidates, 1):
+        text = Growing()
+        text.add(candidate.text)
+        lines = text.lines(max(console.width - 1 - indent, 1)) if candidate.text else [Text("(nothing)", "dim")]
+        for index, line in enumerate(lines):
+            head = (f"{number:<{indent}}", "bold cyan") if index == 0 else " " * indent
+            yield Text.assemble(head, line)
+        figures = [f"seed {candidate.seed}"]
+        if candidate.bits_per_char is not None:
+            figures.append(f"{candidate.bits_per_char:.2f} bits/char")
+        if candidate.score is not None:
+            figures.append(f"score {candidate.score:.2f}")
+        yield Text(" " * indent + " · ".join(figures), "dim")
+
+
+def _draw_peeked(console: Console, lead: str, tokens: Sequence[tuple[str, float]]) -> Iterator[Text]:
+    """Each token with the number that picks it, and a bar that is full for the likeliest."""
+    plain = console.options.ascii_only
+    if lead:
+        yield Text(safe_line(last_words(lead, console.width // 2)), "dim")
+    names = [_clipped(quoted(text, plain), _LONGEST_TOKEN, plain) for text, _ in tokens]
+    most = max((chance for _, chance in tokens), default=0) or 1
+    digits, widest = len(str(len(tokens))), max(map(cell_len, names), default=0)
+    bar = max(4, min(_BAR, console.width - 1 - digits - widest - 12))
+    for number, (name, (text, chance)) in enumerate(zip(names, tokens, strict=True), 1):
+        filled = round(bar * chance / most)
+        yield Text.assemble(
+            (f"{number:>{digits}}  ", "bold cyan"),
+            (name + " " * (widest - cell_len(name)), "" if text else "dim"),
+            f"  {f'{chance:.1%}' if chance >= 0.001 else '<0.1%':>6}  ",
+            (("=" if plain else "━") * filled, "cyan"),
+        )
+
+
+def _draw_tree(console: Console, branches: Sequence[Branch]) -> Iterator[Text]:
+    """A turn a line; what was said after the same turn stands under it, one branch after the other."""
+    plain = console.options.ascii_only
+    fork, end, pass_by, here = ("|- ", "`- ", "|  ", "*") if plain else ("├─ ", "└─ ", "│  ", "●")
+    known = {branch.number for branch in branches}
+    after: dict[int | None, list[int]] = defaultdict(list)
+    for branch in branches:
+        after[branch.parent if branch.parent in known else None].append(branch.number)
+    guides: dict[int | None, str] = {None: ""}
+    digits = max((len(str(branch.number)) for branch in branches), default=1)
+    for branch in branches:
+        parent = branch.parent if branch.parent in known else None
+        guide, sides = guides[parent], after[parent]
+        last = sides[-1] == branch.number
+        guides[branch.number] = guide + ("" if len(sides) == 1 else "   " if last else pass_by)
+        head = guide + ("" if len(sides) == 1 else end if last else fork)
+        # However often the dialogue was forked, there is room for what was said.
+        head = head[-max(console.width // 3 // 3 * 3, 3) :] if head else head
+        marker = (f"{here} " if branch.now else "", "bold green")
+        number = Text.assemble((head, "dim"), (f"{branch.number:>{digits}} ", "cyan"), marker)
+        yield _tree_row(number, branch, console.width - 1, plain)
+
+
+def _tree_row(head: Text, branch: Branch, width: int, plain: bool) -> Text:
+    """What was said in a turn: the line, an arrow, the reply; then the branches that end there."""
+    names = safe_line(" ".join(f"[{name}]" for name in branch.names))
+    names = _clipped(names, width // 3, plain) if width >= _ROOM_FOR_NAMES else ""
+    room = max(width - head.cell_len - (cell_len(names) + 1 if names else 0), 8)
+    arrow = " -> " if plain else " → "
+    line = safe_line(branch.line)
+    reply = safe_line(branch.reply)
+    share = max(room - len(arrow) - cell_len(reply), (room - len(arrow)) // 2)
+    line = _clipped(line, share, plain) + arrow if line else arrow.lstrip()
+    reply = _clipped(reply, max(room - cell_len(line), 1), plain)
+    on_way = branch.kept or branch.now
+    row = Text.assemble(head, (line, "dim"), (reply, "" if on_way else "dim"))
+    if names:
+        row.append(f" {names}", "bold green" if branch.now else "green")
+    row.truncate(width)
+    return row
+
+
+def _clipped(text: str, room: int, plain: bool) -> str:
+    """The beginning of a text that has no room, with a mark at its end."""
+    if cell_len(text) <= room:
+        return text
+    mark = "..." if plain and room > 3 else "…" if not plain else ""
+    while text and cell_len(text) > room - len(mark):
+        text = text[:-1]
+    return text + mark

@@ -1,0 +1,78 @@
+"""The last lines of a console, drawn again and again; what is finished above them goes to the scrollback for good.
+
+Between two drawings the cursor waits at the beginning of the first line that is drawn again: wherever a resized
+terminal moves that to, what stands from there downward is what was drawn, and nothing else. Lines are written over the
+old ones and never erased before, so nothing flickers.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType, Segment, Segments
+from rich.text import Text
+
+from grucli.ui.console import can_redraw
+
+
+def _control(sequence: str) -> Segment:
+    """A control, some of which rich has no name for."""
+    return Segment(sequence, None, [(ControlType.CARRIAGE_RETURN,)])
+
+
+_home = _control("\r")
+_end_of_line, _erase_below = _control("\x1b[K"), _control("\x1b[J")
+# A terminal may have become narrower a moment ago: what no longer fits is cut off there, and is still a single row.
+_clip, _wrap = _control("\x1b[?7l"), _control("\x1b[?7h")
+_newline = Segment.line()
+
+
+class LiveRegion:
+    """See the module. `live` says whether the console can be drawn over; where it cannot, nothing may be drawn.
+
+    A `with` block hides the cursor and shows it again however it ends; the last drawing should leave nothing live.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.live = can_redraw(console) and not console.legacy_windows
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self._console.show_cursor(False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self._console.show_cursor(True)
+
+    @property
+    def width(self) -> int:
+        """The columns of a line."""
+        return max(1, self._console.width - 1)
+
+    @property
+    def room(self) -> int:
+        """The most lines that can be live."""
+        return max(1, self._console.height - 1)
+
+    def draw(self, finished: Sequence[Text], live: Sequence[Text]) -> None:
+        """Write the lines that are `finished` above those that are `live` until the next drawing.
+
+        None is wider than `width`, and no more than `room` are live.
+        """
+        written = [_home]
+        for line in finished:
+            written += [*line.render(self._console), _end_of_line, _newline]
+        written.append(_clip)
+        for index, line in enumerate(live):
+            written += [*([_newline] if index else []), *line.render(self._console), _end_of_line]
+        written += [_erase_below, _wrap]
+        if len(live) > 1:
+            written.append(Control.move(0, 1 - len(live)).segment)
+        # In one write, so that nobody sees the half of it.
+        self._console.print(Segments([*written, _home]), end="", soft_wrap=True)

@@ -1,0 +1,221 @@
+"""Every screen of the program, made of events that never happened, on an emulated terminal of any width."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from rich.console import Console
+
+from grucli.chat.events import (
+    Began,
+    Branch,
+    Branched,
+    Candidate,
+    Copyable,
+    Ended,
+    Event,
+    Gated,
+    Listed,
+    Misread,
+    Peeked,
+    Ranked,
+    Reading,
+    Refused,
+    Said,
+    Scored,
+    SpreadEnded,
+    Spreading,
+    SpreadSaid,
+    Told,
+)
+from grucli.chat.session import Session
+from grucli.chat.turns import Place, Turn
+from grucli.model.sampler import Draw
+from grucli.ui.chat_screen import ChatScreen
+from tests.chat.voices import talker
+from tests.ui.emulator import Emulator
+
+
+class Clock:
+    """Time passes only for those who sleep."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.now += seconds
+
+
+def console(emulator: Emulator, colour: bool = True, **environment: str) -> Console:
+    """A console on an emulated terminal, as the program opens its own."""
+    return Console(
+        file=emulator,
+        force_terminal=True,
+        width=emulator.screen.columns,
+        height=emulator.screen.lines,
+        no_color=not colour,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        _environ={"TERM": "xterm-256color", **environment},
+    )
+
+
+class Room:
+    """A chat screen on an emulated terminal that is told what to draw."""
+
+    def __init__(
+        self, width: int, height: int = 30, colour: bool = True, session: Session | None = None, **environment: str
+    ) -> None:
+        self.clock = Clock()
+        self.session = session or talker(pace=0)
+        self.emulator = Emulator(width, height)
+        self.console = console(self.emulator, colour, **environment)
+        self.screen = ChatScreen(self.session, self.console, self.clock, self.clock.sleep)
+
+    def draw(self, events: Iterable[Event]) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("grucli.ui.chat_screen.hear", lambda session, line: iter(events))
+            self.screen.answer("a line")
+        return self.emulator.rows
+
+
+CAREFUL = "I am not sure what you mean by that, but I hope you are having a good day."
+LIVELY = (
+    "Oh no! I love it.\n\nIt is the best thing that happened to this [b]city[/b] since the bridge was built, honestly."
+)
+WILD = "Zounds, quite 漢字 the kettle of 😀 fish\x1b[31m, my llama; yes."
+
+
+def turn(reply: str, seed: int = 7, stopped: str = "turn", bits: float | None = 1.25) -> Turn:
+    return Turn(Place(0, "hi", ""), reply, Draw(seed=seed), stopped, bits, len(reply))
+
+
+def spread(*replies: str, lead: str = "", limit: int = 200, stopped: str = "turn") -> Iterator[Event]:
+    """Replies that stream together, four characters at a time."""
+    titles = tuple(f"temp {0.3 + 0.5 * index:g}" for index in range(len(replies)))
+    yield Spreading(titles, lead, 7, limit)
+    open_ones = dict(enumerate(replies))
+    for start in range(0, max(map(len, replies), default=0) + 4, 4):
+        for column, reply in list(open_ones.items()):
+            if start >= len(reply):
+                del open_ones[column]
+                yield SpreadEnded(column, turn(reply, stopped=stopped))
+            else:
+                yield SpreadSaid(column, reply[start : start + 4], 1.25 + column)
+
+
+PROSE = "The quick brown fox, who had never\nseen a quetzal, jumps."
+
+
+def surprises(text: str = PROSE) -> Scored:
+    """Each letter a little more surprising than the one before it in the alphabet, blanks not at all."""
+    bits = [0.3 if sign == " " else (ord(sign.lower()) - 97) / 2 if sign.isalpha() else 3.0 for sign in text]
+    return Scored(tuple(zip(text, bits, strict=True)), sum(bits) / len(text))
+
+
+def gates(text: str = PROSE) -> Gated:
+    values = [0.42 + 0.3 * ((index * 7) % 11) / 11 for index in range(len(text))]
+    words = "update gate: from 0, all is new, to 1, the memory stays as it was"
+    return Gated(tuple(zip(text, values, strict=True)), words)
+
+
+def tree() -> Branched:
+    long = "It is a truth universally acknowledged that a single man must be in want of a wif…"
+    rows = [
+        (1, 0, "hi", "Hello, how are you?", ()),
+        (2, 1, "fine, and you?", long, ()),
+        (3, 2, "what do you do for fun", "I like to read.", ()),
+        (6, 3, "", "And to write.", ("main",)),
+        (4, 2, "do you like cats or dogs better, and why is it that you do", "Dogs!", ()),
+        (5, 4, "why", "Because.", ("dogs",)),
+        (7, 1, "漢字 😀", "Pardon [b]me[/b]?", ("other", "third")),
+    ]
+    kept = {1, 2, 4, 5}
+    return Branched(
+        tuple(Branch(n, parent, 0, line, reply, names, n == 5, n in kept) for n, parent, line, reply, names in rows)
+    )
+
+
+def candidates() -> Ranked:
+    return Ranked(
+        (
+            Candidate(CAREFUL, 1.02, 0.41, 12),
+            Candidate(LIVELY, 1.31, -0.2, 9),
+            Candidate("", None, None, 10),
+        )
+    )
+
+
+def tokens() -> Peeked:
+    return Peeked(
+        "the cat sat on the", ((" mat", 0.341), ("\n", 0.2), (" ", 0.07), ("", 0.05), ("漢", 0.01), ("e", 0.0004))
+    )
+
+
+HELP = Listed(
+    (
+        ("/temp", "0.8", "how daring: 0.2 careful, 0.8 lively, 1.5 wild"),
+        ("/spread", "", "the same reply at several temperatures, side by side"),
+        ("/model", "a-friends-model", "talk with another model"),
+        ("/quit", "", "leave"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Events, and how many of them are drawn when the picture is taken: None for all."""
+
+    events: Callable[[], Iterable[Event]]
+    at: int | None = None
+
+
+def reply() -> Iterator[Event]:
+    yield Misread(2)
+    yield Began("", 7, 200)
+    for start in range(0, len(LIVELY), 4):
+        yield Said(LIVELY[start : start + 4], 1.25)
+    yield Ended(turn(LIVELY, stopped="length"))
+
+
+SCENES = {
+    "reading": Scene(lambda: [Reading(250_000, 1_000_000)], 1),
+    "reply while it streams": Scene(reply, 20),
+    "reply": Scene(reply),
+    "spread while it streams": Scene(lambda: spread(CAREFUL, LIVELY, WILD), 30),
+    "spread of a continued line": Scene(lambda: spread(CAREFUL, WILD, lead="Once upon a time there was a cat"), 18),
+    "spread": Scene(lambda: [*spread(CAREFUL, LIVELY, WILD), Told("/pick N takes one")]),
+    "spread of six": Scene(lambda: spread(CAREFUL, WILD, "", CAREFUL, WILD, CAREFUL, stopped="length")),
+    "best": Scene(lambda: [candidates(), Told("/pick N takes one")]),
+    "peek": Scene(lambda: [tokens()]),
+    "score": Scene(lambda: [surprises()]),
+    "gates": Scene(lambda: [gates()]),
+    "tree": Scene(lambda: [tree()]),
+    "pick": Scene(lambda: [Ended(turn(CAREFUL))]),
+    "list": Scene(lambda: [HELP, Told("emo takes turns: say something, and it answers.")]),
+    "refusal": Scene(lambda: [Refused("there is no command /tepm", "did you mean /temp? /help lists them")]),
+    "line to copy": Scene(lambda: [Copyable("gru sample emo --seed 7 --reply-to 'hi' --reply-to 'Hello, how are you?'")]),
+}  # fmt: skip
+
+
+def take(name: str, room: Room) -> Emulator:
+    """Draw a scene; what was on the terminal when the picture is taken."""
+    scene = SCENES[name]
+    shots: list[Emulator] = []
+
+    def until() -> Iterator[Event]:
+        for index, event in enumerate(scene.events()):
+            room.clock.now += 0.11
+            yield event
+            if index + 1 == scene.at:
+                shot = Emulator(room.emulator.screen.columns, room.emulator.screen.lines)
+                shot.write(room.emulator.written)
+                shots.append(shot)
+
+    room.draw(until())
+    return shots[0] if shots else room.emulator
