@@ -125,7 +125,7 @@ class Archive:
 
     def _let_go(self) -> None:
         """Remove the oldest sessions that nobody gave a name, but for those that are being written."""
-        unnamed = sorted((name for name in self.names() if _unnamed.fullmatch(name)), reverse=True)
+        unnamed = [name for name in self.names() if _unnamed.fullmatch(name)]
         for name in unnamed[SESSIONS_KEPT:]:
             with suppress(OSError, BusyError), FileLock(self._lock(name), name) as lock:
                 self._path(name).unlink()
@@ -182,6 +182,8 @@ class Log:
             encoded = b"\n" + encoded
         with open(path, "ab", opener=_private) as file:
             file.write(encoded)
+        if fresh:
+            self._archive._let_go()
 
     def rename(self, name: str) -> None:
         """Give the session a name to be found by, and to be kept for.
@@ -220,7 +222,6 @@ class Log:
                 continue
             with suppress(BusyError):
                 self.hold()
-        self._archive._let_go()
 
 
 def checked_name(name: str) -> str:

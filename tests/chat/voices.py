@@ -1,5 +1,6 @@
 """A model whose memory can be read: what it heard and said so far, turns ended by `|`."""
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
@@ -38,7 +39,7 @@ class FakeUtterance:
 
     @property
     def sample(self) -> Sample:
-        return Sample(self._said, "", self._draw.seed, len(self._said), NATS / np.log(2), self._stopped())
+        return Sample(self._said, "", self._draw.seed, len(self._said), NATS / math.log(2), self._stopped())
 
 
 class FakeEncoder:
@@ -156,17 +157,19 @@ def fake(session: Session) -> FakeVoice:
 def in_mind(session: Session) -> str:
     """What the model had read, and said, when the last reply began."""
     assert session.last is not None
-    return _drained(session, session.memory.before_reply(session.tree, session.last.place, lambda: False))
+    return fake(session).memory(drained(session.memory.before_reply(session.tree, session.last.place, lambda: False)))
 
 
 def in_mind_now(session: Session) -> str:
     """What the model has in mind when the user speaks next."""
-    return _drained(session, session.memory.before_line(session.tree, lambda: False))
+    return fake(session).memory(drained(session.memory.before_line(session.tree, lambda: False)))
 
 
-def _drained(session: Session, reading: Generator[Reading, None, State | None]) -> str:
+def drained(reading: Generator[Reading, None, State | None]) -> State:
+    """The state that a reading comes to which nobody stops."""
     while True:
         try:
             next(reading)
         except StopIteration as done:
-            return fake(session).memory(done.value)
+            state: State = done.value
+            return state

@@ -1,0 +1,365 @@
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grucli.chat import archive as archives
+from grucli.chat.archive import Archive
+from grucli.chat.commands import hear
+from grucli.chat.events import Event, Refused, Told
+from grucli.chat.session import Session, open_session
+from grucli.errors import BusyError, UsageError
+from grucli.model.sampler import Draw
+from tests.chat.voices import FakeShelf, FakeVoice, in_mind, in_mind_now, talker, writer
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path / "sessions")
+
+
+def do(session: Session, *lines: str) -> list[Event]:
+    return [event for line in lines for event in hear(session, line)]
+
+
+def dialogue(archive: Archive) -> Session:
+    """A session in which everything that is kept has happened."""
+    session = talker("abc{seed}", archive=archive, max_chars=2, scene="Hi.\n\nHo.")
+    do(
+        session,
+        "one",
+        "",
+        "/fork side",
+        "two",
+        "/rewind main",
+        "/temp 0.5",
+        "three",
+        "/regen",
+        "/undo",
+        "/peek",
+        "/pick 1",
+    )
+    return session
+
+
+def shape(session: Session) -> object:
+    tree = session.tree
+    return list(tree.turns.values()), tree.now, tree.branch, tree.branches
+
+
+def test_a_session_is_taken_up_as_it_was_left(archive: Archive) -> None:
+    with dialogue(archive) as session:
+        name = archive.newest()
+    with talker("abc{seed}", archive=archive, max_chars=99) as other:
+        assert other.load(name) == 0
+        assert shape(other) == shape(session)
+        assert (other.scene, other.draw.temp, other.draw.max_chars) == ("Hi.\n\nHo.", 0.5, 2)
+        assert other.draw.seed == max(turn.seed for turn in session.tree.turns.values()) + 1
+        assert in_mind(other) == in_mind(session)
+        do(other, "more")
+    again = archive.read(name)
+    assert len(again.tree.turns) == len(session.tree.turns) + 1
+
+
+def test_a_writer_is_taken_up_too(archive: Archive) -> None:
+    with writer("abcdef", archive=archive, max_chars=3, scene="It was ") as session:
+        do(session, "night", "", "day")
+    with writer(archive=archive) as other:
+        other.load(archive.newest())
+        assert shape(other) == shape(session)
+        assert [turn.lead for turn in other.turns] == ["It was night", "It was nightabc", "It was day"]
+
+
+def test_a_turn_is_on_disk_as_soon_as_it_is_over(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        assert archive.names() == []
+        do(session, "hi")
+        (path,) = archive.folder.glob("*.jsonl")
+        lines = path.read_text().splitlines()
+        assert [json.loads(line)["is"] for line in lines] == ["session", "turn", "at"]
+        do(session, "so?")
+        after = path.read_text().splitlines()
+    assert after[:3] == lines
+    assert json.loads(after[3])["line"] == "so?"
+
+
+@posix_only
+def test_nobody_else_can_read_it(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi")
+    (path,) = archive.folder.glob("*.jsonl")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_session_with_a_name_is_found_by_it(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi", "/save trip")
+        assert archive.names() == ["trip"]
+        do(session, "so?")
+    assert len(archive.read("trip").tree.turns) == 2
+    (told,) = do(session, "/save")
+    assert isinstance(told, Told)
+    assert "kept as trip" in told.text
+
+
+def test_a_name_can_be_given_before_anything_is_said(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        assert "from the first turn on" in str(do(session, "/save")[0])
+        assert "as early" in str(do(session, "/save early")[0])
+        do(session, "hi")
+    assert archive.names() == ["early"]
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "con", "x" * 65, "a b", "\x1b[2J"])
+def test_a_name_that_no_file_can_have_is_refused(archive: Archive, name: str) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi")
+        (refused,) = do(session, f"/save {name}")
+        assert isinstance(refused, Refused)
+        assert "name" in refused.what
+        assert isinstance(do(session, f"/load {name}")[0], Refused)
+    assert len(list(archive.folder.parent.rglob("*.jsonl"))) == 1
+
+
+def test_a_name_that_is_taken_is_refused(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi", "/save trip")
+    other = talker(archive=archive)
+    (refused,) = do(other, "/save trip")
+    assert isinstance(refused, Refused)
+    assert "/load trip" in refused.todo
+    assert isinstance(do(session, "/load trip")[0], Refused)  # it is this one
+
+
+def test_an_unknown_session_names_the_nearest(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi", "/save holiday")
+    with pytest.raises(UsageError) as refused:
+        archive.read("holidya")
+    assert refused.value.todo == "did you mean 'holiday'?"
+
+
+def test_sessions_are_listed_with_how_they_began(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hello there", "/save trip")
+    listed, told = do(talker(archive=archive), "/load")
+    assert [(row[0], row[2]) for row in listed.rows] == [("trip", "emo: hello there")]  # type: ignore[union-attr]
+    assert told == Told("/load NAME takes one up")
+
+
+def test_two_do_not_talk_in_one_session(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi", "/save trip")
+        other = talker(archive=archive)
+        do(other, "other")
+        before = shape(other)
+        with pytest.raises(BusyError, match="in use"):
+            other.load("trip")
+        assert shape(other) == before
+        do(other, "still here")
+    other.load("trip")
+    assert [turn.line for turn in other.turns] == ["hi"]
+    other.log.close()  # type: ignore[union-attr]
+    assert not list(archive.folder.glob(".*.lock"))
+
+
+def test_the_oldest_without_a_name_go(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "SESSIONS_KEPT", 2)
+    with talker(archive=archive) as session:
+        do(session, "first", "/save named")
+    names = []
+    for line in "abcd":
+        with talker(archive=archive) as session:
+            do(session, line)
+            names.append(str(session.log.name))  # type: ignore[union-attr]
+    assert sorted(archive.names()) == sorted([*names[-2:], "named"])
+
+
+def test_one_that_is_talked_in_does_not_go(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "SESSIONS_KEPT", 1)
+    with talker(archive=archive) as session:
+        do(session, "a")
+        for line in "bc":
+            with talker(archive=archive) as other:
+                do(other, line)
+        assert session.log is not None
+        assert session.log.name in archive.names()
+
+
+def test_a_file_that_is_removed_is_written_anew(archive: Archive) -> None:
+    with dialogue(archive) as session:
+        (path,) = archive.folder.glob("*.jsonl")
+        path.unlink()
+        do(session, "more")
+        kept = archive.read(path.stem)
+    assert list(kept.tree.turns.values()) == list(session.tree.turns.values())
+    assert kept.tree.branches == session.tree.branches
+
+
+def test_a_disk_that_fails_ends_no_session(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = talker(archive=archive)
+
+    def fail(*_: object, **__: object) -> Iterator[None]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("builtins.open", fail)
+    events = do(session, "hi")
+    assert events[-1] == Refused("this session is not kept: No space left on device", "it goes on all the same")
+    assert session.last is not None
+    assert not any(isinstance(event, Refused) for event in do(session, "so?"))
+    assert isinstance(do(session, "/save x")[0], Refused)
+
+
+def torn(path: Path, cut: int) -> None:
+    os.truncate(path, path.stat().st_size - cut)
+
+
+def test_a_torn_last_line_is_left_out_and_the_next_is_whole(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "one", "two", "three")
+    (path,) = archive.folder.glob("*.jsonl")
+    torn(path, 10)
+    with talker(archive=archive) as other:
+        assert other.load(path.stem) == 1
+        assert [turn.line for turn in other.turns] == ["one", "two"]
+        do(other, "four")
+    kept = archive.read(path.stem)
+    assert [turn.line for turn in kept.tree.path] == ["one", "two", "four"]
+    assert kept.left_out == 1
+
+
+def test_it_can_be_torn_anywhere(archive: Archive) -> None:
+    with dialogue(archive) as session:
+        do(session, "the end")
+    (path,) = archive.folder.glob("*.jsonl")
+    whole = path.read_bytes()
+    first = whole.index(b"\n")
+    for end in range(0, len(whole), 7):
+        path.write_bytes(whole[:end])
+        if end < first:
+            with pytest.raises(UsageError):
+                archive.read(path.stem)
+        else:
+            assert archive.read(path.stem).left_out <= 1
+
+
+HEADER = b'{"is":"session","model":"emo","conversations":true,"version":1}'
+TURN = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopped":"turn","draw":{}}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"[1]",
+        b"null",
+        b"\xff\xfe",
+        b'"\\ud800"',
+        b"[" * 100_000,
+        b'{"is":"other"}',
+        HEADER,
+        b'{"is":"at","number":7,"branch":"main"}',
+        b'{"is":"at","number":1,"branch":""}',
+        b'{"is":"at","number":-1,"branch":"main"}',
+        b'{"is":"at","number":1e400,"branch":"main"}',
+        TURN,  # its number is taken
+        TURN.replace(b'"number":1', b'"number":0'),
+        TURN.replace(b'"number":1,"parent":0', b'"number":2,"parent":2'),
+        TURN.replace(b'"number":1,"parent":0', b'"number":2,"parent":9'),
+        TURN.replace(b'"number":1', b'"number":' + b"9" * 5000),
+        TURN.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"temp":-1}'),
+        TURN.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"seed":"x"}'),
+        TURN.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"stop":[1]}'),
+        TURN.replace(b'"number":1', b'"number":3').replace(b'"draw":{}', b'"draw":{},"goes_on":true,"parent":2'),
+    ],
+)
+def test_a_line_that_means_nothing_is_left_out(archive: Archive, line: bytes) -> None:
+    archive.folder.mkdir()
+    (archive.folder / "odd.jsonl").write_bytes(HEADER + b"\n" + TURN + b"\n" + line + b"\n\n")
+    kept = archive.read("odd")
+    assert kept.left_out == 1
+    assert [turn.reply for turn in kept.tree.path] == ["ho"]
+    assert [brief.name for brief in archive.briefs(9)] == ["odd"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"x" * 100_000, TURN, HEADER.replace(b"1}", b"2}"), b"\0" * 5000])
+def test_a_file_that_is_no_session_is_refused(archive: Archive, content: bytes) -> None:
+    archive.folder.mkdir()
+    (archive.folder / "odd.jsonl").write_bytes(content)
+    (refused,) = do(talker(archive=archive), "/load odd")
+    assert isinstance(refused, Refused)
+    assert list(archive.briefs(9)) == []
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_harm(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    archive = Archive(tmp_path_factory.mktemp("odd"))
+    (archive.folder / "odd.jsonl").write_bytes(HEADER + b"\n" + content)
+    kept = archive.read("odd")
+    assert len(kept.tree.turns) <= content.count(b"turn")
+
+
+def test_a_line_longer_than_any_is_read_past(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_LONGEST_LINE", 200)
+    monkeypatch.setattr(archives._entries, "__defaults__", (200,))
+    archive.folder.mkdir()
+    (archive.folder / "odd.jsonl").write_bytes(HEADER + b"\n" + b"y" * 1000 + b"\n" + TURN + b"\n")
+    kept = archive.read("odd")
+    assert kept.left_out == 1
+    assert len(kept.tree.turns) == 1
+
+
+def go_on(archive: Archive, model: str | None = None, **given: object) -> Session:
+    shelf = FakeShelf(bard=FakeVoice(False), emo=FakeVoice(True), ann=FakeVoice(True))
+    return open_session(shelf, model, Draw(temp=0.1, top_k=5), 0, archive=archive, go_on=given)
+
+
+def test_the_latest_session_goes_on_with_its_model_and_its_ways(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "/temp 1.2", "/seed 40", "hi")
+    with go_on(archive, top_k=5) as other:
+        assert (other.model, other.draw.temp, other.draw.top_k, other.draw.seed) == ("emo", 1.2, 5, 41)
+        assert in_mind_now(other) == "hi|<40>|"
+
+
+def test_another_model_of_its_kind_can_go_on(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi")
+    with go_on(archive, "ann") as other:
+        assert other.model == "ann"
+        assert in_mind_now(other) == "hi|<7>|"
+    with pytest.raises(UsageError, match="a model like bard"):
+        go_on(archive, "bard")
+
+
+def test_there_must_be_a_session_to_go_on_with(archive: Archive) -> None:
+    with pytest.raises(UsageError, match="no session"):
+        go_on(archive)
+
+
+def test_what_has_begun_has_its_scene(archive: Archive) -> None:
+    with pytest.raises(UsageError, match="--opening"):
+        open_session(FakeShelf(emo=FakeVoice(True)), None, Draw(), 0, scene="x", archive=archive, go_on={})
+
+
+def test_a_model_of_another_kind_begins_a_session_of_its_own(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi", "/model ann", "you", "/model bard", "Once")
+        assert len(session.turns) == 1
+    assert sorted(archive.read(name).model for name in archive.names()) == ["ann", "bard"]
+
+
+def test_a_session_without_an_archive_says_so() -> None:
+    session = talker()
+    assert do(session, "/save") == [Told("this session is not kept")]
+    assert isinstance(do(session, "/save x")[0], Refused)
+    assert isinstance(do(session, "/load x")[0], Refused)
+    assert do(session, "/load") == [Told("there is no session to take up yet")]

@@ -1,0 +1,230 @@
+import math
+
+import pytest
+
+from grucli.chat.choosing import CANDIDATES, COLUMNS, PICK, best, peek, pick, spread
+from grucli.chat.commands import hear
+from grucli.chat.events import (
+    Candidate,
+    Ended,
+    Event,
+    Peeked,
+    Ranked,
+    Refused,
+    SpreadEnded,
+    Spreading,
+    SpreadSaid,
+    Told,
+)
+from grucli.chat.session import Session
+from grucli.errors import UsageError
+from grucli.model.sampler import Draw, Sampler
+from tests.chat.test_memory import SAMPLERS, OneModel
+from tests.chat.voices import NATS, in_mind, in_mind_now, talker, writer
+
+
+def do(session: Session, line: str) -> list[Event]:
+    return list(hear(session, line))
+
+
+def test_a_spread_streams_side_by_side() -> None:
+    session = talker("abc")
+    events = list(spread(session, [0.3, 1.2], "hi"))
+    assert events[0] == Spreading(("temp 0.3", "temp 1.2"), "", 7, 500)
+    said = [event for event in events if isinstance(event, SpreadSaid)]
+    assert [(event.column, event.text) for event in said] == [
+        (0, "a"),
+        (1, "a"),
+        (0, "b"),
+        (1, "b"),
+        (0, "c"),
+        (1, "c"),
+    ]
+    assert said[-1].bits_per_char == pytest.approx(NATS / math.log(2))
+    ended = [event for event in events if isinstance(event, SpreadEnded)]
+    assert [(event.column, event.turn.reply, event.turn.draw.temp) for event in ended] == [
+        (0, "abc", 0.3),
+        (1, "abc", 1.2),
+    ]
+    assert events[-1] == Told(PICK)
+    assert (session.turns, session.draw.seed, session.draw.temp) == ([], 8, 0.8)
+
+
+def test_a_spread_that_is_stopped_keeps_what_was_said() -> None:
+    session = talker("abc")
+    events = []
+    for event in spread(session, [0.3, 1.2], "hi"):
+        events.append(event)
+        if event == SpreadSaid(1, "b", pytest.approx(NATS / math.log(2))):
+            session.stop()
+    ended = [event.turn for event in events if isinstance(event, SpreadEnded)]
+    assert [(turn.reply, turn.stopped) for turn in ended] == [("ab", "interrupted")] * 2
+    (picked,) = (event for event in pick(session, 2) if isinstance(event, Ended))
+    assert picked.turn.cut
+    list(session.say(""))
+    assert in_mind(session) == "hi|ab"
+
+
+def test_a_listener_to_a_spread_may_hang_up() -> None:
+    session = talker("abc")
+    events = iter(spread(session, [0.3], "hi"))
+    while not isinstance(next(events), SpreadSaid):
+        pass
+    events.close()  # type: ignore[attr-defined]
+    assert [turn.reply for turn in session.offers] == ["a"]
+    assert session.draw.seed == 8
+
+
+def test_what_is_picked_is_the_turn_and_can_be_picked_otherwise() -> None:
+    session = talker()
+    do(session, "so")
+    do(session, "/spread 0.3 0.8 1.2 hi you")
+    (ended,) = do(session, "/pick 3")
+    assert isinstance(ended, Ended)
+    assert (ended.turn.line, ended.turn.draw.temp, ended.turn.number) == ("hi you", 1.2, 2)
+    do(session, "/pick 1")
+    assert [turn.draw.temp for turn in session.turns] == [0.8, 0.3]
+    assert in_mind_now(session) == "so|<7>|hi you|<8>|"
+    do(session, "and")
+    assert isinstance(do(session, "/pick 1")[0], Refused)
+
+
+def test_without_a_line_it_is_the_last_reply_that_could_be_another() -> None:
+    session = talker()
+    do(session, "hi")
+    do(session, "/spread 0.3 1.2")
+    do(session, "/pick 2")
+    assert [turn.line for turn in session.turns] == ["hi"]
+    assert len(session.tree.turns) == 2
+    assert in_mind_now(session) == "hi|<8>|"
+
+
+@pytest.mark.parametrize("command", ["/spread", "/best", "/peek"])
+def test_somebody_must_have_spoken_to_one_that_takes_turns(command: str) -> None:
+    (refused,) = do(talker(), command)
+    assert isinstance(refused, Refused)
+    assert "say something" in refused.todo
+    assert not isinstance(do(writer(), command)[0], Refused)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("/spread -1 x", "/temp is -1"),
+        ("/spread nan", "/temp is nan"),
+        ("/spread " + "1 " * (COLUMNS + 1), f"there are {COLUMNS + 1} temperatures"),
+        ("/best 0 x", "/best is 0"),
+        ("/best -3 x", "/best is -3"),
+        (f"/best {CANDIDATES + 1}", f"/best is {CANDIDATES + 1}"),
+        (f"/best {'9' * 5000}", "is not a whole number"),
+        ("/pick 2.5", "'2.5' is not a whole number"),
+        ("/pick 1", "nothing to pick from"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(line: str, what: str) -> None:
+    session = talker()
+    do(session, "hi")
+    (refused,) = do(session, line)
+    assert isinstance(refused, Refused)
+    assert what in refused.what
+    assert len(refused.what) < 300
+    assert len(session.turns) == 1
+
+
+@pytest.mark.parametrize("number", ["0", "4", "-1", "99999999999999999999"])
+def test_only_what_was_offered_can_be_picked(number: str) -> None:
+    session = talker()
+    do(session, "/best 3 hi")
+    (refused,) = do(session, f"/pick {number}")
+    assert isinstance(refused, Refused)
+    assert refused.todo == "/pick takes a number from 1 to 3"
+
+
+def test_the_best_are_those_that_the_dialogue_makes_likely() -> None:
+    session = talker("{seed}", seed=18)  # a digit costs as many bits, here and alone
+    do(session, "hi")
+    ranked, told = do(session, "/best 3 hey")
+    assert ranked == Ranked(
+        (
+            Candidate("20", 1.0, -0.5, 20),
+            Candidate("21", 1.5, -0.75, 21),
+            Candidate("19", 5.0, -2.5, 19),
+        )
+    )
+    assert told == Told(PICK)
+    assert session.draw.seed == 22
+    do(session, "/pick 2")
+    assert session.last is not None
+    assert (session.last.reply, session.last.seed) == ("21", 21)
+
+
+def test_what_would_be_said_to_anything_ranks_lower() -> None:
+    session = talker("x")
+    ranked = do(session, "/best 1 hi")[0]
+    assert ranked == Ranked((Candidate("x", 1.0, 0.5 * 4.0 - 1.0, 7),))
+
+
+def test_an_empty_reply_comes_last_without_figures() -> None:
+    session = talker("")
+    assert do(session, "/best 2 hi")[0] == Ranked((Candidate("", None, None, 7), Candidate("", None, None, 8)))
+
+
+def test_the_likeliest_tokens_can_be_picked_one_after_the_other() -> None:
+    session = talker("zz")
+    peeked, told = do(session, "/peek hi")
+    assert peeked == Peeked("", (("a", 0.5), ("", 0.25), ("b", 0.0625)))  # a part of a character cannot be picked
+    assert isinstance(told, Told)
+    do(session, "/pick 1")
+    assert do(session, "/peek")[0] == Peeked("a", (("a", 0.5), ("", 0.25), ("b", 0.0625)))
+    do(session, "/pick 3")
+    do(session, "")
+    assert in_mind(session) == "hi|ab"
+    assert session.last is not None
+    assert session.last.whole == "abzz"
+    assert len(session.turns) == 3
+
+
+def test_the_end_can_be_picked_too() -> None:
+    session = talker()
+    do(session, "/peek hi")
+    do(session, "/pick 2")
+    assert session.last is not None
+    assert (session.last.reply, session.last.stopped, session.last.cut) == ("", "turn", False)
+
+
+@pytest.mark.parametrize("conversations", [True, False])
+@pytest.mark.parametrize("kind", ["char", "word", "subword"])
+def test_a_model_offers_what_it_draws(kind: str, conversations: bool) -> None:
+    voice: Sampler = SAMPLERS[kind, conversations]
+    session = Session(OneModel(voice), None, Draw(max_chars=9, temp=1.5, seed=3), 0)
+    list(session.say("the cat"))
+    ranked = next(event for event in best(session, 5, "") if isinstance(event, Ranked))
+    assert sorted(row.seed for row in ranked.rows) == [4, 5, 6, 7, 8]
+    scores = [row.score for row in ranked.rows if row.score is not None]
+    assert scores == sorted(scores, reverse=True)
+    list(pick(session, 2))
+    assert session.last is not None
+    chosen = session.last
+    session.draw = chosen.draw
+    list(session.again())
+    assert session.last.reply == chosen.reply
+    ended = [event.turn for event in spread(session, [0.5, 1.5], "") if isinstance(event, SpreadEnded)]
+    session.draw = ended[1].draw
+    list(session.again())
+    assert session.last.reply == next(turn.reply for turn in ended if turn.draw.temp == 1.5)
+    likely = next(event for event in peek(session, "where") if isinstance(event, Peeked))
+    assert 0 < sum(p for _, p in likely.rows) <= 1 + 1e-6
+    list(pick(session, 1))
+    assert session.last.reply == likely.rows[0][0]
+
+
+def test_a_pick_of_what_is_forgotten_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = talker()
+    do(session, "a")
+    do(session, "/best 2 b")
+    offers = session.offers
+    monkeypatch.setattr("grucli.chat.tree.TURNS_KEPT", 1)
+    do(session, "c")
+    session.offers = offers
+    with pytest.raises(UsageError, match="forgotten"):
+        list(pick(session, 1))
