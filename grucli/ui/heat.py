@@ -1,7 +1,7 @@
 """A text whose parts have values, such as how surprising each was: in colours, or with marks under it without them.
 
 The colours are those of the user's own theme, text and background named together, so they can be read on a dark
-screen and on a light one. Most of a text is on the lowest levels, which are plain.
+screen and on a light one; what is usual has none.
 """
 
 import math
@@ -20,7 +20,7 @@ from grucli.ui.wrapping import line_ends
 
 _MARKS, _ASCII_MARKS = " ▂▄▆█", " .-=#"
 _SURPRISE = ("dim", "", "black on yellow", "white on red", "bold white on magenta")
-_MEMORY = ("dim", "", "black on cyan", "white on blue", "bold white on magenta")
+_MEMORY = ("black on yellow", "bold", "", "dim", "white on blue")
 _ONE_IN = (2, 10, 100, 1000)
 _HARDEST = 3
 _LEAST_SPAN = 0.05

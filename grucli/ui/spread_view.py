@@ -74,7 +74,10 @@ class _Reply:
             fields = [f"{self.shown:{len(str(self._limit))}}/{self._limit}", bits]
             return progress_bar(console, self.shown / self._limit, fields, width)
         cut = {"length": "at the limit", "interrupted": "stopped"}.get(self.stopped, "")
-        return Text(" · ".join(fitting([f"{self.shown} chars", bits, cut, f"seed {self._seed}"], width)), "dim")
+        counted = f"{self.shown} chars"
+        if len(f"{counted} · {bits}") > width:
+            bits = bits.removesuffix("/char")
+        return Text(" · ".join(fitting([counted, bits, cut, f"seed {self._seed}"], width)), "dim")
 
 
 class SpreadView:

@@ -1,5 +1,6 @@
 """A training run drawn as one picture of text, from its events: sizes, both losses, progress, a fresh sample."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.safe import safe_line
 
 COMPILING = "compiling for this processor, once"
+_PATIENCE = 2.0  # seconds after which somebody wonders whether anything happens
 _WIDEST = 120
 _SIDE_BY_SIDE = 64
 _LABEL = 6
@@ -28,9 +30,12 @@ _FAINT = "bright_black"
 class Picture:
     """Everything known about the run so far, as something rich can draw at any width and height."""
 
-    def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Begin with nothing known; `stopping` says whether the run has been asked to stop."""
-        self._stopping = stopping
+    def __init__(
+        self, stopping: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begin with nothing known; `stopping` says whether the run has been asked to stop, `clock` gives seconds."""
+        self._stopping, self._clock = stopping, clock
+        self._compiling_since = 0.0
         self._preparing: Preparing | None = Preparing(FIRST_WORD)
         self._started: Started | None = None
         self._compiled = False
@@ -49,6 +54,7 @@ class Picture:
                 self._preparing = event
             case Started():
                 self._started, self._preparing = event, None
+                self._compiling_since = self._clock()
             case Compiled():
                 self._compiled, self._preparing = True, None
             case Stepped():
@@ -80,8 +86,13 @@ class Picture:
         if event.best:
             self._best = event
 
-    def draw(self, console: Console) -> Text:
-        """Draw the run into the width and height that `console` has."""
+    @property
+    def _holds_out(self) -> bool:
+        """Whether there is text that it is judged by: its chart has a place from the beginning, so nothing moves."""
+        return self._held_out.first is not None or (self._started is not None and self._started.held_out_tokens > 0)
+
+    def draw(self, console: Console) -> list[Text]:
+        """Draw the run into the width and height that `console` has, a line for each."""
         width = max(min(console.width, _WIDEST) - 1, 1)
         height = console.height - 1
         plain_marks = console.options.ascii_only
@@ -99,7 +110,7 @@ class Picture:
             lines += [*gap, Text("saving and stopping" if self._stopping() else "Ctrl-C saves and stops", _FAINT)]
         for line in lines:
             line.truncate(width, overflow="crop")
-        return Text("\n").join(lines[:height])
+        return lines[:height]
 
     def _heading(self, console: Console, width: int, tight: bool, plain_marks: bool) -> list[Text]:
         """Say what runs: in full before the first step, then in few lines, and in one on a low screen."""
@@ -124,7 +135,9 @@ class Picture:
         """Say what happens before the first step, with a bar where its end is known."""
         space = [_blank()] if self._started is not None else []
         if self._preparing is None:
-            return [*space, Text("making the first steps" if self._compiled else COMPILING)]
+            waited = self._clock() - self._compiling_since
+            compiling = COMPILING if waited < _PATIENCE else f"{COMPILING} ({waited:.0f} s)"
+            return [*space, Text("making the first steps" if self._compiled else compiling)]
         stage = Text(safe_line(self._preparing.stage))
         if not self._preparing.total:
             return [*space, stage]
@@ -133,7 +146,7 @@ class Picture:
 
     def _charts(self, width: int, room: int, plain_marks: bool) -> list[Text]:
         """Draw both losses on one scale, beside each other where that fits."""
-        both = self._held_out.first is not None
+        both = self._holds_out
         beside = both and width >= _SIDE_BY_SIDE
         each = (width - 3) // 2 if beside else width
         first, last = self._train.first or 0, self._step.step if self._step else 0
@@ -164,7 +177,7 @@ class Picture:
     def _held_out_title(self) -> Text:
         newest, best = self._evaluated, self._best
         if newest is None:
-            return Text("held out")
+            return Text.assemble("held out ", ("no evaluation yet", _FAINT))
         title = Text.assemble("held out ", (decimal(newest.val_nats), f"bold {_HELD_OUT}"))
         if newest.best:
             return title.append("  the best so far", _GOOD)
@@ -180,8 +193,9 @@ class Picture:
             lines.append(_bar(share, f" {share:4.0%}{self._time_left()}", width, plain_marks))
         count = f"step {step.step:,}" + (f" of {step.steps:,}" if step.steps else "")
         figures = [count, f"{step.tokens_per_second:,.0f} tokens/s", f"{duration(step.seconds)} trained"]
-        if self._evaluated is not None and self._evaluated.val_bits_per_char is not None:
-            figures.insert(0, f"{decimal(self._evaluated.val_bits_per_char)} bits/char")
+        if self._holds_out:
+            bits = None if self._evaluated is None else self._evaluated.val_bits_per_char
+            figures.insert(0, f"{decimal(bits)} bits/char")
         return [*lines, *_flow(figures, width)]
 
     def _time_left(self) -> str:
@@ -196,15 +210,15 @@ class Picture:
 
     def _sample(self, console: Console, width: int, room: int, gap: list[Text], plain_marks: bool) -> list[Text]:
         """Show what the network wrote after the newest evaluation, in a box of one height, so that nothing jumps."""
-        if self._evaluated is None or room < 2 + len(gap):
+        if self._step is None or room < 2 + len(gap):
             return []
         room = min(room - 1 - len(gap), 8)
-        lines = list(
-            plain(self._evaluated.sample.strip()).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4)
-        )
+        told = self._evaluated
+        sample = told.sample.strip() if told is not None else ""
+        lines = list(plain(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
         lines = _first(lines, room, min(width, 100) - 2, plain_marks)
         padding = [_blank()] * (room - len(lines) if self._finished is None else 0)
-        heading = Text(f"after {self._evaluated.step:,} steps it writes", _FAINT)
+        heading = Text(f"after {told.step:,} steps it writes" if told else "what it writes comes here soon", _FAINT)
         return [*gap, heading, *[Text("  ").append_text(line) for line in lines], *padding]
 
 

@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.live import Live
 from rich.text import Text
 
 from grucli.training.events import Evaluated, Event, Finished, Preparing, Started, Stepped
 from grucli.ui.console import Terminal
 from grucli.ui.figures import decimal, duration
 from grucli.ui.first_word import FIRST_WORD
+from grucli.ui.live_picture import LivePicture
 from grucli.ui.safe import safe_line
 from grucli.ui.train_picture import COMPILING, Picture
 
-_REDRAWS_PER_SECOND = 4
 _HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'held out':>9} {'bits/char':>10} {'tokens/s':>9}"
 _STAR = "* marks the best so far"
 
@@ -36,7 +35,7 @@ class TrainView:
         self._json = json
         self._picture = Picture(stopping)
         self._lock = threading.Lock()
-        self._live: Live | None = None
+        self._live: LivePicture | None = None
         self._stages: set[str] = set()
         self._began = False
         self._headed = False
@@ -44,13 +43,8 @@ class TrainView:
     def __enter__(self) -> Self:
         """Put the first words on the screen, before anything slow is even imported."""
         if self._terminal.live and (self._json or self._terminal.data.is_terminal):
-            self._live = Live(
-                get_renderable=self._draw,
-                console=self._terminal.messages,
-                refresh_per_second=_REDRAWS_PER_SECOND,
-                vertical_overflow="crop",
-            )
-            self._live.start(refresh=True)
+            self._live = LivePicture(self._terminal.messages, self._draw)
+            self._live.start()
         else:
             self._terminal.say(FIRST_WORD)
         return self
@@ -60,8 +54,7 @@ class TrainView:
     ) -> None:
         """Leave the last picture standing, or none when the run never began."""
         if self._live is not None:
-            self._live.transient = kind is not None and not self._began
-            self._live.stop()
+            self._live.stop(keep=kind is None or self._began)
 
     def follow(self, events: Iterable[Event]) -> Finished:
         """Show a whole run, and give the event that ended it."""
@@ -80,7 +73,7 @@ class TrainView:
         if self._live is None:
             self._tell(event)
 
-    def _draw(self) -> Text:
+    def _draw(self) -> list[Text]:
         """Render under the lock: the picture is drawn by a thread of its own while events come in."""
         with self._lock:
             return self._picture.draw(self._terminal.messages)

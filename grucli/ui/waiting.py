@@ -5,14 +5,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.live import Live
 from rich.text import Text
 
-from grucli.ui.console import Terminal, plain
+from grucli.ui.console import Terminal
 from grucli.ui.first_word import FIRST_WORD
+from grucli.ui.live_picture import LivePicture
+from grucli.ui.safe import safe_line
 from grucli.ui.train_picture import COMPILING
 
-_REDRAWS_PER_SECOND = 4
 _LOADING_SECONDS = 3.0
 
 
@@ -26,19 +26,13 @@ class Waiting:
         self._clock = clock
         self._began = clock()
         self._words: str | None = None
-        self._live: Live | None = None
-        if terminal.live:
-            self._live = Live(
-                get_renderable=self._draw,
-                console=terminal.messages,
-                refresh_per_second=_REDRAWS_PER_SECOND,
-                transient=True,
-            )
+        self._messages = terminal.messages
+        self._live = LivePicture(terminal.messages, lambda: [self._draw()]) if terminal.live else None
 
     def __enter__(self) -> Self:
         """Show the first words at once."""
         if self._live is not None:
-            self._live.start(refresh=True)
+            self._live.start()
         return self
 
     def __exit__(
@@ -58,11 +52,12 @@ class Waiting:
     def end(self) -> None:
         """Take the words back, if that has not been done."""
         if self._live is not None:
-            self._live.stop()
+            self._live.stop(keep=False)
             self._live = None
 
     def _draw(self) -> Text:
-        if self._words is not None:
-            return plain(self._words)
         waited = self._clock() - self._began
-        return Text(FIRST_WORD if waited < _LOADING_SECONDS else f"{COMPILING} ({waited:.0f} s)")
+        words = FIRST_WORD if waited < _LOADING_SECONDS else f"{COMPILING} ({waited:.0f} s)"
+        line = Text(safe_line(words if self._words is None else self._words))
+        line.truncate(max(self._messages.width - 1, 1))
+        return line

@@ -82,7 +82,7 @@ def picture_of(events: Iterable[Event]) -> Picture:
 def drawn(events: Iterable[Event], width: int = 80, height: int = 24) -> str:
     """Give the picture as text, without the blanks at line ends."""
     console = Terminals(Screen(), Screen(), width=width, height=height).terminal.messages
-    return "\n".join(line.rstrip() for line in picture_of(events).draw(console).plain.split("\n"))
+    return "\n".join(line.plain.rstrip() for line in picture_of(events).draw(console))
 
 
 @pytest.mark.parametrize(("width", "expected"), [(40, NARROW), (80, USUAL)])
@@ -131,6 +131,25 @@ def test_before_the_first_step_it_says_what_happens() -> None:
     assert COMPILING not in drawn([started(), stepped(10)])
 
 
+def test_who_waits_for_the_compiler_sees_that_time_passes() -> None:
+    now = 50.0
+    picture = Picture(clock=lambda: now)
+    picture.show(started())
+    console = Terminals(Screen(), Screen()).terminal.messages
+    assert COMPILING in [line.plain for line in picture.draw(console)]
+    now += 7
+    assert f"{COMPILING} (7 s)" in [line.plain for line in picture.draw(console)]
+
+
+def test_everything_has_its_place_before_the_first_evaluation() -> None:
+    before, after = (drawn(run(until=until)).split("\n") for until in (90, 100))
+    assert len(before) == len(after)
+    for words in ("train ", "tokens/s", "it writes", "Ctrl-C"):
+        assert [words in line for line in before] == [words in line for line in after]
+    assert "held out no evaluation yet" in before[3]
+    assert before[-9] == "what it writes comes here soon"
+
+
 def test_notes_are_shown() -> None:
     assert "\na small corpus [b]\n" in drawn([started(notes=("a small\n corpus [b]",)), stepped(10)])
 
@@ -151,9 +170,9 @@ def test_a_run_that_was_asked_to_stop_says_so() -> None:
     picture = Picture(lambda: asked)
     picture.show(started())
     console = Terminals(Screen(), Screen()).terminal.messages
-    assert picture.draw(console).plain.endswith("Ctrl-C saves and stops")
+    assert picture.draw(console)[-1].plain.endswith("Ctrl-C saves and stops")
     asked = True
-    assert picture.draw(console).plain.endswith("saving and stopping")
+    assert picture.draw(console)[-1].plain.endswith("saving and stopping")
 
 
 def test_time_left_counts_training_alone() -> None:
@@ -173,7 +192,8 @@ def test_a_console_without_block_characters_gets_plain_ones() -> None:
         encoding = "ascii"
 
     console = Terminals(Pipe(), Ascii(), width=80, height=24).terminal.messages
-    text = picture_of([*run(until=200), evaluated(210, 1.5, sample="x" * 2000)]).draw(console).plain
+    lines = picture_of([*run(until=200), evaluated(210, 1.5, sample="x" * 2000)]).draw(console)
+    text = "\n".join(line.plain for line in lines)
     assert text.isascii()
     assert "###" in text
     assert "..." in text
@@ -181,9 +201,9 @@ def test_a_console_without_block_characters_gets_plain_ones() -> None:
 
 def test_colour_is_decoration_only() -> None:
     coloured = Terminals(Screen(), Screen(), width=80, height=24)
-    coloured.terminal.messages.print(picture_of(run(until=230)).draw(coloured.terminal.messages))
+    coloured.terminal.messages.print(*picture_of(run(until=230)).draw(coloured.terminal.messages), sep="\n")
     plain = Terminals(Pipe(), Pipe(), width=80, height=24)
-    plain.terminal.messages.print(picture_of(run(until=230)).draw(plain.terminal.messages))
+    plain.terminal.messages.print(*picture_of(run(until=230)).draw(plain.terminal.messages), sep="\n")
     assert "\x1b[1;36m1.530" in coloured.err
     assert "\x1b" not in plain.err
     assert "\n".join(line.rstrip() for line in plain.err.split("\n")) == USUAL + "\n"
@@ -200,8 +220,7 @@ def test_colour_is_decoration_only() -> None:
 def test_the_picture_fits_every_terminal(width: int, height: int, until: int, held_out: bool, sample: str) -> None:
     console = Terminals(Screen(), Screen(), width=width, height=height).terminal.messages
     events = [*run(until, held_out), evaluated(until, 1.5 if held_out else None, sample=sample)]
-    picture = picture_of(events).draw(console)
-    lines = picture.split("\n", allow_blank=True)
+    lines = picture_of(events).draw(console)
     assert len(lines) <= height - 1
     assert all(line.cell_len < width for line in lines)
-    assert picture.plain == safe(picture.plain)
+    assert all(line.plain == safe(line.plain) and "\n" not in line.plain for line in lines)

@@ -1,0 +1,96 @@
+"""Lines that are drawn again and again: what is on the screen before, between and after, and amid the bytes."""
+
+import threading
+from itertools import accumulate
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.text import Text
+
+from grucli.ui.live_picture import LivePicture
+from grucli.ui.live_region import LiveRegion
+from tests.ui.emulator import Emulator
+from tests.ui.screens import console
+
+LINES = st.lists(st.text("ab 漢", max_size=9), max_size=5)
+
+
+def texts(*lines: str) -> list[Text]:
+    return [Text(line) for line in lines]
+
+
+def test_finished_lines_stay_and_live_ones_go() -> None:
+    emulator = Emulator(20)
+    with LiveRegion(console(emulator)) as region:
+        region.draw(texts("one"), texts("two", "---"))
+        assert emulator.rows == ["one", "two", "---"]
+        assert not emulator.cursor_visible()
+        region.draw(texts("two and more"), texts("3", "------"))
+        assert emulator.rows == ["one", "two and more", "3", "------"]
+        region.draw([], [])
+    assert emulator.rows == ["one", "two and more"]
+    assert emulator.cursor_visible()
+
+
+@given(st.lists(st.tuples(LINES, LINES), max_size=6))
+def test_what_was_finished_is_there_in_order_and_the_last_live_lines_are(
+    drawings: list[tuple[list[str], list[str]]],
+) -> None:
+    emulator = Emulator(20, 6)
+    finished: list[str] = []
+    with LiveRegion(console(emulator)) as region:
+        for done, live in drawings:
+            finished += done
+            region.draw(texts(*done), texts(*live)[: region.room])
+            shown = [line.rstrip() for line in [*finished, *live]]
+            while shown and not shown[-1]:
+                shown.pop()
+            assert [row.rstrip() for row in emulator.rows] == shown
+
+
+def test_what_did_not_change_is_never_gone_for_a_moment() -> None:
+    emulator = Emulator(30)
+    region = LiveRegion(console(emulator))
+    steady, bar = "the same as before", "━━━━━━━━━━────"
+    region.draw([], texts(steady, "1", bar))
+    before = len(emulator.written)
+    region.draw([], texts(steady, "2", bar))
+    for prefix in accumulate(emulator.written[before:]):
+        amid = Emulator(30)
+        amid.write(emulator.written[:before] + prefix)
+        assert (amid.rows[0], amid.rows[2]) == (steady, bar)
+
+
+def test_a_picture_is_drawn_when_it_changes_and_then_alone() -> None:
+    emulator = Emulator(30)
+    asked = threading.Semaphore(0)
+    frame = "first"
+
+    def lines() -> list[Text]:
+        asked.release()
+        return texts(frame, "steady")
+
+    picture = LivePicture(console(emulator), lines, per_second=200)
+    picture.start()
+    for _ in range(5):
+        assert asked.acquire(timeout=60)
+    once = emulator.written
+    assert emulator.rows == ["first", "steady"]
+    assert once.count("first") == 1
+    frame = "second"
+    for _ in range(3):
+        assert asked.acquire(timeout=60)
+    picture.stop(keep=True)
+    picture.stop(keep=True)
+    assert emulator.rows == ["second", "steady"]
+    assert emulator.cursor_visible()
+    assert (emulator.screen.cursor.x, emulator.screen.cursor.y) == (0, 2)
+
+
+def test_a_picture_that_is_not_kept_leaves_nothing() -> None:
+    emulator = Emulator(30)
+    picture = LivePicture(console(emulator), lambda: texts("one", "two"))
+    picture.start()
+    picture.stop(keep=False)
+    assert emulator.rows == []
+    assert (emulator.screen.cursor.x, emulator.screen.cursor.y) == (0, 0)
