@@ -1,4 +1,4 @@
-"""`python -m benchmarks [train] [sample] [batch] [start] [memory] [--rounds N]`: measure, print, keep the figures."""
+"""`python -m benchmarks [KIND…] [--rounds N]`: measure, print, keep the figures. `KINDS` names all there are."""
 
 import argparse
 import json
@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paired import Ratio, measure, peak_memory, ratio
+from benchmarks import clean as cleaning
+from benchmarks.dump import write_dump
+from benchmarks.paired import Ratio, Side, measure, peak_memory, ratio
 from benchmarks.shapes import SAMPLING, TRAINING
 from grucli.model.machine import memory_gb_per_second
 
@@ -116,12 +118,38 @@ def memory(_: int) -> dict[str, Any]:
     return results
 
 
+def clean(rounds: int, rows: int = 1_000_000) -> dict[str, Any]:
+    """Cleaning a dump of a million rows, beside what merely reads it; the sides take turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "RC.zst"
+        write_dump(path, rows)
+        print(f"\n{rows:,} rows, {path.stat().st_size / 1e6:,.0f} MB packed")
+        runs: dict[str, list[cleaning.Run]] = {side: [] for side in cleaning.SIDES}
+        for turn in range(rounds):
+            for side in runs if turn % 2 == 0 else reversed(runs):
+                runs[side].append(cleaning.run(side, path))
+    heading("cleaning", "rows/s", f"of {next(iter(runs))}", "peak MB")
+    sides = {side: Side(side, tuple(run.rate for run in found)) for side, found in runs.items()}
+    floor = next(iter(sides.values()))
+    for name, side in sides.items():
+        memory = max(run.memory for run in runs[name])
+        share = ratio(side, floor)
+        row(
+            name,
+            f"{side.median:,.0f}",
+            f"{share.median:.2f} ({share.least:.2f}–{share.most:.2f})",
+            f"{memory / 1e6:,.0f}",
+        )
+    return {side: [run._asdict() for run in found] for side, found in runs.items()}
+
+
 KINDS: dict[str, Callable[[int], dict[str, Any]]] = {
     "train": train,
     "sample": sample,
     "batch": batch,
     "start": start,
     "memory": memory,
+    "clean": clean,
 }
 
 

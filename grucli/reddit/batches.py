@@ -114,6 +114,7 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
             numbers, comments = decode(batch.block, done.report)
         else:
             numbers, comments = _converted(batch, done)
+        rows, lines, characters = done.rows.append, done.lines.append, done.characters.append
         keys: list[bytes] = []
         texts: list[str] = []
         for number, comment in zip(numbers, comments, strict=True):
@@ -127,9 +128,9 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
             if signatures is not None:
                 texts.append(text)
             comment.author = hashed(comment.author)
-            done.rows.append(encode(comment))
-            done.lines.append(number)
-            done.characters.append(len(text))
+            rows(encode(comment))
+            lines(number)
+            characters(len(text))
         done.keys = b"".join(keys)
         done.near = signatures(texts) if signatures is not None else None
         return done

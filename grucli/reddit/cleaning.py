@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from grucli.errors import UsageError
 from grucli.reddit.comments import Comment
 from grucli.reddit.rules.facts import Judge
+from grucli.reddit.rules.plain import glance
 from grucli.reddit.rules.settings import Settings
 from grucli.reddit.rules.table import NAMES, RULES, Mend
 
@@ -83,13 +84,14 @@ _Mends = tuple[tuple[str, Mend], ...]
 class _Plan:
     """The rules at work: judges of facts, menders, judges of the text.
 
-    `again`: those of `first` that are asked again about a mended text.
+    `again`: those of `first` that are asked again about a mended text. `straightens`: whether quotes are.
     """
 
     first: _Judges
     mends: _Mends
     last: _Judges
     again: _Judges
+    straightens: bool
 
 
 class _KnotError(Exception):
@@ -116,7 +118,7 @@ def _plan(settings: Settings) -> _Plan:
             (last if begun else first).append((rule.name, judge))
             if rule.reads_text:
                 again.append((rule.name, judge))
-    return _Plan(tuple(first), tuple(mends), tuple(last), tuple(again))
+    return _Plan(tuple(first), tuple(mends), tuple(last), tuple(again), "text" not in settings.skip)
 
 
 def _clean(plan: _Plan, comment: Comment, trace: list[Step] | None) -> str | None:
@@ -124,11 +126,14 @@ def _clean(plan: _Plan, comment: Comment, trace: list[Step] | None) -> str | Non
         return dropped
     raw = comment.body or ""
     try:
-        text = comment.body = _settled(plan.mends, raw, trace)
+        text = None if trace is not None else glance(raw, plan.straightens)
+        if text is None:
+            text = _settled(plan.mends, raw, trace)
     except _KnotError as knot:
         if trace is not None:
             trace.append(Step(str(knot), raw, raw, _KNOT))
         return f"{knot}: {_KNOT}"
+    comment.body = text
     dropped = _judged(plan.last, comment, trace)
     return _judged(plan.again, comment, trace) if dropped is None and text != raw else dropped
 
@@ -158,6 +163,8 @@ def _settled(mends: _Mends, text: str, trace: list[Step] | None) -> str:
                     return text
             else:
                 unchanged, text, changer = 0, mended, name
+        if trace is None and glance(text, False) is not None:
+            return text
     if mends:
         raise _KnotError(changer)
     return text

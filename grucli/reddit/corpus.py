@@ -115,6 +115,13 @@ def csv_line(values: Sequence[object]) -> bytes:
     >>> csv_line(["c1", None, 'a "b"\r'])
     b'c1,,"a ""b""\r"\n'
     """
+    # The writer looks at every character by itself: it is left the rows in which anything but the last field is odd.
+    head = ",".join(["" if value is None else str(value) for value in values[:-1]])
+    text = values[-1] if values else None
+    if type(text) is str and head.count(",") == len(values) - 2 and '"' not in head and head.isprintable():
+        if "," in text or '"' in text or "\n" in text or "\r" in text:
+            text = '"' + text.replace('"', '""') + '"'
+        return f"{head},{text}\n".encode("utf-8", "replace")
     text = cast(str, _csv.writerow(values))
     return (text[: -len(_CRLF)] + _LF).encode("utf-8", "replace")
 

@@ -49,11 +49,12 @@ class Seen:
 
     def fresh(self, keys: Keys) -> NDArray[np.bool_]:
         """Whether each hash comes for the first time; they are known from then on."""
-        keys = _filled(keys)
         fresh = np.zeros(len(keys), np.bool_)
-        _, first = np.unique(keys, return_index=True)
-        fresh[first[~self.known(keys[first])]] = True
-        self.add(keys[first])
+        different, first = np.unique(_filled(keys), return_index=True)
+        old = _contains(self._now, different)
+        known = old if self._before is None else old | _contains(self._before, different)
+        fresh[first[~known]] = True
+        self._insert(different[~old])
         return fresh
 
     def known(self, keys: Keys) -> NDArray[np.bool_]:
@@ -64,14 +65,16 @@ class Seen:
 
     def add(self, keys: Keys) -> None:
         """Let hashes be known."""
-        for start in range(0, len(keys), _CHUNK):
-            chunk = np.unique(_filled(keys[start : start + _CHUNK]))
-            chunk = chunk[~_contains(self._now, chunk)]
-            while len(chunk):
-                room = self._room(len(chunk))
-                _insert(self._now, chunk[:room])
-                self._taken += len(chunk[:room])
-                chunk = chunk[room:]
+        different = np.unique(_filled(keys))
+        self._insert(different[~_contains(self._now, different)])
+
+    def _insert(self, keys: Keys) -> None:
+        """Put in different hashes that are not in the table."""
+        while len(keys):
+            room = self._room(len(keys))
+            _insert(self._now, keys[:room])
+            self._taken += len(keys[:room])
+            keys = keys[room:]
 
     def _room(self, wanted: int) -> int:
         """How many more hashes the table takes, after it was made larger, or a new one begun."""

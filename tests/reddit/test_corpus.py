@@ -44,6 +44,11 @@ def test_the_examples_hold() -> None:
     assert found.failed == 0
 
 
+@given(st.lists(st.one_of(st.none(), st.integers(), bodies, st.sampled_from(["", "x", 'a "b", c', "\r"])), min_size=1))
+def test_a_line_is_what_the_library_writes(values: list[object]) -> None:
+    assert corpus.csv_line(values) == corpus._csv.writerow(values)[:-2].encode("utf-8", "replace") + b"\n"
+
+
 @given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in WRITTEN if ".txt" not in suffix]))
 def test_rows_are_read_back_as_they_are(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Comment], suffix: str

@@ -66,6 +66,9 @@ def schema(comment: Comment) -> str | None:
         comment.score = _whole(comment.score)
     if type(comment.created_utc) is not int:
         comment.created_utc = _whole(comment.created_utc)
+    names = f"{comment.id}{comment.author}{comment.subreddit}{comment.link_id}{comment.parent_id}"
+    if len(names) <= _LONGEST_NAME and names.isprintable():
+        return None
     if not _is_name(comment.id):
         comment.id = None
     if not _is_name(comment.author):
