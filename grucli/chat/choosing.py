@@ -92,12 +92,14 @@ def best(session: Session, number: int, line: str) -> Iterator[Event]:
     session.next_seed(number)
     alone = session.voice.begin() if place.line or place.lead or place.parent else None
     rows = sorted(((_candidate(session.voice, sample, state, alone), sample) for sample in samples), key=_worst_last)
-    session.offers = [
-        Turn(place, sample.text, dataclasses.replace(draw, seed=sample.seed), sample.stopped, row.bits_per_char)
-        for row, sample in rows
-    ]
+    session.offers = [_offer(place, draw, sample) for _, sample in rows]
     yield Ranked(tuple(row for row, _ in rows))
     yield Told(PICK)
+
+
+def _offer(place: Place, draw: Draw, sample: Sample) -> Turn:
+    draw = dataclasses.replace(draw, seed=sample.seed)
+    return Turn(place, sample.text, draw, sample.stopped, bits_per_char(sample), sample.tokens)
 
 
 def _worst_last(row: tuple[Candidate, Sample]) -> tuple[float, int]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grucli.chat import archive as archives
 from grucli.chat.archive import Archive
 from grucli.chat.commands import hear
-from grucli.chat.events import Event, Refused, Told
+from grucli.chat.events import Event, Listed, Refused, Told
 from grucli.chat.session import Session, open_session
 from grucli.errors import BusyError, UsageError
 from grucli.model.sampler import Draw
@@ -151,7 +151,8 @@ def test_sessions_are_listed_with_how_they_began(archive: Archive) -> None:
     with talker(archive=archive) as session:
         do(session, "hello there", "/save trip")
     listed, told = do(talker(archive=archive), "/load")
-    assert [(row[0], row[2]) for row in listed.rows] == [("trip", "emo: hello there")]  # type: ignore[union-attr]
+    assert isinstance(listed, Listed)
+    assert [(name, began) for name, _, began in listed.rows] == [("trip", "emo: hello there")]
     assert told == Told("/load NAME takes one up")
 
 

@@ -3,11 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.chat.commands import COMMANDS, hear, introduction, is_command, suggest
-from grucli.chat.events import Ended, Event, Left, Listed, Refused, Told
+from grucli.chat.events import Branch, Branched, Ended, Event, Left, Listed, Refused, Told
 from grucli.chat.session import Session
+from grucli.chat.settings import SETTINGS, Setting
 from grucli.errors import ModelFileError
 from grucli.model.sampler import Draw
-from tests.chat.voices import FakeShelf, FakeVoice, fake, talker, writer
+from tests.chat.voices import FakeShelf, FakeVoice, fake, in_mind, talker, writer
 
 
 def do(session: Session, line: str) -> list[Event]:
@@ -158,6 +159,129 @@ def test_model_lists_and_switches() -> None:
     assert listed == Listed((("emo", "now", ""), ("bard", "", ""), ("ann", "", "")))
     assert do(session, "/model bard") == [Told(introduction(session))]
     assert session.model == "bard"
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_each_setting_is_set_by_its_name(setting: Setting) -> None:
+    session = talker()
+    for value in setting.values or ("5",):
+        for line in (f"/set {setting.name} {value}", f"/{setting.name} {value}", f"/set /{setting.name} {value}"):
+            (told,) = do(session, line)
+            assert isinstance(told, Told)
+            assert told.text.startswith(f"/{setting.name} {setting.now(session)} · ")
+        assert setting.now(session) == value
+    assert do(session, f"/set {setting.name}") == do(session, f"/{setting.name}")
+
+
+def test_set_alone_lists_and_names_the_nearest() -> None:
+    session = talker()
+    (listed,) = do(session, "/set")
+    assert isinstance(listed, Listed)
+    assert [row[:2] for row in listed.rows] == [(setting.name, setting.now(session)) for setting in SETTINGS]
+    assert refusal(session, "/set tmep 1").todo == "did you mean temp?"
+    assert refusal(session, "/set zzzzzz 1").todo == "/set lists them"
+    assert "'hot' is not a number" in refusal(session, "/set temp hot").what
+
+
+def test_texts_are_added_and_taken_away() -> None:
+    session = talker()
+    do(session, r"/stop \n")
+    (told,) = do(session, "/stop the end")
+    assert session.draw.stop == ("\n", "the end")
+    assert isinstance(told, Told)
+    assert told.text.startswith(r"/stop '\n' 'the end' · ")
+    do(session, "/block damn*")
+    assert session.draw.block == ("damn*",)
+    assert refusal(session, "/block a*b")
+    do(session, "/stop off")
+    do(session, "/block off")
+    assert not session.draw.stop
+    assert not session.draw.block
+
+
+def test_going_back_tells_where() -> None:
+    session = talker()
+    do(session, "hi")
+    do(session, "and\nso " + "x" * 100)
+    assert do(session, "/undo") == [Told("back at turn 1: hi → <7>")]
+    assert do(session, "/undo 1") == [Told("this is the beginning again")]
+    assert refusal(session, "/undo").what == "there is nothing to undo"
+    (told,) = do(session, "/rewind 2")
+    assert isinstance(told, Told)
+    assert told.text.startswith("back at turn 2: and so xxx")
+    assert len(told.text) < 100
+    assert "1 to 2" in refusal(session, "/undo 3").todo
+    assert "/tree" in refusal(session, "/rewind 9").todo
+    assert "/tree" in refusal(session, "/rewind").todo
+    assert "'x' is not a whole number" in refusal(session, "/undo x").what
+
+
+def test_a_fork_is_named_and_gone_back_to() -> None:
+    session = talker()
+    do(session, "hi")
+    assert "branch-2" in str(do(session, "/fork"))
+    do(session, "there")
+    assert "/rewind branch-2" in str(do(session, "/fork side"))
+    assert do(session, "/rewind main") == [Told("back at turn 1: hi → <7>")]
+    for name in ("side", "main"):
+        assert "already" in refusal(session, f"/fork {name}").what
+    for name in ("7", "a b", "-x", "x" * 70):
+        assert "cannot be the name" in refusal(session, f"/fork {name}").what
+
+
+def test_the_tree_shows_every_turn_and_where_the_session_stands() -> None:
+    session = talker()
+    assert do(session, "/tree") == [Told("nothing was said so far")]
+    for line in ("a", "b", "/fork side", "c", "/rewind 1", "d"):
+        do(session, line)
+    (tree,) = do(session, "/tree")
+    assert tree == Branched(
+        (
+            Branch(1, 0, 0, "a", "<7>", (), False, True),
+            Branch(2, 1, 1, "b", "<8>", ("main",), False, False),
+            Branch(3, 2, 1, "c", "<9>", (), False, False),
+            Branch(4, 1, 1, "d", "<10>", ("side",), True, True),
+        )
+    )
+
+
+def test_another_model_of_the_kind_reads_what_was_said() -> None:
+    session = talker()
+    do(session, "hi")
+    (told,) = do(session, "/model ann")
+    assert isinstance(told, Told)
+    assert told.text.endswith("It has heard the 1 turns so far.")
+    do(session, "you")
+    assert in_mind(session) == "hi|<7>|you|"
+    do(session, "/model bard")
+    assert session.turns == []
+
+
+def test_a_model_that_has_learnt_is_taken_up_with_the_dialogue() -> None:
+    session = talker(follow=True)
+    do(session, "hi")
+    newer = FakeVoice(True, "better")
+    shelf(session).news["emo"] = (newer, "step 1,200")
+    told, *events = do(session, "you")
+    assert told == Told("emo has learnt: step 1,200")
+    assert isinstance(events[-1], Ended)
+    assert events[-1].turn.reply == "better"
+    assert in_mind(session) == "hi|<7>|you|"
+    shelf(session).news["emo"] = (FakeVoice(False), "step 1,300")
+    do(session, "Once")
+    assert [turn.line for turn in session.turns] == ["Once"]
+
+
+def test_nobody_is_followed_who_was_not_asked_to_be() -> None:
+    session = talker()
+    shelf(session).news["emo"] = (FakeVoice(True, "better"), "step 1,200")
+    do(session, "hi")
+    assert session.turns[-1].reply == "<7>"
+
+
+def shelf(session: Session) -> FakeShelf:
+    assert isinstance(session._shelf, FakeShelf)
+    return session._shelf
 
 
 def test_history_has_every_turn() -> None:

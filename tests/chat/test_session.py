@@ -286,3 +286,33 @@ def test_any_line_gets_a_reply(line: str) -> None:
 
 def test_a_shelf_names_its_models() -> None:
     assert Session(FakeShelf(a=FakeVoice(True), b=FakeVoice(False)), "b", Draw(), 0).models() == ["a", "b"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_shelf_gives_a_model_again_only_when_its_file_is_another() -> None:
+    folder = add_model("emo", card=Card(steps=10))
+    shelf = StoredModels(1)
+    shelf.open(None)
+    assert shelf.newer("emo") is None
+    add_model("emo", modified=2e9, card=Card(steps=1200, val_bits_per_char=1.5))
+    found = shelf.newer("emo")
+    assert found is not None
+    assert found[1] == "step 1,200, 1.500 bits/char held out"
+    assert shelf.newer("emo") is None
+    (folder / "best.safetensors").write_bytes(b"half a file")
+    assert shelf.newer("emo") is None
+    (folder / "best.safetensors").unlink()
+    assert shelf.newer("emo") is None
+    add_model("emo", card=Card(steps=1300))
+    assert shelf.newer("emo") is not None
+
+
+@pytest.mark.usefixtures("home")
+def test_a_model_asked_for_by_its_path_is_found_again_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = add_model("emo")
+    monkeypatch.chdir(folder)
+    session = Session(StoredModels(1), "best.safetensors", Draw(), 0, follow=True)
+    assert session.address == str(folder / "best.safetensors")
+    add_model("emo", modified=2e9, card=Card(steps=5))
+    monkeypatch.chdir(folder.parent)
+    assert [type(event) for event in session.refresh()] == [Told]

@@ -1,0 +1,173 @@
+import shutil
+import subprocess
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grucli.chat.commands import hear
+from grucli.chat.events import Copyable, Event, Refused
+from grucli.chat.session import Session
+from grucli.chat.shell import sample_line
+from grucli.chat.turns import Place, Turn
+from grucli.errors import UsageError
+from grucli.model.sampler import Draw
+from tests.chat.voices import FakeShelf, FakeVoice, talker, writer
+
+bash = shutil.which("bash")
+with_bash = pytest.mark.skipif(bash is None, reason="there is no bash here")
+
+SIGNS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+
+
+def do(session: Session, *lines: str) -> list[Event]:
+    return [event for line in lines for event in hear(session, line)]
+
+
+def command(session: Session) -> str:
+    (event,) = do(session, "/cmd")
+    assert isinstance(event, Copyable)
+    return event.text
+
+
+def as_heard(line: str) -> list[str]:
+    """The arguments that a shell makes of a line, without the name of the program."""
+    assert bash is not None
+    heard = subprocess.run(
+        [bash, "-c", f'gru() {{ printf "%s\\0" "$@"; }}\n{line}'], capture_output=True, check=True, timeout=60
+    )
+    return heard.stdout.decode().split("\0")[:-1]
+
+
+def test_the_line_has_the_dialogue_and_the_ways() -> None:
+    session = talker(scene="Hi, I am Ann.")
+    do(session, "it's you", "/temp 1.2", "/top-k 40", "so?")
+    assert command(session) == (
+        "gru sample emo --reply-to 'Hi, I am Ann.' --reply-to 'it'\"'\"'s you' --reply-to '<7>' --reply-to 'so?' "
+        "--temp 1.2 --top-k 40 --max-chars 500 --seed 8"
+    )
+
+
+def test_what_was_gone_on_with_is_a_prompt() -> None:
+    session = talker("abcdef", max_chars=3)
+    do(session, "hi", "", "")
+    assert command(session) == "gru sample emo --reply-to hi --prompt abcabc --temp 0.8 --max-chars 3 --seed 9"
+    do(session, "/undo 2", "you")
+    assert "--reply-to hi --reply-to abc --reply-to you --temp" in command(session)
+
+
+def test_a_text_that_is_continued_is_a_prompt() -> None:
+    session = writer(scene="It was\n")
+    do(session, "night", "day")
+    assert command(session).startswith("gru sample bard --prompt $'It was\\nday' --temp")
+
+
+def test_a_reply_that_was_stopped_ends_there_again() -> None:
+    session = talker("abcdef")
+    do(session, "/min 5")
+    for event in hear(session, "hi"):
+        if getattr(event, "text", "") == "c":
+            session.stop()
+    assert command(session).endswith("--temp 0.8 --max-chars 3 --min-chars 3 --seed 7")
+
+
+def test_what_settings_may_say_otherwise_is_always_told() -> None:
+    shelf = FakeShelf(emo=FakeVoice(True))
+    session = Session(shelf, None, Draw(top_k=40, seed=1), 0)
+    do(session, "/top-k 0", "hi")
+    assert " --top-k 0 " in command(session)
+
+
+def test_stops_and_blocked_words_are_told() -> None:
+    session = talker()
+    do(session, r"/stop \n", "/stop the end", "/block damn*", "/block it's", "hi")
+    line = command(session)
+    assert "--stop $'\\n' --stop 'the end'" in line
+    assert line.endswith("--block <(printf '%s\\n' 'damn*' 'it'\"'\"'s')")
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        ((), "no reply"),
+        (("/peek hi", "/pick 1"), "picked"),
+        (("a\0b",), "no shell takes"),
+        (("x" * 200_000,), "characters"),
+    ],
+)
+def test_there_is_not_a_line_for_everything(lines: tuple[str, ...], what: str) -> None:
+    session = talker()
+    do(session, *lines)
+    (refused,) = do(session, "/cmd")
+    assert isinstance(refused, Refused)
+    assert what in refused.what
+
+
+def test_a_dialogue_longer_than_is_kept_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grucli.chat.tree.TURNS_KEPT", 2)
+    session = talker()
+    do(session, "a", "b", "c")
+    assert isinstance(do(session, "/cmd")[0], Refused)
+
+
+def test_nothing_said_cannot_be_said_again() -> None:
+    turn = Turn(Place(0, "hi", ""), "", Draw(), "interrupted", None)
+    with pytest.raises(UsageError, match="nothing of this reply"):
+        sample_line(talker(), turn)
+
+
+@with_bash
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.text(SIGNS, max_size=9), st.sampled_from(["-n", "--", "''", "\n", "\\", "$(x)", "!"])), max_size=4
+    )
+)
+def test_a_shell_reads_what_was_said(lines: list[str]) -> None:
+    session = talker("re'ply\n")
+    do(session, *(f"//{line[1:]}" if line.startswith("/") else f".{line}" for line in lines), "-last")
+    assert session.last is not None
+    line = sample_line(session, session.last, windows=False)
+    assert not any(unicodedata.category(sign).startswith(("C", "Zl", "Zp")) for sign in line)
+    said = session.memory.turns_before(session.tree, session.last.place)
+    assert said is not None
+    heard = as_heard(line)
+    told = [heard[i + 1] for i, word in enumerate(heard) if word == "--reply-to"]
+    hung = [word.removeprefix("--reply-to=") for word in heard if word.startswith("--reply-to=")]
+    assert sorted(told + hung) == sorted(said)
+    assert heard[:2] == ["sample", "emo"]
+
+
+@with_bash
+@pytest.mark.parametrize("line", ["", "-x", "--", "'", "''x", "-\n", "a\x1b[2Jb", "tab\there", "\u202e", "👩‍👩‍👧"])
+def test_odd_texts_reach_the_program_whole(line: str) -> None:
+    session = talker()
+    list(session.say(line))
+    assert session.last is not None
+    heard = as_heard(sample_line(session, session.last, windows=False))
+    assert heard[2:4] == ["--reply-to", line] or heard[2] == f"--reply-to={line}"
+
+
+@pytest.mark.parametrize(
+    ("line", "quoted"),
+    [("it's", "'it''s'"), ("", "=''"), ("two\nlines $x `", '"two`nlines `$x ``"'), ("-x", "='-x'")],
+)
+def test_a_line_for_powershell(line: str, quoted: str) -> None:
+    session = talker()
+    list(session.say(line))
+    assert session.last is not None
+    assert f"--reply-to{'' if quoted.startswith('=') else ' '}{quoted} " in sample_line(
+        session, session.last, windows=True
+    )
+
+
+def test_powershell_has_no_word_for_some() -> None:
+    session = talker()
+    list(session.say("\x1b"))
+    assert session.last is not None
+    with pytest.raises(UsageError, match="PowerShell"):
+        sample_line(session, session.last, windows=True)
+    do(session, "/block x", "/reset", "hi")
+    with pytest.raises(UsageError, match="PowerShell"):
+        sample_line(session, session.last, windows=True)
