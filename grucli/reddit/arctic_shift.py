@@ -99,7 +99,7 @@ class ArcticShift:
                 return
             part = Span(at, min(at + window, span.before))
             try:
-                page = yield from self._page(target, part, position.seen)
+                page = yield from self._page(target, part, position)
             except Overload as fault:
                 window = _narrower(target, part, fault)
                 continue
@@ -119,12 +119,38 @@ class ArcticShift:
                 yield gap
             yield Batch(kept, position, _share(position, span))
 
-    def _page(self, target: Target, part: Span, seen: tuple[str, ...]) -> Generator[Waiting, None, _Page]:
+    def _page(self, target: Target, part: Span, position: Position) -> Generator[Waiting, None, _Page]:
         """Ask for the comments of a time, as often as it takes.
 
         Raises:
             Overload: the archive finds it too hard.
             ServiceError: it does not answer.
+        """
+        try:
+            try:
+                return (yield from self._ask(target, part, position.seen))
+            except (_Empty, _Forgetful) as fault:
+                if position.began is None:
+                    raise
+                # Nobody may have commented for so long, or the last comments were taken out; or it has lost its memory.
+                # Then it does not know the first one either; and it may have found it again over that question.
+                first = Span(position.began, position.began + 1)
+                if not (yield from self._page(target, first, Position())).comments:
+                    raise refused(target, fault.why) from fault
+                return (yield from self._ask(target, part, position.seen))
+        except (_Empty, _Forgetful):
+            return _Page([])
+        except Overload:
+            raise
+        except Fault as fault:
+            raise refused(target, fault.why) from fault
+
+    def _ask(self, target: Target, part: Span, seen: tuple[str, ...]) -> Generator[Waiting, None, _Page]:
+        """Ask until there is an answer that can be used.
+
+        Raises:
+            Fault: there is none.
+            ServiceError: there will be none.
         """
         fields = {
             "subreddit" if target.kind == "r" else "author": target.name,
@@ -141,14 +167,7 @@ class ArcticShift:
                 self._pace.answered(answer.headers)
             return _judge(_rows(target, answer), part, seen)
 
-        try:
-            return (yield from persist(ask, self._pace))
-        except (_Empty, _Forgetful):
-            return _Page([])
-        except Overload:
-            raise
-        except Fault as fault:
-            raise refused(target, fault.why) from fault
+        return (yield from persist(ask, self._pace))
 
 
 def refused(target: Target, why: str) -> ServiceError:

@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(self.good(query))
 
     def limited(self, reset: float) -> None:
-        self.error("Too many requests", 429, X_RateLimit_Remaining=0, X_RateLimit_Reset=reset)
+        self.error("Too many requests, slow down", 429, X_RateLimit_Remaining=0, X_RateLimit_Reset=reset)
 
     def log_message(self, *arguments: object) -> None:
         pass

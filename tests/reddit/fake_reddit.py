@@ -113,6 +113,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def cut(self) -> None:
+        """A whole length is promised, and little of it comes."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b'{"data"')
+        self.wfile.flush()
+        self.hang_up()
+
     def hang_up(self) -> None:
         """End the connection at once."""
         self.close_connection = True
@@ -136,6 +145,7 @@ REDDIT_FAULTS: dict[str, Callable[[_Handler, str, dict[str, str]], None]] = {
         path, query, x_ratelimit_remaining="soon", x_ratelimit_used="x", x_ratelimit_reset="\xff"
     ),
     "deep": lambda self, path, query: self.answer(b"[" * 100_000),
+    "cut short": lambda self, path, query: self.cut(),
     "dropped": lambda self, path, query: self.hang_up(),
 }
 """Each way to fail, of which every one passes."""

@@ -113,6 +113,39 @@ def test_a_wait_doubles(fake: Fake) -> None:
         assert expected <= wait <= 1.1 * expected
 
 
+def test_faults_of_many_kinds_end_the_walk_too(fake: Fake) -> None:
+    fake.faults = [None, "forbidden", "forbidden", "empty", "empty", "timeout", *["bad gateway"] * 4]
+    with pytest.raises(ServiceError, match="cannot be fetched"):
+        walk(fake)
+    assert len(fake.asked) == 10
+
+
+def test_comments_that_were_there_are_not_given_up_lightly(fake: Fake) -> None:
+    for empty in range(1, 6):
+        fake.faults = [None, *["empty"] * empty]
+        assert ids(walk(fake)) == all_ids(fake.rows)
+    fake.faults = [None]
+    fake.mishap = lambda: "empty"
+    with pytest.raises(ServiceError, match="lacks comments that were there before"):
+        walk(fake)
+
+
+def test_comments_that_were_taken_out_are_no_reason_to_stop(fake: Fake) -> None:
+    (position,) = [step.position for step in walk(fake, most=100) if isinstance(step, Batch)]
+    gone = set(position.seen)
+    later = [row for row in fake.rows[100:] if row["id"] not in gone]
+    fake.rows[:] = [row for row in fake.rows[:100] if row["id"] not in gone] + later
+    assert ids(walk(fake, position=position)) == all_ids(later)
+    fake.rows[:] = fake.rows[:50]
+    assert [step for step in walk(fake, position=position) if not isinstance(step, Waiting)] == [End(covered=True)]
+
+
+def test_who_is_asked_to_slow_down_asks_the_same_again(fake: Fake) -> None:
+    fake.faults = ["limited, seconds"] * 5
+    walk(fake, most=1)
+    assert fake.asked == fake.asked[:1] * 6
+
+
 @pytest.mark.parametrize("fault", ["bad gateway", "forbidden", "no JSON", "dropped", "limited, epoch", "out of order"])
 def test_what_never_passes_ends_the_walk(fake: Fake, fault: str) -> None:
     fake.mishap = lambda: fault
@@ -145,6 +178,17 @@ def test_a_question_that_is_too_hard_is_made_smaller(fake: Fake) -> None:
     assert steps[-1] == End(covered=True)
 
 
+def test_a_service_that_has_lost_its_memory_is_not_believed_between_windows(fake: Fake) -> None:
+    fake.hardest = 86_400 // 2
+    span = Span(BEGIN, fake.rows[-1]["created_utc"] + 1)
+    assert ids(walk(fake, span)) == all_ids(fake.rows)
+    for lost in range(50, len(fake.asked), len(fake.asked) // 5):
+        fake.asked.clear()
+        fake.mishap = lambda lost=lost: "empty" if len(fake.asked) > lost else None
+        with pytest.raises(ServiceError, match="an answer"):
+            walk(fake, span)
+
+
 def test_not_even_a_second_is_easy_enough(fake: Fake) -> None:
     fake.mishap = lambda: "timeout"
     with pytest.raises(ServiceError, match="too hard: 'Timeout"):
@@ -167,6 +211,25 @@ def test_a_second_that_fills_a_page(count: int) -> None:
         steps = walk(fake, Span(0, 2 * second))
         assert [type(step) for step in steps].count(Gap) == (count >= 100)
         assert ids(steps) == all_ids([*before, *crowd(min(count, 100), second), *behind])
+
+
+def test_a_limit_within_a_crowded_second_loses_nothing_of_the_page() -> None:
+    with serving(Fake(crowd(100, BEGIN + 5))) as fake:
+        first = walk(fake, most=50)
+        (position,) = [step.position for step in first if isinstance(step, Batch)]
+        assert ids(first) + ids(walk(fake, position=position)) == all_ids(fake.rows)
+
+
+def test_a_server_that_ignores_the_end_of_the_range(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def beyond(self: Any, query: dict[str, str]) -> None:
+        self.answer(self.good({**query, "before": str(10**12)}))
+
+    monkeypatch.setitem(FAULTS, "beyond", beyond)
+    fake.mishap = lambda: "beyond"
+    second = fake.rows[30]["created_utc"]
+    steps = walk(fake, Span(second, second + 1))
+    assert ids(steps) == [row["id"] for row in fake.rows if row["created_utc"] == second]
+    assert not any(isinstance(step, Gap) for step in steps)
 
 
 def test_a_limit_that_ends_within_a_second_goes_on_within_it(fake: Fake) -> None:
@@ -286,6 +349,12 @@ def test_the_systems_proxy_is_used(fake: Fake, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("no_proxy", "archive.example")
     with pytest.raises(ServiceError, match=r"archive\.example cannot be found"):
         list(ArcticShift("http://archive.example", rate=1000).walk(SCIENCE, SPAN, Position(), None))
+
+
+def test_a_connection_that_is_not_safe_is_refused(fake: Fake) -> None:
+    archive = ArcticShift(fake.url.replace("http:", "https:"), rate=1000)
+    with pytest.raises(ServiceError, match=r"the connection to 127\.0\.0\.1 is not safe"):
+        list(archive.walk(SCIENCE, SPAN, Position(), None))
 
 
 @pytest.mark.parametrize("proxy", ["gopher://x", "http://["])

@@ -18,9 +18,9 @@ import pytest
 from grucli.errors import BusyError, GruError, NothingToDoError, ServiceError, UsageError
 from grucli.reddit import arctic_shift, fetch_output, patience
 from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started, Summary
-from grucli.reddit.fetch_record import load_record, record_path
+from grucli.reddit.fetch_record import Record, load_record, record_path, save_record
 from grucli.reddit.fetching import Fetch, FetchStoppedError, Plan
-from grucli.reddit.source import Notice, Waiting
+from grucli.reddit.source import Notice, Span, Waiting
 from grucli.text.rows import RowReport, read_rows
 from tests.reddit.fake_arctic_shift import Fake, serving, sometimes
 from tests.reddit.forum import BEGIN, Row, forum
@@ -332,6 +332,28 @@ def test_ctrl_c_says_what_is_saved(plan: Plan, fake: Fake, monkeypatch: pytest.M
     assert caught.value.status == 130
     with Fetch(replace(plan, resume=True)) as fetch:
         assert fetch.summary == Summary(100, 1, 0, fake.rows[0]["created_utc"], fake.rows[99]["created_utc"], False)
+
+
+def test_ctrl_c_right_after_a_page_was_saved_counts_it(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = []
+
+    def save_and_interrupt(output: Path, record: Record) -> None:
+        save_record(output, record)
+        saved.append(record.fetched)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("grucli.reddit.fetching.save_record", save_and_interrupt)
+    with pytest.raises(FetchStoppedError, match="stopped by Ctrl-C; 198 comments are saved"):
+        run(plan)
+    assert saved == [100, 198]
+    assert len(lines(plan.output)) == 198
+
+
+def test_a_range_ends_now_at_the_latest(plan: Plan) -> None:
+    started = run(replace(plan, before="2100-01-01"))[0]
+    assert isinstance(started, Started)
+    assert started.span == Span(0, NOW)
 
 
 class Killed(BaseException):

@@ -150,6 +150,13 @@ def test_wrong_credentials_are_told(plan: Plan, fake: FakeReddit) -> None:
     assert "praw.ini" in caught.value.todo
 
 
+def test_what_reddit_will_not_answer_is_told(plan: Plan, fake: FakeReddit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REDDIT_FAULTS, "gone", lambda self, path, query: self.answer({}, 204))
+    fake.faults = ["gone"] * 20
+    with pytest.raises(ServiceError, match="cannot be understood"):
+        run(plan)
+
+
 def test_what_is_private_stays_so(plan: Plan, fake: FakeReddit) -> None:
     fake.faults = ["forbidden"] * 9
     with pytest.raises(ServiceError, match="private"):
