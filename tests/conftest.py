@@ -24,6 +24,11 @@ hypothesis.settings.register_profile("gru", deadline=None)
 hypothesis.settings.load_profile("gru")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know the option that takes the pictures of the screens anew."""
+    parser.addoption("--rewrite-snapshots", action="store_true", help="keep tests/ui/snapshots as the screens are now")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty `GRU_HOME` for one test. Compiled kernels stay where they are."""

@@ -36,13 +36,13 @@ def list_(json: Json = False) -> None:
       gru models list
       gru models list --json
     """
-    from grucli.model.store import list_models
+    from grucli.model.store import list_models, read_metrics
     from grucli.ui.console import terminal
     from grucli.ui.tables import show_models
 
     entries = list_models()
     if not json:
-        show_models(terminal(), entries)
+        show_models(terminal(), entries, {entry.name: read_metrics(entry.path) for entry in entries})
         return
     terminal().print_json(
         [
@@ -83,7 +83,7 @@ def show(
     if json:
         terminal().print_json(summarise(entry))
         return
-    show_model(terminal(), entry, len(read_metrics(entry.path)))
+    show_model(terminal(), entry, read_metrics(entry.path))
     if entry.problem is not None:
         raise ModelFileError(entry.problem, f"train it again, or take it away: gru models remove {entry.name}")
 

@@ -49,7 +49,7 @@ class Emulator(Screen):
                 shown = "".join(sign for _, sign in run)
                 row += (f"⟨{style}⟩" if style != before else "") + shown
                 before = style
-            rows.append(row.rstrip() + ("⟨⟩" if before else ""))
+            rows.append(row + ("⟨⟩" if before else ""))
         return rows
 
     def _rows(self) -> list[tuple[str, list[str]]]:

@@ -1,7 +1,9 @@
 """Every screen of the program, made of events that never happened, on an emulated terminal of any width."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -31,9 +33,22 @@ from grucli.chat.events import (
 from grucli.chat.session import Session
 from grucli.chat.turns import Place, Turn
 from grucli.model.sampler import Draw
+from grucli.model.shapes import Sizes
+from grucli.model.store import Metrics, ModelEntry
+from grucli.model.weights import Card, Description
+from grucli.training.events import Event as TrainingEvent
+from grucli.training.events import Preparing
 from grucli.ui.chat_screen import ChatScreen
+from grucli.ui.console import Terminal
+from grucli.ui.live_region import LiveRegion
+from grucli.ui.stream_view import StreamView
+from grucli.ui.tables import show_model, show_models
+from grucli.ui.train_picture import Picture
+from grucli.ui.train_view import TrainView, show_end
 from tests.chat.voices import talker
 from tests.ui.emulator import Emulator
+from tests.ui.runs import run, started
+from tests.ui.streams import Pipe
 
 
 class Clock:
@@ -199,13 +214,13 @@ SCENES = {
     "pick": Scene(lambda: [Ended(turn(CAREFUL))]),
     "list": Scene(lambda: [HELP, Told("emo takes turns: say something, and it answers.")]),
     "refusal": Scene(lambda: [Refused("there is no command /tepm", "did you mean /temp? /help lists them")]),
-    "line to copy": Scene(lambda: [Copyable("gru sample emo --seed 7 --reply-to 'hi' --reply-to 'Hello, how are you?'")]),
+    "line to copy": Scene(lambda: [Copyable("gru sample emo --seed 7 --temp 0.8 --reply-to 'Hello, how are you?'")]),
 }  # fmt: skip
 
 
-def take(name: str, room: Room) -> Emulator:
-    """Draw a scene; what was on the terminal when the picture is taken."""
-    scene = SCENES[name]
+def take_scene(name: str, width: int, colour: bool) -> Emulator:
+    """Draw a scene of a chat; what was on the terminal when the picture is taken."""
+    scene, room = SCENES[name], Room(width, colour=colour)
     shots: list[Emulator] = []
 
     def until() -> Iterator[Event]:
@@ -213,9 +228,113 @@ def take(name: str, room: Room) -> Emulator:
             room.clock.now += 0.11
             yield event
             if index + 1 == scene.at:
-                shot = Emulator(room.emulator.screen.columns, room.emulator.screen.lines)
+                shot = Emulator(width)
                 shot.write(room.emulator.written)
                 shots.append(shot)
 
     room.draw(until())
     return shots[0] if shots else room.emulator
+
+
+def take_run(events: Iterable[TrainingEvent], width: int, colour: bool) -> Emulator:
+    """The picture of a run, on a terminal of the usual height."""
+    emulator = Emulator(width, 24)
+    picture = Picture(clock=lambda: 0.0)
+    for event in events:
+        picture.show(event)
+    with console(emulator, colour) as drawn, LiveRegion(drawn) as region:
+        region.draw([], picture.draw(drawn))
+    return emulator
+
+
+def take_printed(show: Callable[[Terminal], None], width: int, colour: bool) -> Emulator:
+    """What is printed on the terminal; what goes to stderr stands below."""
+    emulator, messages = Emulator(width), Emulator(width)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm-256color")
+        patch.setattr(time, "localtime", time.gmtime)
+        patch.delenv("NO_COLOR", raising=False)
+        if not colour:
+            patch.setenv("NO_COLOR", "1")
+        show(Terminal(emulator, messages, width=width, height=30))
+    emulator.write(messages.written)
+    return emulator
+
+
+def models() -> list[ModelEntry]:
+    card = Card(
+        steps=400, tokens=400_000, seconds=61.0, tokens_per_second=6557.0, train_nats=1.5, val_nats=1.625,
+        val_nats_per_char=1.625, val_bits_per_char=2.344, note="\x1b[31ma [b]note[/b] of somebody",
+    )  # fmt: skip
+    known = Description(Sizes("gru", 98, 64, 256, 2), "subword", card, "ab" * 32, 2_500_000)
+    return [
+        ModelEntry("emo", Path("/home/somebody/.local/share/gru/models/emo"), 1.7e9, 5_100_000, known, None),
+        ModelEntry("漢字", Path("/models/漢字"), 1.6e9, 3900, None, "the file is cut short"),
+        ModelEntry("a-rather-long-name", Path("/models/a"), 1.5e9, 31_000_000, known, None),
+    ]
+
+
+def metrics() -> list[Metrics]:
+    return [Metrics(step=step, train_nats=1.5 + 60 / step, val_nats=1.6 + 50 / step) for step in range(50, 401, 50)]
+
+
+def show_list(terminal: Terminal) -> None:
+    show_models(terminal, models(), {"emo": metrics(), "a-rather-long-name": []})
+
+
+def show_samples(terminal: Terminal) -> None:
+    with StreamView(Terminal(terminal.data.file, Pipe(), width=terminal.data.width)) as view:  # type: ignore[arg-type]
+        view.stream([LIVELY[:30], LIVELY[30:]], prompt="I said: ")
+        view.show(WILD)
+
+
+def show_rows(terminal: Terminal) -> None:
+    """A run whose stdout is no terminal: rows."""
+    rows = Terminal(Pipe(), Pipe(), width=terminal.data.width)
+    with TrainView(rows) as view:
+        finished = view.follow(run(reason="limit"))
+    show_end(rows, finished, "gru train emo.csv --resume")
+    terminal.print(rows.data.file.getvalue() + rows.messages.file.getvalue(), end="")  # type: ignore[attr-defined]
+
+
+Shot = Callable[[int, bool], Emulator]
+
+
+def _chat(name: str) -> Shot:
+    return lambda width, colour: take_scene(name, width, colour)
+
+
+def _run(events: Callable[[], Iterable[TrainingEvent]]) -> Shot:
+    return lambda width, colour: take_run(events(), width, colour)
+
+
+def _printed(show: Callable[[Terminal], None]) -> Shot:
+    return lambda width, colour: take_printed(show, width, colour)
+
+
+def _greeting(width: int, colour: bool) -> Emulator:
+    room = Room(width, colour=colour)
+    room.screen.greet()
+    return room.emulator
+
+
+SCREENS: dict[str, Shot] = {
+    "greeting": _greeting,
+    **{name: _chat(name) for name in SCENES},
+    "train, reading": _run(lambda: [Preparing("reading the corpus", 30, 120)]),
+    "train, compiling": _run(lambda: [Preparing("reading the corpus"), started()]),
+    "train, before an evaluation": _run(lambda: run(until=90)),
+    "train": _run(lambda: run(until=230)),
+    "train, over": _run(lambda: run(reason="limit")),
+    "train, nothing held out": _run(lambda: run(until=230, held_out=False)),
+    "train, in a pipe": _printed(show_rows),
+    "models": _printed(show_list),
+    "models show": _printed(lambda terminal: show_model(terminal, models()[0], metrics())),
+    "models show, damaged": _printed(lambda terminal: show_model(terminal, models()[1], [])),
+    "sample": _printed(show_samples),
+}
+
+
+def take(name: str, width: int, colour: bool) -> Emulator:
+    """What stands on a terminal of this width when the picture is taken."""
+    return SCREENS[name](width, colour)
