@@ -227,7 +227,7 @@ def _stands(session: Session) -> Told:
     last = session.last
     if last is None:
         return Told("this is the beginning again")
-    return Told(f"back at turn {last.number}: {_reminder(last.line)} → {_reminder(last.reply)}")
+    return Told(f"back at turn {last.number}: {_reminder(last.line) or '…'} → {_reminder(last.reply)}")
 
 
 def _tree(session: Session, _: str) -> Iterator[Event]:
@@ -292,7 +292,7 @@ def _save(session: Session, name: str) -> Iterator[Event]:
 def _load(session: Session, name: str) -> Iterator[Event]:
     if name:
         left_out = session.load(name)
-        yield Told(f"{introduction(session)} {len(session.turns)} turns lead here; /history shows them.")
+        yield Told(f"{introduction(session)} /history shows what was said.")
         if left_out:
             yield Told(f"{left_out} lines of its file could not be understood, and were left out")
         return
@@ -312,8 +312,7 @@ def _model(session: Session, name: str) -> Iterator[Event]:
         yield Told(f"this is {session.model}; /model NAME takes another")
         return
     session.switch(name)
-    said = len(session.turns)
-    yield Told(introduction(session) + (f" It has heard the {said} turns so far." if said else ""))
+    yield Told(introduction(session) + (" It has heard what was said so far." if session.turns else ""))
 
 
 def _cmd(session: Session, _: str) -> Iterator[Event]:

@@ -250,7 +250,7 @@ def test_another_model_of_the_kind_reads_what_was_said() -> None:
     do(session, "hi")
     (told,) = do(session, "/model ann")
     assert isinstance(told, Told)
-    assert told.text.endswith("It has heard the 1 turns so far.")
+    assert told.text.endswith("It has heard what was said so far.")
     do(session, "you")
     assert in_mind(session) == "hi|<7>|you|"
     do(session, "/model bard")
