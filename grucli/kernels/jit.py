@@ -104,11 +104,14 @@ if CACHE.folder is not None:
 
 
 def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> Callable[P, R]:
+    # What lets Python, or C, call a function takes as long to compile as the function: a helper needs neither.
+    wrappers: dict[str, Any] = {"no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
     decorate: Any = numba.njit(
         nogil=True,
         cache=CACHE.folder is not None and not inline,
         fastmath=fastmath,
         error_model="numpy",  # a division by zero gives inf; the check for it would keep loops from being vectorised
+        **wrappers,
     )
     compiled: Callable[P, R] = decorate(function)
     return compiled

@@ -33,27 +33,24 @@ _LN2 = math.log(2.0)
 class Guard(NamedTuple):
     """Words that are never said and texts that end a text, as an automaton: S places, and V tokens that lead on.
 
-    usual [2, V]: the place behind each token, BANNED or STOPS, for the places where nothing has begun. kind [S]: which
-    of the two rows a place takes. It differs from that row in tokens[first[s] : first[s + 1]], ascending, which lead to
-    places[...] instead; what the row bans is banned there too, and what it stops at does not go on. closing [S]: a word
-    that is never said is whole there, so that it must go on: no token may follow that `opens` [V], nor may the text
-    end. With V = 0 nothing is guarded.
+    usual [3, V]: in row 0 and 1 the place behind each token, BANNED or STOPS, where nothing has begun; in row 2 which
+    tokens end a word. places [S, 4]: of each place, which of the two rows it takes; whether a word that is never said
+    is whole there, so that no token may follow that ends a word, nor may the text end; and from where to where its own
+    rows stand in own [N, 2]: tokens, ascending, that lead elsewhere than the row says, and where to. What the row bans
+    is banned there too, and what it stops at does not go on.
     """
 
     usual: Ids
-    kind: NDArray[np.int8]
-    closing: NDArray[np.bool_]
-    opens: NDArray[np.bool_]
-    first: NDArray[np.int64]
-    tokens: Ids
     places: Ids
+    own: Ids
 
 
 class Rules(NamedTuple):
     """How tokens are drawn; see `extend`. `characters` [V]: how many characters each token adds to a text.
 
     mirostat: the surprise aimed at, in bits a token, 0 for none. relevance: 0, or how much of what would be likely
-    anyway is taken off; then every second row of a batch is the shadow of the one before (see `extend`).
+    anyway is taken off; then every second row of a batch is the shadow of the one before (see `extend`). guarded:
+    whether there is anything in `guard`, which is not touched otherwise.
     """
 
     temperature: float
@@ -66,6 +63,7 @@ class Rules(NamedTuple):
     min_chars: int
     max_chars: int
     characters: NDArray[np.int16]
+    guarded: bool
     guard: Guard
 
 
@@ -219,50 +217,57 @@ def _penalise(logits: Float32, row: int, recent: Ids, stream: int, penalty: np.f
 
 
 @exactly
-def forbid(weights: Float32, row: int, may_stop: bool, guard: Guard, place: int) -> None:
+def forbid(weights: Float32, row: int, may_stop: bool, rules: Rules, place: int) -> None:
     """Leave -inf in weights[row] for what may not be drawn: the unknown token; the end and turn tokens, and what would
-    stop the text, unless `may_stop`; and what the guard bans at `place`.
+    stop the text, unless `may_stop`; and what is banned at `place` of the guard.
     """
     weights[row, UNKNOWN] = -np.inf
-    V = guard.usual.shape[1]
-    closing = V > 0 and guard.closing[place]
-    if closing or not may_stop:
+    may_end = may_stop
+    if rules.guarded:
+        usual, places, own = rules.guard
+        closing = places[place, 1]
+        may_end = may_stop and closing == 0
+        for j in range(usual.shape[1]):
+            behind = usual[places[place, 0], j]
+            banned = (behind == BANNED) | ((behind == STOPS) & (not may_stop)) | (closing & usual[2, j] != 0)
+            weights[row, j] = -np.inf if banned else weights[row, j]
+        for k in range(places[place, 2], places[place, 3]):
+            if own[k, 1] == BANNED or (own[k, 1] == STOPS and not may_stop):
+                weights[row, own[k, 0]] = -np.inf
+    if not may_end:
         weights[row, END] = -np.inf
         weights[row, TURN] = -np.inf
-    if V > 0:
-        kind = guard.kind[place]
-        for j in range(V):
-            behind = guard.usual[kind, j]
-            banned = (behind == BANNED) | ((behind == STOPS) & (not may_stop)) | (closing & guard.opens[j])
-            weights[row, j] = -np.inf if banned else weights[row, j]
-        for k in range(guard.first[place], guard.first[place + 1]):
-            if guard.places[k] == BANNED or (guard.places[k] == STOPS and not may_stop):
-                weights[row, guard.tokens[k]] = -np.inf
 
 
 @exactly
 def _follow(guard: Guard, place: int, token: int) -> int:
     """The place behind `token`, or STOPS."""
-    low, high = guard.first[place], guard.first[place + 1]
+    low, high = guard.places[place, 2], guard.places[place, 3]
     while low < high:
         middle = low + (high - low) // 2
-        if guard.tokens[middle] < token:
+        if guard.own[middle, 0] < token:
             low = middle + 1
         else:
             high = middle
-    if low < guard.first[place + 1] and guard.tokens[low] == token:
-        return int(guard.places[low])
-    return int(guard.usual[guard.kind[place], token])
+    if low < guard.places[place, 3] and guard.own[low, 0] == token:
+        return int(guard.own[low, 1])
+    return int(guard.usual[guard.places[place, 0], token])
 
 
 @exactly
-def _bound(weights: Float32, logits: Float32, row: int, V: int, least: np.float32, margin: np.float32) -> None:
-    """Forbid what has a logit below `least`, but nothing that comes up to the largest logit of what may still be drawn,
-    plus the margin, which is no more than 0."""
+def _leave_out(weights: Float32, logits: Float32, row: int, V: int, rules: Rules, bound: float) -> None:
+    """Forbid what has a logit below `bound`, with mirostat, or is not plausible, with relevance; but never what has the
+    largest logit of all that may still be drawn.
+    """
     best = np.float32(-np.inf)
     for j in range(V):
         best = logits[row, j] if weights[row, j] > -np.inf and logits[row, j] > best else best
-    least = min(least, best + margin)
+    least = np.float32(-np.inf)
+    if rules.mirostat > 0.0:
+        least = min(np.float32(bound), best)
+    if rules.relevance > 0.0:
+        # What both find unlikely may differ by any factor: only what the voice finds likely enough is weighed.
+        least = max(least, np.float32(best + math.log(rules.relevance * PLAUSIBLE)))
     for j in range(V):
         weights[row, j] = weights[row, j] if logits[row, j] >= least else np.float32(-np.inf)
 
@@ -320,13 +325,10 @@ def extend(
     _weigh(logits, weights, row, bias, rules.relevance)
     if rules.penalty != 1.0:
         _penalise(weights, row, streams.recent, stream, np.float32(rules.penalty))
-    forbid(weights, row, streams.chars[stream] >= rules.min_chars, rules.guard, streams.place[stream])
+    forbid(weights, row, streams.chars[stream] >= rules.min_chars, rules, streams.place[stream])
     mass = _log_mass(logits, row, V)
-    if rules.relevance > 0.0:
-        # What both find unlikely may differ by any factor: only what the voice finds likely enough is weighed.
-        _bound(weights, logits, row, V, np.float32(np.inf), np.float32(math.log(rules.relevance * PLAUSIBLE)))
-    if rules.mirostat > 0.0:
-        _bound(weights, logits, row, V, np.float32(mass - streams.bound[stream] * _LN2), np.float32(0))
+    if rules.mirostat > 0.0 or rules.relevance > 0.0:
+        _leave_out(weights, logits, row, V, rules, mass - streams.bound[stream] * _LN2)
     u = uniform(streams.seeds[stream], np.uint64(streams.drawn[stream]))
     token = draw(weights, row, V, rules, u)
     nats = mass - logits[row, token]
@@ -347,7 +349,7 @@ def _status(rules: Rules, streams: Streams, stream: int, token: int) -> int:
         return AT_END
     if token == TURN:
         return AT_TURN
-    if rules.guard.usual.shape[1] > 0:
+    if rules.guarded:
         behind = _follow(rules.guard, streams.place[stream], token)
         if behind == STOPS:
             return AT_STOP

@@ -39,8 +39,8 @@ def allowed(guard: Guard, place: int, V: int, may_stop: bool) -> Mask:
     closing = False
     if guard.usual.shape[1] > 0:
         behind = following(guard, place)
-        closing = bool(guard.closing[place])
-        mask &= (behind != BANNED) & ((behind != STOPS) | may_stop) & ~(closing & guard.opens)
+        closing = bool(guard.places[place, 1])
+        mask &= (behind != BANNED) & ((behind != STOPS) | may_stop) & ~(closing & (guard.usual[2] != 0))
     mask[UNKNOWN] = False
     mask[[END, TURN]] = may_stop and not closing
     return mask
@@ -48,9 +48,9 @@ def allowed(guard: Guard, place: int, V: int, may_stop: bool) -> Mask:
 
 def following(guard: Guard, place: int) -> NDArray[np.int32]:
     """The place behind each token, BANNED or STOPS, [V]; all zeros where nothing is guarded."""
-    behind = np.array(guard.usual[guard.kind[place]])
-    own = slice(guard.first[place], guard.first[place + 1])
-    behind[guard.tokens[own]] = guard.places[own]
+    kind, _, first, end = guard.places[place]
+    behind = np.array(guard.usual[kind])
+    behind[guard.own[first:end, 0]] = guard.own[first:end, 1]
     return behind
 
 

@@ -24,15 +24,7 @@ _TOGETHER = 256  # streams that are drawn as one batch
 _FEWER = 192  # streams at which a batch that has more to draw is filled up again
 _STOPPED = {AT_END: "end", AT_TURN: "turn", AT_LENGTH: "length", AT_STOP: "stop", RUNNING: "interrupted"}
 
-NO_GUARD = Guard(
-    usual=np.zeros((2, 0), np.int32),
-    kind=np.zeros(0, np.int8),
-    closing=np.zeros(0, np.bool_),
-    opens=np.zeros(0, np.bool_),
-    first=np.zeros(0, np.int64),
-    tokens=np.zeros(0, np.int32),
-    places=np.zeros(0, np.int32),
-)
+NO_GUARD = Guard(np.zeros((3, 0), np.int32), np.zeros((0, 4), np.int32), np.zeros((0, 2), np.int32))
 """For draws that neither block nor stop at anything."""
 
 
@@ -41,10 +33,7 @@ def guard_for(phrases: Phrases | None, before: str) -> tuple[Guard, int]:
     if phrases is None:
         return NO_GUARD, 0
     table, place = phrases.table(phrases.after(before))
-    return (
-        Guard(table.usual, table.kind, table.closing, table.opens, table.first, table.tokens, table.places),
-        place,
-    )
+    return Guard(table.usual, table.places, table.own), place
 
 
 def said(drawn: str, running: bool, draw: Draw, phrases: Phrases | None, before: str) -> str:
@@ -92,6 +81,7 @@ class Source:
             min_chars=int(draw.min_chars),
             max_chars=int(draw.max_chars),
             characters=self.tokenizer.characters,
+            guarded=self.phrases is not None,
             guard=guard,
         )
         return rules, place

@@ -129,12 +129,8 @@ class Table:
     """The automaton over tokens, as the kernels take it (see `grucli.kernels.sampling.Guard`)."""
 
     usual: NDArray[np.int32]
-    kind: NDArray[np.int8]
-    closing: NDArray[np.bool_]
-    opens: NDArray[np.bool_]
-    first: NDArray[np.int64]
-    tokens: NDArray[np.int32]
     places: NDArray[np.int32]
+    own: NDArray[np.int32]
 
 
 class Phrases:
@@ -348,27 +344,22 @@ class Phrases:
         return place
 
     def _in_arrays(self) -> Table:
-        V = self._size
-        usual = np.zeros((2, V), np.int32)
+        usual = np.zeros((3, self._size), np.int32)
         for kind, place in enumerate(_USUAL):
             usual[kind] = self._numbers[place]  # the special tokens leave all as it is
             for token, behind in self._rows[self._numbers[place]]:
                 usual[kind, token] = behind
-        rows = [[] if place in _USUAL else row for place, row in zip(self._numbers, self._rows, strict=True)]
-        flat = np.array([pair for row in rows for pair in row], np.int32).reshape(-1, 2)
-        opens = np.zeros(V, np.bool_)
-        opens[[token for token, _ in self._lone]] = True
+        for token, _ in self._lone:
+            usual[2, token] = True
         for char, child in self._pieces.children.items():
-            opens[list(_below(child)) + child.tokens] |= not _in_word(char)
-        return Table(
-            usual=usual,
-            kind=np.array([place.in_word and not place.bytes for place in self._numbers], np.int8),
-            closing=np.array([self._closing(place) for place in self._numbers], np.bool_),
-            opens=opens,
-            first=np.cumsum([0, *map(len, rows)], dtype=np.int64),
-            tokens=np.ascontiguousarray(flat[:, 0]),
-            places=np.ascontiguousarray(flat[:, 1]),
-        )
+            usual[2, [*_below(child), *child.tokens]] = not _in_word(char)
+        rows = [[] if place in _USUAL else row for place, row in zip(self._numbers, self._rows, strict=True)]
+        ends = np.cumsum([len(row) for row in rows])
+        kinds = [place.in_word and not place.bytes for place in self._numbers]
+        closing = [self._closing(place) for place in self._numbers]
+        places = np.array([kinds, closing, ends - [len(row) for row in rows], ends], np.int32)
+        own = np.array([pair for row in rows for pair in row], np.int32).reshape(-1, 2)
+        return Table(usual, np.ascontiguousarray(places.T), own)
 
 
 def _numbers(nodes: Iterable[_Node]) -> tuple[int, ...]:

@@ -122,15 +122,15 @@ for seed, (T, B, E, H, V, L) in enumerate(
                 guarded(np.zeros(B, np.int64)), guarded(np.zeros(B, np.int64)), guarded(np.zeros(B)),
                 guarded(np.full((B, RECENT), -1, np.int32)), guarded(np.full(B, 3.0)), ids(2, B),
             )
-            usual = np.zeros((2, V), np.int32)
-            usual[:, [V - 1, V - 2]] = [1, -1]
+            usual = rng.integers(0, 2, (3, V)).astype(np.int32)
+            usual[:2, [V - 1, V - 2]] = [1, -1]
             guard = Guard(
-                guarded(usual), guarded(np.array([0, 1], np.int8)), guarded(np.array([False, True])),
-                guarded(rng.random(V) < 0.5), guarded(np.array([0, 1, 2])), guarded(np.array([V - 1, 3], np.int32)),
-                guarded(np.array([0, 1], np.int32)),
+                guarded(usual), guarded(np.array([[0, 0, 0, 1], [1, 1, 1, 2]], np.int32)),
+                guarded(np.array([[V - 1, 0], [3, 1]], np.int32)),
             )
             rules = Rules(
-                0.8, 3, 0.9, 0.01, 1.1, 2.0, 0.3 if B % 2 == 0 else 0.0, 1, 50, guarded(np.ones(V, np.int16)), guard
+                0.8, 3, 0.9, 0.01, 1.1, 2.0, 0.3 if B % 2 == 0 else 0.0, 1, 50, guarded(np.ones(V, np.int16)),
+                True, guard,
             )
             writer.write(0, B, rules, streams, random(L, B, H), guarded(np.zeros((B, 6), np.int32)))
 print("inside")

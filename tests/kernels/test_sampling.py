@@ -34,7 +34,7 @@ from grucli.model.streams import NO_GUARD
 
 @kernel
 def draw_one(logits: Float32, V: int, may_stop: bool, rules: Rules, u: float) -> int:
-    forbid(logits, 0, may_stop, rules.guard, 0)
+    forbid(logits, 0, may_stop, rules, 0)
     return draw(logits, 0, V, rules, u)
 
 
@@ -53,7 +53,7 @@ def rules(V: int = 64, **changes: float) -> Rules:
     plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "penalty": 1.0, "min_chars": 0}
     plain |= {"mirostat": 0.0, "relevance": 0.0}
     characters = np.ones(V, np.int16)
-    return Rules(**(plain | changes), max_chars=100, characters=characters, guard=NO_GUARD)  # type: ignore[arg-type]
+    return Rules(**(plain | changes), max_chars=100, characters=characters, guarded=False, guard=NO_GUARD)  # type: ignore[arg-type]
 
 
 def drawn(logits: Float32, how: Rules, may_stop: bool = True, n: int = 2000) -> Ids:
@@ -176,22 +176,21 @@ def guard_of(V: int, seed: int) -> Guard:
     own = [np.sort(rng.choice(V, rng.integers(0, V), replace=False)) for _ in range(3)]
     usually = np.concatenate([usual[kind[place], own[place]] for place in range(3)])
     places = np.where(usually == BANNED, BANNED, rng.choice([0, 1, 2, BANNED, STOPS], usually.size))
+    places = np.where((usually == STOPS) & (places >= 0), STOPS, places)
+    ends = np.cumsum([len(each) for each in own])
     return Guard(
-        usual=usual,
-        kind=kind,
-        closing=np.array([False, False, True]),
-        opens=rng.random(V) < 0.3,
-        first=np.cumsum([0, *map(len, own)]),
-        tokens=np.concatenate(own).astype(np.int32),
-        places=np.where((usually == STOPS) & (places >= 0), STOPS, places).astype(np.int32),
+        usual=np.vstack([usual, rng.random(V) < 0.3]).astype(np.int32),
+        places=np.stack([kind, [0, 0, 1], [0, *ends[:-1]], ends], axis=1).astype(np.int32),
+        own=np.stack([np.concatenate(own), places], axis=1).astype(np.int32),
     )
 
 
 def behind(guard: Guard, place: int, token: int) -> int:
-    for k in range(guard.first[place], guard.first[place + 1]):
-        if guard.tokens[k] == token:
-            return int(guard.places[k])
-    return int(guard.usual[guard.kind[place], token])
+    kind, _, first, end = guard.places[place]
+    for k in range(first, end):
+        if guard.own[k, 0] == token:
+            return int(guard.own[k, 1])
+    return int(guard.usual[kind, token])
 
 
 def oracle(logits: Float32, bias: Float32, how: Rules, books: Streams) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -203,13 +202,13 @@ def oracle(logits: Float32, bias: Float32, how: Rules, books: Streams) -> np.nda
         weighed[token] *= how.penalty if weighed[token] <= 0 else 1 / how.penalty
     may_stop = books.chars[0] >= how.min_chars
     place = int(books.place[0])
-    closing = how.guard.closing[place]
+    closing = how.guard.places[place, 1]
     allowed = np.array(
         [token not in (UNKNOWN, END, TURN) or (token > 0 and may_stop and not closing) for token in range(V)]
     )
     for token in range(V):
         after = behind(how.guard, place, token)
-        if after == BANNED or (after == STOPS and not may_stop) or (closing and how.guard.opens[token]):
+        if after == BANNED or (after == STOPS and not may_stop) or (closing and how.guard.usual[2, token]):
             allowed[token] = False
     if not allowed.any():
         return np.zeros(V)
@@ -238,7 +237,7 @@ def test_all_rules_together_are_the_rules_one_by_one(
     rng = np.random.default_rng(seed)
     logits, bias = (rng.standard_normal(shape).astype(np.float32) * 2 for shape in ((2, V), V))
     how = rules(V, temperature=0.7, relevance=relevance, mirostat=mirostat, penalty=penalty, min_chars=min_chars)
-    how = how._replace(guard=guard_of(V, seed))
+    how = how._replace(guarded=True, guard=guard_of(V, seed))
     books = streams(rng.integers(0, V, 5).tolist())
     books.seeds[0], books.chars[0], books.bound[0], books.place[0] = u_seed, 1, rng.uniform(0, 6), rng.integers(0, 3)
     before = copy.deepcopy(books)

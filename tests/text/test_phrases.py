@@ -55,12 +55,12 @@ def verdict(text: str, piece: str, stops: tuple[str, ...], blocked: tuple[str, .
 def behind(phrases: Phrases, place: int, V: int) -> list[int]:
     """The place behind each token, as the kernels read the table."""
     table, _ = phrases.table(Place())
-    row = table.usual[table.kind[place]].copy()
-    own = slice(table.first[place], table.first[place + 1])
-    assert (np.diff(table.tokens[own]) > 0).all()
-    row[table.tokens[own]] = table.places[own]
-    if table.closing[place]:
-        row[table.opens] = BANNED
+    kind, closing, first, end = table.places[place]
+    row = table.usual[kind].copy()
+    assert (np.diff(table.own[first:end, 0]) > 0).all()
+    row[table.own[first:end, 0]] = table.own[first:end, 1]
+    if closing:
+        row[table.usual[2] != 0] = BANNED
     assert row.shape == (V,)
     return [int(number) for number in row]
 
@@ -193,11 +193,11 @@ def test_thousands_of_words_take_no_more_room_than_they_need() -> None:
     rng = np.random.default_rng(0)
     many = tuple({"".join(rng.choice(list("abs"), 9)) for _ in range(3000)})
     table, _ = Phrases(PIECES, (), many).table(Place())
-    assert len(table.kind) < 9 * len(many)
-    assert len(table.tokens) < 40 * len(many)
+    assert len(table.places) < 9 * len(many)
+    assert len(table.own) < 40 * len(many)
 
 
 def test_a_vocabulary_without_pieces() -> None:
     table, place = Phrases(CharTokenizer(""), ("a",), ("b",)).table(Place())
-    assert table.usual.shape == (2, SPECIALS)
+    assert table.usual.shape == (3, SPECIALS)
     assert place == 0
