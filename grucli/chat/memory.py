@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from grucli.chat.events import Reading
 from grucli.chat.tree import TURNS_KEPT, Tree
 from grucli.chat.turns import BEGINNING, Place, Voice
@@ -34,6 +36,19 @@ class _Step:
 
 _HAND_OVER = _Step(None)
 
+
+@dataclass(slots=True)
+class _Book:
+    """The long text that was read last, the state before it, and those at some places in it, in order.
+
+    A text that is gone on with again and again, or a long scene, is so read only once.
+    """
+
+    before: State
+    text: str
+    marks: list[tuple[int, State]]
+
+
 _Recall = Generator[Reading, None, State | None]
 
 
@@ -47,6 +62,7 @@ class Memory:
         self._voice, self._scene = voice, scene
         self._scene_turns = paragraphs(scene) if voice.conversations else []
         self._states: OrderedDict[Place | int, State] = OrderedDict()  # before a reply, after a turn
+        self._book: _Book | None = None
 
     def lead(self, line: str) -> str:
         """The text that the reply to `line` goes on from."""
@@ -114,11 +130,17 @@ class Memory:
         total = sum(len(step.text or "") for step in steps)
         done = told = 0
         for step in steps:
+            text = step.text or ""
             if step.text is None:
                 state = self._voice.end_turn(state)
-            for part in parts(step.text or ""):
+            place, state = self._opened(state, text)
+            done += place
+            for part in parts(text, place):
                 state = self._voice.read(state, part)
+                place += len(part)
                 done += len(part)
+                if place < len(text) and self._book is not None:
+                    self._book.marks.append((place, state))
                 if done < total and done - told >= READ_AT_ONCE // 2:
                     told = done
                     yield Reading(done, total)
@@ -127,6 +149,18 @@ class Memory:
             if step.keep is not None:
                 self._keep(step.keep, state)
         return state
+
+    def _opened(self, state: State, text: str) -> tuple[int, State]:
+        """Where the reading of `text` begins, and in which state: further on where it begins as the book did."""
+        if len(text) <= READ_AT_ONCE:
+            return 0, state
+        book = self._book
+        if book is None or book.before.last != state.last or not np.array_equal(book.before.layers, state.layers):
+            book = self._book = _Book(state, text, [])
+        while book.marks and not text.startswith(book.text[: book.marks[-1][0]]):
+            book.marks.pop()
+        book.text = text
+        return book.marks[-1] if book.marks else (0, state)
 
     def _keep(self, key: Place | int, state: State) -> None:
         self._states[key] = state
@@ -146,9 +180,8 @@ def paragraphs(text: str) -> list[str]:
     return [part for part in _gap.split(text.strip("\r\n")) if part.strip()]
 
 
-def parts(text: str) -> Iterator[str]:
-    """Cut a long text between words, where the tokens of the parts are those of the whole."""
-    start = 0
+def parts(text: str, start: int = 0) -> Iterator[str]:
+    """Cut a long text, from `start` on, between words, where the tokens of the parts are those of the whole."""
     while len(text) - start > READ_AT_ONCE:
         found = _last_word.match(text, start, start + READ_AT_ONCE) or _word_end.search(text, start)
         end = found.end() if found else len(text)

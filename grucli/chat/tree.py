@@ -14,7 +14,7 @@ from grucli.chat.turns import BEGINNING, Turn
 
 MAIN = "main"
 TURNS_KEPT = 1000
-CHARACTERS_KEPT = 50_000_000
+CHARACTERS_KEPT = 10_000_000
 
 
 class Tree:

@@ -155,6 +155,27 @@ def test_a_reply_that_was_gone_on_with_is_read_as_one() -> None:
     assert fake(session).heard == ["hi", "abcabc"]
 
 
+def test_a_long_text_that_goes_on_is_read_on_to_the_same_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grucli.chat.memory.READ_AT_ONCE", 20)
+    voice = SAMPLERS["subword", False]
+    session = Session(OneModel(voice), None, Draw(max_chars=15, temp=1.5, seed=3), 0, scene=TEXT)
+    for line in ("the cat", "", "", "", "", "the dog", "", ""):
+        list(session.say(line))
+        assert same(recalled(session), by_hand(session))
+    for turn in session.turns[::-1]:
+        session.rewind(str(turn.number))
+        assert same(recalled(session), by_hand(session))
+
+
+def test_a_long_text_that_goes_on_is_not_read_twice() -> None:
+    session = writer("", scene="word " * 10_000)
+    list(session.say("one"))
+    heard = fake(session).heard
+    assert sum(map(len, heard)) == 50_003
+    list(session.say("two"))
+    assert sum(map(len, heard)) < 50_003 + 4096 + 3
+
+
 def test_states_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("grucli.chat.memory.STATES_KEPT", 6)
     session = talker()

@@ -59,13 +59,16 @@ class FakeVoice:
         self.gated = True
         self.heard: list[str] = []
         self._memories: list[str] = []
+        self._numbers: dict[str, int] = {}
 
     def memory(self, state: State) -> str:
         return self._memories[state.last]
 
     def remember(self, text: str) -> State:
-        self._memories.append(text)
-        return State(np.zeros((1, 1), np.float32), len(self._memories) - 1)
+        if text not in self._numbers:
+            self._numbers[text] = len(self._memories)
+            self._memories.append(text)
+        return State(np.zeros((1, 1), np.float32), self._numbers[text])
 
     def begin(self) -> State:
         return self.remember("")
