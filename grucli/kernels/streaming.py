@@ -92,14 +92,27 @@ def packed(matrices: Sequence[Float32], start: int, columns: int, *, rounded: bo
     for layer, matrix in enumerate(matrices):
         part = np.ascontiguousarray(matrix[:, start : start + columns])
         if rounded:
-            largest = np.abs(part).max(axis=0)
-            scales[layer, :columns] = np.where(largest > 0, largest / _LARGEST, 1)
-            part = np.rint(part / scales[layer, :columns]).astype(np.float32)
+            part, scales[layer, :columns] = _in_bytes(part)
         pack(part, 0, columns, numbers[layer])
     if rounded and HAS_DOT:
         totals = numbers.sum(axis=2, dtype=np.float64).reshape(scales.shape).astype(np.int32)
         return Quads(_in_quads(numbers.astype(np.int8)), scales / np.float32(_UNIT), totals, K)
     return Panels(numbers, numbers.astype(np.int8) if rounded else np.empty((0, P, K, WIDTH), np.int8), scales)
+
+
+def _in_bytes(matrix: Float32) -> tuple[Float32, Float32]:
+    """A matrix [K, M] as whole numbers from -127 to 127, and what each column is multiplied by, [M]."""
+    largest = np.abs(matrix).max(axis=0)
+    scales = np.where(largest > 0, largest / _LARGEST, 1).astype(np.float32)
+    return np.rint(matrix / scales).astype(np.float32), scales
+
+
+def as_multiplied(matrix: Float32, *, rounded: bool) -> Float32:
+    """The matrix [K, M] that a product with its `packed` form is one with."""
+    if not rounded:
+        return matrix
+    numbers, scales = _in_bytes(matrix)
+    return numbers * scales
 
 
 def _in_quads(bytes_: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from grucli.errors import UsageError
 from grucli.kernels.arrays import Float32
+from grucli.kernels.streaming import as_multiplied
 from grucli.model.beam import Beam
 from grucli.model.cells import CELLS
 from grucli.model.chances import Float64, Head, allowed, chances, log_softmax
@@ -44,7 +45,7 @@ class Sampler:
         self._writer = WRITERS[sizes.cell](
             self._embedding, self._layers, arrays["out.W"], arrays["out.b"], rounded=rounded
         )
-        self._head = Head(arrays["out.W"], arrays["out.b"])
+        self._head = Head(as_multiplied(arrays["out.W"], rounded=rounded), arrays["out.b"])
         self._sizes, self._crew = sizes, Crew(threads)
         self._phrases: dict[tuple[tuple[str, ...], tuple[str, ...]], Phrases] = {}
         self.tokenizer = weights.tokenizer

@@ -2,6 +2,9 @@
 
 import dataclasses
 import math
+import re
+from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -189,6 +192,10 @@ def test_the_empty_prompt_changes_nothing(sampler: Sampler) -> None:
         {"max_chars": 0},
         {"min_chars": 501},
         {"seed": -1},
+        {"mirostat": -1},
+        {"mirostat": math.nan},
+        {"relevance": 1.0},
+        {"beam": 257},
     ],
 )
 def test_values_out_of_range_name_their_flag(wrong: dict[str, float]) -> None:
@@ -200,3 +207,284 @@ def test_values_out_of_range_name_their_flag(wrong: dict[str, float]) -> None:
 def test_tokenizers_have_the_special_tokens_of_the_kernels() -> None:
     assert (sampling.UNKNOWN, sampling.END, sampling.TURN) == (UNKNOWN, END, TURN)
     assert issubclass(type(model().tokenizer), Tokenizer)
+
+
+WORDS = ("the", "fo*", "lazy dog", "o", "naïvely")
+draws = st.builds(
+    Draw,
+    temp=st.sampled_from([0.0, 0.7, 1.3]),
+    top_p=st.sampled_from([1.0, 0.8]),
+    repeat_penalty=st.sampled_from([1.0, 1.2]),
+    max_chars=st.integers(1, 90),
+    min_chars=st.just(0) | st.just(1),
+    seed=st.integers(0, 99),
+    mirostat=st.sampled_from([0.0, 3.0]),
+    relevance=st.sampled_from([0.0, 0.4]),
+    stop=st.lists(st.sampled_from(["o", "ro", "x j", "\n", " dog", "🦊"]), max_size=2).map(tuple),
+    block=st.lists(st.sampled_from(WORDS), max_size=3).map(tuple),
+)
+TALKERS = {
+    kind: Sampler(model(kind, seed=1, stops=-1.0, conversations=True), threads=2)
+    for kind in ("char", "word", "subword")
+}
+
+
+@given(kind=st.sampled_from(sorted(TALKERS)), draw=draws, n=st.integers(1, 9))
+@settings(max_examples=60)
+def test_whatever_the_rules_a_seed_gives_its_text(kind: str, draw: Draw, n: int) -> None:
+    sampler = TALKERS[kind]
+    state = sampler.end_turn(sampler.read(sampler.begin(), "the quick"))
+    batch = list(sampler.write(state, "", n, draw))
+    assert sorted(sample.seed for sample in batch) == list(range(draw.seed, draw.seed + n))
+    chosen = batch[draw.seed % n]
+    stream = sampler.stream(state, dataclasses.replace(draw, seed=chosen.seed))
+    shown = ""
+    for piece in stream:
+        shown += piece.text
+        assert stream.sample.text == shown
+    assert stream.sample == chosen
+    assert shown == chosen.text
+
+
+@given(kind=st.sampled_from(sorted(TALKERS)), draw=draws)
+@settings(max_examples=60)
+def test_nothing_blocked_is_said_and_no_stop_is_shown(kind: str, draw: Draw) -> None:
+    sampler = TALKERS[kind]
+    stream = sampler.stream(sampler.begin(), dataclasses.replace(draw, max_chars=120))
+    shown = ""
+    for piece in stream:
+        shown += piece.text
+        for word in draw.block:  # also where the stream is left here
+            end = "" if word.endswith("*") else r"(?!\w)"
+            assert not re.search(rf"(?<!\w){re.escape(word.removesuffix('*'))}{end}", shown, re.IGNORECASE), shown
+        assert not any(stop in shown for stop in draw.stop)
+    if stream.sample.stopped == "stop":
+        assert draw.stop
+
+
+def test_a_stop_ends_the_text_and_the_state_is_that_of_the_text() -> None:
+    sampler = TALKERS["char"]
+    begun = sampler.read(sampler.begin(), "the q")
+    free = text_of(sampler, begun, Draw(seed=3, max_chars=60))
+    stop = free[17:20]
+    stream = sampler.stream(begun, Draw(seed=3, max_chars=60, stop=("not there", stop)))
+    shown = "".join(piece.text for piece in stream)
+    assert shown == free[: free.index(stop)]
+    assert stream.sample.stopped == "stop"
+    assert stream.sample.tokens == len(shown) + 3
+    read = sampler.read(begun, shown)
+    assert (stream.state.last, stream.state.tail) == (read.last, read.tail)
+    np.testing.assert_array_equal(stream.state.layers, read.layers)
+    before = Draw(seed=3, max_chars=60, stop=(stop,), min_chars=len(shown) + 3)
+    assert stop not in text_of(sampler, begun, before)[: len(shown) + 3]
+
+
+def test_a_word_that_began_in_the_prompt_is_not_finished() -> None:
+    weights = model(stops=-30.0)
+    weights.arrays["out.b"][weights.tokenizer.encode("o")] = 30.0
+    sampler = Sampler(weights)
+    asked = Draw(max_chars=3, block=("foo",))
+    assert text_of(sampler, sampler.read(sampler.begin(), "fo"), asked) == "ooo"  # not over with the first: it goes on
+    assert text_of(sampler, sampler.read(sampler.begin(), "fo"), dataclasses.replace(asked, max_chars=1)) == ""
+    assert text_of(sampler, sampler.read(sampler.begin(), "xfo"), dataclasses.replace(asked, max_chars=1)) == "o"
+    assert not text_of(sampler, sampler.read(sampler.begin(), "fo"), Draw(max_chars=3, block=("foo*",))).startswith("o")
+
+
+def test_where_nothing_may_be_said_the_text_ends() -> None:
+    sampler = TALKERS["char"]
+    every = tuple(piece.decode() for piece in sampler.tokenizer.pieces[3:] if piece.strip())
+    blocked = (*(f"{char}*" for char in every if char.isalpha()), *(char for char in every if not char.isalpha()))
+    samples = list(sampler.write(sampler.begin(), "", 5, Draw(block=blocked, min_chars=20)))
+    assert {sample.text.strip(" \n") for sample in samples} == {""}
+
+
+def test_relevance_prefers_what_the_question_makes_likelier() -> None:
+    sampler = TALKERS["word"]
+    asked = sampler.end_turn(sampler.read(sampler.begin(), "the lazy dog"))
+    nothing = sampler.end_turn(sampler.begin())
+    plain, relevant = (
+        {each.token: each.probability for each in sampler.peek(asked, 99, Draw(temp=1, relevance=relevance))}
+        for relevance in (0.0, 0.5)
+    )
+    anyway = {each.token: each.probability for each in sampler.peek(nothing, 99, Draw(temp=1))}
+    fits = {token: plain[token] / anyway[token] for token in relevant}
+    ratio = {token: relevant[token] / plain[token] for token in relevant}
+    by_fit, by_ratio = (sorted(relevant, key=each.__getitem__) for each in (fits, ratio))
+    assert by_fit == by_ratio
+    # Where the question is none, relevance has nothing to say.
+    same = sampler.peek(nothing, 99, Draw(temp=1, relevance=0.5))
+    assert [each.token for each in same] == [each.token for each in sampler.peek(nothing, len(same), Draw(temp=1))]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"temp": 1.0},
+        {"temp": 0.6, "top_k": 7, "min_p": 0.05},
+        {"top_p": 0.7, "block": ("q*", "th*"), "stop": ("z",)},
+        {"relevance": 0.5, "mirostat": 2.0, "temp": 1.2},
+    ],
+)
+def test_what_is_likely_is_drawn_so_often(rules: dict[str, object]) -> None:
+    sampler = TALKERS["char"]
+    state = sampler.end_turn(sampler.read(sampler.begin(), "lazy "))
+    draw = Draw(max_chars=1, min_chars=0, **rules)  # type: ignore[arg-type]
+    likely = sampler.peek(state, 999, draw)
+    assert sum(each.probability for each in likely) == pytest.approx(1)
+    assert [each.probability for each in likely] == sorted((each.probability for each in likely), reverse=True)
+    n = 3000
+    drawn = Counter((sample.text, sample.stopped) for sample in sampler.write(state, "", n, draw))
+    for each in likely:
+        stopped = {END: "end", TURN: "turn"}.get(each.token, "stop" if each.text in draw.stop else "length")
+        share = drawn.pop(("" if stopped == "stop" else each.text, stopped), 0) / n
+        assert share == pytest.approx(each.probability, abs=4 * math.sqrt(0.25 / n))
+    assert not drawn
+    assert [each.token for each in sampler.peek(state, 3, draw)] == [each.token for each in likely[:3]]
+
+
+def test_accepting_a_token_is_having_drawn_it(sampler: Sampler) -> None:
+    stream = sampler.stream(sampler.read(sampler.begin(), "the"), Draw(seed=3, max_chars=40))
+    shown = "".join(piece.text for piece in stream)
+    state = sampler.read(sampler.begin(), "the")
+    for token in sampler.tokenizer.encode(shown).tolist():
+        state = sampler.accept(state, token)
+    assert (state.last, state.tail) == (stream.state.last, stream.state.tail)
+    np.testing.assert_array_equal(state.layers, stream.state.layers)
+    for wrong in (-1, sampler.tokenizer.size):
+        with pytest.raises(UsageError, match=f"no token {wrong}"):
+            sampler.accept(state, wrong)
+
+
+@pytest.mark.parametrize("kind", sorted(TALKERS))
+def test_a_score_is_what_drawing_would_have_cost(kind: str) -> None:
+    sampler = Sampler(model(kind, stops=-4.0), rounded=False)
+    state = sampler.read(sampler.begin(), "the")
+    text = " quick brown, fox"
+    scored = sampler.score(state, text)
+    assert "".join(each.text for each in scored) == text
+    bits = 0.0
+    for token in sampler.tokenizer.encode(text).tolist():
+        bits, state = bits - math.log2(chance(sampler, state, token)), sampler.accept(state, token)
+    assert sum(each.bits for each in scored) == pytest.approx(bits, rel=1e-3)
+    assert sampler.score(state, "") == []
+
+
+def chance(sampler: Sampler, state: State, token: int) -> float:
+    """The probability of one token, by hand."""
+    layers = sampler.accept(state, END).layers[-1].astype(np.float64)
+    logits = layers @ sampler._head._out + sampler._head._bias
+    return float(np.exp(logits[token]) / np.exp(logits).sum())
+
+
+def test_an_unknown_symbol_costs_its_bytes_besides() -> None:
+    sampler = TALKERS["char"]
+    (known,) = sampler.score(sampler.begin(), "t")
+    (unknown,) = sampler.score(sampler.begin(), "語")
+    assert unknown.text == "語"
+    assert unknown.bits == pytest.approx(24 - math.log2(chance(sampler, sampler.begin(), UNKNOWN)), rel=1e-3)
+    assert known.bits < 24
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gates_are_those_of_the_equations(cell: str) -> None:
+    weights = model(cell=cell)
+    sampler = Sampler(weights, rounded=False)
+    text = "the 🦊 fox"
+    told = sampler.gates(sampler.begin(), text)
+    assert "".join(each.text for each in told) == text
+    assert {(len(each.update), len(each.reset)) for each in told} == {(2, 2)}
+    exact = {name: array.astype(np.float64) for name, array in weights.arrays.items()}
+    H, s = weights.sizes.H, np.zeros(weights.sizes.H)
+    for token, each in zip([END, *weights.tokenizer.encode(text).tolist()], [None, *told], strict=True):
+        a = exact["embedding"][token] @ exact["layers.0.U"] + exact["layers.0.b"]
+        product = s @ exact["layers.0.W"]
+        z, r = (1 / (1 + np.exp(-(a + product)[part])) for part in (slice(0, H), slice(H, 2 * H)))
+        if cell == "gru":
+            h = np.tanh(a[2 * H :] + (r * s) @ exact["layers.0.W"][:, 2 * H :])
+        else:
+            h = np.tanh(a[2 * H :] + r * (product[2 * H :] + exact["layers.0.c"]))
+        s = (1 - z) * h + z * s
+        if each is not None:
+            assert (each.update[0], each.reset[0]) == pytest.approx((z.mean(), r.mean()), abs=1e-5)
+    halves = [
+        *sampler.gates(sampler.begin(), text[:4]),
+        *sampler.gates(sampler.read(sampler.begin(), text[:4]), text[4:]),
+    ]
+    for whole, half in zip(told, halves, strict=True):
+        assert whole.update == pytest.approx(half.update, abs=1e-5)
+    assert sampler.gates(sampler.begin(), "") == []
+
+
+def test_a_wide_beam_finds_the_best_there_is() -> None:
+    tokenizer = learn("char", iter(["ab c"]))
+    sizes = Sizes("gru", tokenizer.size, 4, 8, 1)
+    parameters = fresh_parameters(sizes, 3)
+    parameters.views["out.b"][:] = np.linspace(-1, 1, sizes.V)
+    sampler = Sampler(Weights(sizes, tokenizer, parameters.views, Card()), threads=1)
+    draw = Draw(beam=256, max_chars=3, min_chars=1, block=("b",))
+
+    def lines(state: State, text: str, nats: float) -> Iterator[tuple[float, str]]:
+        for token in range(1, sizes.V):
+            cost = nats - math.log(chance(sampler, state, token))
+            said = text + sampler.tokenizer.decode([token])
+            if token in (END, TURN) and not text:
+                continue
+            if re.search(r"(?<!\w)b(?!\w)", said + ("" if len(said) < 3 and token > TURN else " ")):
+                if token in (END, TURN) or len(said) == 3:
+                    continue
+                if not said.endswith("b") or re.search(r"(?<!\w)b(?!\w)", said[:-1] + "x"):
+                    continue
+            if token in (END, TURN) or len(said) == 3:
+                yield -cost / ((5 + len(said)) / 6) ** 0.6, said
+            else:
+                yield from lines(sampler.accept(state, token), said, cost)
+
+    best = sorted(lines(sampler.begin(), "", 0.0), reverse=True)
+    found = list(sampler.write(sampler.begin(), "", 5, draw))
+    assert [sample.text for sample in found] == [text for _, text in best[:5]]
+    stream = sampler.stream(sampler.begin(), draw)
+    assert "".join(piece.text for piece in stream) == best[0][1]
+    assert stream.sample == found[0]
+    np.testing.assert_array_equal(stream.state.layers, sampler.read(sampler.begin(), best[0][1]).layers)
+    with pytest.raises(UsageError, match="a beam of 256 finds no 257 texts"):
+        list(sampler.write(sampler.begin(), "", 257, draw))
+
+
+@given(draw=draws, beam=st.integers(1, 5))
+@settings(max_examples=30)
+def test_a_beam_obeys_the_rules_and_depends_on_nothing_else(draw: Draw, beam: int) -> None:
+    sampler = TALKERS["char"]
+    state = sampler.end_turn(sampler.read(sampler.begin(), "fox"))
+    asked = dataclasses.replace(draw, beam=beam, max_chars=40)
+    stream = sampler.stream(state, asked)
+    assert stream.sample.stopped == "interrupted"
+    shown = "".join(piece.text for piece in stream)
+    again = sampler.stream(state, dataclasses.replace(asked, temp=0.5, seed=draw.seed))
+    assert "".join(piece.text for piece in again) == shown
+    assert len(shown) <= 40
+    assert not any(stop in shown for stop in draw.stop)
+    for word in draw.block:
+        end = "" if word.endswith("*") else r"(?!\w)"
+        assert not re.search(rf"(?<!\w){re.escape(word.removesuffix('*'))}{end}", shown, re.IGNORECASE)
+
+
+def test_mirostat_keeps_the_surprise_that_was_asked_for() -> None:
+    weights = model()
+    weights.arrays["out.W"][:] *= 15
+    sampler = Sampler(weights, threads=1)
+
+    def surprise(mirostat: float) -> float:
+        draw = Draw(temp=1.0, mirostat=mirostat, max_chars=400, min_chars=400)
+        return sum(sample.bits_per_char for sample in sampler.write(sampler.begin(), "", 16, draw)) / 16
+
+    assert surprise(0) > 2
+    assert [surprise(1.5), surprise(1.8)] == pytest.approx([1.5, 1.8], rel=0.06)
+
+
+def test_a_batch_that_is_filled_up_misses_no_seed() -> None:
+    sampler = TALKERS["char"]
+    draw = Draw(max_chars=20, seed=3)
+    samples = {sample.seed: sample.text for sample in sampler.write(sampler.begin(), "", 700, draw)}
+    assert sorted(samples) == list(range(3, 703))
+    for seed in (3, 258, 259, 500, 702):
+        assert text_of(sampler, sampler.begin(), dataclasses.replace(draw, seed=seed)) == samples[seed]
