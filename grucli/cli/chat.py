@@ -55,6 +55,8 @@ def chat(
       gru chat demo --opening scene.txt    each of its paragraphs is a turn, or the text goes on from it
       gru chat demo < questions.txt        one prompt a line in, one reply a line out
       gru chat emo --follow                while gru train emo is at work
+
+    Every session is kept, for --continue and /load: those that /save gave a name for good, of the others the last 100.
     """
     from grucli.ui.console import terminal
     from grucli.ui.waiting import Waiting

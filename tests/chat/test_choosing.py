@@ -1,4 +1,6 @@
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,9 +20,9 @@ from grucli.chat.events import (
 )
 from grucli.chat.session import Session
 from grucli.errors import UsageError
-from grucli.model.sampler import Draw, Sampler
+from grucli.model.sampler import Draw, Sample, Sampler
 from tests.chat.test_memory import SAMPLERS, OneModel
-from tests.chat.voices import NATS, in_mind, in_mind_now, talker, writer
+from tests.chat.voices import NATS, fake, in_mind, in_mind_now, talker, writer
 
 
 def do(session: Session, line: str) -> list[Event]:
@@ -156,6 +158,24 @@ def test_the_best_are_those_that_the_dialogue_makes_likely() -> None:
     do(session, "/pick 2")
     assert session.last is not None
     assert (session.last.reply, session.last.seed) == ("21", 21)
+
+
+def test_many_candidates_have_a_seed_each_and_can_be_stopped() -> None:
+    session = talker()
+    ranked = do(session, "/best 40 hi")[0]
+    assert isinstance(ranked, Ranked)
+    assert sorted(row.seed for row in ranked.rows) == list(range(7, 47))
+    draw = fake(session).write
+
+    def stopped(*arguments: Any) -> Iterator[Sample]:
+        session.stop()
+        return draw(*arguments)
+
+    fake(session).write = stopped  # type: ignore[method-assign, assignment]
+    ranked = do(session, "/best 40 hi")[0]
+    assert isinstance(ranked, Ranked)
+    assert [row.seed for row in ranked.rows] == [47]
+    assert session.draw.seed == 87
 
 
 def test_what_would_be_said_to_anything_ranks_lower() -> None:

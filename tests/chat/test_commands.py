@@ -193,10 +193,10 @@ def test_texts_are_added_and_taken_away() -> None:
     do(session, "/block damn*")
     assert session.draw.block == ("damn*",)
     assert refusal(session, "/block a*b")
-    do(session, "/stop off")
-    do(session, "/block off")
-    assert not session.draw.stop
-    assert not session.draw.block
+    for name in ("stop", "block"):
+        (told,) = do(session, f"/{name} off")
+        assert isinstance(told, Told)
+        assert told.text.startswith(f"/{name} off · ")
 
 
 def test_going_back_tells_where() -> None:
