@@ -7,6 +7,7 @@ files, no output. What is kept elsewhere (duplicates, the order, the corpus) get
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from grucli.reddit.duplicates import Keys
 
 _FIELDS = tuple(Comment.__struct_fields__)
-_KEY_BYTES = 8
+_key = partial(hashlib.blake2b, digest_size=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def text_key(comment: Comment, replies: bool) -> bytes:
     "Thanks!" in two places is one comment too many, or two turns of two conversations.
     """
     text = f"{comment.parent_id}\n{comment.body}" if replies else comment.body or ""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+    return _key(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:

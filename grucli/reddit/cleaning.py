@@ -50,7 +50,21 @@ def cleaner(settings: Settings) -> Clean:
         UsageError: a rule to skip that does not exist, or a language without what it needs.
     """
     plan = _plan(settings)
-    return lambda comment: _clean(plan, comment, None)
+    first, last, straightens = plan.first, plan.last, plan.straightens
+
+    def clean(comment: Comment) -> str | None:
+        for name, judge in first:
+            if (reason := judge(comment)) is not None:
+                return f"{name}: {reason}" if reason else name
+        text = glance(comment.body or "", straightens)
+        if text != comment.body:
+            return _mended(plan, comment, text, None)
+        for name, judge in last:
+            if (reason := judge(comment)) is not None:
+                return f"{name}: {reason}" if reason else name
+        return None
+
+    return clean
 
 
 def explain(comment: Comment, settings: Settings) -> list[Step]:
@@ -66,7 +80,9 @@ def explain(comment: Comment, settings: Settings) -> list[Step]:
         UsageError: as `cleaner`.
     """
     trace: list[Step] = []
-    _clean(_plan(settings), comment, trace)
+    plan = _plan(settings)
+    if _judged(plan.first, comment, trace) is None:
+        _mended(plan, comment, None, trace)
     met: set[str] = set()
     steps = []
     for step in trace:
@@ -121,12 +137,10 @@ def _plan(settings: Settings) -> _Plan:
     return _Plan(tuple(first), tuple(mends), tuple(last), tuple(again), "text" not in settings.skip)
 
 
-def _clean(plan: _Plan, comment: Comment, trace: list[Step] | None) -> str | None:
-    if dropped := _judged(plan.first, comment, trace):
-        return dropped
+def _mended(plan: _Plan, comment: Comment, text: str | None, trace: list[Step] | None) -> str | None:
+    """Mend the text of a comment that is not dropped before, unless what it becomes is known, and judge it then."""
     raw = comment.body or ""
     try:
-        text = None if trace is not None else glance(raw, plan.straightens)
         if text is None:
             text = _settled(plan.mends, raw, trace)
     except _KnotError as knot:
@@ -163,8 +177,8 @@ def _settled(mends: _Mends, text: str, trace: list[Step] | None) -> str:
                     return text
             else:
                 unchanged, text, changer = 0, mended, name
-        if trace is None and glance(text, False) is not None:
-            return text
+                if trace is None and glance(text, False) is not None:
+                    return text
     if mends:
         raise _KnotError(changer)
     return text
