@@ -35,7 +35,9 @@ HELP = """Turn a subreddit's comments into a small network that talks like it.
 
 \b
   gru demo                          the whole story in about a minute
-  gru train comments.csv            train on your own comments, one a row
+  gru fetch r/cooking -o raw.jsonl  comments of a subreddit
+  gru clean raw.jsonl -o food.csv   make a corpus of them
+  gru train food.csv                train on it, or on any table of comments
   gru sample --temp 0.8 -n 5        write five comments
   gru chat                          talk with the newest model
   gru eval MODEL test.csv --json    how well it predicts text it never saw
