@@ -124,11 +124,14 @@ class Archive:
         )
 
     def _let_go(self) -> None:
-        """Remove the oldest sessions that nobody gave a name, but for those that are being written."""
+        """Remove the oldest sessions that nobody gave a name, and locks of killed processes, but nothing in use."""
         unnamed = [name for name in self.names() if _unnamed.fullmatch(name)]
         for name in unnamed[SESSIONS_KEPT:]:
             with suppress(OSError, BusyError), FileLock(self._lock(name), name) as lock:
                 self._path(name).unlink()
+                lock.remove()
+        for path in self.folder.glob(".*.lock"):
+            with suppress(OSError, BusyError), FileLock(path, path.name) as lock:
                 lock.remove()
 
     def _lock(self, name: str) -> Path:

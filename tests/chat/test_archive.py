@@ -184,6 +184,15 @@ def test_the_oldest_without_a_name_go(archive: Archive, monkeypatch: pytest.Monk
     assert sorted(archive.names()) == sorted([*names[-2:], "named"])
 
 
+def test_what_a_killed_process_left_goes(archive: Archive) -> None:
+    archive.folder.mkdir()
+    (archive.folder / ".killed.lock").write_text("{}")
+    with talker(archive=archive) as session:
+        do(session, "hi")
+        assert [path.name for path in archive.folder.glob(".*")] == [f".{archive.newest()}.lock"]
+    assert list(archive.folder.glob(".*")) == []
+
+
 def test_one_that_is_talked_in_does_not_go(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "SESSIONS_KEPT", 1)
     with talker(archive=archive) as session:

@@ -1,0 +1,149 @@
+"""`gru chat` in a pipe, with models that know little: its options, what they refuse, and the line of `/cmd`."""
+
+import io
+import json
+import shlex
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from grucli.__main__ import main
+from grucli.errors import ExitStatus
+from grucli.model.weights import Card
+from tests.model.models import add_model
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRU_HOME", str(tmp_path))
+    add_model("emo", modified=1e9)
+    add_model("talk", modified=2e9, card=Card(conversations=True))
+
+
+def chat(monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *words: str) -> tuple[str, str]:
+    """Give stdout and stderr of a chat in which `lines` were said."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    assert main(["chat", "--max-chars", "20", *words]) == 0
+    out, err = capsys.readouterr()
+    return out, err
+
+
+def objects(monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *words: str) -> list[dict[str, object]]:
+    out, err = chat(monkeypatch, capsys, lines, "--json", *words)
+    assert err == ""
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def refused(capsys: Output, *words: str) -> str:
+    assert main(["chat", *words]) == ExitStatus.USAGE
+    err = capsys.readouterr().err
+    assert err.count("\n") == 2
+    return err
+
+
+def test_a_line_in_a_line_out(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    out, err = chat(monkeypatch, capsys, "hello\nthere\n", "--seed", "3")
+    assert err == ""
+    assert len(out.splitlines()) == 2
+    assert chat(monkeypatch, capsys, "hello\nthere\n", "--seed", "3")[0] == out
+
+
+def test_a_session_is_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
+    first = objects(monkeypatch, capsys, "hello\nthere\n", "--seed", "3", "--temp", "1.5")
+    (file,) = (tmp_path / "sessions").iterdir()
+    assert file.suffix == ".jsonl"
+    if sys.platform != "win32":
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    second = objects(monkeypatch, capsys, "/history\n/temp\nhole\n", "--continue")
+    (again,) = (tmp_path / "sessions").iterdir()
+    assert again == file
+    assert [row["does"] for row in second[0]["rows"]][1::2] == [each["reply"] for each in first]  # type: ignore[attr-defined]
+    assert str(second[1]["text"]).startswith("/temp 1.5")
+    assert (second[2]["turn"], second[2]["seed"]) == (3, 5)
+    whole = objects(monkeypatch, capsys, "hello\nthere\nhole\n", "--seed", "3", "--temp", "1.5")
+    assert whole[2] == second[2]
+
+
+def test_what_is_asked_for_wins_over_the_session(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    chat(monkeypatch, capsys, "hello\n", "--temp", "1.5", "--top-k", "3")
+    told = objects(monkeypatch, capsys, "/temp\n/top-k\n", "--continue", "--temp", "0.1")
+    assert [str(each["text"]).split(" · ")[0] for each in told] == ["/temp 0.1", "/top-k 3"]
+
+
+def test_nothing_to_go_on_with(capsys: Output) -> None:
+    assert "no session to go on with" in refused(capsys, "--continue")
+
+
+def test_a_session_whose_model_is_gone_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
+) -> None:
+    chat(monkeypatch, capsys, "hello\n", "talk")
+    (tmp_path / "models" / "talk").rename(tmp_path / "models" / "speaker")
+    assert "'talk'" in refused(capsys, "--continue")
+    assert chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1] == ""
+
+
+def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
+    scene = tmp_path / "scene.txt"
+    scene.write_text("hello\n\nthere\n")
+    objects(monkeypatch, capsys, "o\n", "--seed", "3")
+    with_scene = objects(monkeypatch, capsys, "/cmd\no\n/cmd\n", "--seed", "3", "--opening", str(scene))
+    assert "--reply-to hello --reply-to there --reply-to o --temp" in str(with_scene[-1]["text"])
+    written = objects(monkeypatch, capsys, "o\n/cmd\n", "emo", "--opening", str(scene))
+    assert r"--prompt $'hello\n\nthere\no' --temp" in str(written[-1]["text"])
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"\xff\xfe", "is not UTF-8 text"), (b"x" * ((1 << 22) + 1), "is longer than")]
+)
+def test_an_opening_that_is_none(capsys: Output, tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "scene.txt").write_bytes(content)
+    assert what in refused(capsys, "--opening", str(tmp_path / "scene.txt"))
+    assert main(["chat", "--opening", str(tmp_path / "none.txt")]) != 0
+    assert "none.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--relevance", "2"], "--relevance is 2"),
+        (["--mirostat", "-1"], "--mirostat is -1"),
+        (["--stop", ""], "--stop"),
+        (["--beam", "-1"], "--beam is -1"),
+        (["nobody"], "there is no model 'nobody'"),
+    ],
+)
+def test_values_that_cannot_be_name_what_can(capsys: Output, words: list[str], what: str) -> None:
+    assert what in refused(capsys, *words)
+
+
+def test_blocked_letters_are_never_said(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
+    (tmp_path / "block.txt").write_text("o*\nh*\n")
+    replies = objects(
+        monkeypatch, capsys, "hello\n" * 5, "--block", str(tmp_path / "block.txt"), "--stop", "t", "--temp", "2"
+    )
+    words = " ".join(str(each["reply"]) for each in replies).replace(",", " ").split()
+    assert not [word for word in words if word.startswith(("o", "h"))]
+    assert not any("t" in word for word in words)
+
+
+def lines_of(replies: list[dict[str, object]], what: str) -> list[str]:
+    return [str(each["text" if what == "command" else "reply"]) for each in replies if each["is"] == what]
+
+
+@pytest.mark.parametrize("model", ["talk", "emo"])
+@pytest.mark.parametrize("ways", ["", "/relevance 0.3", "/mirostat 2", r"/stop lo", "/beam 3", "/repeat-penalty 1.3"])
+def test_the_line_of_cmd_gives_the_reply_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, model: str, ways: str
+) -> None:
+    lines = f"{ways}\nhello\n/cmd\nthere\n/cmd\n/regen\n/cmd\n/spread 1.5 0.9\n/pick 1\n/cmd\n\n/cmd\n".lstrip("\n")
+    said = objects(monkeypatch, capsys, lines, model, "--seed", "3", "--temp", "1.2")
+    replies, commands = lines_of(said, "reply"), lines_of(said, "command")
+    assert len(replies) == len(commands) == 5
+    for reply, command in zip(replies, commands, strict=True):
+        assert main([*shlex.split(command)[1:], "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["text"] == reply
