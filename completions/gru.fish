@@ -12,7 +12,7 @@ function __gru_at
         else if test -z "$literal"; and test "$word" = --
             set literal 1
         else if test -z "$literal"; and string match -q -- '-*' "$word"
-            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'fetch -o' 'fetch --output' 'fetch --source' 'fetch --after' 'fetch --before' 'fetch --limit' 'fetch --rate' 'fetch --base-url' 'clean -o' 'clean --output' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --workers' 'clean --explain' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --opening' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --mirostat' 'chat --repeat-penalty' 'chat --relevance' 'chat --beam' 'chat --stop' 'chat --block' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
+            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'fetch -o' 'fetch --output' 'fetch --source' 'fetch --after' 'fetch --before' 'fetch --limit' 'fetch --rate' 'fetch --base-url' 'clean -o' 'clean --output' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --workers' 'clean --explain' 'purge --ids' 'purge --author' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --column' 'train --from' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --mirostat' 'sample --repeat-penalty' 'sample --relevance' 'sample --beam' 'sample --stop' 'sample --block' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --pace' 'sample --threads' 'chat --opening' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --mirostat' 'chat --repeat-penalty' 'chat --relevance' 'chat --beam' 'chat --stop' 'chat --block' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --threads'
                 set skip 1
             end
         else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'fetch' 'clean' 'purge' 'train' 'sample' 'chat' 'eval' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path'
@@ -153,13 +153,18 @@ complete -c gru -n '__gru_at \'train\'' -s h -l help -d 'Show this message and e
 complete -c gru -n '__gru_at \'train\' 0 9999' -F
 complete -c gru -n '__gru_at \'sample\'' -s n -l n -x -d 'How many'
 complete -c gru -n '__gru_at \'sample\'' -l prompt -x -d 'The beginning, to be continued'
-complete -c gru -n '__gru_at \'sample\'' -l prompt-file -r -F -d 'A file with the beginning'
+complete -c gru -n '__gru_at \'sample\'' -l prompt-file -r -F -d 'A file with the beginning; - is stdin'
 complete -c gru -n '__gru_at \'sample\'' -l reply-to -x -d 'What is replied to, with a model of conversations'
 complete -c gru -n '__gru_at \'sample\'' -l temp -x -d '0: always the likeliest; 1: as the model has it; more: wilder'
 complete -c gru -n '__gru_at \'sample\'' -l top-k -x -d 'Draw from the K likeliest tokens only; 0: from all'
 complete -c gru -n '__gru_at \'sample\'' -l top-p -x -d 'Draw from the likeliest tokens that make up this share'
 complete -c gru -n '__gru_at \'sample\'' -l min-p -x -d 'No token less likely than this share of the likeliest'
+complete -c gru -n '__gru_at \'sample\'' -l mirostat -x -d 'Aim at this surprise, in bits a token; 0: do not'
 complete -c gru -n '__gru_at \'sample\'' -l repeat-penalty -x -d 'Above 1: what was said lately becomes less likely'
+complete -c gru -n '__gru_at \'sample\'' -l relevance -x -d 'Up to 0.99: prefer replies that would not fit any line'
+complete -c gru -n '__gru_at \'sample\'' -l beam -x -d 'Search for the likeliest, so many at a time; 0: draw'
+complete -c gru -n '__gru_at \'sample\'' -l stop -x -d 'Also end a sample before this text'
+complete -c gru -n '__gru_at \'sample\'' -l block -r -F -d 'Words and phrases that are never said, one a line'
 complete -c gru -n '__gru_at \'sample\'' -l max-chars -x -d 'Stop here at the latest'
 complete -c gru -n '__gru_at \'sample\'' -l min-chars -x -d 'Do not end before'
 complete -c gru -n '__gru_at \'sample\'' -l seed -x -d 'The same seed gives the same text'

@@ -1,5 +1,6 @@
 """`gru sample`: comments on stdout."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,8 @@ from grucli.cli.grammar import MODEL
 from grucli.errors import UsageError
 
 if TYPE_CHECKING:
-    from grucli.model.sampler import Sampler, State
+    from grucli.model.sampler import Draw, Sampler, State
+    from grucli.ui.stream_view import StreamView
 
 _SEEDS = 10_000
 """Without a seed one is chosen that can be remembered and typed."""
@@ -20,13 +22,25 @@ def sample(
     model: Annotated[str | None, typer.Argument(metavar=f"[{MODEL}]", help="The newest when left out.")] = None,
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many.")] = 1,
     prompt: Annotated[str | None, typer.Option(help="The beginning, to be continued.")] = None,
-    prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="A file with the beginning.")] = None,
-    reply_to: Annotated[str | None, typer.Option(help="What is replied to, with a model of conversations.")] = None,
+    prompt_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A file with the beginning; - is stdin.")
+    ] = None,
+    reply_to: Annotated[
+        list[str] | None,
+        typer.Option(help="What is replied to, with a model of conversations. Repeatable: the turns so far, in order."),
+    ] = None,
     temp: Annotated[float, typer.Option(help="0: always the likeliest; 1: as the model has it; more: wilder.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Draw from the K likeliest tokens only; 0: from all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that make up this share.")] = 1.0,
     min_p: Annotated[float, typer.Option(help="No token less likely than this share of the likeliest.")] = 0.0,
+    mirostat: Annotated[float, typer.Option(help="Aim at this surprise, in bits a token; 0: do not.")] = 0.0,
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
+    relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
+    beam: Annotated[int, typer.Option(help="Search for the likeliest, so many at a time; 0: draw.")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="Also end a sample before this text. Repeatable.")] = None,
+    block: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
+    ] = None,
     max_chars: Annotated[int, typer.Option(help="Stop here at the latest.")] = 500,
     min_chars: Annotated[int, typer.Option(help="Do not end before.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same text.")] = None,
@@ -47,8 +61,10 @@ def sample(
       gru sample emo --temp 0.8 -n 10               ten, a line -- between them
       gru sample emo --prompt "I never understood"  go on from a beginning
       gru sample demo --reply-to "How are you?"     with a model of conversations
-      gru sample emo -n 100 --json > comments.jsonl
+      gru sample emo -n 10000 --json > comments.jsonl
       gru sample emo -n 100 --no-copies             none that the model knows by heart
+      gru sample emo --block swearwords.txt         in any case; word* is all that begins so
+      gru sample demo --reply-to "Hi" --reply-to "Hello, who are you?" --reply-to "Guess!" --relevance 0.3
 
     What is looked at is what was drawn, not the beginning that was given. With --json, `copied` is the number of
     characters of the longest copy, and `novel` whether there is none of 50 or more.
@@ -66,15 +82,31 @@ def sample(
         from grucli.model.sampler import Draw, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
+        from grucli.text.phrases import read_phrases
 
         first = secrets.randbelow(_SEEDS) if seed is None else seed
-        draw = Draw(temp, top_k, top_p, min_p, repeat_penalty, max_chars, min_chars, first)
+        draw = Draw(
+            temp=temp,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repeat_penalty=repeat_penalty,
+            max_chars=max_chars,
+            min_chars=min_chars,
+            seed=first,
+            mirostat=mirostat,
+            relevance=relevance,
+            stop=tuple(stop or ()),
+            block=read_phrases(Path(block)) if block else (),
+            beam=beam,
+        )
         path = find_model(model)
         weights = load_weights(path)
         index = index_beside(path, weights.card.fingerprint) if novelty or no_copies else None
         sampler = Sampler(weights, threads)
-        state = sampler.read(_before(sampler, reply_to), beginning)
-        unknown = sum(unknown_symbols(sampler.tokenizer, text) for text in (reply_to or "", beginning))
+        turns = reply_to or []
+        state = sampler.read(_before(sampler, turns), beginning)
+        unknown = sum(unknown_symbols(sampler.tokenizer, text) for text in (*turns, beginning))
         if unknown:
             view.warn(misread(unknown))
         if index is not None:
@@ -82,16 +114,27 @@ def sample(
                 view.warn(remark)
             examined = map(index.examine, sampler.write(state, beginning, n, draw))
             chosen = write_novel(sampler, index, state, beginning, n, draw) if no_copies else examined
-            show_examined(terminal(), view, chosen, refuse=no_copies, json=json)
+            show_examined(terminal(), view, view.batch(n).follow(chosen), refuse=no_copies, json=json)
             return
-        if view.streams and not json:
-            view.stream((piece.text for piece in sampler.stream(state, draw)), beginning)
-            n, draw = n - 1, replace(draw, seed=draw.seed + 1)
-        for written in sampler.write(state, beginning, n, draw):
-            if json:
-                view.show_json(written)
-            else:
-                view.show(written.text, written.prompt)
+        _show(view, sampler, state, beginning, n, draw, json)
+
+
+def _show(
+    view: "StreamView", sampler: "Sampler", state: "State", beginning: str, n: int, draw: "Draw", json: bool
+) -> None:
+    """Draw n samples and write them, on a terminal the first one while it is drawn."""
+    batch = view.batch(n)
+    if view.streams and not json and not draw.beam:
+        alone = sampler.stream(state, draw)
+        view.stream((piece.text for piece in batch.timed(alone)), beginning)
+        batch.count(alone.sample.text)
+        n, draw = n - 1, replace(draw, seed=draw.seed + 1)
+    for written in batch.follow(sampler.write(state, beginning, n, draw)):
+        if json:
+            view.show_json(written)
+        else:
+            view.show(written.text, written.prompt)
+    batch.finish()
 
 
 def _beginning(prompt: str | None, prompt_file: str | None) -> str:
@@ -101,15 +144,17 @@ def _beginning(prompt: str | None, prompt_file: str | None) -> str:
     if prompt is not None:
         raise UsageError("both --prompt and --prompt-file are given", "give one of them")
     try:
-        return Path(prompt_file).read_text("utf-8-sig").removesuffix("\n")
+        content = sys.stdin.buffer.read() if prompt_file == "-" else Path(prompt_file).read_bytes()
+        return content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"'{prompt_file}' is not UTF-8 text", "give a plain text file to --prompt-file") from error
 
 
-def _before(sampler: "Sampler", reply_to: str | None) -> "State":
-    """The state in which the model begins to write."""
-    if reply_to is None:
-        return sampler.begin()
-    if not sampler.conversations:
+def _before(sampler: "Sampler", turns: list[str]) -> "State":
+    """The state in which the model begins to write: after the turns of a dialogue, or where nothing was said."""
+    state = sampler.begin()
+    if turns and not sampler.conversations:
         raise UsageError("this model has not learnt from conversations", "use --prompt: it continues a text")
-    return sampler.end_turn(sampler.read(sampler.begin(), reply_to))
+    for turn in turns:
+        state = sampler.end_turn(sampler.read(state, turn))
+    return state

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from grucli.chat.pace import checked_pace
+from grucli.ui.batch_view import BatchView
 from grucli.ui.console import Terminal
 from grucli.ui.safe import safe
 from grucli.ui.typist import Typist
@@ -84,6 +85,10 @@ class StreamView:
         """Write one sample as a JSON document of its own line."""
         self._waiting.end()
         self._terminal.print_json(sample)
+
+    def batch(self, n: int) -> BatchView:
+        """What counts n samples, to be shown here."""
+        return BatchView(self._terminal, n, self._clock)
 
     def warn(self, text: str) -> None:
         """Write a warning, before any sample."""

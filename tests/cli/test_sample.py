@@ -1,17 +1,21 @@
 """`gru sample` with a model that knows little: forms of output, seeds, beginnings, and what it refuses."""
 
+import io
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
+from grucli.model.sampler import Draw, Sampler
 from grucli.model.store import BEST
 from grucli.model.weights import Card
-from tests.model.models import add_model
+from tests.model.models import add_model, make_weights
 from tests.ui.streams import Pipe, Screen
 
 Output = pytest.CaptureFixture[str]
@@ -30,7 +34,7 @@ def sample(capsys: Output, *words: str) -> str:
     """Give what is written by three short samples of the newest model, without a fuss."""
     assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", "--temp", "1", *words]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert re.fullmatch(r"3 samples, [\d,]+ characters, [\d,]+ characters/s\n" if "-n" not in words else "", err)
     return out
 
 
@@ -93,6 +97,62 @@ def test_a_reply_is_to_what_was_said(capsys: Output) -> None:
     assert all(text.startswith("there") for text in begun.split("\n--\n"))
 
 
+def test_a_dialogue_is_its_turns_in_order(capsys: Output) -> None:
+    turns = ["--reply-to", "hello", "--reply-to", "there", "--reply-to", "hell"]
+    drawn = objects(capsys, "talk", "--seed", "1", *turns)
+    sampler = Sampler(make_weights(Card(conversations=True)), 1)
+    state = sampler.begin()
+    for turn in ("hello", "there", "hell"):
+        state = sampler.end_turn(sampler.read(state, turn))
+    expected = sampler.write(state, "", 3, Draw(temp=1, max_chars=20, min_chars=5, seed=1))
+    assert {each["seed"]: each["text"] for each in drawn} == {sample.seed: sample.text for sample in expected}
+    assert drawn != objects(capsys, "talk", "--seed", "1", *turns[2:])
+
+
+def test_a_beginning_from_another_program(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = sample(capsys, "--seed", "1", "--prompt", "hello ")
+
+    class Stdin:
+        buffer = io.BytesIO("hello \r\n".encode("utf-8-sig"))
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    assert sample(capsys, "--seed", "1", "--prompt-file", "-") == typed
+
+
+def test_every_way_to_draw_can_be_asked_for(capsys: Output, tmp_path: Path) -> None:
+    blocked = tmp_path / "words.txt"
+    blocked.write_text("# none of these\nh\nel*\n")
+    plain = {each["seed"]: each["text"] for each in objects(capsys, "--seed", "3", "--min-chars", "12")}
+    for words, draw in (
+        (["--stop", "e", "--stop", "lo"], Draw(stop=("e", "lo"))),
+        (["--block", str(blocked)], Draw(block=("h", "el*"))),
+        (["--mirostat", "1.5"], Draw(mirostat=1.5)),
+        (["--repeat-penalty", "2"], Draw(repeat_penalty=2)),
+        (["--beam", "3"], Draw(beam=3)),
+    ):
+        drawn = objects(capsys, "--seed", "3", "--min-chars", "12", *words)
+        sampler = Sampler(make_weights(), 1)
+        asked = replace(draw, temp=1, max_chars=20, min_chars=12, seed=3)
+        expected = list(sampler.write(sampler.begin(), "", 3, asked))
+        assert sorted(str(each["text"]) for each in drawn) == sorted(sample.text for sample in expected)
+        assert {each["seed"]: each["text"] for each in drawn} != plain
+    replies = ["talk", "--reply-to", "hello", "--seed", "3"]
+    assert objects(capsys, *replies, "--relevance", "0.8") != objects(capsys, *replies)
+
+
+def test_a_beam_on_a_terminal_shows_each_text_once(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    drawn = [str(each["text"]) for each in objects(capsys, "--beam", "4")]
+    out = Screen()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", "--beam", "4", "--pace", "0"]) == 0
+    assert out.getvalue() == "\n--\n".join(drawn) + "\n"
+
+
+def test_whoever_asks_for_quiet_is_not_told_how_many(capsys: Output) -> None:
+    assert main(["sample", "-q", "-n", "3", "--max-chars", "5"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> None:
     assert main(["sample", "--prompt", "a\udcff\x1b[2J漢", "--max-chars", "5"]) == 0
     out, err = capsys.readouterr()
@@ -116,6 +176,11 @@ def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> No
         (["--seed", "9223372036854775808"], "from 0 to 9223372036854775807"),
         (["--repeat-penalty", "1e308"], "up to 100"),
         (["--reply-to", "hello"], "conversations"),
+        (["--mirostat", "-1"], "--mirostat is -1"),
+        (["--relevance", "1"], "--relevance takes a number from 0 (off) to 0.99"),
+        (["--beam", "2", "-n", "3"], "a beam of 2 finds no 3 texts"),
+        (["--stop", ""], "--stop is a text of 0 characters"),
+        (["--block", "no such file"], "no such file"),
         (["--prompt", "a", "--prompt-file", "b"], "--prompt-file"),
         (["--prompt-file", "no such file"], "no such file"),
         (["emu"], "'emu'"),
