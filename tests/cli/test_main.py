@@ -48,8 +48,8 @@ def test_help_leads_with_examples_and_has_every_command(capsys: Output, words: l
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.index("gru train comments.csv") < out.index("Usage: gru") < out.index("Commands:")
-    for name in ["demo", "train", "sample", "chat", "eval", "models"]:
+    assert out.index("gru train food.csv") < out.index("Usage: gru") < out.index("Commands:")
+    for name in ["demo", "fetch", "clean", "purge", "train", "sample", "chat", "eval", "models"]:
         assert f"\n  {name} " in out
 
 
