@@ -89,15 +89,15 @@ class Archive:
         return kept
 
     def newest(self) -> str:
-        """Name the session that was last talked in.
+        """Name the session that was last talked in; files that are none are passed over.
 
         Raises:
             UsageError: there is none.
         """
-        names = self.names()
-        if not names:
+        latest = next(self.briefs(0), None)
+        if latest is None:
             raise UsageError("there is no session to go on with", "begin one: gru chat")
-        return names[0]
+        return latest.name
 
     def begin(self) -> "Log":
         """Give the log of a session that has no file before it has something to tell."""

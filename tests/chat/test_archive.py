@@ -340,6 +340,14 @@ def test_the_latest_session_goes_on_with_its_model_and_its_ways(archive: Archive
         assert in_mind_now(other) == "hi|<40>|"
 
 
+def test_a_file_that_is_no_session_is_not_the_latest_one(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi")
+        (archive.folder / "zzz.jsonl").write_bytes(b"{}\n")
+    with go_on(archive) as other:
+        assert in_mind_now(other) == "hi|<7>|"
+
+
 def test_another_model_of_its_kind_can_go_on(archive: Archive) -> None:
     with talker(archive=archive) as session:
         do(session, "hi")
