@@ -143,6 +143,8 @@ def _beginning(prompt: str | None, prompt_file: str | None) -> str:
         return prompt or ""
     if prompt is not None:
         raise UsageError("both --prompt and --prompt-file are given", "give one of them")
+    if prompt_file == "-" and sys.stdin is None:
+        raise UsageError("there is no stdin to read the beginning from", "give a file to --prompt-file")
     try:
         content = sys.stdin.buffer.read() if prompt_file == "-" else Path(prompt_file).read_bytes()
         return content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")

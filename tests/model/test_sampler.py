@@ -486,5 +486,6 @@ def test_a_batch_that_is_filled_up_misses_no_seed() -> None:
     draw = Draw(max_chars=20, seed=3)
     samples = {sample.seed: sample.text for sample in sampler.write(sampler.begin(), "", 700, draw)}
     assert sorted(samples) == list(range(3, 703))
+    assert next(sampler.write(sampler.begin(), "", 10**12, draw)).text in samples.values()  # no list of them all
     for seed in (3, 258, 259, 500, 702):
         assert text_of(sampler, sampler.begin(), dataclasses.replace(draw, seed=seed)) == samples[seed]

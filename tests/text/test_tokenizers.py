@@ -110,6 +110,18 @@ def test_a_stream_of_ids_gives_the_same_text(tokenizer: Tokenizer, text: str) ->
     assert "".join(decoder.push(token) for token in ids.tolist()) + decoder.flush() == tokenizer.decode(ids)
 
 
+@given(any_text | wordy.map("".join))
+@example(ODD)
+@example("\ud800")
+def test_a_text_is_cut_into_what_its_ids_stand_for(tokenizer: Tokenizer, text: str) -> None:
+    parts, ids = tokenizer.cut(text), tokenizer.encode(text).tolist()
+
+    assert "".join(parts) == base.without_surrogates(text)
+    for part, token in zip(parts, ids, strict=True):
+        known = tokenizer.pieces[token]
+        assert token == UNKNOWN or known == part.encode() or (len(known) == 1 and part.encode()[-1:] in (b"", known))
+
+
 def test_a_decoder_holds_back_half_a_character(pieces: Tokenizer) -> None:
     ids = pieces.encode("🜁").tolist()
     decoder = pieces.decoder()
