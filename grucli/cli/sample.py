@@ -64,10 +64,10 @@ def sample(
       gru sample emo -n 10000 --json > comments.jsonl
       gru sample emo -n 100 --no-copies             none that the model knows by heart
       gru sample emo --block swearwords.txt         in any case; word* is all that begins so
-      gru sample demo --reply-to "Hi" --reply-to "Hello, who are you?" --reply-to "Guess!" --relevance 0.3
+      gru sample demo --reply-to "Hi" --reply-to "Hello!" --reply-to "Who are you?"
 
-    What is looked at is what was drawn, not the beginning that was given. With --json, `copied` is the number of
-    characters of the longest copy, and `novel` whether there is none of 50 or more.
+    --novelty and --no-copies look at what was drawn, not at the beginning that was given. With --json, `copied` is the
+    number of characters of the longest copy, and `novel` whether there is none of 50 or more.
     """
     import secrets
 

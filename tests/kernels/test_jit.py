@@ -95,6 +95,10 @@ for cell in ("gru", "gru-after"):
     state = sampler.read(sampler.begin(), "the cat")
     list(sampler.stream(state, Draw(max_chars=20)))
     list(sampler.write(state, "", 20, Draw(max_chars=20, top_p=0.9, top_k=5)))
+    rules = Draw(max_chars=20, mirostat=2, relevance=0.3, stop=("on",), block=("cat", "ma*"), repeat_penalty=1.1)
+    list(sampler.write(state, "", 20, rules))
+    list(sampler.stream(state, Draw(max_chars=20, beam=3, relevance=0.3)))
+    sampler.score(state, " sat"), sampler.gates(state, " sat"), sampler.peek(state, 5, rules)
 seen = 0
 for name, module in list(sys.modules.items()):
     if name.startswith("grucli.kernels"):

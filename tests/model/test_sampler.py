@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 
@@ -479,6 +480,21 @@ def test_mirostat_keeps_the_surprise_that_was_asked_for() -> None:
 
     assert surprise(0) > 2
     assert [surprise(1.5), surprise(1.8)] == pytest.approx([1.5, 1.8], rel=0.06)
+
+
+def test_many_samples_take_no_more_memory_than_some() -> None:
+    sampler, draw = TALKERS["char"], Draw(max_chars=6, relevance=0.2, block=("the",))
+
+    def peak(n: int) -> int:
+        tracemalloc.start()
+        try:
+            count = sum(1 for _ in sampler.write(sampler.begin(), "", n, draw))
+            return tracemalloc.get_traced_memory()[1] if count == n else 0
+        finally:
+            tracemalloc.stop()
+
+    peak(300)
+    assert 0 < peak(8000) < 1.2 * peak(2000)
 
 
 def test_a_batch_that_is_filled_up_misses_no_seed() -> None:
