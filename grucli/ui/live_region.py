@@ -5,7 +5,7 @@ terminal moves that to, what stands from there downward is what was drawn, and n
 old ones and never erased before, so nothing flickers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +15,7 @@ from rich.segment import ControlType, Segment, Segments
 from rich.text import Text
 
 from grucli.ui.console import can_redraw
+from grucli.ui.wrapping import Line
 
 
 def _control(sequence: str) -> Segment:
@@ -60,19 +61,22 @@ class LiveRegion:
         """The most lines that can be live."""
         return max(1, self._console.height - 1)
 
-    def draw(self, finished: Sequence[Text], live: Sequence[Text]) -> None:
+    def draw(self, finished: Sequence[Line], live: Sequence[Line]) -> None:
         """Write the lines that are `finished` above those that are `live` until the next drawing.
 
         None is wider than `width`, and no more than `room` are live.
         """
         written = [_home]
         for line in finished:
-            written += [*line.render(self._console), _end_of_line, _newline]
+            written += [*self._render(line), _end_of_line, _newline]
         written.append(_clip)
         for index, line in enumerate(live):
-            written += [*([_newline] if index else []), *line.render(self._console), _end_of_line]
+            written += [*([_newline] if index else []), *self._render(line), _end_of_line]
         written += [_erase_below, _wrap]
         if len(live) > 1:
             written.append(Control.move(0, 1 - len(live)).segment)
         # In one write, so that nobody sees the half of it.
         self._console.print(Segments([*written, _home]), end="", soft_wrap=True)
+
+    def _render(self, line: Line) -> Iterable[Segment]:
+        return line.render(self._console) if isinstance(line, Text) else (Segment(line),)

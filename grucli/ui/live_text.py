@@ -34,8 +34,8 @@ class LiveText:
     ) -> None:
         self.draw(None)
         with self._console:
-            if self._text.rest.plain or self._midline:
-                self._console.print(self._text.rest, soft_wrap=True)
+            if self._text.rest or self._midline:
+                self._console.print(Text.assemble(self._text.rest), soft_wrap=True)
             self._region.__exit__(kind, error, trace)
 
     def add(self, text: str, style: str = "") -> None:
@@ -51,7 +51,7 @@ class LiveText:
         self._region.draw(finished, [self._text.rest] if bar is None else [self._text.rest, bar])
 
     def _append(self) -> None:
-        text, self._text = self._text.rest, Growing()
-        if text.plain:
+        text, self._text = Text.assemble(self._text.rest), Growing()
+        if text:
             self._midline = not text.plain.endswith("\n")
             self._console.print(text, end="", soft_wrap=True)

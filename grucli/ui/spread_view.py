@@ -11,6 +11,7 @@ from itertools import zip_longest
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -19,7 +20,7 @@ from grucli.ui.live_region import LiveRegion
 from grucli.ui.reply_view import fitting, last_words, progress_bar
 from grucli.ui.rhythm import Rhythm
 from grucli.ui.safe import safe_line
-from grucli.ui.wrapping import Growing
+from grucli.ui.wrapping import Growing, Line
 
 NARROW = 60  # columns of a terminal: below, replies stand one above the other
 _NARROWEST, _WIDEST, _GAP = 16, 72, 3  # columns of a reply, and between two
@@ -45,27 +46,20 @@ class _Reply:
         """Whether all of it is shown."""
         return self.ended and not self.waiting
 
-    @property
-    def wanted(self) -> bool:
-        """Whether there is nothing to show of it although there is more to come."""
-        return not self.ended and not self.waiting
-
     def release(self, count: int) -> None:
         """Show some more of it."""
         shown, self.waiting = self.waiting[:count], self.waiting[count:]
         self.shown += len(shown)
         self._text.add(shown)
 
-    def lines(self, width: int) -> list[Text]:
+    def lines(self, width: int) -> list[Line]:
         """The lines that were not taken; while it is not over, the last one is not finished."""
         lines = self._text.lines(width)
-        return lines[:-1] if self.over and not lines[-1].plain else lines
+        return lines[:-1] if self.over and not lines[-1] else lines
 
-    def take(self, width: int, count: int) -> None:
-        """Take away the first lines, or all there are."""
-        taken = self._text.take(width, count)
-        if self.over and len(taken) < count:
-            self._text = Growing()
+    def drop(self, width: int, count: int) -> None:
+        """Take away the first lines, so many, or all there are."""
+        self._text.drop(width, count)
 
     def footer(self, console: Console, width: int) -> Text:
         """How far it is, or how long it has become."""
@@ -135,9 +129,10 @@ class SpreadView:
         self._show()
 
     def _show(self) -> None:
-        while not any(reply.wanted for reply in self._replies):
+        while all(reply.waiting or reply.ended for reply in self._replies):
             for reply in self._replies:
-                reply.release(self._rhythm.due(reply.shown, len(reply.waiting)))
+                if reply.waiting:
+                    reply.release(self._rhythm.due(reply.shown, len(reply.waiting)))
             if self._rhythm.beat():
                 self._draw()
             if not any(reply.waiting for reply in self._replies):
@@ -153,21 +148,21 @@ class SpreadView:
             finished, live = self._stack() if self._stacked else self._rows()
             self._region.draw(finished, live[-self._region.room :])
 
-    def _rows(self) -> tuple[list[Text], list[Text]]:
+    def _rows(self) -> tuple[list[Line], list[Line]]:
         """The rows that are finished, then those that are not and the bars under them."""
         width = self._share(len(self._replies))
         lines = [reply.lines(width) for reply in self._replies]
         finished = [len(each) - 1 for each, reply in zip(lines, self._replies, strict=True) if not reply.over]
         done = min(finished, default=max(map(len, lines), default=0))
-        rows = [self._row(row, width) for row in zip_longest(*lines, fillvalue=Text())]
+        rows = [self._row(row, width) for row in zip_longest(*lines, fillvalue="")]
         for reply in self._replies:
-            reply.take(width, done)
+            reply.drop(width, done)
         return rows[:done], [
             *rows[done:],
             self._row([reply.footer(self._console, width) for reply in self._replies], width),
         ]
 
-    def _stack(self) -> tuple[list[Text], list[Text]]:
+    def _stack(self) -> tuple[list[Line], list[Line]]:
         """The replies that are over, each with its footer, then the end of each of the others with its bar."""
         width, finished, live = self._region.width, [], []
         waiting = deque(self._replies[self._printed :])
@@ -181,11 +176,13 @@ class SpreadView:
             live += [reply.title, *reply.lines(width)[2 - each :], reply.footer(self._console, width)]
         return finished, live
 
-    def _row(self, cells: Sequence[Text], width: int) -> Text:
+    def _row(self, cells: Sequence[Line], width: int) -> Line:
         """Cells beside each other."""
+        if all(isinstance(cell, str) for cell in cells):
+            padded = (f"{cell}{' ' * (width + _GAP - cell_len(str(cell)))}" for cell in cells)
+            return "".join(padded).rstrip()
         row = Text()
-        for cell in cells[:-1]:
-            padded = cell.copy()
-            padded.pad_right(width + _GAP - cell.cell_len)
-            row.append_text(padded)
-        return row.append_text(cells[-1])
+        for column, cell in enumerate(cells):
+            row.append(" " * (column * (width + _GAP) - row.cell_len))
+            row.append_text(Text.assemble(cell))
+        return row

@@ -4,14 +4,21 @@ A line that ends here ends there for good, whatever is added to the text later. 
 are broken.
 """
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from grucli.ui.console import plain
+from grucli.ui.safe import safe
+
+Line = Text | str
+"""A line to draw, guarded for the terminal."""
 
 _TAB = " " * 4
+# Characters that surely take one column, as nearly all in languages of Europe do: nobody needs to look each of them up.
+_narrow = re.compile("[\\n -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0377\u0388-\u0482\u2010-\u2027\u2500-\u25fc]*")
 
 
 def expand(text: str) -> str:
@@ -24,31 +31,30 @@ def line_ends(text: str, width: int) -> Iterator[tuple[int, int]]:
 
     The last line is never finished: there may be room for more.
     """
+    full_at = _narrow_full_at if _narrow.fullmatch(text) else _full_at
     begin = 0
-    while (found := _line_end(text, begin, width)) is not None:
-        yield found
-        begin = found[1]
+    while True:
+        full = text.find("\n", begin, begin + width + 1)
+        if full_at is _full_at or full < 0:
+            full = full_at(text, begin, width)
+            if full < 0:
+                return
+        if text[full] == "\n":
+            end, begin = full, full + 1
+        elif (blank := text.rfind(" ", begin, full + 1)) > begin and not text[begin:blank].isspace():
+            end, begin = blank, blank + 1
+        else:
+            end = begin = full
+        yield end, begin
 
 
-def _line_end(text: str, begin: int, width: int) -> tuple[int, int] | None:
-    """The same for the line that begins at `begin`; None if it still has room."""
-    full = _full_at(text, begin, width)
-    if full is None:
-        return None
-    if text[full] == "\n":
-        return full, full + 1
-    blank = text.rfind(" ", begin, full + 1)
-    if blank > begin and not text[begin:blank].isspace():
-        return blank, blank + 1
-    return full, full
+def _narrow_full_at(text: str, begin: int, width: int) -> int:
+    """As `_full_at`, where every character takes one column and no newline is near."""
+    return begin + width if begin + width < len(text) else -1
 
 
-def _full_at(text: str, begin: int, width: int) -> int | None:
-    """The first character from `begin` on that is a newline, or that a line of `width` columns has no room for."""
-    line = text[begin : begin + width + 1]
-    if line.isascii():
-        newline = line.find("\n")
-        return begin + newline if newline >= 0 else begin + width if len(line) > width else None
+def _full_at(text: str, begin: int, width: int) -> int:
+    """The first character from `begin` on that is a newline, or for which `width` columns have no room; else -1."""
     cells = 0
     for index in range(begin, len(text)):
         if text[index] == "\n":
@@ -56,33 +62,64 @@ def _full_at(text: str, begin: int, width: int) -> int | None:
         cells += cell_len(text[index])
         if cells > width and index > begin:
             return index
-    return None
+    return -1
 
 
 class Growing:
-    """A text in its styles that grows at its end and gives away the lines that are finished."""
+    """A text that grows at its end and gives away the lines that are finished, each guarded for the terminal.
+
+    Lines without a style are plain strings: thousands of them a second cost nothing then.
+    """
 
     def __init__(self) -> None:
-        self.rest = Text()
+        self._rest: Line = ""
+        self._added: list[str] = []
+        self._style = ""
+
+    @property
+    def rest(self) -> Line:
         """What was added and not taken."""
+        if self._added:
+            added = expand(safe("".join(self._added)))
+            self._added.clear()
+            if self._style or isinstance(self._rest, Text):
+                self._rest = Text.assemble(self._rest, (added, self._style))
+            else:
+                self._rest += added
+        return self._rest
 
     def add(self, text: str, style: str = "") -> None:
         """Let it grow."""
-        self.rest.append_text(plain(expand(text), style))
+        if style != self._style:
+            self._rest, self._style = self.rest, style
+        self._added.append(text)
 
-    def lines(self, width: int) -> list[Text]:
+    def lines(self, width: int) -> list[Line]:
         """The lines of what was not taken, at most `width` columns each; the last one is not finished."""
-        return self._cut(list(line_ends(self.rest.plain, width)))
+        return self._cut(list(line_ends(str(self.rest), width)))
 
-    def take(self, width: int, most: int | None = None) -> list[Text]:
-        """Take away the finished lines, the first `most` of them."""
-        *lines, self.rest = self._cut(list(line_ends(self.rest.plain, width))[:most])
+    def take(self, width: int) -> list[Line]:
+        """Take away the finished lines."""
+        *lines, rest = self.lines(width)
+        self._rest = rest
         return lines
 
-    def _cut(self, ends: list[tuple[int, int]]) -> list[Text]:
+    def drop(self, width: int, count: int) -> None:
+        """Take away the first lines, so many; all where there are not so many finished ones."""
+        ends = list(islice(line_ends(str(self.rest), width), count))
+        if count:
+            self._rest = self._cut(ends)[-1] if len(ends) == count else ""
+
+    def _cut(self, ends: list[tuple[int, int]]) -> list[Line]:
         """The text in parts, each but the last one without the blank or the newline that ends it."""
-        parts = list(self.rest.divide([begin for _, begin in ends]))
-        for part, (end, begin) in zip(parts, ends, strict=False):
-            if begin > end:
-                part.right_crop(begin - end)
-        return parts
+        rest = self.rest
+        begins = [0, *(begin for _, begin in ends)]
+        parts = zip(begins, [*(end for end, _ in ends), len(rest)], strict=True)
+        if isinstance(rest, str):
+            return [rest[begin:end] for begin, end in parts]
+        return [_plainest(rest[begin:end]) for begin, end in parts]
+
+
+def _plainest(text: Text) -> Line:
+    """A string, where there are no styles."""
+    return text if text.spans else text.plain
