@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -115,24 +116,19 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
             numbers, comments = decode(batch.block, done.report)
         else:
             numbers, comments = _converted(batch, done)
-        rows, lines, characters = done.rows.append, done.lines.append, done.characters.append
-        keys: list[bytes] = []
-        texts: list[str] = []
-        for number, comment in zip(numbers, comments, strict=True):
-            verdict = clean(comment)
-            if verdict is not None:
-                done.drop(verdict, number)
-                continue
-            text = comment.body or ""
-            if exact:
-                keys.append(text_key(comment, replies))
-            if signatures is not None:
-                texts.append(text)
+        verdicts = list(map(clean, comments))
+        if any(verdicts):
+            for number, verdict in zip(numbers, verdicts, strict=True):
+                if verdict is not None:
+                    done.drop(verdict, number)
+            kept = [verdict is None for verdict in verdicts]
+            numbers, comments = list(compress(numbers, kept)), list(compress(comments, kept))
+        texts = [comment.body or "" for comment in comments]
+        if exact:
+            done.keys = b"".join([text_key(comment, replies) for comment in comments])
+        for comment in comments:
             comment.author = hashed(comment.author)
-            rows(encode(comment))
-            lines(number)
-            characters(len(text))
-        done.keys = b"".join(keys)
+        done.rows, done.lines, done.characters = list(map(encode, comments)), list(numbers), list(map(len, texts))
         done.near = signatures(texts) if signatures is not None else None
         return done
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from grucli.errors import UsageError
 from grucli.reddit.comments import Comment
-from grucli.reddit.rules.facts import Judge
+from grucli.reddit.rules.facts import Judge, bot, deleted, schema, sound
 from grucli.reddit.rules.plain import glance
 from grucli.reddit.rules.settings import Settings
 from grucli.reddit.rules.table import NAMES, RULES, Mend
@@ -22,6 +22,9 @@ _MOST_ROUNDS = 12
 """Mark-up nested deeper than this was nested to do harm."""
 
 _KNOT = "nested too deep"
+
+_SEEN_AT_A_GLANCE = (schema, deleted, bot)
+"""The judges that a sound comment need not be brought before."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,10 @@ def cleaner(settings: Settings) -> Clean:
     """
     plan = _plan(settings)
     first, last, straightens = plan.first, plan.last, plan.straightens
+    filters = tuple((name, judge) for name, judge in first if judge not in _SEEN_AT_A_GLANCE)
 
     def clean(comment: Comment) -> str | None:
-        for name, judge in first:
+        for name, judge in filters if sound(comment) else first:
             if (reason := judge(comment)) is not None:
                 return f"{name}: {reason}" if reason else name
         text = glance(comment.body or "", straightens)

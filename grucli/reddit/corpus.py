@@ -92,8 +92,7 @@ def row_encoder(form: str, columns: Sequence[str] = COLUMNS) -> RowEncoder:
         return _text
     values = attrgetter(*columns) if len(columns) > 1 else _single(columns[0])
     if form == "csv":
-        line = csv_line
-        return lambda row: line(values(row))
+        return lambda row: csv_line(values(row))
     encode, names = json_line, tuple(columns)
     return lambda row: encode(dict(zip(names, values(row), strict=True)))
 
@@ -116,9 +115,9 @@ def csv_line(values: Sequence[object]) -> bytes:
     b'c1,,"a ""b""\r"\n'
     """
     # The writer looks at every character by itself: it is left the rows in which anything but the last field is odd.
-    head = ",".join(["" if value is None else str(value) for value in values[:-1]])
-    text = values[-1] if values else None
-    if type(text) is str and head.count(",") == len(values) - 2 and '"' not in head and head.isprintable():
+    names, text = values[:-1], values[-1] if values else None
+    head = ",".join(map(str, names) if None not in names else ["" if name is None else str(name) for name in names])
+    if type(text) is str and '"' not in head and head.count(",") == len(names) - 1 and head.isprintable():
         if "," in text or '"' in text or "\n" in text or "\r" in text:
             text = '"' + text.replace('"', '""') + '"'
         return f"{head},{text}\n".encode("utf-8", "replace")

@@ -118,6 +118,26 @@ def bot(comment: Comment) -> str | None:
     return None
 
 
+def sound(comment: Comment) -> bool:
+    """Whether it is plain at a glance that `schema`, `deleted` and `bot` would let a comment pass as it is.
+
+    >>> comment = Comment("Well.", "c1", "somebody", "pics", 1, 1134365188, "t3_1", "t3_1")
+    >>> sound(comment), sound(Comment("[removed]")), sound(Comment("Well."))
+    (True, False, False)
+    """
+    body, author = comment.body, comment.author
+    if type(body) is not str or type(author) is not str:
+        return False
+    if type(comment.score) is not int or type(comment.created_utc) is not int:
+        return False
+    names = f"{comment.id}{author}{comment.subreddit}{comment.link_id}{comment.parent_id}"
+    if len(names) > _LONGEST_NAME or not names.isprintable():
+        return False
+    author = author.lower()
+    known = "bot" in author or author in _BOTS or "bot" in body or "Bot" in body
+    return not known and body[:1].isalnum()
+
+
 def subreddit(settings: Settings) -> Judge | None:
     """Keep the subreddits that are asked for.
 
