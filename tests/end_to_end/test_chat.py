@@ -217,6 +217,103 @@ def test_the_history_is_there_next_time(chat: Callable[..., Chat]) -> None:
     assert person.end() == 0
 
 
+def test_going_back_and_saying_something_else(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--seed", "1", "--pace", "0", "--max-chars", "20", height=50)
+    for number, line in enumerate(("one", "two"), 1):
+        person.type(f"{line}\r")
+        person.see(lambda text: text.count("20 characters") == number)  # noqa: B023
+        person.ready()
+    person.type("/undo\r")
+    person.see(lambda text: "back at turn 1: one" in text)
+    person.ready()
+    person.type("/fork other\r")
+    person.see(lambda text: "the branch other" in text)
+    person.ready()
+    person.type("three\r")
+    person.see(lambda text: "seed 3 · 20 characters" in text)
+    person.ready()
+    person.type("/tree\r")
+    drawn = person.see(lambda text: "[other]" in text).split("/tree\n")[-1].splitlines()
+    assert [row[:8] for row in drawn[:3]] == ["1 one → ", "├─ 2 two", "└─ 3 ● t"]
+    person.ready()
+    person.type("/rewind main\r")
+    person.see(lambda text: "back at turn" in text.split("/rewind main")[-1])
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_replies_stream_side_by_side_and_one_is_picked(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--seed", "1", "--pace", "40", "--max-chars", "100000", width=100, height=40)
+    person.type("/spread 0.3 0.8 1.2 hello\r")
+    live = person.see(lambda text: text.count("/100000") == 3)
+    titles = next(row for row in live.splitlines() if "temp 0.3" in row)
+    assert titles.split("·")[0].strip() == "1"
+    assert "2 · temp 0.8" in titles
+    assert "3 · temp 1.2" in titles
+    for width in (70, 120):
+        person.resize(width, 40)
+        person.see(lambda text: text.count("/100000") >= 2)
+    person.type("\x03")
+    person.see(lambda text: "/pick N" in text and "/100000" not in text)
+    person.ready()
+    person.type("/pick 2\r")
+    person.see(lambda text: "stopped: Enter alone goes on" in text)
+    person.ready()
+    person.type("/quit\r")
+    assert person.end() == 0
+
+
+@pytest.mark.parametrize("width", [20, 40])
+def test_columns_are_stacked_on_a_narrow_terminal(chat: Callable[..., Chat], width: int) -> None:
+    person = Chat("emo", "--seed", "1", "--pace", "0", "--max-chars", "30", width=width, height=150)
+    person.see(lambda text: "emo · seed 1" in text)
+    person.type("/spread 0.3 0.8 hi\r/score what\r/gates what\r/peek what\r/best 2 what\r/tree\r")
+    rows = person.see(lambda text: "nothing was said" in text and "emo · seed 4" in text).splitlines()
+    first, second = (next(i for i, row in enumerate(rows) if row.startswith(f"{n} · temp")) for n in (1, 2))
+    assert second - first >= 4
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_the_line_that_cmd_prints_gives_the_reply_again(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--seed", "11", "--pace", "0", "--max-chars", "60", width=200)
+    for line in ("hello there", "and 'so' on"):
+        person.type(f"{line}\r")
+        person.see(lambda text: text.count("60 characters") == (1 if line == "hello there" else 2))  # noqa: B023
+        person.ready()
+    person.type("/cmd\r")
+    seen = person.see(lambda text: "gru sample emo" in text).splitlines()
+    command = next(row for row in seen if row.startswith("gru sample"))
+    footer = next(i for i, row in enumerate(seen) if "seed 12 · 60 characters" in row)
+    person.type("\x04")
+    assert person.end() == 0
+    done = subprocess.run(
+        ["bash", "-c", command.replace("gru ", f"{sys.executable} -m grucli ", 1)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().rstrip() == seen[footer - 1].rstrip()
+    assert len(done.stdout.strip()) >= 40
+
+
+def test_without_colours_there_are_marks(chat: Callable[..., Chat], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    person = chat("emo", "--pace", "0")
+    person.type("/score abc xyz\r")
+    text = person.see(lambda text: "bits/char" in text)
+    assert any(mark in text for mark in "▂▄▆█")
+    assert "▄ 1 in 100" in text
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_a_terminal_that_goes_away_leaves_no_process(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--pace", "20", "--max-chars", "100000")
+    person.type("hello\r")
+    person.see(lambda text: "/100000" in text)
+    person.child.close(force=False)  # which would raise
+    assert not person.child.isalive()
+
+
 def piped(text: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "grucli", "chat", *options]
     return subprocess.run(command, input=text, capture_output=True, timeout=PATIENCE, check=False)
