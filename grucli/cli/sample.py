@@ -123,6 +123,7 @@ def _show(
     view: "StreamView", sampler: "Sampler", state: "State", beginning: str, n: int, draw: "Draw", json: bool
 ) -> None:
     """Draw n samples and write them, on a terminal the first one while it is drawn."""
+    sampler.wake()
     batch = view.batch(n)
     if view.streams and not json and not draw.beam:
         alone = sampler.stream(state, draw)

@@ -52,6 +52,11 @@ class Sampler:
         self.conversations = weights.card.conversations
         self._first = _first_token(weights)
 
+    def wake(self) -> None:
+        """Have the kernels compiled, or loaded, before anybody waits or counts."""
+        for _ in Stream(self._source(self.begin(), Draw(max_chars=1)), ""):
+            pass
+
     def begin(self) -> State:
         """The state before a document's first token."""
         return State(np.zeros((self._sizes.L, self._sizes.H), np.float32), self._first)

@@ -11,7 +11,7 @@ from grucli.ui.console import Terminal
 from grucli.ui.figures import duration, short_count
 
 _REDRAWS_PER_SECOND = 4
-_BAR = 20
+_BAR, _LEAST_BAR = 20, 5
 _SETTLED_SECONDS = 1.0
 
 
@@ -76,6 +76,8 @@ class BatchView:
             console=self._terminal.messages,
             refresh_per_second=_REDRAWS_PER_SECOND,
             transient=True,
+            redirect_stdout=False,  # the samples go past it
+            redirect_stderr=False,
         )
         if self._n > 1 and self._terminal.live and not self._terminal.data.is_terminal:
             bar.start(refresh=True)
@@ -96,13 +98,17 @@ class BatchView:
 
     def _draw(self) -> Text:
         share = min(self._samples / self._n, 1.0)
-        done = int(share * _BAR)
-        facts = [f"{self._samples:,} of {self._n:,} samples"]
-        if self._seconds > 0:
-            facts.append(f"{short_count(self._rate)} characters/s")
+        most = f"{self._n:,}"
+        facts = [f"{self._samples:>{len(most)},} of {most} samples"]
         if share > 0 and self._seconds > _SETTLED_SECONDS:
+            facts.append(f"{short_count(self._rate):>4} characters/s")
             facts.append(f"{duration(self._seconds * (1 - share) / share)} left")
-        line = Text.assemble(f"{share:>4.0%} ", ("━" * done, "green"), ("━" * (_BAR - done), "dim"), "  ")
-        line.append("  ".join(facts))
+        room = self._terminal.messages.width - len("100%   ") - 1
+        while len(facts) > 1 and room - len("  ".join(facts)) < _LEAST_BAR:
+            facts.pop()
+        bar = min(_BAR, room - len("  ".join(facts)))
+        done = int(share * bar)
+        drawn = (("━" * done, "green"), ("━" * (bar - done), "dim"), "  ") if bar >= _LEAST_BAR else ()
+        line = Text.assemble(f"{share:>4.0%} ", *drawn, "  ".join(facts))
         line.truncate(self._terminal.messages.width, overflow="ellipsis")
         return line
