@@ -1,0 +1,21 @@
+"""A chat that lasts all day needs no more memory in the evening than it did at noon."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.end_to_end.soak import LOOKS
+
+REPLIES = 10_000
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process how much memory it has")
+def test_ten_thousand_replies_in_flat_memory() -> None:
+    command = [sys.executable, "-m", "tests.end_to_end.soak", str(REPLIES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    memory = [float(line.split()[2]) for line in done.stdout.splitlines()]
+    assert len(memory) == LOOKS
+    # Within the first thousands the turns that are kept, and their states, come to be as many as there ever are.
+    assert max(memory[LOOKS // 2 :]) - memory[LOOKS // 2] < 3, done.stdout
