@@ -59,10 +59,11 @@ def chat(
     Every session is kept, for --continue and /load: those that /save gave a name for good, of the others the last 100.
     """
     from grucli.ui.console import terminal
+    from grucli.ui.silent_keys import silent_keys
     from grucli.ui.waiting import Waiting
 
     here = terminal()
-    with Waiting(here):
+    with silent_keys(), Waiting(here):
         from pathlib import Path
 
         from grucli.chat.archive import sessions

@@ -6,7 +6,6 @@ has keys of its own.
 
 import contextlib
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -36,10 +35,8 @@ from grucli.ui.plain_line import PlainLine
 from grucli.ui.reply_view import ReplyView, fitting
 from grucli.ui.rhythm import Rhythm
 from grucli.ui.safe import safe, safe_line
+from grucli.ui.silent_keys import silent_keys
 from grucli.ui.spread_view import SpreadView
-
-if sys.platform != "win32":
-    import termios
 
 HISTORY = "chat_history"
 
@@ -95,7 +92,7 @@ class ChatScreen:
         """Let the session hear `line`, and draw what comes of it."""
         if not line.strip() and not self._session.can_go_on:
             return
-        with _silent_keys(), contextlib.ExitStack() as drawing:
+        with silent_keys(), contextlib.ExitStack() as drawing:
             view: ReplyView | SpreadView | None = None
             for event in hear(self._session, line):
                 match event:
@@ -171,8 +168,10 @@ def summary(turn: Turn, width: int) -> str:
 
 def standing(session: Session, width: int) -> str:
     """What stands under the line while the user types: whom they talk with, and how the next reply will be drawn."""
-    draw = session.draw
-    return " · ".join(fitting([session.model, f"seed {draw.seed}", f"temp {draw.temp:g}", "/help"], width - 1))
+    draw, tree = session.draw, session.tree
+    branch = f"branch {safe_line(tree.branch)}" if len(tree.branches) > 1 else ""
+    fields = [session.model, f"seed {draw.seed}", f"temp {draw.temp:g}", branch, "/help"]
+    return " · ".join(fitting(fields, width - 1))
 
 
 @contextlib.contextmanager
@@ -183,20 +182,3 @@ def _ctrl_c_stops(session: Session) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _silent_keys() -> Iterator[None]:
-    """Keep what is typed meanwhile out of the reply: it is not shown, and waits for the next line."""
-    if sys.platform == "win32" or not sys.stdin.isatty():
-        yield
-        return
-    stdin = sys.stdin.fileno()
-    before = termios.tcgetattr(stdin)
-    silent = termios.tcgetattr(stdin)
-    silent[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(stdin, termios.TCSANOW, silent)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(stdin, termios.TCSANOW, before)

@@ -70,7 +70,8 @@ class LiveRegion:
         for line in finished:
             written += [*self._render(line), _end_of_line, _newline]
         written.append(_clip)
-        for index, line in enumerate(live):
+        # A terminal that keeps what is erased all at once, as tmux does, is left an empty line to keep.
+        for index, line in enumerate(live or [""]):
             written += [*([_newline] if index else []), *self._render(line), _end_of_line]
         written += [_erase_below, _wrap]
         if len(live) > 1:

@@ -201,6 +201,17 @@ def test_mistakes_tab_paste_and_another_model(chat: Callable[..., Chat]) -> None
     assert person.end() == 0
 
 
+def test_what_is_typed_before_it_is_ready_is_the_first_line(chat: Callable[..., Chat]) -> None:
+    person = Chat("emo", "--seed", "1", "--pace", "0", "--max-chars", "30")
+    person.see(lambda text: "getting ready" in text)
+    person.type("early bird\r")
+    text = person.see(lambda text: "seed 1 · 30 characters" in text)
+    assert text.startswith("emo takes turns")
+    assert "› early bird" in text
+    person.type("\x04")
+    assert person.end() == 0
+
+
 def test_the_history_is_there_next_time(chat: Callable[..., Chat]) -> None:
     person = chat("emo", "--pace", "0", "--max-chars", "30", "--seed", "5")
     person.type("remember me\r")
