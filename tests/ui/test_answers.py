@@ -1,0 +1,81 @@
+"""What commands are answered with: trees of any shape, candidates, tokens, lines to copy."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from grucli.chat.events import Branch, Branched, Candidate, Copyable, Peeked, Ranked, Told
+from tests.ui.screens import Room
+
+
+def branch(number: int, parent: int, line: str = "hi", reply: str = "ho", now: bool = False) -> Branch:
+    return Branch(number, parent, 0, line, reply, (), now, True)
+
+
+def drawn(*branches: Branch, width: int = 80) -> list[str]:
+    return Room(width).draw([Branched(branches)])
+
+
+def test_a_dialogue_that_never_forked_has_no_guides() -> None:
+    assert drawn(branch(1, 0), branch(2, 1), branch(3, 2, now=True)) == ["1 hi → ho", "2 hi → ho", "3 ● hi → ho"]
+
+
+def test_branches_from_the_beginning_and_deeper() -> None:
+    rows = drawn(branch(1, 0), branch(2, 1), branch(4, 1), branch(3, 0), branch(5, 3))
+    assert rows == ["├─ 1 hi → ho", "│  ├─ 2 hi → ho", "│  └─ 4 hi → ho", "└─ 3 hi → ho", "   5 hi → ho"]
+
+
+def test_what_was_forgotten_is_no_parent() -> None:
+    assert drawn(branch(11, 3), branch(12, 11)) == ["11 hi → ho", "12 hi → ho"]
+
+
+def test_a_line_that_was_empty_leaves_its_reply() -> None:
+    assert drawn(branch(1, 0, line="")) == ["1 → ho"]
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=40), st.integers(20, 90), st.text(max_size=80))
+def test_every_turn_has_a_row_that_fits(choices: list[int], width: int, said: str) -> None:
+    parents = [choice % (number + 1) for number, choice in enumerate(choices)]
+    children: dict[int, list[int]] = {}
+    for number, parent in enumerate(parents, 1):
+        children.setdefault(parent, []).append(number)
+    order: list[int] = []
+    waiting = children.get(0, [])[::-1]
+    while waiting:
+        order.append(waiting.pop())
+        waiting += children.get(order[-1], [])[::-1]
+    rows = drawn(*(branch(number, parents[number - 1], said, said) for number in order), width=width)
+    assert len(rows) == len(parents)
+    assert all(cell_len(row) <= width for row in rows)
+
+
+@pytest.mark.parametrize("width", [20, 60])
+def test_a_line_to_copy_is_not_broken_by_us(width: int) -> None:
+    room = Room(width)
+    room.draw([Copyable("gru sample emo --reply-to 'a long line\x1b[2J' --seed 7")])
+    assert "gru sample emo --reply-to 'a long line[2J' --seed 7\n" in room.emulator.written
+
+
+def test_candidates_have_their_numbers_and_hang() -> None:
+    rows = Room(30).draw([Ranked((Candidate("words " * 8, 1.5, 0.25, 3), Candidate("", None, None, 4)))])
+    assert rows[0].startswith("1  words")
+    assert rows[1].startswith("   words")
+    assert rows[-2:] == ["2  (nothing)", "   seed 4"]
+
+
+def test_a_list_of_many_candidates_is_aligned() -> None:
+    rows = Room(60).draw([Ranked(tuple(Candidate("so", 1.0, 0.0, seed) for seed in range(12)))])
+    assert rows[0] == "1   so"
+    assert rows[-2] == "12  so"
+
+
+def test_tokens_that_nobody_would_see_are_shown() -> None:
+    rows = Room(60).draw([Peeked("", ((" ", 0.5), ("\n", 0.25), ("", 0.1), ("\x00", 0.0)))])
+    assert [row.split()[1] for row in rows] == ["␣", "↵", "(the", "·"]
+    assert rows[0].count("━") == 2 * rows[1].count("━") > 0
+    assert "<0.1%" in rows[3]
+
+
+def test_nothing_likely_is_no_mistake() -> None:
+    assert Room(60).draw([Peeked("a lead", ()), Told("so")]) == ["a lead", "", "so"]
