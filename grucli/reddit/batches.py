@@ -105,7 +105,7 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
     """
     clean = cleaner(job.settings)
     encode = spool_record if job.replies else row_encoder(job.form)
-    hashed = job.hashed or (lambda name: "")
+    hashed = job.hashed
     signatures = extras.load("grucli.reddit.near", "near", "--near-duplicates").signatures if job.near else None
     decode = JsonLines(Comment, DEFAULT_COLUMN).decode
     exact, replies = job.exact, job.replies
@@ -126,13 +126,24 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
         texts = [comment.body or "" for comment in comments]
         if exact:
             done.keys = b"".join([text_key(comment, replies) for comment in comments])
-        for comment in comments:
-            comment.author = hashed(comment.author)
+        _hide(comments, hashed)
         done.rows, done.lines, done.characters = list(map(encode, comments)), list(numbers), list(map(len, texts))
         done.near = signatures(texts) if signatures is not None else None
         return done
 
     return clean_batch
+
+
+def _hide(comments: list[Comment], hashed: AuthorHash | None) -> None:
+    """Put hashes in the place of names: of the author's, and of the person's whose page a comment stands on."""
+    if hashed is None:
+        for comment in comments:
+            comment.author = ""
+        return
+    for comment in comments:
+        comment.author = hashed(comment.author)
+        if comment.subreddit is not None and comment.subreddit[:1] in "uU":
+            comment.subreddit = hashed.place(comment.subreddit)
 
 
 def read_comments(batch: Batch, done: Cleaned) -> list[tuple[int, Comment]]:

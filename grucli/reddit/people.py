@@ -17,6 +17,9 @@ from grucli.paths import data_dir
 NOBODY = frozenset({"", "[deleted]", "[removed]"})
 """What stands for an author who is not known any more."""
 
+_PROFILES = ("u_", "U_", "u/", "U/")
+"""How the subreddit begins that is somebody's own page; the name follows."""
+
 _KEY_BYTES = 32
 _HASH_BYTES = 8
 _REMEMBERED = 1 << 16
@@ -127,6 +130,17 @@ class AuthorHash:
                 self._known.clear()
             self._known[name] = found
         return found
+
+    def place(self, subreddit: str | None) -> str | None:
+        """The subreddit as a corpus may name it: that of a person's own page tells a hash in place of the name.
+
+        >>> hashed = AuthorHash(bytes(32))
+        >>> hashed.place("u_Somebody"), hashed.place("AskReddit")
+        ('u_a02c8816f590c757', 'AskReddit')
+        """
+        if subreddit is not None and subreddit.startswith(_PROFILES):
+            return "u_" + self(subreddit[2:])
+        return subreddit
 
     def _hash(self, name: str) -> str:
         if name in NOBODY:

@@ -101,6 +101,32 @@ def test_a_dump_becomes_a_corpus(tmp_path: Path) -> None:
     assert b"Person" not in out.read_bytes()
 
 
+@pytest.mark.parametrize("replies", [False, True])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_the_page_of_a_person_is_not_named(tmp_path: Path, form: str, replies: bool) -> None:
+    source, out = tmp_path / "RC.jsonl", tmp_path / f"out.{form}"
+    places = ["u_Alice", "U_ALICE", "u/alice", "usedcars"]
+    source.write_bytes(dump([comment(n, f"number {n}", subreddit=place) for n, place in enumerate(places)]))
+    clean(plan(source, out, replies=replies))
+
+    hidden = "u_" + people.AuthorHash(people.author_key())("Alice")
+    found = rows(out) if form == "csv" else list(map(json.loads, out.read_text().splitlines()))
+    assert [row["subreddit"] for row in sorted(found, key=lambda row: row["id"])] == [
+        hidden,
+        hidden,
+        hidden,
+        "usedcars",
+    ]
+    assert b"alice" not in out.read_bytes().lower()
+
+
+def test_the_page_of_a_person_can_be_asked_for(tmp_path: Path) -> None:
+    source, out = tmp_path / "RC.jsonl", tmp_path / "out.csv"
+    source.write_bytes(dump([comment(1, "on her page", subreddit="u_Alice"), comment(2, "elsewhere")]))
+    clean(plan(source, out, settings=Settings(subreddits=frozenset({"u_alice"}))))
+    assert [row["body"] for row in rows(out)] == ["on her page"]
+
+
 FORMS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
     ".jsonl": dump,
     ".json": lambda comments: json.dumps({"data": comments}, indent=1).encode(),
