@@ -1,14 +1,11 @@
 """`gru chat` in a real pseudo-terminal, as a person uses it, and in a pipe, as a script does."""
 
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pyte
 import pytest
 
 from grucli.model.shapes import Sizes, parameter_shapes
@@ -16,11 +13,9 @@ from grucli.model.store import BEST, model_folder
 from grucli.model.weights import Card, Weights, save_weights
 from grucli.paths import data_dir
 from grucli.text.tokenizers import learn
+from tests.end_to_end.person import PATIENCE, Person
 
-pexpect = pytest.importorskip("pexpect")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
-
-PATIENCE = 120  # seconds: kernels may have to be compiled first
 
 
 @pytest.fixture(scope="module")
@@ -35,55 +30,15 @@ def models() -> None:
         save_weights(model_folder(name) / BEST, Weights(sizes, tokenizer, arrays, Card(conversations=conversations)))
 
 
-class Chat:
-    """A person at a terminal."""
+class Chat(Person):
+    """A person who talks with a model."""
 
     def __init__(self, *options: str, width: int = 80, height: int = 30) -> None:
-        self.screen = pyte.Screen(width, height)
-        self._stream = pyte.Stream(self.screen)
-        self.child = pexpect.spawn(
-            sys.executable,
-            ["-m", "grucli", "chat", *options],
-            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": ""},
-            dimensions=(height, width),
-            encoding="utf-8",
-            timeout=PATIENCE,
-        )
-
-    def type(self, keys: str) -> None:
-        self.child.send(keys)
-
-    def see(self, condition: Callable[[str], object]) -> str:
-        """Wait until the screen is as it should be."""
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            text = "\n".join(row.rstrip() for row in self.screen.display)
-            if condition(text):
-                return text
-            try:
-                self._stream.feed(self.child.read_nonblocking(65536, timeout=0.5))
-            except pexpect.TIMEOUT:
-                continue
-            except pexpect.EOF:
-                break
-        raise AssertionError(f"the screen never was as it should be:\n{text}")
+        super().__init__("chat", *options, width=width, height=height)
 
     def ready(self) -> None:
         """Wait for an empty line with its footer."""
         self.see(lambda text: text.rstrip().endswith("/help") and "or /help" in text)
-
-    def resize(self, width: int, height: int) -> None:
-        self.child.setwinsize(height, width)
-        self.screen.resize(height, width)
-
-    def end(self) -> int:
-        """Wait for the program to end; its exit status."""
-        try:
-            while True:
-                self._stream.feed(self.child.read_nonblocking(65536, timeout=PATIENCE))
-        except pexpect.EOF:
-            self.child.close()
-        return int(self.child.exitstatus)
 
 
 @pytest.fixture

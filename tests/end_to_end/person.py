@@ -1,0 +1,65 @@
+"""Somebody at a real pseudo-terminal."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import pyte
+import pytest
+
+pexpect = pytest.importorskip("pexpect")
+
+PATIENCE = 120  # seconds: kernels may have to be compiled first
+
+
+class Person:
+    """Somebody who runs `gru` with these arguments, and sees its screen; `history` is what was scrolled away."""
+
+    def __init__(self, *arguments: str, width: int = 80, height: int = 30) -> None:
+        self.screen = pyte.HistoryScreen(width, height, history=1000)
+        self._stream = pyte.Stream(self.screen)
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "grucli", *arguments],
+            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": ""},
+            dimensions=(height, width),
+            encoding="utf-8",
+            timeout=PATIENCE,
+        )
+
+    @property
+    def history(self) -> list[str]:
+        """The rows that were scrolled away."""
+        return ["".join(line[x].data for x in range(self.screen.columns)) for line in self.screen.history.top]
+
+    def type(self, keys: str) -> None:
+        self.child.send(keys)
+
+    def see(self, condition: Callable[[str], object]) -> str:
+        """Wait until the screen is as it should be."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            text = "\n".join(row.rstrip() for row in self.screen.display)
+            if condition(text):
+                return text
+            try:
+                self._stream.feed(self.child.read_nonblocking(65536, timeout=0.5))
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                break
+        raise AssertionError(f"the screen never was as it should be:\n{text}")
+
+    def resize(self, width: int, height: int) -> None:
+        self.child.setwinsize(height, width)
+        self.screen.resize(height, width)
+
+    def end(self) -> int:
+        """Wait for the program to end; its exit status."""
+        try:
+            while True:
+                self._stream.feed(self.child.read_nonblocking(65536, timeout=PATIENCE))
+        except pexpect.EOF:
+            self.child.close()
+        return int(self.child.exitstatus)
