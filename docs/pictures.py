@@ -2,8 +2,8 @@
 
     python docs/pictures.py
 
-trains for a minute on the conversations of chitchat-dataset, in a temporary home, and writes docs/train.svg and
-docs/chat.svg.
+trains for a minute on the conversations of chitchat-dataset, in a temporary home, and writes docs/train.svg,
+docs/chat.svg, docs/spread.svg and docs/score.svg.
 """
 
 import os
@@ -25,6 +25,16 @@ HERE = Path(__file__).parent
 COLUMNS, LINES = 92, 26
 
 
+class FaintScreen(pyte.Screen):
+    """A screen that knows faint text, which pyte does not: it is kept as text that blinks, which nobody writes here."""
+
+    def select_graphic_rendition(self, *attrs: int, **private: bool) -> None:
+        """Take in the styles of what is written next."""
+        super().select_graphic_rendition(*({2: 5, 22: 25}.get(attr, attr) for attr in attrs), **private)
+        if 22 in attrs:
+            super().select_graphic_rendition(22)
+
+
 def screen_of(screen: pyte.Screen) -> Text:
     """The screen as rich text, in its colours, without the empty lines at its end."""
     picture = Text()
@@ -34,8 +44,8 @@ def screen_of(screen: pyte.Screen) -> Text:
             cell = screen.buffer[y][x]
             colours = [f"#{c}" if re.fullmatch("[0-9a-f]{6}", c) else c for c in (cell.fg, cell.bg)]
             colours = [colour.replace("bright", "bright_").replace("brown", "yellow") for colour in colours]
-            style = " on ".join(colours) + (" bold" if cell.bold else "")
-            picture.append(cell.data, style.replace("default on default", "none"))
+            style = " on ".join(colours) + (" bold" if cell.bold else "") + (" dim" if cell.blink else "")
+            picture.append(cell.data, style.replace("default on default", "").strip())
         picture.append("\n")
     return picture
 
@@ -55,8 +65,20 @@ class Session:
         self.child = pexpect.spawn(
             sys.executable, ["-m", "grucli", *arguments], env=environment, dimensions=(LINES, COLUMNS), encoding="utf-8"
         )
-        self.screen = pyte.Screen(COLUMNS, LINES)
+        self.screen = FaintScreen(COLUMNS, LINES)
         self._stream = pyte.Stream(self.screen)
+
+    def type(self, line: str, seconds: float) -> None:
+        """Enter a line, and watch for so long."""
+        self.child.send(line + "\r")
+        self.watch(seconds)
+
+    def leave(self) -> None:
+        """Stop what is on its way, and end the program."""
+        self.child.sendcontrol("c")
+        self.watch(0.5)
+        self.child.sendcontrol("d")
+        self.watch(5)
 
     def watch(self, seconds: float, until: str | None = None) -> bool:
         """Follow the screen for so long, or until a line matches; whether one did."""
@@ -74,7 +96,7 @@ class Session:
 
 
 def main() -> None:
-    """Take both pictures."""
+    """Take all pictures."""
     with tempfile.TemporaryDirectory() as home:
         corpus = Path(home) / "conversations.csv"
         write_corpus(chitchat_dataset.Dataset(), corpus)
@@ -83,17 +105,30 @@ def main() -> None:
         training.watch(3600, until=r"[6-9]\d%\s+\d+:\d\d left")
         save(training.screen, "gru train conversations.csv --minutes 1 --hidden 256", "train")
         training.watch(3600, until="never")
-        chat = Session(["chat", "friend", "--temp", "0.6", "--seed", "7"], home)
-        chat.watch(60, until="friend")
-        chat.watch(2)
+        chat = open_chat(home)
         for line in ("Hi, how are you?", "What do you do for fun?", "/temp 0.4", "Do you like cats?"):
-            chat.child.send(line + "\r")
-            chat.watch(2.5)
-        chat.child.send("/regen\r")
-        chat.watch(0.5)
+            chat.type(line, 2.5)
+        chat.type("/regen", 0.5)
         save(chat.screen, "gru chat", "chat")
-        chat.child.sendcontrol("c")
-        chat.child.sendcontrol("d")
+        chat.leave()
+        chat = open_chat(home)
+        chat.type("Do you have any plans for the weekend?", 4)
+        chat.type("/spread 0.3 0.7 1.1", 1.2)
+        save(chat.screen, "gru chat: /spread", "spread")
+        chat.leave()
+        chat = open_chat(home)
+        chat.type("What do you do for a living?", 3)
+        chat.type("/score I teach elephants how to play the ukulele, and you?", 1)
+        chat.type("/gates", 1)
+        save(chat.screen, "gru chat: /score and /gates", "score")
+        chat.leave()
+
+
+def open_chat(home: str) -> Session:
+    """A chat that waits for its first line."""
+    chat = Session(["chat", "friend", "--temp", "0.6", "--seed", "7", "--max-chars", "240"], home)
+    chat.watch(60, until="/help\\s*$")
+    return chat
 
 
 if __name__ == "__main__":
