@@ -9,6 +9,7 @@ import errno
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -27,6 +28,9 @@ else:
     import fcntl
 
 _TEMPORARY = ".tmp"
+_REST = re.compile(rf"[0-9]+-[0-9a-f]{{8}}{re.escape(_TEMPORARY)}")
+_LONGEST_STEM = 200
+_LOCK = ".lock"
 _NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
@@ -63,7 +67,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
                 yield stream
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
+        temporary = target.with_name(f"{_stem(target)}{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -79,14 +83,19 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         sync_folder(target.parent)
 
 
+def _stem(target: Path) -> str:
+    """How the temporaries of a file begin; behind it come the process, a number of chance, and `_TEMPORARY`."""
+    return f".{target.name[:_LONGEST_STEM]}."
+
+
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Let an `OSError` that leaves the block name the file that was asked for, not a temporary or nothing at all."""
+    """Let an `OSError` that leaves the block name the file that was asked for, not one beside it, or nothing."""
     try:
         yield
     except OSError as error:
         unnamed = error.filename is None and error.errno in _DISK_FAULTS
-        if unnamed or str(error.filename).endswith(_TEMPORARY):
+        if unnamed or str(error.filename).endswith((_TEMPORARY, _LOCK)):
             error.filename, error.filename2 = str(path), None
         raise
 
@@ -194,6 +203,45 @@ class FolderLock(FileLock):
             with suppress(OSError):
                 leftover.unlink()
         return self
+
+
+class OutputLock(FileLock):
+    """One process at a time may write a file: `with OutputLock(path): ...`, and nothing of the lock stays beside it.
+
+    Folders that are missing on the way are made, and temporaries of the file that are found once nobody else writes it
+    are those of a process that was killed: they are removed. What is no plain file needs no lock and gets none.
+
+    Raises:
+        BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._target = Path(os.path.realpath(path))
+        # By a part of a name that is too long for more: then two files may have to wait for each other, no worse.
+        super().__init__(self._target.with_name(_stem(self._target)[:-1] + _LOCK), str(path))
+
+    def __enter__(self) -> Self:
+        if self._target.exists() and not self._target.is_file():
+            return self
+        with _named(Path(self.subject)):
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            super().__enter__()
+        self._sweep()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.remove()
+
+    def _sweep(self) -> None:
+        stem = _stem(self._target)
+        with suppress(OSError):
+            for path in self._target.parent.iterdir():
+                if path.name.startswith(stem) and _REST.fullmatch(path.name, len(stem)):
+                    with suppress(OSError):
+                        path.unlink()
 
 
 def _lock(file: IO[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grucli.errors import BusyError, UsageError
-from grucli.files import FileLock, FolderLock, atomic_write, atomic_writer
+from grucli.files import FileLock, FolderLock, OutputLock, atomic_write, atomic_writer
 from tests.faults import failing_disk
 
 OLD, NEW = b"old", b"new" * 10_000
@@ -148,6 +148,29 @@ def test_a_lock_of_a_file_calls_it_by_name_and_leaves_nothing(tmp_path: Path) ->
             pass
     lock.remove()
     assert names(tmp_path) == [".corpus.lock"]
+
+
+def test_who_writes_a_file_is_alone_and_sweeps_what_dead_writers_left(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "[a]*.csv"
+    path.parent.mkdir()
+    left = [f".[a]*.csv.{rest}" for rest in ("123-0a1b2c3d.tmp", "123-0a1b2c3d.tmp2", "fetch.json.12-0a1b2c3d.tmp")]
+    others = [*left[1:], ".ab.csv.123-0a1b2c3d.tmp", ".[a]*.csv.notes.tmp"]
+    for name in {*left, *others}:
+        (path.parent / name).write_bytes(OLD)
+    with OutputLock(path):
+        assert names(path.parent) == sorted([*others, ".[a]*.csv.lock"])
+        with pytest.raises(BusyError, match=f"is in use by process {os.getpid()}"), OutputLock(path):
+            raise AssertionError
+    assert names(path.parent) == sorted(others)
+
+
+@posix_only
+def test_who_writes_a_link_is_alone_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with OutputLock(tmp_path / "link"), pytest.raises(BusyError), OutputLock(tmp_path / "file"):
+        raise AssertionError
+    with OutputLock(Path(os.devnull)), OutputLock(Path(os.devnull)):
+        pass
 
 
 def test_another_process_is_kept_out_until_the_first_dies(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from grucli import extras
 from grucli.errors import ExitStatus, GruError, NothingToDoError, ServiceError, UsageError
-from grucli.files import FileLock
+from grucli.files import OutputLock
 from grucli.reddit.arctic_shift import ArcticShift
 from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started, Summary
 from grucli.reddit.fetch_output import Output
@@ -95,12 +95,11 @@ class Fetch:
         self._asked = _asked(plan, self._now)
         if plan.limit is not None and plan.limit < 1:
             raise UsageError(f"--limit: {plan.limit} comments are none", "name a number from 1 up")
-        self._lock = FileLock(self._path.with_name(f".{self._path.name}.fetch.lock"), plan.output)
+        self._lock = OutputLock(self._path)
         self._record: Record | None = None
         self._told: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.__enter__()
         try:
             sweep(self._path)

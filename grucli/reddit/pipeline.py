@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.errors import UsageError
+from grucli.files import OutputLock
 from grucli.reddit.batches import Batch, Cleaned, Job, batch_cleaner
 from grucli.reddit.conversations import Threads
 from grucli.reddit.corpus import COLUMNS, TURN_COLUMNS, CorpusWriter, Output, output, row_encoder
@@ -143,6 +144,7 @@ def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
 
     Raises:
         UsageError: a source cannot be read, has no such column, or what is asked for cannot be had.
+        BusyError: another process writes the same output.
         GruError: the disk failed, a source is damaged from its beginning on, or a worker process died.
         OSError: the output cannot be written.
     """
@@ -154,6 +156,9 @@ def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
     sieve = _Sieve(job)
     try:
         with ExitStack() as stack:
+            if plan.output is not None:
+                stack.enter_context(OutputLock(plan.output.path))
+                _check_output(plan.output, plan.sources, plan.force)  # somebody may just have written it
             results = _results(stack, job, plan, reading.batches())
             write = stack.enter_context(_Corpus(plan, report))
             for cleaned in results:

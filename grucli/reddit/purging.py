@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grucli.errors import BusyError, GruError, NothingToDoError, UsageError
+from grucli.files import OutputLock
 from grucli.reddit.corpus import CorpusWriter, Output, line_encoder
 from grucli.reddit.people import NOBODY, AuthorHash, existing_key, key_file
 from grucli.text.blocks import read_blocks
@@ -137,7 +138,7 @@ def purge(
     Raises:
         UsageError: no such file, a form that does not say who wrote what, or no such columns.
         NothingToDoError: there is no comment in it.
-        BusyError: somebody else has changed the file meanwhile.
+        BusyError: somebody else writes the file, or has changed it meanwhile.
         GruError: it is damaged; or needs a key of author names that is not here.
         OSError: the file system refused, the disk is full; the corpus is as it was.
     """
@@ -158,6 +159,7 @@ def purge(
             pass
         return _checked(done, name)
     with (
+        OutputLock(path),
         suppress(_NothingRemovedError),
         CorpusWriter(Output(path, form, source.compression), records.columns or ()) as file,
     ):

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grucli.errors import GruError, UsageError
+from grucli.errors import BusyError, GruError, UsageError
 from grucli.reddit import people, pipeline
 from grucli.reddit.batches import Batch, Cleaned, batch_cleaner, comment_of
 from grucli.reddit.comments import Comment
@@ -125,6 +125,30 @@ def test_the_page_of_a_person_can_be_asked_for(tmp_path: Path) -> None:
     source.write_bytes(dump([comment(1, "on her page", subreddit="u_Alice"), comment(2, "elsewhere")]))
     clean(plan(source, out, settings=Settings(subreddits=frozenset({"u_alice"}))))
     assert [row["body"] for row in rows(out)] == ["on her page"]
+
+
+def test_two_cleanings_of_one_output_do_not_collide(tmp_path: Path) -> None:
+    source, out = tmp_path / "RC.jsonl", tmp_path / "out.csv"
+    source.write_bytes(dump([comment(n, f"number {n}") for n in range(9)]))
+    late = plan(source, out)
+
+    def meanwhile(count: int, report: CleanReport) -> None:
+        with pytest.raises(BusyError, match=rf"out\.csv' is in use by process {os.getpid()}"):
+            clean(late)
+
+    clean(plan(source, out), meanwhile)
+    with pytest.raises(UsageError, match="exists already"):
+        clean(late)
+    assert len(rows(out)) == 9
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == ["out.csv"]
+
+
+def test_what_a_killed_cleaning_left_is_swept(tmp_path: Path) -> None:
+    source, out = tmp_path / "RC.jsonl", tmp_path / "out.csv"
+    source.write_bytes(dump([comment(1, "one")]))
+    (tmp_path / ".out.csv.99-0123abcd.tmp").write_text("half a corp")
+    clean(plan(source, out))
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == ["out.csv"]
 
 
 FORMS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
