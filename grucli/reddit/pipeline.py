@@ -55,7 +55,8 @@ OnProgress = Callable[[int, CleanReport], None]
 class Plan:
     """One cleaning. `output` is None for one that writes nothing; `workers` None for as many as are worth while.
 
-    `min_turns`: with `replies`, the least turns of a conversation. `force`: replace a file that is there.
+    There are never more workers than cores. `min_turns`: with `replies`, the least turns of a conversation. `force`:
+    replace a file that is there.
 
     Raises:
         UsageError: no sources, an output that must not be written, or options that do not go together.
@@ -209,7 +210,7 @@ def make_job(plan: Plan) -> Job:
 
 
 def _results(stack: ExitStack, job: Job, plan: Plan, batches: Iterator[Batch]) -> Iterator[Cleaned]:
-    count = plan.workers or _worth_while(plan.size)
+    count = min(plan.workers or _worth_while(plan.size), _cores())
     clean_batch = batch_cleaner(job)  # what cannot be had is told here, whoever does the work
     if count == 1:
         return map(clean_batch, batches)
@@ -217,8 +218,11 @@ def _results(stack: ExitStack, job: Job, plan: Plan, batches: Iterator[Batch]) -
 
 
 def _worth_while(size: int | None) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_WORKERS) if size is not None and size >= _WORTH_WORKERS else 1
+    return _MOST_WORKERS if size is not None and size >= _WORTH_WORKERS else 1
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _count(report: CleanReport, cleaned: Cleaned, plan: Plan) -> None:

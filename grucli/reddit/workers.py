@@ -12,7 +12,6 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import cycle
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self
@@ -28,32 +27,23 @@ _PATIENCE = 5.0
 
 
 class Workers:
-    """So many processes for one job: `with Workers(job, 4) as workers: for cleaned in workers.clean(batches)`.
+    """Up to so many processes for one job: `with Workers(job, 4) as workers: for cleaned in workers.clean(batches)`.
 
     Leaving the block, however, ends them.
     """
 
     def __init__(self, job: Job, count: int) -> None:
-        """Prepare; the processes begin on entering."""
+        """Prepare; each process begins when there is a batch for it."""
         self._job = job
         self._count = count
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
-        try:
-            for _ in range(self._count):
-                self._workers.append(_Worker(self._job))
-        except BaseException:
-            self._end()
-            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
-
-    def _end(self) -> None:
         for worker in self._workers:
             worker.kill()
         for worker in self._workers:
@@ -66,9 +56,13 @@ class Workers:
             GruError: a process died.
         """
         at_work: deque[_Worker] = deque()
-        for worker, batch in zip(cycle(self._workers), batches, strict=False):
-            if len(at_work) == _IN_FLIGHT * len(self._workers):
+        for number, batch in enumerate(batches):
+            if len(at_work) == _IN_FLIGHT * self._count:
                 yield at_work.popleft().result()
+            turn = number % self._count
+            if turn == len(self._workers):
+                self._workers.append(_Worker(self._job))
+            worker = self._workers[turn]
             worker.send(batch)
             at_work.append(worker)
         while at_work:

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 
 from grucli.errors import BusyError, GruError, UsageError
 from grucli.reddit import people, pipeline
-from grucli.reddit.batches import Batch, Cleaned, batch_cleaner, comment_of
+from grucli.reddit.batches import Batch, Cleaned, Job, batch_cleaner, comment_of
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus import output
 from grucli.reddit.pipeline import Plan, clean, counted_rules, locate_all
 from grucli.reddit.report import CleanReport
 from grucli.reddit.rules.settings import Settings
+from grucli.reddit.workers import Workers
 from grucli.text import blocks
 from grucli.text.report import RowReport
 from grucli.text.rows import read_rows
@@ -285,6 +286,7 @@ def test_damage_keeps_what_came_before_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("replies", [False, True])
 def test_any_number_of_workers_writes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replies: bool) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 2000)
+    monkeypatch.setattr(pipeline, "_cores", lambda: 3)
     comments = [comment(n, f"text number {n % 700}", parent_id=f"t1_c{n - 5}") for n in range(1000)]
     (tmp_path / "a.jsonl").write_bytes(dump(comments) + b"torn\n")
     (tmp_path / "b.csv").write_bytes(_table(comments[::2], ","))
@@ -297,6 +299,21 @@ def test_any_number_of_workers_writes_the_same(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "3.csv").read_bytes()
     assert replace(reports[0], seconds=0) == replace(reports[1], seconds=0)
     assert reports[0].read == 1501
+
+
+def test_there_are_no_more_workers_than_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+
+    class Counting(Workers):
+        def __init__(self, job: Job, count: int) -> None:
+            counts.append(count)
+            super().__init__(job, count)
+
+    monkeypatch.setattr(pipeline, "Workers", Counting)
+    monkeypatch.setattr(pipeline, "_cores", lambda: 2)
+    (tmp_path / "a.jsonl").write_bytes(dump([comment(1, "one")]))
+    assert clean(plan(tmp_path / "a.jsonl", None, workers=100_000)).kept == 1
+    assert counts == [2]
 
 
 def test_near_duplicates_are_dropped_when_asked_for(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from grucli.errors import GruError
 from grucli.reddit.batches import Batch, Job
+from grucli.reddit.pipeline import _cores
 from grucli.reddit.rules.settings import Settings
 from grucli.reddit.workers import Workers
 from grucli.text.blocks import Block
@@ -45,6 +46,15 @@ def test_large_batches_and_large_results_do_not_block_each_other() -> None:
         found = list(workers.clean(batch(number, 900_000) for number in range(12)))
 
     assert [len(cleaned.rows[0]) > 900_000 for cleaned in found] == [True] * 12
+
+
+def test_a_process_begins_when_there_is_a_batch_for_it() -> None:
+    with Workers(JOB, 100_000) as workers:
+        assert workers._workers == []
+        assert len(list(workers.clean(batch(number) for number in range(3)))) == 3
+        assert len(workers._workers) == 3
+        assert len(list(workers.clean(batch(number) for number in range(2)))) == 2
+        assert len(workers._workers) == 3
 
 
 @posix
@@ -104,6 +114,8 @@ def wait_for_end(processes: list[int]) -> None:
 
 def begun(folder: Path, count: int = 2) -> "subprocess.Popen[bytes]":
     """A cleaning of an endless input, in its own group, once its workers are there and a part of it is done."""
+    if _cores() < count:
+        pytest.skip(f"needs {count} cores")
     words = ["clean", "-", "-o", str(folder / "out.csv"), "--workers", str(count)]
     environment = os.environ | {"GRU_HOME": str(folder / "home")}
     process = subprocess.Popen(
