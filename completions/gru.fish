@@ -102,7 +102,7 @@ complete -c gru -n '__gru_at \'clean\'' -l no-match -x -d 'Leave out what matche
 complete -c gru -n '__gru_at \'clean\'' -l skip-rule -x -d 'Do without a rule; repeatable'
 complete -c gru -n '__gru_at \'clean\'' -l near-duplicates -d 'Drop what is almost the same as something before'
 complete -c gru -n '__gru_at \'clean\'' -l column -x -d 'The column that holds the text, by name or number'
-complete -c gru -n '__gru_at \'clean\'' -l workers -x -d 'Processes to clean with'
+complete -c gru -n '__gru_at \'clean\'' -l workers -x -d 'Processes to clean with, at most one a core'
 complete -c gru -n '__gru_at \'clean\'' -l force -d 'Replace the output'
 complete -c gru -n '__gru_at \'clean\'' -l dry-run -d 'Write nothing, only say what would be dropped'
 complete -c gru -n '__gru_at \'clean\'' -l list-rules -d 'Show all rules in their order, and exit'
