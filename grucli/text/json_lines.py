@@ -20,6 +20,9 @@ LONGEST_DOCUMENT = 1 << 26
 
 T = TypeVar("T")
 
+_SEAM = re.compile(rb"\n(?:(?<=\}\n)|(?<=\}\r\n))\{")
+"""A newline between two objects. Inside of one nothing looks so: there a comma would be needed."""
+
 _DATA = b'"data"'
 """Where this is not in a line, nor a list, the line is no saved answer; inside a JSON text the quotes are escaped."""
 
@@ -38,7 +41,8 @@ class JsonLines(Generic[T]):
         self._type = type_
         self._wanted = wanted
         self._mark = b'"%s"' % wanted.encode("utf-8", "replace")
-        self._marks = re.compile(re.escape(self._mark)).findall  # faster than bytes.count
+        # Where the name ends is searched faster than all of it, since fewer things begin so; faster than bytes.count.
+        self._marks = re.compile(re.escape(self._mark[-3:])).findall
         self._decoder = msgspec.json.Decoder(type_)
 
     def decode(self, block: Block, report: RowReport) -> Rows[T]:
@@ -74,18 +78,22 @@ class JsonLines(Generic[T]):
     def _at_once(self, block: Block) -> list[T] | None:
         """The rows of a block of sound lines, each with the wanted field once, and None for any other block.
 
-        A line that has the field is no saved answer; and where each line has it, and the block names it no more often
-        than it has lines, no line has it twice.
+        A line that has the field is no saved answer. Where every newline is one between two objects, and there are as
+        many objects as lines, each line is one. Where each has the field, and the block names it no more often than it
+        has lines, no line has it twice.
         """
-        if block.data is None:
+        data = block.data
+        if data is None:
             return None
-        lines = block.data.split(b"\n")
-        decode = self._decoder.decode
+        seams = data.count(b"\n")
+        if len(_SEAM.findall(data)) != seams:
+            return None
         try:
-            values = [decode(line) for line in lines]
+            values = self._decoder.decode_lines(data)
         except (ValueError, RecursionError):
             return None
-        return values if self._all_have(values) and len(self._marks(block.data)) == len(lines) else None
+        whole = len(values) == seams + 1 and self._all_have(values)
+        return values if whole and len(self._marks(data)) == len(values) else None
 
     def _all_have(self, values: list[T]) -> bool:
         if issubclass(self._decoder.type, msgspec.Struct):

@@ -24,6 +24,11 @@ LINES = [
     b'{"body":"x"}{"body":"y"}',
     b'{"a":\n{}}',
     b"{}{}",
+    b'{"id":"b","a":\n{"b":"c"}}{"body":"x"}',
+    b'{"id":"b","a":"\n","body":"y"}',
+    b'{"a":{"body":"x"}\n',
+    b'{"a":{}}\r',
+    b'{"body":"nobody"}',
     b'{"id":"c"}',
     b'{"id":"c","body":null}',
     b'{"x":"body"}',
@@ -60,9 +65,10 @@ def test_a_block_at_once_is_its_lines_one_by_one(lines: list[bytes], type_: Any)
     assert report.read == len(values) + report.skipped.total()
 
 
-def test_sound_blocks_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_sound_blocks_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
     monkeypatch.setattr(JsonLines, "_line", lambda *_: pytest.fail("line by line"))
-    block = Block(3, b'{"body":"a","score":1}\n{"id":"b","body":"\\"data\\" \\"body\\""}')
+    block = Block(3, b'{"body":"a","score":1}' + end + b'{"id":"b","body":"\\"data\\" \\"body\\""}')
     report = RowReport()
 
     assert JsonLines(Comment, "body").decode(block, report) == (
