@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from grucli import extras
-from grucli.reddit.cleaning import cleaner
+from grucli.reddit.cleaning import sweeper
 from grucli.reddit.comments import Comment
 from grucli.reddit.conversations import spool_record
 from grucli.reddit.corpus import row_encoder
@@ -103,7 +103,7 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
     Raises:
         UsageError: what the settings ask for cannot be had.
     """
-    clean = cleaner(job.settings)
+    sweep = sweeper(job.settings)
     encode = spool_record if job.replies else row_encoder(job.form)
     hashed = job.hashed
     signatures = extras.load("grucli.reddit.near", "near", "--near-duplicates").signatures if job.near else None
@@ -116,7 +116,7 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
             numbers, comments = decode(batch.block, done.report)
         else:
             numbers, comments = _converted(batch, done)
-        verdicts = list(map(clean, comments))
+        verdicts = sweep(comments)
         if any(verdicts):
             for number, verdict in zip(numbers, verdicts, strict=True):
                 if verdict is not None:

@@ -1,22 +1,25 @@
 """What is plain at a glance is what no rule mends: a promise that each new rule has to keep."""
 
+import copy
 import doctest
+import re
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from grucli.reddit.cleaning import _settled, cleaner
+from grucli.reddit.cleaning import _settled, cleaner, sweeper
 from grucli.reddit.comments import Comment
 from grucli.reddit.rules import plain
-from grucli.reddit.rules.plain import glance
+from grucli.reddit.rules.plain import glance, glances
 from grucli.reddit.rules.settings import Settings
 from grucli.reddit.rules.table import RULES
+from tests.reddit.texts import hostile
 
 PIECES = st.one_of(
-    st.text(st.sampled_from("abcdeXYZ \n,.?!;:'\"()%$-0123456789‘’“”"), max_size=12),
+    st.text(st.sampled_from("abcdeXYZ \n,.?!;:'\"()%$-0123456789‘’“”&/[]–—…😀🐢"), max_size=12),
     st.sampled_from(
-        ["www.", "WWW.", "wWw.x.com", "do", "t", "dot", "at", "com", "http", "https", "://", "u/", "x.com/"]
+        ["www.", "WWW.", "wWw.x.com", "do", "t", "dot", "at", "com", "http", "https", "://", "u/", "x.com/", "bot", "é"]
     ),
     st.sampled_from(
         [
@@ -41,6 +44,18 @@ PIECES = st.one_of(
             "*",
             ">",
             "--",
+            "[1]",
+            "](a)",
+            "[x]: /y",
+            "[at]",
+            "[dot]",
+            "r/name",
+            "🐢\ufe0f",
+            "\u200d",
+            "\x1f",
+            "\ud800",
+            "I am a bot",
+            "[deleted]",
         ]
     ),
     st.sampled_from([" ", "\n", "\n\n", "  ", " at ", " dot ", "1) one\n2) two", "a:b\n:c", "...", "call me at 12345"]),
@@ -53,8 +68,12 @@ def test_the_example_holds() -> None:
     assert not found.failed
 
 
+TEXTS = st.lists(PIECES, max_size=8).map("".join)
+MENDS = tuple((rule.name, rule.mend) for rule in RULES if rule.mend)
+
+
 @settings(max_examples=1000)
-@given(st.lists(PIECES, max_size=8).map("".join))
+@given(TEXTS)
 @example("a\x1c")
 @example("")
 @example("call me: 12345")
@@ -64,10 +83,79 @@ def test_the_example_holds() -> None:
 def test_a_glance_tells_what_the_rules_make_of_a_text(text: str) -> None:
     settled = glance(text, True)
     if settled is not None:
-        assert _settled(tuple((rule.name, rule.mend) for rule in RULES if rule.mend), text, None) == settled
+        assert _settled(MENDS, text, None) == settled
     if (settled := glance(text, False)) is not None:
         assert settled == text
-        assert all(rule.mend(text) == text for rule in RULES if rule.mend)
+        assert all(mend(text) == text for _, mend in MENDS)
+
+
+def test_every_character_that_passes_alone_is_left_as_it_is() -> None:
+    passing = [char for char in map(chr, range(0x80, 0x110000)) if glance(char, False) is not None]
+
+    assert 1000 > len(passing) > 800
+    assert [char for char in passing if any(mend(f"a{char}{char}") != f"a{char}{char}" for _, mend in MENDS)] == []
+
+
+@settings(max_examples=500)
+@given(st.lists(st.one_of(TEXTS, hostile), max_size=6), st.booleans())
+@example(["", "a", "", " b", "c ", "\n"], True)
+@example(["x", "y\x1fz"], True)
+def test_many_glances_see_what_one_sees(texts: list[str], straighten: bool) -> None:
+    for text, settled in zip(texts, glances(texts, straighten), strict=True):
+        assert settled is None or settled == glance(text, straighten)
+
+
+def test_a_glance_at_many_passes_over_no_more_than_it_must() -> None:
+    texts = [
+        "It’s plain.",
+        " x",
+        "x ",
+        "a  b",
+        "a\n\nb",
+        "a\n\n\nb",
+        "a\n b",
+        "x--y",
+        "WWw.a",
+        "dot",
+        "dots",
+        "robot",
+        "",
+    ]
+
+    assert [settled is not None for settled in glances(texts, True)] == list(map(bool, map(int, "1000100000100")))
+
+
+COMMENTS = st.builds(
+    Comment,
+    body=st.one_of(st.none(), TEXTS, hostile),
+    author=st.sampled_from(["a", "AutoModerator", "RemindMeBot", "a\n", "İ", "", "[deleted]"]),
+    score=st.sampled_from([1, 2]),
+    created_utc=st.just(3),
+    subreddit=st.sampled_from(["pics", "a\x1bb", None]),
+)
+ODD = st.builds(Comment, body=TEXTS, author=st.sampled_from([None, "a"]), score=st.sampled_from([None, "3", 1.5]))
+CHOICES = (
+    Settings(),
+    Settings(min_chars=8, max_chars=20),
+    Settings(skip=frozenset({"length", "text"})),
+    Settings(skip=frozenset({"bot", "deleted"}), min_score=2),
+    Settings(no_match=re.compile("[a-c]")),
+)
+
+
+@settings(max_examples=500)
+@given(
+    st.one_of(st.lists(COMMENTS, max_size=6), st.lists(st.one_of(COMMENTS, ODD), max_size=4)), st.sampled_from(CHOICES)
+)
+def test_many_comments_at_once_are_cleaned_as_one_by_one(comments: list[Comment], choices: Settings) -> None:
+    alone = copy.deepcopy(comments)
+    clean = cleaner(choices)
+    verdicts = sweeper(choices)(comments)
+
+    assert verdicts == [clean(comment) for comment in alone]
+    assert [c for c, dropped in zip(comments, verdicts, strict=True) if dropped is None] == [
+        c for c, dropped in zip(alone, verdicts, strict=True) if dropped is None
+    ]
 
 
 @pytest.mark.parametrize(

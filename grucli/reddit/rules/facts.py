@@ -6,7 +6,7 @@ that an idle filter costs nothing.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from grucli.reddit.comments import Comment
 from grucli.reddit.rules.settings import Settings
@@ -136,6 +136,32 @@ def sound(comment: Comment) -> bool:
     author = author.lower()
     known = "bot" in author or author in _BOTS or "bot" in body or "Bot" in body
     return not known and body[:1].isalnum()
+
+
+def fields_sound(comments: Sequence[Comment]) -> list[bool]:
+    """For each of many comments whether at a glance `schema` and `bot` have nothing against its fields.
+
+    The text is not looked at.
+
+    >>> known = {"score": 1, "created_utc": 1134365188}
+    >>> fields_sound([Comment(author="somebody", **known), Comment(author="RemindMeBot", **known)])
+    [True, False]
+    """
+    if not comments:
+        return []
+    authors = [comment.author for comment in comments]
+    numbers = [comment.score for comment in comments] + [comment.created_utc for comment in comments]
+    ids = [comment.id for comment in comments] + [comment.subreddit for comment in comments]
+    places = [comment.link_id for comment in comments] + [comment.parent_id for comment in comments]
+    try:
+        names = list(filter(None, authors + ids + places))
+        fine = "".join(names).isprintable() and max(map(len, names), default=0) <= _LONGEST_NAME
+        if not fine or not {int}.issuperset(map(type, numbers)):
+            return [sound(comment) for comment in comments]
+        known = "\n".join(authors).lower().split("\n")  # type: ignore[arg-type]
+    except TypeError:  # one is no text
+        return [sound(comment) for comment in comments]
+    return ["bot" not in name and name not in _BOTS for name in known]
 
 
 def subreddit(settings: Settings) -> Judge | None:

@@ -1,13 +1,32 @@
-"""Telling at a glance what the rules would make of a text: most hold nothing to mend, and most of the time is saved."""
+"""Telling at a glance what the rules would make of a text: most hold nothing to mend, and most of the time is saved.
+
+A glance at many texts at once takes a fraction of the time of as many glances: they are looked at as one run of bytes.
+"""
 
 import re
 import string
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 _LETTERS = (string.ascii_letters + " \n,.?!;:'\"()%$-").encode()
 """No mark-up, entity, address or personal thing is made of these alone, but for what is looked for below."""
 
-_DIGITS = string.digits.encode()
-_NUMBER = re.compile(r"[0-9][0-9 .()-]{5}")
+_HARMLESS = re.compile(
+    rb"(?:[0-9&/\[\]]"
+    rb"|\xe2\x80[\x93\x94\x98\x99\x9c\x9d\xa6]"  # dashes, quotes, an ellipsis
+    rb"|\xf0\x9f(?:[\x8c-\x98][\x80-\xbf]|\x99[\x80-\x8f])"  # emoji, U+1F300 to U+1F64F
+    rb")++"
+)
+"""What else may be there, as UTF-8, where a second look finds nothing."""
+
+_NUMBER = re.compile(r"[0-9][0-9 ./()-]{5}")
+_DOT = re.compile(r"dot(?![a-z])")
+_SITE = re.compile(r"\.[a-zA-Z]{2,4}/")
+_QUOTES = re.compile("[‘’“”]")
+_END = b"\x1f"
+"""Stands between texts. A text that has it is not plain."""
 
 
 def glance(text: str, straighten: bool) -> str | None:
@@ -18,18 +37,82 @@ def glance(text: str, straighten: bool) -> str | None:
     >>> glance("Well, it’s plain (isn't it?)\nIn 2005 it was.", True), glance("*not* plain", True), glance(" nor", True)
     ("Well, it's plain (isn't it?)\nIn 2005 it was.", None, None)
     """
-    if not text.isascii():
-        if not straighten:
-            return None
-        text = text.replace("’", "'").replace("“", '"').replace("”", '"').replace("‘", "'")
-        if not text.isascii():
-            return None
-    rest = text.encode().translate(None, _LETTERS)
-    if rest and (rest.translate(None, _DIGITS) or text.count(":") > 1 or _NUMBER.search(text)):
-        return None
+    rest = text.encode("utf-8", "surrogatepass").translate(None, _LETTERS)
     # Runs of spaces, rules, web addresses, and mail addresses that are spelt (me at example dot com).
-    if "  " in text or "--" in text or "ww." in text or "WW." in text or "dot" in text:
+    if "  " in text or "--" in text or "ww." in text or "WW." in text:
+        return None
+    if "dot" in text and _DOT.search(text):
         return None
     if "\n" in text and ("\n " in text or " \n" in text or "\n\n\n" in text):
         return None
-    return text if text and not text[0].isspace() and not text[-1].isspace() else None
+    if not text or text[0].isspace() or text[-1].isspace():
+        return None
+    return _second(text, rest, straighten) if rest else text
+
+
+def glances(texts: Sequence[str], straighten: bool) -> list[str | None]:
+    """A glance at each of the texts. None besides for those that might be a bot's, or stand for a deleted one.
+
+    >>> glances(["It’s plain.", "*not*", "I am a bot", "[removed]"], True)
+    ["It's plain.", None, None, None]
+    """
+    try:
+        data = _END.join([b"", *map(str.encode, texts), b""])
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return [None] * len(texts)
+    rests = data.translate(None, _LETTERS).split(_END)[1:-1]
+    if len(rests) != len(texts):
+        return [None] * len(texts)
+    found: list[str | None] = [
+        text if not rest else None if text[0] == "[" else _second(text, rest, straighten)
+        for text, rest in zip(texts, rests, strict=True)
+    ]
+    for row in _doubtful(np.frombuffer(data, np.uint8)):
+        found[row] = None
+    return found
+
+
+def _second(text: str, rest: bytes, straighten: bool) -> str | None:
+    """A second look, at a text that has more than letters: `rest`, as UTF-8."""
+    if not _HARMLESS.fullmatch(rest):
+        return None
+    if (b"[" in rest or b"]" in rest) and ("](" in text or "]:" in text):
+        return None
+    if b"/" in rest and ("u/" in text or "U/" in text or "://" in text or _SITE.search(text)):
+        return None
+    if b"&" in rest and ";" in text:
+        return None
+    if text.count(":") > 1 or _NUMBER.search(text):
+        return None
+    if b"\xe2" not in rest or not _QUOTES.search(text):
+        return text
+    straight = text.replace("’", "'").replace("“", '"').replace("”", '"').replace("‘", "'")
+    return straight if straighten else None
+
+
+def _doubtful(data: NDArray[np.uint8]) -> list[int]:
+    """Which of the texts in `data`, each between two ends, holds what `glance` looks for, or something of bots."""
+    blank, line = data <= ord(" "), data == ord("\n")
+    lines = line[1:] & line[:-1]
+    tee = (data[1:] == ord("t")) & (data[:-1] == ord("o"))
+    w = (data | 0x20) == ord("w")
+    places = np.concatenate(
+        [
+            np.flatnonzero((blank[1:] & blank[:-1]) != lines),  # an end is blank: so no text begins or ends with one
+            np.flatnonzero(lines[1:] & lines[:-1]),
+            np.flatnonzero((data[1:] == ord("-")) & (data[:-1] == ord("-"))),
+            np.flatnonzero(w[:-2] & w[1:-1] & (data[2:] == ord("."))),
+            _behind(data, np.flatnonzero(tee)),
+        ]
+    )
+    ends = np.flatnonzero(data == _END[0])
+    rows: list[int] = (np.searchsorted(ends, places, "right") - 1).tolist()
+    return rows
+
+
+def _behind(data: NDArray[np.uint8], places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those places of "ot" where a word ends that ends as "dot" or "bot" do."""
+    places = places[(data[places + 2] < ord("a")) | (data[places + 2] > ord("z"))]
+    before = data[places - 1]
+    found: NDArray[np.intp] = places[(before == ord("d")) | ((before | 0x20) == ord("b"))]
+    return found
