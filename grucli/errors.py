@@ -4,6 +4,7 @@ Every error a user can meet is a `GruError`: one line that says what is wrong, o
 status that scripts rely on. They are raised anywhere and caught once, in `__main__`.
 """
 
+import signal
 from enum import IntEnum
 
 
@@ -15,8 +16,21 @@ class ExitStatus(IntEnum):
     USAGE = 2
     NOTHING = 3
     SERVICE = 4
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+def ending_signals() -> dict[int, ExitStatus]:
+    """The signals, besides Ctrl-C, that ask this process to end, and its exit status then.
+
+    Who began it may have wanted it to outlive its terminal (`nohup`); then a terminal that is gone is no reason to end.
+    """
+    statuses = {int(signal.SIGTERM): ExitStatus.TERMINATED}
+    hung_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hung_up is not None and signal.getsignal(hung_up) is not signal.SIG_IGN:
+        statuses[int(hung_up)] = ExitStatus.HUNG_UP
+    return statuses
 
 
 class GruError(Exception):
@@ -65,4 +79,5 @@ class StoppedError(GruError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("stopped before the first step: nothing was saved", "run the same command to begin again")
-        self.status = ExitStatus.TERMINATED if reason == "terminated" else ExitStatus.INTERRUPTED
+        statuses = {"terminated": ExitStatus.TERMINATED, "hung up": ExitStatus.HUNG_UP}
+        self.status = statuses.get(reason, ExitStatus.INTERRUPTED)

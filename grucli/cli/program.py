@@ -13,7 +13,7 @@ from typing import TextIO
 from grucli import cli
 from grucli.cli import failures
 from grucli.cli.grammar import Asked
-from grucli.errors import ExitStatus
+from grucli.errors import ExitStatus, ending_signals
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,8 +33,8 @@ def _run(arguments: Sequence[str], asked: Asked) -> int:
         # Whoever read our output has enough of it (`gru sample -n 100 | head`). That is no news to anybody.
         _discard(sys.stdout)
         return ExitStatus.FAILED
-    except _Terminated:
-        return ExitStatus.TERMINATED
+    except _Terminated as end:
+        return end.status
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitStatus.FAILED
     except (Exception, KeyboardInterrupt) as error:
@@ -95,24 +95,30 @@ def _named_output() -> Iterator[None]:
 
 
 class _Terminated(BaseException):
-    """SIGTERM. It unwinds like Ctrl-C does, so that temporaries are removed."""
+    """SIGTERM, or the terminal is gone. It unwinds like Ctrl-C does, so that temporaries are removed."""
+
+    def __init__(self, status: ExitStatus) -> None:
+        super().__init__()
+        self.status = status
 
 
 @contextmanager
 def _termination() -> Iterator[None]:
-    """Let SIGTERM unwind the block. Only a main thread may say so, and tests may run elsewhere."""
+    """Let SIGTERM and SIGHUP unwind the block. Only a main thread may say so, and tests may run elsewhere."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        raise _Terminated(statuses[number])
 
+    statuses = ending_signals()
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in statuses}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _discard(stream: TextIO) -> None:

@@ -9,7 +9,7 @@ import typer
 from grucli.cli.grammar import MODEL
 from grucli.errors import ExitStatus
 
-STOPPED = {"interrupted": ExitStatus.INTERRUPTED, "terminated": ExitStatus.TERMINATED}
+STOPPED = {"interrupted": ExitStatus.INTERRUPTED, "terminated": ExitStatus.TERMINATED, "hung up": ExitStatus.HUNG_UP}
 """The exit status of a run that was asked to stop."""
 
 

@@ -82,7 +82,8 @@ class Saved:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The run is over. `reason`: "limit" (asked for), "settled" (held-out loss stopped improving), "interrupted"
-    (Ctrl-C), "terminated" (SIGTERM) or "already finished" (a resumed run that had nothing left to do)."""
+    (Ctrl-C), "terminated" (SIGTERM), "hung up" (SIGHUP) or "already finished" (resumed, with nothing left to
+    do)."""
 
     reason: str
     summary: "Summary"

@@ -116,7 +116,7 @@ def show_end(terminal: Terminal, finished: Finished, resume: str) -> None:
     """Say how a run ended, where the model is and what to try next; `resume` is the command that goes on with it."""
     summary = finished.summary
     name, path = safe_line(summary.model), safe_line(summary.path)
-    if finished.reason in ("interrupted", "terminated"):
+    if finished.reason in ("interrupted", "terminated", "hung up"):
         terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}", whole_words=True)
         terminal.say(f"go on exactly here:  {safe_line(resume)}")
         return

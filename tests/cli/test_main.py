@@ -17,7 +17,9 @@ from grucli import __version__, cli
 from grucli.__main__ import main
 from grucli.cli.grammar import Asked, variable
 from grucli.cli.grammar import commands as all_commands
-from grucli.errors import BusyError, DivergedError, GruError, ModelFileError, NothingToDoError, UsageError
+from grucli.cli.train import STOPPED
+from grucli.errors import BusyError, DivergedError, GruError, ModelFileError, NothingToDoError, StoppedError, UsageError
+from grucli.training.signals import StopFlag
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
 Output = pytest.CaptureFixture[str]
@@ -199,23 +201,51 @@ def test_an_exit_within_a_library_is_a_status(monkeypatch: pytest.MonkeyPatch) -
 
 
 @posix_only
-def test_sigterm_unwinds(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_unwinds(monkeypatch: pytest.MonkeyPatch, capsys: Output, name: str, status: int) -> None:
     unwound = []
+    number = getattr(signal, name)
 
     def run(arguments: Sequence[str], asked: Asked) -> int:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             signal.pause()
         finally:
             unwound.append(True)
         return 0
 
     monkeypatch.setattr(cli, "run", run)
-    before = signal.getsignal(signal.SIGTERM)
-    assert main([]) == 143
+    before = signal.getsignal(number)
+    assert main([]) == status
     assert unwound
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     assert capsys.readouterr() == ("", "")
+
+
+@posix_only
+def test_who_was_told_to_outlive_the_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(arguments: Sequence[str], asked: Asked) -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        with StopFlag() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.reason is None
+        return 0
+
+    monkeypatch.setattr(cli, "run", run)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main([]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@posix_only
+@pytest.mark.parametrize(("name", "reason", "status"), [("SIGTERM", "terminated", 143), ("SIGHUP", "hung up", 129)])
+def test_a_signal_stops_a_run(name: str, reason: str, status: int) -> None:
+    with StopFlag() as stop:
+        os.kill(os.getpid(), getattr(signal, name))
+    assert stop.reason == reason
+    assert StoppedError(reason).status == STOPPED[reason] == status
 
 
 @posix_only
