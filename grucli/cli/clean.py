@@ -50,7 +50,8 @@ def clean(
     ] = False,
     column: Annotated[str | None, typer.Option(help="The column that holds the text, by name or number.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes to clean with, at most one a core. [default: by the size of the input]")
+        int | None,
+        typer.Option(min=1, help="Processes to clean with, at most one a core. [default: by the size of the input]"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only say what would be dropped.")] = False,
