@@ -5,10 +5,9 @@ the last second of the page before, and what has been seen of it is left out. Wh
 hard, it is asked about a shorter time.
 """
 
-import json
 import re
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from contextlib import suppress
 
 import msgspec
 
@@ -17,6 +16,7 @@ from grucli.reddit.comments import Comment
 from grucli.reddit.patience import Fault, Overload, Pace, Refusal, persist
 from grucli.reddit.source import Batch, End, Gap, Notice, Position, Span, Step, Target, Waiting, read_comment, second_of
 from grucli.reddit.web import Answer, Web
+from grucli.text.json_lines import without_halves
 
 ADDRESS = "https://arctic-shift.photon-reddit.com"
 POLITE = 2.0
@@ -47,16 +47,13 @@ class _Forgetful(Fault):
 
 
 class _Document(msgspec.Struct):
-    """An answer: its rows, or an error in their place."""
+    """An answer: its rows, or an error in their place.
 
-    data: list[Any] | None = None
-    error: object = None
-
-
-class _Sent(_Document):
-    """An answer whose rows have not been looked at yet: one that cannot be read is no harm to the others."""
+    The rows have not been looked at yet: one that cannot be read is no harm to the others.
+    """
 
     data: list[msgspec.Raw] | None = None
+    error: object = None
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -177,15 +174,11 @@ def refused(target: Target, why: str) -> ServiceError:
 
 def _document(body: bytes) -> _Document:
     """An answer's content; that of an empty object where it cannot be understood."""
-    try:
-        return msgspec.json.decode(body, type=_Sent)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
-    try:
-        # One comment with half a character in it must not take a hundred others along, again and again.
-        return msgspec.convert(json.loads(body.decode("utf-8", "replace")), type=_Document)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _Document()
+    # One comment with half a character in it must not take a hundred others along, again and again.
+    for text in (body, without_halves(body.decode("utf-8", "replace").encode())):
+        with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+            return msgspec.json.decode(text, type=_Document)
+    return _Document()
 
 
 def _rows(target: Target, answer: Answer) -> Sequence[object]:

@@ -31,6 +31,7 @@ from grucli.reddit.rules.settings import Settings
 from grucli.reddit.rules.table import RULES
 from grucli.reddit.workers import Workers
 from grucli.text.blocks import Block
+from grucli.text.json_lines import without_halves
 from grucli.text.records import Record, open_records
 from grucli.text.report import RowReport
 from grucli.text.rows import DEFAULT_COLUMN, PATIENCE, no_column, record_column, table_column
@@ -305,7 +306,7 @@ def _first_fields(block: Block) -> dict[str, object]:
     """The fields of a block's first row; none where that is no comment."""
     line = next((line for _, line in block.lines() if line is None or line.strip()), None)
     try:
-        fields = msgspec.json.decode(line or b"{}")
+        fields = msgspec.json.decode(without_halves(line or b"{}"))
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) and "data" not in fields else {}

@@ -23,6 +23,11 @@ T = TypeVar("T")
 _SEAM = re.compile(rb"\n(?:(?<=\}\n)|(?<=\}\r\n))\{")
 """A newline between two objects. Inside of one nothing looks so: there a comma would be needed."""
 
+_HALF = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""An escape in a JSON text, from its backslash on; the group is half of a surrogate pair without the other."""
+
 _DATA = b'"data"'
 """Where this is not in a line, nor a list, the line is no saved answer; inside a JSON text the quotes are escaped."""
 
@@ -65,7 +70,7 @@ class JsonLines(Generic[T]):
         found = None
         try:
             number, text = _joined(blocks)
-            found = answer(msgspec.json.decode(text))
+            found = answer(_decoded(_anything, text))
         except (ValueError, RecursionError) as error:
             reason = fault(error)
         if found is None:
@@ -113,7 +118,7 @@ class JsonLines(Generic[T]):
             return
         report.read += 1
         try:
-            value = self._decoder.decode(line)
+            value = _decoded(self._decoder, line)
             twice = line.count(self._mark) > 1 and _is_twice(line, self._wanted)
         except (ValueError, RecursionError) as error:
             report.skip(fault(error), number)
@@ -128,7 +133,7 @@ class JsonLines(Generic[T]):
         if _DATA not in line and not line.lstrip().startswith(b"["):
             return None
         try:
-            value = msgspec.json.decode(line)
+            value = _decoded(_anything, line)
         except (ValueError, RecursionError):
             return None
         if isinstance(value, dict) and self._wanted in value:
@@ -145,6 +150,35 @@ class JsonLines(Generic[T]):
                 yield msgspec.convert(value, self._type)
             except msgspec.ValidationError as error:
                 report.skip(fault(error), number)
+
+
+_anything = msgspec.json.Decoder()
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
+    """What a JSON text says; half of a surrogate pair in it is no reason to lose the rest.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+    """
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        whole = without_halves(text)
+        if whole == text:
+            raise
+        return decoder.decode(whole)
+
+
+def without_halves(text: bytes) -> bytes:
+    r"""A JSON text with U+FFFD for each half of a surrogate pair that JSON can spell and no text can hold.
+
+    >>> without_halves(rb'["\ud83d!", "\ud83d\ude00", "\\ud83d"]')
+    b'["\\ufffd!", "\\ud83d\\ude00", "\\\\ud83d"]'
+    """
+    return _HALF.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
 
 
 def answer(value: object) -> Iterator[object] | None:

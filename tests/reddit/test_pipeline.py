@@ -128,6 +128,13 @@ def test_the_page_of_a_person_can_be_asked_for(tmp_path: Path) -> None:
     assert [row["body"] for row in rows(out)] == ["on her page"]
 
 
+def test_half_a_character_costs_no_comment(tmp_path: Path) -> None:
+    source, out = tmp_path / "RC.jsonl", tmp_path / "out.csv"
+    source.write_bytes(b'{"text":"see \\ud83d that"}\n{"text":"whole"}\n')
+    assert clean(plan(source, out)).dropped == {}
+    assert [row["body"] for row in rows(out)] == ["see \ufffd that", "whole"]
+
+
 def test_two_cleanings_of_one_output_do_not_collide(tmp_path: Path) -> None:
     source, out = tmp_path / "RC.jsonl", tmp_path / "out.csv"
     source.write_bytes(dump([comment(n, f"number {n}") for n in range(9)]))

@@ -38,6 +38,7 @@ LINES = [
     b'{"body":"x","data":[{"body":"one"}]}',
     b'{"data":null,"error":"Timeout"}',
     b'{"author":5,"body":"x"}',
+    b'{"id":"\\ud83d","body":"x"}',
     b'{"body":"\xff"}',
     b"",
     b" \r",

@@ -153,7 +153,6 @@ BAD_JSON: dict[str, tuple[bytes, str]] = {
     "bytes": (b'{"body":"\xff\xfe"}', "not UTF-8"),
     "NUL": (b'{"body":"a\0b"}', "not JSON"),
     "escaped NUL": (b'{"body":"a\\u0000b"}', "NUL character"),
-    "lone surrogate": (b'{"body":"\\ud800"}', "not JSON"),
     "twice": (b'{"body":"y","body":"z"}', "'body' twice"),
     "null": (b'{"body":null}', "no text"),
     "number": (b'{"body":3}', "no text"),
@@ -171,6 +170,23 @@ def test_a_bad_json_row_is_counted_and_the_others_kept(write: Write, name: str) 
     source = write("a.jsonl", b'{"body":"before"}\n' + bad + b'\n{"body":"after"}\n')
 
     assert counted(source) == (["before", "after"], {reason: 1}, {reason: [2]})
+
+
+HALVES = {
+    r"\ud83d": "\ufffd",
+    r"a\uDE00b": "a\ufffdb",
+    r"\ud83d\ud83d\ude00": "\ufffd\U0001f600",
+    r"\ud83d\u0041": "\ufffdA",
+    r"\\ud83d \ud83d": "\\ud83d \ufffd",
+}
+
+
+@pytest.mark.parametrize(("escaped", "text"), HALVES.items())
+def test_half_a_character_costs_no_row(write: Write, escaped: str, text: str) -> None:
+    line = f'{{"x":"\\udc00","body":"{escaped}"}}'
+    assert bodies(write("a.jsonl", f'{{"body":"before"}}\n{line}\n{{"body":"after"}}\n')) == ["before", text, "after"]
+    assert bodies(write("b.jsonl", f'{{"data":[{line}]}}\n')) == [text]
+    assert bodies(write("c.json", f'{{"data":[\n{line}\n]}}\n')) == [text]
 
 
 def test_a_key_that_is_only_inside_is_not_there_twice(write: Write) -> None:
