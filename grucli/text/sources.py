@@ -32,6 +32,7 @@ FORMS = {
     ".parquet": "parquet",
     ".txt": "txt",
 }
+_ROWS = ("csv", "tsv", "jsonl", "json")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SLICE = 1 << 16
 _DUMP_WINDOW = 31
@@ -48,6 +49,9 @@ _MAGIC: dict[str, tuple[bytes, ...]] = {
 
 _FEW = 8
 """Odd bytes that do not yet make a file binary: a bad row or two are counted, not refused."""
+
+_CONTROLS = bytes({*range(32)} - {*b"\t\r"})
+"""What the first line of a text has none of."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -116,8 +120,8 @@ def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[byte
     """
     first = True
     try:
-        if source.compression:
-            _refuse_uncompressed(source)
+        if source.compression and not _is_compressed(source):
+            return
         for piece in _slices(source, on_bytes) if source.compression else read_raw(source, on_bytes):
             if first:
                 _refuse_binary(source, piece)
@@ -133,23 +137,21 @@ def unreadable(source: Source) -> GruError:
     return GruError(f"'{source.name}' is damaged: nothing in it can be read", "fetch or copy the file again")
 
 
-def _refuse_uncompressed(source: Source) -> None:
-    """Tell a file that is not what its suffix says from one that is, and is cut short.
+def _is_compressed(source: Source) -> bool:
+    """Tell a file that is not what its suffix says from one that is, and is cut short; and from one without a byte.
 
     Raises:
         UsageError: it begins like none that is compressed so.
-        EOFError: it is empty, which no compressed file is.
     """
     magics = _MAGIC[source.compression]
     with _opened(source) as raw, _disk(source):
         head = raw.read(max(map(len, magics)))
-    if not head:
-        raise EOFError
-    if not any(magic.startswith(head[: len(magic)]) for magic in magics):
+    if head and not any(magic.startswith(head[: len(magic)]) for magic in magics):
         raise UsageError(
             f"'{source.name}' cannot be decompressed: it is no {source.compression} file",
             "give it the suffix of what it is",
         )
+    return bool(head)
 
 
 def read_raw(source: Source, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
@@ -216,5 +218,14 @@ def _refuse_binary(source: Source, piece: bytes) -> None:
     if piece.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UsageError(f"'{source.name}' is UTF-16 text", "save it as UTF-8")
     broken = piece.decode("utf-8", "replace").count("\ufffd") - piece.count("\ufffd".encode())
-    if piece.count(0) > max(_FEW, len(piece) // 100) or broken > max(_FEW, len(piece) // 10):
+    nuls = piece.count(0) > max(_FEW, len(piece) // 100) and not _begins_with_rows(source, piece)
+    if nuls or broken > max(_FEW, len(piece) // 10):
         raise UsageError(f"'{source.name}' is a binary file, or text that is not UTF-8", "name a text file in UTF-8")
+
+
+def _begins_with_rows(source: Source, piece: bytes) -> bool:
+    """Whether NULs are bad rows of a file, such as a crash leaves, and not its nature: by its name and first line."""
+    first = piece.partition(b"\n")[0]
+    if source.form not in _ROWS or not first.strip() or first.translate(None, _CONTROLS) != first:
+        return False
+    return "\ufffd" not in first.decode("utf-8", "replace")
