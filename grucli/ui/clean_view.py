@@ -168,11 +168,15 @@ def rules_json(rules: "Sequence[Rule]") -> list[dict[str, object]]:
 
 
 def report_json(report: "CleanReport", rules: Sequence[str]) -> dict[str, object]:
-    """A report for scripts: every rule of `rules` has its count, be it 0."""
+    """A report for scripts: every rule of `rules` has its count, be it 0.
+
+    `complete`: whether all of the input could be read; what is damaged ends before its end.
+    """
     conversations = {} if report.conversations is None else {"conversations": report.conversations}
     return {
         "read": report.read,
         "kept": report.kept,
+        "complete": not report.damaged,
         "dropped": dict.fromkeys(rules, 0) | report.dropped,
         "characters": report.characters,
         **conversations,

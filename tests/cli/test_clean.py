@@ -47,7 +47,7 @@ def test_json_has_a_count_for_every_rule(capsys: Output, dump: Path) -> None:
     assert main(["clean", str(dump), "-o", "out.csv", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
 
-    assert list(document) == ["read", "kept", "dropped", "characters", "seconds", "reasons"]
+    assert list(document) == ["read", "kept", "complete", "dropped", "characters", "seconds", "reasons"]
     assert document["dropped"] == {"schema": 0, "deleted": 0, "bot": 1, "length": 0, "duplicate": 1}
     assert document["read"] == document["kept"] + sum(document["dropped"].values()) == 6
     assert document["reasons"]["duplicate"] == {"duplicate": {"count": 1, "first": [f"{dump}:6"]}}
@@ -113,9 +113,24 @@ def test_nothing_left_says_where_it_went(capsys: Output, dump: Path) -> None:
     document = json.loads(out)
     assert (document["kept"], document["dropped"]["score"]) == (0, 5)
     assert err.startswith("gru: no comments are left\n")
-    Path("empty.jsonl").write_text("")
-    assert main(["clean", "empty.jsonl", "-o", "out.csv"]) == ExitStatus.NOTHING
     assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["empty.jsonl", "empty.zst", "empty.jsonl.gz", "empty.csv.xz", "empty.bz2"])
+def test_an_empty_file_is_nothing_to_work_on(capsys: Output, name: str) -> None:
+    Path(name).write_text("")
+    assert main(["clean", name, "-o", "out.csv"]) == ExitStatus.NOTHING
+    assert not Path("out.csv").exists()
+
+
+def test_json_tells_that_a_part_of_the_input_is_missing(capsys: Output, dump: Path) -> None:
+    assert main(["clean", str(dump), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is True
+    lines = "".join(f'{{"body":"{n} {n**7}"}}\n' for n in range(20_000))
+    packed = gzip.compress(lines.encode())
+    dump.write_bytes(packed[: len(packed) // 2])
+    assert main(["clean", str(dump), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is False
 
 
 def test_a_dry_run_writes_nothing_and_makes_no_key(capsys: Output, dump: Path, tmp_path: Path) -> None:
