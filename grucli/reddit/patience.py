@@ -18,6 +18,9 @@ from grucli.reddit.source import Waiting
 FASTEST = 1000.0
 """Requests a second that may be asked for: a loopback server of one's own bears that, nothing else does."""
 
+SLOWEST = 0.01
+"""Requests a second from which on a fetch of more than a page may yet end."""
+
 LONGEST_WAIT = 900.0
 """Seconds to wait at most, whatever a service asks for: one that wants more is asked another day."""
 
@@ -118,25 +121,32 @@ class Pace:
     """
 
     def __init__(self, rate: float) -> None:
-        if not 0.0 < rate <= FASTEST:
+        if not SLOWEST <= rate <= FASTEST:
             raise UsageError(
-                f"--rate: {rate:g} requests a second cannot be kept", f"name a number above 0, up to {FASTEST:g}"
+                f"--rate: {rate:g} requests a second cannot be kept", f"name a number from {SLOWEST:g} to {FASTEST:g}"
             )
-        self._interval = 1.0 / rate
-        self._next = -math.inf
+        self._rate = rate
+        self._next = self._allowed = -math.inf
+
+    @property
+    def why(self) -> str:
+        """Why the next request has to wait: because of the service, or because of the rate that was asked for."""
+        if self._allowed >= self._next:
+            return "the service allows no more requests for now"
+        return f"--rate {self._rate:g} means a request every {1 / self._rate:.0f} seconds"
 
     def due(self) -> float:
         """Seconds until the next request may be made."""
-        return max(self._next - time.monotonic(), 0.0)
+        return max(self._next - time.monotonic(), self._allowed - time.monotonic(), 0.0)
 
     def asked(self) -> None:
         """Note that a request is made now."""
-        self._next = time.monotonic() + self._interval
+        self._next = time.monotonic() + 1 / self._rate
 
     def answered(self, headers: Mapping[str, str]) -> None:
         """Note what an answer says of the limit."""
         if "X-RateLimit-Remaining" in headers:
-            self._next = max(self._next, time.monotonic() + reset_after(headers))
+            self._allowed = max(self._allowed, time.monotonic() + reset_after(headers))
 
 
 def persist(ask: Callable[[], _Answer], pace: Pace) -> Generator[Waiting, None, _Answer]:
@@ -149,7 +159,7 @@ def persist(ask: Callable[[], _Answer], pace: Pace) -> Generator[Waiting, None, 
     while True:
         due = pace.due()
         if due > _WORTH_SAYING:
-            yield Waiting(due, "the service allows no more requests for now", again=False)
+            yield Waiting(due, pace.why, again=False)
         if due > 0:
             sleep(due)
         pace.asked()

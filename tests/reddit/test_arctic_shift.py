@@ -14,6 +14,7 @@ from grucli.errors import ServiceError, UsageError
 from grucli.reddit import arctic_shift, patience, web
 from grucli.reddit.arctic_shift import ArcticShift
 from grucli.reddit.comments import Comment
+from grucli.reddit.patience import Pace
 from grucli.reddit.source import Batch, End, Gap, Notice, Position, Span, Step, Target, Waiting
 from tests.reddit.fake_arctic_shift import FAULTS, RESET, Fake, serving, sometimes
 from tests.reddit.forum import BEGIN, Row, forum
@@ -265,6 +266,16 @@ def test_an_odd_row_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, odd: b
         steps = walk(fake)
     assert ids(steps) == all_ids(rows)
     assert any(isinstance(step, Notice) for step in steps)
+
+
+def test_who_makes_a_fetch_wait_is_named() -> None:
+    pace = Pace(0.02)
+    pace.asked()
+    assert 49 < pace.due() <= 50
+    assert pace.why == "--rate 0.02 means a request every 50 seconds"
+    pace.answered({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "300"})
+    assert 299 < pace.due() <= 300
+    assert pace.why == "the service allows no more requests for now"
 
 
 def test_half_a_character_costs_no_comment() -> None:
