@@ -218,14 +218,18 @@ def explain(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "gru"
     see = f"see: {path} --help"
+    command = path.removeprefix("gru").strip()  # every error has "gru: " before it
     if isinstance(error, NoSuchOption):
         near = _nearest(error.option_name, context) if context is not None else None
         return UsageError(
-            f"{path} has no option '{error.option_name}'", f"did you mean '{near}'? Or {see}" if near else see
+            f"{command} has no option '{error.option_name}'"
+            if command
+            else f"there is no option '{error.option_name}'",
+            f"did you mean '{near}'? Or {see}" if near else see,
         )
     if isinstance(error, MissingParameter) and error.param is not None:
         name = error.param.human_readable_name if error.param.param_type_name == "argument" else error.param.opts[-1]
-        return UsageError(f"{path} needs {name.upper() if name.islower() else name}", see)
+        return UsageError(f"{command or path} needs {name.upper() if name.islower() else name}", see)
     if isinstance(error, BadOptionUsage):
         return UsageError(_clause(error.message), see)
     if isinstance(error, BadParameter) and error.param is not None:

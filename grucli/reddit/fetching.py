@@ -158,7 +158,7 @@ class Fetch:
         """The record of a new fetch. Nothing is written yet."""
         plan = self._plan
         if not plan.names:
-            raise UsageError("gru fetch needs NAME", "write r/NAME, such as r/askscience; see: gru fetch --help")
+            raise UsageError("there is no NAME to fetch", "write r/NAME, such as r/askscience; see: gru fetch --help")
         if not plan.force and self._path.exists():
             raise UsageError(f"'{self._path}' exists", "go on with it by --resume, or replace it by --force")
         after, before = (moment[1] if moment else None for moment in self._asked)
@@ -259,7 +259,8 @@ class Fetch:
             return f"--limit was reached before the end of the range; to go on:  {words}"
         if not all(entry.covered for entry in record.names):
             return "Reddit gives only the newest 1,000 comments; --source arctic-shift has older ones too"
-        return f"{record.gaps} times, more comments stood in one second than the source gives"
+        often = "once" if record.gaps == 1 else f"{record.gaps:,} times"
+        return f"{often}, more comments stood in one second than the source gives"
 
     def _close(self) -> None:
         """Leave whole pages behind, so that the output can be read as it is, and let the next one in."""
@@ -272,7 +273,8 @@ class Fetch:
 
     def _saved(self) -> str:
         fetched = self._record.fetched if self._record is not None else 0
-        return f"{fetched:,} comments are saved in '{self._path}'" if fetched else "nothing is saved"
+        saved = "1 comment is" if fetched == 1 else f"{fetched:,} comments are"
+        return f"{saved} saved in '{self._path}'" if fetched else "nothing is saved"
 
     def _next_step(self, began: bool) -> str:
         """What to type to go on."""
@@ -312,8 +314,9 @@ def _some(value: int | None) -> list[int]:
 
 def _nothing(record: Record) -> NothingToDoError:
     names = " or ".join(entry.name for entry in record.names)
-    since = f" after {show_moment(record.after)}" if record.after else ""
+    until = show_moment(record.before)
+    when = f"from {show_moment(record.after)} to {until}" if record.after else f"before {until}"
     return NothingToDoError(
-        f"there are no comments of {names}{since} and before {show_moment(record.before)}",
+        f"there are no comments of {names} {when}",
         "check how the name is spelt, and the range",
     )

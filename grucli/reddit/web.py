@@ -34,6 +34,7 @@ _CONNECT_SECONDS = 15.0
 _SILENCE_SECONDS = 60.0
 _ANSWER_SECONDS = 180.0
 _PIECE = 1 << 16
+_LIKE = "write it like https://archive.example.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,10 @@ def parse_address(address: str) -> Url:
         url = parse_url(address)
     except LocationParseError:
         url = Url()
-    if url.scheme not in ("http", "https") or not url.host or url.auth or url.query or url.fragment:
-        raise UsageError(
-            f"--base-url: '{address}' is no address of a service", "write it like https://archive.example.com"
-        )
+    if url.auth or "@" in address:  # which may be a secret, and is not to be seen here either
+        raise UsageError("--base-url: an address must not hold a name or a password", _LIKE)
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise UsageError(f"--base-url: '{address}' is no address of a service", _LIKE)
     return url
 
 

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from grucli.ui.console import Terminal
-from grucli.ui.figures import duration, short_count
+from grucli.ui.figures import count_of, duration, short_count
 from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.safe import safe, safe_line
 
@@ -92,8 +92,8 @@ def show_report(put: Callable[[str], None], report: "CleanReport") -> None:
     places = len(f"{report.read:,}")
     several = len({name for by in report.reasons.values() for drops in by.values() for name, _ in drops.first}) > 1
     put(f"{'read':<{width}}  {report.read:>{places},}")
-    turns = f" in {report.conversations:,} conversations" if report.conversations is not None else ""
-    put(f"{'kept':<{width}}  {report.kept:>{places},}{turns}, {report.characters:,} characters")
+    turns = f" in {count_of(report.conversations, 'conversation')}" if report.conversations is not None else ""
+    put(f"{'kept':<{width}}  {report.kept:>{places},}{turns}, {count_of(report.characters, 'character')}")
     put(f"{'dropped':<{width}}  {dropped.total():>{places},}")
     for rule, count in dropped.most_common():
         put(f"{'  ' + rule:<{width}}  {count:>{places},}  {_reasons(report.reasons[rule], several)}".rstrip())

@@ -15,7 +15,7 @@ from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started
 from grucli.reddit.moments import show_moment
 from grucli.reddit.source import Notice, Waiting
 from grucli.ui.console import Terminal, plain
-from grucli.ui.figures import duration
+from grucli.ui.figures import count_of, duration
 from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.safe import safe_line
 
@@ -35,6 +35,7 @@ class FetchView:
         self._clock = clock
         self._lock = threading.Lock()
         self._live: Live | None = None
+        self._names = 0
         self._page: Paged | None = None
         self._wait: tuple[Waiting, float] | None = None
         self._began = clock()
@@ -72,7 +73,7 @@ class FetchView:
                 self._terminal.say(_announcement(event), whole_words=True)
             case Notice(text):
                 self._terminal.warn(text)
-            case Ended(name=name, fetched=0):
+            case Ended(name=name, fetched=0) if self._names > 1:  # of a single one the error says so
                 self._terminal.warn(f"there are no comments of {name} in this range; check how the name is spelt")
             case Paged() | Waiting() if self._live is None:
                 self._tell(event)
@@ -82,7 +83,7 @@ class FetchView:
     def _take_in(self, event: Event) -> None:
         match event:
             case Started():
-                self._begun_with, self._began = event.fetched, self._clock()
+                self._begun_with, self._began, self._names = event.fetched, self._clock(), len(event.names)
             case Paged():
                 self._page, self._wait = event, None
                 if self._begun_share is None:
@@ -129,7 +130,7 @@ class FetchView:
     def _facts(self, page: Paged) -> str:
         """Where it is, how much there is, how fast, and how long it will take."""
         day = show_moment(page.at - page.at % _DAY)
-        facts = [f"{page.name} {day}", f"{page.fetched:,} comments"]
+        facts = [f"{page.name} {day}", count_of(page.fetched, "comment")]
         elapsed = self._clock() - self._began
         begun = self._begun_share if self._begun_share is not None else page.share
         if elapsed > 0 and page.fetched > self._begun_with:
@@ -146,14 +147,18 @@ def show_fetched(terminal: Terminal, done: Done) -> None:
     again = "was fetched to its end before: " if done.before else ""
     names = safe_line(" ".join(done.names))
     terminal.say(
-        f"{again}{output} holds {summary.fetched:,} comments of {names}, from {first} to {last} UTC", whole_words=True
+        f"{again}{output} holds {count_of(summary.fetched, 'comment')} of {names}, from {first} to {last} UTC",
+        whole_words=True,
     )
     if done.shortfall:
         terminal.warn(f"not complete: {done.shortfall}")
     else:
         terminal.say("the range is complete")
     if done.unsettled:
-        terminal.say(f"{done.unsettled:,} of them were younger than 36 hours: their scores may still change")
+        one = done.unsettled == 1
+        young = "1 of them was" if one else f"{done.unsettled:,} of them were"
+        scores = "its score" if one else "their scores"
+        terminal.say(f"{young} younger than 36 hours: {scores} may still change")
     terminal.say(f"try:  {shlex.join(['gru', 'clean', output, '-o', _corpus_name(output)])}")
 
 
@@ -166,7 +171,7 @@ def _announcement(started: Started) -> str:
     """What is about to be done, and how fast."""
     since = f"from {show_moment(started.span.after)}" if started.span.after else "from the beginning"
     rate = f"{started.rate:g} request{'s' if started.rate != 1 else ''} a second at most"
-    going_on = f", going on after {started.fetched:,} comments" if started.fetched else ""
+    going_on = f", going on after {count_of(started.fetched, 'comment')}" if started.fetched else ""
     return safe_line(
         f"fetching {' '.join(started.names)} from {started.title}, {since} to {show_moment(started.span.before)} UTC, "
         f"into {started.output}{going_on}; {rate}; Ctrl-C stops, --resume goes on"

@@ -8,6 +8,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def count_of(count: int, what: str) -> str:
+    """Give a whole count and of what: 1 comment, 1,234 comments."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def short_count(count: float) -> str:
     """Give a count with three figures at most: 999, 1.2k, 35k, 1.2M."""
     for unit in ("", "k", "M", "G"):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grucli.ui.console import Terminal
+from grucli.ui.figures import count_of
 
 if TYPE_CHECKING:
     from grucli.reddit.purging import Purge
@@ -12,13 +13,13 @@ if TYPE_CHECKING:
 def show_purge(terminal: Terminal, corpus: str, done: "Purge", *, dry_run: bool) -> None:
     """Say what was taken out of `corpus`, or would be; all of it as messages."""
     if not done.removed:
-        terminal.say(f"Nothing is to be taken out of '{corpus}', which has {_count(done.kept, 'comment')}.")
+        terminal.say(f"Nothing is to be taken out of '{corpus}', which has {count_of(done.kept, 'comment')}.")
         return
     verb = "Would be taken out of" if dry_run else "Taken out of"
-    size = f"{_count(done.removed, 'comment')} of {_count(done.removed_characters, 'character')}"
+    size = f"{count_of(done.removed, 'comment')} of {count_of(done.removed_characters, 'character')}"
     terminal.say(f"{verb} '{corpus}': {size}; {done.kept:,} left.")
     if done.cut:
-        terminal.say(f"{_count(done.cut, 'conversation')} cut in two where something is missing now.")
+        terminal.say(f"{count_of(done.cut, 'conversation')} cut in two where something is missing now.")
     for note in done.report.notes():
         terminal.warn(note)
 
@@ -26,7 +27,7 @@ def show_purge(terminal: Terminal, corpus: str, done: "Purge", *, dry_run: bool)
 def show_missing(terminal: Terminal, ids: int, names: Sequence[str]) -> None:
     """Say how many of the ids, and warn which of the names, are not in the corpus."""
     if ids:
-        terminal.say(f"Not in it: {_count(ids, 'id')}.")
+        terminal.say(f"Not in it: {count_of(ids, 'id')}.")
     if names:
         terminal.warn(
             f"nothing by {', '.join(names)} was found; authors in a corpus that was made with another author.key, on "
@@ -43,7 +44,3 @@ def show_memories(terminal: Terminal, models: Sequence[str], left: Sequence[str]
         terminal.say(f"Train them again: gru train … --name {models[0]} --force")
     else:
         terminal.say("A model that has learnt from it remembers it still, until it is trained anew.", whole_words=True)
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

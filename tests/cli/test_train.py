@@ -150,7 +150,7 @@ def test_signals_are_as_they_were_afterwards(fake: Loop) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "gru train needs CORPUS"),
+        ([], "gru: train needs CORPUS"),
         (["a.csv", "--tokenizer", "letters"], "--tokenizer"),
         (["a.csv", "--cell", "hmm"], "--cell"),
         (["a.csv", "--hidden", "many"], "--hidden"),

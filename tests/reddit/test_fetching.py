@@ -152,7 +152,7 @@ def test_comments_that_are_new_are_counted(plan: Plan, fake: Fake) -> None:
 
 
 def test_nothing_is_left_of_a_fetch_of_nothing(plan: Plan, tmp_path: Path) -> None:
-    with pytest.raises(NothingToDoError, match="no comments of r/nobodyknows"):
+    with pytest.raises(NothingToDoError, match=r"no comments of r/nobodyknows before [-0-9]+( [:0-9]+)?$"):
         run(replace(plan, names=("r/nobodyknows",)))
     assert names(tmp_path) == []
 
@@ -163,6 +163,8 @@ def test_a_crowded_second_is_told_and_never_complete(plan: Plan, fake: Fake) -> 
     fake.rows.sort(key=lambda row: row["created_utc"])
     events = run(plan)
     assert any(isinstance(event, Notice) for event in events)
+    assert isinstance(events[-1], Done)
+    assert events[-1].shortfall.startswith("once, more comments stood in one second")
     assert not summary(events).complete
     assert not summary(going_on(plan)).complete
 
@@ -226,7 +228,7 @@ def test_the_end_is_fixed_when_the_fetch_begins(plan: Plan, fake: Fake, monkeypa
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"names": ()}, "needs NAME"),
+        ({"names": ()}, "there is no NAME to fetch"),
         ({"names": ("askscience",)}, "neither a subreddit nor a person"),
         ({"names": ("r/../x",)}, "neither a subreddit nor a person"),
         ({"names": ("r/x&limit=1",)}, "neither a subreddit nor a person"),
@@ -238,10 +240,12 @@ def test_the_end_is_fixed_when_the_fetch_begins(plan: Plan, fake: Fake, monkeypa
         ({"after": "2100-01-01"}, "nothing lies after 2100-01-01"),
         ({"limit": 0}, "--limit"),
         ({"rate": 0.0}, "--rate"),
+        ({"rate": 0.0099}, "--rate: 0.0099 requests a second cannot be kept"),
         ({"rate": float("nan")}, "--rate"),
         ({"rate": 1e9}, "--rate"),
         ({"base_url": "ftp://example.com"}, "--base-url"),
-        ({"base_url": "http://me:secret@example.com"}, "--base-url"),
+        ({"base_url": "http://me:secret@example.com"}, "^--base-url: an address must not hold a name or a password$"),
+        ({"base_url": "http://me:se/cret@example.com"}, "^--base-url: an address must not hold a name or a password$"),
         ({"base_url": "example"}, "--base-url"),
         ({"base_url": "http://["}, "--base-url"),
         ({"resume": True, "force": True}, "--resume goes on and --force begins again"),

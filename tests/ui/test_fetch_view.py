@@ -128,9 +128,30 @@ def test_a_stranger_says_nothing_that_is_obeyed(pipe: Terminals) -> None:
 
 def test_a_name_without_comments_is_warned_of(pipe: Terminals) -> None:
     with FetchView(pipe.terminal) as view:
+        view.show(started())
         view.show(Ended("r/a", 5, True))
         view.show(Ended("r/typo", 0, True))
-    assert pipe.err == "gru: there are no comments of r/typo in this range; check how the name is spelt\n"
+    said = "there are no comments of r/typo in this range; check how the name is spelt"
+    assert pipe.err.splitlines()[1:] == [f"gru: {said}"]
+
+
+def test_of_a_single_name_without_comments_the_error_alone_tells(pipe: Terminals) -> None:
+    with FetchView(pipe.terminal) as view:
+        view.show(Started(("r/typo",), "Arctic Shift", Span(0, DAY), 2.0, "a.jsonl", 0))
+        view.show(Ended("r/typo", 0, True))
+    assert len(pipe.err.splitlines()) == 1
+
+
+def test_one_is_not_many(pipe: Terminals) -> None:
+    summary = Summary(1, 1, 0, DAY, DAY, True)
+    with FetchView(pipe.terminal) as view:
+        view.show(started(fetched=1))
+        view.show(page(1.0, 1))
+    show_fetched(pipe.terminal, Done(summary, ("r/a",), "a.jsonl", "", 1, False))
+    assert "after 1 comment;" in pipe.err
+    assert "2023-11-15  1 comment\n" in pipe.err
+    assert "holds 1 comment of" in pipe.err
+    assert "1 of them was younger than 36 hours: its score may" in pipe.err
 
 
 @pytest.mark.parametrize(
