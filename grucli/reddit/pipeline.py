@@ -75,7 +75,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise UsageError("gru clean needs a FILE to clean", "see: gru clean --help")
+            raise UsageError("there is no FILE to clean", "see: gru clean --help")
         if self.min_turns is not None and not self.replies:
             raise UsageError("--min-turns is for conversations", "give it together with --replies")
         if self.output is not None:
@@ -112,7 +112,7 @@ def locate_output(name: str | None, replies: bool) -> Output:
         UsageError: forgot, or it cannot hold what is to be written.
     """
     if name is None:
-        raise UsageError("gru clean needs -o FILE to write to", "name a .csv, .jsonl or .txt, or try --dry-run")
+        raise UsageError("there is no -o FILE to write to", "name a .csv, .jsonl or .txt, or try --dry-run")
     return output(name, conversations=replies)
 
 
