@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from grucli.errors import UsageError
 from grucli.reddit.comments import Comment
-from grucli.reddit.rules.facts import Judge, bot, deleted, fields_sound, schema, sound
+from grucli.reddit.rules.facts import Judge, bot, deleted, fields_sound, says_nothing, schema
 from grucli.reddit.rules.plain import glance, glances
 from grucli.reddit.rules.settings import Settings
 from grucli.reddit.rules.table import NAMES, RULES, Mend
@@ -87,7 +87,8 @@ def sweeper(settings: Settings) -> Callable[[Sequence[Comment]], list[str | None
                 comment.body = text
                 verdicts.append(_judged(others, comment, None) if others else None)
                 continue
-            dropped = _judged(filters if sound(comment) else plan.first, comment, None)
+            is_sound = is_sound and comment.body is not None and says_nothing(comment.body)
+            dropped = _judged(filters if is_sound else plan.first, comment, None)
             verdicts.append(_mended(plan, comment, None) if dropped is None else dropped)
         return verdicts
 
@@ -178,7 +179,9 @@ def _mended(plan: _Plan, comment: Comment, trace: list[Step] | None) -> str | No
         return f"{knot}: {_KNOT}"
     comment.body = text
     dropped = _judged(plan.last, comment, trace)
-    return _judged(plan.again, comment, trace) if dropped is None and text != raw else dropped
+    if dropped is not None or text == raw or (trace is None and says_nothing(text)):
+        return dropped
+    return _judged(plan.again, comment, trace)
 
 
 def _judged(judges: _Judges, comment: Comment, trace: list[Step] | None) -> str | None:

@@ -39,6 +39,8 @@ _RARE = re.compile(
 """What counts as printable, and is to be seen to nevertheless."""
 
 _STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("„", '"'), ("‚", "'"), ("‛", "'"), ("‟", '"'))
+_COMMON = (*_STRAIGHT[:4], ("\u200b", ""))
+"""Of most comments that are not ASCII, all that is not."""
 
 
 def characters(text: str) -> str:
@@ -54,8 +56,9 @@ def characters(text: str) -> str:
     if "\t" in text:
         text = text.replace("\t", " ")
     if not text.isascii():
-        text = _legible(text)
-    elif not text.isprintable() and not text.replace("\n", "").isprintable():
+        straight = _replaced(text, _COMMON)
+        text = straight if straight.isascii() else _legible(text)
+    if text.isascii() and not text.isprintable() and not text.replace("\n", "").isprintable():
         text = _seen(text)
     # In this order: each step leaves nothing for those before it. Halving a run each time is linear all the same.
     while "  " in text:
@@ -77,12 +80,17 @@ def _legible(text: str) -> str:
     rare = _RARE.search(text)
     if rare or not text.replace("\n", "").isprintable():
         text = _LOOSE_JOINER.sub("", _seen(text))
-    for curly, straight in _STRAIGHT:
-        text = text.replace(curly, straight)
+    text = _replaced(text, _STRAIGHT)
     if rare:
         text = _LIGATURE.sub(_letters, text)
     text = unicodedata.normalize("NFC", text)
     return _STACK.sub("", text) if rare else text
+
+
+def _replaced(text: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    for old, new in pairs:
+        text = text.replace(old, new)
+    return text
 
 
 def _letters(found: re.Match[str]) -> str:

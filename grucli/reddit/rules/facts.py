@@ -134,8 +134,16 @@ def sound(comment: Comment) -> bool:
     if len(names) > _LONGEST_NAME or not names.isprintable():
         return False
     author = author.lower()
-    known = "bot" in author or author in _BOTS or "bot" in body or "Bot" in body
-    return not known and body[:1].isalnum()
+    return "bot" not in author and author not in _BOTS and says_nothing(body)
+
+
+def says_nothing(body: str) -> bool:
+    """Whether a text says nothing, at a glance, by which `deleted` or `bot` would drop it.
+
+    >>> says_nothing("Well."), says_nothing("[removed]"), says_nothing("")
+    (True, False, False)
+    """
+    return body[:1].isalnum() and "bot" not in body and "Bot" not in body
 
 
 def fields_sound(comments: Sequence[Comment]) -> list[bool]:

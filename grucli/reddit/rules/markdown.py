@@ -39,7 +39,7 @@ _CODE = re.compile(r"(?<!`)(`{1,3}+)([^`]++)\1(?!`)")
 # What emphasis may begin and end with: a face such as -_- or ^_^ has none of it.
 _FIRST, _LAST = r"(?=[\w\"'“‘(\[~$#@&€£%:`])", r"(?<=[\w\"'”’)\].!?,;:~%…`])"
 _STARS = re.compile(
-    r"(\*(?<![\w*\\].)\*{0,2}+)(?![\s*])((?:[^*\n]|\n(?!\n))++)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))"
+    r"(\*(?<![\w*\\].)\*{0,2}+)(?![\s*])((?:[^*\n]++|\n(?!\n))++)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))"
 )
 _LOW_LINES = re.compile(
     rf"(_(?<![\w\\].)_{{0,2}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=[^\W_])_(?=[^\W_]))++){_LAST}\1(?!\w)"
@@ -88,7 +88,9 @@ def markdown(text: str) -> str:
     if "~~" in text:
         text = _STRUCK.sub(r"\1", text)
     if "*" in text:
-        text = _STARS.sub(r"\2", _STARS.sub(r"\2", text))
+        text = _STARS.sub(r"\2", text)
+    if "*" in text:
+        text = _STARS.sub(r"\2", text)
     if "_" in text:
         text = _LOW_LINES.sub(_unlined, text)
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text

@@ -38,6 +38,8 @@ def glance(text: str, straighten: bool) -> str | None:
     ("Well, it's plain (isn't it?)\nIn 2005 it was.", None, None)
     """
     rest = text.encode("utf-8", "surrogatepass").translate(None, _LETTERS)
+    if rest and not _HARMLESS.fullmatch(rest):
+        return None
     # Runs of spaces, rules, web addresses, and mail addresses that are spelt (me at example dot com).
     if "  " in text or "--" in text or "ww." in text or "WW." in text:
         return None
