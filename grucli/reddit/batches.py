@@ -5,6 +5,7 @@ files, no output. What is kept elsewhere (duplicates, the order, the corpus) get
 """
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,12 +13,13 @@ from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 
 from grucli import extras
 from grucli.reddit.cleaning import sweeper
 from grucli.reddit.comments import Comment
 from grucli.reddit.conversations import spool_record
-from grucli.reddit.corpus import row_encoder
+from grucli.reddit.corpus import rows_encoder
 from grucli.reddit.people import AuthorHash
 from grucli.reddit.report import FIRST, SCHEMA
 from grucli.reddit.rules.settings import Settings
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 _FIELDS = tuple(Comment.__struct_fields__)
 _key = partial(hashlib.blake2b, digest_size=8)
+_IS_WIDE = sys.hash_info.width == 64
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number whose small multiples are far apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class Job:
     """What is to be done with every batch. It can be sent to another process.
 
     `form`: of the corpus. `hashed`: how authors are named in it, None where they are left out. `replies`: whether rows
-    are put aside for conversations. `exact`, `near`: which duplicates will be looked for.
+    are put aside for conversations. `exact`, `near`: which duplicates will be looked for. `alone`: whether all of it is
+    done in one process.
     """
 
     settings: Settings
@@ -48,6 +54,7 @@ class Job:
     replies: bool = False
     exact: bool = True
     near: bool = False
+    alone: bool = False
 
 
 class Batch(NamedTuple):
@@ -88,13 +95,33 @@ class Cleaned:
         self.dropped[verdict] = count + 1, lines
 
 
-def text_key(comment: Comment, replies: bool) -> bytes:
-    """The hash by which a comment is known again: of its text, for conversations also of what it replies to.
+def text_keys(comments: list[Comment], replies: bool) -> bytes:
+    """The hashes by which comments are known again: of the text, for conversations also of what it replies to.
 
     "Thanks!" in two places is one comment too many, or two turns of two conversations.
     """
-    text = f"{comment.parent_id}\n{comment.body}" if replies else comment.body or ""
-    return _key(text.encode("utf-8", "surrogatepass")).digest()
+    return b"".join([_key(text.encode("utf-8", "surrogatepass")).digest() for text in _known_by(comments, replies)])
+
+
+def quick_keys(comments: list[Comment], replies: bool) -> bytes:
+    """The same in a fraction of the time, by hashes that no other process has: Python's own, of 64 bits and a secret.
+
+    Texts of characters of one and of two bytes have the same hash if they are the same in memory: not the same length.
+    """
+    texts = _known_by(comments, replies)
+    hashes = np.fromiter(map(hash, texts), np.int64, len(texts)).view(np.uint64)
+    lengths = np.fromiter(map(len, texts), np.uint64, len(texts))
+    return (hashes ^ lengths * _SPREAD).tobytes()
+
+
+def _known_by(comments: list[Comment], replies: bool) -> list[str]:
+    if replies:
+        return [f"{comment.parent_id}\n{comment.body}" for comment in comments]
+    return [comment.body or "" for comment in comments]
+
+
+def _spool_records(comments: list[Comment]) -> list[bytes]:
+    return list(map(spool_record, comments))
 
 
 def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
@@ -104,11 +131,11 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
         UsageError: what the settings ask for cannot be had.
     """
     sweep = sweeper(job.settings)
-    encode = spool_record if job.replies else row_encoder(job.form)
+    encode: Callable[[list[Comment]], list[bytes]] = _spool_records if job.replies else rows_encoder(job.form)
     hashed = job.hashed
     signatures = extras.load("grucli.reddit.near", "near", "--near-duplicates").signatures if job.near else None
     decode = JsonLines(Comment, DEFAULT_COLUMN).decode
-    exact, replies = job.exact, job.replies
+    exact, replies, keys = job.exact, job.replies, quick_keys if job.alone and _IS_WIDE else text_keys
 
     def clean_batch(batch: Batch) -> Cleaned:
         done = Cleaned(batch.source)
@@ -125,9 +152,9 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
             numbers, comments = list(compress(numbers, kept)), list(compress(comments, kept))
         texts = [comment.body or "" for comment in comments]
         if exact:
-            done.keys = b"".join([text_key(comment, replies) for comment in comments])
+            done.keys = keys(comments, replies)
         _hide(comments, hashed)
-        done.rows, done.lines, done.characters = list(map(encode, comments)), list(numbers), list(map(len, texts))
+        done.rows, done.lines, done.characters = encode(comments), list(numbers), list(map(len, texts))
         done.near = signatures(texts) if signatures is not None else None
         return done
 
@@ -140,10 +167,11 @@ def _hide(comments: list[Comment], hashed: AuthorHash | None) -> None:
         for comment in comments:
             comment.author = ""
         return
-    for comment in comments:
-        comment.author = hashed(comment.author)
-        if comment.subreddit is not None and comment.subreddit[:1] in "uU":
-            comment.subreddit = hashed.place(comment.subreddit)
+    authors = hashed.all([comment.author for comment in comments])
+    for comment, author in zip(comments, authors, strict=True):
+        comment.author = author
+        if (subreddit := comment.subreddit) and subreddit[0] in "uU":
+            comment.subreddit = hashed.place(subreddit)
 
 
 def read_comments(batch: Batch, done: Cleaned) -> list[tuple[int, Comment]]:

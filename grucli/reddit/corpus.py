@@ -97,6 +97,45 @@ def row_encoder(form: str, columns: Sequence[str] = COLUMNS) -> RowEncoder:
     return lambda row: encode(dict(zip(names, values(row), strict=True)))
 
 
+def rows_encoder(form: str, columns: Sequence[str] = COLUMNS) -> Callable[[Sequence[msgspec.Struct]], list[bytes]]:
+    r"""What gives for many comments what `row_encoder` gives for each, in less time.
+
+    >>> from grucli.reddit.comments import Comment
+    >>> rows_encoder("csv", ("id", "score", "body"))([Comment("Well.", "c1", score=3), Comment("Well, yes.", "c2")])
+    [b'c1,3,Well.\n', b'c2,,"Well, yes."\n']
+    """
+    encode = row_encoder(form, columns)
+    if form != "csv" or len(columns) < 3:
+        return lambda rows: list(map(encode, rows))
+    heads_of, text_of = attrgetter(*columns[:-1]), attrgetter(columns[-1])
+    template = "%s," * (len(columns) - 1)
+
+    def encode_all(rows: Sequence[msgspec.Struct]) -> list[bytes]:
+        texts = list(map(text_of, rows))
+        heads = [template % heads_of(row) for row in rows]
+        if not {str}.issuperset(map(type, texts)) or not _are_plain("".join(heads), len(heads) * (len(columns) - 1)):
+            return list(map(encode, rows))
+        return [
+            (f"{head}{_quoted(text)}\n" if _is_odd(text) else f"{head}{text}\n").encode("utf-8", "replace")
+            for head, text in zip(heads, texts, strict=True)
+        ]
+
+    return encode_all
+
+
+def _are_plain(heads: str, commas: int) -> bool:
+    """Whether no field in the heads of some rows needs quotes, nor is missing, so that they have `commas` commas."""
+    return heads.isprintable() and '"' not in heads and heads.count(",") == commas and "None" not in heads
+
+
+def _is_odd(text: str) -> bool:
+    return "," in text or '"' in text or "\n" in text or "\r" in text
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
 class _Echo:
     """A file that hands back what is written to it: `csv.writer` returns what its file returns."""
 
@@ -118,9 +157,7 @@ def csv_line(values: Sequence[object]) -> bytes:
     names, text = values[:-1], values[-1] if values else None
     head = ",".join(map(str, names) if None not in names else ["" if name is None else str(name) for name in names])
     if type(text) is str and '"' not in head and head.count(",") == len(names) - 1 and head.isprintable():
-        if "," in text or '"' in text or "\n" in text or "\r" in text:
-            text = '"' + text.replace('"', '""') + '"'
-        return f"{head},{text}\n".encode("utf-8", "replace")
+        return f"{head},{_quoted(text) if _is_odd(text) else text}\n".encode("utf-8", "replace")
     text = cast(str, _csv.writerow(values))
     return (text[: -len(_CRLF)] + _LF).encode("utf-8", "replace")
 

@@ -50,7 +50,7 @@ class Seen:
     def fresh(self, keys: Keys) -> NDArray[np.bool_]:
         """Whether each hash comes for the first time; they are known from then on."""
         fresh = np.zeros(len(keys), np.bool_)
-        different, first = np.unique(_filled(keys), return_index=True)
+        different, first = _distinct(_filled(keys))
         old = _contains(self._now, different)
         known = old if self._before is None else old | _contains(self._before, different)
         fresh[first[~known]] = True
@@ -128,6 +128,14 @@ class NearlySeen:
                 here |= own
         self._seen.add(np.fromiter(here, np.uint64, len(here)))
         return fresh
+
+
+def _distinct(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
+    """The different hashes, and where each is first."""
+    ordered = np.sort(keys)
+    if bool((ordered[1:] == ordered[:-1]).any()):
+        return np.unique(keys, return_index=True)
+    return keys, np.arange(len(keys))
 
 
 def _filled(keys: Keys) -> Keys:

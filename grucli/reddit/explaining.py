@@ -7,7 +7,7 @@ import msgspec
 
 from grucli import extras
 from grucli.errors import UsageError
-from grucli.reddit.batches import Batch, Cleaned, read_comments, text_key
+from grucli.reddit.batches import Batch, Cleaned, read_comments, text_keys
 from grucli.reddit.cleaning import Step, cleaner, explain
 from grucli.reddit.comments import Comment
 from grucli.reddit.pipeline import DUPLICATE, NEAR, OnProgress, Plan, Reading
@@ -88,7 +88,7 @@ def _duplicate_steps(plan: Plan, comment: Comment, place: tuple[int, int]) -> li
         return []
     text = comment.body or ""
     near = extras.load("grucli.reddit.near", "near", "--near-duplicates") if plan.near_duplicates else None
-    key, bands = text_key(comment, plan.replies), near.signatures([text]) if near is not None else None
+    key, bands = text_keys([comment], plan.replies), near.signatures([text]) if near is not None else None
     like: str | None = None
     clean = cleaner(plan.settings)
     for source, line, other in _comments(Reading(plan.sources, plan.column, lambda count: None)):
@@ -97,7 +97,7 @@ def _duplicate_steps(plan: Plan, comment: Comment, place: tuple[int, int]) -> li
         if clean(other) is not None:
             continue
         where = f"as {other.id or 'one without an id'}, line {line:,} of {plan.sources[source].name}"
-        if exact and text_key(other, plan.replies) == key:
+        if exact and text_keys([other], plan.replies) == key:
             return [Step(DUPLICATE, text, text, where)]
         if near is not None and bands is not None and like is None and bands.any():
             like = where if (near.signatures([other.body or ""]) == bands).any() else None

@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -130,6 +131,11 @@ class AuthorHash:
                 self._known.clear()
             self._known[name] = found
         return found
+
+    def all(self, names: Iterable[str | None]) -> list[str]:
+        """The hashes of many names."""
+        known = self._known.get
+        return [(known(name) if name is not None else "") or self(name) for name in names]
 
     def place(self, subreddit: str | None) -> str | None:
         """The subreddit as a corpus may name it: that of a person's own page tells a hash in place of the name.

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, compress
 from pathlib import Path
 from types import TracebackType
@@ -212,7 +212,7 @@ def make_job(plan: Plan) -> Job:
 
 def _results(stack: ExitStack, job: Job, plan: Plan, batches: Iterator[Batch]) -> Iterator[Cleaned]:
     count = min(plan.workers or _worth_while(plan.size), _cores())
-    clean_batch = batch_cleaner(job)  # what cannot be had is told here, whoever does the work
+    clean_batch = batch_cleaner(replace(job, alone=count == 1))  # what cannot be had is told here, whoever works
     if count == 1:
         return map(clean_batch, batches)
     return stack.enter_context(Workers(job, count)).clean(batches)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from grucli.errors import UsageError
 from grucli.reddit import corpus
 from grucli.reddit.comments import Comment
-from grucli.reddit.corpus import COLUMNS, TURN_COLUMNS, CorpusWriter, output, row_encoder
+from grucli.reddit.corpus import COLUMNS, TURN_COLUMNS, CorpusWriter, output, row_encoder, rows_encoder
 from grucli.text.rows import RowReport, read_rows, read_running_text
 from grucli.text.sources import COMPRESSIONS
 from tests.faults import failing_disk
@@ -47,6 +47,21 @@ def test_the_examples_hold() -> None:
 @given(st.lists(st.one_of(st.none(), st.integers(), bodies, st.sampled_from(["", "x", 'a "b", c', "\r"])), min_size=1))
 def test_a_line_is_what_the_library_writes(values: list[object]) -> None:
     assert corpus.csv_line(values) == corpus._csv.writerow(values)[:-2].encode("utf-8", "replace") + b"\n"
+
+
+@given(
+    st.lists(st.builds(Comment, body=bodies, id=st.sampled_from(["c1", "c2"]), score=st.integers()), max_size=4),
+    st.lists(comments, max_size=2),
+    st.sampled_from(["csv", "jsonl", "txt"]),
+    st.sampled_from([COLUMNS, ("id", "score", "body"), ("body",)]),
+)
+def test_many_rows_at_once_are_those_one_by_one(
+    rows: list[Comment], odd: list[Comment], form: str, columns: tuple[str, ...]
+) -> None:
+    encode = row_encoder(form, columns)
+
+    assert rows_encoder(form, columns)(rows) == list(map(encode, rows))
+    assert rows_encoder(form, columns)(rows + odd) == list(map(encode, rows + odd))
 
 
 @given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in WRITTEN if ".txt" not in suffix]))

@@ -112,3 +112,8 @@ def test_other_processes_can_have_it_and_nobody_sees_the_key() -> None:
     assert pickle.loads(pickle.dumps(hashed))("me") == hashed("me")  # noqa: S301 - as multiprocessing does
     assert "secret" not in repr(hashed)
     assert not hasattr(hashed, "__dict__")
+
+
+@given(st.lists(st.sampled_from([None, "", "a", "A", "b", "[deleted]"])))
+def test_many_names_at_once_are_hashed_as_one_by_one(names: list[str | None]) -> None:
+    assert AuthorHash(bytes(32)).all(names) == list(map(AuthorHash(bytes(32)), names))

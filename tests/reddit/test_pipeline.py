@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import BusyError, GruError, UsageError
 from grucli.reddit import people, pipeline
-from grucli.reddit.batches import Batch, Cleaned, Job, batch_cleaner, comment_of
+from grucli.reddit.batches import Batch, Cleaned, Job, batch_cleaner, comment_of, quick_keys, text_keys
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus import output
 from grucli.reddit.pipeline import Plan, clean, counted_rules, locate_all
@@ -518,6 +519,34 @@ def test_progress_is_told_by_bytes(tmp_path: Path) -> None:
     clean(asked, lambda count, report: told.append(count))
 
     assert sum(told) == asked.size == source.stat().st_size
+
+
+@pytest.mark.parametrize("keys", [quick_keys, text_keys])
+def test_keys_are_the_same_where_the_texts_are(keys: Callable[[list[Comment], bool], bytes]) -> None:
+    # The second and the third are the same bytes in Python's memory.
+    texts = ["Well, yes.", "ab", "\u6261", "", "é", "😀", "\ud800"]
+    comments = [Comment(text, parent_id=parent) for text in texts for parent in ("t1_a", "t1_b")]
+
+    def different(replies: bool) -> int:
+        found = np.frombuffer(keys(comments, replies), np.uint64)
+        assert found.tobytes() == keys(
+            [Comment("".join(c.body or ""), parent_id=c.parent_id) for c in comments], replies
+        )
+        return len(set(found.tolist()))
+
+    assert different(replies=False) == len(texts)
+    assert different(replies=True) == len(comments)
+
+
+def test_only_who_works_alone_uses_keys_that_nobody_else_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(dump([comment(number, "Well, well.") for number in range(3)]))
+    monkeypatch.setattr("grucli.reddit.batches.quick_keys", lambda comments, replies: bytes(8 * len(comments)))
+    monkeypatch.setattr("grucli.reddit.batches.text_keys", lambda *_: pytest.fail("the slow way"))
+
+    assert clean(plan(path, None, workers=1)).dropped == {"duplicate": 2}
+    with pytest.raises(pytest.fail.Exception, match="the slow way"):
+        batch_cleaner(Job(Settings(), "csv", None))(Batch(0, "body", blocks.Block(1, b'{"body":"Well."}'), []))
 
 
 def test_fields_of_any_table_make_a_comment() -> None:
