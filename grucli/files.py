@@ -177,8 +177,8 @@ class FileLock:
         assert self._file is not None
         with suppress(OSError):
             self._file.truncate(0)
-            self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-            self._file.flush()
+            # Past the file's buffer: what did not fit on the disk would be tried, and fail, once more at its end.
+            os.write(self._file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
 
 
 class FolderLock(FileLock):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,3 +62,18 @@ def failing_disk(fatal: int, code: int) -> Iterator[Faults]:
         patch.setattr(os, "fsync", before("fsync", os.fsync))
         patch.setattr(os, "replace", before("replace", os.replace))
         yield faults
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Let the system take no byte for any file inside the block, as a full disk does; POSIX only."""
+    if sys.platform == "win32":
+        raise RuntimeError("there are no such limits on Windows")
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -12,7 +12,7 @@ import pytest
 
 from grucli.errors import BusyError, UsageError
 from grucli.files import FileLock, FolderLock, OutputLock, atomic_write, atomic_writer
-from tests.faults import failing_disk
+from tests.faults import failing_disk, no_room
 
 OLD, NEW = b"old", b"new" * 10_000
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and devices")
@@ -125,6 +125,18 @@ def test_a_disk_quota_names_the_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
+@posix_only
+def test_a_lock_on_a_full_disk_is_as_good_without_a_name_in_it(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; from pathlib import Path; from grucli.files import FolderLock\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "with FolderLock(Path(sys.argv[1])): print('held')\n"
+        "print('released')"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "held\nreleased\n"
+
+
 def test_a_second_lock_is_told_who_holds_the_first(tmp_path: Path) -> None:
     folder = tmp_path / "emo"
     with (
@@ -209,6 +221,16 @@ def test_the_holder_sweeps_what_a_killed_writer_left(tmp_path: Path) -> None:
 
 
 @posix_only
+@posix_only
+def test_a_lock_is_as_good_on_a_full_disk(tmp_path: Path) -> None:
+    with no_room(), FileLock(tmp_path / "lock", "it") as lock:
+        assert (tmp_path / "lock").read_bytes() == b""
+        with pytest.raises(BusyError), FileLock(tmp_path / "lock", "it"):
+            pass
+        lock.remove()
+    assert names(tmp_path) == []
+
+
 def test_a_lock_whose_folder_was_renamed_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder before may rename the folder between our opening of the file and our taking of the lock."""
     import fcntl
