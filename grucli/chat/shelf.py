@@ -5,7 +5,7 @@ from pathlib import Path
 
 from grucli.chat.turns import Voice
 from grucli.errors import GruError
-from grucli.model.sampler import Draw, Sampler
+from grucli.model.sampler import Sampler
 from grucli.model.store import BEST, LAST, find_model, model_names
 from grucli.model.weights import Card, load_weights
 
@@ -54,14 +54,8 @@ class StoredModels:
     def _load(self, path: Path) -> tuple[Sampler, Card]:
         weights = load_weights(path)
         sampler = Sampler(weights, self._threads)
-        _wake(sampler)
+        sampler.wake()
         return sampler, weights.card
-
-
-def _wake(sampler: Sampler) -> None:
-    """Have the kernels compiled, or loaded, before anybody waits for a reply."""
-    for _ in sampler.stream(sampler.read(sampler.begin(), "a"), Draw(max_chars=1)):
-        pass
 
 
 def _stamp(path: Path) -> _Stamp:
