@@ -61,7 +61,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"'{path}' is a folder", "name a file to write")
-    with _named(path):
+    with named(path):
         if target.exists() and not target.is_file():
             with target.open("wb") as stream:
                 yield stream
@@ -89,8 +89,11 @@ def _stem(target: Path) -> str:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Let an `OSError` that leaves the block name the file that was asked for, not one beside it, or nothing."""
+def named(path: Path) -> Iterator[None]:
+    """Let an `OSError` that leaves the block name the file that was asked for, not one beside it, or nothing.
+
+    What the system says of a full disk, while something is written, names no file.
+    """
     try:
         yield
     except OSError as error:
@@ -158,7 +161,8 @@ class FileLock:
     def release(self) -> None:
         """Let go, before the block ends: a folder with an open file in it cannot be renamed on Windows."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of a full disk, on which the holder's name could not be put
+                self._file.close()
             self._file = None
 
     def remove(self) -> None:
@@ -224,7 +228,7 @@ class OutputLock(FileLock):
     def __enter__(self) -> Self:
         if self._target.exists() and not self._target.is_file():
             return self
-        with _named(Path(self.subject)):
+        with named(Path(self.subject)):
             self._target.parent.mkdir(parents=True, exist_ok=True)
             super().__enter__()
         self._sweep()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from grucli.errors import GruError
+from grucli.files import named
 from grucli.paths import data_dir
 
 NOBODY = frozenset({"", "[deleted]", "[removed]"})
@@ -77,7 +78,7 @@ def _made(path: Path) -> bytes | None:
         return None
     key = secrets.token_bytes(_KEY_BYTES)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with named(path), os.fdopen(descriptor, "wb") as file:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())

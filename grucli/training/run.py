@@ -11,7 +11,7 @@ import msgspec
 
 from grucli import __version__
 from grucli.errors import DivergedError, ModelFileError, UsageError
-from grucli.files import atomic_write
+from grucli.files import atomic_write, named
 from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
 from grucli.model.parameters import Parameters
@@ -166,7 +166,8 @@ class Run:
 
     def _note(self) -> None:
         line = Metrics(step=self.position.step, lr=self.learning_rate, **self._figures())
-        with (self.folder / METRICS).open("ab") as file:
+        path = self.folder / METRICS
+        with named(path), path.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
 
     def _weights(self) -> Weights:

@@ -79,8 +79,9 @@ def test_a_full_disk_leaves_no_half_key(home: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         author_key()
+    assert caught.value.filename == str(key_file())
     assert list(home.iterdir()) == []
 
 
