@@ -1,5 +1,6 @@
 """`gru purge`: comments out of a corpus, because whoever wrote them wants it so."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,13 +27,14 @@ def purge(
       gru purge reddit.jsonl.zst --ids deleted.txt
     """
     from grucli.ui.console import terminal
-    from grucli.ui.purge_view import show_memories, show_missing, show_purge
+    from grucli.ui.purge_view import show_fetch, show_memories, show_missing, show_purge
     from grucli.ui.waiting import Waiting
 
     with Waiting(terminal()) as waiting:
         from grucli.model.store import list_models
         from grucli.paths import cache_dir
         from grucli.reddit import purging
+        from grucli.reddit.fetch_record import record_path
         from grucli.text.corpus import fingerprint_of, forget
 
         wanted = purging.wanted_by(ids or [], author or [])
@@ -67,4 +69,6 @@ def purge(
     show_purge(terminal(), corpus, done, dry_run=dry_run)
     show_missing(terminal(), ids_missing, names_missing)
     if done.removed and not dry_run:
+        if record_path(Path(corpus)).exists():
+            show_fetch(terminal(), corpus)
         show_memories(terminal(), learnt, left)

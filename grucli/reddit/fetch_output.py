@@ -67,7 +67,11 @@ class Output:
             length = file.seek(0, os.SEEK_END)
             file.seek(record.bytes - record.page_bytes)
             if length < record.bytes or digest(file.read(record.page_bytes)) != record.page_digest:
-                raise GruError(f"'{self.path}' was changed since it was fetched", BEGIN_AGAIN)
+                raise GruError(
+                    f"'{self.path}' was changed since it was fetched",
+                    "if that was gru purge, --force would bring back what it took out: fetch what is newer into "
+                    f"another file, with --after; else {BEGIN_AGAIN}",
+                )
             file.truncate(record.bytes)
             file.seek(record.bytes)
         except BaseException:

@@ -89,7 +89,7 @@ def read_ids(name: str) -> Iterator[str]:
         GruError: it is damaged.
     """
     path = None if name == STDIN else Path(name)
-    if path is not None and not path.is_file():
+    if path is not None and (path.is_dir() or not path.exists()):  # a pipe is as good as a file
         raise UsageError(f"there is no file '{name}'", "give --ids a file with one id a line, or - for standard input")
     suffix = "" if path is None else path.suffix.lower()
     report = RowReport()

@@ -24,6 +24,14 @@ def show_purge(terminal: Terminal, corpus: str, done: "Purge", *, dry_run: bool)
         terminal.warn(note)
 
 
+def show_fetch(terminal: Terminal, corpus: str) -> None:
+    """Say that `corpus` is a fetched file, and how not to fetch again what was taken out."""
+    terminal.warn(
+        f"'{corpus}' was written by gru fetch, which cannot go on with it now: --resume refuses, and --force would "
+        "bring back what was taken out; fetch what is newer into another file, with --after"
+    )
+
+
 def show_missing(terminal: Terminal, ids: int, names: Sequence[str]) -> None:
     """Say how many of the ids, and warn which of the names, are not in the corpus."""
     if ids:

@@ -1,15 +1,21 @@
 """`gru purge`: what people and scripts are told, and what goes besides the comments."""
 
 import json
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
 from grucli.model.weights import Card
 from grucli.paths import cache_dir
+from grucli.reddit.fetch_record import digest, new_record, save_record
 from grucli.reddit.people import AuthorHash, author_key
+from grucli.reddit.source import Target
 from grucli.text.corpus import prepare
 from tests.model.models import add_model
 
@@ -54,6 +60,32 @@ def test_scripts_get_one_document(capsys: Output, corpus: Path) -> None:
     }
     assert "nothing by zoe was found" in err
     assert len(corpus.read_text().splitlines()) == 31
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes")
+def test_ids_come_out_of_a_pipe(corpus: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ids")
+    writer = threading.Thread(target=(tmp_path / "ids").write_text, args=("t1_c3\nc5\n",))
+    writer.start()
+    assert main(["purge", str(corpus), "--ids", str(tmp_path / "ids")]) == 0
+    writer.join()
+    assert len(corpus.read_text().splitlines()) == 39
+
+
+def test_who_purges_what_was_fetched_is_told_not_to_fetch_it_again(capsys: Output, tmp_path: Path) -> None:
+    fetched = tmp_path / "a.jsonl"
+    fetched.write_text('{"id":"c1","body":"one"}\n{"id":"c2","body":"two"}\n')
+    page = fetched.read_bytes()
+    record = new_record("arctic-shift", 0, 9, [Target("r", "a")])
+    save_record(fetched, replace(record, bytes=len(page), page_bytes=len(page), page_digest=digest(page)))
+    (tmp_path / "ids").write_text("c1")
+    words = ["purge", str(fetched), "--ids", str(tmp_path / "ids")]
+    assert main([*words, "--dry-run"]) == 0
+    assert "gru fetch" not in capsys.readouterr().err
+    assert main(words) == 0
+    assert "was written by gru fetch, which cannot go on with it now" in capsys.readouterr().err
+    assert main(["fetch", "-o", str(fetched), "--resume"]) == ExitStatus.FAILED
+    assert "if that was gru purge, --force would bring back what it took out" in capsys.readouterr().err
 
 
 def test_people_get_sentences(capsys: Output, corpus: Path, tmp_path: Path) -> None:
