@@ -50,10 +50,12 @@ def test_any_text_can_be_asked_about(text: str) -> None:
     assert UNCLEANED(Comment(body=text + " and so it goes on and on")) in (None, "language", "bot: says so")
 
 
-def test_an_unknown_language_is_refused_and_the_others_named() -> None:
-    with pytest.raises(UsageError, match="--language 'xx'") as refused:
-        cleaner(Settings(language="xx"))
-    assert " en, " in refused.value.todo
+@pytest.mark.parametrize(("code", "near"), [("xx", "en"), ("eng", "en"), ("deu", "de")])
+def test_an_unknown_language_is_refused_and_the_nearest_named(code: str, near: str) -> None:
+    with pytest.raises(UsageError, match=f"--language '{code}'") as refused:
+        cleaner(Settings(language=code))
+    assert near in refused.value.todo.split()
+    assert len(refused.value.todo) < 100
 
 
 def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
