@@ -27,7 +27,8 @@ def detector(wanted: str) -> Callable[[str], bool]:
     if wanted not in known:
         near = difflib.get_close_matches(wanted, sorted(known), n=_NEAR, cutoff=0.5) or _COMMON
         raise UsageError(
-            f"--language '{wanted}' is not known", f"name one of the {len(known)} two- or three-letter codes, such as {' or '.join(near)}"
+            f"--language '{wanted}' is not known",
+            f"name one of the {len(known)} two- or three-letter codes, such as {' or '.join(near)}",
         )
 
     def speaks(text: str) -> bool:
