@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,11 @@ LONGEST = 200
 """Characters of a phrase."""
 
 MOST_STOPS, MOST_BLOCKED = 64, 20_000
+MOST_BEGINNINGS = 100_000
+"""Characters of all phrases that are blocked, but those that several begin with count once: about as many places."""
+MOST_ENTRIES = 2_000_000
+"""Of a table: tokens that lead from a place elsewhere than usual, in all places."""
+
 _SLACK = 64
 """Characters more than a phrase has that it may take in a text, by runs of white space."""
 
@@ -67,7 +73,7 @@ def check_blocked(phrases: Sequence[str]) -> None:
     """Refuse what is no word or phrase.
 
     Raises:
-        UsageError: an empty one, one that is too long, a `*` that is not at the end, or too many.
+        UsageError: an empty one, one that is too long, a `*` that is not at the end, or too many or too much of them.
     """
     if len(phrases) > MOST_BLOCKED:
         raise UsageError(f"{len(phrases):,} phrases are to be blocked", f"{MOST_BLOCKED:,} are the most")
@@ -77,6 +83,23 @@ def check_blocked(phrases: Sequence[str]) -> None:
                 f"'{phrase[:40]}' cannot be blocked",
                 f"give words and phrases of up to {LONGEST} characters; * stands at the end of one alone, as in word*",
             )
+    if sum(map(len, phrases)) > MOST_BEGINNINGS and (beginnings := _beginnings(phrases)) > MOST_BEGINNINGS:
+        raise UsageError(
+            f"the phrases to be blocked come to {beginnings:,} characters, not counting what several begin with again",
+            f"{MOST_BEGINNINGS:,} are the most: block fewer, or shorter ones, as word* for all that begins so",
+        )
+
+
+def _beginnings(phrases: Sequence[str]) -> int:
+    """How many different texts the phrases begin with."""
+    ordered = sorted(phrase.casefold() for phrase in phrases)
+    return sum(len(each) - _alike(before, each) for before, each in pairwise(["", *ordered]))
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    differing = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differing, min(len(one), len(other)))
 
 
 @lru_cache(maxsize=4096)
@@ -152,7 +175,10 @@ class Phrases:
         self._pieces, self._lone = _tree(tokenizer.pieces)
         self._spellings: dict[int, dict[bytes, str]] = {}
         self._numbers: dict[Place, int] = {}
+        self._places: list[Place] = []
+        self._behind_usual: dict[tuple[Place, str], Place | int] = {}
         self._rows: list[list[tuple[int, int]]] = []
+        self._entries = 0
         self._table: Table | None = None
 
     def _node(self, spaced: bool) -> _Node:
@@ -185,10 +211,12 @@ class Phrases:
         blocked = self._feed_blocked(place.blocked, place.in_word, char)
         if blocked is None:
             return BANNED
-        stops = [self._nodes[number].edges.get(char) for number in (*place.stops, self._stop_root.number)]
-        begun = [node for node in stops if node is not None]
-        if any(node.over for node in begun):
-            return STOPS
+        begun: list[_Node] = []
+        if self.stops:
+            stops = [self._nodes[number].edges.get(char) for number in (*place.stops, self._stop_root.number)]
+            begun = [node for node in stops if node is not None]
+            if any(node.over for node in begun):
+                return STOPS
         return Place(blocked, _numbers(begun), _in_word(char))
 
     def _feed_blocked(self, blocked: tuple[int, ...], was_in_word: bool, char: str) -> tuple[int, ...] | None:
@@ -284,17 +312,33 @@ class Phrases:
     # Token by token
 
     def table(self, place: Place) -> tuple[Table, int]:
-        """The table, and the number that `place` has in it."""
+        """The table, and the number that `place` has in it.
+
+        Raises:
+            UsageError: with these tokens, the phrases make a table that is too large.
+        """
         if place not in self._numbers or self._table is None:
             for each in (*_USUAL, place):
                 self._number(each)
-            while len(self._rows) < len(self._numbers):
-                self._rows.append(self._row(list(self._numbers)[len(self._rows)]))
+            while len(self._rows) < len(self._places):
+                self._rows.append(self._row(self._places[len(self._rows)]))
+                self._entries += len(self._rows[-1])
+                if self._entries > MOST_ENTRIES:
+                    raise UsageError(
+                        f"to block and stop at all this takes a table of more than {MOST_ENTRIES:,} entries, for the"
+                        f" {self._size:,} tokens of this model",
+                        "block fewer or shorter phrases, or stop at fewer texts",
+                    )
             self._table = self._in_arrays()
         return self._table, self._numbers[place]
 
     def _number(self, place: Place | int) -> int:
-        return place if isinstance(place, int) else self._numbers.setdefault(place, len(self._numbers))
+        if isinstance(place, int):
+            return place
+        number = self._numbers.setdefault(place, len(self._places))
+        if number == len(self._places):
+            self._places.append(place)
+        return number
 
     def _row(self, place: Place) -> list[tuple[int, int]]:
         """The tokens that lead from `place` elsewhere than from the usual place of its kind, and where to; for a usual
@@ -307,7 +351,7 @@ class Phrases:
             piece, here, there = waiting.pop()
             at_first = piece is self._pieces
             for char in piece.children if every else self._telling(piece, here, at_first):
-                child, behind, else_behind = piece.children[char], self.feed(here, char), self.feed(there, char)
+                child, behind, else_behind = piece.children[char], self.feed(here, char), self._feed_usual(there, char)
                 if behind == else_behind and not every:
                     continue
                 row += ((token, self._number(self._settled(behind))) for token in child.tokens)
@@ -319,6 +363,12 @@ class Phrases:
         if every or place.bytes or any(self._spelled(number) for number in (*place.blocked, *place.stops)):
             row += ((token, self._number(self._spell(place, spelled))) for token, spelled in self._lone)
         return sorted(row)
+
+    def _feed_usual(self, place: Place, char: str) -> Place | int:
+        """As `feed`, for places that pieces lead to from a usual one: so few that what is behind them is kept."""
+        if (place, char) not in self._behind_usual:
+            self._behind_usual[place, char] = self.feed(place, char)
+        return self._behind_usual[place, char]
 
     def _telling(self, piece: _Piece, place: Place, at_first: bool) -> Iterable[str]:
         """The characters below `piece` that may lead from `place` elsewhere than from a usual one."""
@@ -362,7 +412,9 @@ class Phrases:
         return Table(usual, np.ascontiguousarray(places.T), own)
 
 
-def _numbers(nodes: Iterable[_Node]) -> tuple[int, ...]:
+def _numbers(nodes: Sequence[_Node]) -> tuple[int, ...]:
+    if len(nodes) < 2:  # as nearly everywhere
+        return (nodes[0].number,) if nodes else ()
     return tuple(sorted({node.number for node in nodes}))
 
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.text.phrases import BANNED, STOPS, Phrases, Place, read_phrases
+from grucli.text.phrases import BANNED, STOPS, Phrases, Place, check_blocked, read_phrases
 from grucli.text.tokenizers import SPECIALS, Tokenizer
 from grucli.text.tokenizers.char import CharTokenizer
 from grucli.text.tokenizers.subword import SubwordTokenizer
@@ -195,6 +195,27 @@ def test_thousands_of_words_take_no_more_room_than_they_need() -> None:
     table, _ = Phrases(PIECES, (), many).table(Place())
     assert len(table.places) < 9 * len(many)
     assert len(table.own) < 40 * len(many)
+
+
+def test_more_than_can_be_told_apart_is_refused_before_any_of_it_is_worked_out() -> None:
+    rng = np.random.default_rng(0)
+    lines = tuple("".join(rng.choice(list("abcdefghijklmnop"), 76)) for _ in range(3510))
+    with pytest.raises(UsageError, match=r"come to 25\d,\d{3} characters"):
+        check_blocked(lines)
+    # What they begin with alike is but one beginning.
+    check_blocked(tuple("x" * 194 + f"{number:06}" for number in range(3510)))
+
+
+@pytest.mark.parametrize(("stops", "blocked"), [((), ("ab*", "as")), (("ab", "as"), ())])
+def test_a_table_that_the_tokens_make_too_large_is_refused(
+    monkeypatch: pytest.MonkeyPatch, stops: tuple[str, ...], blocked: tuple[str, ...]
+) -> None:
+    phrases = Phrases(PIECES, stops, blocked)
+    entries = len(Phrases(PIECES, stops, blocked).table(Place())[0].usual[0])
+    monkeypatch.setattr("grucli.text.phrases.MOST_ENTRIES", entries)
+    for _ in range(2):  # nor is it let through when it is asked for again
+        with pytest.raises(UsageError, match=f"more than {entries} entries, for the {PIECES.size} tokens"):
+            phrases.table(Place())
 
 
 def test_a_vocabulary_without_pieces() -> None:
