@@ -172,7 +172,7 @@ def _mended(plan: _Plan, comment: Comment, trace: list[Step] | None) -> str | No
     """Mend the text of a comment that is not dropped before, and judge it then."""
     raw = comment.body or ""
     try:
-        text = _settled(plan.mends, raw, trace)
+        text = _settled(plan.mends, plan.straightens, raw, trace)
     except _KnotError as knot:
         if trace is not None:
             trace.append(Step(str(knot), raw, raw, _KNOT))
@@ -195,7 +195,7 @@ def _judged(judges: _Judges, comment: Comment, trace: list[Step] | None) -> str 
     return None
 
 
-def _settled(mends: _Mends, text: str, trace: list[Step] | None) -> str:
+def _settled(mends: _Mends, straightens: bool, text: str, trace: list[Step] | None) -> str:
     """The text when all of `mends`, one after another, leave it as it is."""
     unchanged, wanted, changer = 0, len(mends), ""
     for _ in range(_MOST_ROUNDS if mends else 0):
@@ -209,8 +209,8 @@ def _settled(mends: _Mends, text: str, trace: list[Step] | None) -> str:
                     return text
             else:
                 unchanged, text, changer = 0, mended, name
-                if trace is None and glance(text, False) is not None:
-                    return text
+                if trace is None and (settled := glance(text, straightens)) is not None:
+                    return settled
     if mends:
         raise _KnotError(changer)
     return text

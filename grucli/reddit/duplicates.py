@@ -51,10 +51,11 @@ class Seen:
         """Whether each hash comes for the first time; they are known from then on."""
         fresh = np.zeros(len(keys), np.bool_)
         different, first = _distinct(_filled(keys))
-        old = _contains(self._now, different)
+        places = _places(self._now, different)
+        old: NDArray[np.bool_] = np.equal(self._now[places], different)
         known = old if self._before is None else old | _contains(self._before, different)
         fresh[first[~known]] = True
-        self._insert(different[~old])
+        self._insert(different[~old], places[~old])
         return fresh
 
     def known(self, keys: Keys) -> NDArray[np.bool_]:
@@ -66,13 +67,18 @@ class Seen:
     def add(self, keys: Keys) -> None:
         """Let hashes be known."""
         different = np.unique(_filled(keys))
-        self._insert(different[~_contains(self._now, different)])
+        places = _places(self._now, different)
+        new = self._now[places] != different
+        self._insert(different[new], places[new])
 
-    def _insert(self, keys: Keys) -> None:
-        """Put in different hashes that are not in the table."""
+    def _insert(self, keys: Keys, places: NDArray[np.uint64]) -> None:
+        """Put in different hashes that are not in the table; the places are those they would have in it."""
+        table = self._now
         while len(keys):
             room = self._room(len(keys))
-            _insert(self._now, keys[:room])
+            if table is not self._now:  # as after each time that not all of them had room
+                table, places = self._now, _places(self._now, keys)
+            _insert(table, keys[:room], places[:room])
             self._taken += len(keys[:room])
             keys = keys[room:]
 
@@ -82,7 +88,8 @@ class Seen:
             larger: Keys = np.zeros(self._now.size * 2, np.uint64)
             for start in range(0, self._now.size, _CHUNK):
                 part = self._now[start : start + _CHUNK]
-                _insert(larger, part[part != 0])
+                part = part[part != 0]
+                _insert(larger, part, _places(larger, part))
             self._now = larger
         if self._taken >= self._now.size // 2:
             self.forgot = self.forgot or self._before is not None
@@ -159,9 +166,9 @@ def _contains(table: Keys, keys: Keys) -> NDArray[np.bool_]:
     return np.equal(table[_places(table, keys)], keys)
 
 
-def _insert(table: Keys, keys: Keys) -> None:
-    """Put in different hashes that are not there. Where two want one place, the loser tries again."""
+def _insert(table: Keys, keys: Keys, places: NDArray[np.uint64]) -> None:
+    """Put in different hashes that are not there, at their places. Where two want one place, the loser tries again."""
     while len(keys):
-        places = _places(table, keys)
         table[places] = keys
         keys = keys[table[places] != keys]
+        places = _places(table, keys)

@@ -83,7 +83,7 @@ MENDS = tuple((rule.name, rule.mend) for rule in RULES if rule.mend)
 def test_a_glance_tells_what_the_rules_make_of_a_text(text: str) -> None:
     settled = glance(text, True)
     if settled is not None:
-        assert _settled(MENDS, text, None) == settled
+        assert _settled(MENDS, True, text, []) == settled
     if (settled := glance(text, False)) is not None:
         assert settled == text
         assert all(mend(text) == text for _, mend in MENDS)

@@ -21,10 +21,10 @@ _HARMLESS = re.compile(
 )
 """What else may be there, as UTF-8, where a second look finds nothing."""
 
+_DIGIT = re.compile(rb"[0-9]")
 _NUMBER = re.compile(r"[0-9][0-9 ./()-]{5}")
 _DOT = re.compile(r"dot(?![a-z])")
 _SITE = re.compile(r"\.[a-zA-Z]{2,4}/")
-_QUOTES = re.compile("[‘’“”]")
 _END = b"\x1f"
 """Stands between texts. A text that has it is not plain."""
 
@@ -84,12 +84,12 @@ def _second(text: str, rest: bytes, straighten: bool) -> str | None:
         return None
     if b"&" in rest and ";" in text:
         return None
-    if text.count(":") > 1 or _NUMBER.search(text):
+    if _DIGIT.search(rest) and (text.count(":") > 1 or _NUMBER.search(text)):
         return None
-    if b"\xe2" not in rest or not _QUOTES.search(text):
+    if b"\xe2" not in rest:
         return text
     straight = text.replace("’", "'").replace("“", '"').replace("”", '"').replace("‘", "'")
-    return straight if straighten else None
+    return straight if straighten or straight == text else None
 
 
 def _doubtful(data: NDArray[np.uint8]) -> list[int]:
