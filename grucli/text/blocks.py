@@ -3,11 +3,12 @@
 No line is held that is longer than `LONGEST` bytes, so that memory is bounded whatever comes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from grucli.text.ahead import ahead
 from grucli.text.report import RowReport
 from grucli.text.sources import Damaged, OnBytes, Source, read_bytes, unreadable
 
@@ -16,6 +17,10 @@ LONGEST = 1 << 22
 
 BLOCK = 1 << 18
 """Bytes of whole lines that make a block: enough that what a block costs by itself does not count."""
+
+_AHEAD = 4
+_SLICE = 1 << 18
+"""Slices that are read ahead, and their bytes: the thread has to wait for its turn before each."""
 
 Line = tuple[int, bytes | None]
 """A line's number, from 1, and its bytes without the newline; None where they are too many."""
@@ -48,7 +53,7 @@ def read_blocks(
     """
     cutter = _Cutter(longest)
     try:
-        for piece in read_bytes(source, on_bytes):
+        for piece in _pieces(source, on_bytes):
             yield from cutter.push(piece)
     except Damaged as damage:
         yield from cutter.flush()
@@ -58,6 +63,26 @@ def read_blocks(
         report.cut(source.name, cutter.number - 1)
         return
     yield from cutter.end()
+
+
+def _pieces(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
+    """The bytes of a source; of a compressed file, while it is decompressed ahead in a thread."""
+    if not source.compression or source.path is None or not source.path.is_file():
+        yield from read_bytes(source, on_bytes)
+        return
+    for piece, count in ahead(_counted(source), _AHEAD):
+        if count and on_bytes is not None:
+            on_bytes(count)  # here, and not in the thread: whoever is told may draw
+        yield piece
+
+
+def _counted(source: Source) -> Generator[tuple[bytes, int], None, None]:
+    """The bytes of a source, each time with how many of the file have been read since the last."""
+    told: list[int] = []
+    for piece in read_bytes(source, told.append, _SLICE):
+        yield piece, sum(told)
+        told.clear()
+    yield b"", sum(told)
 
 
 class _Cutter:

@@ -110,8 +110,8 @@ def locate(name: str) -> Source:
     return Source(name, path, FORMS.get(inner), compression)
 
 
-def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
-    """Slices of the decompressed bytes of `source`, none longer than `SLICE`, without a byte-order mark.
+def read_bytes(source: Source, on_bytes: OnBytes | None = None, size: int = SLICE) -> Iterator[bytes]:
+    """Slices of the decompressed bytes of `source`, none longer than `size`, without a byte-order mark.
 
     Raises:
         UsageError: it cannot be opened, is not compressed the way its suffix says, or is no UTF-8 text.
@@ -122,7 +122,7 @@ def read_bytes(source: Source, on_bytes: OnBytes | None = None) -> Iterator[byte
     try:
         if source.compression and not _is_compressed(source):
             return
-        for piece in _slices(source, on_bytes) if source.compression else read_raw(source, on_bytes):
+        for piece in _slices(source, on_bytes, size) if source.compression else read_raw(source, on_bytes, size):
             if first:
                 _refuse_binary(source, piece)
                 piece = piece.removeprefix(_BOM)
@@ -154,7 +154,7 @@ def _is_compressed(source: Source) -> bool:
     return bool(head)
 
 
-def read_raw(source: Source, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
+def read_raw(source: Source, on_bytes: OnBytes | None = None, size: int = SLICE) -> Iterator[bytes]:
     """Slices of the bytes of `source` as they lie on the disk, or arrive.
 
     Raises:
@@ -162,17 +162,17 @@ def read_raw(source: Source, on_bytes: OnBytes | None = None) -> Iterator[bytes]
         GruError: the disk failed.
     """
     with _opened(source) as raw, _disk(source):
-        while piece := raw.read(SLICE):
+        while piece := raw.read(size):
             yield piece
             if on_bytes is not None:
                 on_bytes(len(piece))
 
 
-def _slices(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
+def _slices(source: Source, on_bytes: OnBytes | None, size: int) -> Iterator[bytes]:
     with _opened(source) as raw, _disk(source):
         stream = _decompressed(raw, source.compression)
         told = 0
-        while piece := stream.read1(SLICE):
+        while piece := stream.read1(size):
             yield piece
             if on_bytes is not None:
                 on_bytes(raw.tell() - told)

@@ -464,6 +464,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, fatal: int) -> None:
 
 def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 1 << 16)
+    monkeypatch.setattr(blocks, "_SLICE", 1 << 14)
 
     def peak(count: int) -> int:
         text = dump([comment(n % 50, "the same text again and again " * 9) for n in range(50)]) * (count // 50)

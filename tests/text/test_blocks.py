@@ -1,5 +1,6 @@
 """Blocks of lines: whatever the cuts, the lines are the file's own, with their own numbers."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from grucli.text import blocks
 from grucli.text.blocks import Block, read_blocks
 from grucli.text.report import RowReport
 from grucli.text.sources import Source
+from tests.text.packing import PACK
 
 SOURCE = Source("x", None, "jsonl")
 
@@ -61,10 +63,28 @@ def test_a_long_line_is_not_kept_while_it_comes(monkeypatch: pytest.MonkeyPatch)
     assert found == [Block(1, b"a"), Block(2, None), Block(3, b"c")]
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(b"x\n" * 100_000)
+@pytest.mark.parametrize("packing", ["", ".gz"])
+def test_progress_is_told_by_whoever_asks(tmp_path: Path, packing: str) -> None:
+    path = tmp_path / f"a.jsonl{packing}"
+    path.write_bytes(PACK[packing](b"x\n" * 100_000))
     told: list[int] = []
 
-    assert len(list(lines(list(read_blocks(Source("a", path, "jsonl"), RowReport(), told.append))))) == 100_000
-    assert sum(told) == 200_000
+    def on_bytes(count: int) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        told.append(count)
+
+    found = list(read_blocks(Source("a", path, "jsonl", packing), RowReport(), on_bytes))
+    assert len(list(lines(found))) == 100_000
+    assert sum(told) == path.stat().st_size
+
+
+def test_a_file_that_is_given_up_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(PACK[".gz"](b"x" * 99 + b"\n") * 100_000)
+    before = threading.active_count()
+    found = read_blocks(Source("a", path, "jsonl", ".gz"), RowReport())
+    next(found)
+    assert threading.active_count() == before + 1
+    del found
+
+    assert threading.active_count() == before
