@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer._click.core import ParameterSource
 
 from grucli.cli.grammar import MODEL
 from grucli.errors import UsageError
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from grucli.model.sampler import Draw, Sampler, State
     from grucli.ui.stream_view import StreamView
 
+_NOT_WITH_A_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed", "no_copies")
 _SEEDS = 10_000
 """Without a seed one is chosen that can be remembered and typed."""
 
 
 def sample(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar=f"[{MODEL}]", help="The newest when left out.")] = None,
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many.")] = 1,
     prompt: Annotated[str | None, typer.Option(help="The beginning, to be continued.")] = None,
@@ -37,7 +40,9 @@ def sample(
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
     relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
     beam: Annotated[int, typer.Option(help="Search for the likeliest, so many at a time; 0: draw.")] = 0,
-    stop: Annotated[list[str] | None, typer.Option(help="Also end a sample before this text. Repeatable.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="Also end a sample before this text; case matters. Repeatable.")
+    ] = None,
     block: Annotated[
         str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
     ] = None,
@@ -75,6 +80,8 @@ def sample(
     from grucli.ui.novelty_view import show_examined
     from grucli.ui.stream_view import StreamView
 
+    if beam:
+        _check_beam(context)
     beginning = _beginning(prompt, prompt_file)
     with StreamView(terminal(), pace) as view:
         from grucli.chat.misread import misread, unknown_symbols
@@ -136,6 +143,21 @@ def _show(
         else:
             view.show(written.text, written.prompt)
     batch.finish()
+
+
+def _check_beam(context: typer.Context) -> None:
+    """Refuse what was typed and means nothing to a search; what a file or variable sets is meant for other calls.
+
+    Raises:
+        UsageError: there is something.
+    """
+    typed = (name for name in _NOT_WITH_A_BEAM if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)
+    flags = [f"--{name.replace('_', '-')}" for name in typed if context.params[name]]
+    if flags:
+        raise UsageError(
+            f"{' and '.join(flags)} mean{'s' if len(flags) == 1 else ''} nothing with --beam",
+            "a beam searches for the likeliest text and draws none: leave the one or the other out",
+        )
 
 
 def _beginning(prompt: str | None, prompt_file: str | None) -> str:

@@ -32,7 +32,8 @@ def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sample(capsys: Output, *words: str) -> str:
     """Give what is written by three short samples of the newest model, without a fuss."""
-    assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", "--temp", "1", *words]) == 0
+    drawn = [] if "--beam" in words else ["--temp", "1"]
+    assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", *drawn, *words]) == 0
     out, err = capsys.readouterr()
     assert re.fullmatch(r"3 samples, [\d,]+ characters, [\d,]+ characters/s\n" if "-n" not in words else "", err)
     return out
@@ -130,7 +131,8 @@ def test_every_way_to_draw_can_be_asked_for(capsys: Output, tmp_path: Path) -> N
         (["--repeat-penalty", "2"], Draw(repeat_penalty=2)),
         (["--beam", "3"], Draw(beam=3)),
     ):
-        drawn = objects(capsys, "--seed", "3", "--min-chars", "12", *words)
+        seeded = [] if draw.beam else ["--seed", "3"]
+        drawn = objects(capsys, *seeded, "--min-chars", "12", *words)
         sampler = Sampler(make_weights(), 1)
         asked = replace(draw, temp=1, max_chars=20, min_chars=12, seed=3)
         expected = list(sampler.write(sampler.begin(), "", 3, asked))
@@ -138,6 +140,19 @@ def test_every_way_to_draw_can_be_asked_for(capsys: Output, tmp_path: Path) -> N
         assert {each["seed"]: each["text"] for each in drawn} != plain
     replies = ["talk", "--reply-to", "hello", "--seed", "3"]
     assert objects(capsys, *replies, "--relevance", "0.8") != objects(capsys, *replies)
+
+
+def test_settings_that_stand_somewhere_do_not_keep_a_beam_from_searching(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = objects(capsys, "--beam", "4")
+    monkeypatch.setenv("GRU_TEMP", "1.3")
+    monkeypatch.setenv("GRU_MIROSTAT", "3")
+    assert [each["text"] for each in objects(capsys, "--beam", "4")] == [each["text"] for each in found]
+    monkeypatch.setenv("GRU_BEAM", "4")
+    assert main(["sample", "--temp", "1"]) == ExitStatus.USAGE
+    assert "--temp means nothing with --beam" in capsys.readouterr().err
+    assert main(["sample", "--temp", "1", "--beam", "0"]) == 0
 
 
 def test_a_beam_on_a_terminal_shows_each_text_once(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
@@ -179,6 +194,9 @@ def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> No
         (["--mirostat", "-1"], "--mirostat is -1"),
         (["--relevance", "1"], "--relevance takes a number from 0 (off) to 0.99"),
         (["--beam", "2", "-n", "3"], "a beam of 2 finds no 3 texts"),
+        (["--beam", "5", "--mirostat", "3"], "gru: --mirostat means nothing with --beam\n"),
+        (["--beam", "5", "--seed", "0", "--top-k", "4"], "gru: --top-k mean"),
+        (["--beam", "5", "--temp", "1", "--no-copies"], "gru: --temp and --no-copies mean nothing with --beam\n"),
         (["--stop", ""], "--stop is a text of 0 characters"),
         (["--block", "no such file"], "no such file"),
         (["--prompt", "a", "--prompt-file", "b"], "--prompt-file"),

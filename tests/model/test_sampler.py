@@ -451,6 +451,30 @@ def test_a_wide_beam_finds_the_best_there_is() -> None:
         list(sampler.write(sampler.begin(), "", 257, draw))
 
 
+def test_relevance_steers_a_beam() -> None:
+    """What a beam finds with it is the best by what it counts: of one character, and of several."""
+    weights = model("char", seed=1, stops=-1.0, conversations=True)
+    weights.arrays["embedding"][:] *= 10
+    weights.arrays["out.W"][:] *= 10
+    sampler = Sampler(weights, threads=2)
+    asked, nothing = (sampler.end_turn(sampler.read(sampler.begin(), text)) for text in ("the lazy dog", ""))
+    draw = Draw(beam=8, max_chars=1, relevance=0.5)
+    best = sampler.peek(asked, 8, dataclasses.replace(draw, temp=1))
+    assert [each.text for each in sampler.write(asked, "", 8, draw)] == [each.text for each in best]
+
+    def gain(text: str, relevance: float) -> float:
+        said, anyway = (sum(each.bits for each in sampler.score(state, text)) for state in (asked, nothing))
+        return (relevance * anyway - said) / (1 - relevance)
+
+    longer = dataclasses.replace(draw, beam=64, max_chars=3, relevance=0.9)
+    relevant, plain = (
+        next(sampler.write(asked, "", 1, dataclasses.replace(longer, relevance=relevance))).text
+        for relevance in (0.9, 0.0)
+    )
+    assert gain(relevant, 0.9) > gain(plain, 0.9)
+    assert gain(relevant, 0.0) < gain(plain, 0.0)
+
+
 @given(draw=draws, beam=st.integers(1, 5))
 @settings(max_examples=30)
 def test_a_beam_obeys_the_rules_and_depends_on_nothing_else(draw: Draw, beam: int) -> None:
