@@ -30,7 +30,7 @@ _HELD_OUT = 0.002
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(help="How long to train.")] = 1.0,
+    minutes: Annotated[float, typer.Option(help="About how long to train.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same comments.")] = 1,
     pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,

@@ -43,7 +43,7 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Stop after so many passes through the corpus.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Stop after so much training, without preparing and compiling.")
+        float | None, typer.Option(help="Stop after about so much training, without preparing and compiling.")
     ] = None,
     val: Annotated[float | None, typer.Option(help="Share of the text held out; 0: none. [default: 0.1]")] = None,
     val_file: Annotated[
@@ -64,7 +64,7 @@ def train(
 
     \b
       gru train comments.csv                      until it learns no more, ten minutes at most
-      gru train talk.tsv --minutes 2 --name emo   two minutes of training
+      gru train talk.tsv --minutes 2 --name emo   about two minutes of training
       gru train talk.tsv --name emo --resume      go on exactly there
       gru train mine.csv --from emo --name me     teach a model another tone
       gru train tiny.txt --hidden 256 --layers 2  one running text

@@ -97,10 +97,11 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         if self.epochs is not None:
             return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
         if self.minutes is not None:
-            return f"{self.minutes:g} minute{'' if self.minutes == 1 else 's'} of training"
+            # The number of steps is settled early, at the speed that was measured then.
+            return f"about {'a minute' if self.minutes == 1 else f'{self.minutes:g} minutes'} of training"
         if not measured:
-            return f"{MOST_MINUTES:g} minutes of training"
-        return f"until the held-out loss has not improved for {PATIENCE} evaluations, at most {MOST_MINUTES:g} minutes"
+            return f"about {MOST_MINUTES:g} minutes of training"
+        return f"until the held-out loss has not improved for {PATIENCE} evaluations, at most about {MOST_MINUTES:g} minutes"
 
 
 def _check(plan: Plan) -> None:

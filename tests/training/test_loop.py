@@ -284,7 +284,7 @@ def test_a_plan_without_a_limit_says_when_it_ends(corpus: Path) -> None:
     assert "until the held-out loss has not improved" in measured.plan
     assert measured.notes == ()
     blind = started_with(plan(corpus, steps=None, val=0.0))
-    assert blind.plan.endswith(", 10 minutes of training")
+    assert blind.plan.endswith(", about 10 minutes of training")
     assert any("nothing is held out, as --val 0 asks" in note for note in blind.notes)
 
 
@@ -292,7 +292,7 @@ def test_it_says_why_nothing_could_be_held_out(tmp_path: Path) -> None:
     alike = tmp_path / "alike.csv"
     alike.write_text("body\n" + "the same\n" * 50)
     started = started_with(plan(alike, steps=None))
-    assert started.plan.endswith(", 10 minutes of training")
+    assert started.plan.endswith(", about 10 minutes of training")
     assert any("only one text" in note for note in started.notes)
 
 
