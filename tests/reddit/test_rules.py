@@ -92,6 +92,9 @@ def test_a_filter_that_nothing_is_asked_of_is_idle() -> None:
         "text 2000000 people, the number 100000000 is big, call me 12 times",
         "(2005) 123 4567, 1 2 3 4 5 6 7 8 9 10 11 12 13, GTX 1080 1070 1060, 4-1 3-2 28-7 35-21",
         "std::vector<int> a::b 10.0.0.1 127.0.0.1 v1.2.3",
+        "version 1.2.3.4, Ver. 8.8.8.8, V 1.0.0.1 and versions: 9.9.9.9",
+        "666-12-3456, 123-00-4567, 123-45-0000, 912-34-5678 and 123456789",
+        "GB28 NWBK 6016 1331 9268 19, GB29 NWBK 6016 1331 9268, XX29 6016 1331 9268 19",
         "👨‍👩‍👧 🤷‍♀️ ❤️ 日本語 Ünïcödé می‌خواهم",
         "noooooo!!!!!!",
         "no.\n\nyes.",
@@ -137,7 +140,11 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
         ("steam://run/123 magnet:?x", "[URL] magnet:?x"),
         ("I said “it’s fine”, don‘t", "I said \"it's fine\", don't"),
         ("cafÃ© donâ€™t â\x80\x9cyesâ\x80\x9d âœ”", 'café don\'t "yes" ✔'),
-        ("a\u200bb\u202ec\x1b[31m\x00\ufeff\u00add", "abc[31md"),
+        ("a\u200bb\u202ec\x1b[31m\x00\ufeff\u00add", "abcd"),
+        ("a \x1b[1;31mred\x1b[0m\x1b[2J\x1b[?25l word \x1b", "a red word"),
+        ("\x1b]0;a title\x07see \x1b]8;;https://x.com/y\x1b\\this\x1b]8;;\x1b\\ here", "see this here"),
+        ("\x1b]8;;http://x.com\x07click\x1b]8;;\x07 it", "click it"),
+        ("\x1b]no end [\x1b[1", "]no end [[1"),
         ("a\r\n\r\n\r\nb \t c\u00a0\u3000d \n e\x0bf", "a\n\nb c d\ne\nf"),
         ("e\u0301 ﬁne z\u0337\u0321\u031b\u0353algo", "é fine z\u0337\u0321algo"),
         ("x\u200dy \U0001f600\u200d!", "xy 😀!"),
@@ -150,6 +157,10 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
         ("my phone number is 5551234567, text me at 5551234567", "my phone number is [PHONE], text me at [PHONE]"),
         ("4111-1111-1111-1111 is 4111111111111111, 3782 822463 10005", "[CARD] is [CARD], [CARD]"),
         ("8.8.8.8 and 2001:4860:4860::8888", "[IP] and [IP]"),
+        ("to DE89 3704 0044 0532 0130 00 OK", "to [ID] OK"),
+        ("GB29NWBK60161331926819, NO93-8601-1117-947 or ES91 2100 0418 4502 0005 1332 NOW", "[ID], [ID] or [ID] NOW"),
+        ("mine is 123-45-6789, my SSN is 078051120", "mine is [ID], my SSN is [ID]"),
+        ("social security number: 219 09 9999", "social security number: [ID]"),
     ],
 )
 def test_what_a_rule_is_for_goes(raw: str, clean: str) -> None:
@@ -297,7 +308,25 @@ def test_text_without_marks_comes_back_as_the_same_object(text: str) -> None:
 @pytest.mark.parametrize("mend", MENDS, ids=lambda mend: str(mend.__name__))
 def test_no_mark_makes_a_rule_look_twice(mend: Mend) -> None:
     """Linear in the length: a pattern that tries each place anew would need hours for these."""
-    for mark in {*MARKS, "[a", "[a](", "^(", "a@b.", "1.1.", "1 ", "*a", "_a", "|a", "\\[a", "at ", "a\u200d"}:
+    for mark in {
+        *MARKS,
+        "[a",
+        "[a](",
+        "^(",
+        "a@b.",
+        "1.1.",
+        "1 ",
+        "*a",
+        "_a",
+        "|a",
+        "\\[a",
+        "at ",
+        "a\u200d",
+        "\x1b[",
+        "\x1b]",
+        "DE89 ",
+        "NO93",
+    }:
         many = mark * (200_000 // len(mark))
         for text in (many, f"({many}"):
             assert isinstance(mend(text), str)

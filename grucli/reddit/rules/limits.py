@@ -8,7 +8,7 @@ from grucli.reddit.comments import Comment
 from grucli.reddit.rules.facts import Judge
 from grucli.reddit.rules.settings import Settings
 
-_PLACEHOLDER = re.compile(r"\[(?:URL|EMAIL|USER|PHONE|CARD|IP)\]")
+_PLACEHOLDER = re.compile(r"\[(?:URL|EMAIL|USER|PHONE|CARD|ID|IP)\]")
 _SHORTEST_TOLD = 20
 """Characters under which no detector can tell a language."""
 

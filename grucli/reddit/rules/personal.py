@@ -17,8 +17,24 @@ _CARD = re.compile(
     r"[2-6](?<![\w.-].)[0-9]{3}"
     r"(?:(?:[ -]?[0-9]{4}){2}[ -]?[0-9]{1,4}(?:[ -]?[0-9]{1,3})?|[ -]?[0-9]{6}[ -]?[0-9]{4,5})(?![\w-]|\.[0-9])"
 )
+_IBAN = re.compile(r"[A-Z](?<![\w.-].)[A-Z][0-9]{2}")
+_IBAN_LENGTHS = {
+    15: "NO", 16: "BE", 18: "DK FI FO GL NL", 19: "MK SI", 20: "AT BA EE KZ LT LU XK", 21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG", 25: "LY PT ST",
+    26: "IS TR", 27: "BI FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HU LB NI PL SV", 29: "BR EG PS QA UA",
+    30: "JO KW MU", 31: "MT SC", 32: "LC", 33: "RU",
+}  # fmt: skip
+_IBAN_REST = {
+    country: re.compile(rf"(?:[ -]?[A-Z0-9]){{{length - 4}}}(?![\w-])")
+    for length, countries in _IBAN_LENGTHS.items()
+    for country in countries.split()
+}
+"""What follows the country and the check digits of an account's number."""
+
 _IPV4 = re.compile(r"[0-9](?<![\w.-].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])")
 _IPV6 = re.compile(r"[23](?<![\w:.].)[0-9a-fA-F]{3}:[0-9a-fA-F:]{2,34}(?![\w:])")
+_VERSION = re.compile(r"\b(?:versions?|ver|v)[.:]? ?\Z", re.IGNORECASE)
+_VERSION_REACH = 12
 _END = r"(?![\w-]|[.,/%][0-9])"
 _INTERNATIONAL = re.compile(rf"\+(?<![\w.,/$€£+-].)[1-9](?:[ ./-]?\(?[0-9]\)?){{7,14}}{_END}")
 _AMERICAN = re.compile(
@@ -27,6 +43,9 @@ _AMERICAN = re.compile(
 )
 _NATIONAL = re.compile(rf"0(?<![\w.,/$€£+-].)[0-9]{{1,4}}(?:[ /-][0-9]{{2,8}}){{1,4}}{_END}")
 _BARE = re.compile(rf"[0-9](?<![\w.,/$€£+-].)(?:[ .-]?[0-9]){{6,14}}{_END}")
+_SOCIAL = re.compile(rf"[0-8](?<![\w.,/$€£+-].)[0-9]{{2}}([ -]?)[0-9]{{2}}\1[0-9]{{4}}{_END}")
+_SOCIAL_CUE = re.compile(r"\b(?:ssn|social security)\b[^\n0-9]{0,16}\Z", re.IGNORECASE)
+_SOCIAL_REACH = 36
 _CUE = re.compile(
     r"\b(?:(?:phone|telephone|tel|mobile|cell|fax|whatsapp)\b[^\n0-9]{0,16}"
     r"|(?:call|text|ring|reach) (?:me|us|him|her|them)(?: at| on)?:? ?|(?:my|his|her) number(?: is|:) ?)\Z",
@@ -39,10 +58,13 @@ _NATIONAL_DIGITS = range(9, 16)
 def personal(text: str) -> str:
     """Put a placeholder in the place of e-mail addresses, phone and card numbers, IP addresses and names of users.
 
-    Numbers that cannot be what they look like stay: cards must pass their own check, addresses be public ones.
+    Also of the numbers of bank accounts (IBAN) and of social security in the US: [ID]. Numbers that cannot be what they
+    look like stay: cards and accounts must pass their own check, addresses be public ones, and no versions.
 
     >>> personal("u/spez: me@a.org, +1 (555) 123-4567, 4111 1111 1111 1111, 8.8.8.8, 2001:4860::8888")
     '[USER]: [EMAIL], [PHONE], [CARD], [IP], [IP]'
+    >>> personal("GB29 NWBK 6016 1331 9268 19, 123-45-6789, version 1.2.3.4")
+    '[ID], [ID], version 1.2.3.4'
     >>> personal("1,000,000 on 2005-12-11 at 12:30:45, v127.0.0.1, 4111 1111 1111 1112, 3.14159265, @home")
     '1,000,000 on 2005-12-11 at 12:30:45, v127.0.0.1, 4111 1111 1111 1112, 3.14159265, @home'
     """
@@ -77,9 +99,10 @@ def _without_numbers(text: str) -> str:
         text = _IPV6.sub(_address, text)
     if not _NUMBERS.search(text):
         return text
-    text = _CARD.sub(_card, text)
+    text = _CARD.sub(_card, _without_accounts(text))
     if text.count(".") > 2:
-        text = _IPV4.sub(_address, text)
+        text = _IPV4.sub(_unless_version, text)
+    text = _SOCIAL.sub(_social, text)
     if "+" in text:
         text = _INTERNATIONAL.sub("[PHONE]", text)
     text = _AMERICAN.sub("[PHONE]", text)
@@ -103,6 +126,42 @@ def _address(found: re.Match[str]) -> str:
         return "[IP]" if ipaddress.ip_address(found.group()).is_global else found.group()
     except ValueError:
         return found.group()
+
+
+def _unless_version(found: re.Match[str]) -> str:
+    start = found.start()
+    if _VERSION.search(found.string, max(0, start - _VERSION_REACH), start):
+        return found.group()
+    return _address(found)
+
+
+def _without_accounts(text: str) -> str:
+    """Put [ID] for the numbers of bank accounts: each country has its length, and each number is its own check."""
+    parts: list[str] = []
+    done = 0
+    for head in _IBAN.finditer(text):
+        rest = _IBAN_REST.get(head.group()[:2])
+        found = rest.match(text, head.end()) if rest is not None and head.start() >= done else None
+        if found is not None and _is_account(head.group() + found.group()):
+            parts += [text[done : head.start()], "[ID]"]
+            done = found.end()
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _is_account(number: str) -> bool:
+    plain = number.replace(" ", "").replace("-", "")
+    return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
+
+
+def _social(found: re.Match[str]) -> str:
+    """As it is written in the US, with dashes; another nine digits where the words before them say so."""
+    start, number = found.start(), found.group()
+    digits = number.replace("-", "").replace(" ", "")
+    if digits[:3] in ("000", "666") or digits[3:5] == "00" or digits[5:] == "0000":
+        return number
+    if found[1] == "-" or _SOCIAL_CUE.search(found.string, max(0, start - _SOCIAL_REACH), start):
+        return "[ID]"
+    return number
 
 
 def _national(found: re.Match[str]) -> str:

@@ -86,7 +86,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="personal",
-        does="puts [EMAIL], [PHONE], [IP], [CARD] and [USER] for what leads to a person",
+        does="puts [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER] for what leads to a person",
         mend=personal,
     ),
     Rule(
