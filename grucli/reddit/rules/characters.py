@@ -16,6 +16,9 @@ _BROKEN_ELSEWHERE = ("вЂ", "тА", "‚Ä", "√©")
 _LONGEST_BROKEN = 1 << 16
 """Characters that ftfy is given; a comment of Reddit's has far fewer."""
 
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b\n]*+(?:\x07|\x1b\\))")
+"""What steers a terminal: colours and the cursor (CSI), titles and links (OSC). Of one without an end only ESC goes."""
+
 _LINE_END = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 _BLANK = re.compile("[^\\S\n]|[\u115f\u1160\u2800\u3164\uffa0]")
 _UNSEEN = re.compile(
@@ -49,7 +52,7 @@ def characters(text: str) -> str:
     Paragraphs stay apart by one empty line. Emoji, and letters of every script, stay as they are.
 
     >>> characters("It\u2019s  a cafÃ©\u200b,\x1b[2J\r\n\r\n\r\n\u202eok\ud800 ")
-    "It's a café,[2J\n\nok"
+    "It's a café,\n\nok"
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n")
@@ -71,6 +74,8 @@ def characters(text: str) -> str:
 
 
 def _seen(text: str) -> str:
+    if "\x1b" in text:
+        text = _SEQUENCE.sub("", text)
     return _UNSEEN.sub("", _BLANK.sub(" ", _LINE_END.sub("\n", text)))
 
 

@@ -4,7 +4,7 @@ import re
 
 PLACEHOLDER = "[URL]"
 
-_REST = r"[^\s<>\"“”`\[\]{}|\\^]*+"
+_REST = r"[^\s\x00-\x1f\x7f<>\"“”`\[\]{}|\\^]*+"
 # One pattern for each kind: those that begin with a fixed word are found at the speed of a plain search.
 _WEB = re.compile(rf"https?://{_REST}")
 _WWW = re.compile(rf"www\.(?<![\w@/.-]www\.)(?=\w){_REST}")
