@@ -183,8 +183,14 @@ class Log:
         encoded = b"".join(msgspec.json.encode(one) + b"\n" for one in (everything() if fresh else (entry,)))
         if not fresh and _torn(path):
             encoded = b"\n" + encoded
-        with open(path, "ab", opener=_private) as file:
-            file.write(encoded)
+        try:
+            with open(path, "ab", opener=_private) as file:
+                file.write(encoded)
+        except OSError:
+            if fresh:  # the beginning of a first line is no session
+                with suppress(OSError):
+                    path.unlink()
+            raise
         if fresh:
             self._archive._let_go()
 

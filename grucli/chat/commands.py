@@ -282,7 +282,8 @@ def _save(session: Session, name: str) -> Iterator[Event]:
         session.save(name)
     log = session.log
     if log is None:
-        yield Told("this session is not kept")
+        why = f" any more: {session.why_not_kept}" if session.why_not_kept else ""
+        yield Told(f"this session is not kept{why}" + ("; /save NAME keeps it" if session.archive is not None else ""))
     elif log.path is None or not log.path.exists():
         yield Told(f"it will be kept {f'as {log.name}' if log.name else 'by itself'}, from the first turn on")
     else:

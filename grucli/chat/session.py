@@ -48,7 +48,8 @@ class Session:
     """A dialogue with a model. Its methods that answer are generators of events; `stop` ends a reply from outside.
 
     `tree` has the turns, `memory` what the model has in mind at each of them, `offers` the replies that `/pick` can
-    take, `begun_with` how replies were drawn at first. Used in a `with` block, it leaves its file to others at the end.
+    take, `begun_with` how replies were drawn at first, `log` the file it is kept in, and `why_not_kept` what the
+    system said when it refused that. Used in a `with` block, it leaves its file to others at the end.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Session:
         *,
         scene: str = "",
         archive: Archive | None = None,
+        keep: bool = True,
         follow: bool = False,
     ) -> None:
         """Open `model` from the shelf, to draw as `draw` says; `pace` is in characters a second, 0 for no pace.
 
-        `scene` is the text before everything that is said, `archive` where sessions are kept, and `follow` takes up
-        the model anew whenever its file changes.
+        `scene` is the text before everything that is said, `archive` where sessions are kept, `keep` whether
+        this one is from the first turn on or only once it has a name, and `follow` takes up the model anew whenever its
+        file changes.
 
         Raises:
             UsageError: there is no such model, or the pace is not a number from 0 up.
@@ -80,8 +83,10 @@ class Session:
         self.tree = Tree()
         self.offers: list[Turn] = []
         self.stopping = False
-        self.log = None if archive is None else archive.begin()
-        self._shelf, self._trouble = shelf, ""
+        self.log = archive.begin() if archive is not None and keep else None
+        self.why_not_kept = ""
+        self._shelf = shelf
+        self._remarks: list[Event] = []
         self.model, self.voice = shelf.open(model)
         self.address = _address(model, self.model)
         self.memory = Memory(self.voice, self.scene)
@@ -262,7 +267,7 @@ class Session:
                 self._note(ModelEntry(self.address))
         else:
             self._talk_with(title, voice, _address(model, title))
-            self._begin(Tree(), None if self.archive is None else self.archive.begin())
+            self._begin_anew()
 
     def refresh(self) -> Iterator[Event]:
         """Take the model up anew if its file has changed and that is wished; it reads what was said so far."""
@@ -272,7 +277,7 @@ class Session:
             same_kind = voice.conversations == self.voice.conversations
             self._talk_with(self.model, voice, self.address)
             if not same_kind:
-                self._begin(Tree(), None if self.archive is None else self.archive.begin())
+                self._begin_anew()
             yield Told(f"{self.model} has learnt: {news}")
 
     def _talk_with(self, model: str, voice: Voice, address: str) -> None:
@@ -283,12 +288,26 @@ class Session:
     # Files
 
     def save(self, name: str) -> None:
-        """Give the session a name to be found by; it is kept for good then.
+        """Give the session a name to be found by; it is kept for good then, all of it, even if it was not until now.
 
         Raises:
-            UsageError: it cannot have this name, or is not kept at all. OSError: the file system refused.
+            UsageError: it cannot have this name. GruError: the file system refused; it is kept as it was, or not.
         """
-        self._log().rename(name)
+        if self.archive is None:
+            raise UsageError("no sessions are kept here", "begin another one: gru chat")
+        log = self.log or self.archive.begin()
+        try:
+            log.rename(name)
+            if self.log is None and self.tree.turns:
+                log.add(PlaceEntry(self.tree.now, self.tree.branch), self._everything)
+        except OSError as error:
+            if self.log is None:
+                log.close()
+            raise GruError(
+                f"this session cannot be kept: {error.strerror or error}",
+                "make room, or see who may write there; then /save again",
+            ) from None
+        self.log, self.why_not_kept = log, ""
 
     def load(self, name: str, model: str | None = None, given: Mapping[str, Any] | None = None) -> int:
         """Take up a kept session where it was left, with its model unless another is named, and its way of drawing
@@ -314,6 +333,11 @@ class Session:
         self._begin(kept.tree, log)
         return kept.left_out
 
+    def _begin_anew(self) -> None:
+        """Go on with nothing said yet, in a new file where this session has one."""
+        keeps = self.archive is not None and self.log is not None
+        self._begin(Tree(), self.archive.begin() if self.archive is not None and keeps else None)
+
     def _begin(self, tree: Tree, log: Log | None) -> None:
         """Go on with other turns, kept in another file."""
         if self.log is not None:
@@ -322,15 +346,9 @@ class Session:
         self.offers = []
 
     def remarks(self) -> Iterator[Event]:
-        """Tell, once, what went wrong with keeping the session."""
-        if self._trouble:
-            yield Refused(f"this session is not kept: {self._trouble}", "it goes on all the same")
-            self._trouble = ""
-
-    def _log(self) -> Log:
-        if self.log is None:
-            raise UsageError("this session is not kept", "begin another one: gru chat")
-        return self.log
+        """Tell, once, what went wrong with keeping the session, or with taking it up."""
+        remarks, self._remarks = self._remarks, []
+        yield from remarks
 
     def _note(self, entry: Entry) -> None:
         """Write an entry. A full disk is no reason to end a dialogue: it is told, and no more is written."""
@@ -339,9 +357,11 @@ class Session:
         try:
             self.log.add(entry, self._everything)
         except (OSError, GruError) as error:
-            self._trouble = error.what if isinstance(error, GruError) else error.strerror or str(error)
+            self.why_not_kept = error.what if isinstance(error, GruError) else error.strerror or str(error)
             self.log.close()
             self.log = None
+            what = f"this session is not kept any more: {self.why_not_kept}"
+            self._remarks.append(Refused(what, "it goes on all the same; /save NAME tries to keep it again"))
 
     def _everything(self) -> Iterator[Entry]:
         began = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -357,17 +377,18 @@ def open_session(
     *,
     scene: str | None = None,
     archive: Archive,
+    keep: bool = True,
     follow: bool = False,
     go_on: Mapping[str, Any] | None = None,
 ) -> Session:
-    """Begin a session, or go on with the latest one, but for what `go_on` has of `draw`.
+    """Begin a session, or go on with the latest one, but for what `go_on` has of `draw`. See `Session` for the rest.
 
     Raises:
         UsageError: there is no such model or session, the two do not fit, or a scene is given to what has begun.
         ModelFileError: the model's file is damaged. BusyError: the session is talked in. OSError: it cannot be read.
     """
     if go_on is None:
-        return Session(shelf, model, draw, pace, scene=scene or "", archive=archive, follow=follow)
+        return Session(shelf, model, draw, pace, scene=scene or "", archive=archive, keep=keep, follow=follow)
     if scene is not None:
         raise UsageError("both --continue and --opening are given", "give one of them: what was begun has its scene")
     name = archive.newest()

@@ -56,13 +56,15 @@ def chat(
       gru chat demo < questions.txt        one prompt a line in, one reply a line out
       gru chat emo --follow                while gru train emo is at work
 
-    Every session is kept, for --continue and /load: those that /save gave a name for good, of the others the last 100.
+    Every session on a terminal is kept, for --continue and /load: those that /save gave a name for good, of the others
+    the last 100. Of a chat in a pipe nothing is kept, unless --continue or /save asks for it.
     """
     from grucli.ui.console import terminal
     from grucli.ui.silent_keys import silent_keys
     from grucli.ui.waiting import Waiting
 
     here = terminal()
+    on_screen = sys.stdin is not None and sys.stdin.isatty() and here.data.is_terminal and not json
     with silent_keys(), Waiting(here):
         from pathlib import Path
 
@@ -87,10 +89,10 @@ def chat(
             pace,
             scene=None if opening is None else read_opening(opening),
             archive=sessions(),
+            keep=on_screen,
             follow=follow,
             go_on={name: asked[name] for name in given} if go_on else None,
         )
-    on_screen = sys.stdin is not None and sys.stdin.isatty() and here.data.is_terminal and not json
     with session:
         if on_screen:
             from grucli.ui.chat_screen import talk

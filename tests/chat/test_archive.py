@@ -17,6 +17,7 @@ from grucli.chat.session import Session, open_session
 from grucli.errors import BusyError, UsageError
 from grucli.model.sampler import Draw
 from tests.chat.voices import FakeShelf, FakeVoice, in_mind, in_mind_now, talker, writer
+from tests.faults import no_room
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
@@ -222,10 +223,46 @@ def test_a_disk_that_fails_ends_no_session(archive: Archive, monkeypatch: pytest
 
     monkeypatch.setattr("builtins.open", fail)
     events = do(session, "hi")
-    assert events[-1] == Refused("this session is not kept: No space left on device", "it goes on all the same")
+    refused = events[-1]
+    assert isinstance(refused, Refused)
+    assert refused.what == "this session is not kept any more: No space left on device"
     assert session.last is not None
     assert not any(isinstance(event, Refused) for event in do(session, "so?"))
     assert isinstance(do(session, "/save x")[0], Refused)
+
+
+@posix_only
+def test_a_full_disk_costs_no_reply_and_is_told_once(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        with no_room():
+            first, second, told, refused = (
+                do(session, "hi"),
+                do(session, "so?"),
+                do(session, "/save"),
+                do(session, "/save x"),
+            )
+        assert [turn.reply for turn in session.turns] == ["<7>", "<8>"]
+        assert [isinstance(event, Refused) for event in first] == [False] * (len(first) - 1) + [True]
+        assert not any(isinstance(event, Refused) for event in second)
+        assert "File too large" in str(told[0])
+        assert isinstance(refused[0], Refused)
+        assert "File too large" in refused[0].what
+        assert "room" in refused[0].todo
+        assert archive.names() == []
+        (kept,) = do(session, "/save x")
+        assert "kept as x" in str(kept)
+        do(session, "more")
+    assert [turn.line for turn in archive.read("x").tree.path] == ["hi", "so?", "more"]
+
+
+def test_what_is_not_to_be_kept_is_kept_once_it_has_a_name(archive: Archive) -> None:
+    shelf = FakeShelf(emo=FakeVoice(True), bard=FakeVoice(False))
+    with open_session(shelf, None, Draw(seed=7), 0, archive=archive, keep=False) as session:
+        do(session, "hi", "/model bard", "Once", "/model emo", "you")
+        assert archive.names() == []
+        assert "/save NAME" in str(do(session, "/save")[0])
+        do(session, "/save trip", "so?")
+    assert [turn.line for turn in archive.read("trip").tree.path] == ["you", "so?"]
 
 
 def torn(path: Path, cut: int) -> None:

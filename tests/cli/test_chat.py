@@ -53,7 +53,7 @@ def test_a_line_in_a_line_out(monkeypatch: pytest.MonkeyPatch, capsys: Output) -
 
 
 def test_a_session_is_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
-    first = objects(monkeypatch, capsys, "hello\nthere\n", "--seed", "3", "--temp", "1.5")
+    first = objects(monkeypatch, capsys, "hello\nthere\n/save trip\n", "--seed", "3", "--temp", "1.5")[:2]
     (file,) = (tmp_path / "sessions").iterdir()
     assert file.suffix == ".jsonl"
     if sys.platform != "win32":
@@ -68,8 +68,15 @@ def test_a_session_is_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, cap
     assert whole[2] == second[2]
 
 
+def test_a_pipe_leaves_no_session_that_nobody_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
+) -> None:
+    chat(monkeypatch, capsys, "hello\nthere\n")
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
 def test_what_is_asked_for_wins_over_the_session(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    chat(monkeypatch, capsys, "hello\n", "--temp", "1.5", "--top-k", "3")
+    chat(monkeypatch, capsys, "/save trip\nhello\n", "--temp", "1.5", "--top-k", "3")
     told = objects(monkeypatch, capsys, "/temp\n/top-k\n", "--continue", "--temp", "0.1")
     assert [str(each["text"]).split(" · ")[0] for each in told] == ["/temp 0.1", "/top-k 3"]
 
@@ -81,7 +88,7 @@ def test_nothing_to_go_on_with(capsys: Output) -> None:
 def test_a_session_whose_model_is_gone_names_it(
     monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
 ) -> None:
-    chat(monkeypatch, capsys, "hello\n", "talk")
+    chat(monkeypatch, capsys, "/save trip\nhello\n", "talk")
     (tmp_path / "models" / "talk").rename(tmp_path / "models" / "speaker")
     assert "'talk'" in refused(capsys, "--continue")
     assert chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1] == ""
