@@ -9,7 +9,11 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process reports to the shell."""
+    """What the process reports to the shell.
+
+    FAILED is also the end of a command whose output nobody reads to its end, as before `| head -1`: not all of it was
+    written. It says nothing then, for that is what the reader wanted.
+    """
 
     DONE = 0
     FAILED = 1

@@ -16,7 +16,13 @@ OUTPUT = "<stdout>"
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_WRONG_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_WRONG_PLACE = {
+    errno.ENOENT: "check how the path is spelt",
+    errno.ENOTDIR: "a part of the path that stands for a folder is a file: check the path",
+    errno.EISDIR: "give a file in it, not the folder itself",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ELOOP: "its links lead back to themselves: give the path of the file itself",
+}
 
 
 class StoppedError(GruError):
@@ -76,7 +82,7 @@ def _explain_os_error(error: OSError) -> GruError:
     if error.errno in _WRONG_PLACE and _in_missing_home(error.filename):
         return unusable_home(_reason(error))
     if error.errno in _WRONG_PLACE:
-        return UsageError(f"{_reason(error)}:{place or ' a file'}", "check how the path is spelt")
+        return UsageError(f"{_reason(error)}:{place or ' a file'}", _WRONG_PLACE[error.errno])
     return GruError(f"{_reason(error)}{':' if place else ''}{place}", "check the disk or the device, and run it again")
 
 

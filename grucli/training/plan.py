@@ -101,7 +101,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
             return f"about {'a minute' if self.minutes == 1 else f'{self.minutes:g} minutes'} of training"
         if not measured:
             return f"about {MOST_MINUTES:g} minutes of training"
-        return f"until the held-out loss has not improved for {PATIENCE} evaluations, at most about {MOST_MINUTES:g} minutes"
+        most = f"at most about {MOST_MINUTES:g} minutes"
+        return f"until the held-out loss has not improved for {PATIENCE} evaluations, {most}"
 
 
 def _check(plan: Plan) -> None:

@@ -181,6 +181,24 @@ def test_every_error_is_two_lines(
     assert "\x1b" not in err
 
 
+@pytest.mark.parametrize(
+    ("number", "todo"),
+    [
+        (errno.ENOENT, "spelt"),
+        (errno.EISDIR, "a file in it"),
+        (errno.ENAMETOOLONG, "shorter path"),
+        (errno.ELOOP, "links"),
+        (errno.ENOTDIR, "is a file"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_put_right_by_what_is_wrong_with_it(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, number: int, todo: str
+) -> None:
+    raising(monkeypatch, OSError(number, "no", "somewhere"))
+    assert main([]) == 2
+    assert todo in capsys.readouterr().err.splitlines()[1]
+
+
 def test_a_traceback_only_when_asked_for(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     raising(monkeypatch, ValueError("odd"))
     assert main(["--debug"]) == 1
