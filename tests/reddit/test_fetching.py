@@ -151,6 +151,12 @@ def test_comments_that_are_new_are_counted(plan: Plan, fake: Fake) -> None:
     assert done.unsettled == 36
 
 
+def test_what_is_about_to_happen_is_told_before_the_first_request(plan: Plan, fake: Fake) -> None:
+    with Fetch(plan) as fetch:
+        assert isinstance(next(fetch.run()), Started)
+        assert fake.asked == []
+
+
 def test_nothing_is_left_of_a_fetch_of_nothing(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(NothingToDoError, match=r"no comments of r/nobodyknows before [-0-9]+( [:0-9]+)?$"):
         run(replace(plan, names=("r/nobodyknows",)))
