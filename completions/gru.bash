@@ -30,7 +30,7 @@ _gru_follow() {
             ;;
         sample)
             commands=''
-            options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --mirostat --repeat-penalty --relevance --beam --stop --block --max-chars --min-chars --seed --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help'
+            options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --mirostat --repeat-penalty --relevance --beam --stop --block --block-word --max-chars --min-chars --seed --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help'
             ;;
         chat)
             commands=''
@@ -142,6 +142,7 @@ _gru_value() {
         'sample --beam') kind='' ;;
         'sample --stop') kind='' ;;
         'sample --block') kind=@file ;;
+        'sample --block-word') kind='' ;;
         'sample --max-chars') kind='' ;;
         'sample --min-chars') kind='' ;;
         'sample --seed') kind='' ;;

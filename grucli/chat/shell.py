@@ -1,7 +1,8 @@
 """The `gru sample` line that gives a reply again: the same texts read, the same rules, the same seed."""
 
 import dataclasses
-import shlex
+import itertools
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -17,12 +18,21 @@ LONGEST = 100_000
 _ALWAYS = ("temp", "max_chars", "seed")
 """Fields of `Draw` that a line always gives, so that it says how the reply was drawn."""
 
+_NOT_WITH_A_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed")
+"""Fields of `Draw` that mean nothing to a search, and that `gru sample` refuses with one."""
+
+_REPEATED = {"stop": "stop", "block": "block-word"}
+"""Fields of `Draw` that hold several texts, and the options that take one each."""
+
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Categories of characters that no terminal shows as they are."""
 
+_bare = re.compile(r"[A-Za-z0-9_./:,+-]+")
+"""What no shell sees anything in."""
+
 
 def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform == "win32") -> str:
-    """The line for a shell, bash or zsh or on Windows PowerShell, that gives the reply of `turn` again, exactly.
+    """The line for a POSIX shell or fish, on Windows for PowerShell, that gives the reply of `turn` again, exactly.
 
     Raises:
         UsageError: there can be none: the reply was picked from a list, or came after turns that are forgotten, or the
@@ -41,8 +51,6 @@ def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform ==
         texts.append(("prompt", turn.lead))
     words = ["gru sample", quoted(session.address)]
     words += [_option(name, quoted(text)) for name, text in (*texts, *_ways(session, turn))]
-    if turn.draw.block:
-        words.append(_block(turn.draw.block, windows))
     line = " ".join(words)
     if len(line.encode()) > LONGEST:
         raise UsageError(f"the line would have {len(line):,} characters", "shells take no such line: say less")
@@ -59,10 +67,17 @@ def _ways(session: Session, turn: Turn) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(Draw):
         value = getattr(draw, field.name)
         told = field.name in _ALWAYS or getattr(session.begun_with, field.name) != getattr(usual, field.name)
-        if field.name == "stop":
-            yield from (("stop", text) for text in value)
-        elif field.name != "block" and (told or value != getattr(usual, field.name)):
-            yield field.name.replace("_", "-"), str(value)
+        if field.name in _REPEATED:
+            yield from ((_REPEATED[field.name], text) for text in value)
+        elif draw.beam and field.name in _NOT_WITH_A_BEAM:
+            continue
+        elif told or value != getattr(usual, field.name):
+            yield field.name.replace("_", "-"), _figure(value)
+
+
+def _figure(value: float) -> str:
+    """A number as briefly as it is read exactly."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _option(name: str, quoted: str) -> str:
@@ -70,25 +85,34 @@ def _option(name: str, quoted: str) -> str:
     return f"--{name}={quoted}" if quoted[:2] in ("''", "'-") or quoted.startswith("-") else f"--{name} {quoted}"
 
 
-def _block(phrases: tuple[str, ...], windows: bool) -> str:
-    if windows:
-        raise UsageError("a line for PowerShell cannot hold the words that are blocked", "/block off, and /regen")
-    return f"--block <(printf '%s\\n' {' '.join(map(_quoted, phrases))})"
-
-
 def _quoted(text: str) -> str:
-    """A text as bash and zsh read it, all of it visible and on one line."""
+    """A text as every POSIX shell and fish read it, all of it visible; only line breaks stand there as they are.
+
+    Between single quotes fish takes a backslash for more than itself, and nothing else is special to any of them.
+    """
     if "\0" in text:
         raise UsageError("this dialogue has a character in it that no shell takes", "begin anew: /reset")
-    if not any(unicodedata.category(sign) in _UNSEEN for sign in text):
-        return shlex.quote(text)
-    signs = []
-    for sign in text:
-        if unicodedata.category(sign) in _UNSEEN:
-            signs.append({"\n": "\\n", "\t": "\\t"}.get(sign) or "".join(f"\\{byte:03o}" for byte in sign.encode()))
-        else:
-            signs.append("\\" + sign if sign in "\\'" else sign)
-    return "$'" + "".join(signs) + "'"
+    if _bare.fullmatch(text):
+        return text
+    return "".join(_part(kind, "".join(signs)) for kind, signs in itertools.groupby(text, _kind)) or "''"
+
+
+def _kind(sign: str) -> str:
+    return sign if sign in "\\'" else "unseen" if _unseen(sign) else "plain"
+
+
+def _part(kind: str, text: str) -> str:
+    if kind == "\\":
+        return '"' + text * 2 + '"'
+    if kind == "'":
+        return f'"{text}"'
+    if kind == "plain":
+        return f"'{text}'"
+    return "\"$(printf '" + "".join(f"\\{byte:03o}" for byte in text.encode()) + "')\""
+
+
+def _unseen(sign: str) -> bool:
+    return sign != "\n" and unicodedata.category(sign) in _UNSEEN
 
 
 def _quoted_on_windows(text: str) -> str:

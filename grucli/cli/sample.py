@@ -46,6 +46,9 @@ def sample(
     block: Annotated[
         str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
     ] = None,
+    block_word: Annotated[
+        list[str] | None, typer.Option(help="A word or phrase that is never said. Repeatable.")
+    ] = None,
     max_chars: Annotated[int, typer.Option(help="Stop here at the latest.")] = 500,
     min_chars: Annotated[int, typer.Option(help="Do not end before.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same text.")] = None,
@@ -104,7 +107,7 @@ def sample(
             mirostat=mirostat,
             relevance=relevance,
             stop=tuple(stop or ()),
-            block=read_phrases(Path(block)) if block else (),
+            block=(*(read_phrases(Path(block)) if block else ()), *(block_word or ())),
             beam=beam,
         )
         path = find_model(model)

@@ -25,12 +25,12 @@ from grucli.chat.events import (
 )
 from grucli.ui.heat import draw_gated, draw_scored
 from grucli.ui.reply_view import last_words
-from grucli.ui.safe import safe_line
+from grucli.ui.safe import safe, safe_line
 from grucli.ui.tokens import quoted
 from grucli.ui.wrapping import Growing
 
 NARROW = 60  # columns: below, each description has a line of its own
-_ROOM_FOR_NAMES = 30  # columns
+_ROOM_FOR_A_LINE = 8  # columns: below, a turn is the beginning of its reply
 _LONGEST_TOKEN = 16
 _BAR = 32
 
@@ -41,8 +41,8 @@ def print_answer(console: Console, answer: Answer) -> None:
         case Told(text):
             console.print(Text(safe_line(text), "dim"))
         case Copyable(text):
-            # Whoever copies it wants no line ends in it: where it is long, the terminal breaks it.
-            console.print(Text(safe_line(text)), soft_wrap=True)
+            # Whoever copies it wants no line ends in it but its own: where it is long, the terminal breaks it.
+            console.print(Text(safe(text)), soft_wrap=True)
         case Refused(what, todo):
             console.print(Text(safe_line(what), "bold red"))
             console.print(Text(safe_line(todo), "dim"))
@@ -145,14 +145,15 @@ def _draw_tree(console: Console, branches: Sequence[Branch]) -> Iterator[Text]:
 
 def _tree_row(head: Text, branch: Branch, width: int, plain: bool) -> Text:
     """What was said in a turn: the line, an arrow, the reply; then the branches that end there."""
-    names = safe_line(" ".join(f"[{name}]" for name in branch.names))
-    names = _clipped(names, width // 3, plain) if width >= _ROOM_FOR_NAMES else ""
-    room = max(width - head.cell_len - (cell_len(names) + 1 if names else 0), 8)
+    names = _clipped(safe_line(" ".join(f"[{name}]" for name in branch.names)), width // 3, plain)
+    room = width - head.cell_len - (cell_len(names) + 1 if names else 0)
     arrow = " -> " if plain else " → "
-    line = safe_line(branch.line)
-    reply = safe_line(branch.reply)
-    share = max(room - len(arrow) - cell_len(reply), (room - len(arrow)) // 2)
-    line = _clipped(line, share, plain) + arrow if line else arrow.lstrip()
+    line, reply = safe_line(branch.line), safe_line(branch.reply)
+    if room < _ROOM_FOR_A_LINE:
+        line = ""
+    else:
+        share = max(room - len(arrow) - cell_len(reply), (room - len(arrow)) // 2)
+        line = _clipped(line, share, plain) + arrow if line else arrow.lstrip()
     reply = _clipped(reply, max(room - cell_len(line), 1), plain)
     on_way = branch.kept or branch.now
     row = Text.assemble(head, (line, "dim"), (reply, "" if on_way else "dim"))

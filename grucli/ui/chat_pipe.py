@@ -26,7 +26,7 @@ from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
 from grucli.ui.console import Terminal
-from grucli.ui.safe import safe_line
+from grucli.ui.safe import safe, safe_line
 
 
 def talk(session: Session, terminal: Terminal, *, json: bool = False) -> None:
@@ -62,6 +62,8 @@ def _write(terminal: Terminal, event: Event, titles: tuple[str, ...]) -> None:
             terminal.warn(event.words)
         case Refused(what, todo):
             terminal.print_error(UsageError(what, todo))
+        case Copyable(text):
+            terminal.say(safe(text))
         case _:
             for line in _lines(event, titles):
                 terminal.say(safe_line(line))
@@ -70,7 +72,7 @@ def _write(terminal: Terminal, event: Event, titles: tuple[str, ...]) -> None:
 def _lines(event: Event, titles: tuple[str, ...]) -> Iterator[str]:
     """What a command has to say, in lines."""
     match event:
-        case Told(text) | Copyable(text):
+        case Told(text):
             yield text
         case Listed(rows):
             yield from ("  ".join(filter(None, row)) for row in rows)

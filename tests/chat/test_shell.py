@@ -1,3 +1,4 @@
+import itertools
 import shutil
 import subprocess
 import unicodedata
@@ -34,9 +35,13 @@ def command(session: Session) -> str:
 def as_heard(line: str) -> list[str]:
     """The arguments that a shell makes of a line, without the name of the program."""
     assert bash is not None
-    heard = subprocess.run(
-        [bash, "-c", f'gru() {{ printf "%s\\0" "$@"; }}\n{line}'], capture_output=True, check=True, timeout=60
-    )
+    return heard_by(bash, line)
+
+
+def heard_by(shell: str, line: str) -> list[str]:
+    posix, fish = 'gru() { printf "%s\\0" "$@"; }', r'function gru; printf "%s\0" $argv; end'
+    program = f"{fish if shell.endswith('fish') else posix}\n{line}"
+    heard = subprocess.run([shell, "-c", program], capture_output=True, check=True, timeout=60)
     return heard.stdout.decode().split("\0")[:-1]
 
 
@@ -60,7 +65,7 @@ def test_what_was_gone_on_with_is_a_prompt() -> None:
 def test_a_text_that_is_continued_is_a_prompt() -> None:
     session = writer(scene="It was\n")
     do(session, "night", "day")
-    assert command(session).startswith("gru sample bard --prompt $'It was\\nday' --temp")
+    assert command(session).startswith("gru sample bard --prompt 'It was\nday' --temp")
 
 
 def test_a_reply_that_was_stopped_ends_there_again() -> None:
@@ -83,8 +88,54 @@ def test_stops_and_blocked_words_are_told() -> None:
     session = talker()
     do(session, r"/stop \n", "/stop the end", "/block damn*", "/block it's", "hi")
     line = command(session)
-    assert "--stop $'\\n' --stop 'the end'" in line
-    assert line.endswith("--block <(printf '%s\\n' 'damn*' 'it'\"'\"'s')")
+    assert "--stop '\n' --stop 'the end'" in line
+    assert line.endswith("--block-word 'damn*' --block-word 'it'\"'\"'s'")
+
+
+def test_numbers_are_told_as_they_would_be_typed() -> None:
+    session = talker()
+    do(session, "/mirostat 3", "/temp 0.15", "/top-p 0.30000000000000004", "hi")
+    line = command(session)
+    assert "--mirostat 3 " in line + " "
+    assert "--temp 0.15 " in line
+    assert "--top-p 0.30000000000000004 " in line
+
+
+def test_a_search_is_told_without_what_means_nothing_to_it() -> None:
+    session = talker()
+    do(session, "/beam 4", "/top-k 3", "hi")
+    assert command(session) == "gru sample emo --reply-to hi --max-chars 500 --beam 4"
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash", "zsh", "fish"])
+def test_every_shell_reads_the_same(shell: str) -> None:
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"there is no {shell} here")
+    texts = [
+        "it's",
+        "a\\b\\\\c\\'d\\",
+        "two\nlines\n",
+        "\n",
+        "\x1b[2J\t\u202e",
+        "$x `y` !z %self ~",
+        "=ls",
+        "~",
+        "a%",
+        "{a,b}",
+        "\n\x01",
+    ]
+    session = talker()
+    do(session, *texts, "/block it's", "/block damn*", "/stop \\n", "last")
+    assert session.last is not None
+    heard = heard_by(path, sample_line(session, session.last, windows=False))
+    given: dict[str, tuple[str, ...]] = dict.fromkeys(("--reply-to", "--block-word", "--stop"), ())
+    for name, text in itertools.pairwise(heard):
+        if name in given:
+            given[name] = (*given[name], text)
+    assert [text for text in given["--reply-to"] if "<" not in text] == [*texts, "last"]
+    assert given["--block-word"] == ("it's", "damn*")
+    assert given["--stop"] == ("\n",)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +180,7 @@ def test_a_shell_reads_what_was_said(lines: list[str]) -> None:
     do(session, *(f"//{line[1:]}" if line.startswith("/") else f".{line}" for line in lines), "-last")
     assert session.last is not None
     line = sample_line(session, session.last, windows=False)
-    assert not any(unicodedata.category(sign).startswith(("C", "Zl", "Zp")) for sign in line)
+    assert not any(unicodedata.category(sign).startswith(("C", "Zl", "Zp")) for sign in line.replace("\n", ""))
     said = session.memory.turns_before(session.tree, session.last.place)
     assert said is not None
     heard = as_heard(line)
@@ -168,6 +219,5 @@ def test_powershell_has_no_word_for_some() -> None:
     assert session.last is not None
     with pytest.raises(UsageError, match="PowerShell"):
         sample_line(session, session.last, windows=True)
-    do(session, "/block x", "/reset", "hi")
-    with pytest.raises(UsageError, match="PowerShell"):
-        sample_line(session, session.last, windows=True)
+    do(session, "/block it's", "/reset", "hi")
+    assert sample_line(session, session.last, windows=True).endswith("--block-word 'it''s'")
