@@ -5,7 +5,7 @@ import errno
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
@@ -55,6 +55,9 @@ def test_a_line_is_what_the_library_writes(values: list[object]) -> None:
     st.sampled_from(["csv", "jsonl", "txt"]),
     st.sampled_from([COLUMNS, ("id", "score", "body"), ("body",)]),
 )
+@example([Comment("x", "a,b", "", "pics", 1, 2)], [], "csv", COLUMNS)
+@example([Comment("x", "c1", "", None, 1, 2)], [], "csv", COLUMNS)
+@example([Comment("x", 'a"', "", "pics", 1, 2)], [], "csv", COLUMNS)
 def test_many_rows_at_once_are_those_one_by_one(
     rows: list[Comment], odd: list[Comment], form: str, columns: tuple[str, ...]
 ) -> None:

@@ -24,7 +24,7 @@ LINES = [
     b'{"body":"x"}{"body":"y"}',
     b'{"a":\n{}}',
     b"{}{}",
-    b'{"id":"b","a":\n{"b":"c"}}{"body":"x"}',
+    b'{"body":"w","a":\n{"b":"c"}}{"body":"x"}',
     b'{"id":"b","a":"\n","body":"y"}',
     b'{"a":{"body":"x"}\n',
     b'{"a":{}}\r',
@@ -57,6 +57,8 @@ def one_by_one(type_: Any, data: bytes, first: int) -> tuple[list[Any], RowRepor
 
 @given(st.lists(st.sampled_from(LINES), min_size=1, max_size=6), st.sampled_from([Comment, dict[str, object]]))
 @example([b'{"a":\n{}}', b"{}{}"], Comment)
+@example([b'{"body":"w","a":\n{"b":"c"}}{"body":"x"}'], Comment)
+@example([b'{"body":"x","body":"y"}'], Comment)
 def test_a_block_at_once_is_its_lines_one_by_one(lines: list[bytes], type_: Any) -> None:
     data = b"\n".join(lines)
     report = RowReport()
