@@ -18,6 +18,7 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
@@ -27,6 +28,7 @@ from grucli.chat.session import Session
 from grucli.ui.safe import safe_line
 
 REMEMBERED = 10_000  # characters: a pasted book stays out of the history file
+_CONTINUED = "  "  # stands before all rows but the first, and is as wide as what stands before that one
 _DESCRIBED = 36  # columns: a narrower screen has room for names alone
 
 # Attributes and the sixteen colours alone, which the user's theme has chosen to be readable on its background.
@@ -61,7 +63,7 @@ class ChatLine:
         """Keep the history in the file `history`; `keys` and `screen` are the terminal's unless given."""
         self._prompt: PromptSession[str] = PromptSession(
             message=[("class:prompt", "› " if _unicode() else "> ")],
-            prompt_continuation="  ",
+            prompt_continuation=_CONTINUED,
             placeholder=lambda: FormattedText([("class:hint", _hint(session))]),
             bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", safe_line(footer()))]),
             history=_History(history),
@@ -82,7 +84,21 @@ class ChatLine:
             EOFError: Ctrl-D in an empty line.
             KeyboardInterrupt: Ctrl-C in an empty line; in any other it empties the line.
         """
-        return self._prompt.prompt()
+        line = self._prompt.prompt()
+        self._leave_no_empty_row(line)
+        return line
+
+    def _leave_no_empty_row(self, line: str) -> None:
+        """Go back the row that the cursor took behind a line that fills its own to the end.
+
+        Where characters are wider than a column, nobody knows what the editor made of it.
+        """
+        screen, last = self._prompt.output, line.rpartition("\n")[2]
+        columns = screen.get_size().columns - len(_CONTINUED)
+        narrow = all(Char(sign).width == 1 for sign in line.replace("\n", ""))
+        if last and narrow and columns > 0 and len(last) % columns == 0:
+            screen.cursor_up(1)
+            screen.flush()
 
 
 class _History(FileHistory):

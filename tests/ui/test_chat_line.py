@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from prompt_toolkit.output.vt100 import Vt100_Output
 
 from grucli.ui.chat_line import REMEMBERED, ChatLine
 from tests.chat.voices import talker
+from tests.ui.emulator import Emulator
 
 
 def typed(keys: str | bytes, history: Path, times: int = 1) -> list[str]:
@@ -51,6 +54,23 @@ def test_keys_make_a_line(keys: str, line: str, history: Path) -> None:
 )
 def test_tab_completes(keys: str, line: str, history: Path) -> None:
     assert typed(keys, history) == [line]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["x" * 37, "x" * 38, "x" * 39, "x" * 76, "a\n" + "x" * 38, "x" * 38 + "\nab", "x" + "漢" * 37, "漢" * 18],
+)
+def test_a_line_that_fills_its_row_leaves_none_empty(said: str, history: Path) -> None:
+    emulator = Emulator(40, 10)
+    screen = Vt100_Output(emulator, lambda: Size(rows=10, columns=40), term="xterm")
+    with create_pipe_input() as terminal:
+        terminal.send_text(f"\x1b[200~{said}\x1b[201~\r")
+        assert ChatLine(talker(), history, lambda: "footer", terminal, screen).ask() == said
+    emulator.write("reply\n")
+    *typed, reply = emulator.rows
+    assert reply == "reply"
+    assert all(typed) or said.startswith("x" * 38 + "\n")  # what follows a row that is full is the editor's own affair
+    assert "".join(row.removeprefix("› ").removeprefix("> ").strip() for row in typed) == said.replace("\n", "")
 
 
 def test_ctrl_c_in_an_empty_line_is_told(history: Path) -> None:
