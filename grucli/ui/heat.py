@@ -120,17 +120,16 @@ def _hardest_words(pieces: Sequence[tuple[str, float]]) -> list[tuple[str, float
 
 
 def _legend(console: Console, scale: Scale) -> Iterator[Text]:
-    """What each level looks like, and means; none is broken at the end of a line."""
+    """What each level looks like, and means; none is broken at the end of a line, and further lines hang."""
+    gap = Text("  " if _plain(console) else " · ", "dim")
     line = Text()
     for level, (style, words) in enumerate(zip(scale.styles, scale.words, strict=True)):
-        if _coloured(console):
-            entry = Text(f" {words} " if " on " in style else words, style)
-        else:
-            entry = Text(f"{_marks(console)[level]} {words}".strip())
-        if line and line.cell_len + 2 + entry.cell_len >= console.width:
+        entry = Text(words, style) if _coloured(console) else Text(f"{_marks(console)[level]} {words}".strip())
+        if line and line.cell_len + gap.cell_len + entry.cell_len >= console.width:
             yield line
-            line = Text()
-        line = Text.assemble(line, "  " if line else "", entry)
+            line = Text.assemble("  ", entry)
+        else:
+            line = Text.assemble(line, gap if line else "", entry)
     yield line
 
 

@@ -55,6 +55,19 @@ def test_the_hardest_words_are_named_and_few_words_are_not() -> None:
     assert "hardest" not in " ".join(scored(words[:3]))
 
 
+@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80])
+def test_a_legend_breaks_between_its_entries_and_hangs(width: int, colour: bool) -> None:
+    lines = scored([("a", 1.5)], width, colour)
+    first, *further = lines[lines.index(next(line for line in lines if "likelier" in line)) :]
+    assert all(line.startswith("  ") and line[2] != " " for line in further)
+    assert all(cell_len(line) <= width for line in (first, *further))
+    entries = [entry for line in (first, *further) for entry in line.removeprefix("  ").split(" · ")]
+    marks = ("", "", "", "", "") if colour else ("", "▂ ", "▄ ", "▆ ", "█ ")
+    words = ("1 in 2 or likelier", "1 in 10", "1 in 100", "1 in 1,000", "rarer")
+    assert entries == [mark + word for mark, word in zip(marks, words, strict=True)]
+
+
 def test_gates_are_spread_over_the_values_there_are() -> None:
     terminal = console(Emulator())
     lines = list(draw_gated(terminal, Gated((("a", 0.2), ("b", 0.45), ("c", 0.7)), "the gate")))
