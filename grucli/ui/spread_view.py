@@ -1,6 +1,7 @@
 """Several replies to the same words while they are drawn: beside each other, a bar under each of them.
 
-Rows that no column will change any more go to the scrollback, the others are live. Where the terminal has no room for
+Rows that no column will change any more go to the scrollback, the others are live. A terminal that has become narrower
+meanwhile has broken them there, so in the end the replies are printed anew. Where the terminal has no room for
 columns the replies stand one above the other, and go to the scrollback as they end. On a console that cannot be drawn
 over each is printed when all have ended.
 """
@@ -38,8 +39,15 @@ class _Reply:
         self.ended = False
         self.stopped = ""
         self._seed, self._limit = seed, limit
+        self._lead, self._said = lead, list[str]()
         self._text = Growing()
-        self._text.add(lead, "dim")
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Take nothing of it for taken."""
+        self._text = Growing()
+        self._text.add(self._lead, "dim")
+        self._text.add("".join(self._said))
 
     @property
     def over(self) -> bool:
@@ -50,6 +58,7 @@ class _Reply:
         """Show some more of it."""
         shown, self.waiting = self.waiting[:count], self.waiting[count:]
         self.shown += len(shown)
+        self._said.append(shown)
         self._text.add(shown)
 
     def lines(self, width: int) -> list[Line]:
@@ -81,6 +90,7 @@ class SpreadView:
         self._console, self._rhythm, self._region = console, rhythm, LiveRegion(console)
         self._replies: list[_Reply] = []
         self._stacked = False
+        self._columns = 0  # of the terminal, when they began
         self._printed = 0  # replies that are in the scrollback, where they are stacked
 
     def __enter__(self) -> Self:
@@ -94,7 +104,9 @@ class SpreadView:
             reply.release(len(reply.waiting))
             reply.ended = True
         with self._console:
+            anew = self._begin_again() if self._console.width < self._columns and not self._stacked else []
             finished, live = self._stack() if self._stacked else self._rows()
+            finished = [*anew, *finished]
             if self._region.live:
                 self._region.draw([*finished, *live, Text()], [])
             else:
@@ -105,12 +117,13 @@ class SpreadView:
         """The replies begin now; `limit` is in characters, and the same for all."""
         titles = [f"{number} · {safe_line(title)}" for number, title in enumerate(titles, 1)]
         width = self._share(len(titles))
-        self._stacked = not self._region.live or self._console.width < NARROW or width < _NARROWEST
+        self._columns = self._console.width
+        self._stacked = self._too_narrow(width)
         room = (self._region.width if self._stacked else width) // 2
         self._replies = [_Reply(title, last_words(lead, room), seed, limit) for title in titles]
         self._rhythm.begin()
         if not self._stacked:
-            self._region.draw([self._row([reply.title for reply in self._replies], width)], [])
+            self._region.draw([self._titles(width)], [])
         if self._rhythm.beat():
             self._draw()
         self._rhythm.hurry()  # the first characters need not wait
@@ -138,6 +151,21 @@ class SpreadView:
             if not any(reply.waiting for reply in self._replies):
                 break
             self._rhythm.rest()
+
+    def _begin_again(self) -> list[Line]:
+        """Draw all of them once more, as there is room for them now; what comes before the first rows."""
+        for reply in self._replies:
+            reply.begin_again()
+        width = self._share(len(self._replies))
+        self._stacked = self._too_narrow(width)
+        return [] if self._stacked else [self._titles(width)]
+
+    def _too_narrow(self, width: int) -> bool:
+        """Whether there is no room for columns of this width, or no way to draw them."""
+        return not self._region.live or self._console.width < NARROW or width < _NARROWEST
+
+    def _titles(self, width: int) -> Line:
+        return self._row([reply.title for reply in self._replies], width)
 
     def _share(self, columns: int) -> int:
         """The columns of the terminal that each reply has where they stand beside each other."""

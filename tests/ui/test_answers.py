@@ -34,6 +34,14 @@ def test_a_line_that_was_empty_leaves_its_reply() -> None:
     assert drawn(branch(1, 0, line="")) == ["1 → ho"]
 
 
+@pytest.mark.parametrize("width", [20, 24, 30, 40])
+def test_a_branch_keeps_its_name_where_there_is_hardly_room(width: int) -> None:
+    named = Branch(3, 2, 0, "what do you think of that", "I would rather not say.", ("main",), True, True)
+    rows = drawn(branch(1, 0), branch(2, 1), named, branch(4, 1), width=width)
+    assert rows[2].startswith("│  3 ● ")
+    assert rows[2].endswith(" [main]")
+
+
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=40), st.integers(20, 90), st.text(max_size=80))
 def test_every_turn_has_a_row_that_fits(choices: list[int], width: int, said: str) -> None:
     parents = [choice % (number + 1) for number, choice in enumerate(choices)]
@@ -64,10 +72,18 @@ def test_candidates_have_their_numbers_and_hang() -> None:
     assert rows[-2:] == ["2  (nothing)", "   seed 4"]
 
 
-def test_a_list_of_many_candidates_is_aligned() -> None:
-    rows = Room(60).draw([Ranked(tuple(Candidate("so", 1.0, 0.0, seed) for seed in range(12)))])
-    assert rows[0] == "1   so"
-    assert rows[-2] == "12  so"
+def test_of_many_candidates_the_best_are_whole_and_the_others_have_a_line() -> None:
+    long = "so it goes\nand on " * 20
+    candidates = [
+        Candidate(long if seed % 2 else "", 1.0, -seed / 10 if seed % 2 else None, seed) for seed in range(20)
+    ]
+    rows = Room(60).draw([Ranked(tuple(candidates))])
+    assert [row[:4] for row in rows if row[0] != " "] == [f"{number:<4}" for number in range(1, 21)]
+    assert rows[-15:-12] == ["6   -0.50  " + rows[-15][11:], "7   (nothing)", "8   -0.70  " + rows[-13][11:]]
+    assert rows[-15][11:].startswith("so it goes and on")
+    assert rows[-15].endswith("…")
+    assert all(cell_len(row) < 60 for row in rows)
+    assert sum("seed" in row for row in rows) == 5
 
 
 def test_tokens_that_nobody_would_see_are_shown() -> None:

@@ -153,6 +153,29 @@ def test_a_terminal_that_is_resized_meanwhile_loses_nothing() -> None:
         assert word in text
 
 
+@pytest.mark.parametrize("width", [90, 64, 40])
+def test_in_a_terminal_that_became_narrower_all_stands_anew_in_the_end(width: int) -> None:
+    room = Room(100)
+    reply = "\n".join(f"line {number} of some words" for number in range(12))
+
+    def events() -> Iterator[Event]:
+        for index, event in enumerate(spread(reply, CAREFUL, lead="before ", limit=400)):
+            room.clock.now += 0.2
+            if index == 60:
+                room.console.width = width
+                room.emulator.screen.resize(columns=width)
+            yield event
+
+    rows = room.draw(events())
+    alone = Room(width).draw(spread(reply, CAREFUL, lead="before ", limit=400))
+    assert rows[-len(alone) :] == alone
+
+
+def test_in_a_terminal_that_stays_as_it_is_nothing_is_said_twice() -> None:
+    rows = Room(100).draw(spread(CAREFUL, LIVELY))
+    assert sum("temp 0.3" in row for row in rows) == 1
+
+
 def test_where_nothing_can_be_drawn_over_one_follows_the_other() -> None:
     room = Room(80, TERM="dumb")
     rows = room.draw(spread(CAREFUL, LIVELY))
