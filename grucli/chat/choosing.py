@@ -29,7 +29,7 @@ CANDIDATES = 100
 TOGETHER = 16
 """Candidates that are drawn at once: a compromise between all, which is fastest, and one, which is soonest stopped."""
 
-LIKELIEST = 10
+LIKELIEST, MOST_LIKELY = 10, 100
 RELEVANCE = 0.5
 """What a reply's fit to the dialogue is worth against its likelihood (Li 2016): the surprise that it would be without
 the dialogue, times this, less the surprise that it is with it."""
@@ -121,9 +121,10 @@ def _worst_last(row: tuple[Candidate, Sample]) -> tuple[float, int]:
 def _candidate(voice: Voice, sample: Sample, state: State, alone: State | None) -> Candidate:
     if not sample.text:
         return Candidate("", None, None, sample.seed)
+    # The score compares the text alone, as no text is ended out of the blue; the figure is that of every reply.
     here = surprise(voice, state, sample.text)
     elsewhere = here if alone is None else surprise(voice, alone, sample.text)
-    return Candidate(sample.text, here, RELEVANCE * elsewhere - here, sample.seed)
+    return Candidate(sample.text, bits_per_char(sample), RELEVANCE * elsewhere - here, sample.seed)
 
 
 def surprise(voice: Voice, state: State, text: str) -> float:
@@ -131,12 +132,14 @@ def surprise(voice: Voice, state: State, text: str) -> float:
     return sum(piece.bits for piece in voice.score(state, text)) / len(text)
 
 
-def peek(session: Session, line: str) -> Iterator[Event]:
+def peek(session: Session, line: str, rows: int = LIKELIEST) -> Iterator[Event]:
     """List the likeliest next tokens where the last reply was cut short, or as the beginning of a reply.
 
     Raises:
-        UsageError: there is nothing to reply to.
+        UsageError: too many rows or none; or there is nothing to reply to.
     """
+    if not 1 <= rows <= MOST_LIKELY:
+        raise UsageError(f"/peek is {rows}", f"/peek takes a number from 1 to {MOST_LIKELY}")
     place = (None if line else session.going_on()) or _place(session, line)
     state = yield from session.ready(place, heard_before=not line)
     if state is None:
@@ -145,7 +148,7 @@ def peek(session: Session, line: str) -> Iterator[Event]:
     # A token of which no text comes, such as a part of a character, cannot be read again, and so not be picked.
     likely = [
         token
-        for token in session.voice.peek(state, LIKELIEST, session.draw)
+        for token in session.voice.peek(state, rows, session.draw)
         if token.token in ends or token.text.strip("\ufffd")
     ]
     session.offers = [

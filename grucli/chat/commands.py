@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from grucli.chat.choosing import best, peek, pick, spread
+from grucli.chat.choosing import LIKELIEST, best, peek, pick, spread
 from grucli.chat.events import Branch, Branched, Copyable, Event, Left, Listed, Refused, Told
 from grucli.chat.looking import gates, score
 from grucli.chat.session import Session
@@ -191,6 +191,13 @@ def _best(session: Session, value: str) -> Iterator[Event]:
         yield from best(session, _CANDIDATES, value)
 
 
+def _peek(session: Session, value: str) -> Iterator[Event]:
+    if value.lstrip("+-").isdecimal():
+        yield from peek(session, "", _whole("peek", value, LIKELIEST))
+    else:
+        yield from peek(session, value)
+
+
 def _pick(session: Session, value: str) -> Iterator[Event]:
     number = _whole("pick", value, 1)
     yield from pick(session, number)
@@ -208,7 +215,10 @@ def _rewind(session: Session, value: str) -> Iterator[Event]:
     if not value:
         raise UsageError("/rewind takes the number of a turn, or a branch", "/tree shows them; /undo goes one back")
     session.rewind(value)
-    yield _stands(session)
+    stands = _stands(session)
+    if value not in session.tree.branches and len(session.tree.branches) > 1:
+        stands = Told(f"{stands.text}; the branch {session.tree.branch} ends here now")
+    yield stands
 
 
 def _fork(session: Session, value: str) -> Iterator[Event]:
@@ -348,7 +358,7 @@ COMMANDS: tuple[Command, ...] = (
         _best,
         values=lambda session: ("5", "10", "20"),
     ),
-    Command("peek", "TEXT", "the likeliest next tokens: where the reply stopped, or to begin one", peek),
+    Command("peek", "TEXT", "the likeliest next tokens: where the reply stopped, or to begin one", _peek),
     Command(
         "pick",
         "N",

@@ -84,8 +84,8 @@ class SpreadEnded:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A reply that can be picked. `bits_per_char`: how surprising it is to the model where it stands. `score`: what
-    it was ranked by, in bits per character, the more the better. An empty reply has no figures."""
+    """A reply that can be picked. `bits_per_char` is as in `Sample`, and so what its turn will have. `score`: what it
+    was ranked by, in bits per character, the more the better. An empty reply has no figures."""
 
     text: str
     bits_per_char: float | None

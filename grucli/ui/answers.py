@@ -33,6 +33,8 @@ NARROW = 60  # columns: below, each description has a line of its own
 _ROOM_FOR_A_LINE = 8  # columns: below, a turn is the beginning of its reply
 _LONGEST_TOKEN = 16
 _BAR = 32
+_IN_FULL = 5
+"""Candidates that are shown whole; each of the others has one line, however many there are."""
 
 
 def print_answer(console: Console, answer: Answer) -> None:
@@ -84,9 +86,12 @@ def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
 
 
 def _draw_ranked(console: Console, candidates: Sequence[Candidate]) -> Iterator[Text]:
-    """Each candidate with the number that picks it, its figures under it."""
+    """Each candidate with the number that picks it: the best with figures under them, of others how they begin."""
     indent = len(str(len(candidates))) + 2
     for number, candidate in enumerate(candidates, 1):
+        if number > _IN_FULL:
+            yield _candidate_row(number, candidate, indent, console)
+            continue
         text = Growing()
         text.add(candidate.text)
         lines = text.lines(max(console.width - 1 - indent, 1)) if candidate.text else [Text("(nothing)", "dim")]
@@ -99,6 +104,14 @@ def _draw_ranked(console: Console, candidates: Sequence[Candidate]) -> Iterator[
         if candidate.score is not None:
             figures.append(f"score {candidate.score:.2f}")
         yield Text(" " * indent + " · ".join(figures), "dim")
+
+
+def _candidate_row(number: int, candidate: Candidate, indent: int, console: Console) -> Text:
+    """A candidate in a line: its score, and as much of it as there is room for."""
+    score = "" if candidate.score is None else f"{candidate.score:.2f}  "
+    room = max(console.width - 1 - indent - len(score), 1)
+    text = _clipped(safe_line(candidate.text), room, console.options.ascii_only)
+    return Text.assemble((f"{number:<{indent}}", "bold cyan"), (score, "dim"), text or ("(nothing)", "dim"))
 
 
 def _draw_peeked(console: Console, lead: str, tokens: Sequence[tuple[str, float]]) -> Iterator[Text]:

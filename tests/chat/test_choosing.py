@@ -24,6 +24,8 @@ from grucli.model.sampler import Draw, Sample, Sampler
 from tests.chat.test_memory import SAMPLERS, OneModel
 from tests.chat.voices import NATS, fake, in_mind, in_mind_now, talker, writer
 
+BITS = NATS / math.log(2)  # of each character
+
 
 def do(session: Session, line: str) -> list[Event]:
     return list(hear(session, line))
@@ -148,9 +150,9 @@ def test_the_best_are_those_that_the_dialogue_makes_likely() -> None:
     ranked, told = do(session, "/best 3 hey")
     assert ranked == Ranked(
         (
-            Candidate("20", 1.0, -0.5, 20),
-            Candidate("21", 1.5, -0.75, 21),
-            Candidate("19", 5.0, -2.5, 19),
+            Candidate("20", BITS, -0.5, 20),
+            Candidate("21", BITS, -0.75, 21),
+            Candidate("19", BITS, -2.5, 19),
         )
     )
     assert told == Told(PICK)
@@ -181,7 +183,7 @@ def test_many_candidates_have_a_seed_each_and_can_be_stopped() -> None:
 def test_what_would_be_said_to_anything_ranks_lower() -> None:
     session = talker("x")
     ranked = do(session, "/best 1 hi")[0]
-    assert ranked == Ranked((Candidate("x", 1.0, 0.5 * 4.0 - 1.0, 7),))
+    assert ranked == Ranked((Candidate("x", BITS, 0.5 * 4.0 - 1.0, 7),))
 
 
 def test_an_empty_reply_comes_last_without_figures() -> None:
@@ -202,6 +204,20 @@ def test_the_likeliest_tokens_can_be_picked_one_after_the_other() -> None:
     assert session.last is not None
     assert session.last.whole == "abzz"
     assert len(session.turns) == 3
+
+
+def test_a_number_alone_is_how_many_tokens_are_listed() -> None:
+    session = talker("zz")
+    do(session, "hi")
+    peeked = do(session, "/peek 2")[0]
+    assert peeked == Peeked("", (("a", 0.5), ("", 0.25)))
+    assert fake(session).heard == ["hi"]
+    do(session, "/peek 3 apples")
+    assert fake(session).heard[-1] == "3 apples"
+    for number in ("0", "-2", "101"):
+        (refused,) = do(session, f"/peek {number}")
+        assert isinstance(refused, Refused)
+        assert "1 to 100" in refused.todo
 
 
 def test_the_end_can_be_picked_too() -> None:
@@ -225,9 +241,11 @@ def test_a_model_offers_what_it_draws(kind: str, conversations: bool) -> None:
     list(pick(session, 2))
     assert session.last is not None
     chosen = session.last
+    assert chosen.bits_per_char == ranked.rows[1].bits_per_char
     session.draw = chosen.draw
     list(session.again())
     assert session.last.reply == chosen.reply
+    assert session.last.bits_per_char == pytest.approx(chosen.bits_per_char, abs=1e-4)
     ended = [event.turn for event in spread(session, [0.5, 1.5], "") if isinstance(event, SpreadEnded)]
     session.draw = ended[1].draw
     list(session.again())

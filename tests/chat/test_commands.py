@@ -229,6 +229,15 @@ def test_a_fork_is_named_and_gone_back_to() -> None:
         assert "cannot be the name" in refusal(session, f"/fork {name}").what
 
 
+def test_a_branch_that_is_taken_elsewhere_is_told() -> None:
+    session = talker()
+    for line in ("hi", "/fork side", "there"):
+        do(session, line)
+    (told,) = do(session, "/rewind 1")
+    assert told == Told("back at turn 1: hi → <7>; the branch side ends here now")
+    assert do(session, "/rewind main") == [Told("back at turn 1: hi → <7>")]
+
+
 def test_the_tree_shows_every_turn_and_where_the_session_stands() -> None:
     session = talker()
     assert do(session, "/tree") == [Told("nothing was said so far")]

@@ -74,7 +74,7 @@ def test_what_commands_offer_and_find_is_told_in_lines() -> None:
     told = answered.err.splitlines()
     for line in (
         "2  temp 1.2  <7>",
-        "1  -0.67  3.33 bits/char  seed 8  <8>",
+        "1  -0.67  0.72 bits/char  seed 8  <8>",
         "2  25.0%  (end)",
         "1.00  'a'",
         "0.50  'a'",
