@@ -71,10 +71,12 @@ class Archive:
         """Give the session `name` as it was left.
 
         Raises:
-            UsageError: there is none, or the file is none. OSError: it cannot be read.
+            UsageError: there is none, or the file is none; it says which. OSError: it cannot be read.
         """
         if name not in self.names():
             raise self._missing(name)
+        if self._path(name).is_dir():
+            raise UsageError(f"'{name}' is a folder, not a session", f"see '{self._path(name)}'")
         with self._path(name).open("rb") as file:
             kept = None
             for entry in _entries(file):
@@ -83,21 +85,26 @@ class Archive:
                         break
                     kept = Kept(entry.model, entry.conversations, entry.scene)
                 elif entry is None or not replay(kept, entry):
-                    kept.left_out += 1
+                    kept.lose()
         if kept is None:
-            raise UsageError(f"'{name}' is no session that can be taken up", f"see '{self._path(name)}'")
+            raise _no_session(self._path(name))
         return kept
 
-    def newest(self) -> str:
-        """Name the session that was last talked in; files that are none are passed over.
+    def newest(self) -> tuple[str, list[str]]:
+        """Name the session that was last talked in, and the newer ones that cannot be taken up.
 
         Raises:
             UsageError: there is none.
         """
-        latest = next(self.briefs(0), None)
-        if latest is None:
-            raise UsageError("there is no session to go on with", "begin one: gru chat")
-        return latest.name
+        passed = []
+        for name in self.names():
+            try:
+                _head(self._path(name))
+            except (OSError, GruError):
+                passed.append(name)
+            else:
+                return name, passed
+        raise UsageError("there is no session to go on with", "begin one: gru chat")
 
     def begin(self) -> "Log":
         """Give the log of a session that has no file before it has something to tell."""
@@ -273,6 +280,25 @@ def _head(path: Path) -> tuple[SessionEntry, str]:
             raise UsageError(f"'{path.stem}' is no session", "leave it")
         lines = (entry.line for entry in itertools.islice(entries, 10) if isinstance(entry, TurnEntry))
         return opened, next(filter(None, lines), "")
+
+
+class _Stamp(msgspec.Struct):
+    """What the first record of every version has."""
+
+    version: int = 0
+
+
+def _no_session(path: Path) -> UsageError:
+    """What is wrong with a file that has no first record of ours."""
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST_LINE)
+    if not first.strip():
+        return UsageError(f"the file of '{path.stem}' is empty", f"see '{path}'")
+    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+        if (version := msgspec.json.decode(first, type=_Stamp).version) > VERSION:
+            what = f"'{path.stem}' was kept by a newer gru, in version {version} of its format"
+            return UsageError(what, f"update gru: this one knows version {VERSION}")
+    return UsageError(f"the file of '{path.stem}' is damaged: its first line is no beginning", f"see '{path}'")
 
 
 def _torn(path: Path) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 from grucli.chat.choosing import LIKELIEST, best, peek, pick, spread
 from grucli.chat.events import Branch, Branched, Copyable, Event, Left, Listed, Refused, Told
 from grucli.chat.looking import gates, score
-from grucli.chat.session import Session
+from grucli.chat.session import Session, misunderstood
 from grucli.chat.settings import SETTINGS, Setting, as_typed, short
 from grucli.chat.shell import sample_line
 from grucli.chat.turns import Turn
@@ -305,7 +305,7 @@ def _load(session: Session, name: str) -> Iterator[Event]:
         left_out = session.load(name)
         yield Told(f"{introduction(session)} /history shows what was said.")
         if left_out:
-            yield Told(f"{left_out} lines of its file could not be understood, and were left out")
+            yield Told(misunderstood(left_out))
         return
     briefs = list(session.archive.briefs(_SHOWN)) if session.archive is not None else []
     if briefs:

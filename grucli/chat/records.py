@@ -60,13 +60,32 @@ Entry = SessionEntry | TurnEntry | PlaceEntry | ModelEntry
 
 @dataclass(slots=True)
 class Kept:
-    """A session as it was left. `left_out` counts the lines that could not be understood."""
+    """A session as it was left. `left_out` counts the lines that could not be understood.
+
+    Such a line may have been a turn: what was said after it is said after the turn before it then. `_instead` has
+    where the session stood when a turn of that number should have come.
+    """
 
     model: str
     conversations: bool
     scene: str
     tree: Tree = field(default_factory=Tree)
     left_out: int = 0
+    _instead: dict[int, int] = field(default_factory=dict)
+
+    def lose(self) -> None:
+        """Count a line that could not be understood. It may have been the next turn."""
+        self.left_out += 1
+        self._instead.setdefault(self.tree.newest + 1, self.tree.now)
+
+    def nearest(self, number: int) -> int:
+        """The turn `number`, or, where it is lost, the nearest one before it that there is."""
+        turns = self.tree.turns
+        if number in turns or number == BEGINNING:
+            return number
+        if number > self.tree.newest:
+            self._instead.setdefault(number, self.tree.now)
+        return before if (before := self._instead.get(number, BEGINNING)) in turns else BEGINNING
 
 
 def turn_entry(turn: Turn) -> TurnEntry:
@@ -97,8 +116,9 @@ def replay(kept: Kept, entry: Entry) -> bool:
                 return False
             tree.add(turn)
         case PlaceEntry(number, branch):
-            if number != BEGINNING and number not in tree.turns:
+            if number != BEGINNING and number not in tree.turns and not kept.left_out:
                 return False
+            number = kept.nearest(number)
             if branch != tree.branch:
                 tree.fork(branch)
             tree.go(number)
@@ -110,19 +130,19 @@ def replay(kept: Kept, entry: Entry) -> bool:
 
 
 def _turn(kept: Kept, entry: TurnEntry) -> Turn | None:
-    before = kept.tree.turns.get(entry.parent)
-    if entry.number <= kept.tree.newest or entry.parent >= entry.number or (entry.goes_on and before is None):
+    if entry.number <= kept.tree.newest or entry.parent >= entry.number:
         return None
+    goes_on = kept.tree.turns.get(entry.parent) if entry.goes_on else None
+    # What was forgotten stays so: only the first turn of a file can have come after that.
+    forgotten = not kept.tree.turns and not kept.left_out
+    parent = entry.parent if forgotten else kept.nearest(entry.parent)
     try:
         draw = msgspec.convert(entry.draw, Draw)
     except (msgspec.ValidationError, GruError, ValueError, OverflowError):
         return None
-    if entry.goes_on and before is not None:
-        lead = before.whole
-    else:
-        lead = "" if kept.conversations else kept.scene + entry.line
+    beginning = "" if kept.conversations else kept.scene + entry.line
     return Turn(
-        Place(entry.parent, entry.line, lead, entry.goes_on),
+        Place(parent, entry.line, goes_on.whole if goes_on else beginning, goes_on is not None),
         entry.reply,
         draw,
         entry.stopped,

@@ -22,7 +22,7 @@ from grucli.chat.pace import checked_pace
 from grucli.chat.records import Entry, ModelEntry, PlaceEntry, SessionEntry, tree_entries, turn_entry
 from grucli.chat.tree import Tree
 from grucli.chat.turns import BEGINNING, Place, Turn, Utterance, Voice, legible
-from grucli.errors import GruError, UsageError
+from grucli.errors import BusyError, GruError, UsageError
 from grucli.model.sampler import Draw, Sample, State
 
 SEED_LIMIT = 1 << 63
@@ -86,7 +86,7 @@ class Session:
         self.log = archive.begin() if archive is not None and keep else None
         self.why_not_kept = ""
         self._shelf = shelf
-        self._remarks: list[Event] = []
+        self._remarks: list[Told | Refused] = []
         self.model, self.voice = shelf.open(model)
         self.address = _address(model, self.model)
         self.memory = Memory(self.voice, self.scene)
@@ -345,8 +345,15 @@ class Session:
         self.tree, self.log = tree, log
         self.offers = []
 
-    def remarks(self) -> Iterator[Event]:
-        """Tell, once, what went wrong with keeping the session, or with taking it up."""
+    def remark(self, text: str) -> None:
+        """Have something told with the next remarks."""
+        self._remarks.append(Told(text))
+
+    def remarks(self) -> Iterator[Told | Refused]:
+        """Tell, once, what went wrong with keeping the session, or with taking it up.
+
+        `hear` does so after each line; whoever draws a session does so before the first one.
+        """
         remarks, self._remarks = self._remarks, []
         yield from remarks
 
@@ -391,11 +398,24 @@ def open_session(
         return Session(shelf, model, draw, pace, scene=scene or "", archive=archive, keep=keep, follow=follow)
     if scene is not None:
         raise UsageError("both --continue and --opening are given", "give one of them: what was begun has its scene")
-    name = archive.newest()
+    name, passed = archive.newest()
     model = archive.read(name).model if model is None else model
     session = Session(shelf, model, draw, pace, archive=archive, follow=follow)
-    session.load(name, model, go_on)
+    try:
+        left_out = session.load(name, model, go_on)
+    except BusyError as error:
+        raise BusyError(error.what, "begin another session: gru chat") from None
+    if passed:
+        session.remark(f"{', '.join(passed[:3])}: newer, but cannot be taken up; this is {name}, the newest that can")
+    if left_out:
+        session.remark(misunderstood(left_out))
     return session
+
+
+def misunderstood(lines: int) -> str:
+    """What is told of a session of whose file so many lines were left out."""
+    few = "1 line of its file could not be understood, and was" if lines == 1 else ""
+    return f"{few or f'{lines:,} lines of its file could not be understood, and were'} left out"
 
 
 def any_seed() -> int:

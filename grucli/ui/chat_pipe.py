@@ -1,5 +1,6 @@
 """A chat without a screen: one prompt a line in, one reply a line out, for scripts. Nothing here is interactive."""
 
+import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -40,9 +41,10 @@ def answer_lines(session: Session, terminal: Terminal, lines: Iterable[bytes], *
     Commands work as they do on a screen; what they have to say goes to stderr. With `json` all of it is on stdout, one
     object a line, and `is` says what it is: a reply, what was told, a mistake.
     """
-    for line in lines:
+    heard = (hear(session, line.decode("utf-8", "replace").rstrip("\r\n")) for line in lines)
+    for events in itertools.chain([session.remarks()], heard):
         titles: tuple[str, ...] = ()
-        for event in hear(session, line.decode("utf-8", "replace").rstrip("\r\n")):
+        for event in events:
             if isinstance(event, Left):
                 return
             if isinstance(event, Spreading):

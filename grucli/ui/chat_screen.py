@@ -50,6 +50,7 @@ def talk(session: Session, terminal: Terminal) -> None:
     screen = ChatScreen(session, console)
     if terminal.quiet == 0:
         screen.greet()
+    screen.remark()
     with _ctrl_c_stops(session):
         while not screen.left:
             try:
@@ -82,6 +83,11 @@ class ChatScreen:
         """Say how to talk with the model, and how to leave."""
         self._print(introduction(self._session), "bold")
         self.hint("Ctrl-C stops a reply · Ctrl-D leaves · /help")
+
+    def remark(self) -> None:
+        """Tell what there is to tell of the session before anything is said."""
+        for event in self._session.remarks():
+            self._draw(event, streamed=False)
 
     def hint(self, text: str) -> None:
         """Say something in passing."""

@@ -58,7 +58,7 @@ def shape(session: Session) -> object:
 
 def test_a_session_is_taken_up_as_it_was_left(archive: Archive) -> None:
     with dialogue(archive) as session:
-        name = archive.newest()
+        name = archive.newest()[0]
     with talker("abc{seed}", archive=archive, max_chars=99) as other:
         assert other.load(name) == 0
         assert shape(other) == shape(session)
@@ -74,7 +74,7 @@ def test_a_writer_is_taken_up_too(archive: Archive) -> None:
     with writer("abcdef", archive=archive, max_chars=3, scene="It was ") as session:
         do(session, "night", "", "day")
     with writer(archive=archive) as other:
-        other.load(archive.newest())
+        other.load(archive.newest()[0])
         assert shape(other) == shape(session)
         assert [turn.lead for turn in other.turns] == ["It was night", "It was nightabc", "It was day"]
 
@@ -190,7 +190,7 @@ def test_what_a_killed_process_left_goes(archive: Archive) -> None:
     (archive.folder / ".killed.lock").write_text("{}")
     with talker(archive=archive) as session:
         do(session, "hi")
-        assert [path.name for path in archive.folder.glob(".*")] == [f".{archive.newest()}.lock"]
+        assert [path.name for path in archive.folder.glob(".*")] == [f".{archive.newest()[0]}.lock"]
     assert list(archive.folder.glob(".*")) == []
 
 
@@ -325,7 +325,6 @@ TURN = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopped":"
         TURN.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"temp":-1}'),
         TURN.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"seed":"x"}'),
         TURN.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"stop":[1]}'),
-        TURN.replace(b'"number":1', b'"number":3').replace(b'"draw":{}', b'"draw":{},"goes_on":true,"parent":2'),
     ],
 )
 def test_a_line_that_means_nothing_is_left_out(archive: Archive, line: bytes) -> None:
@@ -337,13 +336,96 @@ def test_a_line_that_means_nothing_is_left_out(archive: Archive, line: bytes) ->
     assert [brief.name for brief in archive.briefs(9)] == ["odd"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"x" * 100_000, TURN, HEADER.replace(b"1}", b"2}"), b"\0" * 5000])
-def test_a_file_that_is_no_session_is_refused(archive: Archive, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"x" * 100_000, "is damaged"),
+        (TURN, "is damaged"),
+        (HEADER.replace(b"1}", b"2}"), "by a newer gru, in version 2"),
+        (b'{"is":"dialogue","version":3,"model":7}\n', "by a newer gru, in version 3"),
+        (b"\0" * 5000, "is damaged"),
+    ],
+)
+def test_a_file_that_is_no_session_is_refused(archive: Archive, content: bytes, what: str) -> None:
     archive.folder.mkdir()
     (archive.folder / "odd.jsonl").write_bytes(content)
     (refused,) = do(talker(archive=archive), "/load odd")
     assert isinstance(refused, Refused)
+    assert what in refused.what
     assert list(archive.briefs(9)) == []
+
+
+def test_a_folder_is_called_one(archive: Archive) -> None:
+    (archive.folder / "odd.jsonl").mkdir(parents=True)
+    (refused,) = do(talker(archive=archive), "/load odd")
+    assert isinstance(refused, Refused)
+    assert refused.what == "'odd' is a folder, not a session"
+
+
+def without_lines(path: Path, *of: str) -> None:
+    """Damage the lines that hold any of these texts."""
+    lines = path.read_text().splitlines()
+    path.write_text("".join(f"{'?' if any(text in line for text in of) else line}\n" for line in lines))
+
+
+def test_a_lost_turn_takes_none_with_it(archive: Archive) -> None:
+    with talker("abc{seed}", archive=archive, max_chars=3) as session:
+        do(session, "one", "two", "three", "/fork side", "four", "/rewind 2", "five", "/rewind 3", "six", "/save x")
+    path = archive.folder / "x.jsonl"
+    without_lines(path, '"line":"two"')
+    kept = archive.read("x")
+    assert kept.left_out == 1
+    assert {turn.line: turn.parent for turn in kept.tree.turns.values()} == {
+        "one": 0, "three": 1, "four": 3, "five": 1, "six": 3
+    }  # fmt: skip
+    assert [turn.line for turn in kept.tree.path] == ["one", "three", "six"]
+    without_lines(path, '"line":"one"', '"line":"three"')
+    kept = archive.read("x")
+    assert {turn.line: turn.parent for turn in kept.tree.turns.values()} == {"four": 0, "five": 0, "six": 0}
+    with talker(archive=archive) as other:
+        told = [event.text for event in do(other, "/load x") if isinstance(event, Told)]
+        assert told[-1] == "3 lines of its file could not be understood, and were left out"
+        do(other, "on")
+        assert in_mind(other) == "six|abc|on|"
+
+
+def test_what_went_on_from_a_lost_turn_stands_alone(archive: Archive) -> None:
+    with talker("abcdef", archive=archive, max_chars=3) as session:
+        do(session, "one", "two", "", "more", "/save x")
+    without_lines(archive.folder / "x.jsonl", '"line":"two"')
+    kept = archive.read("x")
+    assert [(turn.line, turn.whole, turn.place.goes_on) for turn in kept.tree.path] == [
+        ("one", "abc", False), ("", "abc", False), ("more", "abc", False)
+    ]  # fmt: skip
+
+
+def going_on(archive: Archive) -> Session:
+    return open_session(FakeShelf(emo=FakeVoice(True)), None, Draw(), 0, archive=archive, go_on={})
+
+
+def test_going_on_says_what_was_passed_over_and_left_out(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi", "/save older")
+    with (archive.folder / "older.jsonl").open("a") as file:
+        file.write("?\n")
+    (archive.folder / "newer.jsonl").write_text("?")
+    os.utime(archive.folder / "older.jsonl", (1, 1))
+    with going_on(archive) as session:
+        passed, left_out = session.remarks()
+        assert list(session.remarks()) == []
+    assert "newer" in str(passed)
+    assert "this is older" in str(passed)
+    assert left_out == Told("1 line of its file could not be understood, and was left out")
+
+
+def test_going_on_where_somebody_is_offers_another_session(archive: Archive) -> None:
+    with talker(archive=archive) as session:
+        do(session, "hi")
+        with pytest.raises(BusyError) as busy:
+            going_on(archive)
+    assert busy.value.todo == "begin another session: gru chat"
 
 
 @given(st.binary(max_size=300))

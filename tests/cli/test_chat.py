@@ -81,6 +81,15 @@ def test_what_is_asked_for_wins_over_the_session(monkeypatch: pytest.MonkeyPatch
     assert [str(each["text"]).split(" · ")[0] for each in told] == ["/temp 0.1", "/top-k 3"]
 
 
+def test_what_is_wrong_with_a_session_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
+) -> None:
+    chat(monkeypatch, capsys, "/save trip\nhello\n")
+    with (tmp_path / "sessions" / "trip.jsonl").open("a") as file:
+        file.write("?\n?\n")
+    assert "2 lines of its file could not" in chat(monkeypatch, capsys, "", "--continue")[1]
+
+
 def test_nothing_to_go_on_with(capsys: Output) -> None:
     assert "no session to go on with" in refused(capsys, "--continue")
 
