@@ -207,10 +207,14 @@ class SpreadView:
     def _row(self, cells: Sequence[Line], width: int) -> Line:
         """Cells beside each other."""
         if all(isinstance(cell, str) for cell in cells):
-            padded = (f"{cell}{' ' * (width + _GAP - cell_len(str(cell)))}" for cell in cells)
-            return "".join(padded).rstrip()
+            return "".join(_padded(str(cell), width + _GAP) for cell in cells).rstrip()
         row = Text()
         for column, cell in enumerate(cells):
             row.append(" " * (column * (width + _GAP) - row.cell_len))
             row.append_text(Text.assemble(cell))
         return row
+
+
+def _padded(text: str, width: int) -> str:
+    """The text with blanks behind it up to `width` columns; most need not be measured."""
+    return text.ljust(width) if text.isascii() else text + " " * (width - cell_len(text))

@@ -6,7 +6,6 @@ are broken.
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -75,6 +74,7 @@ class Growing:
         self._rest: Line = ""
         self._added: list[str] = []
         self._style = ""
+        self._known: tuple[int, int, list[tuple[int, int]]] = (0, 0, [])
 
     @property
     def rest(self) -> Line:
@@ -96,19 +96,29 @@ class Growing:
 
     def lines(self, width: int) -> list[Line]:
         """The lines of what was not taken, at most `width` columns each; the last one is not finished."""
-        return self._cut(list(line_ends(str(self.rest), width)))
+        return self._cut(self._ends(width))
 
     def take(self, width: int) -> list[Line]:
         """Take away the finished lines."""
         *lines, rest = self.lines(width)
-        self._rest = rest
+        self._leave(rest)
         return lines
 
     def drop(self, width: int, count: int) -> None:
         """Take away the first lines, so many; all where there are not so many finished ones."""
-        ends = list(islice(line_ends(str(self.rest), width), count))
         if count:
-            self._rest = self._cut(ends)[-1] if len(ends) == count else ""
+            ends = self._ends(width)[:count]
+            self._leave(self._cut(ends)[-1] if len(ends) == count else "")
+
+    def _leave(self, rest: Line) -> None:
+        self._rest, self._known = rest, (0, 0, [])
+
+    def _ends(self, width: int) -> list[tuple[int, int]]:
+        """As `line_ends`, kept: whoever looks at the lines drops some of them the next moment."""
+        rest = self.rest
+        if self._known[:2] != (width, len(rest)):  # a text that only grows is another one when it is longer
+            self._known = width, len(rest), list(line_ends(str(rest), width))
+        return self._known[2]
 
     def _cut(self, ends: list[tuple[int, int]]) -> list[Line]:
         """The text in parts, each but the last one without the blank or the newline that ends it."""

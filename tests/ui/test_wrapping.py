@@ -72,3 +72,18 @@ def test_styles_stay_with_their_characters() -> None:
     assert isinstance(first, Text)
     assert (first.plain, [span.style for span in first.spans]) == ("dim words", ["dim"])
     assert second == "and plain"
+
+
+@given(st.lists(st.tuples(st.text("ab \n漢", max_size=30), st.integers(3, 12), st.integers(0, 3)), max_size=8))
+def test_what_was_looked_at_is_not_taken_for_what_it_has_become(steps: list[tuple[str, int, int]]) -> None:
+    growing, left = Growing(), ""
+    for added, width, count in steps:
+        growing.add(added)
+        left += added
+        fresh = Growing()
+        fresh.add(left)
+        assert growing.lines(width) == fresh.lines(width)
+        growing.drop(width, count)
+        fresh.drop(width, count)
+        left = str(fresh.rest)
+        assert str(growing.rest) == left
