@@ -154,14 +154,16 @@ def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
     report = CleanReport()
     told = on_progress or (lambda count, report: None)
     job = make_job(plan)
-    reading = Reading(plan.sources, plan.column, lambda count: told(count, report))
+    workers = min(plan.workers or _worth_while(plan.size), _cores())
+    # Beside workers there is no core to spare, and whoever feeds them waits for nothing but them.
+    reading = Reading(plan.sources, plan.column, lambda count: told(count, report), reads_ahead=workers == 1)
     sieve = _Sieve(job)
     try:
         with ExitStack() as stack:
             if plan.output is not None:
                 stack.enter_context(OutputLock(plan.output.path))
                 _check_output(plan.output, plan.sources, plan.force)  # somebody may just have written it
-            results = _results(stack, job, plan, reading.batches())
+            results = _results(stack, job, workers, reading.batches())
             write = stack.enter_context(_Corpus(plan, report))
             for cleaned in results:
                 report.add_rows(cleaned.report, plan.sources[cleaned.source].name)
@@ -210,8 +212,7 @@ def make_job(plan: Plan) -> Job:
     )
 
 
-def _results(stack: ExitStack, job: Job, plan: Plan, batches: Iterator[Batch]) -> Iterator[Cleaned]:
-    count = min(plan.workers or _worth_while(plan.size), _cores())
+def _results(stack: ExitStack, job: Job, count: int, batches: Iterator[Batch]) -> Iterator[Cleaned]:
     clean_batch = batch_cleaner(replace(job, alone=count == 1))  # what cannot be had is told here, whoever works
     if count == 1:
         return map(clean_batch, batches)
@@ -235,11 +236,14 @@ def _count(report: CleanReport, cleaned: Cleaned, plan: Plan) -> None:
 class Reading:
     """The sources, as batches. `reports`: what became of the rows that are decoded here, by source."""
 
-    def __init__(self, sources: tuple[Source, ...], column: str | None, on_bytes: OnBytes) -> None:
+    def __init__(
+        self, sources: tuple[Source, ...], column: str | None, on_bytes: OnBytes, *, reads_ahead: bool = False
+    ) -> None:
         self.reports = [RowReport() for _ in sources]
         self._sources = sources
         self._column = column
         self._on_bytes = on_bytes
+        self._reads_ahead = reads_ahead
         self._fields: dict[int, tuple[str, tuple[str, ...]]] = {}
         self._textless: dict[int, int] = {}
 
@@ -250,7 +254,8 @@ class Reading:
             UsageError, GruError: as `open_records`, and for a table without the column.
         """
         for number, source in enumerate(self._sources):
-            records = open_records(source, self._column or DEFAULT_COLUMN, self.reports[number], self._on_bytes)
+            column, report = self._column or DEFAULT_COLUMN, self.reports[number]
+            records = open_records(source, column, report, self._on_bytes, reads_ahead=self._reads_ahead)
             if records.blocks is not None:
                 yield from self._blocks(number, records.blocks)
             elif records.columns is None:

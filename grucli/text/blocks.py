@@ -43,9 +43,16 @@ class Block(NamedTuple):
 
 
 def read_blocks(
-    source: Source, report: RowReport, on_bytes: OnBytes | None = None, longest: int = LONGEST
+    source: Source,
+    report: RowReport,
+    on_bytes: OnBytes | None = None,
+    longest: int = LONGEST,
+    *,
+    reads_ahead: bool = False,
 ) -> Iterator[Block]:
     """The lines of `source`, in blocks. Where compressed data are damaged they end, and the report says so.
+
+    `reads_ahead`: a compressed file is decompressed in a thread of its own, for which there should be a core.
 
     Raises:
         UsageError: the source cannot be read at all.
@@ -53,7 +60,7 @@ def read_blocks(
     """
     cutter = _Cutter(longest)
     try:
-        for piece in _pieces(source, on_bytes):
+        for piece in _pieces_ahead(source, on_bytes) if reads_ahead else read_bytes(source, on_bytes):
             yield from cutter.push(piece)
     except Damaged as damage:
         yield from cutter.flush()
@@ -65,8 +72,8 @@ def read_blocks(
     yield from cutter.end()
 
 
-def _pieces(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
-    """The bytes of a source; of a compressed file, while it is decompressed ahead in a thread."""
+def _pieces_ahead(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
+    """The bytes of a source; of a file that is compressed, they are read ahead."""
     if not source.compression or source.path is None or not source.path.is_file():
         yield from read_bytes(source, on_bytes)
         return

@@ -39,8 +39,10 @@ class Records:
     blocks: Iterator[Block] | None = None
 
 
-def open_records(source: Source, wanted: str, report: RowReport, on_bytes: OnBytes | None = None) -> Records:
-    """Read `source` up to its first row.
+def open_records(
+    source: Source, wanted: str, report: RowReport, on_bytes: OnBytes | None = None, *, reads_ahead: bool = False
+) -> Records:
+    """Read `source` up to its first row; `reads_ahead` as `read_blocks` has it.
 
     A `.tsv` whose first line has no field `wanted` has no header. Where neither suffix nor `wanted` in the first line
     tells the form, a first `{`, `[{` or lone `[` means JSON, and anything else one text a line, in the field "body";
@@ -58,7 +60,8 @@ def open_records(source: Source, wanted: str, report: RowReport, on_bytes: OnByt
         )
     if source.form == "parquet":
         return _parquet_records(source, wanted, on_bytes)
-    blocks = read_blocks(source, report, on_bytes, LONGEST_DOCUMENT if source.form == "json" else LONGEST)
+    longest = LONGEST_DOCUMENT if source.form == "json" else LONGEST
+    blocks = read_blocks(source, report, on_bytes, longest, reads_ahead=reads_ahead)
     block = next((block for block in blocks if block.data is None or block.data.strip()), None)
     if block is None:
         return Records((), True, iter(()))

@@ -73,7 +73,7 @@ def test_progress_is_told_by_whoever_asks(tmp_path: Path, packing: str) -> None:
         assert threading.current_thread() is threading.main_thread()
         told.append(count)
 
-    found = list(read_blocks(Source("a", path, "jsonl", packing), RowReport(), on_bytes))
+    found = list(read_blocks(Source("a", path, "jsonl", packing), RowReport(), on_bytes, reads_ahead=True))
     assert len(list(lines(found))) == 100_000
     assert sum(told) == path.stat().st_size
 
@@ -82,7 +82,7 @@ def test_a_file_that_is_given_up_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(PACK[".gz"](b"x" * 99 + b"\n") * 100_000)
     before = threading.active_count()
-    found = read_blocks(Source("a", path, "jsonl", ".gz"), RowReport())
+    found = read_blocks(Source("a", path, "jsonl", ".gz"), RowReport(), reads_ahead=True)
     next(found)
     assert threading.active_count() == before + 1
     del found
