@@ -220,7 +220,8 @@ def _results(stack: ExitStack, job: Job, count: int, batches: Iterator[Batch]) -
 
 
 def _worth_while(size: int | None) -> int:
-    return _MOST_WORKERS if size is not None and size >= _WORTH_WORKERS else 1
+    """How many processes to clean with, unasked: this one, which reads for all others, needs a core of its own."""
+    return max(1, min(_MOST_WORKERS, _cores() - 1)) if size is not None and size >= _WORTH_WORKERS else 1
 
 
 def _cores() -> int:
