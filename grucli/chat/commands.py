@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from grucli.chat.choosing import LIKELIEST, best, peek, pick, spread
-from grucli.chat.events import Branch, Branched, Copyable, Event, Left, Listed, Refused, Told
+from grucli.chat.events import Branch, Branched, Copyable, Event, Helped, Left, Listed, Refused, Told
+from grucli.chat.explained import EXPLAINED
 from grucli.chat.looking import gates, score
 from grucli.chat.session import Session, misunderstood
 from grucli.chat.settings import SETTINGS, Setting, as_typed, short
@@ -38,6 +39,11 @@ class Command:
     now: Callable[[Session], str] = lambda session: ""
     values: Callable[[Session], Sequence[str]] = lambda session: ()
     aliases: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """What is typed."""
+        return f"/{self.name} {self.takes}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +339,29 @@ def _cmd(session: Session, _: str) -> Iterator[Event]:
     yield Copyable(sample_line(session, last))
 
 
-def _help(session: Session, _: str) -> Iterator[Event]:
-    yield Listed(tuple((f"/{command.name}", command.now(session), command.does) for command in COMMANDS))
-    yield Told(f"{introduction(session)} Ctrl-C stops a reply, Ctrl-D leaves.")
+def _help(session: Session, name: str) -> Iterator[Event]:
+    if name:
+        yield from _explain(session, name.removeprefix("/"))
+        return
+    commands = [
+        (group, command.usage, command.does)
+        for group, names in _GROUPS
+        for command in map(_names.get, names)
+        if command is not None
+    ]
+    yield Helped(tuple(commands), tuple(f"/{setting.name} {setting.now(session)}" for setting in SETTINGS))
+    yield Told("/help NAME explains one, /set lists settings; Ctrl-C stops, /quit leaves")
+
+
+def _explain(session: Session, name: str) -> Iterator[Event]:
+    command = _names.get(name)
+    if command is None:
+        raise UsageError(f"there is no command /{short(name)}", f"{_nearest(name)}/help lists them")
+    yield Listed(((command.usage, command.now(session), command.does),))
+    if command.name in EXPLAINED:
+        text, example = EXPLAINED[command.name]
+        yield Told(text)
+        yield Told(f"for example: {example}")
 
 
 def _quit(session: Session, _: str) -> Iterator[Event]:
@@ -346,46 +372,46 @@ COMMANDS: tuple[Command, ...] = (
     Command("regen", "", "draw the last reply again, with the next seed", _again),
     Command(
         "spread",
-        "N… TEXT",
-        "one seed at several temperatures side by side: the last reply, or one to TEXT",
+        "[T…] [TEXT]",
+        "one seed at several temperatures, side by side",
         _spread,
         values=lambda session: ("0.3 0.8 1.2", "0.5 1", "0.2 0.4 0.6 0.8 1 1.2"),
     ),
     Command(
         "best",
-        "N TEXT",
-        "N replies, the best first: to what was said last, or to TEXT",
+        "[N] [TEXT]",
+        "N replies, the best first",
         _best,
         values=lambda session: ("5", "10", "20"),
     ),
-    Command("peek", "TEXT", "the likeliest next tokens: where the reply stopped, or to begin one", _peek),
+    Command("peek", "[N | TEXT]", "the likeliest next tokens", _peek),
     Command(
         "pick",
-        "N",
-        "take the N-th of what /spread, /best or /peek offered",
+        "[N]",
+        "take the N-th of what these offered",
         _pick,
         values=lambda session: [str(number) for number in range(1, len(session.offers) + 1)],
     ),
-    Command("undo", "N", "take back the last turn, or the last N", _undo),
-    Command("rewind", "N", "go to turn N, 0 for the beginning, or to the end of a branch", _rewind, values=_places),
-    Command("fork", "NAME", "begin a branch here; the one before stays as it is", _fork),
+    Command("undo", "[N]", "take back the last turn, or the last N", _undo),
+    Command("rewind", "N | BRANCH", "go to turn N (0: the beginning), or a branch", _rewind, values=_places),
+    Command("fork", "[NAME]", "begin a branch here; the other stays as it is", _fork),
     Command("tree", "", "every turn, with its branches", _tree),
     Command("history", "", "what led here", _history),
     Command("reset", "", "begin anew", _reset),
-    Command("score", "TEXT", "how surprising TEXT would be as your next line, or the last reply was", score),
-    Command("gates", "TEXT", "what the model keeps in mind as it hears TEXT, or said the last reply", gates),
-    Command("cmd", "", "the gru sample line that gives the last reply again", _cmd),
+    Command("score", "[TEXT]", "how surprising TEXT is, or the last reply was", score),
+    Command("gates", "[TEXT]", "what it keeps in mind at TEXT, or the reply", gates),
+    Command("cmd", "", "the gru sample line for the last reply", _cmd),
     *map(_setting, SETTINGS),
     Command(
         "set",
-        "NAME N",
+        "[NAME [VALUE]]",
         "any of the settings by its name; alone, all of them",
         _set,
         values=lambda session: [setting.name for setting in SETTINGS],
     ),
     Command(
         "model",
-        "NAME",
+        "[NAME]",
         "talk with another model",
         _model,
         now=lambda session: session.model,
@@ -393,20 +419,35 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "save",
-        "NAME",
+        "[NAME]",
         "give this session a name, and keep it for good",
         _save,
         now=lambda session: (session.log.name or "") if session.log is not None else "",
     ),
     Command(
         "load",
-        "NAME",
+        "[NAME]",
         "take up another session; alone, list them",
         _load,
         values=lambda session: session.archive.names() if session.archive is not None else (),
     ),
-    Command("help", "", "this list", _help, aliases=("?",)),
+    Command(
+        "help",
+        "[NAME]",
+        "this list, or all about one command",
+        _help,
+        values=lambda session: [command.name for command in COMMANDS],
+        aliases=("?",),
+    ),
     Command("quit", "", "leave", _quit, aliases=("exit", "bye")),
 )
+
+_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("replies", ("regen", "spread", "best", "peek", "pick")),
+    ("places", ("undo", "rewind", "fork", "tree", "history", "reset")),
+    ("looking", ("score", "gates", "cmd")),
+    ("sessions", ("model", "save", "load")),
+)
+"""What /help lists; what it says at its end names the others."""
 
 _names: dict[str, Command] = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

@@ -177,6 +177,15 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Helped:
+    """What can be typed: commands as (group, what is typed, what it does), a group's one after the other, and each
+    setting with its value."""
+
+    commands: tuple[tuple[str, str, str], ...]
+    settings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """What was asked cannot be done: what is wrong, and what to do about it. The session goes on."""
 
@@ -192,7 +201,7 @@ class Left:
 Streamed = Reading | Began | Said | Spreading | SpreadSaid | SpreadEnded
 """What comes while a reply, or several, are on their way."""
 
-Answer = Ranked | Peeked | Scored | Gated | Branched | Told | Copyable | Listed | Refused
+Answer = Ranked | Peeked | Scored | Gated | Branched | Told | Copyable | Listed | Helped | Refused
 """What a command is answered with."""
 
 Event = Streamed | Answer | Misread | Ended | Left

@@ -16,6 +16,7 @@ from grucli.chat.events import (
     Candidate,
     Copyable,
     Gated,
+    Helped,
     Listed,
     Peeked,
     Ranked,
@@ -50,6 +51,8 @@ def print_answer(console: Console, answer: Answer) -> None:
             console.print(Text(safe_line(todo), "dim"))
         case Listed(rows):
             _print_list(console, rows)
+        case Helped(commands, settings):
+            _print_help(console, commands, settings)
         case _:
             for line in _draw(console, answer):
                 console.print(line)
@@ -83,6 +86,32 @@ def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
             table.add_row(*head, Text(safe_line(text), "dim"))
     if not narrow:
         console.print(table)
+
+
+def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], settings: Sequence[str]) -> None:
+    """Commands under their groups, or beside them where there is room; then the settings, as many to a line as fit."""
+    narrow = console.width < NARROW
+    table = Table.grid(padding=(0, 2, 0, 0))
+    values = Text(" · ", "dim").join(Text(safe_line(setting).replace(" ", "\u00a0")) for setting in settings)
+    before = ""
+    for group, usage, does in commands:
+        title = Text(group if group != before else "", "bold")
+        before = group
+        if narrow:
+            if title:
+                console.print(title)
+            console.print(Text(f"  {usage}", "cyan"))
+            console.print(Padding(Text(does, "dim"), (0, 0, 0, 4)))
+        else:
+            table.add_row(title, Text(usage, "cyan"), Text(does, "dim"))
+    if narrow:
+        console.print(Text("settings", "bold"))
+        console.print(Padding(values, (0, 0, 0, 2)))
+    else:
+        console.print(table)
+        block = Table.grid(padding=(0, 2, 0, 0))
+        block.add_row(Text("settings", "bold"), values)
+        console.print(block)
 
 
 def _draw_ranked(console: Console, candidates: Sequence[Candidate]) -> Iterator[Text]:

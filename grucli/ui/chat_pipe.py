@@ -12,6 +12,7 @@ from grucli.chat.events import (
     Ended,
     Event,
     Gated,
+    Helped,
     Left,
     Listed,
     Misread,
@@ -76,8 +77,8 @@ def _lines(event: Event, titles: tuple[str, ...]) -> Iterator[str]:
     match event:
         case Told(text):
             yield text
-        case Listed(rows):
-            yield from ("  ".join(filter(None, row)) for row in rows)
+        case Listed() | Helped():
+            yield from _rows(event)
         case SpreadEnded(column, turn):
             yield f"{column + 1}  {titles[column]}  {turn.reply}"
         case Ranked(candidates):
@@ -99,6 +100,13 @@ def _lines(event: Event, titles: tuple[str, ...]) -> Iterator[str]:
                 mark = "*" if branch.now else "|" if branch.kept else "."
                 # Not blanks, which do not survive on one line: an outline's depth.
                 yield f"{mark} {'- ' * branch.depth}{branch.number}{here}  {branch.line} → {branch.reply}"
+
+
+def _rows(event: Listed | Helped) -> Iterator[str]:
+    rows = event.rows if isinstance(event, Listed) else event.commands
+    yield from ("  ".join(filter(None, row)) for row in rows)
+    if isinstance(event, Helped):
+        yield f"settings  {'  '.join(event.settings)}"
 
 
 def _figure(value: float | None) -> str:
@@ -133,6 +141,9 @@ def _answer(event: Event) -> dict[str, Any] | None:
             return {"is": "command", "text": text}
         case Listed(rows):
             return {"is": "list", "rows": [{"name": name, "value": value, "does": does} for name, value, does in rows]}
+        case Helped(commands, settings):
+            usages = [{"group": group, "usage": usage, "does": does} for group, usage, does in commands]
+            return {"is": "help", "commands": usages, "settings": settings}
         case Branched(branches):
             return {"is": "tree", "turns": branches}
         case Peeked(lead, likely):

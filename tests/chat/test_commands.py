@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.chat.commands import COMMANDS, hear, introduction, is_command, suggest
-from grucli.chat.events import Branch, Branched, Ended, Event, Left, Listed, Refused, Told
+from grucli.chat.commands import COMMANDS, Command, hear, introduction, is_command, suggest
+from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Refused, Told
+from grucli.chat.explained import EXPLAINED
 from grucli.chat.session import Session
 from grucli.chat.settings import SETTINGS, Setting
 from grucli.errors import ModelFileError
@@ -108,15 +109,37 @@ def test_two_slashes_say_one() -> None:
     assert fake(session).heard == ["/temp 1"]
 
 
-def test_help_lists_every_command_with_what_is_in_force() -> None:
+def test_help_names_every_command_and_setting() -> None:
     session = talker()
     do(session, "/temp 0.3")
-    listed, told = do(session, "/help")
-    assert isinstance(listed, Listed)
-    assert [row[0] for row in listed.rows] == [f"/{command.name}" for command in COMMANDS]
-    assert ("/temp", "0.3") in [row[:2] for row in listed.rows]
-    assert all(row[2] for row in listed.rows)
+    helped, told = do(session, "/help")
+    assert isinstance(helped, Helped)
     assert isinstance(told, Told)
+    shown = (
+        " ".join([*(usage for _, usage, _ in helped.commands), *helped.settings, told.text]).replace(",", "").split()
+    )
+    assert {f"/{command.name}" for command in COMMANDS} <= set(shown)
+    assert "/temp 0.3" in helped.settings
+    assert ("replies", "/spread [T…] [TEXT]") in [row[:2] for row in helped.commands]
+    assert all(does for _, _, does in helped.commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_each_command_is_explained_by_its_name(command: Command) -> None:
+    session = talker()
+    for name in (command.name, f"/{command.name}"):
+        listed = do(session, f"/help {name}")[0]
+        assert listed == Listed(((command.usage, command.now(session), command.does),))
+    if command.name in EXPLAINED:
+        example = EXPLAINED[command.name][1]
+        assert do(session, f"/help {command.name}")[2] == Told(f"for example: {example}")
+        assert example.split()[0] == f"/{command.name}"
+
+
+def test_what_is_explained_is_there() -> None:
+    assert set(EXPLAINED) <= {command.name for command in COMMANDS}
+    assert {"relevance", "mirostat", "best"} <= set(EXPLAINED)
+    assert "did you mean /temp?" in refusal(talker(), "/help tepm").todo
 
 
 def test_every_command_can_be_typed_alone() -> None:

@@ -98,17 +98,30 @@ def test_every_command_fits_its_terminal(width: int) -> None:
 
 
 def test_a_list_on_a_wide_terminal_has_columns() -> None:
-    rows = Stage(talker()).type("/help")
-    temp, seed = (next(row for row in rows if row.startswith(name)) for name in ("/temp", "/seed"))
-    assert temp.split(maxsplit=2) == ["/temp", "0.8", "how daring: 0.2 careful, 0.8 lively, 1.5 wild"]
-    assert seed.split(maxsplit=2) == ["/seed", "7", "of the next reply: the same seed, the same reply"]
+    rows = Stage(talker()).type("/set")
+    temp, seed = (next(row for row in rows if row.startswith(name)) for name in ("temp", "seed"))
+    assert temp.split(maxsplit=2) == ["temp", "0.8", "how daring: 0.2 careful, 0.8 lively, 1.5 wild"]
+    assert seed.split(maxsplit=2) == ["seed", "7", "of the next reply: the same seed, the same reply"]
     assert temp.index("how") == seed.index("of the next")
 
 
 def test_a_list_on_a_narrow_terminal_has_its_descriptions_below() -> None:
-    rows = Stage(talker(), width=40).type("/help")
-    temp = rows.index("/temp 0.8")
+    rows = Stage(talker(), width=40).type("/set")
+    temp = rows.index("temp 0.8")
     assert rows[temp + 1 : temp + 3] == ["  how daring: 0.2 careful, 0.8 lively,", "  1.5 wild"]
+
+
+def test_help_fits_a_screen() -> None:
+    rows = Stage(talker()).type("/help")
+    assert len(rows) <= 24
+    assert rows[0].split(maxsplit=1)[0] == "replies"
+    assert any(row.split(maxsplit=1)[:1] == ["settings"] for row in rows)
+
+
+def test_help_on_a_narrow_terminal_has_groups_above() -> None:
+    rows = Stage(talker(), width=40).type("/help")
+    assert rows[rows.index("places") + 1] == "  /undo [N]"
+    assert all(len(row) <= 40 for row in rows)
 
 
 def test_an_error_says_what_and_what_to_do() -> None:
