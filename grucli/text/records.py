@@ -95,7 +95,10 @@ def _form(first: Line, wanted: str) -> str:
         return "json"
     if wanted in text.split("\t") and "\t" in text:
         return "tsv"
-    return "csv" if text and wanted in next(csv.reader([text])) else "lines"
+    try:
+        return "csv" if wanted in next(csv.reader([text]), []) else "lines"
+    except csv.Error:  # a lone \r, say
+        return "lines"
 
 
 def _json_records(blocks: Iterator[Block], document: bool, wanted: str, report: RowReport) -> Records:

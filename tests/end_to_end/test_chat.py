@@ -118,7 +118,7 @@ def test_a_terminal_of_twenty_columns(chat: Callable[..., Chat]) -> None:
     person = Chat("emo", "--seed", "1", "--pace", "0", "--max-chars", "40", width=20)
     person.see(lambda text: "emo · seed 1" in text)
     person.type("hi\r/help\r")
-    person.see(lambda text: "Ctrl-D leaves." in text and "emo · seed 2" in text)
+    person.see(lambda text: "/quit leaves" in text and "emo · seed 2" in text)
     person.type("\x04")
     assert person.end() == 0
 

@@ -14,8 +14,8 @@ _FENCE = re.compile(r"[ \t]*+(?:```++|~~~++)[ \t]*+[\w+#.-]*+[ \t]*+")
 _HEADING = re.compile(r"[ \t]*+(?:#{1,6}[ \t]++|#{2,6}+(?=[^\s#]))")
 _BULLET = re.compile(r"[ \t]*+[*•][ \t]++(?=\S)")
 
-_RULE = re.compile(r"[ \t]*+(?:(?:-[ \t]*+){3,}+|(?:\*[ \t]*+){3,}+|(?:_[ \t]*+){3,}+|={3,}+[ \t]*+)")
-_TABLE_RULE = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-*+:?[ \t]*+)++")
+_RULE = re.compile(r"[ \t]*+(?:(?:-[ \t]*+){3,}|(?:\*[ \t]*+){3,}|(?:_[ \t]*+){3,}|={3,}+[ \t]*+)")
+_TABLE_RULE = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-*+:?[ \t]*+)+")
 
 _DEFINITION = re.compile(
     r"^[ \t]*+\[([^\[\]\n]{1,100})\]:[ \t]*+<?(?:https?:|www\.|[/#])[^\n]*\n?", re.MULTILINE | re.IGNORECASE
@@ -23,26 +23,26 @@ _DEFINITION = re.compile(
 _REFERENCE = re.compile(r"(?<!\\)\[([^\[\]\n]*+)\][ ]?\[([^\[\]\n]{0,100})\]")
 _AUTOLINK = re.compile(r"<((?:https?://|ftp://|mailto:|www\.)[^\s<>]++)>", re.IGNORECASE)
 # Where a pattern looks behind its first character and not before it, it is found at the speed of a search for that one.
-_TARGET = r"((?:[^\[\]\\]|\\.|\[[^\[\]]*+\])*+)\](\((?:[^()\n\\]|\\.|\([^()\n]*+\))*+\))"
+_TARGET = r"((?:[^\[\]\\]|\\.|\[[^\[\]]*+\])*)\](\((?:[^()\n\\]|\\.|\([^()\n]*+\))*\))"
 _LINK = re.compile(rf"\[(?<!\\\[){_TARGET}", re.DOTALL)
 _IMAGE = re.compile(rf"!\[{_TARGET}", re.DOTALL)
 _HIDDEN = re.compile(r"\([/#]?(?:s|spoilers?)[ \t]++[\"'](.*)[\"'][ \t]*\)", re.IGNORECASE | re.DOTALL)
 _WORDLESS = frozenset(("gif", "img"))
 """What Reddit itself writes as the text of a picture."""
 
-_SPOILER = re.compile(r">!((?:[^!>]|!(?!<)|>(?!!))*+)!<")
+_SPOILER = re.compile(r">!((?:[^!>]|!(?!<)|>(?!!))*)!<")
 _SUPERSCRIPT = re.compile(
-    r"(?<![\w^)\]])\^+\(((?:[^()]|\([^()]*+\))*+)\)|(?<![^\s(])\^++(?=[^\W_])|(?<=[^\W_])\^{2,}+(?=[^\W\d_])"
+    r"(?<![\w^)\]])\^+\(((?:[^()]|\([^()]*+\))*)\)|(?<![^\s(])\^++(?=[^\W_])|(?<=[^\W_])\^{2,}+(?=[^\W\d_])"
 )
 _STRUCK = re.compile(r"~~(?![\s~])([^~]*+)(?<!\s)~~")
 _CODE = re.compile(r"(?<!`)(`{1,3}+)([^`]++)\1(?!`)")
 # What emphasis may begin and end with: a face such as -_- or ^_^ has none of it.
 _FIRST, _LAST = r"(?=[\w\"'“‘(\[~$#@&€£%:`])", r"(?<=[\w\"'”’)\].!?,;:~%…`])"
 _STARS = re.compile(
-    r"(\*(?<![\w*\\].)\*{0,2}+)(?![\s*])((?:[^*\n]++|\n(?!\n))++)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))"
+    r"(\*(?<![\w*\\].)\*{0,2}+)(?![\s*])((?:[^*\n]++|\n(?!\n))+)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))"
 )
 _LOW_LINES = re.compile(
-    rf"(_(?<![\w\\].)_{{0,2}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=[^\W_])_(?=[^\W_]))++){_LAST}\1(?!\w)"
+    rf"(_(?<![\w\\].)_{{0,2}}+){_FIRST}((?:[^_\n]|\n(?!\n)|(?<=[^\W_])_(?=[^\W_]))+){_LAST}\1(?!\w)"
 )
 _DUNDER = re.compile(
     "all|call|class|del|dict|doc|enter|eq|exit|file|future|getattr|getitem|hash|init|iter|len|main|name|new|next|repr"

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 
-_EMAIL = re.compile(r"(?<![\w.+-])(?:mailto:)?[\w.+-]++@(?:[a-z0-9-]++\.)++[a-z]{2,24}(?![\w-])", re.IGNORECASE)
+_EMAIL = re.compile(r"(?<![\w.+-])(?:mailto:)?[\w.+-]++@(?:[a-z0-9-]++\.)+[a-z]{2,24}(?![\w-])", re.IGNORECASE)
 _SPELT_EMAIL = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}+(?: ?[\[(] ?at ?[\])] ?| at )[a-z0-9-]{1,63}+(?: ?[\[(] ?dot ?[\])] ?| dot )"
     r"(?:com|org|net|edu|gov|info|io|me|co|uk|de|fr|ca|au|us)\b",

@@ -17,7 +17,7 @@ _HARMLESS = re.compile(
     rb"(?:[0-9&/\[\]]"
     rb"|\xe2\x80[\x93\x94\x98\x99\x9c\x9d\xa6]"  # dashes, quotes, an ellipsis
     rb"|\xf0\x9f(?:[\x8c-\x98][\x80-\xbf]|\x99[\x80-\x8f])"  # emoji, U+1F300 to U+1F64F
-    rb")++"
+    rb")+"
 )
 """What else may be there, as UTF-8, where a second look finds nothing."""
 

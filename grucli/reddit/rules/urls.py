@@ -17,7 +17,7 @@ _SITE = re.compile(
     re.IGNORECASE,
 )
 _ALONE = re.compile(
-    r"(?<!:\n)(?<!:\n\n)(?<!:\r\n)(?<!:\r\n\r\n)^[ \t]*+[-(]?[ \t]*+(?:\[URL\][ \t,;)]*+)++(?:\r?\n|\Z)", re.MULTILINE
+    r"(?<!:\n)(?<!:\n\n)(?<!:\r\n)(?<!:\r\n\r\n)^[ \t]*+[-(]?[ \t]*+(?:\[URL\][ \t,;)]*+)+(?:\r?\n|\Z)", re.MULTILINE
 )
 """A line of addresses that no line before it announces with a colon."""
 
