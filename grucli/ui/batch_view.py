@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.text import Text
 
 from grucli.ui.console import Terminal
-from grucli.ui.figures import duration, short_count
+from grucli.ui.figures import count_of, duration, short_count
 
 _REDRAWS_PER_SECOND = 4
 _BAR, _LEAST_BAR = 20, 5
@@ -87,8 +87,7 @@ class BatchView:
         """Say on stderr how much it was, if it was more than one sample."""
         if self._n > 1:
             self._terminal.say(
-                f"{self._samples:,} sample{'' if self._samples == 1 else 's'}, {self._characters:,} characters, "
-                f"{self._rate:,.0f} characters/s",
+                f"{count_of(self._samples, 'sample')}, {self._characters:,} characters, {self._rate:,.0f} characters/s",
                 "dim",
             )
 

@@ -3,60 +3,37 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.live import Live
 from rich.text import Text
 
 from grucli.ui.console import Terminal
 from grucli.ui.figures import count_of, duration, short_count
 from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.safe import safe, safe_line
+from grucli.ui.transient_bar import TransientBar
 
 if TYPE_CHECKING:
     from grucli.reddit.explaining import Explained
     from grucli.reddit.report import CleanReport, Drops
     from grucli.reddit.rules.table import Rule
 
-_REDRAWS_PER_SECOND = 4
 _BAR = 20
 _REASONS = 4
 _LINES = 3
 _SETTLED_SECONDS = 2.0
 
 
-class CleanView:
+class CleanView(TransientBar):
     """A bar on stderr's terminal, by bytes of the input; taken back at the end. Nothing where there is no terminal."""
 
     def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(terminal)
         self._clock = clock
         self._began = clock()
         self._total: int | None = None
         self._bytes = 0
         self._report: CleanReport | None = None
-        self._live: Live | None = None
-        if terminal.live:
-            self._live = Live(
-                get_renderable=self._draw,
-                console=terminal.messages,
-                refresh_per_second=_REDRAWS_PER_SECOND,
-                transient=True,
-            )
-
-    def __enter__(self) -> Self:
-        """Show the first words at once."""
-        if self._live is not None:
-            self._live.start(refresh=True)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bar back."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
 
     def begin(self, total: int | None) -> None:
         """Begin to count: there are so many bytes to read, or None where that is not known."""

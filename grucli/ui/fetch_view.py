@@ -5,10 +5,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
-from rich.live import Live
 from rich.text import Text
 
 from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started
@@ -18,8 +15,8 @@ from grucli.ui.console import Terminal, plain
 from grucli.ui.figures import count_of, duration
 from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.safe import safe_line
+from grucli.ui.transient_bar import TransientBar
 
-_REDRAWS_PER_SECOND = 4
 _LINE_SECONDS = 60.0
 _LONG_WAIT = 5.0
 _BAR = 20
@@ -27,14 +24,13 @@ _SETTLED_SHARE = 0.001
 _DAY = 86_400
 
 
-class FetchView:
+class FetchView(TransientBar):
     """Shows events as they come. Use as a context manager: progress and messages go to stderr alone."""
 
     def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
-        self._terminal = terminal
+        super().__init__(terminal)
         self._clock = clock
         self._lock = threading.Lock()
-        self._live: Live | None = None
         self._names = 0
         self._page: Paged | None = None
         self._wait: tuple[Waiting, float] | None = None
@@ -43,26 +39,6 @@ class FetchView:
         self._begun_with = 0
         self._said_at = self._began
         self._said_tenths = 0
-
-    def __enter__(self) -> Self:
-        """Put the first words on the screen."""
-        if self._terminal.live:
-            self._live = Live(
-                get_renderable=self._draw,
-                console=self._terminal.messages,
-                refresh_per_second=_REDRAWS_PER_SECOND,
-                transient=True,
-            )
-            self._live.start(refresh=True)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bar back."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
 
     def show(self, event: Event) -> None:
         """Take in and show one event."""

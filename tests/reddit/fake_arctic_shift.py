@@ -4,16 +4,16 @@ import contextlib
 import json
 import random
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from tests.reddit.forum import Row
+from tests.reddit.loopback import answering
 
 RESET = 30
 
@@ -73,25 +73,8 @@ def sometimes(share: float, seed: int, but: frozenset[str] = frozenset()) -> Cal
 @contextlib.contextmanager
 def serving(fake: Fake) -> Iterator[Fake]:
     """Serve `fake` on a free port of loopback."""
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": fake}))
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with answering(type("Handler", (_Handler,), {"fake": fake})) as fake.url:
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *arguments: object) -> None:
-        """Whoever asked may have been killed; anything else is a bug of the fake's, and is shown."""
-        if not isinstance(sys.exception(), ConnectionError):
-            raise
 
 
 class _Handler(BaseHTTPRequestHandler):

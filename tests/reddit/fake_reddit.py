@@ -4,15 +4,14 @@ import base64
 import contextlib
 import json
 import socket
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from tests.reddit.forum import Row
+from tests.reddit.loopback import answering
 
 RESET = 30
 MOST = 1_000
@@ -39,25 +38,8 @@ class FakeReddit:
 @contextlib.contextmanager
 def serving_reddit(fake: FakeReddit) -> Iterator[FakeReddit]:
     """Serve `fake` on a free port of loopback."""
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": fake}))
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with answering(type("Handler", (_Handler,), {"fake": fake})) as fake.url:
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *arguments: object) -> None:
-        """Whoever asked may have gone away; anything else is a bug of the fake's, and is shown."""
-        if not isinstance(sys.exception(), ConnectionError):
-            raise
 
 
 class _Handler(BaseHTTPRequestHandler):
