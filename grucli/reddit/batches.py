@@ -20,7 +20,7 @@ from grucli.reddit.cleaning import sweeper
 from grucli.reddit.comments import Comment
 from grucli.reddit.conversations import spool_record
 from grucli.reddit.corpus import rows_encoder
-from grucli.reddit.people import AuthorHash
+from grucli.reddit.people import AuthorHash, is_profile
 from grucli.reddit.report import FIRST, SCHEMA
 from grucli.reddit.rules.settings import Settings
 from grucli.text.blocks import Block
@@ -167,11 +167,11 @@ def _hide(comments: list[Comment], hashed: AuthorHash | None) -> None:
         for comment in comments:
             comment.author = ""
         return
-    authors = hashed.all([comment.author for comment in comments])
-    for comment, author in zip(comments, authors, strict=True):
+    for comment, author in zip(comments, hashed.all([comment.author for comment in comments]), strict=True):
         comment.author = author
-        if (subreddit := comment.subreddit) and subreddit[0] in "uU":
-            comment.subreddit = hashed.place(subreddit)
+    if any(map(is_profile, {comment.subreddit for comment in comments})):
+        for comment in comments:
+            comment.subreddit = hashed.place(comment.subreddit)
 
 
 def read_comments(batch: Batch, done: Cleaned) -> list[tuple[int, Comment]]:

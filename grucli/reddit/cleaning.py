@@ -80,16 +80,19 @@ def sweeper(settings: Settings) -> Callable[[Sequence[Comment]], list[str | None
     others = filters + tuple(named for named in plan.last if named[0] != LENGTH)
 
     def sweep(comments: Sequence[Comment]) -> list[str | None]:
-        verdicts: list[str | None] = []
-        texts = glances([comment.body or "" for comment in comments], plan.straightens)
-        for comment, text, is_sound in zip(comments, texts, fields_sound(comments), strict=True):
-            if text is not None and is_sound and fewest <= len(text) <= most:
-                comment.body = text
-                verdicts.append(_judged(others, comment, None) if others else None)
-                continue
-            is_sound = is_sound and comment.body is not None and says_nothing(comment.body)
-            dropped = _judged(filters if is_sound else plan.first, comment, None)
-            verdicts.append(_mended(plan, comment, None) if dropped is None else dropped)
+        verdicts: list[str | None] = [None] * len(comments)
+        bodies = [comment.body or "" for comment in comments]
+        texts, sound = glances(bodies, plan.straightens), fields_sound(comments)
+        for row, (body, text, is_sound) in enumerate(zip(bodies, texts, sound, strict=True)):
+            if text is None or not is_sound or not fewest <= len(text) <= most:
+                first = filters if is_sound and says_nothing(body) else plan.first
+                dropped = _judged(first, comments[row], None)
+                verdicts[row] = _mended(plan, comments[row], None) if dropped is None else dropped
+            else:
+                if text is not body:
+                    comments[row].body = text
+                if others:
+                    verdicts[row] = _judged(others, comments[row], None)
         return verdicts
 
     return sweep

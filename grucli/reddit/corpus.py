@@ -21,6 +21,7 @@ import msgspec
 
 from grucli.errors import UsageError
 from grucli.files import atomic_writer
+from grucli.reddit.comments import Comment
 from grucli.text.sources import COMPRESSIONS, FORMS
 
 if sys.version_info >= (3, 14):
@@ -80,7 +81,6 @@ def row_encoder(form: str, columns: Sequence[str] = COLUMNS) -> RowEncoder:
     say where a comment ends: it has the bodies alone, an empty line behind each. What no file in UTF-8 can hold (half
     of a surrogate pair) becomes a question mark.
 
-    >>> from grucli.reddit.comments import Comment
     >>> row_encoder("csv", ("id", "score", "body"))(Comment("Well, yes.", "c1"))
     b'c1,,"Well, yes."\n'
     >>> row_encoder("jsonl", ("id", "score", "body"))(Comment("Well, yes.", "c1", score=3))
@@ -97,24 +97,21 @@ def row_encoder(form: str, columns: Sequence[str] = COLUMNS) -> RowEncoder:
     return lambda row: encode(dict(zip(names, values(row), strict=True)))
 
 
-def rows_encoder(form: str, columns: Sequence[str] = COLUMNS) -> Callable[[Sequence[msgspec.Struct]], list[bytes]]:
-    r"""What gives for many comments what `row_encoder` gives for each, in less time.
+def rows_encoder(form: str) -> Callable[[Sequence[Comment]], list[bytes]]:
+    r"""What gives for many comments, of sound fields, what `row_encoder` gives for each, in less time.
 
-    >>> from grucli.reddit.comments import Comment
-    >>> rows_encoder("csv", ("id", "score", "body"))([Comment("Well.", "c1", score=3), Comment("Well, yes.", "c2")])
-    [b'c1,3,Well.\n', b'c2,,"Well, yes."\n']
+    >>> rows_encoder("csv")([Comment("Well.", "c1", "", "pics", 3, 0), Comment("Well, yes.", "c2")])
+    [b'c1,,pics,3,0,Well.\n', b'c2,,,,,"Well, yes."\n']
     """
-    encode = row_encoder(form, columns)
-    if form != "csv" or len(columns) < 3:
+    encode = row_encoder(form)
+    if form != "csv":
         return lambda rows: list(map(encode, rows))
-    heads_of, text_of = attrgetter(*columns[:-1]), attrgetter(columns[-1])
-    template = "%s," * (len(columns) - 1)
 
-    def encode_all(rows: Sequence[msgspec.Struct]) -> list[bytes]:
-        texts = list(map(text_of, rows))
-        heads = [template % heads_of(row) for row in rows]
-        if not {str}.issuperset(map(type, texts)) or not _are_plain("".join(heads), len(heads) * (len(columns) - 1)):
+    def encode_all(rows: Sequence[Comment]) -> list[bytes]:
+        heads = [f"{row.id},{row.author},{row.subreddit},{row.score},{row.created_utc}," for row in rows]
+        if not _are_plain("".join(heads), len(heads) * (len(COLUMNS) - 1)):
             return list(map(encode, rows))
+        texts = [row.body or "" for row in rows]
         return [
             (f"{head}{_quoted(text)}\n" if _is_odd(text) else f"{head}{text}\n").encode("utf-8", "replace")
             for head, text in zip(heads, texts, strict=True)

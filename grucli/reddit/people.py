@@ -103,6 +103,11 @@ def _damaged(path: Path, size: int) -> GruError:
     )
 
 
+def is_profile(subreddit: str | None) -> bool:
+    """Whether a subreddit is somebody's own page."""
+    return subreddit is not None and subreddit.startswith(_PROFILES)
+
+
 class AuthorHash:
     """Gives the keyed hash of an author: `AuthorHash(key)(name)`, 16 hexadecimal digits.
 
@@ -119,7 +124,7 @@ class AuthorHash:
     def __init__(self, key: bytes) -> None:
         """Hash with a key of 1 to 64 bytes."""
         self._key = key
-        self._known: dict[str, str] = {}
+        self._known: dict[str | None, str] = {}
 
     def __call__(self, name: str | None) -> str:
         """The hash of one name."""
@@ -136,7 +141,7 @@ class AuthorHash:
     def all(self, names: Iterable[str | None]) -> list[str]:
         """The hashes of many names."""
         known = self._known.get
-        return [(known(name) if name is not None else "") or self(name) for name in names]
+        return [known(name) or self(name) for name in names]
 
     def place(self, subreddit: str | None) -> str | None:
         """The subreddit as a corpus may name it: that of a person's own page tells a hash in place of the name.
@@ -145,9 +150,7 @@ class AuthorHash:
         >>> hashed.place("u_Somebody"), hashed.place("AskReddit")
         ('u_a02c8816f590c757', 'AskReddit')
         """
-        if subreddit is not None and subreddit.startswith(_PROFILES):
-            return "u_" + self(subreddit[2:])
-        return subreddit
+        return f"u_{self(subreddit[2:])}" if subreddit is not None and is_profile(subreddit) else subreddit
 
     def _hash(self, name: str) -> str:
         if name in NOBODY:

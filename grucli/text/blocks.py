@@ -4,9 +4,10 @@ No line is held that is longer than `LONGEST` bytes, so that memory is bounded w
 """
 
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grucli.text.ahead import ahead
 from grucli.text.report import RowReport
@@ -15,18 +16,19 @@ from grucli.text.sources import Damaged, OnBytes, Source, read_bytes, unreadable
 LONGEST = 1 << 22
 """Bytes of a line, characters of a field."""
 
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 """Bytes of whole lines that make a block: enough that what a block costs by itself does not count."""
 
-_AHEAD = 4
-_SLICE = 1 << 18
-"""Slices that are read ahead, and their bytes: the thread has to wait for its turn before each."""
+_AHEAD = 2
+_SLICE = 1 << 22
+"""Slices that are read ahead, and their bytes: the thread has to wait for its turn, 5 ms, a few times for each."""
 
 Line = tuple[int, bytes | None]
 """A line's number, from 1, and its bytes without the newline; None where they are too many."""
 
 
-class Block(NamedTuple):
+@dataclass(slots=True)
+class Block:
     """Lines that follow one another, joined by newlines: `number` is the first one's, from 1.
 
     `data` is None for a single line that is too long to be held.
@@ -34,6 +36,14 @@ class Block(NamedTuple):
 
     number: int
     data: bytes | None
+    _ends: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ends(self) -> NDArray[np.intp]:
+        """Where the newlines are. They are looked for once, and faster than by `bytes`, which takes one by one."""
+        if self._ends is None:
+            self._ends = np.flatnonzero(np.frombuffer(self.data or b"", np.uint8) == ord("\n"))
+        return self._ends
 
     def lines(self) -> Iterator[Line]:
         """Each line with its number."""
@@ -52,7 +62,7 @@ def read_blocks(
 ) -> Iterator[Block]:
     """The lines of `source`, in blocks. Where compressed data are damaged they end, and the report says so.
 
-    `reads_ahead`: a compressed file is decompressed in a thread of its own, for which there should be a core.
+    `reads_ahead`: a compressed file is unpacked in a thread of its own, for which there should be a core.
 
     Raises:
         UsageError: the source cannot be read at all.
@@ -98,32 +108,34 @@ class _Cutter:
     def __init__(self, longest: int) -> None:
         self.number = 1
         self._longest = longest
-        self._whole: list[bytes] = []
+        self._whole: list[bytes | memoryview] = []
         self._size = 0
         self._begun: list[bytes] = []
         self._length = 0
 
     def push(self, piece: bytes) -> Iterator[Block]:
         """Take a slice; the blocks that it completes."""
-        first = piece.find(b"\n")
+        start, first = 0, piece.find(b"\n")
         if first < 0:
             self._begin(piece)
             return
         if self._length + first > self._longest:
             yield from self.flush()
             yield self._too_long()
-            piece = piece[first + 1 :]
+            start = first + 1
         else:
             self._whole += self._begun
             self._size += self._length
-        last = piece.rfind(b"\n") + 1
-        if last:
-            self._whole.append(piece[:last])
-            self._size += last
         self._begun, self._length = [], 0
+        view, last = memoryview(piece), piece.rfind(b"\n") + 1
+        while start < last:
+            end = piece.rfind(b"\n", start, max(start, start + BLOCK - self._size)) + 1 or piece.find(b"\n", start) + 1
+            self._whole.append(view[start:end])
+            self._size += end - start
+            start = end
+            if start < last or self._size >= BLOCK:
+                yield from self.flush()
         self._begin(piece[last:])
-        if self._size >= BLOCK:
-            yield from self.flush()
 
     def flush(self) -> Iterator[Block]:
         """What there is of whole lines."""
@@ -132,9 +144,9 @@ class _Cutter:
         self._whole[-1] = self._whole[-1][:-1]
         data = b"".join(self._whole)
         self._whole, self._size = [], 0
-        yield Block(self.number, data)
-        # Faster than bytes.count, which takes them one by one.
-        self.number += 1 + int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+        block = Block(self.number, data)
+        self.number += 1 + len(block.ends)
+        yield block
 
     def end(self) -> Iterator[Block]:
         """The rest, with the last line, which has no newline."""

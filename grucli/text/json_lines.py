@@ -6,6 +6,7 @@ list of comments (Arctic Shift), Reddit's own listings with their replies, or a 
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from operator import attrgetter, methodcaller
 from typing import Generic, NamedTuple, TypeVar
@@ -87,9 +88,8 @@ class JsonLines(Generic[T]):
         data = block.data
         if data is None:
             return None
-        octets = np.frombuffer(data, np.uint8)
-        count = _lines_of_objects(octets)
-        if count is None:
+        octets, count = np.frombuffer(data, np.uint8), 1 + len(block.ends)
+        if not _are_objects(octets, block.ends):
             return None
         try:
             values = self._decoder.decode_lines(data)
@@ -179,29 +179,35 @@ def without_halves(text: bytes) -> bytes:
     return _HALF.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
 
 
-def _lines_of_objects(octets: NDArray[np.uint8]) -> int | None:
-    """How many lines there are, None unless each newline stands between two objects, as "}" and "{" beside it show.
+def _are_objects(octets: NDArray[np.uint8], ends: NDArray[np.intp]) -> bool:
+    """Whether each newline, of which `ends` has the place, stands between two objects, as "}" and "{" beside it show.
 
     Inside of one nothing looks so: there a comma would be needed.
     """
-    ends = np.flatnonzero(octets == ord("\n"))
     if not len(ends):
-        return 1
+        return True
     if ends[0] < len("{}") or ends[-1] == len(octets) - 1:
-        return None
+        return False
     before = octets[ends - 1]
     before = np.where(before == ord("\r"), octets[ends - 2], before)
-    whole = (before == ord("}")) & (octets[ends + 1] == ord("{"))
-    return len(ends) + 1 if bool(whole.all()) else None
+    return bool(((before == ord("}")) & (octets[ends + 1] == ord("{"))).all())
 
 
 def _count(octets: NDArray[np.uint8], mark: bytes) -> int:
-    """How often a mark, in quotes, is there: ten times as fast as `bytes.count`, and faster than a search by `re`."""
-    places = np.flatnonzero((octets[1:] == mark[-1]) & (octets[:-1] == mark[-2])) + 1
-    places = places[places >= len(mark) - 1]
-    for back, octet in enumerate(reversed(mark[:-2]), 2):
-        places = places[octets[places - back] == octet]
-    return len(places)
+    """How often a mark, in quotes, is there: ten times as fast as `bytes.count`, and faster than a search by `re`.
+
+    Its last two bytes are looked for first, as one number: in the pairs that begin at even places, and at odd ones.
+    """
+    last = int.from_bytes(mark[-2:], sys.byteorder)
+    count = 0
+    for shift in range(2):
+        pairs = octets[shift : shift + (len(octets) - shift) // 2 * 2].view(np.uint16)
+        places = np.flatnonzero(pairs == last) * 2 + shift + 1
+        places = places[places >= len(mark) - 1]
+        for back, octet in enumerate(reversed(mark[:-2]), 2):
+            places = places[octets[places - back] == octet]
+        count += len(places)
+    return count
 
 
 def answer(value: object) -> Iterator[object] | None:

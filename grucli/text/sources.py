@@ -36,6 +36,9 @@ _ROWS = ("csv", "tsv", "jsonl", "json")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SLICE = 1 << 16
 _DUMP_WINDOW = 31
+_PACKED = 1 << 19
+"""Bytes of a zstd file that are read at a time."""
+
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 """Besides an `OSError` without a number, which is how gzip and bz2 say it."""
 
@@ -170,13 +173,13 @@ def read_raw(source: Source, on_bytes: OnBytes | None = None, size: int = SLICE)
 
 def _slices(source: Source, on_bytes: OnBytes | None, size: int) -> Iterator[bytes]:
     with _opened(source) as raw, _disk(source):
-        stream = _decompressed(raw, source.compression)
         told = 0
-        while piece := stream.read1(size):
+        for piece in _decompressed(raw, source.compression, size):
             yield piece
             if on_bytes is not None:
-                on_bytes(raw.tell() - told)
-                told = raw.tell()
+                at = raw.tell()
+                on_bytes(at - told)
+                told = at
 
 
 def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
@@ -203,15 +206,35 @@ def _disk(source: Source) -> Iterator[None]:
         raise GruError(f"'{source.name}' cannot be read: {error.strerror}", "check the disk it is on") from error
 
 
-def _decompressed(raw: BinaryIO, compression: str) -> _Compressed:
-    if compression == ".gz":
-        return cast(_Compressed, gzip.GzipFile(fileobj=raw))
-    if compression == ".bz2":
-        return bz2.BZ2File(raw)
-    if compression == ".xz":
-        return lzma.LZMAFile(raw)
-    # Reddit's dumps are packed with a window that no decoder accepts unasked.
-    return zstd.ZstdFile(raw, options={zstd.DecompressionParameter.window_log_max: _DUMP_WINDOW})
+def _decompressed(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]:
+    if compression == ".zst":
+        return _frames(raw, size)
+    opened: dict[str, Callable[[BinaryIO], _Compressed]] = {
+        ".gz": lambda raw: cast(_Compressed, gzip.GzipFile(fileobj=raw)),
+        ".bz2": bz2.BZ2File,
+        ".xz": lzma.LZMAFile,
+    }
+    stream = opened[compression](raw)
+    return iter(lambda: stream.read1(size), b"")
+
+
+def _frames(raw: BinaryIO, size: int) -> Iterator[bytes]:
+    """What zstd packed, frame by frame, by larger steps than `ZstdFile` makes: a thread has to wait after each.
+
+    Reddit's dumps are packed with a window that no decoder accepts unasked.
+    """
+    packed = raw.read(_PACKED)
+    while packed:
+        frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _DUMP_WINDOW})
+        while True:
+            if piece := frame.decompress(packed, size):
+                yield piece
+            if frame.eof:
+                break
+            packed = raw.read(_PACKED) if frame.needs_input else b""
+            if frame.needs_input and not packed:
+                raise EOFError
+        packed = frame.unused_data or raw.read(_PACKED)
 
 
 def _refuse_binary(source: Source, piece: bytes) -> None:

@@ -46,7 +46,7 @@ def test_any_cut_gives_the_same_lines(pieces: list[bytes], size: int) -> None:
 def test_a_block_is_as_long_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
     found = cut(monkeypatch, [b"one\ntwo\nth", b"ree\nfour\nfi", b"ve"], 10)
 
-    assert found == [Block(1, b"one\ntwo\nthree\nfour"), Block(5, b"five")]
+    assert found == [Block(1, b"one\ntwo\nthree"), Block(4, b"four\nfive")]
 
 
 def test_a_long_line_is_not_kept_while_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:

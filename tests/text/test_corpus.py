@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import ExitStatus, GruError, NothingToDoError, UsageError
-from grucli.text import corpus, tokenizers
+from grucli.text import blocks, corpus, tokenizers
 from grucli.text.corpus import Corpus, OnProgress, prepare
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import END, KINDS, TURN, Tokenizer
@@ -492,6 +492,7 @@ def test_nothing_held_out_is_the_whole_file(tmp_path: Path) -> None:
 def test_memory_does_not_follow_the_corpus(
     tmp_path: Path, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 1 << 17)
     monkeypatch.setattr(corpus, "_BATCH", 1 << 16)
     monkeypatch.setattr(tokenizers.subword, "_SAMPLE", 1 << 16)
     line = "it was the best of times, it was the worst of times "

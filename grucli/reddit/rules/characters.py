@@ -63,6 +63,15 @@ def characters(text: str) -> str:
         text = straight if straight.isascii() else _legible(text)
     if text.isascii() and not text.isprintable() and not text.replace("\n", "").isprintable():
         text = _seen(text)
+    return tidied(text)
+
+
+def tidied(text: str) -> str:
+    r"""A text of no other white space than spaces and newlines, without what is too much of it.
+
+    >>> tidied(" a  b \n\n\nc")
+    'a b\n\nc'
+    """
     # In this order: each step leaves nothing for those before it. Halving a run each time is linear all the same.
     while "  " in text:
         text = text.replace("  ", " ")

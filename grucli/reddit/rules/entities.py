@@ -16,8 +16,13 @@ def entities(text: str) -> str:
     """
     if "&" not in text or ";" not in text:
         return text
-    text = _ENTITY.sub(_character, _AMP.sub("&", text))
-    return _ENTITY.sub(_character, text) if "&" in text else text
+    # Of most texts these are all.
+    text = _AMP.sub("&", text).replace("&lt;", "<").replace("&gt;", ">")
+    for _ in range(2):
+        if "&" not in text or ";" not in text:
+            break
+        text = _ENTITY.sub(_character, text)
+    return text
 
 
 def _character(found: re.Match[str]) -> str:

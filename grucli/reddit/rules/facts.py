@@ -7,6 +7,7 @@ that an idle filter costs nothing.
 import math
 import re
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from grucli.reddit.comments import Comment
 from grucli.reddit.rules.settings import Settings
@@ -43,7 +44,7 @@ _BOTS = frozenset(
 _PEOPLE = ("robot", "abbot", "cabot", "talbot", "turbot")
 """Words, and names of people, that end as the names of bots do."""
 
-_WORD = re.compile(r"[bB]ot(?![a-z])")
+_WORD = re.compile(r"[bB]ot(?<!\w.ot)(?![a-z])")
 _CONFESSION = re.compile(
     r"\bi(?: a|['’])m an? (?:[\w-]{1,20} ){0,2}bot\b"
     r"|\bthis (?:action|comment|message|reply|post) was [^\n.]{0,40}\bbot\b",
@@ -66,7 +67,7 @@ def schema(comment: Comment) -> str | None:
         comment.score = _whole(comment.score)
     if type(comment.created_utc) is not int:
         comment.created_utc = _whole(comment.created_utc)
-    names = f"{comment.id}{comment.author}{comment.subreddit}{comment.link_id}{comment.parent_id}"
+    names = _names(comment)
     if len(names) <= _LONGEST_NAME and names.isprintable():
         return None
     if not _is_name(comment.id):
@@ -130,11 +131,16 @@ def sound(comment: Comment) -> bool:
         return False
     if type(comment.score) is not int or type(comment.created_utc) is not int:
         return False
-    names = f"{comment.id}{author}{comment.subreddit}{comment.link_id}{comment.parent_id}"
+    names = _names(comment)
     if len(names) > _LONGEST_NAME or not names.isprintable():
         return False
     author = author.lower()
     return "bot" not in author and author not in _BOTS and says_nothing(body)
+
+
+def _names(comment: Comment) -> str:
+    """All ids and names of a comment in one: where it is printable and not too long, each of them is."""
+    return f"{comment.id}{comment.author}{comment.subreddit}{comment.link_id}{comment.parent_id}"
 
 
 def says_nothing(body: str) -> bool:
@@ -157,18 +163,17 @@ def fields_sound(comments: Sequence[Comment]) -> list[bool]:
     """
     if not comments:
         return []
-    authors = [comment.author for comment in comments]
     numbers = [comment.score for comment in comments] + [comment.created_utc for comment in comments]
-    ids = [comment.id for comment in comments] + [comment.subreddit for comment in comments]
-    places = [comment.link_id for comment in comments] + [comment.parent_id for comment in comments]
-    try:
-        names = list(filter(None, authors + ids + places))
-        fine = "".join(names).isprintable() and max(map(len, names), default=0) <= _LONGEST_NAME
-        if not fine or not {int}.issuperset(map(type, numbers)):
-            return [sound(comment) for comment in comments]
-        known = "\n".join(authors).lower().split("\n")  # type: ignore[arg-type]
-    except TypeError:  # one is no text
+    names = [_names(comment) for comment in comments]
+    authors = [comment.author for comment in comments]
+    if (
+        None in authors
+        or not {int}.issuperset(map(type, numbers))
+        or max(map(len, names)) > _LONGEST_NAME
+        or not "".join(names).isprintable()
+    ):
         return [sound(comment) for comment in comments]
+    known = "\n".join(cast(list[str], authors)).lower().split("\n")
     return ["bot" not in name and name not in _BOTS for name in known]
 
 

@@ -9,9 +9,13 @@ _SPELT_EMAIL = re.compile(
     r"(?:com|org|net|edu|gov|info|io|me|co|uk|de|fr|ca|au|us)\b",
     re.IGNORECASE,
 )
-_USER = re.compile(r"(?<![\w/.-])/?u/[a-z0-9_-]{3,20}(?![\w-])", re.IGNORECASE)
+_SPELT_DOT = re.compile(r"dot(?<=[ (\[]dot)[ )\]]")
+_USER = re.compile(r"(?:/(?<![\w/.-]/)[uU]|u(?<![\w/.-]u)|U(?<![\w/.-]U))/[a-zA-Z0-9_-]{3,20}(?![\w-])")
 
 _NUMBERS = re.compile(r"[0-9][0-9 ./()-]{5}")
+_MANY_DIGITS = re.compile(r"[0-9](?:[ ./()-]{0,3}[0-9]){6}")
+"""Every number of a phone, a card or social security has seven digits, and no more than so much between two of them."""
+
 # Each looks behind its first character and not before it, so that it is found at the speed of a search for that one.
 _CARD = re.compile(
     r"[2-6](?<![\w.-].)[0-9]{3}"
@@ -32,6 +36,7 @@ _IBAN_REST = {
 """What follows the country and the check digits of an account's number."""
 
 _IPV4 = re.compile(r"[0-9](?<![\w.-].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])")
+_THIRD = re.compile(r"\.[0-9]{1,3}\.[0-9]")
 _IPV6 = re.compile(r"[23](?<![\w:.].)[0-9a-fA-F]{3}:[0-9a-fA-F:]{2,34}(?![\w:])")
 _VERSION = re.compile(r"\b(?:versions?|ver|v)[.:]? ?\Z", re.IGNORECASE)
 _VERSION_REACH = 12
@@ -70,7 +75,7 @@ def personal(text: str) -> str:
     """
     if "@" in text:
         text = _EMAIL.sub("[EMAIL]", text)
-    if "dot" in text:
+    if "dot" in text and _SPELT_DOT.search(text):
         text = _SPELT_EMAIL.sub("[EMAIL]", text)
     if "u/" in text or "U/" in text:
         text = _USER.sub("[USER]", text)
@@ -99,9 +104,14 @@ def _without_numbers(text: str) -> str:
         text = _IPV6.sub(_address, text)
     if not _NUMBERS.search(text):
         return text
-    text = _CARD.sub(_card, _without_accounts(text))
-    if text.count(".") > 2:
+    text = _without_accounts(text)
+    many = _MANY_DIGITS.search(text) is not None
+    if many:
+        text = _CARD.sub(_card, text)
+    if text.count(".") > 2 and _THIRD.search(text):
         text = _IPV4.sub(_unless_version, text)
+    if not many:
+        return text
     text = _SOCIAL.sub(_social, text)
     if "+" in text:
         text = _INTERNATIONAL.sub("[PHONE]", text)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from grucli.reddit.rules.characters import tidied
+
 _LETTERS = (string.ascii_letters + " \n,.?!;:'\"()%$-").encode()
 """No mark-up, entity, address or personal thing is made of these alone, but for what is looked for below."""
 
@@ -21,9 +23,10 @@ _HARMLESS = re.compile(
 )
 """What else may be there, as UTF-8, where a second look finds nothing."""
 
+_QUOTES = tuple((curly.encode(), curly, plain) for curly, plain in zip("’‘“”", "''\"\"", strict=True))
 _DIGIT = re.compile(rb"[0-9]")
 _NUMBER = re.compile(r"[0-9][0-9 ./()-]{5}")
-_DOT = re.compile(r"dot(?![a-z])")
+_DOT = re.compile(r"dot(?<![a-z]dot)(?![a-z])")
 _SITE = re.compile(r"\.[a-zA-Z]{2,4}/")
 _END = b"\x1f"
 """Stands between texts. A text that has it is not plain."""
@@ -32,24 +35,21 @@ _END = b"\x1f"
 def glance(text: str, straighten: bool) -> str | None:
     r"""What all menders would make of a text, where that is certain at a glance; None where they have to see.
 
-    `straighten`: whether the rule on characters is at work, which straightens quotes.
+    `straighten`: whether the rule on characters is at work, which straightens quotes and tidies white space.
 
-    >>> glance("Well, it’s plain (isn't it?)\nIn 2005 it was.", True), glance("*not* plain", True), glance(" nor", True)
-    ("Well, it's plain (isn't it?)\nIn 2005 it was.", None, None)
+    >>> glance("Well, it’s plain (isn't it?)\nIn 2005 it was. ", True), glance("*not* plain", True)
+    ("Well, it's plain (isn't it?)\nIn 2005 it was.", None)
     """
     rest = text.encode("utf-8", "surrogatepass").translate(None, _LETTERS)
     if rest and not _HARMLESS.fullmatch(rest):
         return None
-    # Runs of spaces, rules, web addresses, and mail addresses that are spelt (me at example dot com).
-    if "  " in text or "--" in text or "ww." in text or "WW." in text:
+    tidy = tidied(text)
+    if not tidy or (tidy != text and not straighten):
         return None
-    if "dot" in text and _DOT.search(text):
+    # Rules across the page, web addresses, and mail addresses that are spelt (me at example dot com).
+    if "--" in tidy or "ww." in tidy or "WW." in tidy or ("dot" in tidy and _DOT.search(tidy)):
         return None
-    if "\n" in text and ("\n " in text or " \n" in text or "\n\n\n" in text):
-        return None
-    if not text or text[0].isspace() or text[-1].isspace():
-        return None
-    return _second(text, rest, straighten) if rest else text
+    return _second(tidy, rest, straighten) if rest else tidy
 
 
 def glances(texts: Sequence[str], straighten: bool) -> list[str | None]:
@@ -69,7 +69,10 @@ def glances(texts: Sequence[str], straighten: bool) -> list[str | None]:
         text if not rest else None if text[0] == "[" else _second(text, rest, straighten)
         for text, rest in zip(texts, rests, strict=True)
     ]
-    for row in _doubtful(np.frombuffer(data, np.uint8)):
+    doubtful, of_bots = _doubtful(np.frombuffer(data, np.uint8))
+    for row in doubtful:
+        found[row] = glance(texts[row], straighten)
+    for row in of_bots:
         found[row] = None
     return found
 
@@ -88,33 +91,44 @@ def _second(text: str, rest: bytes, straighten: bool) -> str | None:
         return None
     if b"\xe2" not in rest:
         return text
-    straight = text.replace("’", "'").replace("“", '"').replace("”", '"').replace("‘", "'")
-    return straight if straighten or straight == text else None
+    straight = text
+    for octets, curly, plain in _QUOTES:
+        if octets in rest:
+            straight = straight.replace(curly, plain)
+    return straight if straighten or straight is text else None
 
 
-def _doubtful(data: NDArray[np.uint8]) -> list[int]:
-    """Which of the texts in `data`, each between two ends, holds what `glance` looks for, or something of bots."""
+def _doubtful(data: NDArray[np.uint8]) -> tuple[set[int], set[int]]:
+    """Which of the texts in `data`, each between two ends, hold what `glance` looks for; and which speak of bots."""
     blank, line = data <= ord(" "), data == ord("\n")
     lines = line[1:] & line[:-1]
-    tee = (data[1:] == ord("t")) & (data[:-1] == ord("o"))
     w = (data | 0x20) == ord("w")
+    words = _words_in_ot(data)
+    first = data[words]
     places = np.concatenate(
         [
             np.flatnonzero((blank[1:] & blank[:-1]) != lines),  # an end is blank: so no text begins or ends with one
             np.flatnonzero(lines[1:] & lines[:-1]),
             np.flatnonzero((data[1:] == ord("-")) & (data[:-1] == ord("-"))),
             np.flatnonzero(w[:-2] & w[1:-1] & (data[2:] == ord("."))),
-            _behind(data, np.flatnonzero(tee)),
+            words[first == ord("d")],
         ]
     )
     ends = np.flatnonzero(data == _END[0])
-    rows: list[int] = (np.searchsorted(ends, places, "right") - 1).tolist()
-    return rows
+    rows, of_bots = (
+        set((np.searchsorted(ends, found, "right") - 1).tolist())
+        for found in (places, words[(first | 0x20) == ord("b")])
+    )
+    return rows, of_bots
 
 
-def _behind(data: NDArray[np.uint8], places: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Those places of "ot" where a word ends that ends as "dot" or "bot" do."""
-    places = places[(data[places + 2] < ord("a")) | (data[places + 2] > ord("z"))]
-    before = data[places - 1]
-    found: NDArray[np.intp] = places[(before == ord("d")) | ((before | 0x20) == ord("b"))]
-    return found
+def _words_in_ot(data: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Where the words of three letters begin that end in "ot"."""
+    places: NDArray[np.intp] = np.flatnonzero((data[1:] == ord("t")) & (data[:-1] == ord("o")))
+    places = places[~_is_letter(data[places + 2])]
+    places = places[~_is_letter(data[places - 2])]
+    return places - 1
+
+
+def _is_letter(octets: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return (octets >= ord("a")) & (octets <= ord("z"))

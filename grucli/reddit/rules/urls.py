@@ -16,8 +16,9 @@ _SITE = re.compile(
     rf"(?=[a-z0-9]){_REST}",
     re.IGNORECASE,
 )
+# The beginning of a line first: it is what most places fail by.
 _ALONE = re.compile(
-    r"(?<!:\n)(?<!:\n\n)(?<!:\r\n)(?<!:\r\n\r\n)^[ \t]*+[-(]?[ \t]*+(?:\[URL\][ \t,;)]*+)+(?:\r?\n|\Z)", re.MULTILINE
+    r"^(?<!:\n)(?<!:\n\n)(?<!:\r\n)(?<!:\r\n\r\n)[ \t]*+[-(]?[ \t]*+(?:\[URL\][ \t,;)]*+)+(?:\r?\n|\Z)", re.MULTILINE
 )
 """A line of addresses that no line before it announces with a colon."""
 
