@@ -26,7 +26,7 @@ from grucli.reddit.conversations import Threads
 from grucli.reddit.corpus import COLUMNS, TURN_COLUMNS, CorpusWriter, Output, output, row_encoder
 from grucli.reddit.duplicates import NearlySeen, Seen
 from grucli.reddit.people import AuthorHash, author_key
-from grucli.reddit.report import SCHEMA, CleanReport
+from grucli.reddit.report import FIRST, SCHEMA, CleanReport
 from grucli.reddit.rules.settings import Settings
 from grucli.reddit.rules.table import RULES
 from grucli.reddit.workers import Workers
@@ -347,8 +347,9 @@ class _Sieve:
             self._drop(NEAR, new & ~first, cleaned, report, name)
             new = first
         if not new.all():
-            cleaned.characters = list(compress(cleaned.characters, new))
-            cleaned.rows = list(compress(cleaned.rows, new))
+            left = new.tolist()
+            cleaned.characters = list(compress(cleaned.characters, left))
+            cleaned.rows = list(compress(cleaned.rows, left))
         report.kept += len(cleaned.rows)
         report.characters += sum(cleaned.characters)
         return cleaned.rows
@@ -362,9 +363,9 @@ class _Sieve:
         ]
 
     def _drop(self, rule: str, which: NDArray[np.bool_], cleaned: Cleaned, report: CleanReport, name: str) -> None:
-        count = int(which.sum())
-        if count:
-            report.drop(rule, count, [(name, line) for line in compress(cleaned.lines, which)])
+        places = np.flatnonzero(which)
+        if len(places):
+            report.drop(rule, len(places), [(name, cleaned.lines[place]) for place in places[:FIRST]])
 
 
 class _Corpus:

@@ -14,6 +14,9 @@ _FENCE = re.compile(r"[ \t]*+(?:```++|~~~++)[ \t]*+[\w+#.-]*+[ \t]*+")
 _HEADING = re.compile(r"[ \t]*+(?:#{1,6}[ \t]++|#{2,6}+(?=[^\s#]))")
 _BULLET = re.compile(r"[ \t]*+[*•][ \t]++(?=\S)")
 
+_MARKS = "*#-_=`~•"
+"""What a line of mark-up begins with."""
+
 _RULE = re.compile(r"[ \t]*+(?:(?:-[ \t]*+){3,}|(?:\*[ \t]*+){3,}|(?:_[ \t]*+){3,}|={3,}+[ \t]*+)")
 _TABLE_RULE = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-*+:?[ \t]*+)+")
 
@@ -97,6 +100,8 @@ def markdown(text: str) -> str:
 
 
 def _may_have_blocks(text: str) -> bool:
+    if "\n" not in text and text.lstrip()[:1] not in _MARKS:
+        return False
     # A search for one character is ten times as fast as one for two.
     return (
         "*" in text
@@ -122,7 +127,7 @@ def _blocks(text: str) -> str:
         in_table = bool(lines) and "|" in lines[-1] and _TABLE_RULE.fullmatch(line) is not None
         if in_table:
             lines[-1] = _cells(lines[-1])
-        elif (mark := line.lstrip()[:1]) and mark in "*#-_=`~•":
+        elif (mark := line.lstrip()[:1]) and mark in _MARKS:
             if not _RULE.fullmatch(line) and not _FENCE.fullmatch(line):
                 lines.append(_opening(line))
         else:

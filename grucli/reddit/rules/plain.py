@@ -6,6 +6,8 @@ A glance at many texts at once takes a fraction of the time of as many glances: 
 import re
 import string
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,8 @@ _HARMLESS = re.compile(
 )
 """What else may be there, as UTF-8, where a second look finds nothing."""
 
-_QUOTES = tuple((curly.encode(), curly, plain) for curly, plain in zip("’‘“”", "''\"\"", strict=True))
+_QUOTES = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'))
+_SHORT = 24
 _DIGIT = re.compile(rb"[0-9]")
 _NUMBER = re.compile(r"[0-9][0-9 ./()-]{5}")
 _DOT = re.compile(r"dot(?<![a-z]dot)(?![a-z])")
@@ -77,25 +80,47 @@ def glances(texts: Sequence[str], straighten: bool) -> list[str | None]:
     return found
 
 
-def _second(text: str, rest: bytes, straighten: bool) -> str | None:
-    """A second look, at a text that has more than letters: `rest`, as UTF-8."""
+class _Asks(NamedTuple):
+    """What a second look has to ask about a text, by what it has besides letters; `quotes`: which are not straight."""
+
+    brackets: bool
+    slash: bool
+    ampersand: bool
+    digits: bool
+    quotes: tuple[tuple[str, str], ...]
+
+
+def _asks(rest: bytes) -> _Asks | None:
+    """None for a rest that is not harmless."""
     if not _HARMLESS.fullmatch(rest):
         return None
-    if (b"[" in rest or b"]" in rest) and ("](" in text or "]:" in text):
+    quotes = tuple((curly, plain) for curly, plain in _QUOTES if curly.encode() in rest)
+    return _Asks(b"[" in rest or b"]" in rest, b"/" in rest, b"&" in rest, bool(_DIGIT.search(rest)), quotes)
+
+
+_asks_again = lru_cache(1 << 12)(_asks)
+"""Most texts have one of a few short rests."""
+
+
+def _second(text: str, rest: bytes, straighten: bool) -> str | None:
+    """A second look, at a text that has more than letters: `rest`, as UTF-8."""
+    asks = _asks_again(rest) if len(rest) <= _SHORT else _asks(rest)
+    if asks is None:
         return None
-    if b"/" in rest and ("u/" in text or "U/" in text or "://" in text or _SITE.search(text)):
+    brackets, slash, ampersand, digits, quotes = asks
+    if brackets and ("](" in text or "]:" in text):
         return None
-    if b"&" in rest and ";" in text:
+    if slash and ("u/" in text or "U/" in text or "://" in text or _SITE.search(text)):
         return None
-    if _DIGIT.search(rest) and (text.count(":") > 1 or _NUMBER.search(text)):
+    if ampersand and ";" in text:
         return None
-    if b"\xe2" not in rest:
-        return text
-    straight = text
-    for octets, curly, plain in _QUOTES:
-        if octets in rest:
-            straight = straight.replace(curly, plain)
-    return straight if straighten or straight is text else None
+    if digits and (text.count(":") > 1 or _NUMBER.search(text)):
+        return None
+    if quotes and not straighten:
+        return None
+    for curly, plain in quotes:
+        text = text.replace(curly, plain)
+    return text
 
 
 def _doubtful(data: NDArray[np.uint8]) -> tuple[set[int], set[int]]:
