@@ -12,6 +12,7 @@ from grucli.ui.console import plain
 from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
 from grucli.ui.figures import decimal, duration, short_count
 from grucli.ui.first_word import FIRST_WORD
+from grucli.ui.progress import bar
 from grucli.ui.safe import safe_line
 
 COMPILING = "compiling for this processor, once"
@@ -238,11 +239,8 @@ def _first(lines: list[Text], most: int, width: int, plain_marks: bool) -> list[
 
 
 def _bar(share: float, caption: str, width: int, plain_marks: bool) -> Text:
-    """Draw how much of a whole is done, with a caption at its end."""
-    length = max(width - len(caption), 4)
-    full = int(share * length)
-    done, rest = ("#", "-") if plain_marks else ("━", "━")
-    return Text.assemble((done * full, _GOOD), (rest * (length - full), _FAINT), caption)
+    """Draw how much of a whole is done, over the whole width, with a caption at its end."""
+    return bar(share, max(width - len(caption), 4), plain_marks, _GOOD).append(caption)
 
 
 def _beside(left: list[Text], right: list[Text], start: int) -> list[Text]:
