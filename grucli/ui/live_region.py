@@ -89,4 +89,5 @@ class LiveRegion:
         self._console.print(Segments([*written, _home]), end="", soft_wrap=True)
 
     def _render(self, line: Line) -> Iterable[Segment]:
-        return line.render(self._console) if isinstance(line, Text) else (Segment(line),)
+        # A text without spans would be rendered without its own style.
+        return Text.assemble(line).render(self._console) if isinstance(line, Text) else (Segment(line),)

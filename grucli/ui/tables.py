@@ -16,22 +16,27 @@ from grucli.ui.safe import safe_line
 
 _HEAD = ("MODEL", "CELL", "PARAMS", "TOKENIZER", "BITS/CHAR", "LOSS", "SIZE", "CHANGED")
 _NUMBERS = ("PARAMS", "BITS/CHAR", "SIZE")
-_LEFT_OUT_FIRST = ("SIZE", "TOKENIZER", "CELL", "PARAMS", "LOSS", "CHANGED", "BITS/CHAR")
+_LEFT_OUT_FIRST = ("SIZE", "TOKENIZER", "CELL", "PARAMS", "CHANGED", "LOSS", "BITS/CHAR")
 _STYLES = {"MODEL": "bold", "LOSS": "magenta"}
 _SPARK, _WIDE_SPARK = 8, 32  # columns
 _LABEL = 12
+_LEAST_NAME = 16
 
 
 def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapping[str, Sequence[Metrics]]) -> None:
     """Print one line per model on stdout, and for each that cannot be read a warning that says why.
 
-    `metrics` has the evaluations of each model by its name. A terminal that is too narrow gets fewer columns.
+    `metrics` has the evaluations of each model by its name. A terminal that is too narrow gets fewer columns, and names
+    that would fill the half of it are shortened.
     """
     if not entries:
         terminal.say("There is no model yet. Make one: gru demo, or gru train CORPUS")
         return
     blocks = ASCII_BLOCKS if terminal.data.options.ascii_only else BLOCKS
     rows = [dict(zip(_HEAD, _row(entry, metrics.get(entry.name, ()), blocks), strict=True)) for entry in entries]
+    if terminal.data.is_terminal:
+        for row in rows:
+            row["MODEL"] = _shortened(row["MODEL"], max(terminal.data.width // 2 - 2, _LEAST_NAME), blocks)
     widths = {name: max(cell_len(row[name]) for row in (dict(zip(_HEAD, _HEAD, strict=True)), *rows)) for name in _HEAD}
     for name in _LEFT_OUT_FIRST:
         if terminal.data.is_terminal and sum(widths.values()) + 2 * (len(widths) - 1) >= terminal.data.width:
@@ -142,6 +147,17 @@ def _row(entry: ModelEntry, metrics: Sequence[Metrics], blocks: str) -> tuple[st
         size,
         changed,
     )
+
+
+def _shortened(name: str, room: int, blocks: str) -> str:
+    """A name whose middle is left out where it is too long: what tells names apart stands at either end."""
+    if cell_len(name) <= room:
+        return name
+    mark = "…" if blocks is BLOCKS else "..."
+    kept = 1
+    while cell_len(f"{name[: kept + 1]}{mark}{name[-kept - 1 :]}") <= room:
+        kept += 1
+    return f"{name[:kept]}{mark}{name[-kept:]}"
 
 
 def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str, str]) -> Text:

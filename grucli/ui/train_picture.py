@@ -25,7 +25,7 @@ _ROOMY = 20
 _TRAIN = "cyan"
 _HELD_OUT = "magenta"
 _GOOD = "green"
-_FAINT = "bright_black"
+_FAINT = "dim"
 
 
 class Picture:
