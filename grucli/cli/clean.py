@@ -123,4 +123,5 @@ def clean(
             "see what dropped them, and ask for less or skip a rule" if report.read else "name a file with comments",
         )
     if not dry_run:
-        terminal().say(f"\nwritten to {output} in {report.seconds:.1f} s\ntry:  gru train {output}")
+        terminal().say(f"\nwritten to {output} in {report.seconds:.1f} s")
+        terminal().say(f"try:  gru train {output}", indent=6)

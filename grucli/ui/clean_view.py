@@ -68,10 +68,10 @@ def show_report(terminal: Terminal, report: "CleanReport", *, on_stdout: bool = 
     width = max([7, *(len(rule) + 2 for rule in dropped)])
     places = len(f"{report.read:,}")
     several = len({name for by in report.reasons.values() for drops in by.values() for name, _ in drops.first}) > 1
-    turns = f" in {count_of(report.conversations, 'conversation')}" if report.conversations is not None else ""
+    turns = f"in {count_of(report.conversations, 'conversation')}, " if report.conversations is not None else ""
     lines = [
         ("read", report.read, ""),
-        ("kept", report.kept, f"{turns}, {count_of(report.characters, 'character')}"),
+        ("kept", report.kept, f"  {turns}{count_of(report.characters, 'character')}"),
         ("dropped", dropped.total(), ""),
         *((f"  {rule}", n, f"  {_reasons(report.reasons[rule], several)}") for rule, n in dropped.most_common()),
     ]

@@ -126,19 +126,17 @@ def show_fetched(terminal: Terminal, done: Done) -> None:
     first, last = (show_moment(moment or 0) for moment in (summary.first, summary.last))
     again = "was fetched to its end before: " if done.before else ""
     names = safe_line(" ".join(done.names))
-    terminal.say(
-        f"{again}{output} holds {count_of(summary.fetched, 'comment')} of {names}, from {first} to {last} UTC",
-    )
+    terminal.say(f"{again}{output} holds {count_of(summary.fetched, 'comment')} of {names}, from {first} to {last} UTC")
     if done.shortfall:
         terminal.warn(f"not complete: {done.shortfall}")
     else:
-        terminal.say("the range is complete")
+        terminal.say("the range is complete", "green")
     if done.unsettled:
         one = done.unsettled == 1
         young = "1 of them was" if one else f"{done.unsettled:,} of them were"
         scores = "its score" if one else "their scores"
         terminal.say(f"{young} younger than 36 hours: {scores} may still change")
-    terminal.say(f"try:  {shlex.join(['gru', 'clean', output, '-o', _corpus_name(output)])}")
+    terminal.say(f"try:  {shlex.join(['gru', 'clean', output, '-o', _corpus_name(output)])}", indent=6)
 
 
 def _corpus_name(output: str) -> str:

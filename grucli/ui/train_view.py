@@ -125,4 +125,4 @@ def show_end(terminal: Terminal, finished: Finished, resume: str) -> None:
         "already finished": f"{name} was trained to its end before",
     }
     terminal.say(f"\n{said.get(finished.reason, f'{name} is ready')}, in {path}")
-    terminal.say(f"try:  gru sample {name}\n      gru chat {name}")
+    terminal.say(f"try:  gru sample {name}\n      gru chat {name}", indent=6)

@@ -33,12 +33,12 @@ def lines(found: CleanReport) -> list[str]:
 def test_the_table_says_what_went_where_and_why() -> None:
     assert lines(report()) == [
         "read         1,300",
-        "kept            60, 600 characters",
+        "kept            60  600 characters",
         "dropped      1,240",
         "  score      1,238  no score 1,208 (lines 9 …); too low 30 (lines 1,001, 1,002, 1,003 …)",
         "  duplicate      2  (lines 11, 12)",
     ]
-    assert lines(report(conversations=7))[1] == "kept            60 in 7 conversations, 600 characters"
+    assert lines(report(conversations=7))[1] == "kept            60  in 7 conversations, 600 characters"
 
 
 def test_places_in_several_files_name_them() -> None:
