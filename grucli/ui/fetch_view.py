@@ -89,21 +89,20 @@ class FetchView(TransientBar):
         with self._lock:
             wait = self._draw_wait()
             if self._page is None:
-                return [wait or Text(FIRST_WORD)]
+                return wait or [Text(FIRST_WORD)]
             share = self._page.share
             fields = [f"{share:4.0%}", time_left(self._left(self._page)), *self._facts(self._page)]
             line = progress_bar(self._terminal.messages, share, fields)
-            return [line, wait] if wait else [line]
+            return [line, *wait]
 
-    def _draw_wait(self) -> Text | None:
+    def _draw_wait(self) -> list[Text]:
+        """Say why nothing comes, and for how long: in full, as it may be the user who has to do something."""
         if self._wait is None:
-            return None
+            return []
         waiting, until = self._wait
         left = until - self._clock()
         said = "asking again" if left <= 0 else f"waiting {duration(left)}"
-        line = plain(f"{said}: {safe_line(waiting.why)}", "yellow")
-        line.truncate(self._width, overflow="ellipsis")
-        return line
+        return list(plain(f"{said}: {safe_line(waiting.why)}", "yellow").wrap(self._terminal.messages, self._width))
 
     def _left(self, page: Paged) -> float | None:
         """How many seconds it will take, as far as anybody knows."""
