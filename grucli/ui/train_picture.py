@@ -110,6 +110,7 @@ class Picture:
         if self._started is not None and self._finished is None:
             lines += [*gap, Text("saving and stopping" if self._stopping() else "Ctrl-C saves and stops", _FAINT)]
         for line in lines:
+            line.rstrip()  # a terminal that becomes narrower would break blanks into rows of their own
             line.truncate(width, overflow="crop")
         return lines[:height]
 
@@ -168,21 +169,24 @@ class Picture:
         left = chart(self._train_title(), train, _TRAIN)
         if not both:
             return left
-        right = chart(self._held_out_title(), held_out, _HELD_OUT)
+        right = chart(self._held_out_title(each), held_out, _HELD_OUT)
         return _beside(left, right, each + 3) if beside else [*left, *right]
 
     def _train_title(self) -> Text:
         value = self._step.train_nats if self._step else None
         return Text.assemble("train ", (decimal(value), f"bold {_TRAIN}"), (" nats/token", _FAINT))
 
-    def _held_out_title(self) -> Text:
+    def _held_out_title(self, width: int) -> Text:
         newest, best = self._evaluated, self._best
         if newest is None:
             return Text.assemble("held out ", ("no evaluation yet", _FAINT))
         title = Text.assemble("held out ", (decimal(newest.val_nats), f"bold {_HELD_OUT}"))
         if newest.best:
             return title.append("  the best so far", _GOOD)
-        return title.append(f"  best {decimal(best.val_nats)} at step {best.step:,}" if best else "", _FAINT)
+        if best is not None:
+            known, where = f"  best {decimal(best.val_nats)}", f" at step {best.step:,}"
+            title.append(known + (where if title.cell_len + len(known + where) <= width else ""), _FAINT)
+        return title
 
     def _progress(self, width: int, plain_marks: bool) -> list[Text]:
         step = self._step

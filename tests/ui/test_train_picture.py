@@ -165,6 +165,12 @@ def test_a_worse_evaluation_names_the_best_one() -> None:
     assert "held out 1.800  best 1.900 at step 200" in drawn(run(until=330))
 
 
+def test_a_figure_that_does_not_fit_is_left_out_whole() -> None:
+    late = [evaluated(123_450, 1.8), evaluated(123_460, 1.9, best=False)]
+    assert "held out 1.900  best 1.800\n" in drawn([*run(until=230), *late], 40)
+    assert "held out 1.900  best 1.800 at step 123,450\n" in drawn([*run(until=230), *late], 120)
+
+
 def test_a_run_that_was_asked_to_stop_says_so() -> None:
     asked = False
     picture = Picture(lambda: asked)
