@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TextIO
@@ -22,6 +23,8 @@ from grucli.errors import GruError
 from grucli.ui.safe import escape_json, safe, safe_line
 
 _NAME = "gru: "
+# What a shell would take for one word stays one: more blanks in a quoted name would name another file.
+_word = re.compile(r" *(?P<word>'[^']*'[^ ]*|[^ ]+)")
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -123,22 +126,23 @@ def whole_words(line: Text, width: int, indent: int = 0) -> Text:
     if line.cell_len < width:
         return line
     indent = min(indent, width // 2)
-    first, *words = line.split(" ", allow_blank=True)
-    broken, column = first, _column_after(first, 0, width)
-    for word in words:
+    parts: list[Text | str] = []
+    taken = column = 0
+    for found in _word.finditer(line.plain):
+        begin, word = found.start("word"), found["word"]
+        gap = begin - found.start()
         # The last column stays blank: without it two words would be copied as one.
-        fits = column + 1 + word.cell_len < width
-        if not (word or fits):
-            continue  # of two blanks, the second would stand at the beginning of a row
-        gap = 1 if fits or column <= indent else max(width - column + indent, 1)
-        broken = broken.append(" " * gap).append_text(word)
+        if column + gap > indent and column + gap + cell_len(word) >= width:
+            gap = max(width - column + indent, 1)
+            parts += [line[taken : found.start()], " " * gap]
+            taken = begin
         column = _column_after(word, (column + gap) % width, width)
-    return broken
+    return Text.assemble(*parts, line[taken:])
 
 
-def _column_after(word: Text, column: int, width: int) -> int:
+def _column_after(word: str, column: int, width: int) -> int:
     """Where the cursor is after a word, which the terminal breaks where it must, but not within a wide character."""
-    for sign in word.plain:
+    for sign in word:
         cells = cell_len(sign)
         column = cells if column + cells > width else column + cells
     return column

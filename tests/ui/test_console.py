@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def test_the_process_has_one_terminal_until_it_is_opened_anew(capsys: pytest.Cap
 
 
 # The emulator does not know what terminals do where half a wide character has room: words of them are short.
-WORDS = st.lists(st.text("ab漢", max_size=5) | st.text("ab-/", max_size=25), min_size=1, max_size=12).map(" ".join)
+WORDS = st.lists(st.text("ab漢", max_size=4) | st.text("ab-/", max_size=25), min_size=1, max_size=12).map(" ".join)
 
 
 @given(WORDS, st.integers(10, 40), st.integers(0, 12))
@@ -155,6 +156,12 @@ def test_a_terminal_breaks_lines_between_words_and_a_copy_of_them_means_the_same
     fitting = {word for word in line.split() if cell_len(word) < width - min(indent, width // 2) - 1}
     shown = {word for row in emulator.rows for word in row.split()}
     assert fitting <= shown
+
+
+def test_a_copied_command_names_the_same_files() -> None:
+    line = "try:  gru clean 'my ask.jsonl' -o 'my ask.csv'"
+    for width in range(10, 60):
+        assert shlex.split(whole_words(Text(line), width, 6).plain) == shlex.split(line)
 
 
 def test_further_rows_stand_beside_the_name_of_the_program() -> None:
