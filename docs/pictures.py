@@ -23,6 +23,8 @@ from grucli.text.chitchat import write_corpus
 
 HERE = Path(__file__).parent
 COLUMNS, LINES = 92, 26
+WORTH_SHOWING = r"[6-9]\d%\s+\d+:\d\d left(?s:.*)it writes\s+(\S+ ){8}|9[5-9]%\s+\d+:\d\d left"
+"""The curves are long and the sample is a sentence; or there is hardly time left for one."""
 
 
 class FaintScreen(pyte.Screen):
@@ -102,7 +104,7 @@ def main() -> None:
         write_corpus(chitchat_dataset.Dataset(), corpus)
         options = ["--name", "friend", "--minutes", "1", "--hidden", "256", "--val", "0.002"]
         training = Session(["train", str(corpus), *options], home)
-        training.watch(3600, until=r"[6-9]\d%\s+\d+:\d\d left")
+        training.watch(3600, until=WORTH_SHOWING)
         save(training.screen, "gru train conversations.csv --minutes 1 --hidden 256", "train")
         training.watch(3600, until="never")
         chat = open_chat(home)

@@ -114,7 +114,7 @@ def clean(
     if json:
         terminal().print_json(report_json(report, pipeline.counted_rules(settings, near_duplicates)))
     else:
-        show_report(terminal().print if dry_run else terminal().say, report)
+        show_report(terminal(), report, on_stdout=dry_run)
     for note in report.notes:
         terminal().warn(note)
     if not report.kept:
@@ -123,4 +123,5 @@ def clean(
             "see what dropped them, and ask for less or skip a rule" if report.read else "name a file with comments",
         )
     if not dry_run:
-        terminal().say(f"\nwritten to {output} in {report.seconds:.1f} s\ntry:  gru train {output}", whole_words=True)
+        terminal().say(f"\nwritten to {output} in {report.seconds:.1f} s")
+        terminal().say(f"try:  gru train {output}", indent=6)

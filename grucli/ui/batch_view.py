@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
-from rich.live import Live
 from rich.text import Text
 
 from grucli.ui.console import Terminal
-from grucli.ui.figures import count_of, duration, short_count
+from grucli.ui.figures import count_of, short_count, time_left
+from grucli.ui.progress import progress_bar
+from grucli.ui.transient_bar import TransientBar
 
-_REDRAWS_PER_SECOND = 4
-_BAR, _LEAST_BAR = 20, 5
 _SETTLED_SECONDS = 1.0
 
 
@@ -27,14 +26,15 @@ S = TypeVar("S", bound=Drawn)
 P = TypeVar("P")
 
 
-class BatchView:
+class BatchView(TransientBar):
     """Counts `n` samples, and the time that it took to draw them: none that was spent on showing them.
 
     There is a bar while nobody sees the samples themselves, as they go to a file or another program.
     """
 
     def __init__(self, terminal: Terminal, n: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._terminal, self._n, self._clock = terminal, n, clock
+        super().__init__(terminal)
+        self._n, self._clock = n, clock
         self._samples = self._characters = 0
         self._seconds = 0.0
 
@@ -58,30 +58,15 @@ class BatchView:
 
     def follow(self, samples: Iterable[S]) -> Iterator[S]:
         """The samples as they come, counted and timed; whoever takes them shows each before the next."""
-        live = None
+        seen = self._terminal.data.is_terminal
         try:
             for sample in self.timed(samples):
                 self.count(sample.text)
                 yield sample
-                if live is None:  # not before the first one: until then the kernels may be compiling, which is said
-                    live = self._bar()
+                if self._n > 1 and not seen:  # before the first one the kernels may be compiling, which is said
+                    self.show_bar()
         finally:
-            if live is not None:
-                live.stop()
-
-    def _bar(self) -> Live:
-        """The bar, drawn by a thread of its own; where it has no place, it is never begun."""
-        bar = Live(
-            get_renderable=self._draw,
-            console=self._terminal.messages,
-            refresh_per_second=_REDRAWS_PER_SECOND,
-            transient=True,
-            redirect_stdout=False,  # the samples go past it
-            redirect_stderr=False,
-        )
-        if self._n > 1 and self._terminal.live and not self._terminal.data.is_terminal:
-            bar.start(refresh=True)
-        return bar
+            self.hide_bar()
 
     def finish(self) -> None:
         """Say on stderr how much it was, if it was more than one sample."""
@@ -95,19 +80,14 @@ class BatchView:
     def _rate(self) -> float:
         return self._characters / self._seconds if self._seconds > 0 else 0.0
 
-    def _draw(self) -> Text:
+    def _draw(self) -> list[Text]:
         share = min(self._samples / self._n, 1.0)
+        settled = share > 0 and self._seconds > _SETTLED_SECONDS
         most = f"{self._n:,}"
-        facts = [f"{self._samples:>{len(most)},} of {most} samples"]
-        if share > 0 and self._seconds > _SETTLED_SECONDS:
-            facts.append(f"{short_count(self._rate):>4} characters/s")
-            facts.append(f"{duration(self._seconds * (1 - share) / share)} left")
-        room = self._terminal.messages.width - len("100%   ") - 1
-        while len(facts) > 1 and room - len("  ".join(facts)) < _LEAST_BAR:
-            facts.pop()
-        bar = min(_BAR, room - len("  ".join(facts)))
-        done = int(share * bar)
-        drawn = (("━" * done, "green"), ("━" * (bar - done), "dim"), "  ") if bar >= _LEAST_BAR else ()
-        line = Text.assemble(f"{share:>4.0%} ", *drawn, "  ".join(facts))
-        line.truncate(self._terminal.messages.width, overflow="ellipsis")
-        return line
+        fields = [
+            f"{share:4.0%}",
+            time_left(self._seconds * (1 - share) / share if settled else None),
+            f"{self._samples:>{len(most)},} of {most} samples",
+            f"{short_count(self._rate):>4} characters/s" if settled else "",
+        ]
+        return [progress_bar(self._terminal.messages, share, fields)]

@@ -32,7 +32,8 @@ from grucli.ui.answers import print_answer
 from grucli.ui.chat_line import ChatLine
 from grucli.ui.console import Terminal, can_redraw
 from grucli.ui.plain_line import PlainLine
-from grucli.ui.reply_view import ReplyView, fitting
+from grucli.ui.progress import fitting
+from grucli.ui.reply_view import ReplyView
 from grucli.ui.rhythm import Rhythm
 from grucli.ui.safe import safe, safe_line
 from grucli.ui.silent_keys import silent_keys

@@ -1,24 +1,26 @@
 """What `gru clean` shows: how far it is, what went and why, the rules, and one comment on its way through them."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from grucli.ui.console import Terminal
-from grucli.ui.figures import count_of, duration, short_count
+from grucli.ui.figures import count_of, short_count, time_left
 from grucli.ui.first_word import FIRST_WORD
+from grucli.ui.progress import fitting, progress_bar
 from grucli.ui.safe import safe, safe_line
 from grucli.ui.transient_bar import TransientBar
+from grucli.ui.wrapping import Growing
 
 if TYPE_CHECKING:
     from grucli.reddit.explaining import Explained
     from grucli.reddit.report import CleanReport, Drops
     from grucli.reddit.rules.table import Rule
 
-_BAR = 20
+_HANGING = 2
 _REASONS = 4
 _LINES = 3
 _SETTLED_SECONDS = 2.0
@@ -45,35 +47,40 @@ class CleanView(TransientBar):
         self._bytes += count
         self._report = report
 
-    def _draw(self) -> Text:
+    def _draw(self) -> list[Text]:
         if self._report is None:
-            return Text(FIRST_WORD)
+            return [Text(FIRST_WORD)]
         done = self._report.kept + self._report.dropped.total()
         seconds = self._clock() - self._began
-        counts = f"{done:,} read, {self._report.kept:,} kept"
+        counts = [f"{done:,} read", f"{self._report.kept:,} kept"]
         rate = f"{short_count(done / seconds)}/s" if seconds > 0 else ""
         if not self._total:
-            return Text(f"{counts}, {short_count(self._bytes)}B, {rate}")
+            return [Text(" · ".join(fitting([*counts, f"{short_count(self._bytes)}B", rate], self._width)))]
         share = min(self._bytes / self._total, 1.0)
-        if share == 1.0:
-            return Text(f"{counts}, writing the rest")
-        left = f", {duration(seconds / share - seconds)} left" if seconds > _SETTLED_SECONDS and share > 0 else ""
-        bar = "━" * round(share * _BAR)
-        return Text.assemble((bar, "green"), ("━" * (_BAR - len(bar)), "dim"), f" {share:.0%}  {counts}, {rate}{left}")
+        settled = seconds > _SETTLED_SECONDS and share > 0
+        left = time_left(seconds / share - seconds if settled else None) if share < 1 else "writing the rest"
+        return [progress_bar(self._terminal.messages, share, [f"{share:4.0%}", left, *counts, rate])]
 
 
-def show_report(put: Callable[[str], None], report: "CleanReport") -> None:
-    """Put the counts, and what each rule dropped and why, with the first few lines of each reason."""
+def show_report(terminal: Terminal, report: "CleanReport", *, on_stdout: bool = False) -> None:
+    """Say what was counted, and what each rule dropped and why, with the first few lines of each reason."""
     dropped = report.dropped
     width = max([7, *(len(rule) + 2 for rule in dropped)])
     places = len(f"{report.read:,}")
     several = len({name for by in report.reasons.values() for drops in by.values() for name, _ in drops.first}) > 1
-    put(f"{'read':<{width}}  {report.read:>{places},}")
-    turns = f" in {count_of(report.conversations, 'conversation')}" if report.conversations is not None else ""
-    put(f"{'kept':<{width}}  {report.kept:>{places},}{turns}, {count_of(report.characters, 'character')}")
-    put(f"{'dropped':<{width}}  {dropped.total():>{places},}")
-    for rule, count in dropped.most_common():
-        put(f"{'  ' + rule:<{width}}  {count:>{places},}  {_reasons(report.reasons[rule], several)}".rstrip())
+    turns = f"in {count_of(report.conversations, 'conversation')}, " if report.conversations is not None else ""
+    lines = [
+        ("read", report.read, ""),
+        ("kept", report.kept, f"  {turns}{count_of(report.characters, 'character')}"),
+        ("dropped", dropped.total(), ""),
+        *((f"  {rule}", n, f"  {_reasons(report.reasons[rule], several)}") for rule, n in dropped.most_common()),
+    ]
+    for name, count, rest in lines:
+        line, indent = f"{name:<{width}}  {count:>{places},}{rest}".rstrip(), width + places + 4
+        if on_stdout:
+            terminal.show(line, indent)
+        else:
+            terminal.say(line, indent=indent)
 
 
 def _reasons(reasons: "dict[str, Drops]", several: bool) -> str:
@@ -95,12 +102,12 @@ def _places(drops: "Drops", several: bool) -> str:
     return word + ", ".join(named) + (" …" if drops.count > len(named) else "")
 
 
-def show_rules(terminal: Terminal, rules: "Iterable[Rule]") -> None:
-    """Print the table of rules on stdout, in their order."""
-    rows = [(rule.name, rule.does, ", ".join(rule.options)) for rule in rules]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        terminal.print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def show_rules(terminal: Terminal, rules: "Sequence[Rule]") -> None:
+    """Print the table of rules on stdout, in their order: what each does, and the options that it listens to."""
+    width = max(len(rule.name) for rule in rules) + 2
+    for rule in rules:
+        options = f"  {', '.join(rule.options)}" if rule.options else ""
+        terminal.show(Text.assemble((f"{rule.name:<{width}}", "bold"), rule.does, (options, "cyan")), width)
 
 
 def show_steps(terminal: Terminal, explained: "Explained") -> None:
@@ -108,33 +115,41 @@ def show_steps(terminal: Terminal, explained: "Explained") -> None:
     raw = explained.raw
     about = [f"{raw.author or 'nobody'} in {raw.subreddit or 'no subreddit'}", f"score {raw.score}"]
     place = f"{explained.source}, line {explained.line:,}"
-    terminal.print(safe_line(f"{raw.id}: {', '.join(about)}; {place}"))
+    terminal.show(safe_line(f"{raw.id}: {', '.join(about)}; {place}"), _HANGING)
     _show_text(terminal, raw.body if isinstance(raw.body, str) else "(no text)")
     idle: list[str] = []
     for step in explained.steps:
         if step.dropped is not None:
             _show_idle(terminal, idle)
-            terminal.print(safe_line(f"{step.rule}: DROPPED{f' ({step.dropped})' if step.dropped else ''}"))
+            why = f" ({safe_line(step.dropped)})" if step.dropped else ""
+            terminal.show(Text.assemble((step.rule, "bold"), ": ", ("DROPPED", "bold red"), why), _HANGING)
         elif step.before == step.after:
             idle.append(step.rule)
         else:
             _show_idle(terminal, idle)
-            terminal.print(f"{step.rule}:")
+            terminal.show(Text.assemble((step.rule, "bold"), ":"))
             _show_text(terminal, step.after)
     _show_idle(terminal, idle)
     if explained.kept:
-        terminal.print("kept")
+        terminal.show(Text("kept", "bold green"))
 
 
 def _show_idle(terminal: Terminal, idle: list[str]) -> None:
     if idle:
-        terminal.print(f"{', '.join(idle)}: nothing to do")
+        terminal.show(Text(f"{', '.join(idle)}: nothing to do", "dim"), _HANGING)
         idle.clear()
 
 
 def _show_text(terminal: Terminal, text: str) -> None:
-    for line in safe(text).splitlines() or [""]:
-        terminal.print(f"  │ {line}")
+    """Print a text beside a rule; on a terminal its lines are broken where the rule would not go on otherwise."""
+    lines = safe(text).splitlines() or [""]
+    if terminal.data.is_terminal:
+        growing = Growing()
+        growing.add("\n".join(lines))
+        lines = [str(line) for line in growing.lines(max(terminal.data.width - 5, 1))]
+    mark = "|" if terminal.data.options.ascii_only else "│"
+    for line in lines:
+        terminal.print(f"  {mark} {line}")
 
 
 def rules_json(rules: "Sequence[Rule]") -> list[dict[str, object]]:

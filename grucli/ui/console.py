@@ -8,10 +8,12 @@ import dataclasses
 import json
 import math
 import os
+import re
 import sys
-import textwrap
+from collections.abc import Callable
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
@@ -19,6 +21,10 @@ from rich.text import Text
 
 from grucli.errors import GruError
 from grucli.ui.safe import escape_json, safe, safe_line
+
+_NAME = "gru: "
+# What a shell would take for one word stays one: more blanks in a quoted name would name another file.
+_word = re.compile(r" *(?P<word>'[^']*'[^ ]*|[^ ]+)")
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -46,11 +52,13 @@ class Terminal:
         self.quiet = quiet
         self.data = _console(sys.stdout if out is None else out, width, height)
         self.messages = _console(sys.stderr if err is None else err, width, height)
+        self.put_above: Callable[[Text], None] | None = None
+        """Takes a message while something is drawn in place on the message console."""
 
     @property
     def live(self) -> bool:
         """Whether progress may be drawn in place on the message console."""
-        return self.quiet == 0 and can_redraw(self.messages)
+        return self.quiet == 0 and can_redraw(self.messages) and not self.messages.legacy_windows
 
     def print(self, text: str, end: str = "\n") -> None:
         """Write data to stdout exactly as it is, but for what `safe` takes out, and hand it on at once.
@@ -69,17 +77,20 @@ class Terminal:
         utf8 = self.data.encoding.lower().replace("-", "").startswith("utf8")
         self.print(escape_json(json.dumps(_as_json(value), ensure_ascii=not utf8, allow_nan=False)))
 
-    def say(self, text: str, style: str = "", *, whole_words: bool = False) -> None:
-        """Write a message to stderr, unless `-q`. `whole_words`: let no terminal break its lines within a word."""
+    def show(self, line: str | Text, indent: int = 0) -> None:
+        """Write a line for people to stdout; on a terminal its further rows begin at `indent`. A `Text` is guarded."""
+        self.data.print(_fitted(self.data, _guarded(line), indent), soft_wrap=True)
+
+    def say(self, text: str, style: str = "", indent: int = 0) -> None:
+        """Write a message to stderr, unless `-q`; on a terminal the further rows of a line begin at `indent`."""
         if self.quiet < 1:
-            if whole_words and self.messages.is_terminal:
-                text = "\n".join(_at_words(line, self.messages.width) for line in text.split("\n"))
-            self.messages.print(plain(text, style), soft_wrap=True)
+            for line in text.split("\n"):
+                self._put(plain(line, style), indent)
 
     def warn(self, text: str) -> None:
         """Write a warning to stderr, unless `-qq`."""
         if self.quiet < 2:
-            self.messages.print(Text.assemble(("gru: ", "yellow"), safe_line(text)), soft_wrap=True)
+            self._put(Text.assemble((_NAME, "yellow"), safe_line(text)), len(_NAME))
 
     def print_error(self, error: GruError) -> None:
         """Write the line that says what is wrong and the line that says what to do.
@@ -88,13 +99,53 @@ class Terminal:
         """
         if can_redraw(self.messages):
             self.messages.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
-        self.messages.print(Text.assemble(("gru: ", "bold red"), safe_line(error.what)), soft_wrap=True)
-        self.messages.print(Text.assemble("     ", safe_line(error.todo)), soft_wrap=True)
+        self._put(Text.assemble((_NAME, "bold red"), safe_line(error.what)), len(_NAME))
+        self._put(Text.assemble(" " * len(_NAME), safe_line(error.todo)), len(_NAME))
+
+    def _put(self, line: Text, indent: int) -> None:
+        line = _fitted(self.messages, line, indent)
+        if self.put_above is not None:
+            self.put_above(line)
+        else:
+            self.messages.print(line, soft_wrap=True)
 
 
-def _at_words(line: str, width: int) -> str:
-    """Break a line between words alone: a path that is too long for any line stays whole, to be copied."""
-    return "\n".join(textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False))
+def _guarded(line: str | Text) -> Text:
+    return plain(line) if isinstance(line, str) else line
+
+
+def _fitted(console: Console, line: Text, indent: int) -> Text:
+    return whole_words(line, console.width, indent) if console.is_terminal else line
+
+
+def whole_words(line: Text, width: int, indent: int = 0) -> Text:
+    """Give `line` so that a terminal of `width` columns breaks it between words alone, and further rows at `indent`.
+
+    There are blanks up to the edge instead of line ends: whoever copies a command gets one line, which means the same.
+    """
+    if line.cell_len < width:
+        return line
+    indent = min(indent, width // 2)
+    parts: list[Text | str] = []
+    taken = column = 0
+    for found in _word.finditer(line.plain):
+        begin, word = found.start("word"), found["word"]
+        gap = begin - found.start()
+        # The last column stays blank: without it two words would be copied as one.
+        if column + gap > indent and column + gap + cell_len(word) >= width:
+            gap = max(width - column + indent, 1)
+            parts += [line[taken : found.start()], " " * gap]
+            taken = begin
+        column = _column_after(word, (column + gap) % width, width)
+    return Text.assemble(*parts, line[taken:])
+
+
+def _column_after(word: str, column: int, width: int) -> int:
+    """Where the cursor is after a word, which the terminal breaks where it must, but not within a wide character."""
+    for sign in word:
+        cells = cell_len(sign)
+        column = cells if column + cells > width else column + cells
+    return column
 
 
 def can_redraw(console: Console) -> bool:

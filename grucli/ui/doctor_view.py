@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from grucli.ui.console import Terminal
-from grucli.ui.safe import safe_line
+from grucli.ui.facts import show_facts
 
 if TYPE_CHECKING:
     from grucli.model.machine import Kernels, Machine, Setting
+
+_LABEL = 18
 
 
 def show_machine(terminal: Terminal, machine: "Machine") -> None:
@@ -30,8 +32,7 @@ def show_machine(terminal: Terminal, machine: "Machine") -> None:
     ]
     if not machine.settings:
         facts.append(("settings", "all as they come"))
-    for name, fact in facts:
-        terminal.print(f"{name:<18}{safe_line(fact)}")
+    show_facts(terminal, facts, _LABEL)
 
 
 def _kernels(kernels: "Kernels") -> str:

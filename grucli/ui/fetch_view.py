@@ -12,14 +12,14 @@ from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started
 from grucli.reddit.moments import show_moment
 from grucli.reddit.source import Notice, Waiting
 from grucli.ui.console import Terminal, plain
-from grucli.ui.figures import count_of, duration
+from grucli.ui.figures import count_of, duration, time_left
 from grucli.ui.first_word import FIRST_WORD
+from grucli.ui.progress import progress_bar
 from grucli.ui.safe import safe_line
 from grucli.ui.transient_bar import TransientBar
 
 _LINE_SECONDS = 60.0
 _LONG_WAIT = 5.0
-_BAR = 20
 _SETTLED_SHARE = 0.001
 _DAY = 86_400
 
@@ -46,7 +46,7 @@ class FetchView(TransientBar):
             self._take_in(event)
         match event:
             case Started():
-                self._terminal.say(_announcement(event), whole_words=True)
+                self._terminal.say(_announcement(event))
             case Notice(text):
                 self._terminal.warn(text)
             case Ended(name=name, fetched=0) if self._names > 1:  # of a single one the error says so
@@ -80,40 +80,43 @@ class FetchView(TransientBar):
         tenths = int(event.share * 10 + _SETTLED_SHARE)
         if tenths > self._said_tenths or now >= self._said_at + _LINE_SECONDS:
             self._said_tenths, self._said_at = tenths, now
-            self._terminal.say(f"{event.share:>4.0%}  {self._facts(event)}")
+            left = self._left(event)
+            facts = self._facts(event) if left is None else [*self._facts(event), time_left(left).strip()]
+            self._terminal.say(f"{event.share:>4.0%}  {'  '.join(facts)}")
 
-    def _draw(self) -> Text:
+    def _draw(self) -> list[Text]:
         """Render under the lock: the bar is drawn by a thread of its own while events come in."""
         with self._lock:
             wait = self._draw_wait()
             if self._page is None:
-                return plain(wait or FIRST_WORD)
-            done = round(self._page.share * _BAR)
-            line = Text.assemble(
-                f"{self._page.share:>4.0%} ", ("━" * done, "green"), ("━" * (_BAR - done), "dim"), "  ",
-                safe_line(self._facts(self._page)),
-            )  # fmt: skip
-            line.truncate(self._terminal.messages.width, overflow="ellipsis")
-            return Text.assemble(line, "\n", plain(wait, "dim")) if wait else line
+                return wait or [Text(FIRST_WORD)]
+            share = self._page.share
+            fields = [f"{share:4.0%}", time_left(self._left(self._page)), *self._facts(self._page)]
+            line = progress_bar(self._terminal.messages, share, fields)
+            return [line, *wait]
 
-    def _draw_wait(self) -> str:
+    def _draw_wait(self) -> list[Text]:
+        """Say why nothing comes, and for how long: in full, as it may be the user who has to do something."""
         if self._wait is None:
-            return ""
+            return []
         waiting, until = self._wait
         left = until - self._clock()
-        return f"{safe_line(waiting.why)}; {'waiting ' + duration(left) if left > 0 else 'asking again'}"
+        said = "asking again" if left <= 0 else f"waiting {duration(left)}"
+        return list(plain(f"{said}: {safe_line(waiting.why)}", "yellow").wrap(self._terminal.messages, self._width))
 
-    def _facts(self, page: Paged) -> str:
-        """Where it is, how much there is, how fast, and how long it will take."""
-        day = show_moment(page.at - page.at % _DAY)
-        facts = [f"{page.name} {day}", count_of(page.fetched, "comment")]
+    def _left(self, page: Paged) -> float | None:
+        """How many seconds it will take, as far as anybody knows."""
         elapsed = self._clock() - self._began
         begun = self._begun_share if self._begun_share is not None else page.share
-        if elapsed > 0 and page.fetched > self._begun_with:
-            facts.append(f"{(page.fetched - self._begun_with) / elapsed:,.0f}/s")
-        if elapsed > 0 and page.share > begun + _SETTLED_SHARE:
-            facts.append(f"{duration(elapsed * (1 - page.share) / (page.share - begun))} left")
-        return "  ".join(facts)
+        if elapsed <= 0 or page.share <= begun + _SETTLED_SHARE:
+            return None
+        return elapsed * (1 - page.share) / (page.share - begun)
+
+    def _facts(self, page: Paged) -> list[str]:
+        """How much there is, where it is, and how fast."""
+        elapsed, new = self._clock() - self._began, page.fetched - self._begun_with
+        facts = [count_of(page.fetched, "comment"), f"{safe_line(page.name)} {show_moment(page.at - page.at % _DAY)}"]
+        return [*facts, f"{new / elapsed:,.0f}/s"] if elapsed > 0 and new > 0 else facts
 
 
 def show_fetched(terminal: Terminal, done: Done) -> None:
@@ -122,20 +125,17 @@ def show_fetched(terminal: Terminal, done: Done) -> None:
     first, last = (show_moment(moment or 0) for moment in (summary.first, summary.last))
     again = "was fetched to its end before: " if done.before else ""
     names = safe_line(" ".join(done.names))
-    terminal.say(
-        f"{again}{output} holds {count_of(summary.fetched, 'comment')} of {names}, from {first} to {last} UTC",
-        whole_words=True,
-    )
+    terminal.say(f"{again}{output} holds {count_of(summary.fetched, 'comment')} of {names}, from {first} to {last} UTC")
     if done.shortfall:
         terminal.warn(f"not complete: {done.shortfall}")
     else:
-        terminal.say("the range is complete")
+        terminal.say("the range is complete", "green")
     if done.unsettled:
         one = done.unsettled == 1
         young = "1 of them was" if one else f"{done.unsettled:,} of them were"
         scores = "its score" if one else "their scores"
         terminal.say(f"{young} younger than 36 hours: {scores} may still change")
-    terminal.say(f"try:  {shlex.join(['gru', 'clean', output, '-o', _corpus_name(output)])}")
+    terminal.say(f"try:  {shlex.join(['gru', 'clean', output, '-o', _corpus_name(output)])}", indent=6)
 
 
 def _corpus_name(output: str) -> str:

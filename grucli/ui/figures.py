@@ -8,6 +8,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def time_left(seconds: float | None) -> str:
+    """Give the time that something still takes, in one width for most of them; None: nobody knows yet."""
+    return f"{'-:--' if seconds is None else duration(seconds):>5} left"
+
+
 def count_of(count: int, what: str) -> str:
     """Give a whole count and of what: 1 comment, 1,234 comments."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -27,6 +27,8 @@ _home = _control("\r")
 _end_of_line, _erase_below = _control("\x1b[K"), _control("\x1b[J")
 # A terminal may have become narrower a moment ago: what no longer fits is cut off there, and is still a single row.
 _clip, _wrap = _control("\x1b[?7l"), _control("\x1b[?7h")
+# With the cursor at its beginning, a whole screen that is erased is kept by tmux as a past.
+_clear = _control("\r\x1b[K \x1b[J\r")
 _newline = Segment.line()
 
 
@@ -61,6 +63,10 @@ class LiveRegion:
         """The most lines that can be live."""
         return max(1, self._console.height - 1)
 
+    def put_above(self, message: Text, live: Sequence[Line]) -> None:
+        """Write a message above the lines that are `live`, of any length: the terminal breaks it."""
+        self._write([_clear, *self._render(message), _newline], live)
+
     def draw(self, finished: Sequence[Line], live: Sequence[Line]) -> None:
         """Write the lines that are `finished` above those that are `live` until the next drawing.
 
@@ -69,7 +75,10 @@ class LiveRegion:
         written = [_home]
         for line in finished:
             written += [*self._render(line), _end_of_line, _newline]
-        written.append(_clip)
+        self._write(written, live)
+
+    def _write(self, above: Sequence[Segment], live: Sequence[Line]) -> None:
+        written = [*above, _clip]
         # A terminal that keeps what is erased all at once, as tmux does, is left an empty line to keep.
         for index, line in enumerate(live or [""]):
             written += [*([_newline] if index else []), *self._render(line), _end_of_line]
@@ -80,4 +89,5 @@ class LiveRegion:
         self._console.print(Segments([*written, _home]), end="", soft_wrap=True)
 
     def _render(self, line: Line) -> Iterable[Segment]:
-        return line.render(self._console) if isinstance(line, Text) else (Segment(line),)
+        # A text without spans would be rendered without its own style.
+        return Text.assemble(line).render(self._console) if isinstance(line, Text) else (Segment(line),)

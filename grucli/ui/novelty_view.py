@@ -35,7 +35,7 @@ def show_examined(
         shown += 1
         if not (each.novel or json):
             terminal.warn(f"seed {each.seed} copies {each.copied:,} characters of the text that the model learnt from")
-    terminal.say(_verdict(drawn, copies, refuse))
+    terminal.say(_verdict(drawn, copies, refuse), "dim")
 
 
 def _verdict(drawn: int, copies: int, refuse: bool) -> str:

@@ -51,4 +51,4 @@ def show_memories(terminal: Terminal, models: Sequence[str], left: Sequence[str]
         terminal.warn(f"these models have learnt from it and remember it still: {', '.join(models)}")
         terminal.say(f"Train them again: gru train … --name {models[0]} --force")
     else:
-        terminal.say("A model that has learnt from it remembers it still, until it is trained anew.", whole_words=True)
+        terminal.say("A model that has learnt from it remembers it still, until it is trained anew.")

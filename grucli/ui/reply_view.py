@@ -1,6 +1,5 @@
 """A reply while it is drawn: its text at the pace a person reads, and under it a bar with how far it is."""
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,9 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.ui.live_text import LiveText
+from grucli.ui.progress import progress_bar
 from grucli.ui.rhythm import Rhythm
-
-MIN_BAR, MAX_BAR = 6, 40  # columns
 
 
 class ReplyView:
@@ -89,28 +87,3 @@ def last_words(text: str, room: int) -> str:
     while start > 0 and cell_len(line[start - 1 :]) <= room:
         start -= 1
     return "…" + line[start:]
-
-
-def progress_bar(console: Console, share: float, fields: Sequence[str], room: int | None = None) -> Text:
-    """A bar filled to `share`, then `fields`, in one line; those that do not fit are left out, the last ones first.
-
-    The first field is worth more than a long bar. `room` is in columns, None for those of the console.
-    """
-    room = console.width - 1 if room is None else room
-    words = " · ".join(fitting(fields, room - MIN_BAR - 1) or fields[:1])
-    columns = max(0, min(MAX_BAR, room - len(words) - 1))
-    filled = min(columns, max(0, round(columns * share)))
-    done, rest = "=-" if console.options.ascii_only else "━─"
-    bar = Text.assemble((done * filled, "cyan"), (rest * (columns - filled), "dim"), " ", (words, "dim"))
-    bar.truncate(room)
-    return bar
-
-
-def fitting(fields: Sequence[str], room: int) -> list[str]:
-    """The first of `fields` that fit into `room` columns when joined by ` · `, empty ones left out."""
-    chosen: list[str] = []
-    for field in filter(None, fields):
-        if len(" · ".join([*chosen, field])) > room:
-            break
-        chosen.append(field)
-    return chosen

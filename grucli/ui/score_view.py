@@ -3,16 +3,22 @@
 from typing import TYPE_CHECKING
 
 from grucli.ui.console import Terminal
+from grucli.ui.facts import show_facts
 
 if TYPE_CHECKING:
     from grucli.model.scoring import Scores
 
+_LABEL = 20
+
 
 def show_scores(terminal: Terminal, scores: "Scores") -> None:
     """Print each figure on a line of stdout."""
-    terminal.print(f"bits per character  {scores.bits_per_char:.4f}")
-    terminal.print(f"nats per character  {scores.nats_per_char:.4f}")
-    terminal.print(f"nats per token      {scores.nats_per_token:.4f}")
-    terminal.print(f"perplexity          {scores.perplexity:.3f}")
-    terminal.print(f"tokens              {scores.tokens:,}")
-    terminal.print(f"characters          {scores.characters:,}")
+    facts = [
+        ("bits per character", f"{scores.bits_per_char:.4f}"),
+        ("nats per character", f"{scores.nats_per_char:.4f}"),
+        ("nats per token", f"{scores.nats_per_token:.4f}"),
+        ("perplexity", f"{scores.perplexity:.3f}"),
+        ("tokens", f"{scores.tokens:,}"),
+        ("characters", f"{scores.characters:,}"),
+    ]
+    show_facts(terminal, facts, _LABEL)

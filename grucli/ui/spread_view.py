@@ -18,7 +18,8 @@ from rich.text import Text
 
 from grucli.chat.turns import Turn
 from grucli.ui.live_region import LiveRegion
-from grucli.ui.reply_view import fitting, last_words, progress_bar
+from grucli.ui.progress import fitting, progress_bar
+from grucli.ui.reply_view import last_words
 from grucli.ui.rhythm import Rhythm
 from grucli.ui.safe import safe_line
 from grucli.ui.wrapping import Growing, Line

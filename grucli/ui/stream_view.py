@@ -60,7 +60,7 @@ class StreamView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say no longer that work goes on."""
-        self._waiting.end()
+        self._waiting.hide_bar()
 
     def stream(self, slices: Iterable[str], prompt: str = "") -> None:
         """Write one sample as its slices are drawn, after its prompt. One that is cut short still ends its line."""
@@ -83,7 +83,7 @@ class StreamView:
 
     def show_json(self, sample: object) -> None:
         """Write one sample as a JSON document of its own line."""
-        self._waiting.end()
+        self._waiting.hide_bar()
         self._terminal.print_json(sample)
 
     def batch(self, n: int) -> BatchView:
@@ -92,11 +92,11 @@ class StreamView:
 
     def warn(self, text: str) -> None:
         """Write a warning, before any sample."""
-        self._waiting.end()
+        self._waiting.hide_bar()
         self._terminal.warn(text)
 
     def _begin(self, prompt: str) -> None:
-        self._waiting.end()
+        self._waiting.hide_bar()
         if self._shown:
             self._terminal.print(SEPARATOR)
         self._shown += 1

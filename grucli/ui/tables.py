@@ -1,6 +1,5 @@
 """What `gru models` draws: the list of models, and one model in full. Plain text; the console guards it."""
 
-import textwrap
 import time
 from collections.abc import Mapping, Sequence
 
@@ -8,29 +7,36 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from grucli.model.store import Metrics, ModelEntry
+from grucli.model.weights import Description
 from grucli.ui.console import Terminal
 from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
-from grucli.ui.figures import decimal, duration, short_count
+from grucli.ui.facts import show_facts
+from grucli.ui.figures import count_of, decimal, duration, short_count
 from grucli.ui.safe import safe_line
 
 _HEAD = ("MODEL", "CELL", "PARAMS", "TOKENIZER", "BITS/CHAR", "LOSS", "SIZE", "CHANGED")
 _NUMBERS = ("PARAMS", "BITS/CHAR", "SIZE")
-_LEFT_OUT_FIRST = ("SIZE", "TOKENIZER", "CELL", "PARAMS", "LOSS", "CHANGED", "BITS/CHAR")
+_LEFT_OUT_FIRST = ("SIZE", "TOKENIZER", "CELL", "PARAMS", "CHANGED", "LOSS", "BITS/CHAR")
 _STYLES = {"MODEL": "bold", "LOSS": "magenta"}
 _SPARK, _WIDE_SPARK = 8, 32  # columns
 _LABEL = 12
+_LEAST_NAME = 16
 
 
 def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapping[str, Sequence[Metrics]]) -> None:
     """Print one line per model on stdout, and for each that cannot be read a warning that says why.
 
-    `metrics` has the evaluations of each model by its name. A terminal that is too narrow gets fewer columns.
+    `metrics` has the evaluations of each model by its name. A terminal that is too narrow gets fewer columns, and names
+    that would fill the half of it are shortened.
     """
     if not entries:
         terminal.say("There is no model yet. Make one: gru demo, or gru train CORPUS")
         return
     blocks = ASCII_BLOCKS if terminal.data.options.ascii_only else BLOCKS
     rows = [dict(zip(_HEAD, _row(entry, metrics.get(entry.name, ()), blocks), strict=True)) for entry in entries]
+    if terminal.data.is_terminal:
+        for row in rows:
+            row["MODEL"] = _shortened(row["MODEL"], max(terminal.data.width // 2 - 2, _LEAST_NAME), blocks)
     widths = {name: max(cell_len(row[name]) for row in (dict(zip(_HEAD, _HEAD, strict=True)), *rows)) for name in _HEAD}
     for name in _LEFT_OUT_FIRST:
         if terminal.data.is_terminal and sum(widths.values()) + 2 * (len(widths) - 1) >= terminal.data.width:
@@ -48,39 +54,46 @@ def show_model(terminal: Terminal, entry: ModelEntry, metrics: Sequence[Metrics]
 
     `metrics` are its evaluations.
     """
-    facts = [("model", entry.name), ("path", str(entry.path)), ("size", f"{short_count(entry.bytes)}B")]
-    facts.append(("changed", _when(entry.modified)))
+    show_facts(terminal, _found(entry), _LABEL)
     if entry.description is not None:
-        sizes, card = entry.description.sizes, entry.description.card
-        count = len(metrics)
-        looks = f", after {count} evaluation{'' if count == 1 else 's'}" if metrics else ""
-        facts += [
-            ("cell", f"{sizes.cell}, {_layers(sizes.L)} of {sizes.H} units, embedding {sizes.E}"),
-            ("parameters", f"{entry.description.parameters:,}"),
-            ("tokenizer", f"{entry.description.tokenizer}, {sizes.V:,} symbols"),
-            ("learnt", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
-            ("training", f"{card.steps:,} steps, {card.tokens:,} tokens, {duration(card.seconds)}"),
-            ("speed", f"{card.tokens_per_second:,.0f} tokens/s"),
-            ("loss", f"{decimal(card.train_nats)} training, {decimal(card.val_nats)} held out, nats a token"),
-            ("held out", f"{decimal(card.val_bits_per_char)} bits a character{looks}"),
-            ("sha256", entry.description.parameters_sha256),
-        ]
-        if card.note:
-            facts.append(("note", card.note))
-    for name, fact in facts:
-        _print_fact(terminal, name, safe_line(fact))
-        if name == "loss":
-            _print_curves(terminal, metrics)
+        about = entry.description
+        show_facts(terminal, _learnt(about), _LABEL)
+        _print_curves(terminal, metrics)
+        show_facts(terminal, _ended(about, len(metrics)), _LABEL)
 
 
-def _print_fact(terminal: Terminal, name: str, fact: str) -> None:
-    """Print a fact; on a terminal its further lines stand under it, but what may be copied is never broken."""
-    room = max(terminal.data.width - 1 - _LABEL, 10)
-    breaks = terminal.data.is_terminal and name not in ("path", "sha256")
-    lines = textwrap.wrap(fact, room) if breaks else [fact]
-    for index, line in enumerate(lines):
-        label = "" if index else name
-        _print(terminal, Text.assemble((f"{label:<{_LABEL}}", "dim"), (line, "bold" if name == "model" else "")))
+def _found(entry: ModelEntry) -> list[tuple[str, str | Text]]:
+    """What is known about any model, even a damaged one."""
+    return [
+        ("model", Text(safe_line(entry.name), "bold")),
+        ("path", str(entry.path)),
+        ("size", f"{short_count(entry.bytes)}B"),
+        ("changed", _when(entry.modified)),
+    ]
+
+
+def _learnt(about: Description) -> list[tuple[str, str | Text]]:
+    """What a model is, and how it came to be that; its losses at last."""
+    sizes, card = about.sizes, about.card
+    return [
+        ("cell", f"{sizes.cell}, {_layers(sizes.L)} of {sizes.H} units, embedding {sizes.E}"),
+        ("parameters", f"{about.parameters:,}"),
+        ("tokenizer", f"{about.tokenizer}, {sizes.V:,} symbols"),
+        ("learnt", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
+        ("training", f"{card.steps:,} steps, {card.tokens:,} tokens, {duration(card.seconds)}"),
+        ("speed", f"{card.tokens_per_second:,.0f} tokens/s"),
+        ("loss", f"{decimal(card.train_nats)} training, {decimal(card.val_nats)} held out, nats a token"),
+    ]
+
+
+def _ended(about: Description, evaluations: int) -> list[tuple[str, str | Text]]:
+    """How well it predicts, and what it can be known by."""
+    looks = f", after {count_of(evaluations, 'evaluation')}" if evaluations else ""
+    facts: list[tuple[str, str | Text]] = [
+        ("held out", f"{decimal(about.card.val_bits_per_char)} bits a character{looks}"),
+        ("sha256", about.parameters_sha256),
+    ]
+    return [*facts, ("note", about.card.note)] if about.card.note else facts
 
 
 def _print_curves(terminal: Terminal, metrics: Sequence[Metrics]) -> None:
@@ -134,6 +147,17 @@ def _row(entry: ModelEntry, metrics: Sequence[Metrics], blocks: str) -> tuple[st
         size,
         changed,
     )
+
+
+def _shortened(name: str, room: int, blocks: str) -> str:
+    """A name whose middle is left out where it is too long: what tells names apart stands at either end."""
+    if cell_len(name) <= room:
+        return name
+    mark = "…" if blocks is BLOCKS else "..."
+    kept = 1
+    while cell_len(f"{name[: kept + 1]}{mark}{name[-kept - 1 :]}") <= room:
+        kept += 1
+    return f"{name[:kept]}{mark}{name[-kept:]}"
 
 
 def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str, str]) -> Text:

@@ -12,6 +12,7 @@ from grucli.ui.console import plain
 from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
 from grucli.ui.figures import decimal, duration, short_count
 from grucli.ui.first_word import FIRST_WORD
+from grucli.ui.progress import bar
 from grucli.ui.safe import safe_line
 
 COMPILING = "compiling for this processor, once"
@@ -24,7 +25,7 @@ _ROOMY = 20
 _TRAIN = "cyan"
 _HELD_OUT = "magenta"
 _GOOD = "green"
-_FAINT = "bright_black"
+_FAINT = "dim"
 
 
 class Picture:
@@ -109,6 +110,7 @@ class Picture:
         if self._started is not None and self._finished is None:
             lines += [*gap, Text("saving and stopping" if self._stopping() else "Ctrl-C saves and stops", _FAINT)]
         for line in lines:
+            line.rstrip()  # a terminal that becomes narrower would break blanks into rows of their own
             line.truncate(width, overflow="crop")
         return lines[:height]
 
@@ -167,21 +169,24 @@ class Picture:
         left = chart(self._train_title(), train, _TRAIN)
         if not both:
             return left
-        right = chart(self._held_out_title(), held_out, _HELD_OUT)
+        right = chart(self._held_out_title(each), held_out, _HELD_OUT)
         return _beside(left, right, each + 3) if beside else [*left, *right]
 
     def _train_title(self) -> Text:
         value = self._step.train_nats if self._step else None
         return Text.assemble("train ", (decimal(value), f"bold {_TRAIN}"), (" nats/token", _FAINT))
 
-    def _held_out_title(self) -> Text:
+    def _held_out_title(self, width: int) -> Text:
         newest, best = self._evaluated, self._best
         if newest is None:
             return Text.assemble("held out ", ("no evaluation yet", _FAINT))
         title = Text.assemble("held out ", (decimal(newest.val_nats), f"bold {_HELD_OUT}"))
         if newest.best:
             return title.append("  the best so far", _GOOD)
-        return title.append(f"  best {decimal(best.val_nats)} at step {best.step:,}" if best else "", _FAINT)
+        if best is not None:
+            known, where = f"  best {decimal(best.val_nats)}", f" at step {best.step:,}"
+            title.append(known + (where if title.cell_len + len(known + where) <= width else ""), _FAINT)
+        return title
 
     def _progress(self, width: int, plain_marks: bool) -> list[Text]:
         step = self._step
@@ -238,11 +243,8 @@ def _first(lines: list[Text], most: int, width: int, plain_marks: bool) -> list[
 
 
 def _bar(share: float, caption: str, width: int, plain_marks: bool) -> Text:
-    """Draw how much of a whole is done, with a caption at its end."""
-    length = max(width - len(caption), 4)
-    full = int(share * length)
-    done, rest = ("#", "-") if plain_marks else ("━", "━")
-    return Text.assemble((done * full, _GOOD), (rest * (length - full), _FAINT), caption)
+    """Draw how much of a whole is done, over the whole width, with a caption at its end."""
+    return bar(share, max(width - len(caption), 4), plain_marks, _GOOD).append(caption)
 
 
 def _beside(left: list[Text], right: list[Text], start: int) -> list[Text]:

@@ -43,7 +43,7 @@ class TrainView:
     def __enter__(self) -> Self:
         """Put the first words on the screen, before anything slow is even imported."""
         if self._terminal.live and (self._json or self._terminal.data.is_terminal):
-            self._live = LivePicture(self._terminal.messages, self._draw)
+            self._live = LivePicture(self._terminal, self._draw)
             self._live.start()
         else:
             self._terminal.say(FIRST_WORD)
@@ -117,12 +117,12 @@ def show_end(terminal: Terminal, finished: Finished, resume: str) -> None:
     summary = finished.summary
     name, path = safe_line(summary.model), safe_line(summary.path)
     if finished.reason in ("interrupted", "terminated", "hung up"):
-        terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}", whole_words=True)
+        terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}")
         terminal.say(f"go on exactly here:  {safe_line(resume)}")
         return
     said = {
         "settled": f"the held-out loss has stopped improving; {name} is ready",
         "already finished": f"{name} was trained to its end before",
     }
-    terminal.say(f"\n{said.get(finished.reason, f'{name} is ready')}, in {path}", whole_words=True)
-    terminal.say(f"try:  gru sample {name}\n      gru chat {name}")
+    terminal.say(f"\n{said.get(finished.reason, f'{name} is ready')}, in {path}")
+    terminal.say(f"try:  gru sample {name}\n      gru chat {name}", indent=6)

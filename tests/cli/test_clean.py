@@ -61,7 +61,7 @@ def test_people_get_a_table_on_stderr(capsys: Output, dump: Path) -> None:
     assert out == ""
     assert err.splitlines()[:5] == [
         "read         6",
-        "kept         4, 72 characters",
+        "kept         4  72 characters",
         "dropped      2",
         "  bot        1  name (line 4)",
         "  duplicate  1  (line 6)",

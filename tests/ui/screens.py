@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ from grucli.ui.tables import show_model, show_models
 from grucli.ui.train_picture import Picture
 from grucli.ui.train_view import TrainView, show_end
 from tests.chat.voices import talker
+from tests.ui.deeds import BARS, LINES
 from tests.ui.emulator import Emulator
 from tests.ui.runs import run, started
 from tests.ui.streams import Pipe
@@ -248,17 +250,28 @@ def take_run(events: Iterable[TrainingEvent], width: int, colour: bool) -> Emula
 
 
 def take_printed(show: Callable[[Terminal], None], width: int, colour: bool) -> Emulator:
-    """What is printed on the terminal; what goes to stderr stands below."""
-    emulator, messages = Emulator(width), Emulator(width)
+    """What is printed on the terminal."""
+
+    @contextmanager
+    def done(terminal: Terminal) -> Iterator[None]:
+        show(terminal)
+        yield
+
+    return take_bar(done, width, colour)
+
+
+def take_bar(show: Callable[[Terminal], AbstractContextManager[None]], width: int, colour: bool) -> Emulator:
+    """What is on the terminal before the context is left."""
+    emulator, shot = Emulator(width), Emulator(width)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TERM", "xterm-256color")
         patch.setattr(time, "localtime", time.gmtime)
         patch.delenv("NO_COLOR", raising=False)
         if not colour:
             patch.setenv("NO_COLOR", "1")
-        show(Terminal(emulator, messages, width=width, height=30))
-    emulator.write(messages.written)
-    return emulator
+        with show(Terminal(emulator, emulator, width=width, height=30)):
+            shot.write(emulator.written)
+    return shot
 
 
 def models() -> list[ModelEntry]:
@@ -271,6 +284,7 @@ def models() -> list[ModelEntry]:
         ModelEntry("emo", Path("/home/somebody/.local/share/gru/models/emo"), 1.7e9, 5_100_000, known, None),
         ModelEntry("漢字", Path("/models/漢字"), 1.6e9, 3900, None, "the file is cut short"),
         ModelEntry("a-rather-long-name", Path("/models/a"), 1.5e9, 31_000_000, known, None),
+        ModelEntry(f"{'as-long-as-a-name-can-be-' * 3}"[:63] + "2", Path("/models/2"), 1.4e9, 900, known, None),
     ]
 
 
@@ -279,7 +293,7 @@ def metrics() -> list[Metrics]:
 
 
 def show_list(terminal: Terminal) -> None:
-    show_models(terminal, models(), {"emo": metrics(), "a-rather-long-name": []})
+    show_models(terminal, models(), {"emo": metrics(), "a-rather-long-name": [], models()[3].name: metrics()[:3]})
 
 
 def show_samples(terminal: Terminal) -> None:
@@ -312,6 +326,10 @@ def _printed(show: Callable[[Terminal], None]) -> Shot:
     return lambda width, colour: take_printed(show, width, colour)
 
 
+def _bar(show: Callable[[Terminal], AbstractContextManager[None]]) -> Shot:
+    return lambda width, colour: take_bar(show, width, colour)
+
+
 def _greeting(width: int, colour: bool) -> Emulator:
     room = Room(width, colour=colour)
     room.screen.greet()
@@ -329,9 +347,12 @@ SCREENS: dict[str, Shot] = {
     "train, nothing held out": _run(lambda: run(until=230, held_out=False)),
     "train, in a pipe": _printed(show_rows),
     "models": _printed(show_list),
+    "models, none": _printed(lambda terminal: show_models(terminal, [], {})),
     "models show": _printed(lambda terminal: show_model(terminal, models()[0], metrics())),
     "models show, damaged": _printed(lambda terminal: show_model(terminal, models()[1], [])),
     "sample": _printed(show_samples),
+    **{name: _printed(show) for name, show in LINES.items()},
+    **{name: _bar(show) for name, show in BARS.items()},
 }
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from grucli.reddit.report import CleanReport
 from grucli.ui.clean_view import CleanView, show_report
+from grucli.ui.console import Terminal
+from tests.ui.emulator import Emulator
 from tests.ui.streams import Pipe, Screen, Terminals
 from tests.ui.test_stream_view import Clock
 
@@ -23,20 +25,20 @@ def report(kept: int = 60, *, conversations: int | None = None) -> CleanReport:
 
 
 def lines(found: CleanReport) -> list[str]:
-    put: list[str] = []
-    show_report(put.append, found)
-    return put
+    both = Terminals(Pipe(), Pipe())
+    show_report(both.terminal, found)
+    return both.err.splitlines()
 
 
 def test_the_table_says_what_went_where_and_why() -> None:
     assert lines(report()) == [
         "read         1,300",
-        "kept            60, 600 characters",
+        "kept            60  600 characters",
         "dropped      1,240",
         "  score      1,238  no score 1,208 (lines 9 …); too low 30 (lines 1,001, 1,002, 1,003 …)",
         "  duplicate      2  (lines 11, 12)",
     ]
-    assert lines(report(conversations=7))[1] == "kept            60 in 7 conversations, 600 characters"
+    assert lines(report(conversations=7))[1] == "kept            60  in 7 conversations, 600 characters"
 
 
 def test_places_in_several_files_name_them() -> None:
@@ -60,25 +62,23 @@ def drawn(total: int | None, done: int, seconds: float = 10.0) -> str:
     view.begin(total)
     clock.sleep(seconds)
     view.progress(done, report())
-    return view._draw().plain
+    return "\n".join(line.plain for line in view._draw())
 
 
 def test_the_bar_goes_by_bytes() -> None:
-    bar = "━" * 20
-    assert drawn(4000, 1000) == f"{bar} 25%  1,300 read, 60 kept, 130/s, 0:30 left"
-    assert drawn(4000, 1000, 1.0) == f"{bar} 25%  1,300 read, 60 kept, 1.3k/s"
-    assert drawn(4000, 4000) == "1,300 read, 60 kept, writing the rest"
-    assert drawn(None, 5_000_000) == "1,300 read, 60 kept, 5.0MB, 130/s"
+    assert drawn(4000, 1000) == f"{'━' * 8}{'─' * 22}  25% ·  0:30 left · 1,300 read · 60 kept · 130/s"
+    assert drawn(4000, 1000, 1.0) == f"{'━' * 7}{'─' * 22}  25% ·  -:-- left · 1,300 read · 60 kept · 1.3k/s"
+    assert drawn(4000, 4000) == f"{'━' * 24} 100% · writing the rest · 1,300 read · 60 kept · 130/s"
+    assert drawn(None, 5_000_000) == "1,300 read · 60 kept · 5.0MB · 130/s"
 
 
 def test_it_is_drawn_on_a_terminal_and_taken_back() -> None:
-    both = Terminals(Pipe(), Screen())
-    with CleanView(both.terminal) as view:
+    screen = Emulator()
+    with CleanView(Terminal(Pipe(), screen, width=80)) as view:
         view.begin(10)
         view.progress(5, report())
-    assert "50%" in both.err
-    assert both.err.rstrip().endswith("\x1b[2K")
-    assert both.out == ""
+        assert screen.rows == ["getting ready"]
+    assert screen.rows == []
 
 
 def test_a_pipe_sees_nothing() -> None:

@@ -2,14 +2,20 @@
 
 import io
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
 
 from grucli.errors import UsageError
 from grucli.ui import console
-from grucli.ui.console import Terminal, can_redraw
+from grucli.ui.console import Terminal, can_redraw, whole_words
+from tests.ui.emulator import Emulator
 from tests.ui.streams import Pipe, Screen, Terminals
 
 MARKUP = "[bold red]not markup[/] :smile: [link=https://x]"
@@ -133,3 +139,48 @@ def test_the_process_has_one_terminal_until_it_is_opened_anew(capsys: pytest.Cap
     second.print("out")
     second.say("err")
     assert capsys.readouterr() == ("out\n", "err\n")
+
+
+# The emulator does not know what terminals do where half a wide character has room: words of them are short.
+WORDS = st.lists(st.text("ab漢", max_size=4) | st.text("ab-/", max_size=25), min_size=1, max_size=12).map(" ".join)
+
+
+@given(WORDS, st.integers(10, 40), st.integers(0, 12))
+def test_a_terminal_breaks_lines_between_words_and_a_copy_of_them_means_the_same(
+    line: str, width: int, indent: int
+) -> None:
+    broken = whole_words(Text(line), width, indent).plain
+    assert broken.split() == line.split()
+    emulator = Emulator(width, 100)
+    emulator.write(broken)
+    fitting = {word for word in line.split() if cell_len(word) < width - min(indent, width // 2) - 1}
+    shown = {word for row in emulator.rows for word in row.split()}
+    assert fitting <= shown
+
+
+def test_a_copied_command_names_the_same_files() -> None:
+    line = "try:  gru clean 'my ask.jsonl' -o 'my ask.csv'"
+    for width in range(10, 60):
+        assert shlex.split(whole_words(Text(line), width, 6).plain) == shlex.split(line)
+
+
+def test_further_rows_stand_beside_the_name_of_the_program() -> None:
+    emulator = Emulator(40)
+    terminal = Terminal(Pipe(), emulator, width=40)
+    terminal.warn("a warning that has more words than one row holds")
+    terminal.print_error(UsageError("what is wrong is told in a line of its own", "do gru this --that and everything"))
+    assert emulator.rows == [
+        "gru: a warning that has more words than",
+        "     one row holds",
+        "gru: what is wrong is told in a line of",
+        "     its own",
+        "     do gru this --that and everything",
+    ]
+
+
+def test_a_pipe_gets_every_message_in_one_line() -> None:
+    both = Terminals(Pipe(), Pipe(), width=20)
+    both.terminal.warn("a warning that has more words than one row holds")
+    both.terminal.show("data that has more words than one row holds", 4)
+    assert both.err == "gru: a warning that has more words than one row holds\n"
+    assert both.out == "data that has more words than one row holds\n"

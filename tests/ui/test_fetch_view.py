@@ -6,7 +6,9 @@ import pytest
 
 from grucli.reddit.fetch_events import Done, Ended, Paged, Started, Summary
 from grucli.reddit.source import Notice, Span, Waiting
+from grucli.ui.console import Terminal
 from grucli.ui.fetch_view import FetchView, show_fetched
+from tests.ui.emulator import Emulator
 from tests.ui.streams import Pipe, Screen, Terminals
 
 DAY = 1_700_006_400
@@ -39,7 +41,7 @@ def pipe() -> Terminals:
 
 
 def drawn(view: FetchView) -> str:
-    return view._draw().plain
+    return "\n".join(line.plain for line in view._draw())
 
 
 def test_a_fetch_begins_by_saying_what_it_does_and_how_fast(pipe: Terminals) -> None:
@@ -61,7 +63,7 @@ def test_a_pipe_gets_a_line_for_each_tenth_and_each_minute(pipe: Terminals) -> N
             view.show(page(step / 100, 100 * step))
         lines = pipe.err.splitlines()[1:]
         assert len(lines) == 10
-        assert lines[-1] == "100%  r/a 2023-11-15  10,000 comments  200/s  0:00 left"
+        assert lines[-1] == "100%  10,000 comments  r/a 2023-11-15  200/s  0:00 left"
         clock.now += 61
         view.show(page(1.0, 10_100))
     assert len(pipe.err.splitlines()) == 12
@@ -82,20 +84,20 @@ def test_the_bar_knows_the_range_the_rate_and_the_time_that_is_left() -> None:
     view.show(page(0.25, 1000))
     clock.now = 30.0
     view.show(page(0.5, 4000))
-    assert drawn(view) == " 50% ━━━━━━━━━━━━━━━━━━━━  r/a 2023-11-15  4,000 comments  100/s  1:00 left"
+    assert drawn(view) == f"{'━' * 10}{'─' * 9}  50% ·  1:00 left · 4,000 comments · r/a 2023-11-15 · 100/s"
 
 
 def test_a_wait_is_counted_down_below_the_bar() -> None:
     clock = Clock()
     view = FetchView(Terminals(Pipe(), Screen()).terminal, clock)
     view.show(Waiting(30.0, "the archive asks to slow down (429)"))
-    assert drawn(view) == "the archive asks to slow down (429); waiting 0:30"
+    assert drawn(view) == "waiting 0:30: the archive asks to slow down (429)"
     view.show(page(0.5, 4000))
     view.show(Waiting(30.0, f"it says {EVIL}"))
     clock.now += 31
     bar, wait = drawn(view).splitlines()
-    assert bar.startswith(" 50% ━")
-    assert wait == "it says [2J [bold]; asking again"
+    assert "─  50% · " in bar
+    assert wait == "asking again: it says [2J [bold]"
     view.show(page(0.6, 4100))
     assert len(drawn(view).splitlines()) == 1
 
@@ -104,16 +106,17 @@ def test_a_wait_is_counted_down_below_the_bar() -> None:
 def test_the_bar_fits_the_screen(width: int) -> None:
     view = FetchView(Terminals(Pipe(), Screen(), width=width).terminal)
     view.show(page(0.5, 4_000_000))
-    assert view._draw().cell_len <= width
+    view.show(Waiting(30.0, "the archive asks to slow down (429)"))
+    assert all(line.cell_len < width for line in view._draw())
 
 
 def test_the_bar_is_gone_when_it_is_over() -> None:
-    screen = Terminals(Pipe(), Screen())
-    with FetchView(screen.terminal) as view:
+    screen = Emulator(200)
+    with FetchView(Terminal(Pipe(), screen, width=200)) as view:
         view.show(started())
         view.show(page(0.5, 100))
-    assert screen.err.endswith("\x1b[2K")
-    assert screen.out == ""
+        assert screen.rows[1:] == ["getting ready"]
+    assert [row.split()[0] for row in screen.rows] == ["fetching"]
 
 
 def test_a_stranger_says_nothing_that_is_obeyed(pipe: Terminals) -> None:
@@ -149,7 +152,7 @@ def test_one_is_not_many(pipe: Terminals) -> None:
         view.show(page(1.0, 1))
     show_fetched(pipe.terminal, Done(summary, ("r/a",), "a.jsonl", "", 1, False))
     assert "after 1 comment;" in pipe.err
-    assert "2023-11-15  1 comment\n" in pipe.err
+    assert "100%  1 comment  r/a 2023-11-15\n" in pipe.err
     assert "holds 1 comment of" in pipe.err
     assert "1 of them was younger than 36 hours: its score may" in pipe.err
 

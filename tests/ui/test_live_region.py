@@ -7,16 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
+from grucli.ui.console import Terminal
 from grucli.ui.live_picture import LivePicture
 from grucli.ui.live_region import LiveRegion
 from tests.ui.emulator import Emulator
 from tests.ui.screens import console
+from tests.ui.streams import Pipe
 
 LINES = st.lists(st.text("ab 漢", max_size=9), max_size=5)
 
 
 def texts(*lines: str) -> list[Text]:
     return [Text(line) for line in lines]
+
+
+def terminal(emulator: Emulator) -> Terminal:
+    return Terminal(Pipe(), emulator, width=emulator.screen.columns, height=emulator.screen.lines)
 
 
 def test_finished_lines_stay_and_live_ones_go() -> None:
@@ -70,7 +76,7 @@ def test_a_picture_is_drawn_when_it_changes_and_then_alone() -> None:
         asked.release()
         return texts(frame, "steady")
 
-    picture = LivePicture(console(emulator), lines, per_second=200)
+    picture = LivePicture(terminal(emulator), lines, per_second=200)
     picture.start()
     for _ in range(5):
         assert asked.acquire(timeout=60)
@@ -89,8 +95,24 @@ def test_a_picture_is_drawn_when_it_changes_and_then_alone() -> None:
 
 def test_a_picture_that_is_not_kept_leaves_nothing() -> None:
     emulator = Emulator(30)
-    picture = LivePicture(console(emulator), lambda: texts("one", "two"))
+    picture = LivePicture(terminal(emulator), lambda: texts("one", "two"))
     picture.start()
     picture.stop(keep=False)
     assert emulator.rows == []
     assert (emulator.screen.cursor.x, emulator.screen.cursor.y) == (0, 0)
+
+
+def test_messages_go_above_the_picture() -> None:
+    emulator = Emulator(20)
+    above = terminal(emulator)
+    picture = LivePicture(above, lambda: texts("a line of the bar", "and another one"))
+    picture.start()
+    above.say("a message that has more words than fit")
+    above.warn("x" * 35)
+    above.say("short")
+    bar = ["a line of the bar", "and another one"]
+    messages = ["a message that has", "more words than fit", "gru: " + "x" * 15, "x" * 20, "short"]
+    assert emulator.rows == [*messages, *bar]
+    picture.stop(keep=False)
+    above.say("the last one")
+    assert emulator.rows == [*messages, "the last one"]

@@ -2,7 +2,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from grucli.ui.reply_view import ReplyView, fitting, progress_bar
+from grucli.ui.progress import fitting, progress_bar
+from grucli.ui.reply_view import ReplyView
 from grucli.ui.rhythm import REDRAWS, Rhythm
 from tests.ui.emulator import Emulator
 

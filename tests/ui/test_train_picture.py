@@ -24,7 +24,7 @@ held out 1.900  the best so far
  3.15
  1.53            ▇▇▇▇▆▆▆▆▅▅▅▅▄
 
-━━━━━━━━━━━━━━━━━━━━━━━  57%  0:17 left
+━━━━━━━━━━━━━──────────  57%  0:17 left
 2.741 bits/char   step 230 of 400
 10,000 tokens/s   0:23 trained
 
@@ -50,7 +50,7 @@ train 1.530 nats/token                   held out 1.900  the best so far
       ██████████▇▄▂                                       ███████▇▇▆▅▄▄
  1.53 ██████████████▇▇▅▄▄▃▃▃▂▂▂▁▁▁        1.53            █████████████
 
-━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  57%  0:17 left
+━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━───────────────────────────  57%  0:17 left
 2.741 bits/char   step 230 of 400   10,000 tokens/s   0:23 trained
 
 after 200 steps it writes
@@ -126,7 +126,7 @@ def test_before_the_first_step_it_says_what_happens() -> None:
     assert drawn([]) == "getting ready"
     assert drawn([Preparing("reading [b]x[/b]\x1b[2J\n.csv")]) == "reading [b]x[/b][2J .csv"
     reading = drawn([Preparing("reading the corpus", 30, 120)], width=40)
-    assert reading == "reading the corpus\n" + "━" * 34 + "  25%"
+    assert reading == f"reading the corpus\n{'━' * 8}{'─' * 26}  25%"
     assert drawn([Preparing("reading"), started()]).split("\n")[-3:] == [COMPILING, "", "Ctrl-C saves and stops"]
     assert COMPILING not in drawn([started(), stepped(10)])
 
@@ -163,6 +163,12 @@ def test_without_held_out_text_there_is_one_chart() -> None:
 
 def test_a_worse_evaluation_names_the_best_one() -> None:
     assert "held out 1.800  best 1.900 at step 200" in drawn(run(until=330))
+
+
+def test_a_figure_that_does_not_fit_is_left_out_whole() -> None:
+    late = [evaluated(123_450, 1.8), evaluated(123_460, 1.9, best=False)]
+    assert "held out 1.900  best 1.800\n" in drawn([*run(until=230), *late], 40)
+    assert "held out 1.900  best 1.800 at step 123,450\n" in drawn([*run(until=230), *late], 120)
 
 
 def test_a_run_that_was_asked_to_stop_says_so() -> None:

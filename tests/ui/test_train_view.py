@@ -7,8 +7,10 @@ import pyte
 import pytest
 
 from grucli.training.events import Event, Finished, Preparing
+from grucli.ui.console import Terminal
 from grucli.ui.train_picture import COMPILING
 from grucli.ui.train_view import TrainView, show_end
+from tests.ui.emulator import Emulator
 from tests.ui.runs import run, started, stepped, summary
 from tests.ui.streams import Pipe, Screen, Terminals
 
@@ -172,9 +174,10 @@ def test_the_end_says_what_to_do_next(reason: str, said: str) -> None:
 
 
 def test_the_last_words_break_between_words_alone() -> None:
-    both = Terminals(Pipe(), Screen(), width=20)
-    show_end(both.terminal, Finished("interrupted", summary(184)), "gru train a-rather-long-name.csv --resume")
-    lines = both.err.split("\n")
-    assert all(len(line) <= 20 for line in lines[:4])
-    assert " ".join(lines[1:4]) == "stopped after step 184; all of it is saved in /models/emo"
-    assert "gru train a-rather-long-name.csv --resume\n" in both.err
+    screen = Emulator(20)
+    show_end(
+        Terminal(Pipe(), screen, width=20), Finished("interrupted", summary(184)), "gru train long-name.csv --resume"
+    )
+    assert screen.rows[1:5] == ["stopped after step", "184; all of it is", "saved in", "/models/emo"]
+    assert screen.rows[5:] == ["go on exactly here:", "gru train", "long-name.csv", "--resume"]
+    assert screen.written.count("\n") == 3
