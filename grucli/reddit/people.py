@@ -119,11 +119,12 @@ class AuthorHash:
     ('a02c8816f590c757', True, '', '')
     """
 
-    __slots__ = ("_key", "_known")
+    __slots__ = ("_begun", "_key", "_known")
 
     def __init__(self, key: bytes) -> None:
         """Hash with a key of 1 to 64 bytes."""
         self._key = key
+        self._begun = hashlib.blake2b(digest_size=_HASH_BYTES, key=key)  # the key is taken in once
         self._known: dict[str | None, str] = {}
 
     def __call__(self, name: str | None) -> str:
@@ -155,8 +156,9 @@ class AuthorHash:
     def _hash(self, name: str) -> str:
         if name in NOBODY:
             return ""
-        text = name.lower().encode("utf-8", "replace")
-        return hashlib.blake2b(text, digest_size=_HASH_BYTES, key=self._key).hexdigest()
+        hashed = self._begun.copy()
+        hashed.update(name.lower().encode("utf-8", "replace"))
+        return hashed.hexdigest()
 
     def __reduce__(self) -> tuple[type["AuthorHash"], tuple[bytes]]:
         return AuthorHash, (self._key,)
