@@ -91,7 +91,7 @@ def best(session: Session, number: int, line: str) -> Iterator[Event]:
     session.next_seed(number)
     alone = session.voice.begin() if place.line or place.lead or place.parent else None
     rows = sorted(((_candidate(session.voice, sample, state, alone), sample) for sample in samples), key=_worst_last)
-    session.offers = [_offer(place, draw, sample) for _, sample in rows]
+    session.offers = [_offer(place, draw, sample, others=samples[1:]) for _, sample in rows]
     yield Ranked(tuple(row for row, _ in rows))
     yield Told(PICK)
 
@@ -108,9 +108,11 @@ def _drawn(session: Session, place: Place, state: State, number: int) -> Iterato
                 return
 
 
-def _offer(place: Place, draw: Draw, sample: Sample) -> Turn:
+def _offer(place: Place, draw: Draw, sample: Sample, others: Sequence[Sample]) -> Turn:
+    """A candidate as a turn. A beam alone gives its first one; the `others` it only finds together with that."""
+    picked = bool(draw.beam) and any(sample is other for other in others)
     draw = dataclasses.replace(draw, seed=sample.seed)
-    return Turn(place, sample.text, draw, sample.stopped, bits_per_char(sample), sample.tokens)
+    return Turn(place, sample.text, draw, sample.stopped, bits_per_char(sample), sample.tokens, picked)
 
 
 def _worst_last(row: tuple[Candidate, Sample]) -> tuple[float, int]:

@@ -337,6 +337,8 @@ def _cmd(session: Session, _: str) -> Iterator[Event]:
     if last is None:
         raise UsageError("there is no reply to give again", "say something first")
     yield Copyable(sample_line(session, last))
+    if doubt := session.doubt(last):
+        yield Told(f"it may give another reply: {doubt}")
 
 
 def _help(session: Session, name: str) -> Iterator[Event]:

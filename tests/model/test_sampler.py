@@ -507,8 +507,8 @@ def test_mirostat_keeps_the_surprise_that_was_asked_for() -> None:
 
 
 def test_many_samples_take_no_more_memory_than_some() -> None:
-    # One worker: of two, each has its own room for intermediate results, and whether both stand there at the same moment
-    # is the system's choice.
+    # One worker: of two, each has its own room for intermediate results, and whether both stand at the same moment is
+    # the system's choice.
     sampler = Sampler(model(seed=1, stops=-1.0, conversations=True), threads=1)
     draw = Draw(max_chars=6, relevance=0.2, block=("the",))
 
