@@ -31,6 +31,7 @@ from grucli.paths import data_dir
 from grucli.ui.answers import print_answer
 from grucli.ui.chat_line import ChatLine
 from grucli.ui.console import Terminal, can_redraw
+from grucli.ui.figures import count_of
 from grucli.ui.plain_line import PlainLine
 from grucli.ui.reply_view import ReplyView, fitting
 from grucli.ui.rhythm import Rhythm
@@ -164,7 +165,7 @@ def summary(turn: Turn, width: int) -> str:
     """What stays under a reply, in fewer than `width` columns: its seed first, which makes it again."""
     ended = {"length": "at the limit: Enter alone goes on", "interrupted": "stopped: Enter alone goes on"}
     bits = "" if turn.bits_per_char is None else f"{turn.bits_per_char:.2f} bits/char"
-    length = f"{len(turn.reply)} character{'' if len(turn.reply) == 1 else 's'}"
+    length = count_of(len(turn.reply), "character")
     seed, note = f"seed {turn.seed}", ended.get(turn.stopped, "")
     # How to go on is worth more than the figures, but stands behind them.
     noted = bool(note) and len(fitting([seed, note], width - 1)) == 2

@@ -10,7 +10,7 @@ from rich.text import Text
 from grucli.model.store import Metrics, ModelEntry
 from grucli.ui.console import Terminal
 from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
-from grucli.ui.figures import decimal, duration, short_count
+from grucli.ui.figures import count_of, decimal, duration, short_count
 from grucli.ui.safe import safe_line
 
 _HEAD = ("MODEL", "CELL", "PARAMS", "TOKENIZER", "BITS/CHAR", "LOSS", "SIZE", "CHANGED")
@@ -52,14 +52,13 @@ def show_model(terminal: Terminal, entry: ModelEntry, metrics: Sequence[Metrics]
     facts.append(("changed", _when(entry.modified)))
     if entry.description is not None:
         sizes, card = entry.description.sizes, entry.description.card
-        count = len(metrics)
-        looks = f", after {count} evaluation{'' if count == 1 else 's'}" if metrics else ""
+        looks = f", after {count_of(len(metrics), 'evaluation')}" if metrics else ""
         facts += [
-            ("cell", f"{sizes.cell}, {_layers(sizes.L)} of {sizes.H} units, embedding {sizes.E}"),
+            ("cell", f"{sizes.cell}, {count_of(sizes.L, 'layer')} of {count_of(sizes.H, 'unit')}, embedding {sizes.E}"),
             ("parameters", f"{entry.description.parameters:,}"),
-            ("tokenizer", f"{entry.description.tokenizer}, {sizes.V:,} symbols"),
+            ("tokenizer", f"{entry.description.tokenizer}, {count_of(sizes.V, 'symbol')}"),
             ("learnt", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
-            ("training", f"{card.steps:,} steps, {card.tokens:,} tokens, {duration(card.seconds)}"),
+            ("training", f"{count_of(card.steps, 'step')}, {count_of(card.tokens, 'token')}, {duration(card.seconds)}"),
             ("speed", f"{card.tokens_per_second:,.0f} tokens/s"),
             ("loss", f"{decimal(card.train_nats)} training, {decimal(card.val_nats)} held out, nats a token"),
             ("held out", f"{decimal(card.val_bits_per_char)} bits a character{looks}"),
@@ -151,10 +150,6 @@ def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str
 def _print(terminal: Terminal, line: Text) -> None:
     """Print a line that is never broken."""
     terminal.data.print(line, soft_wrap=True)
-
-
-def _layers(count: int) -> str:
-    return "1 layer" if count == 1 else f"{count} layers"
 
 
 def _when(modified: float) -> str:

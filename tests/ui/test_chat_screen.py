@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import os
 import signal
@@ -209,6 +210,8 @@ def test_the_footers_keep_the_seed_however_narrow() -> None:
     turn = session.turns[-1]
     assert summary(turn, 80) == "seed 42 · 4 characters · 0.72 bits/char"
     assert summary(turn, 20) == "seed 42"
+    assert "· 1 character ·" in summary(dataclasses.replace(turn, reply="o"), 80)
+    assert "· 1,234 characters ·" in summary(dataclasses.replace(turn, reply="o" * 1234), 80)
     assert standing(session, 80) == "emo · seed 43 · temp 0.8 · /help"
     assert standing(session, 20) == "emo · seed 43"
 
