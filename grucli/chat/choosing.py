@@ -41,10 +41,12 @@ def spread(session: Session, temps: Sequence[float], line: str) -> Iterator[Even
     """Draw a reply with one seed at each of several temperatures, all at once.
 
     Raises:
-        UsageError: too many temperatures, or one out of range; or there is nothing to reply to.
+        UsageError: too many temperatures, or one out of range, or a beam; or there is nothing to reply to.
     """
     if len(temps) > COLUMNS:
         raise UsageError(f"there are {len(temps)} temperatures", f"/spread takes {COLUMNS} at most")
+    if session.draw.beam:
+        raise UsageError("a beam has no temperature, and would find one reply only", "/beam 0 switches it off")
     draws = [dataclasses.replace(session.draw, temp=temp) for temp in temps]
     place = _place(session, line)
     state = yield from session.ready(place, heard_before=not line)

@@ -206,13 +206,14 @@ class Session:
         """Go so many turns back.
 
         Raises:
-            UsageError: there are not so many.
+            UsageError: there are not so many, or it is no way back.
         """
         path = self.turns
         if not path:
             raise UsageError("there is nothing to undo", "say something first")
-        if turns > len(path):
-            raise UsageError(f"there are {len(path)} turns to undo", f"/undo takes a number from 1 to {len(path)}")
+        if not 1 <= turns <= len(path):
+            most = f"a number from 1 to {len(path)}" if len(path) > 1 else "1, as there is one turn"
+            raise UsageError(f"/undo is {turns}", f"/undo takes {most}")
         before = path[-turns].parent
         if before not in self.tree.turns and before != BEGINNING:
             raise UsageError("what was said before that is forgotten", "/reset goes to the beginning")

@@ -76,6 +76,7 @@ def _draw(console: Console, answer: Ranked | Peeked | Scored | Gated | Branched)
 def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
     narrow = console.width < NARROW
     table = Table.grid(padding=(0, 2, 0, 0))
+    valued = any(value for _, value, _ in rows)
     for name, value, text in rows:
         head = (Text(safe_line(name), "cyan"), Text(safe_line(value), "bold"))
         if narrow:
@@ -83,7 +84,7 @@ def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
             if text:
                 console.print(Padding(Text(safe_line(text), "dim"), (0, 0, 0, 2)))
         else:
-            table.add_row(*head, Text(safe_line(text), "dim"))
+            table.add_row(*(head if valued else head[:1]), Text(safe_line(text), "dim"))
     if not narrow:
         console.print(table)
 

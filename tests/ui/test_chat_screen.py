@@ -55,6 +55,15 @@ def test_a_reply_and_what_stays_under_it() -> None:
     ]
 
 
+def test_what_was_picked_stands_behind_its_beginning_and_has_no_seed() -> None:
+    stage = Stage(talker("abcdef", max_chars=3))
+    rows = stage.type("hi", "/peek", "/pick 1")
+    assert rows[-2:] == ["abca", "picked · 1 character · Enter alone goes on"]
+    stage = Stage(talker("abcdef", max_chars=3))
+    rows = stage.type("hi", "/peek", "/pick 2")
+    assert rows[-2:] == ["abc (nothing)", "picked · 0 characters"]
+
+
 def test_a_narrow_reply() -> None:
     stage = Stage(talker(SAYS, seed=42), width=20)
     assert stage.type("hi") == ["Well, seed 42 is as", "good as any other", "number.", "Or is it?", "seed 42"]
