@@ -100,10 +100,16 @@ def suggest(session: Session, line: str) -> Iterator[Suggestion]:
 
 
 def _note(session: Session, command: Command, offered: str) -> str:
-    """What Tab says of a value: whether it is in force, or what the setting of that name does."""
+    """What Tab says of a value: whether it is in force, what the command of that name does, or what was said there."""
     if offered == command.now(session):
         return "now"
-    return _names[offered].does if command.name == "set" else ""
+    if command.name in ("set", "help"):
+        return _names[offered].does
+    if command.name == "rewind":
+        branches = session.tree.branches
+        turn = session.tree.turns.get(branches[offered] if offered in branches else int(offered))
+        return "the beginning" if turn is None else _exchange(turn)
+    return ""
 
 
 def introduction(session: Session) -> str:
@@ -243,7 +249,12 @@ def _stands(session: Session) -> Told:
     last = session.last
     if last is None:
         return Told("this is the beginning again")
-    return Told(f"back at turn {last.number}: {_reminder(last.line) or '…'} → {_reminder(last.reply)}")
+    return Told(f"back at turn {last.number}: {_exchange(last)}")
+
+
+def _exchange(turn: Turn) -> str:
+    """What was said in a turn, from both sides."""
+    return f"{_reminder(turn.line) or '…'} → {_reminder(turn.reply)}"
 
 
 def _tree(session: Session, _: str) -> Iterator[Event]:

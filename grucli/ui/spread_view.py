@@ -159,7 +159,7 @@ class SpreadView:
             reply.begin_again()
         width = self._share(len(self._replies))
         self._stacked = self._too_narrow(width)
-        return [] if self._stacked else [self._titles(width)]
+        return [Text()] if self._stacked else [Text(), self._titles(width)]
 
     def _too_narrow(self, width: int) -> bool:
         """Whether there is no room for columns of this width, or no way to draw them."""

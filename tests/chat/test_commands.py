@@ -370,6 +370,14 @@ def test_tab_offers_commands_and_values(line: str, offered: list[str]) -> None:
         assert (line[: suggestion.start] + suggestion.text).startswith(line)
 
 
+def test_tab_says_what_a_value_is() -> None:
+    session = talker()
+    do(session, "hi")
+    assert [found.does for found in suggest(session, "/rewind ")] == ["hi → <7>", "hi → <7>", "the beginning"]
+    assert [found.does for found in suggest(session, "/help tr")] == ["every turn, with its branches"]
+    assert [found.does for found in suggest(session, "/model e")] == ["now"]
+
+
 def test_what_tab_offers_is_never_refused() -> None:
     session = talker()
     for suggestion in suggest(session, "/"):
