@@ -41,10 +41,12 @@ def spread(session: Session, temps: Sequence[float], line: str) -> Iterator[Even
     """Draw a reply with one seed at each of several temperatures, all at once.
 
     Raises:
-        UsageError: too many temperatures, or one out of range; or there is nothing to reply to.
+        UsageError: too many temperatures, or one out of range, or a beam; or there is nothing to reply to.
     """
     if len(temps) > COLUMNS:
         raise UsageError(f"there are {len(temps)} temperatures", f"/spread takes {COLUMNS} at most")
+    if session.draw.beam:
+        raise UsageError("a beam has no temperature, and would find one reply only", "/beam 0 switches it off")
     draws = [dataclasses.replace(session.draw, temp=temp) for temp in temps]
     place = _place(session, line)
     state = yield from session.ready(place, heard_before=not line)
@@ -91,7 +93,7 @@ def best(session: Session, number: int, line: str) -> Iterator[Event]:
     session.next_seed(number)
     alone = session.voice.begin() if place.line or place.lead or place.parent else None
     rows = sorted(((_candidate(session.voice, sample, state, alone), sample) for sample in samples), key=_worst_last)
-    session.offers = [_offer(place, draw, sample) for _, sample in rows]
+    session.offers = [_offer(place, draw, sample, others=samples[1:]) for _, sample in rows]
     yield Ranked(tuple(row for row, _ in rows))
     yield Told(PICK)
 
@@ -108,9 +110,11 @@ def _drawn(session: Session, place: Place, state: State, number: int) -> Iterato
                 return
 
 
-def _offer(place: Place, draw: Draw, sample: Sample) -> Turn:
+def _offer(place: Place, draw: Draw, sample: Sample, others: Sequence[Sample]) -> Turn:
+    """A candidate as a turn. A beam alone gives its first one; the `others` it only finds together with that."""
+    picked = bool(draw.beam) and any(sample is other for other in others)
     draw = dataclasses.replace(draw, seed=sample.seed)
-    return Turn(place, sample.text, draw, sample.stopped, bits_per_char(sample), sample.tokens)
+    return Turn(place, sample.text, draw, sample.stopped, bits_per_char(sample), sample.tokens, picked)
 
 
 def _worst_last(row: tuple[Candidate, Sample]) -> tuple[float, int]:

@@ -100,10 +100,16 @@ def suggest(session: Session, line: str) -> Iterator[Suggestion]:
 
 
 def _note(session: Session, command: Command, offered: str) -> str:
-    """What Tab says of a value: whether it is in force, or what the setting of that name does."""
+    """What Tab says of a value: whether it is in force, what the command of that name does, or what was said there."""
     if offered == command.now(session):
         return "now"
-    return _names[offered].does if command.name == "set" else ""
+    if command.name in ("set", "help"):
+        return _names[offered].does
+    if command.name == "rewind":
+        branches = session.tree.branches
+        turn = session.tree.turns.get(branches[offered] if offered in branches else int(offered))
+        return "the beginning" if turn is None else _exchange(turn)
+    return ""
 
 
 def introduction(session: Session) -> str:
@@ -243,7 +249,12 @@ def _stands(session: Session) -> Told:
     last = session.last
     if last is None:
         return Told("this is the beginning again")
-    return Told(f"back at turn {last.number}: {_reminder(last.line) or '…'} → {_reminder(last.reply)}")
+    return Told(f"back at turn {last.number}: {_exchange(last)}")
+
+
+def _exchange(turn: Turn) -> str:
+    """What was said in a turn, from both sides."""
+    return f"{_reminder(turn.line) or '…'} → {_reminder(turn.reply)}"
 
 
 def _tree(session: Session, _: str) -> Iterator[Event]:
@@ -313,10 +324,18 @@ def _load(session: Session, name: str) -> Iterator[Event]:
         if left_out:
             yield Told(misunderstood(left_out))
         return
-    briefs = list(session.archive.briefs(_SHOWN)) if session.archive is not None else []
+    briefs = list(session.archive.briefs(_SHOWN + 1)) if session.archive is not None else []
     if briefs:
-        yield Listed(tuple((brief.name, _when(brief.modified), f"{brief.model}: {brief.first}") for brief in briefs))
+        here = _name_kept(session)
+        times = ("now" if brief.name == here else _when(brief.modified) for brief in briefs)
+        texts = (f"{brief.model}: {_reminder(brief.first)}" for brief in briefs)
+        yield Listed(tuple(zip((brief.name for brief in briefs), times, texts, strict=True)))
     yield Told("/load NAME takes one up" if briefs else "there is no session to take up yet")
+
+
+def _name_kept(session: Session) -> str:
+    """The name of the file that this session is kept in, nothing where it is in none."""
+    return (session.log.name or "") if session.log is not None else ""
 
 
 def _when(seconds: float) -> str:
@@ -328,8 +347,12 @@ def _model(session: Session, name: str) -> Iterator[Event]:
         yield Listed(tuple((known, "now" if known == session.model else "", "") for known in session.models()))
         yield Told(f"this is {session.model}; /model NAME takes another")
         return
+    before, spoke = _name_kept(session), bool(session.tree.turns)
     session.switch(name)
     yield Told(introduction(session) + (" It has heard what was said so far." if session.turns else ""))
+    if spoke and not session.tree.turns:
+        back = f"; /load {before} goes back to the one before" if before else ""
+        yield Told(f"it is of another kind, so this is a new session{back}")
 
 
 def _cmd(session: Session, _: str) -> Iterator[Event]:
@@ -337,6 +360,8 @@ def _cmd(session: Session, _: str) -> Iterator[Event]:
     if last is None:
         raise UsageError("there is no reply to give again", "say something first")
     yield Copyable(sample_line(session, last))
+    if doubt := session.doubt(last):
+        yield Told(f"it may give another reply: {doubt}")
 
 
 def _help(session: Session, name: str) -> Iterator[Event]:
@@ -422,7 +447,7 @@ COMMANDS: tuple[Command, ...] = (
         "[NAME]",
         "give this session a name, and keep it for good",
         _save,
-        now=lambda session: (session.log.name or "") if session.log is not None else "",
+        now=_name_kept,
     ),
     Command(
         "load",

@@ -32,7 +32,11 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "/score I had a lovely weekend.",
     ),
     "gates": ("The mean over all units and layers, a piece of text at a time.", "/gates I had a lovely weekend."),
-    "cmd": ("A line for your shell: the same texts, settings and seed, and so the same reply.", "/cmd"),
+    "cmd": (
+        "A line for your shell: the same model, texts, settings and seed, and so the same reply. Where that is not "
+        "certain, as after the model has changed, it says so.",
+        "/cmd",
+    ),
     "model": ("One of the same kind hears what was said so far; any other begins a new session.", "/model demo"),
     "save": ("A session without a name goes once there are a hundred newer ones.", "/save holidays"),
     "load": ("It goes on where it was left, with its model and settings.", "/load holidays"),

@@ -5,6 +5,7 @@ same state whatever way they came about: said, gone back to, kept on disk for a 
 are kept while there is room, so that going back is free, and read anew where they are not.
 """
 
+import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
@@ -79,6 +80,18 @@ class Memory:
             place = _first(tree, turn.place)
             said += [turn.whole, place.line]
         return None if place.parent or place.goes_on else [*self._scene_turns, *reversed(said)]
+
+    def digest(self, tree: Tree, place: Place) -> str:
+        """What the texts are known by that were read for a reply at `place`; nothing where some were forgotten."""
+        before = self.turns_before(tree, place)
+        if before is None:
+            return ""
+        digest = hashlib.blake2b(digest_size=8)
+        for text in (*before, place.lead):
+            # Each with its length, so that no two dialogues are the same bytes.
+            encoded = text.encode(errors="replace")
+            digest.update(b"%d %b" % (len(encoded), encoded))
+        return digest.hexdigest()
 
     def before_reply(self, tree: Tree, place: Place, stopping: Callable[[], bool]) -> _Recall:
         """Give the state in which a reply is drawn at `place`; None where `stopping` ended the reading before."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from grucli.chat.tree import Tree
-from grucli.chat.turns import BEGINNING, Place, Turn
+from grucli.chat.turns import BEGINNING, Origin, Place, Turn
 from grucli.errors import GruError
 from grucli.model.sampler import Draw
 
@@ -28,7 +28,8 @@ class SessionEntry(msgspec.Struct, frozen=True, tag="session", tag_field="is"):
 
 
 class TurnEntry(msgspec.Struct, frozen=True, tag="turn", tag_field="is", omit_defaults=True):
-    """A turn; `draw` has what is not as `Draw` has it by default. The session stands there afterwards."""
+    """A turn; `draw` has what is not as `Draw` has it by default, and `model`, `sha256` and `texts` are its origin. The
+    session stands there afterwards."""
 
     number: _Number
     parent: _Number
@@ -40,6 +41,9 @@ class TurnEntry(msgspec.Struct, frozen=True, tag="turn", tag_field="is", omit_de
     tokens: int = 0
     goes_on: bool = False
     picked: bool = False
+    model: str = ""
+    sha256: str = ""
+    texts: str = ""
 
 
 class PlaceEntry(msgspec.Struct, frozen=True, tag="at", tag_field="is"):
@@ -103,6 +107,9 @@ def turn_entry(turn: Turn) -> TurnEntry:
         tokens=turn.tokens,
         goes_on=turn.place.goes_on,
         picked=turn.picked,
+        model=turn.origin.model,
+        sha256=turn.origin.sha256,
+        texts=turn.origin.texts,
     )
 
 
@@ -150,6 +157,7 @@ def _turn(kept: Kept, entry: TurnEntry) -> Turn | None:
         entry.tokens,
         entry.picked,
         entry.number,
+        Origin(entry.model, entry.sha256, entry.texts),
     )
 
 

@@ -21,7 +21,7 @@ from grucli.chat.misread import unknown_symbols
 from grucli.chat.pace import checked_pace
 from grucli.chat.records import Entry, ModelEntry, PlaceEntry, SessionEntry, tree_entries, turn_entry
 from grucli.chat.tree import Tree
-from grucli.chat.turns import BEGINNING, Place, Turn, Utterance, Voice, legible
+from grucli.chat.turns import BEGINNING, Origin, Place, Turn, Utterance, Voice, legible
 from grucli.errors import BusyError, GruError, UsageError
 from grucli.model.sampler import Draw, Sample, State
 
@@ -42,6 +42,9 @@ class Shelf(Protocol):
 
     def newer(self, name: str) -> tuple[Voice, str] | None:
         """Give a model that was opened before once more, and what is new, if its file has changed since."""
+
+    def sha256(self, name: str) -> str:
+        """Give what the parameters of a model are known by now; nothing where there is none that can be read."""
 
 
 class Session:
@@ -176,7 +179,8 @@ class Session:
 
     def keep(self, turn: Turn) -> Turn:
         """Make a reply the latest turn, and give it with its number."""
-        turn = self.tree.add(turn)
+        origin = Origin(self.address, self.voice.sha256, self.memory.digest(self.tree, turn.place))
+        turn = self.tree.add(dataclasses.replace(turn, origin=origin))
         self._note(turn_entry(turn))
         return turn
 
@@ -202,13 +206,14 @@ class Session:
         """Go so many turns back.
 
         Raises:
-            UsageError: there are not so many.
+            UsageError: there are not so many, or it is no way back.
         """
         path = self.turns
         if not path:
             raise UsageError("there is nothing to undo", "say something first")
-        if turns > len(path):
-            raise UsageError(f"there are {len(path)} turns to undo", f"/undo takes a number from 1 to {len(path)}")
+        if not 1 <= turns <= len(path):
+            most = f"a number from 1 to {len(path)}" if len(path) > 1 else "1, as there is one turn"
+            raise UsageError(f"/undo is {turns}", f"/undo takes {most}")
         before = path[-turns].parent
         if before not in self.tree.turns and before != BEGINNING:
             raise UsageError("what was said before that is forgotten", "/reset goes to the beginning")
@@ -249,6 +254,20 @@ class Session:
             self._note(PlaceEntry(number, self.tree.branch))
 
     # Models
+
+    def doubt(self, turn: Turn) -> str:
+        """Why nobody can be sure that the same texts, model and rules give `turn` again; nothing where one can."""
+        origin = turn.origin
+        if not (origin.model and origin.sha256 and origin.texts):
+            return "it was not noted what this was drawn from"
+        if origin.texts != self.memory.digest(self.tree, turn.place):
+            return "what this answered is not what stands before it now"
+        now = self._shelf.sha256(origin.model)
+        if now != origin.sha256:
+            return f"{origin.model} has changed since" if now else f"{origin.model} cannot be read any more"
+        if self.begun_with.stop and not turn.draw.stop:
+            return "where settings have a stop, it holds there too"
+        return ""
 
     def models(self) -> Sequence[str]:
         """Name the models that `switch` can take."""

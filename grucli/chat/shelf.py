@@ -7,7 +7,7 @@ from grucli.chat.turns import Voice
 from grucli.errors import GruError
 from grucli.model.sampler import Sampler
 from grucli.model.store import BEST, LAST, find_model, model_names
-from grucli.model.weights import Card, load_weights
+from grucli.model.weights import Card, describe_weights, load_weights
 
 _Stamp = tuple[int, int, int]
 
@@ -50,6 +50,13 @@ class StoredModels:
         except (GruError, OSError):
             return None
         return sampler, _progress(card)
+
+    def sha256(self, name: str) -> str:
+        """Give what the parameters of a model are known by now; nothing where there is none that can be read."""
+        try:
+            return describe_weights(find_model(name)).parameters_sha256
+        except (GruError, OSError):
+            return ""
 
     def _load(self, path: Path) -> tuple[Sampler, Card]:
         weights = load_weights(path)

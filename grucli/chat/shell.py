@@ -12,8 +12,8 @@ from grucli.chat.turns import Turn
 from grucli.errors import UsageError
 from grucli.model.sampler import Draw
 
-LONGEST = 100_000
-"""Bytes of a line: systems take arguments of 128 KB at most."""
+LONGEST, LONGEST_ON_WINDOWS = 100_000, 30_000
+"""Bytes of a line: most systems take arguments of 128 KB at most, Windows lines of 32 KB."""
 
 _ALWAYS = ("temp", "max_chars", "seed")
 """Fields of `Draw` that a line always gives, so that it says how the reply was drawn."""
@@ -32,12 +32,18 @@ _bare = re.compile(r"[A-Za-z0-9_./:,+-]+")
 
 
 def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform == "win32") -> str:
-    """The line for a POSIX shell or fish, on Windows for PowerShell, that gives the reply of `turn` again, exactly.
+    """The line for a POSIX shell or fish, on Windows for PowerShell, that gives the reply of `turn` again, exactly,
+    where `Session.doubt` has none.
 
     Raises:
         UsageError: there can be none: the reply was picked from a list, or came after turns that are forgotten, or the
             texts before it are too long for a line, or hold what none can.
     """
+    if turn.picked and turn.draw.beam:
+        raise UsageError(
+            "this is not the likeliest that the beam found, but another one",
+            "a line gives the likeliest: /regen has it",
+        )
     if turn.picked:
         raise UsageError("this was picked from a list, not drawn", "Enter alone goes on from it")
     if turn.stopped == "interrupted" and not turn.reply:
@@ -49,10 +55,10 @@ def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform ==
     texts = [("reply-to", text) for text in before]
     if turn.lead:
         texts.append(("prompt", turn.lead))
-    words = ["gru sample", quoted(session.address)]
+    words = ["gru sample", quoted(turn.origin.model or session.address)]
     words += [_option(name, quoted(text)) for name, text in (*texts, *_ways(session, turn))]
     line = " ".join(words)
-    if len(line.encode()) > LONGEST:
+    if len(line.encode()) > (LONGEST_ON_WINDOWS if windows else LONGEST):
         raise UsageError(f"the line would have {len(line):,} characters", "shells take no such line: say less")
     return line
 
@@ -69,6 +75,8 @@ def _ways(session: Session, turn: Turn) -> Iterator[tuple[str, str]]:
         told = field.name in _ALWAYS or getattr(session.begun_with, field.name) != getattr(usual, field.name)
         if field.name in _REPEATED:
             yield from ((_REPEATED[field.name], text) for text in value)
+            if field.name == "block" and session.begun_with.block:
+                yield "block", ""  # no file
         elif draw.beam and field.name in _NOT_WITH_A_BEAM:
             continue
         elif told or value != getattr(usual, field.name):

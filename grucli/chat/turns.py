@@ -32,6 +32,10 @@ class Voice(Protocol):
         """What turns text into the ids that the model reads."""
 
     @property
+    def sha256(self) -> str:
+        """What the parameters of the model are known by."""
+
+    @property
     def conversations(self) -> bool:
         """Whether the model learned from conversations, and takes turns."""
 
@@ -75,12 +79,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a reply was drawn from: the address of the model, the SHA-256 of its parameters, and what the texts are
+    known by that it had read. Each is empty where nobody noted it."""
+
+    model: str = ""
+    sha256: str = ""
+    texts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What the user wrote and what the model made of it, as `place` and `draw` had it.
 
     `number` is unique in a session and greater than those of all turns before; a reply that was only offered has the
-    number 0. `stopped` is as in `Sample`, `bits_per_char` None for an empty reply. `picked`: the reply was chosen from
-    a list of tokens, not drawn.
+    number 0, and no origin yet. `stopped` is as in `Sample`, `bits_per_char` None for an empty reply. `picked`: the
+    reply was chosen from a list, of tokens or of what a beam found, and its seed and rules alone do not give it.
     """
 
     place: Place
@@ -91,6 +105,7 @@ class Turn:
     tokens: int = 0
     picked: bool = False
     number: int = BEGINNING
+    origin: Origin = Origin()
 
     @property
     def line(self) -> str:

@@ -5,6 +5,7 @@ The whole memory of a recurrent network is one small `State`, a value: it can be
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from grucli.model.crew import Crew
 from grucli.model.draw import TAIL, Draw, Gates, Likely, Piece, Sample, State, Surprise
 from grucli.model.recurrence import WRITERS
 from grucli.model.streams import Source, Stream, guard_for, write
-from grucli.model.weights import Weights
+from grucli.model.weights import Weights, parameters_sha256
 from grucli.text.phrases import Phrases
 from grucli.text.tokenizers import END, TURN, UNKNOWN
 
@@ -46,11 +47,16 @@ class Sampler:
             self._embedding, self._layers, arrays["out.W"], arrays["out.b"], rounded=rounded
         )
         self._head = Head(as_multiplied(arrays["out.W"], rounded=rounded), arrays["out.b"])
-        self._sizes, self._crew = sizes, Crew(threads)
+        self._arrays, self._sizes, self._crew = arrays, sizes, Crew(threads)
         self._phrases: dict[tuple[tuple[str, ...], tuple[str, ...]], Phrases] = {}
         self.tokenizer = weights.tokenizer
         self.conversations = weights.card.conversations
         self._first = _first_token(weights)
+
+    @cached_property
+    def sha256(self) -> str:
+        """What its parameters are known by, as in their file."""
+        return parameters_sha256(self._arrays)
 
     def wake(self) -> None:
         """Have the kernels compiled, or loaded, before anybody waits or counts."""

@@ -28,7 +28,7 @@ from grucli.ui.heat import draw_gated, draw_scored
 from grucli.ui.reply_view import last_words
 from grucli.ui.safe import safe, safe_line
 from grucli.ui.tokens import quoted
-from grucli.ui.wrapping import Growing
+from grucli.ui.wrapping import Growing, clipped
 
 NARROW = 60  # columns: below, each description has a line of its own
 _ROOM_FOR_A_LINE = 8  # columns: below, a turn is the beginning of its reply
@@ -76,6 +76,7 @@ def _draw(console: Console, answer: Ranked | Peeked | Scored | Gated | Branched)
 def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
     narrow = console.width < NARROW
     table = Table.grid(padding=(0, 2, 0, 0))
+    valued = any(value for _, value, _ in rows)
     for name, value, text in rows:
         head = (Text(safe_line(name), "cyan"), Text(safe_line(value), "bold"))
         if narrow:
@@ -83,7 +84,7 @@ def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
             if text:
                 console.print(Padding(Text(safe_line(text), "dim"), (0, 0, 0, 2)))
         else:
-            table.add_row(*head, Text(safe_line(text), "dim"))
+            table.add_row(*(head if valued else head[:1]), Text(safe_line(text), "dim"))
     if not narrow:
         console.print(table)
 
@@ -139,7 +140,7 @@ def _candidate_row(number: int, candidate: Candidate, indent: int, console: Cons
     """A candidate in a line: its score, and as much of it as there is room for."""
     score = "" if candidate.score is None else f"{candidate.score:.2f}  "
     room = max(console.width - 1 - indent - len(score), 1)
-    text = _clipped(safe_line(candidate.text), room, console.options.ascii_only)
+    text = clipped(safe_line(candidate.text), room, console.options.ascii_only)
     return Text.assemble((f"{number:<{indent}}", "bold cyan"), (score, "dim"), text or ("(nothing)", "dim"))
 
 
@@ -148,7 +149,7 @@ def _draw_peeked(console: Console, lead: str, tokens: Sequence[tuple[str, float]
     plain = console.options.ascii_only
     if lead:
         yield Text(safe_line(last_words(lead, console.width // 2)), "dim")
-    names = [_clipped(quoted(text, plain), _LONGEST_TOKEN, plain) for text, _ in tokens]
+    names = [clipped(quoted(text, plain), _LONGEST_TOKEN, plain) for text, _ in tokens]
     most = max((chance for _, chance in tokens), default=0) or 1
     digits, widest = len(str(len(tokens))), max(map(cell_len, names), default=0)
     bar = max(4, min(_BAR, console.width - 1 - digits - widest - 12))
@@ -187,7 +188,7 @@ def _draw_tree(console: Console, branches: Sequence[Branch]) -> Iterator[Text]:
 
 def _tree_row(head: Text, branch: Branch, width: int, plain: bool) -> Text:
     """What was said in a turn: the line, an arrow, the reply; then the branches that end there."""
-    names = _clipped(safe_line(" ".join(f"[{name}]" for name in branch.names)), width // 3, plain)
+    names = clipped(safe_line(" ".join(f"[{name}]" for name in branch.names)), width // 3, plain)
     room = width - head.cell_len - (cell_len(names) + 1 if names else 0)
     arrow = " -> " if plain else " → "
     line, reply = safe_line(branch.line), safe_line(branch.reply)
@@ -195,21 +196,11 @@ def _tree_row(head: Text, branch: Branch, width: int, plain: bool) -> Text:
         line = ""
     else:
         share = max(room - len(arrow) - cell_len(reply), (room - len(arrow)) // 2)
-        line = _clipped(line, share, plain) + arrow if line else arrow.lstrip()
-    reply = _clipped(reply, max(room - cell_len(line), 1), plain)
+        line = clipped(line, share, plain) + arrow if line else arrow.lstrip()
+    reply = clipped(reply, max(room - cell_len(line), 1), plain)
     on_way = branch.kept or branch.now
     row = Text.assemble(head, (line, "dim"), (reply, "" if on_way else "dim"))
     if names:
         row.append(f" {names}", "bold green" if branch.now else "green")
     row.truncate(width)
     return row
-
-
-def _clipped(text: str, room: int, plain: bool) -> str:
-    """The beginning of a text that has no room, with a mark at its end."""
-    if cell_len(text) <= room:
-        return text
-    mark = "..." if plain and room > 3 else "…" if not plain else ""
-    while text and cell_len(text) > room - len(mark):
-        text = text[:-1]
-    return text + mark

@@ -71,10 +71,8 @@ class BatchView(TransientBar):
     def finish(self) -> None:
         """Say on stderr how much it was, if it was more than one sample."""
         if self._n > 1:
-            self._terminal.say(
-                f"{count_of(self._samples, 'sample')}, {self._characters:,} characters, {self._rate:,.0f} characters/s",
-                "dim",
-            )
+            written = f"{count_of(self._samples, 'sample')}, {count_of(self._characters, 'character')}"
+            self._terminal.say(f"{written}, {self._rate:,.0f} characters/s", "dim")
 
     @property
     def _rate(self) -> float:

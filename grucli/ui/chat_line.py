@@ -1,6 +1,6 @@
 """The line a user types in a chat: history, completion, pasted lines, and the keys that leave it.
 
-The only module that imports prompt_toolkit, and only chat imports it.
+This module and `typed_rows` are the only ones that import prompt_toolkit, and only chat imports them.
 """
 
 import os
@@ -18,7 +18,6 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
@@ -26,6 +25,7 @@ from prompt_toolkit.styles import Style
 from grucli.chat.commands import suggest
 from grucli.chat.session import Session
 from grucli.ui.safe import safe_line
+from grucli.ui.typed_rows import WordsWhole, rows
 
 REMEMBERED = 10_000  # characters: a pasted book stays out of the history file
 _CONTINUED = "  "  # stands before all rows but the first, and is as wide as what stands before that one
@@ -64,6 +64,7 @@ class ChatLine:
         self._prompt: PromptSession[str] = PromptSession(
             message=[("class:prompt", "› " if _unicode() else "> ")],
             prompt_continuation=_CONTINUED,
+            input_processors=[WordsWhole(len(_CONTINUED))],
             placeholder=lambda: FormattedText([("class:hint", _hint(session))]),
             bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", safe_line(footer()))]),
             history=_History(history),
@@ -89,14 +90,10 @@ class ChatLine:
         return line
 
     def _leave_no_empty_row(self, line: str) -> None:
-        """Go back the row that the cursor took behind a line that fills its own to the end.
-
-        Where characters are wider than a column, nobody knows what the editor made of it.
-        """
+        """Go back the row that the cursor took behind a line that fills its own to the end."""
         screen, last = self._prompt.output, line.rpartition("\n")[2]
         columns = screen.get_size().columns - len(_CONTINUED)
-        narrow = all(Char(sign).width == 1 for sign in line.replace("\n", ""))
-        if last and narrow and columns > 0 and len(last) % columns == 0:
+        if last and rows(last, columns).end == columns:
             screen.cursor_up(1)
             screen.flush()
 

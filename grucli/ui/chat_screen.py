@@ -31,9 +31,10 @@ from grucli.paths import data_dir
 from grucli.ui.answers import print_answer
 from grucli.ui.chat_line import ChatLine
 from grucli.ui.console import Terminal, can_redraw
+from grucli.ui.figures import count_of
 from grucli.ui.plain_line import PlainLine
 from grucli.ui.progress import fitting
-from grucli.ui.reply_view import ReplyView
+from grucli.ui.reply_view import ReplyView, last_words
 from grucli.ui.rhythm import Rhythm
 from grucli.ui.safe import safe, safe_line
 from grucli.ui.silent_keys import silent_keys
@@ -127,7 +128,9 @@ class ChatScreen:
         match event:
             case Ended(turn):
                 if not streamed:
-                    self._console.print(Text(safe(turn.reply)) if turn.reply else Text("(nothing)", "dim"))
+                    lead = safe(last_words(turn.lead, self._console.width // 2))
+                    reply = (safe(turn.reply), "") if turn.reply else (" (nothing)" if lead else "(nothing)", "dim")
+                    self._console.print(Text.assemble((lead, "dim"), reply))
                 self.hint(summary(turn, self._console.width))
             case Misread():
                 self.hint(event.words)
@@ -162,11 +165,12 @@ def _draw_spread(view: SpreadView, event: Spreading | SpreadSaid | SpreadEnded) 
 
 
 def summary(turn: Turn, width: int) -> str:
-    """What stays under a reply, in fewer than `width` columns: its seed first, which makes it again."""
-    ended = {"length": "at the limit: Enter alone goes on", "interrupted": "stopped: Enter alone goes on"}
+    """What stays under a reply, in fewer than `width` columns: its seed first, which makes it again, if one does."""
+    on = "Enter alone goes on"
+    ended = {"length": f"at the limit: {on}", "interrupted": on if turn.picked else f"stopped: {on}"}
     bits = "" if turn.bits_per_char is None else f"{turn.bits_per_char:.2f} bits/char"
-    length = f"{len(turn.reply)} character{'' if len(turn.reply) == 1 else 's'}"
-    seed, note = f"seed {turn.seed}", ended.get(turn.stopped, "")
+    length = count_of(len(turn.reply), "character")
+    seed, note = "picked" if turn.picked else f"seed {turn.seed}", ended.get(turn.stopped, "")
     # How to go on is worth more than the figures, but stands behind them.
     noted = bool(note) and len(fitting([seed, note], width - 1)) == 2
     figures = fitting([seed, length, bits], width - 1 - (len(note) + 3 if noted else 0))

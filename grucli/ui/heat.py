@@ -16,13 +16,13 @@ from rich.text import Text
 from grucli.chat.events import Gated, Scored
 from grucli.ui.safe import safe_line
 from grucli.ui.tokens import visible
-from grucli.ui.wrapping import line_ends
+from grucli.ui.wrapping import clipped, line_ends
 
 _MARKS, _ASCII_MARKS = " ▂▄▆█", " .-=#"
 _SURPRISE = ("dim", "", "black on yellow", "white on red", "bold white on magenta")
 _MEMORY = ("black on yellow", "bold", "", "dim", "white on blue")
 _ONE_IN = (2, 10, 100, 1000)
-_HARDEST = 3
+_HARDEST, _LONGEST_WORD = 3, 20
 _LEAST_SPAN = 0.05
 """Gates closer to each other than this are not told apart: their differences mean nothing."""
 
@@ -46,7 +46,10 @@ def draw_scored(console: Console, scored: Scored) -> Iterator[Text]:
     scale = Scale([math.log2(one_in) for one_in in _ONE_IN], _SURPRISE, words)
     yield from _draw_text(console, scored.pieces, scale)
     yield Text()
-    hardest = [f'"{safe_line(word)}" {bits:.0f}' for word, bits in _hardest_words(scored.pieces)]
+    hardest = [
+        f'"{clipped(safe_line(word), _LONGEST_WORD, _plain(console))}" {bits:.0f}'
+        for word, bits in _hardest_words(scored.pieces)
+    ]
     facts = [
         f"{scored.bits_per_char:.2f} bits/char",
         *(["hardest: " + ", ".join(hardest) + " bits"] if hardest else []),

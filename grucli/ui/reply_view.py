@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from grucli.ui.figures import count_of
 from grucli.ui.live_text import LiveText
 from grucli.ui.progress import progress_bar
 from grucli.ui.rhythm import Rhythm
@@ -34,7 +35,7 @@ class ReplyView:
     def read(self, done: int, total: int) -> None:
         """Show how far the model is in reading a long line, in characters."""
         if self._rhythm.beat():
-            fields = [f"reading {done / total:4.0%}", f"{total:,} characters"]
+            fields = [f"reading {done / total:4.0%}", count_of(total, "character")]
             self._text.draw(progress_bar(self._console, done / total, fields))
 
     def begin(self, seed: int, limit: int) -> None:

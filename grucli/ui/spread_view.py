@@ -1,9 +1,9 @@
 """Several replies to the same words while they are drawn: beside each other, a bar under each of them.
 
 Rows that no column will change any more go to the scrollback, the others are live. A terminal that has become narrower
-meanwhile has broken them there, so in the end the replies are printed anew. Where the terminal has no room for
-columns the replies stand one above the other, and go to the scrollback as they end. On a console that cannot be drawn
-over each is printed when all have ended.
+meanwhile has broken them there, whatever it is in the end, so then the replies are printed anew. Where the terminal has
+no room for columns the replies stand one above the other, and go to the scrollback as they end. On a console that
+cannot be drawn over each is printed when all have ended.
 """
 
 from collections import deque
@@ -91,7 +91,7 @@ class SpreadView:
         self._console, self._rhythm, self._region = console, rhythm, LiveRegion(console)
         self._replies: list[_Reply] = []
         self._stacked = False
-        self._columns = 0  # of the terminal, when they began
+        self._columns = self._narrowest = 0  # of the terminal, when they began and at any time since
         self._printed = 0  # replies that are in the scrollback, where they are stacked
 
     def __enter__(self) -> Self:
@@ -105,7 +105,8 @@ class SpreadView:
             reply.release(len(reply.waiting))
             reply.ended = True
         with self._console:
-            anew = self._begin_again() if self._console.width < self._columns and not self._stacked else []
+            self._narrowest = min(self._narrowest, self._console.width)
+            anew = self._begin_again() if self._narrowest < self._columns and not self._stacked else []
             finished, live = self._stack() if self._stacked else self._rows()
             finished = [*anew, *finished]
             if self._region.live:
@@ -118,7 +119,7 @@ class SpreadView:
         """The replies begin now; `limit` is in characters, and the same for all."""
         titles = [f"{number} · {safe_line(title)}" for number, title in enumerate(titles, 1)]
         width = self._share(len(titles))
-        self._columns = self._console.width
+        self._columns = self._narrowest = self._console.width
         self._stacked = self._too_narrow(width)
         room = (self._region.width if self._stacked else width) // 2
         self._replies = [_Reply(title, last_words(lead, room), seed, limit) for title in titles]
@@ -159,7 +160,7 @@ class SpreadView:
             reply.begin_again()
         width = self._share(len(self._replies))
         self._stacked = self._too_narrow(width)
-        return [] if self._stacked else [self._titles(width)]
+        return [Text()] if self._stacked else [Text(), self._titles(width)]
 
     def _too_narrow(self, width: int) -> bool:
         """Whether there is no room for columns of this width, or no way to draw them."""
@@ -174,6 +175,7 @@ class SpreadView:
 
     def _draw(self) -> None:
         if self._region.live:
+            self._narrowest = min(self._narrowest, self._console.width)
             finished, live = self._stack() if self._stacked else self._rows()
             self._region.draw(finished, live[-self._region.room :])
 

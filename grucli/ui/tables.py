@@ -76,11 +76,11 @@ def _learnt(about: Description) -> list[tuple[str, str | Text]]:
     """What a model is, and how it came to be that; its losses at last."""
     sizes, card = about.sizes, about.card
     return [
-        ("cell", f"{sizes.cell}, {_layers(sizes.L)} of {sizes.H} units, embedding {sizes.E}"),
+        ("cell", f"{sizes.cell}, {count_of(sizes.L, 'layer')} of {count_of(sizes.H, 'unit')}, embedding {sizes.E}"),
         ("parameters", f"{about.parameters:,}"),
-        ("tokenizer", f"{about.tokenizer}, {sizes.V:,} symbols"),
+        ("tokenizer", f"{about.tokenizer}, {count_of(sizes.V, 'symbol')}"),
         ("learnt", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
-        ("training", f"{card.steps:,} steps, {card.tokens:,} tokens, {duration(card.seconds)}"),
+        ("training", f"{count_of(card.steps, 'step')}, {count_of(card.tokens, 'token')}, {duration(card.seconds)}"),
         ("speed", f"{card.tokens_per_second:,.0f} tokens/s"),
         ("loss", f"{decimal(card.train_nats)} training, {decimal(card.val_nats)} held out, nats a token"),
     ]
@@ -175,10 +175,6 @@ def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str
 def _print(terminal: Terminal, line: Text) -> None:
     """Print a line that is never broken."""
     terminal.data.print(line, soft_wrap=True)
-
-
-def _layers(count: int) -> str:
-    return "1 layer" if count == 1 else f"{count} layers"
 
 
 def _when(modified: float) -> str:

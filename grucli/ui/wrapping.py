@@ -16,6 +16,7 @@ Line = Text | str
 """A line to draw, guarded for the terminal."""
 
 _TAB = " " * 4
+_AS_PICTURE = "\ufe0f"  # behind a sign such as a heart: it is to be drawn as a picture
 # Characters that surely take one column, as nearly all in languages of Europe do: nobody needs to look each of them up.
 _narrow = re.compile("[\\n -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0377\u0388-\u0482\u2010-\u2027\u2500-\u25fc]*")
 
@@ -58,10 +59,22 @@ def _full_at(text: str, begin: int, width: int) -> int:
     for index in range(begin, len(text)):
         if text[index] == "\n":
             return index
-        cells += cell_len(text[index])
-        if cells > width and index > begin:
-            return index
+        pictured = text[index] == _AS_PICTURE
+        # Some terminals give the sign before it a second column, and would break a line that has no room for that.
+        cells += 1 if pictured else cell_len(text[index])
+        if cells > width and index - pictured > begin:
+            return index - pictured
     return -1
+
+
+def clipped(text: str, room: int, plain: bool) -> str:
+    """The beginning of a text that has no room, with a mark at its end."""
+    if cell_len(text) <= room:
+        return text
+    mark = "..." if plain and room > 3 else "…" if not plain else ""
+    while text and cell_len(text) > room - len(mark):
+        text = text[:-1]
+    return text + mark
 
 
 class Growing:

@@ -151,6 +151,14 @@ def test_an_unknown_session_names_the_nearest(archive: Archive) -> None:
 def test_sessions_are_listed_with_how_they_began(archive: Archive) -> None:
     with talker(archive=archive) as session:
         do(session, "hello there", "/save trip")
+    with talker(archive=archive) as here:
+        do(here, "x" * 100)
+        listed = do(here, "/load")[0]
+        assert isinstance(listed, Listed)
+        assert listed.rows[0][1:] == ("now", f"emo: {'x' * 59}…")
+        assert here.log is not None
+        assert here.log.path is not None
+        here.log.path.unlink()
     listed, told = do(talker(archive=archive), "/load")
     assert isinstance(listed, Listed)
     assert [(name, began) for name, _, began in listed.rows] == [("trip", "emo: hello there")]

@@ -266,3 +266,10 @@ def test_a_pick_of_what_is_forgotten_is_refused(monkeypatch: pytest.MonkeyPatch)
     session.offers = offers
     with pytest.raises(UsageError, match="forgotten"):
         list(pick(session, 1))
+
+
+def test_a_beam_has_no_temperatures_to_spread() -> None:
+    session = talker()
+    do(session, "/beam 3")
+    (refused,) = do(session, "/spread 0.3 0.8 hi")
+    assert refused == Refused("a beam has no temperature, and would find one reply only", "/beam 0 switches it off")

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grucli.chat.archive import Archive
 from grucli.chat.commands import COMMANDS, Command, hear, introduction, is_command, suggest
 from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Refused, Told
 from grucli.chat.explained import EXPLAINED
@@ -184,6 +187,17 @@ def test_model_lists_and_switches() -> None:
     assert session.model == "bard"
 
 
+def test_a_model_of_another_kind_begins_a_session_and_tells(tmp_path: Path) -> None:
+    with talker(archive=Archive(tmp_path)) as session:
+        do(session, "hi")
+        do(session, "/save it")
+        *_, told = do(session, "/model bard")
+        assert told == Told("it is of another kind, so this is a new session; /load it goes back to the one before")
+    session = talker()
+    do(session, "hi")
+    assert do(session, "/model bard")[-1] == Told("it is of another kind, so this is a new session")
+
+
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_each_setting_is_set_by_its_name(setting: Setting) -> None:
     session = talker()
@@ -234,6 +248,10 @@ def test_going_back_tells_where() -> None:
     assert told.text.startswith("back at turn 2: and so xxx")
     assert len(told.text) < 100
     assert "1 to 2" in refusal(session, "/undo 3").todo
+    for odd in ("0", "-1"):
+        assert refusal(session, f"/undo {odd}") == Refused(f"/undo is {odd}", "/undo takes a number from 1 to 2")
+    do(session, "/rewind 1")
+    assert refusal(session, "/undo 2").todo == "/undo takes 1, as there is one turn"
     assert "/tree" in refusal(session, "/rewind 9").todo
     assert "/tree" in refusal(session, "/rewind").todo
     assert "'x' is not a whole number" in refusal(session, "/undo x").what
@@ -350,6 +368,14 @@ def test_tab_offers_commands_and_values(line: str, offered: list[str]) -> None:
     assert [suggestion.text for suggestion in found] == offered
     for suggestion in found:
         assert (line[: suggestion.start] + suggestion.text).startswith(line)
+
+
+def test_tab_says_what_a_value_is() -> None:
+    session = talker()
+    do(session, "hi")
+    assert [found.does for found in suggest(session, "/rewind ")] == ["hi → <7>", "hi → <7>", "the beginning"]
+    assert [found.does for found in suggest(session, "/help tr")] == ["every turn, with its branches"]
+    assert [found.does for found in suggest(session, "/model e")] == ["now"]
 
 
 def test_what_tab_offers_is_never_refused() -> None:

@@ -43,6 +43,9 @@ class OneModel:
     def newer(self, name: str) -> None:
         return None
 
+    def sha256(self, name: str) -> str:
+        return self.voice.sha256
+
 
 def recalled(session: Session) -> State:
     assert session.last is not None

@@ -275,6 +275,16 @@ def test_a_file_that_stands_alone_goes_by_its_own_name() -> None:
     assert StoredModels(1).open(str(alone))[0] == "friend"
 
 
+@pytest.mark.usefixtures("home")
+def test_a_shelf_knows_the_parameters_that_lie_there_now() -> None:
+    folder = add_model("emo")
+    shelf = StoredModels(1)
+    _, voice = shelf.open("emo")
+    assert shelf.sha256("emo") == voice.sha256
+    (folder / "best.safetensors").write_bytes(b"something else")
+    assert shelf.sha256("emo") == shelf.sha256("nobody") == ""
+
+
 @pytest.mark.parametrize("line", ["\x00\x1b[31m\x07", "\ud800 lone", "\U0001f600 ☃ 漢字", "\r\n\t ", "a" * 20_000])
 @pytest.mark.usefixtures("home")
 def test_any_line_gets_a_reply(line: str) -> None:

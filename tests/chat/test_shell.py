@@ -1,14 +1,17 @@
 import itertools
+import json
 import shutil
 import subprocess
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grucli.chat.archive import Archive
 from grucli.chat.commands import hear
-from grucli.chat.events import Copyable, Event, Refused
+from grucli.chat.events import Copyable, Event, Refused, Told
 from grucli.chat.session import Session
 from grucli.chat.shell import sample_line
 from grucli.chat.turns import Place, Turn
@@ -30,6 +33,14 @@ def command(session: Session) -> str:
     (event,) = do(session, "/cmd")
     assert isinstance(event, Copyable)
     return event.text
+
+
+def doubt(session: Session) -> str:
+    """What is told behind the line."""
+    line, *told = do(session, "/cmd")
+    assert isinstance(line, Copyable)
+    assert all(isinstance(event, Told) for event in told)
+    return "".join(event.text for event in told if isinstance(event, Told))
 
 
 def as_heard(line: str) -> list[str]:
@@ -160,6 +171,109 @@ def test_a_dialogue_longer_than_is_kept_has_none(monkeypatch: pytest.MonkeyPatch
     session = talker()
     do(session, "a", "b", "c")
     assert isinstance(do(session, "/cmd")[0], Refused)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("hi",),
+        ("/regen",),
+        ("hi", "/undo"),
+        ("/fork", "hi", "/rewind 1"),
+        ("/spread 0.5 1", "/pick 2"),
+        ("/best 3", "/pick 3"),
+    ],
+)
+def test_going_about_leaves_no_doubt(way: tuple[str, ...]) -> None:
+    session = talker()
+    do(session, "hello", *way)
+    assert doubt(session) == ""
+
+
+def test_the_line_names_the_model_that_drew_the_reply() -> None:
+    session = talker()
+    do(session, "hi", "/model ann")
+    assert command(session).startswith("gru sample emo ")
+    do(session, "/regen")
+    assert command(session).startswith("gru sample ann ")
+
+
+def test_a_model_that_is_another_one_now_leaves_a_doubt() -> None:
+    session = talker()
+    do(session, "hi")
+    shelf = session._shelf
+    assert isinstance(shelf, FakeShelf)
+    shelf.voices["emo"] = FakeVoice(True, "something else")
+    assert doubt(session) == "it may give another reply: emo has changed since"
+    del shelf.voices["emo"]
+    assert doubt(session) == "it may give another reply: emo cannot be read any more"
+
+
+def kept(tmp_path: Path) -> Path:
+    """The file of a session of three turns, each of which answers the one before."""
+    session = talker(archive=Archive(tmp_path))
+    with session:
+        do(session, "one", "two", "three", "/save it")
+    return tmp_path / "it.jsonl"
+
+
+def loaded(tmp_path: Path) -> Session:
+    session = talker(archive=Archive(tmp_path))
+    do(session, "/load it")
+    return session
+
+
+def test_what_was_kept_whole_leaves_no_doubt(tmp_path: Path) -> None:
+    kept(tmp_path)
+    with loaded(tmp_path) as session:
+        assert doubt(session) == ""
+
+
+def test_what_stands_after_another_turn_than_it_answered_leaves_a_doubt(tmp_path: Path) -> None:
+    file = kept(tmp_path)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(b"torn\n" if b'"line":"two"' in line else line for line in lines))
+    with loaded(tmp_path) as session:
+        assert [turn.line for turn in session.turns] == ["one", "three"]
+        assert doubt(session) == "it may give another reply: what this answered is not what stands before it now"
+        do(session, "four")  # which answers what stands there now
+        assert doubt(session) == ""
+        do(session, "/undo 2")
+        assert doubt(session) == ""
+    with loaded(tmp_path) as session:
+        do(session, "/rewind 4")
+        assert doubt(session) == ""
+
+
+def test_what_was_kept_without_its_origin_leaves_a_doubt(tmp_path: Path) -> None:
+    file = kept(tmp_path)
+    entries = map(json.loads, file.read_text("utf-8").splitlines())
+    older = [{name: entry[name] for name in entry if name not in ("sha256", "texts")} for entry in entries]
+    file.write_text("".join(f"{json.dumps(entry)}\n" for entry in older), "utf-8")
+    with loaded(tmp_path) as session:
+        assert "was not noted" in doubt(session)
+
+
+def test_what_settings_stop_at_leaves_a_doubt_and_what_they_block_does_not() -> None:
+    draw = Draw(stop=("end",), block=("damn",), seed=1)
+    session = Session(FakeShelf(emo=FakeVoice(True)), None, draw, 0)
+    do(session, "hi")
+    assert doubt(session) == ""
+    do(session, "/stop off", "/block off", "hi")
+    line = do(session, "/cmd")[0]
+    assert isinstance(line, Copyable)
+    assert " --block=''" in line.text
+    assert "settings have a stop" in doubt(session)
+
+
+def test_of_what_a_beam_found_only_the_likeliest_has_a_line() -> None:
+    session = talker()
+    do(session, "/beam 4", "/best 2 hi", "/pick 1")
+    assert doubt(session) == ""
+    do(session, "/pick 2")
+    (refused,) = do(session, "/cmd")
+    assert isinstance(refused, Refused)
+    assert "not the likeliest" in refused.what
 
 
 def test_nothing_said_cannot_be_said_again() -> None:

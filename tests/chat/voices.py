@@ -55,6 +55,7 @@ class FakeVoice:
     def __init__(self, conversations: bool, says: str = "<{seed}>") -> None:
         self.tokenizer = FakeEncoder()
         self.conversations = conversations
+        self.sha256 = f"that of {says}"
         self.says = says
         self.gated = True
         self.heard: list[str] = []
@@ -121,6 +122,9 @@ class FakeShelf:
 
     def newer(self, name: str) -> tuple[Voice, str] | None:
         return self.news.pop(name, None)
+
+    def sha256(self, name: str) -> str:
+        return self.voices[name].sha256 if name in self.voices else ""
 
 
 def talker(

@@ -158,10 +158,12 @@ def lines_of(replies: list[dict[str, object]], what: str) -> list[str]:
 def test_the_line_of_cmd_gives_the_reply_again(
     monkeypatch: pytest.MonkeyPatch, capsys: Output, model: str, ways: str
 ) -> None:
-    lines = f"{ways}\nhello\n/cmd\nthere\n/cmd\n/regen\n/cmd\n/spread 1.5 0.9\n/pick 1\n/cmd\n\n/cmd\n".lstrip("\n")
+    picked = "/regen" if "beam" in ways else "/spread 1.5 0.9\n/pick 1"
+    lines = f"{ways}\nhello\n/cmd\nthere\n/cmd\n/regen\n/cmd\n{picked}\n/cmd\n\n/cmd\n".lstrip("\n")
     said = objects(monkeypatch, capsys, lines, model, "--seed", "3", "--temp", "1.2")
     replies, commands = lines_of(said, "reply"), lines_of(said, "command")
     assert len(replies) == len(commands) == 5
+    assert "another reply" not in str(said)
     for reply, command in zip(replies, commands, strict=True):
         assert main([*shlex.split(command)[1:], "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["text"] == reply

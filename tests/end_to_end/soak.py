@@ -78,6 +78,9 @@ class _Shelf:
     def newer(self, name: str) -> None:
         return None
 
+    def sha256(self, name: str) -> str:
+        return self._sampler.sha256
+
 
 def memory() -> float:
     """What this process has in memory now, in MB; where that is not told, the most that it had."""

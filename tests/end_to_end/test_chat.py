@@ -265,7 +265,7 @@ def test_without_colours_there_are_marks(chat: Callable[..., Chat], monkeypatch:
     monkeypatch.setenv("NO_COLOR", "1")
     person = chat("emo", "--pace", "0")
     person.type("/score abc xyz\r")
-    text = person.see(lambda text: "bits/char" in text)
+    text = person.see(lambda text: "rarer" in text)
     assert any(mark in text for mark in "▂▄▆█")
     assert "▄ 1 in 100" in text
     person.type("\x04")

@@ -507,7 +507,10 @@ def test_mirostat_keeps_the_surprise_that_was_asked_for() -> None:
 
 
 def test_many_samples_take_no_more_memory_than_some() -> None:
-    sampler, draw = TALKERS["char"], Draw(max_chars=6, relevance=0.2, block=("the",))
+    # One worker: of two, each has its own room for intermediate results, and whether both stand at the same moment is
+    # the system's choice.
+    sampler = Sampler(model(seed=1, stops=-1.0, conversations=True), threads=1)
+    draw = Draw(max_chars=6, relevance=0.2, block=("the",))
 
     def peak(n: int) -> int:
         tracemalloc.start()
@@ -518,7 +521,7 @@ def test_many_samples_take_no_more_memory_than_some() -> None:
             tracemalloc.stop()
 
     peak(300)
-    assert 0 < peak(8000) < 1.2 * peak(2000)
+    assert 0 < peak(8000) < 1.1 * peak(2000)
 
 
 def test_a_batch_that_is_filled_up_misses_no_seed() -> None:

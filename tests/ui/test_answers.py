@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from grucli.chat.events import Branch, Branched, Candidate, Copyable, Peeked, Ranked, Told
+from grucli.chat.events import Branch, Branched, Candidate, Copyable, Listed, Peeked, Ranked, Told
 from tests.ui.screens import Room
 
 
@@ -95,3 +95,7 @@ def test_tokens_that_nobody_would_see_are_shown() -> None:
 
 def test_nothing_likely_is_no_mistake() -> None:
     assert Room(60).draw([Peeked("a lead", ()), Told("so")]) == ["a lead", "", "so"]
+
+
+def test_a_list_without_values_has_no_column_for_them() -> None:
+    assert Room(80).draw([Listed((("/undo [N]", "", "take it back"),))]) == ["/undo [N]  take it back"]

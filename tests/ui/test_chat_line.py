@@ -1,17 +1,23 @@
 import contextlib
 import stat
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prompt_toolkit.data_structures import Size
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text.utils import fragment_list_to_text
 from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.layout.controls import BufferControl
+from prompt_toolkit.layout.processors import TransformationInput
 from prompt_toolkit.output import DummyOutput
-from prompt_toolkit.output.vt100 import Vt100_Output
+from rich.cells import cell_len
 
-from grucli.ui.chat_line import REMEMBERED, ChatLine
+from grucli.ui.chat_line import REMEMBERED, ChatLine, _Terminal
+from grucli.ui.typed_rows import WordsWhole
 from tests.chat.voices import talker
 from tests.ui.emulator import Emulator
 
@@ -58,19 +64,71 @@ def test_tab_completes(keys: str, line: str, history: Path) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["x" * 37, "x" * 38, "x" * 39, "x" * 76, "a\n" + "x" * 38, "x" * 38 + "\nab", "x" + "漢" * 37, "漢" * 18],
+    [
+        *(sign * count for sign in "x漢😀" for count in (17, 18, 19, 20, 37, 38, 39, 57, 76)),
+        *("x" + "漢" * count for count in (17, 18, 19, 36, 37)),
+        *("a\n" + "x" * 38, "a\n" + "漢" * 19, "x" * 38 + "\nab"),
+    ],
 )
 def test_a_line_that_fills_its_row_leaves_none_empty(said: str, history: Path) -> None:
-    emulator = Emulator(40, 10)
-    screen = Vt100_Output(emulator, lambda: Size(rows=10, columns=40), term="xterm")
+    typed = rows_of(said, history, 40)
+    assert all(typed) or said.startswith("x" * 38 + "\n")  # what follows a row that is full is the editor's own affair
+    assert "".join(typed) == said.replace("\n", "")
+
+
+def rows_of(said: str, history: Path, columns: int, keys: str = "") -> list[str]:
+    """What stands on the terminal of a line that was typed, without what stands before each row."""
+    emulator = Emulator(columns, 30)
+    screen = _Terminal(emulator, lambda: Size(rows=30, columns=columns), term="xterm")
     with create_pipe_input() as terminal:
-        terminal.send_text(f"\x1b[200~{said}\x1b[201~\r")
-        assert ChatLine(talker(), history, lambda: "footer", terminal, screen).ask() == said
+        terminal.send_text(f"\x1b[200~{said}\x1b[201~{keys}\r")
+        heard = ChatLine(talker(), history, lambda: "footer", terminal, screen).ask()
+    assert heard == said or keys
     emulator.write("reply\n")
     *typed, reply = emulator.rows
     assert reply == "reply"
-    assert all(typed) or said.startswith("x" * 38 + "\n")  # what follows a row that is full is the editor's own affair
-    assert "".join(row.removeprefix("› ").removeprefix("> ").strip() for row in typed) == said.replace("\n", "")
+    return [row[2:] for row in typed]
+
+
+PROSE = "The quick brown fox, who had never seen a quetzal, jumps over 漢字 and 😀 and on."
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_words_are_whole_in_each_row(columns: int, history: Path) -> None:
+    rows = rows_of(PROSE, history, columns)
+    assert [word for row in rows for word in row.split()] == PROSE.split()
+    assert all(cell_len(row) < columns - 2 for row in rows)
+    assert all(cell_len(f"{row} {after.split()[0]}") >= columns - 2 for row, after in pairwise(rows))
+
+
+def test_a_word_that_no_row_has_room_for_is_broken(history: Path) -> None:
+    shown = ["see", "x" * 19, "x" * 19, "x" * 12 + " and", "so on."]
+    assert rows_of(f"see {'x' * 50} and so on.", history, 21) == shown
+
+
+@given(st.text("ab 漢😀é", max_size=90).map(str.strip), st.integers(6, 50))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+def test_whatever_is_typed_stands_there_whole(history: Path, said: str, columns: int) -> None:
+    shown = "".join(rows_of(said, history, columns))
+    assert shown.replace(" ", "") == said.replace(" ", "")
+
+
+def test_the_cursor_goes_through_the_rows_as_through_the_line(history: Path) -> None:
+    back = "\x1b[D" * len(" jumps over 漢字 and 😀 and on.")
+    assert typed(f"{PROSE}{back}\x7fS\r", history) == [PROSE.replace("quetzal,", "quetzalS")]
+    assert "".join(rows_of(PROSE, history, 20, keys=f"{back} indeed")).count("indeed") == 1
+
+
+@given(st.text("ab 漢", max_size=60), st.integers(2, 20))
+def test_places_of_the_line_and_of_its_rows_are_the_same(line: str, columns: int) -> None:
+    control = BufferControl()
+    given_ = TransformationInput(control, Document(line), 0, lambda place: place, [("", line)], columns + 2, 1)
+    made = WordsWhole(2).apply_transformation(given_)
+    shown = fragment_list_to_text(made.fragments)
+    places = [made.source_to_display(place) for place in range(len(line) + 1)]
+    assert "".join(shown[place] for place in places[:-1]) == line
+    assert [made.display_to_source(place) for place in places] == list(range(len(line) + 1))
+    assert all(0 <= made.display_to_source(place) <= len(line) for place in range(len(shown) + 1))
 
 
 def test_ctrl_c_in_an_empty_line_is_told(history: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import os
 import signal
@@ -52,6 +53,15 @@ def test_a_reply_and_what_stays_under_it() -> None:
         "Or is it?",
         "seed 42 · 55 characters · 0.72 bits/char",
     ]
+
+
+def test_what_was_picked_stands_behind_its_beginning_and_has_no_seed() -> None:
+    stage = Stage(talker("abcdef", max_chars=3))
+    rows = stage.type("hi", "/peek", "/pick 1")
+    assert rows[-2:] == ["abca", "picked · 1 character · Enter alone goes on"]
+    stage = Stage(talker("abcdef", max_chars=3))
+    rows = stage.type("hi", "/peek", "/pick 2")
+    assert rows[-2:] == ["abc (nothing)", "picked · 0 characters"]
 
 
 def test_a_narrow_reply() -> None:
@@ -209,6 +219,8 @@ def test_the_footers_keep_the_seed_however_narrow() -> None:
     turn = session.turns[-1]
     assert summary(turn, 80) == "seed 42 · 4 characters · 0.72 bits/char"
     assert summary(turn, 20) == "seed 42"
+    assert "· 1 character ·" in summary(dataclasses.replace(turn, reply="o"), 80)
+    assert "· 1,234 characters ·" in summary(dataclasses.replace(turn, reply="o" * 1234), 80)
     assert standing(session, 80) == "emo · seed 43 · temp 0.8 · /help"
     assert standing(session, 20) == "emo · seed 43"
 

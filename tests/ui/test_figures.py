@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.ui.figures import decimal, duration, short_count
+from grucli.ui.figures import count_of, decimal, duration, short_count
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,10 @@ def test_durations(seconds: float, text: str) -> None:
 )
 def test_counts(count: float, text: str) -> None:
     assert short_count(count) == text
+
+
+def test_a_count_with_what_it_counts() -> None:
+    assert [count_of(n, "layer") for n in (0, 1, 2, 1234)] == ["0 layers", "1 layer", "2 layers", "1,234 layers"]
 
 
 @given(st.floats(0, 9.9e11))

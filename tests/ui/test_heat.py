@@ -53,6 +53,7 @@ def test_the_hardest_words_are_named_and_few_words_are_not() -> None:
     words = [("so ", 1.0), ("ve", 9.0), ("ry ", 8.0), ("odd", 30.0), (" is", 2.0)]
     assert '"odd" 30, "very" 17, "is" 2 bits' in " ".join(scored(words))
     assert "hardest" not in " ".join(scored(words[:3]))
+    assert f'"{"漢" * 9}…" 30' in " ".join(scored([*words, (" " + "漢" * 40, 30.0)]))
 
 
 @pytest.mark.parametrize("colour", [True, False])

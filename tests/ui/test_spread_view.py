@@ -153,17 +153,17 @@ def test_a_terminal_that_is_resized_meanwhile_loses_nothing() -> None:
         assert word in text
 
 
-@pytest.mark.parametrize("width", [90, 64, 40])
-def test_in_a_terminal_that_became_narrower_all_stands_anew_in_the_end(width: int) -> None:
+@pytest.mark.parametrize(("narrowest", "width"), [(90, 90), (64, 64), (40, 40), (64, 100), (40, 120)])
+def test_in_a_terminal_that_became_narrower_all_stands_anew_in_the_end(narrowest: int, width: int) -> None:
     room = Room(100)
     reply = "\n".join(f"line {number} of some words" for number in range(12))
 
     def events() -> Iterator[Event]:
         for index, event in enumerate(spread(reply, CAREFUL, lead="before ", limit=400)):
             room.clock.now += 0.2
-            if index == 60:
-                room.console.width = width
-                room.emulator.screen.resize(columns=width)
+            if index in (60, 70):
+                room.console.width = narrowest if index == 60 else width
+                room.emulator.screen.resize(columns=room.console.width)
             yield event
 
     rows = room.draw(events())

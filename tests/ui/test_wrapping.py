@@ -42,6 +42,11 @@ def test_lines_end_where_a_plain_reading_ends_them(text: str, width: int) -> Non
     assert lines_of(text, width) == naive(text, width)
 
 
+def test_a_picture_may_take_two_columns_and_is_not_torn_from_its_sign() -> None:
+    assert lines_of("❤\ufe0f" * 5, 5) == ["❤\ufe0f❤\ufe0f", "❤\ufe0f❤\ufe0f", "❤\ufe0f"]
+    assert lines_of("❤\ufe0f" * 2, 1) == ["❤\ufe0f", "❤\ufe0f"]  # there is no room for either
+
+
 def test_what_is_taken_for_narrow_is() -> None:
     signs = [sign for sign in map(chr, range(sys.maxunicode)) if sign != "\n" and wrapping._narrow.fullmatch(sign)]
     assert len(signs) > 1000
