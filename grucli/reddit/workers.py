@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 import queue
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,8 +20,14 @@ from typing import Self
 from grucli.errors import GruError
 from grucli.reddit.batches import Batch, Cleaned, Job, batch_cleaner
 
+if sys.platform == "linux":
+    import fcntl
+
 _IN_FLIGHT = 2
 """Batches that a process has at a time: one at work, and one so that it need not wait."""
+
+_PIPE = 1 << 20
+"""Bytes that a pipe should hold, the most that Linux gives unasked."""
 
 _PATIENCE = 5.0
 """Seconds in which a process that was told to end does."""
@@ -77,6 +84,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         inbox, self._out = context.Pipe(duplex=False)
         self._in, outbox = context.Pipe(duplex=False)
+        _widen(self._out, self._in)
         self._process = context.Process(target=_work, args=(job, inbox, outbox), daemon=True)
         try:
             with _deaf():
@@ -115,6 +123,14 @@ class _Worker:
             f"a worker process ended before its work was done{how}",
             "the system may have run out of memory: run it again with fewer --workers",
         )
+
+
+def _widen(*pipes: Connection) -> None:
+    """Let pipes hold a batch, where the system can: with its 64 KiB both ends would wait for each other many times."""
+    if sys.platform == "linux":
+        for pipe in pipes:
+            with contextlib.suppress(OSError):  # the user's share of such memory is spent
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 @contextlib.contextmanager
