@@ -3,7 +3,8 @@
     python docs/pictures.py
 
 trains for a minute on the conversations of chitchat-dataset, in a temporary home, and writes docs/train.svg,
-docs/chat.svg, docs/spread.svg and docs/score.svg.
+docs/chat.svg, docs/spread.svg and docs/score.svg; and docs/session.svg and docs/session.txt, a whole session with every
+command of the chat.
 """
 
 import os
@@ -11,11 +12,13 @@ import re
 import sys
 import tempfile
 import time
+from itertools import groupby
 from pathlib import Path
 
 import chitchat_dataset
 import pexpect
 import pyte
+from pyte.screens import Char
 from rich.console import Console
 from rich.text import Text
 
@@ -27,7 +30,60 @@ WORTH_SHOWING = r"[6-9]\d%\s+\d+:\d\d left(?s:.*)it writes\s+(\S+ ){8}|9[5-9]%\s
 """The curves are long and the sample is a sentence; or there is hardly time left for one."""
 
 
-class FaintScreen(pyte.Screen):
+SESSION = """\
+Hi, how are you?
+/peek
+/pick 2
+/temp 0.5
+/top-k 40
+/top-p 0.95
+/min-p 0.01
+/repeat-penalty 1.1
+/seed 11
+/max 160
+/min 2
+/pace 400
+What do you do for fun?
+/regen
+/cmd
+/spread 0.3 0.7 1.1 Do you like music?
+/pick 2
+/best 3 Do you have any pets?
+/pick 1
+/tree
+/undo
+/fork weekend
+Any plans for the weekend?
+/rewind 1
+What is your favorite food?
+/tree
+/history
+/score I teach elephants how to play the ukulele
+/gates I love to cook.
+/relevance 0.3
+/mirostat 3
+/stop ?
+/block pizza
+Where do you live?
+/mirostat 0
+/beam 4
+Do you work?
+/cmd
+/set
+/set temp 0.8
+/save friends
+/load
+/load friends
+/model
+/reset
+/help
+/help spread
+/tmep 1
+""".splitlines()
+"""What is typed, one after the other, in the session that is shown whole."""
+
+
+class FaintScreen(pyte.HistoryScreen):
     """A screen that knows faint text, which pyte does not: it is kept as text that blinks, which nobody writes here."""
 
     def select_graphic_rendition(self, *attrs: int, **private: bool) -> None:
@@ -37,22 +93,28 @@ class FaintScreen(pyte.Screen):
             super().select_graphic_rendition(22)
 
 
-def screen_of(screen: pyte.Screen) -> Text:
-    """The screen as rich text, in its colours, without the empty lines at its end."""
+def screen_of(screen: FaintScreen) -> Text:
+    """The screen with what went past, as rich text, in its colours, without the empty lines at its end."""
     picture = Text()
     last = max((y for y, line in enumerate(screen.display) if line.strip()), default=0)
-    for y in range(last + 1):
-        for x in range(screen.columns):
-            cell = screen.buffer[y][x]
-            colours = [f"#{c}" if re.fullmatch("[0-9a-f]{6}", c) else c for c in (cell.fg, cell.bg)]
-            colours = [colour.replace("bright", "bright_").replace("brown", "yellow") for colour in colours]
-            style = " on ".join(colours) + (" bold" if cell.bold else "") + (" dim" if cell.blink else "")
-            picture.append(cell.data, style.replace("default on default", "").strip())
-        picture.append("\n")
+    for line in [*screen.history.top, *(screen.buffer[y] for y in range(last + 1))]:
+        row = Text()
+        for style, cells in groupby((line[x] for x in range(screen.columns)), style_of):
+            row.append("".join(cell.data for cell in cells), style)
+        row.rstrip()
+        picture.append_text(row).append("\n")
     return picture
 
 
-def save(screen: pyte.Screen, title: str, name: str) -> None:
+def style_of(cell: Char) -> str:
+    """A cell's colours and weight, as rich names them."""
+    colours = [f"#{c}" if re.fullmatch("[0-9a-f]{6}", c) else c for c in (cell.fg, cell.bg)]
+    colours = [colour.replace("bright", "bright_").replace("brown", "yellow") for colour in colours]
+    style = " on ".join(colours) + (" bold" if cell.bold else "") + (" dim" if cell.blink else "")
+    return style.replace("default on default", "").strip()
+
+
+def save(screen: FaintScreen, title: str, name: str) -> None:
     """Write the screen to docs/NAME.svg."""
     console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"), force_terminal=True)  # noqa: SIM115
     console.print(screen_of(screen), end="")
@@ -67,7 +129,7 @@ class Session:
         self.child = pexpect.spawn(
             sys.executable, ["-m", "grucli", *arguments], env=environment, dimensions=(LINES, COLUMNS), encoding="utf-8"
         )
-        self.screen = FaintScreen(COLUMNS, LINES)
+        self.screen = FaintScreen(COLUMNS, LINES, history=2000)
         self._stream = pyte.Stream(self.screen)
 
     def type(self, line: str, seconds: float) -> None:
@@ -124,6 +186,19 @@ def main() -> None:
         chat.type("/gates", 1)
         save(chat.screen, "gru chat: /score and /gates", "score")
         chat.leave()
+
+        save_session(home)
+
+
+def save_session(home: str) -> None:
+    """Take the whole session, and what stands on the screen after it was left."""
+    chat = open_chat(home)
+    for line in SESSION:
+        chat.type(line, 4)
+    chat.leave()
+    save(chat.screen, "gru chat", "session")
+    rows = (row.rstrip() for row in screen_of(chat.screen).plain.splitlines())
+    (HERE / "session.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def open_chat(home: str) -> Session:
