@@ -84,7 +84,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         inbox, self._out = context.Pipe(duplex=False)
         self._in, outbox = context.Pipe(duplex=False)
-        _widen(self._out, self._in)
+        _widen(self._out.fileno(), self._in.fileno())
         self._process = context.Process(target=_work, args=(job, inbox, outbox), daemon=True)
         try:
             with _deaf():
@@ -125,12 +125,12 @@ class _Worker:
         )
 
 
-def _widen(*pipes: Connection) -> None:
+def _widen(*pipes: int) -> None:
     """Let pipes hold a batch, where the system can: with its 64 KiB both ends would wait for each other many times."""
     if sys.platform == "linux":
         for pipe in pipes:
             with contextlib.suppress(OSError):  # the user's share of such memory is spent
-                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ begins the next. Turns inside a conversation are separated by TURN.
 
 import mmap
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -75,7 +76,7 @@ class TokenFile:
 
     def release(self) -> None:
         """Give the pages read so far back to the system, where it can be told; they are read again when needed."""
-        if hasattr(self._map, "madvise"):
+        if sys.platform != "win32":
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
