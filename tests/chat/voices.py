@@ -113,6 +113,7 @@ class FakeShelf:
 
     def names(self) -> Sequence[str]:
         return list(self.voices)
+        self.trained: dict[str, int] = {}
 
     def open(self, name: str | None) -> tuple[str, Voice]:
         name = next(iter(self.voices)) if name is None else name
@@ -122,6 +123,13 @@ class FakeShelf:
 
     def newer(self, name: str) -> tuple[Voice, str] | None:
         return self.news.pop(name, None)
+
+    def to_come(self, name: str) -> bool:
+        """Those in `trained` are to come for so many questions."""
+        left = self.trained.pop(name, 0)
+        if left > 1:
+            self.trained[name] = left - 1
+        return left > 0
 
     def sha256(self, name: str) -> str:
         return self.voices[name].sha256 if name in self.voices else ""

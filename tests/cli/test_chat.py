@@ -100,7 +100,8 @@ def test_a_session_whose_model_is_gone_names_it(
     chat(monkeypatch, capsys, "/save trip\nhello\n", "talk")
     (tmp_path / "models" / "talk").rename(tmp_path / "models" / "speaker")
     assert "'talk'" in refused(capsys, "--continue")
-    assert chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1] == ""
+    told = chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1]
+    assert told == "this is trip, whose model was talk; speaker goes on in its place\n"
 
 
 def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
