@@ -16,14 +16,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """The model does not know this many `symbols` of the line it has read."""
+    """The model does not know this many `symbols` of the line it has read; `which` has each of them once."""
 
     symbols: int
+    which: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """The same, in words."""
-        return misread(self.symbols)
+        return misread(self.symbols, self.which)
 
 
 @dataclass(frozen=True, slots=True)

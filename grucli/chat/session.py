@@ -19,7 +19,7 @@ from typing import Any, Protocol, Self
 from grucli.chat.archive import Archive, Log
 from grucli.chat.events import Began, Ended, Event, Misread, Refused, Said, Told
 from grucli.chat.memory import Memory
-from grucli.chat.misread import unknown_symbols
+from grucli.chat.misread import unknown_parts
 from grucli.chat.pace import checked_pace
 from grucli.chat.records import Entry, ModelEntry, PlaceEntry, SessionEntry, tree_entries, turn_entry
 from grucli.chat.tree import Tree
@@ -162,8 +162,8 @@ class Session:
         state = yield from self.memory.before_reply(self.tree, place, lambda: self.stopping)
         if state is None:
             yield Told("stopped: none of this line was heard")
-        elif not heard_before and (unknown := unknown_symbols(self.voice.tokenizer, place.line)):
-            yield Misread(unknown)
+        elif not heard_before and (unknown := unknown_parts(self.voice.tokenizer, place.line)):
+            yield Misread(len(unknown), tuple(dict.fromkeys(unknown)))
         return state
 
     def _reply(self, place: Place, heard_before: bool) -> Iterator[Event]:

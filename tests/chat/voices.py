@@ -48,6 +48,9 @@ class FakeEncoder:
     def encode(self, text: str) -> NDArray[np.int32]:
         return np.array([ord(sign) if sign.isascii() else UNKNOWN for sign in text], np.int32)
 
+    def cut(self, text: str) -> Sequence[str]:
+        return list(text)
+
 
 class FakeVoice:
     """See the module. `says` may hold `{seed}`; `heard` is every text that was read, in order."""

@@ -193,7 +193,7 @@ class Scene:
 
 
 def reply() -> Iterator[Event]:
-    yield Misread(2)
+    yield Misread(2, ("漢", "\x1b"))
     yield Began("", 7, 200)
     for start in range(0, len(LIVELY), 4):
         yield Said(LIVELY[start : start + 4], 1.25)

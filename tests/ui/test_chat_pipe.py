@@ -55,7 +55,7 @@ def test_nothing_in_nothing_out() -> None:
 def test_symbols_that_the_model_does_not_know_are_a_warning() -> None:
     answered = answer(talker(), "hi 漢\n".encode(), b"hi\n")
     assert answered.out == "<7>\n<8>\n"
-    assert answered.err == "gru: the model does not know 1 symbol of what it was given to read\n"
+    assert answered.err == "gru: the model does not know 1 symbol of what it was given to read: '漢'\n"
 
 
 def test_what_commands_offer_and_find_is_told_in_lines() -> None:

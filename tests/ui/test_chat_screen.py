@@ -238,7 +238,11 @@ def test_how_to_go_on_is_told_before_the_figures() -> None:
 
 def test_a_line_that_the_model_cannot_read_in_full_is_told() -> None:
     rows = Stage(talker(SAYS, seed=42)).type("hi 漢字")
-    assert rows[0] == "the model does not know 2 symbols of what it was given to read"
+    assert rows[0] == "the model does not know 2 symbols of what it was given to read: '漢', '字'"
+    odd = "\u202e漢\ud800" + "αβγδε" * 1000
+    rows = Stage(talker(SAYS, seed=42), 120).type(odd)
+    assert rows[0].startswith("the model does not know 5,003 symbols")
+    assert rows[0].endswith(r"read: '\u202e', '漢', '�', 'α', 'β', …")
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
