@@ -21,6 +21,8 @@ from grucli.errors import GruError, UsageError
 
 _SHOWN = 60  # characters of a line that only reminds of it
 _TEMPERATURES = (0.3, 0.8, 1.2)
+_NEAR = 0.65  # how much two names must have in common for the one to be meant by the other
+_TELLING = 3  # letters: the beginning of a name that says which it is
 _CANDIDATES = 5
 
 
@@ -134,8 +136,21 @@ def _obey(session: Session, line: str) -> Iterator[Event]:
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(short(name).lower(), list(_names), n=1, cutoff=0.4)
-    return f"did you mean /{near[0]}? " if near else ""
+    near = nearest(name, list(_names))
+    return f"did you mean /{near}? " if near else ""
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The name that was meant by one that is none: nearly the same, or its beginning, or it with more behind it."""
+    name = short(name).lower()
+    if near := difflib.get_close_matches(name, names, n=1, cutoff=_NEAR):
+        return near[0]
+    if len(name) < _TELLING:
+        return ""
+    for known in names:
+        if known.startswith(name) or (len(known) >= _TELLING and name.startswith(known)):
+            return known
+    return ""
 
 
 def _whole(name: str, value: str, usual: int) -> int:
@@ -159,7 +174,9 @@ def _setting(setting: Setting) -> Command:
     def run(session: Session, value: str) -> Iterator[Event]:
         if value:
             setting.set(session, value)
-        yield Told(f"/{setting.name} {setting.now(session)} · {setting.does}")
+            yield Told(f"/{setting.name}: {setting.told(session)}")
+        else:
+            yield Told(f"/{setting.name} {setting.now(session)} · {setting.does}")
 
     return Command(setting.name, setting.takes, setting.does, run, setting.now, lambda session: setting.values)
 
@@ -170,8 +187,8 @@ def _set(session: Session, value: str) -> Iterator[Event]:
     if not name:
         yield Listed(tuple((setting.name, setting.now(session), setting.does) for setting in SETTINGS))
     elif name.removeprefix("/") not in names:
-        near = difflib.get_close_matches(name.lower()[:64], names, n=1, cutoff=0.4)
-        yield Refused(f"there is no setting '{short(name)}'", f"did you mean {near[0]}?" if near else "/set lists them")
+        near = nearest(name, names)
+        yield Refused(f"there is no setting '{short(name)}'", f"did you mean {near}?" if near else "/set lists them")
     else:
         yield from _names[name.removeprefix("/")].run(session, rest[0] if rest else "")
 
@@ -422,7 +439,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("fork", "[NAME]", "begin a branch here; the other stays as it is", _fork),
     Command("tree", "", "every turn, with its branches", _tree),
     Command("history", "", "what led here", _history),
-    Command("reset", "", "begin anew", _reset),
+    Command("reset", "", "begin anew", _reset, aliases=("clear",)),
     Command("score", "[TEXT]", "how surprising TEXT is, or the last reply was", score),
     Command("gates", "[TEXT]", "what it keeps in mind at TEXT, or the reply", gates),
     Command("cmd", "", "the gru sample line for the last reply", _cmd),
@@ -464,7 +481,7 @@ COMMANDS: tuple[Command, ...] = (
         values=lambda session: [command.name for command in COMMANDS],
         aliases=("?",),
     ),
-    Command("quit", "", "leave", _quit, aliases=("exit", "bye")),
+    Command("quit", "", "leave", _quit, aliases=("exit", "bye", "q")),
 )
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -68,7 +68,7 @@ def test_type_stream_regenerate_and_leave(chat: Callable[..., Chat]) -> None:
     person.see(lambda text: "seed 43 · 60 characters" in text)
     person.ready()
     person.type("/seed 42\r")
-    person.see(lambda text: "/seed 42 ·" in text)
+    person.see(lambda text: "/seed: 42" in text)
     person.type("/regen\r")
     again = person.see(lambda text: text.count("seed 42 · 60 characters") == 2)
     assert again.count(reply) == 2

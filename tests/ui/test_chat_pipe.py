@@ -36,7 +36,7 @@ def test_what_is_no_utf8_is_read_as_such() -> None:
 def test_commands_work_and_speak_on_stderr() -> None:
     answered = answer(talker(), b"/seed 3\n", b"hi\n", b"/regen\n", b"/history\n", b"/quit\n", b"never\n")
     assert answered.out == "<3>\n<4>\n"
-    assert answered.err.startswith("/seed 3")
+    assert answered.err.startswith("/seed: 3")
     assert "emo  seed 4  <4>" in answered.err
 
 

@@ -266,4 +266,4 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\x1b" not in both.out + both.err
     assert "> Well, seed 42 is as good as any other number.\nOr is it?\n" in both.out
     assert "Ctrl-D leaves" in both.out.split("Or is it?")[1]
-    assert "/temp 2" in both.out
+    assert "/temp: 2" in both.out
