@@ -3,11 +3,14 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from grucli.chat.archive import Archive
+from grucli.chat.commands import hear
 from grucli.chat.session import Session
 from grucli.ui.chat_screen import ChatScreen, _ctrl_c_stops, standing, summary, talk
 from tests.chat.voices import FakeShelf, FakeVoice, talker, writer
@@ -223,6 +226,38 @@ def test_the_footers_keep_the_seed_however_narrow() -> None:
     assert "· 1,234 characters ·" in summary(dataclasses.replace(turn, reply="o" * 1234), 80)
     assert standing(session, 80) == "emo · seed 43 · temp 0.8 · /help"
     assert standing(session, 20) == "emo · seed 43"
+
+
+def test_the_footer_has_what_is_not_as_usual() -> None:
+    session = talker(seed=42)
+    for line in ("/top-k 5", "/mirostat 2", "/relevance 0.4", "/fork b", "/stop \\n", "/block so", "/block it goes on"):
+        for _ in hear(session, line):
+            pass
+    assert standing(session, 200) == (
+        "emo · seed 42 · temp 0.8 · branch b · top-k 5 · mirostat 2 · relevance 0.4 · stop '\\n'"
+        " · block 'so' 'it goes on' · /help"
+    )
+    assert standing(session, 80) == "emo · seed 42 · temp 0.8 · branch b · top-k 5 · mirostat 2 · relevance 0.4"
+    for _ in hear(session, "/block and on and on"):
+        pass
+    assert "block (3) · /help" in standing(session, 200)
+
+
+def test_where_a_session_was_left_is_told(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    with talker(SAYS, archive=archive) as session:
+        for line in ("hi", "and\nso \u202e" + "on " * 50, "/save trip"):
+            for _ in hear(session, line):
+                pass
+    with talker(SAYS, archive=archive) as session:
+        session.load("trip")
+        stage = Stage(session, 40)
+        stage.screen.greet()
+        rows = stage.emulator.rows
+        assert rows[-3] == "trip · 2 turns · the last of them:"
+        assert rows[-2].startswith("› and so on on")
+        assert rows[-1] == "Well, seed 8 is as good as any other n…"
+        assert cell_len(rows[-2]) <= cell_len(rows[-1]) == 39
 
 
 def test_how_to_go_on_is_told_before_the_figures() -> None:
