@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from grucli.chat.archive import Archive
 from grucli.chat.commands import COMMANDS, Command, hear, introduction, is_command, suggest
-from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Refused, Told
+from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Recounted, Refused, Told
 from grucli.chat.explained import EXPLAINED
 from grucli.chat.session import Session
 from grucli.chat.settings import SETTINGS, Setting
@@ -332,14 +332,22 @@ def test_the_tree_shows_every_turn_and_where_the_session_stands() -> None:
     for line in ("a", "b", "/fork side", "c", "/rewind 1", "d"):
         do(session, line)
     (tree,) = do(session, "/tree")
+    turns = session.tree.turns
     assert tree == Branched(
         (
-            Branch(1, 0, 0, "a", "<7>", (), False, True),
-            Branch(2, 1, 1, "b", "<8>", ("main",), False, False),
-            Branch(3, 2, 1, "c", "<9>", (), False, False),
-            Branch(4, 1, 1, "d", "<10>", ("side",), True, True),
+            Branch(turns[1], 0, (), False, True),
+            Branch(turns[2], 1, ("main",), False, False),
+            Branch(turns[3], 1, (), False, False),
+            Branch(turns[4], 1, ("side",), True, True),
         )
     )
+    assert tree.now == 4
+    for back in ("/undo 2", "/rewind 0", "/reset"):
+        do(session, "/rewind 4")
+        do(session, back)
+        (tree,) = do(session, "/tree")
+        assert isinstance(tree, Branched)
+        assert (tree.now, tree.beginning) == (0, ("side",))
 
 
 def test_another_model_of_the_kind_reads_what_was_said() -> None:
@@ -390,6 +398,8 @@ def test_history_has_every_turn() -> None:
     assert isinstance(listed, Listed)
     assert listed.rows[:2] == (("you", "turn 1", "hi"), ("emo", "seed 7", "<7>"))
     assert all(len(row[2]) <= 201 for row in listed.rows)
+    assert isinstance(listed, Recounted)
+    assert list(listed.turns) == session.turns
 
 
 @pytest.mark.parametrize(

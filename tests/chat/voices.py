@@ -113,10 +113,10 @@ class FakeShelf:
     def __init__(self, **voices: Voice) -> None:
         self.voices = voices
         self.news: dict[str, tuple[Voice, str]] = {}
+        self.trained: dict[str, int] = {}
 
     def names(self) -> Sequence[str]:
         return list(self.voices)
-        self.trained: dict[str, int] = {}
 
     def open(self, name: str | None) -> tuple[str, Voice]:
         name = next(iter(self.voices)) if name is None else name
@@ -124,15 +124,15 @@ class FakeShelf:
             raise UsageError(f"there is no model '{name}'", "see which there are")
         return name, self.voices[name]
 
-    def newer(self, name: str) -> tuple[Voice, str] | None:
-        return self.news.pop(name, None)
-
     def to_come(self, name: str) -> bool:
         """Those in `trained` are to come for so many questions."""
         left = self.trained.pop(name, 0)
         if left > 1:
             self.trained[name] = left - 1
         return left > 0
+
+    def newer(self, name: str) -> tuple[Voice, str] | None:
+        return self.news.pop(name, None)
 
     def sha256(self, name: str) -> str:
         return self.voices[name].sha256 if name in self.voices else ""

@@ -61,7 +61,7 @@ def test_a_session_is_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, cap
     second = objects(monkeypatch, capsys, "/history\n/temp\nhole\n", "--continue")
     (again,) = (tmp_path / "sessions").iterdir()
     assert again == file
-    assert [row["does"] for row in second[0]["rows"]][1::2] == [each["reply"] for each in first]  # type: ignore[attr-defined]
+    assert [turn["reply"] for turn in second[0]["turns"]] == [each["reply"] for each in first]  # type: ignore[attr-defined]
     assert str(second[1]["text"]).startswith("/temp 1.5")
     assert (second[2]["turn"], second[2]["seed"]) == (3, 5)
     whole = objects(monkeypatch, capsys, "hello\nthere\nhole\n", "--seed", "3", "--temp", "1.5")
