@@ -95,8 +95,8 @@ class ChatScreen:
         if last is None or log is None:
             return
         width, plain = self._console.width - 1, self._console.options.ascii_only
-        counted = count_of(len(self._session.turns), "turn")
-        self._print(" · ".join(fitting([log.name or "", counted, "the last of them:"], width)), "dim")
+        counted = f"{count_of(len(self._session.turns), 'turn')}, the last one:"
+        self._print(" · ".join(fitting([log.name or "", counted], width)), "dim")
         lead = "> " if plain else "› "
         for text in filter(None, (f"{lead}{safe_line(last.line)}" if last.line else "", safe_line(last.reply))):
             self._print(clipped(text, width, plain), "dim")

@@ -254,7 +254,7 @@ def test_where_a_session_was_left_is_told(tmp_path: Path) -> None:
         stage = Stage(session, 40)
         stage.screen.greet()
         rows = stage.emulator.rows
-        assert rows[-3] == "trip · 2 turns · the last of them:"
+        assert rows[-3] == "trip · 2 turns, the last one:"
         assert rows[-2].startswith("› and so on on")
         assert rows[-1] == "Well, seed 8 is as good as any other n…"
         assert cell_len(rows[-2]) <= cell_len(rows[-1]) == 39
