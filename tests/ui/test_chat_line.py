@@ -160,6 +160,10 @@ def test_whatever_is_typed_stands_there_whole(history: Path, said: str, columns:
 def test_what_could_turn_the_text_around_is_shown_and_not_obeyed(history: Path) -> None:
     (row,) = rows_of("evil\u202eabc\u2066", history, 60)
     assert row == "evil<202e>abc<2066>"
+    assert "".join(rows_of("\u202e" * 30, history, 40)) == "<202e>" * 30
+    assert " ".join(rows_of("so \x01\u202e it " * 9 + "is", history, 20)).split() == ["so", "^A<202e>", "it"] * 9 + [
+        "is"
+    ]
 
 
 def test_the_cursor_goes_through_the_rows_as_through_the_line(history: Path) -> None:
