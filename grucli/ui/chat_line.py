@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from prompt_toolkit import PromptSession
+from prompt_toolkit import PromptSession, search
 from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -16,8 +16,8 @@ from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import Input
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.key_binding.bindings.search import abort_search, accept_search, accept_search_and_accept_input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.key_binding.bindings.search import abort_search, accept_search
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth, Output, create_output
@@ -78,7 +78,7 @@ class ChatLine:
             reserve_space_for_menu=6,
             multiline=True,
             enable_suspend=True,
-            key_bindings=_keys(session),
+            key_bindings=merge_key_bindings([_keys(session), _search_keys()]),
             style=_STYLE,
             input=keys,
             output=screen if screen is not None else _output(),
@@ -140,14 +140,27 @@ class _Commands(Completer):
             yield Completion(found.text, start_position=start, display=safe_line(found.text), display_meta=does)
 
 
-def _keys(session: Session) -> KeyBindings:
-    """What each key does. These come before the editor's own, so while it searches they must leave the line alone."""
+def _search_keys() -> KeyBindings:
+    """What keys do while the history is searched, where the editor's own would be heard after those of the line."""
     keys = KeyBindings()
-    keys.add("enter", filter=is_searching)(accept_search_and_accept_input)
     for way_out in ("tab", "c-d"):
         keys.add(way_out, filter=is_searching)(accept_search)
     for way_back in ("c-c", "<sigint>"):
         keys.add(way_back, filter=is_searching)(abort_search)
+
+    @keys.add("enter", filter=is_searching)
+    def _(event: KeyPressEvent) -> None:
+        """Enter sends what was found; where that is nothing, it leaves the search alone."""
+        search.accept_search()
+        if event.current_buffer.text:
+            event.current_buffer.validate_and_handle()
+
+    return keys
+
+
+def _keys(session: Session) -> KeyBindings:
+    """What keys do in the line; where they mean something to a search too, they leave it alone."""
+    keys = KeyBindings()
 
     @keys.add("enter", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:

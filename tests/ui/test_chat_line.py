@@ -74,6 +74,7 @@ def test_tab_completes(keys: str, line: str, history: Path) -> None:
         ("\x12\x03this\r", "this"),
         ("that\x12lo w\x03\x7fn\r", "than"),
         ("\x12nowhere\x03\x12lo w\r", "hello world"),
+        ("\x12nowhere\rthis\r", "this"),
         ("\x12lo\x03\x04", EOFError),
         ("\x12\x03\x03", KeyboardInterrupt),
         ("\x12\x04\x04", EOFError),
