@@ -158,6 +158,17 @@ class FileLock:
     ) -> None:
         self.release()
 
+    def is_held(self) -> bool:
+        """Whether another process, or another lock of this one, holds it; nothing is made or signed for that."""
+        try:
+            with self.path.open("r+", encoding="utf-8") as file:
+                _lock(file)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def release(self) -> None:
         """Let go, before the block ends: a folder with an open file in it cannot be renamed on Windows."""
         if self._file is not None:

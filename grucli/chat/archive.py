@@ -90,22 +90,6 @@ class Archive:
             raise _no_session(self._path(name))
         return kept
 
-    def newest(self) -> tuple[str, list[str]]:
-        """Name the session that was last talked in, and the newer ones that cannot be taken up.
-
-        Raises:
-            UsageError: there is none.
-        """
-        passed = []
-        for name in self.names():
-            try:
-                _head(self._path(name))
-            except (OSError, GruError):
-                passed.append(name)
-            else:
-                return name, passed
-        raise UsageError("there is no session to go on with", "begin one: gru chat")
-
     def begin(self) -> "Log":
         """Give the log of a session that has no file before it has something to tell."""
         return Log(self, None)

@@ -92,9 +92,13 @@ def best(session: Session, number: int, line: str) -> Iterator[Event]:
     samples = list(_drawn(session, place, state, number))
     session.next_seed(number)
     alone = session.voice.begin() if place.line or place.lead or place.parent else None
-    rows = sorted(((_candidate(session.voice, sample, state, alone), sample) for sample in samples), key=_worst_last)
-    session.offers = [_offer(place, draw, sample, others=samples[1:]) for _, sample in rows]
-    yield Ranked(tuple(row for row, _ in rows))
+    rows = [
+        Candidate(_offer(place, draw, sample, others=samples[1:]), _score(session.voice, sample, state, alone))
+        for sample in samples
+    ]
+    rows.sort(key=_worst_last)
+    session.offers = [row.turn for row in rows]
+    yield Ranked(tuple(rows))
     yield Told(PICK)
 
 
@@ -117,18 +121,17 @@ def _offer(place: Place, draw: Draw, sample: Sample, others: Sequence[Sample]) -
     return Turn(place, sample.text, draw, sample.stopped, bits_per_char(sample), sample.tokens, picked)
 
 
-def _worst_last(row: tuple[Candidate, Sample]) -> tuple[float, int]:
-    score = row[0].score
-    return (float("inf") if score is None else -score, row[0].seed)
+def _worst_last(row: Candidate) -> tuple[float, int]:
+    return (float("inf") if row.score is None else -row.score, row.turn.seed)
 
 
-def _candidate(voice: Voice, sample: Sample, state: State, alone: State | None) -> Candidate:
+def _score(voice: Voice, sample: Sample, state: State, alone: State | None) -> float | None:
+    """What a reply is ranked by. The text alone is compared, as no text is ended out of the blue."""
     if not sample.text:
-        return Candidate("", None, None, sample.seed)
-    # The score compares the text alone, as no text is ended out of the blue; the figure is that of every reply.
+        return None
     here = surprise(voice, state, sample.text)
     elsewhere = here if alone is None else surprise(voice, alone, sample.text)
-    return Candidate(sample.text, bits_per_char(sample), RELEVANCE * elsewhere - here, sample.seed)
+    return RELEVANCE * elsewhere - here
 
 
 def surprise(voice: Voice, state: State, text: str) -> float:

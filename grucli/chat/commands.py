@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from grucli.chat.choosing import LIKELIEST, best, peek, pick, spread
-from grucli.chat.events import Branch, Branched, Copyable, Event, Helped, Left, Listed, Refused, Told
+from grucli.chat.events import Branch, Branched, Copyable, Event, Helped, Left, Listed, Recounted, Refused, Told
 from grucli.chat.explained import EXPLAINED
 from grucli.chat.looking import gates, score
 from grucli.chat.session import Session, misunderstood
 from grucli.chat.settings import SETTINGS, Setting, as_typed, short
-from grucli.chat.shell import sample_line
-from grucli.chat.turns import Turn
+from grucli.chat.shell import flat_line, sample_line
+from grucli.chat.turns import BEGINNING, REMINDED, Turn, reminder
 from grucli.errors import GruError, UsageError
 
-_SHOWN = 60  # characters of a line that only reminds of it
 _TEMPERATURES = (0.3, 0.8, 1.2)
 _CANDIDATES = 5
+_NEAR = 0.65  # how much two names must have in common for the one to be meant by the other
+_TELLING = 3  # letters: the beginning of a name that says which it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,21 @@ def _obey(session: Session, line: str) -> Iterator[Event]:
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(short(name).lower(), list(_names), n=1, cutoff=0.4)
-    return f"did you mean /{near[0]}? " if near else ""
+    near = nearest(name, list(_names))
+    return f"did you mean /{near}? " if near else ""
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The name that was meant by one that is none: nearly the same, or its beginning, or it with more behind it."""
+    name = short(name).lower()
+    if near := difflib.get_close_matches(name, names, n=1, cutoff=_NEAR):
+        return near[0]
+    if len(name) < _TELLING:
+        return ""
+    for known in names:
+        if known.startswith(name) or (len(known) >= _TELLING and name.startswith(known)):
+            return known
+    return ""
 
 
 def _whole(name: str, value: str, usual: int) -> int:
@@ -159,7 +173,9 @@ def _setting(setting: Setting) -> Command:
     def run(session: Session, value: str) -> Iterator[Event]:
         if value:
             setting.set(session, value)
-        yield Told(f"/{setting.name} {setting.now(session)} · {setting.does}")
+            yield Told(f"/{setting.name}: {setting.told(session)}")
+        else:
+            yield Told(f"/{setting.name} {setting.now(session)} · {setting.does}")
 
     return Command(setting.name, setting.takes, setting.does, run, setting.now, lambda session: setting.values)
 
@@ -170,8 +186,8 @@ def _set(session: Session, value: str) -> Iterator[Event]:
     if not name:
         yield Listed(tuple((setting.name, setting.now(session), setting.does) for setting in SETTINGS))
     elif name.removeprefix("/") not in names:
-        near = difflib.get_close_matches(name.lower()[:64], names, n=1, cutoff=0.4)
-        yield Refused(f"there is no setting '{short(name)}'", f"did you mean {near[0]}?" if near else "/set lists them")
+        near = nearest(name, names)
+        yield Refused(f"there is no setting '{short(name)}'", f"did you mean {near}?" if near else "/set lists them")
     else:
         yield from _names[name.removeprefix("/")].run(session, rest[0] if rest else "")
 
@@ -254,7 +270,7 @@ def _stands(session: Session) -> Told:
 
 def _exchange(turn: Turn) -> str:
     """What was said in a turn, from both sides."""
-    return f"{_reminder(turn.line) or '…'} → {_reminder(turn.reply)}"
+    return f"{reminder(turn.line) or '…'} → {reminder(turn.reply)}"
 
 
 def _tree(session: Session, _: str) -> Iterator[Event]:
@@ -266,18 +282,21 @@ def _tree(session: Session, _: str) -> Iterator[Event]:
     yield Branched(
         tuple(
             Branch(
-                number=turn.number,
-                parent=turn.parent,
+                turn=turn,
                 depth=depth,
-                line=_reminder(turn.line),
-                reply=_reminder(turn.reply),
-                names=tuple(name for name, end in tree.branches.items() if end == turn.number),
+                names=_ending(session, turn.number),
                 now=turn.number == tree.now,
                 kept=turn.number in kept,
             )
             for turn, depth in tree.rows()
-        )
+        ),
+        _ending(session, BEGINNING),
     )
+
+
+def _ending(session: Session, number: int) -> tuple[str, ...]:
+    """The branches that end at a turn."""
+    return tuple(name for name, end in session.tree.branches.items() if end == number)
 
 
 def _history(session: Session, _: str) -> Iterator[Event]:
@@ -288,12 +307,7 @@ def _history(session: Session, _: str) -> Iterator[Event]:
     for turn in session.turns:
         rows.append(("you", f"turn {turn.number}", short(turn.line) or "(let it go on)"))
         rows.append((session.model, "picked" if turn.picked else f"seed {turn.seed}", short(turn.reply)))
-    yield Listed(tuple(rows))
-
-
-def _reminder(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+    yield Recounted(tuple(rows), tuple(session.turns))
 
 
 def _places(session: Session) -> list[str]:
@@ -324,11 +338,11 @@ def _load(session: Session, name: str) -> Iterator[Event]:
         if left_out:
             yield Told(misunderstood(left_out))
         return
-    briefs = list(session.archive.briefs(_SHOWN + 1)) if session.archive is not None else []
+    briefs = list(session.archive.briefs(REMINDED + 1)) if session.archive is not None else []
     if briefs:
         here = _name_kept(session)
         times = ("now" if brief.name == here else _when(brief.modified) for brief in briefs)
-        texts = (f"{brief.model}: {_reminder(brief.first)}" for brief in briefs)
+        texts = (f"{brief.model}: {reminder(brief.first)}" for brief in briefs)
         yield Listed(tuple(zip((brief.name for brief in briefs), times, texts, strict=True)))
     yield Told("/load NAME takes one up" if briefs else "there is no session to take up yet")
 
@@ -359,7 +373,7 @@ def _cmd(session: Session, _: str) -> Iterator[Event]:
     last: Turn | None = session.last
     if last is None:
         raise UsageError("there is no reply to give again", "say something first")
-    yield Copyable(sample_line(session, last))
+    yield Copyable(sample_line(session, last), flat_line(session, last))
     if doubt := session.doubt(last):
         yield Told(f"it may give another reply: {doubt}")
 
@@ -422,7 +436,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("fork", "[NAME]", "begin a branch here; the other stays as it is", _fork),
     Command("tree", "", "every turn, with its branches", _tree),
     Command("history", "", "what led here", _history),
-    Command("reset", "", "begin anew", _reset),
+    Command("reset", "", "begin anew", _reset, aliases=("clear",)),
     Command("score", "[TEXT]", "how surprising TEXT is, or the last reply was", score),
     Command("gates", "[TEXT]", "what it keeps in mind at TEXT, or the reply", gates),
     Command("cmd", "", "the gru sample line for the last reply", _cmd),
@@ -464,7 +478,7 @@ COMMANDS: tuple[Command, ...] = (
         values=lambda session: [command.name for command in COMMANDS],
         aliases=("?",),
     ),
-    Command("quit", "", "leave", _quit, aliases=("exit", "bye")),
+    Command("quit", "", "leave", _quit, aliases=("exit", "bye", "q")),
 )
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (

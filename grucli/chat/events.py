@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from grucli.chat.misread import misread
-from grucli.chat.turns import Turn
+from grucli.chat.turns import BEGINNING, Turn, reminder
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """The model does not know this many `symbols` of the line it has read."""
+    """The model does not know this many `symbols` of the line it has read; `which` has each of them once."""
 
     symbols: int
+    which: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """The same, in words."""
-        return misread(self.symbols)
+        return misread(self.symbols, self.which)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,11 @@ class SpreadEnded:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A reply that can be picked. `bits_per_char` is as in `Sample`, and so what its turn will have. `score`: what it
-    was ranked by, in bits per character, the more the better. An empty reply has no figures."""
+    """A reply that can be picked, as the turn that it would be. `score`: what it was ranked by, in bits per character,
+    the more the better; an empty reply has none."""
 
-    text: str
-    bits_per_char: float | None
+    turn: Turn
     score: float | None
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +131,53 @@ class Gated:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A turn as one row of a tree. `number` is what `/rewind` takes, `parent` that of the turn before.
+    """A turn as one row of a tree.
 
     `depth` counts the forks above, not the turns: a dialogue that never forked has depth 0 throughout. `names` are
     the branches that end here. `now`: the session stands here; `kept`: the way to there passes here.
     """
 
-    number: int
-    parent: int
+    turn: Turn
     depth: int
-    line: str
-    reply: str
     names: tuple[str, ...]
     now: bool
     kept: bool
 
+    @property
+    def number(self) -> int:
+        """What `/rewind` takes."""
+        return self.turn.number
+
+    @property
+    def parent(self) -> int:
+        """The number of the turn before."""
+        return self.turn.parent
+
+    @property
+    def line(self) -> str:
+        """What reminds of the user's line."""
+        return reminder(self.turn.line)
+
+    @property
+    def reply(self) -> str:
+        """What reminds of the reply."""
+        return reminder(self.turn.reply)
+
 
 @dataclass(frozen=True, slots=True)
 class Branched:
-    """Every turn there is, each fork's branches one after the other, in the order in which they began."""
+    """Every turn there is, each fork's branches one after the other, in the order in which they began.
+
+    `beginning` are the branches that end before all of them: where the session stands, unless a row is `now`.
+    """
 
     rows: tuple[Branch, ...]
+    beginning: tuple[str, ...] = ()
+
+    @property
+    def now(self) -> int:
+        """The number of the turn where the session stands."""
+        return next((branch.number for branch in self.rows if branch.now), BEGINNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +189,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Copyable:
-    """The session answers a command with a line to be copied: shown to the letter, never broken where it is long."""
+    """The session answers a command with a line to be copied: shown to the letter, never broken where it is long.
+
+    `flat` is the same without a line break in it; empty where there is no such line.
+    """
 
     text: str
+    flat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +203,13 @@ class Listed:
     """The session answers a command with rows of (name, value, description), each of which may be empty."""
 
     rows: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recounted(Listed):
+    """The turns that led here, the oldest first; the rows are for whoever reads."""
+
+    turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Without a text it is the last reply that is looked at. Nothing here becomes a pa
 from collections.abc import Generator, Iterator
 
 from grucli.chat.events import Event, Gated, Misread, Scored
-from grucli.chat.misread import unknown_symbols
+from grucli.chat.misread import unknown_parts
 from grucli.chat.session import Session
 from grucli.chat.turns import legible
 from grucli.errors import UsageError
@@ -68,6 +68,6 @@ def _before(session: Session, text: str) -> Generator[Event, None, State | None]
 
 
 def _misread(session: Session, text: str) -> Iterator[Event]:
-    unknown = unknown_symbols(session.voice.tokenizer, legible(text))
+    unknown = unknown_parts(session.voice.tokenizer, legible(text))
     if unknown:
-        yield Misread(unknown)
+        yield Misread(len(unknown), tuple(dict.fromkeys(unknown)))

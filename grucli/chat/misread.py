@@ -1,11 +1,15 @@
 """What a model does not know of a text that it is given to read."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.text.tokenizers import UNKNOWN
+
+_NAMED = 5
+_LONGEST = 16  # characters of a symbol, which may be a word
 
 
 class Encoder(Protocol):
@@ -14,12 +18,27 @@ class Encoder(Protocol):
     def encode(self, text: str) -> NDArray[np.int32]:
         """Give the ids of `text`, int32 [N]."""
 
+    def cut(self, text: str) -> Sequence[str]:
+        """Give the part of `text` that each of its ids stands for."""
+
 
 def unknown_symbols(tokenizer: Encoder, text: str) -> int:
     """How many symbols of `text` the tokenizer has no id for: characters or words, whatever its tokens are."""
     return int(np.count_nonzero(tokenizer.encode(text) == UNKNOWN))
 
 
-def misread(symbols: int) -> str:
-    """What is told of so many unknown symbols."""
-    return f"the model does not know {symbols:,} symbol{'' if symbols == 1 else 's'} of what it was given to read"
+def unknown_parts(tokenizer: Encoder, text: str) -> list[str]:
+    """The symbols of `text` that the tokenizer has no id for, in order, as often as they come."""
+    unknown = tokenizer.encode(text) == UNKNOWN
+    if not unknown.any():
+        return []
+    return [part for part, odd in zip(tokenizer.cut(text), unknown, strict=True) if odd]
+
+
+def misread(symbols: int, which: Sequence[str] = ()) -> str:
+    """What is told of so many unknown symbols. `which` are distinct ones; a few of them are named."""
+    named = ", ".join(repr(part[:_LONGEST]) for part in which[:_NAMED])
+    more = ", …" if len(which) > _NAMED else ""
+    plural = "" if symbols == 1 else "s"
+    told = f"the model does not know {symbols:,} symbol{plural} of what it was given to read"
+    return f"{told}: {named}{more}" if named else told

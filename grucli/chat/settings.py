@@ -7,9 +7,15 @@ from typing import Any
 
 from grucli.chat.session import Session
 from grucli.errors import UsageError
+from grucli.model.sampler import Draw
 
 OFF = "off"
 _QUOTED = 200  # characters
+_BRIEF = 24  # characters
+_OFF_AT_FIRST = {"top_k", "top_p", "min_p", "mirostat", "repeat_penalty", "relevance", "beam"}
+"""Fields of `Draw` that mean nothing at the value they have at first."""
+
+_LISTS_MODELS = ("see which there are: gru models", "See them all: gru models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,29 @@ class Setting:
         if isinstance(value, tuple):
             return " ".join(map(repr, value)) or OFF
         return format(value, "d" if isinstance(value, int) else "g")
+
+    def told(self, session: Session) -> str:
+        """The same in a few words, for whoever has just set it."""
+        if self.field == "stop":
+            return f"ends at {_texts_of(session.draw.stop)}" if session.draw.stop else "no text ends a reply any more"
+        if self.field == "block":
+            return (
+                f"never says {_texts_of(session.draw.block)}" if session.draw.block else "nothing is blocked any more"
+            )
+        if self.field == "pace":
+            return f"{session.pace:g} characters a second" if session.pace else "no limit"
+        return OFF if self.field in _OFF_AT_FIRST and not self.changed(session) else self.now(session)
+
+    def changed(self, session: Session) -> bool:
+        """Whether replies are drawn otherwise than they would be without a word."""
+        return self.field != "pace" and getattr(session.draw, self.field) != getattr(Draw(), self.field)
+
+    def brief(self, session: Session) -> str:
+        """The setting with its value, or of several texts their number."""
+        value = getattr(session.draw, self.field, None)
+        if isinstance(value, tuple) and len(self.now(session)) > _BRIEF:
+            return f"{self.name} ({len(value)})"
+        return f"{self.name} {self.now(session)}"
 
     def set(self, session: Session, text: str) -> None:
         """Have the next replies drawn by the value that was typed.
@@ -62,8 +91,14 @@ class Setting:
             ) from None
 
 
+def _texts_of(texts: Sequence[str]) -> str:
+    return ", ".join(map(repr, texts))
+
+
 def as_typed(text: str) -> str:
-    """Name the commands where an error names the options of the shell."""
+    """Name the commands where an error names the options, or the commands, of the shell."""
+    for words in _LISTS_MODELS:
+        text = text.replace(words, "/model alone lists them")
     for setting in SETTINGS:
         text = text.replace(f"--{setting.field.replace('_', '-')}", f"/{setting.name}")
     return text
@@ -88,17 +123,17 @@ def _texts(name: str, does: str) -> Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     _number("temp", "temp", "how daring: 0.2 careful, 0.8 lively, 1.5 wild", "0.2", "0.5", "0.8", "1", "1.5"),
-    _whole("top-k", "top_k", "only the N likeliest tokens, 0 for all", "0", "10", "40", "100"),
-    _number("top-p", "top_p", "only the likeliest that share N, 1 for all", "0.5", "0.9", "0.95", "1"),
-    _number("min-p", "min_p", "only those at least N times the likeliest", "0", "0.02", "0.05", "0.1"),
-    _number("mirostat", "mirostat", "aim at N bits of surprise a token, 0 for no", "0", "1", "2", "3"),
-    _number("repeat-penalty", "repeat_penalty", "shun what was just said, 1 for no", "1", "1.1", "1.3"),
-    _number("relevance", "relevance", "shun what fits any question, 0 for no", "0", "0.2", "0.3", "0.5"),
-    _whole("beam", "beam", "search for the likeliest reply, N at a time, 0 for no", "0", "4", "16"),
-    _texts("stop", r"also end a reply at TEXT (\n: a new line), off for no more"),
-    _texts("block", "never say TEXT, a word or phrase (word*: all that begins so), off for no more"),
+    _whole("top-k", "top_k", "only the N likeliest tokens; 0: off", "0", "10", "40", "100"),
+    _number("top-p", "top_p", "only the likeliest that share N; 1: off", "0.5", "0.9", "0.95", "1"),
+    _number("min-p", "min_p", "only those at least N times the likeliest; 0: off", "0", "0.02", "0.05", "0.1"),
+    _number("mirostat", "mirostat", "aim at N bits of surprise a token; 0: off", "0", "1", "2", "3"),
+    _number("repeat-penalty", "repeat_penalty", "shun what was just said; 1: off", "1", "1.1", "1.3"),
+    _number("relevance", "relevance", "shun what fits any question; 0: off", "0", "0.2", "0.3", "0.5"),
+    _whole("beam", "beam", "search for the likeliest reply, N at a time; 0: off", "0", "4", "16"),
+    _texts("stop", r"also end a reply at TEXT (\n: a new line); /stop off forgets all"),
+    _texts("block", "never say TEXT, a word or phrase (word*: all that begins so); /block off forgets all"),
     _whole("seed", "seed", "of the next reply: the same seed, the same reply"),
     _whole("max", "max_chars", "longest reply, in characters", "100", "200", "500", "1000", "2000"),
     _whole("min", "min_chars", "shortest reply, in characters", "1", "20", "50", "100"),
-    _number("pace", "pace", "characters a second, 0 for no limit", "0", "30", "60", "150", "300"),
+    _number("pace", "pace", "characters a second; 0: no limit", "0", "30", "60", "150", "300"),
 )

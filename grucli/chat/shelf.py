@@ -6,7 +6,7 @@ from pathlib import Path
 from grucli.chat.turns import Voice
 from grucli.errors import GruError
 from grucli.model.sampler import Sampler
-from grucli.model.store import BEST, LAST, find_model, model_names
+from grucli.model.store import BEST, LAST, find_model, is_to_come, model_names
 from grucli.model.weights import Card, describe_weights, load_weights
 
 _Stamp = tuple[int, int, int]
@@ -34,6 +34,10 @@ class StoredModels:
         sampler, _ = self._load(path)
         self._opened[path.resolve()] = stamp
         return _title(path), sampler
+
+    def to_come(self, name: str) -> bool:
+        """Whether a model is being trained that has no checkpoint yet."""
+        return is_to_come(name)
 
     def newer(self, name: str) -> tuple[Voice, str] | None:
         """Load a model once more if its file is another one now, and tell how far it has come.

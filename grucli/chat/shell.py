@@ -30,10 +30,20 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _bare = re.compile(r"[A-Za-z0-9_./:,+-]+")
 """What no shell sees anything in."""
 
+_broken = re.compile(r"(\n+[^\n])")
 
-def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform == "win32") -> str:
+
+def flat_line(session: Session, turn: Turn) -> str:
+    """As `sample_line`, without a line break in it; nothing where there is no such line."""
+    try:
+        return sample_line(session, turn, flat=True)
+    except UsageError:
+        return ""
+
+
+def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform == "win32", flat: bool = False) -> str:
     """The line for a POSIX shell or fish, on Windows for PowerShell, that gives the reply of `turn` again, exactly,
-    where `Session.doubt` has none.
+    where `Session.doubt` has none. `flat`: no line break stands in it.
 
     Raises:
         UsageError: there can be none: the reply was picked from a list, or came after turns that are forgotten, or the
@@ -51,7 +61,7 @@ def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform ==
     before = session.memory.turns_before(session.tree, turn.place)
     if before is None:
         raise UsageError("what was said at first is forgotten", "a line can be had for a shorter dialogue")
-    quoted = _quoted_on_windows if windows else _quoted
+    quoted = _quoted_on_windows if windows else _quoted_flat if flat else _quoted
     texts = [("reply-to", text) for text in before]
     if turn.lead:
         texts.append(("prompt", turn.lead))
@@ -103,6 +113,17 @@ def _quoted(text: str) -> str:
     if _bare.fullmatch(text):
         return text
     return "".join(_part(kind, "".join(signs)) for kind, signs in itertools.groupby(text, _kind)) or "''"
+
+
+def _quoted_flat(text: str) -> str:
+    """As `_quoted`, but line breaks are printed, as what nobody sees is.
+
+    Each with the character behind it: a shell takes the last line ends of what is printed away.
+    """
+    if text.endswith("\n"):
+        raise UsageError("a text in it ends with a line break", "on a terminal, or with --json, it can be had")
+    parts = enumerate(_broken.split(text))
+    return "".join(_part("unseen", part) if odd % 2 else _quoted(part) for odd, part in parts if part) or "''"
 
 
 def _kind(sign: str) -> str:

@@ -11,6 +11,9 @@ from grucli.model.sampler import Draw, Gates, Likely, Piece, Sample, State, Surp
 BEGINNING = 0
 """The number that no turn has: where every dialogue begins."""
 
+REMINDED = 60
+"""Characters of a text that only reminds of it."""
+
 _surrogates = re.compile("[\ud800-\udfff]")
 
 
@@ -136,6 +139,12 @@ class Turn:
     def cut(self) -> bool:
         """Whether the reply was ended from outside, by its limit or by the user, and not by the model."""
         return self.stopped in ("length", "interrupted")
+
+
+def reminder(text: str) -> str:
+    """The beginning of a text, on one line, for those who know what it was."""
+    line = " ".join(text.split())
+    return line if len(line) <= REMINDED else f"{line[: REMINDED - 1]}…"
 
 
 def legible(text: str) -> str:

@@ -65,7 +65,7 @@ def chat(
 
     here = terminal()
     on_screen = sys.stdin is not None and sys.stdin.isatty() and here.data.is_terminal and not json
-    with silent_keys(), Waiting(here):
+    with silent_keys(), Waiting(here) as waiting:
         from pathlib import Path
 
         from grucli.chat.archive import sessions
@@ -92,6 +92,7 @@ def chat(
             keep=on_screen,
             follow=follow,
             go_on={name: asked[name] for name in given} if go_on else None,
+            awaiting=waiting.say,
         )
     with session:
         if on_screen:

@@ -146,6 +146,15 @@ def _at_path(name_or_path: str) -> Path:
     raise _unknown(name_or_path)
 
 
+def is_to_come(name: str) -> bool:
+    """Whether a training is at work on a model of this name that has no weights yet."""
+    try:
+        folder = model_folder(name)
+    except UsageError:
+        return False
+    return _weights_in(folder) is None and FolderLock(folder).is_held()
+
+
 def rename_model(old: str, new: str) -> Path:
     """Give a model another name, and give its new folder.
 

@@ -24,7 +24,9 @@ from grucli.chat.events import (
     Scored,
     Told,
 )
+from grucli.chat.turns import BEGINNING
 from grucli.ui.heat import draw_gated, draw_scored
+from grucli.ui.progress import fitting
 from grucli.ui.reply_view import last_words
 from grucli.ui.safe import safe, safe_line
 from grucli.ui.tokens import quoted
@@ -69,8 +71,8 @@ def _draw(console: Console, answer: Ranked | Peeked | Scored | Gated | Branched)
             return draw_scored(console, answer)
         case Gated():
             return draw_gated(console, answer)
-        case Branched(branches):
-            return _draw_tree(console, branches)
+        case Branched():
+            return _draw_tree(console, answer)
 
 
 def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -122,25 +124,31 @@ def _draw_ranked(console: Console, candidates: Sequence[Candidate]) -> Iterator[
         if number > _IN_FULL:
             yield _candidate_row(number, candidate, indent, console)
             continue
-        text = Growing()
-        text.add(candidate.text)
-        lines = text.lines(max(console.width - 1 - indent, 1)) if candidate.text else [Text("(nothing)", "dim")]
+        turn, text = candidate.turn, Growing()
+        text.add(turn.reply)
+        lines = text.lines(max(console.width - 1 - indent, 1)) if turn.reply else [Text("(nothing)", "dim")]
         for index, line in enumerate(lines):
             head = (f"{number:<{indent}}", "bold cyan") if index == 0 else " " * indent
             yield Text.assemble(head, line)
-        figures = [f"seed {candidate.seed}"]
-        if candidate.bits_per_char is not None:
-            figures.append(f"{candidate.bits_per_char:.2f} bits/char")
-        if candidate.score is not None:
-            figures.append(f"score {candidate.score:.2f}")
-        yield Text(" " * indent + " · ".join(figures), "dim")
+        yield Text(" " * indent + _figures(candidate, console.width - 1 - indent), "dim")
+
+
+def _figures(candidate: Candidate, room: int) -> str:
+    """What a candidate can be drawn again by, and what it was ranked by; how likely it was, where there is room."""
+    bits = candidate.turn.bits_per_char
+    seed, score = f"seed {candidate.turn.seed}", "" if candidate.score is None else f"score {candidate.score:.2f}"
+    for likely in () if bits is None else (f"{bits:.2f} bits/char", f"{bits:.2f} bits"):
+        figures = [field for field in (seed, likely, score) if field]
+        if fitting(figures, room) == figures:
+            return " · ".join(figures)
+    return " · ".join(fitting([seed, score], room))
 
 
 def _candidate_row(number: int, candidate: Candidate, indent: int, console: Console) -> Text:
     """A candidate in a line: its score, and as much of it as there is room for."""
     score = "" if candidate.score is None else f"{candidate.score:.2f}  "
     room = max(console.width - 1 - indent - len(score), 1)
-    text = clipped(safe_line(candidate.text), room, console.options.ascii_only)
+    text = clipped(safe_line(candidate.turn.reply), room, console.options.ascii_only)
     return Text.assemble((f"{number:<{indent}}", "bold cyan"), (score, "dim"), text or ("(nothing)", "dim"))
 
 
@@ -163,9 +171,12 @@ def _draw_peeked(console: Console, lead: str, tokens: Sequence[tuple[str, float]
         )
 
 
-def _draw_tree(console: Console, branches: Sequence[Branch]) -> Iterator[Text]:
-    """A turn a line; what was said after the same turn stands under it, one branch after the other."""
-    plain = console.options.ascii_only
+def _draw_tree(console: Console, tree: Branched) -> Iterator[Text]:
+    """A turn a line; what was said after the same turn stands under it, one branch after the other.
+
+    The beginning has a line where a branch ends there.
+    """
+    plain, branches = console.options.ascii_only, tree.rows
     fork, end, pass_by, here = ("|- ", "`- ", "|  ", "*") if plain else ("├─ ", "└─ ", "│  ", "●")
     known = {branch.number for branch in branches}
     after: dict[int | None, list[int]] = defaultdict(list)
@@ -173,6 +184,12 @@ def _draw_tree(console: Console, branches: Sequence[Branch]) -> Iterator[Text]:
         after[branch.parent if branch.parent in known else None].append(branch.number)
     guides: dict[int | None, str] = {None: ""}
     digits = max((len(str(branch.number)) for branch in branches), default=1)
+    if tree.beginning:
+        marker = (f"{here} " if tree.now == BEGINNING else "", "bold green")
+        names = " ".join(f"[{safe_line(name)}]" for name in tree.beginning)
+        row = Text.assemble((f"{BEGINNING:>{digits}} ", "cyan"), marker, ("the beginning ", "dim"), (names, "green"))
+        row.truncate(console.width - 1)
+        yield row
     for branch in branches:
         parent = branch.parent if branch.parent in known else None
         guide, sides = guides[parent], after[parent]

@@ -8,28 +8,33 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from prompt_toolkit import PromptSession
+from prompt_toolkit import PromptSession, search
 from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import Input
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.key_binding.bindings.search import abort_search, accept_search
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
 
 from grucli.chat.commands import suggest
 from grucli.chat.session import Session
-from grucli.ui.safe import safe_line
+from grucli.ui.safe import BIDIRECTIONAL, safe_line
 from grucli.ui.typed_rows import WordsWhole, rows
 
 REMEMBERED = 10_000  # characters: a pasted book stays out of the history file
 _CONTINUED = "  "  # stands before all rows but the first, and is as wide as what stands before that one
 _DESCRIBED = 36  # columns: a narrower screen has room for names alone
+
+# The editor shows control characters as ^A or <80>, and would let these ones through.
+Char.display_mappings.update({sign: f"<{ord(sign):04x}>" for sign in BIDIRECTIONAL})
 
 # Attributes and the sixteen colours alone, which the user's theme has chosen to be readable on its background.
 _STYLE = Style.from_dict(
@@ -72,7 +77,8 @@ class ChatLine:
             complete_while_typing=Condition(_typing_a_command),
             reserve_space_for_menu=6,
             multiline=True,
-            key_bindings=_keys(session),
+            enable_suspend=True,
+            key_bindings=merge_key_bindings([_keys(session), _search_keys()]),
             style=_STYLE,
             input=keys,
             output=screen if screen is not None else _output(),
@@ -129,24 +135,44 @@ class _Commands(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         line = document.text_before_cursor
         for found in suggest(self._session, line):
-            does = found.does if get_app().output.get_size().columns >= _DESCRIBED else ""
-            yield Completion(found.text, start_position=found.start - len(line), display_meta=does)
+            does = safe_line(found.does) if get_app().output.get_size().columns >= _DESCRIBED else ""
+            start = found.start - len(line)
+            yield Completion(found.text, start_position=start, display=safe_line(found.text), display_meta=does)
+
+
+def _search_keys() -> KeyBindings:
+    """What keys do while the history is searched, where the editor's own would be heard after those of the line."""
+    keys = KeyBindings()
+    for way_out in ("tab", "c-d"):
+        keys.add(way_out, filter=is_searching)(accept_search)
+    for way_back in ("c-c", "<sigint>"):
+        keys.add(way_back, filter=is_searching)(abort_search)
+
+    @keys.add("enter", filter=is_searching)
+    def _(event: KeyPressEvent) -> None:
+        """Enter sends what was found; where that is nothing, it leaves the search alone."""
+        search.accept_search()
+        if event.current_buffer.text:
+            event.current_buffer.validate_and_handle()
+
+    return keys
 
 
 def _keys(session: Session) -> KeyBindings:
+    """What keys do in the line; where they mean something to a search too, they leave it alone."""
     keys = KeyBindings()
 
-    @keys.add("enter")
+    @keys.add("enter", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
         """Enter sends, also several pasted lines."""
         event.current_buffer.validate_and_handle()
 
-    @keys.add("escape", "enter")
+    @keys.add("escape", "enter", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
         """Alt-Enter begins another line."""
         event.current_buffer.insert_text("\n")
 
-    @keys.add("tab")
+    @keys.add("tab", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
         """Tab completes what can be only one thing at once, and otherwise goes through what it can be."""
         buffer = event.current_buffer
@@ -160,8 +186,8 @@ def _keys(session: Session) -> KeyBindings:
         else:
             buffer.start_completion(insert_common_part=True)
 
-    @keys.add("c-c")
-    @keys.add("<sigint>")
+    @keys.add("c-c", filter=~is_searching)
+    @keys.add("<sigint>", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
         """Ctrl-C empties the line, and in an empty one tells whoever asked."""
         if event.current_buffer.text:
@@ -182,7 +208,8 @@ def _typing_a_command() -> bool:
 
 
 def _hint(session: Session) -> str:
-    if get_app().is_done:
+    # While it searches, what was found is shown, and the line itself is empty.
+    if get_app().is_done or is_searching():
         return ""
     if get_app().output.get_size().columns < _DESCRIBED:
         return "/help"

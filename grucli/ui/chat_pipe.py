@@ -7,6 +7,7 @@ from typing import Any
 
 from grucli.chat.commands import hear
 from grucli.chat.events import (
+    Branch,
     Branched,
     Copyable,
     Ended,
@@ -18,6 +19,7 @@ from grucli.chat.events import (
     Misread,
     Peeked,
     Ranked,
+    Recounted,
     Refused,
     Scored,
     SpreadEnded,
@@ -25,7 +27,7 @@ from grucli.chat.events import (
     Told,
 )
 from grucli.chat.session import Session
-from grucli.chat.turns import Turn
+from grucli.chat.turns import BEGINNING, Turn
 from grucli.errors import UsageError
 from grucli.ui.console import Terminal
 from grucli.ui.safe import safe, safe_line
@@ -65,8 +67,10 @@ def _write(terminal: Terminal, event: Event, titles: tuple[str, ...]) -> None:
             terminal.warn(event.words)
         case Refused(what, todo):
             terminal.print_error(UsageError(what, todo))
-        case Copyable(text):
-            terminal.say(safe(text))
+        case Copyable(_, ""):
+            terminal.print_error(UsageError("that line has a line break at the end of a text", "--json gives it whole"))
+        case Copyable(_, flat):
+            terminal.say(safe(flat))
         case _:
             for line in _lines(event, titles):
                 terminal.say(safe_line(line))
@@ -83,8 +87,8 @@ def _lines(event: Event, titles: tuple[str, ...]) -> Iterator[str]:
             yield f"{column + 1}  {titles[column]}  {turn.reply}"
         case Ranked(candidates):
             for number, row in enumerate(candidates, 1):
-                figures = f"{_figure(row.score)}  {_figure(row.bits_per_char)} bits/char  seed {row.seed}"
-                yield f"{number}  {figures}  {row.text}"
+                figures = f"{_figure(row.score)}  {_figure(row.turn.bits_per_char)} bits/char  seed {row.turn.seed}"
+                yield f"{number}  {figures}  {row.turn.reply}"
         case Peeked(_, likely):
             for number, (text, probability) in enumerate(likely, 1):
                 yield f"{number}  {probability:.1%}  {text!r}" if text else f"{number}  {probability:.1%}  (end)"
@@ -94,12 +98,19 @@ def _lines(event: Event, titles: tuple[str, ...]) -> Iterator[str]:
         case Gated(pieces, of):
             yield of
             yield from (f"{mean:.2f}  {text!r}" for text, mean in pieces)
-        case Branched(branches):
-            for branch in branches:
-                here = f" ({', '.join(branch.names)})" if branch.names else ""
-                mark = "*" if branch.now else "|" if branch.kept else "."
-                # Not blanks, which do not survive on one line: an outline's depth.
-                yield f"{mark} {'- ' * branch.depth}{branch.number}{here}  {branch.line} → {branch.reply}"
+        case Branched():
+            yield from _tree_lines(event)
+
+
+def _tree_lines(tree: Branched) -> Iterator[str]:
+    """A turn a line, and first the beginning, where a branch ends there."""
+    if tree.beginning:
+        yield f"{'*' if tree.now == BEGINNING else '|'} {BEGINNING} ({', '.join(tree.beginning)})  the beginning"
+    for branch in tree.rows:
+        here = f" ({', '.join(branch.names)})" if branch.names else ""
+        mark = "*" if branch.now else "|" if branch.kept else "."
+        # Not blanks, which do not survive on one line: an outline's depth.
+        yield f"{mark} {'- ' * branch.depth}{branch.number}{here}  {branch.line} → {branch.reply}"
 
 
 def _rows(event: Listed | Helped) -> Iterator[str]:
@@ -122,10 +133,9 @@ def _documents(event: Event, titles: tuple[str, ...]) -> Iterator[dict[str, Any]
             yield {"is": "offer", "pick": column + 1, "title": titles[column], **_reply(turn)}
         case Ranked(candidates):
             for number, row in enumerate(candidates, 1):
-                figures = {"seed": row.seed, "bits_per_char": row.bits_per_char, "score": row.score}
-                yield {"is": "offer", "pick": number, "reply": row.text, **figures}
-        case Misread(symbols):
-            yield {"is": "warning", "text": event.words, "symbols": symbols}
+                yield {"is": "offer", "pick": number, "score": row.score, **_reply(row.turn)}
+        case Misread(symbols, which):
+            yield {"is": "warning", "text": event.words, "symbols": symbols, "which": which}
         case Refused(what, todo):
             yield {"is": "mistake", "what": what, "todo": todo}
         case _ if (answer := _answer(event)) is not None:
@@ -139,13 +149,15 @@ def _answer(event: Event) -> dict[str, Any] | None:
             return {"is": "told", "text": text}
         case Copyable(text):
             return {"is": "command", "text": text}
+        case Recounted():
+            return {"is": "history", "turns": [_turn(turn) for turn in event.turns]}
         case Listed(rows):
             return {"is": "list", "rows": [{"name": name, "value": value, "does": does} for name, value, does in rows]}
         case Helped(commands, settings):
             usages = [{"group": group, "usage": usage, "does": does} for group, usage, does in commands]
             return {"is": "help", "commands": usages, "settings": settings}
-        case Branched(branches):
-            return {"is": "tree", "turns": branches}
+        case Branched(branches, beginning):
+            return {"is": "tree", "now": event.now, "beginning": beginning, "turns": [_branch(row) for row in branches]}
         case Peeked(lead, likely):
             tokens = [{"pick": number, "text": text, "probability": p} for number, (text, p) in enumerate(likely, 1)]
             return {"is": "peek", "lead": lead, "tokens": tokens}
@@ -155,6 +167,21 @@ def _answer(event: Event) -> dict[str, Any] | None:
         case Gated(pieces, of):
             return {"is": "gates", "of": of, "parts": [{"text": text, "mean": mean} for text, mean in pieces]}
     return None
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    return {
+        "turn": turn.number,
+        "parent": turn.parent,
+        "model": turn.origin.model,
+        "picked": turn.picked,
+        **_reply(turn),
+    }
+
+
+def _branch(branch: Branch) -> dict[str, Any]:
+    places = {"depth": branch.depth, "names": branch.names, "now": branch.now, "kept": branch.kept}
+    return {**_turn(branch.turn), **places}
 
 
 def _reply(turn: Turn) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from grucli.chat.events import (
     SpreadSaid,
 )
 from grucli.chat.session import Session
+from grucli.chat.settings import SETTINGS
 from grucli.chat.turns import Turn
 from grucli.paths import data_dir
 from grucli.ui.answers import print_answer
@@ -39,6 +40,7 @@ from grucli.ui.rhythm import Rhythm
 from grucli.ui.safe import safe, safe_line
 from grucli.ui.silent_keys import silent_keys
 from grucli.ui.spread_view import SpreadView
+from grucli.ui.wrapping import clipped
 
 HISTORY = "chat_history"
 
@@ -85,6 +87,20 @@ class ChatScreen:
         """Say how to talk with the model, and how to leave."""
         self._print(introduction(self._session), "bold")
         self.hint("Ctrl-C stops a reply · Ctrl-D leaves · /help")
+        self._recall()
+
+    def _recall(self) -> None:
+        """Of a session that was taken up again: which it is, and what was said last."""
+        last, log = self._session.last, self._session.log
+        if last is None or log is None:
+            return
+        width, plain = self._console.width - 1, self._console.options.ascii_only
+        counted = f"{count_of(len(self._session.turns), 'turn')}, the last one:"
+        self._print(" · ".join(fitting([log.name or "", counted], width)), "dim")
+        lead = "> " if plain else "› "
+        for text in filter(None, (f"{lead}{safe_line(last.line)}" if last.line else "", safe_line(last.reply))):
+            self._print(clipped(text, width, plain), "dim")
+        self._console.print()
 
     def remark(self) -> None:
         """Tell what there is to tell of the session before anything is said."""
@@ -181,7 +197,9 @@ def standing(session: Session, width: int) -> str:
     """What stands under the line while the user types: whom they talk with, and how the next reply will be drawn."""
     draw, tree = session.draw, session.tree
     branch = f"branch {safe_line(tree.branch)}" if len(tree.branches) > 1 else ""
-    fields = [session.model, f"seed {draw.seed}", f"temp {draw.temp:g}", branch, "/help"]
+    others = (setting for setting in SETTINGS if setting.field not in ("temp", "seed"))
+    changed = [safe_line(setting.brief(session)) for setting in others if setting.changed(session)]
+    fields = [session.model, f"seed {draw.seed}", f"temp {draw.temp:g}", branch, *changed, "/help"]
     return " · ".join(fitting(fields, width - 1))
 
 

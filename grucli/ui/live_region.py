@@ -2,10 +2,12 @@
 
 Between two drawings the cursor waits at the beginning of the first line that is drawn again: wherever a resized
 terminal moves that to, what stands from there downward is what was drawn, and nothing else. Lines are written over the
-old ones and never erased before, so nothing flickers.
+old ones and never erased before, so nothing flickers; only on a terminal that was resized are they, as it remembers
+which rows it has broken, and would join what is written there when it becomes wider.
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +17,7 @@ from rich.segment import ControlType, Segment, Segments
 from rich.text import Text
 
 from grucli.ui.console import can_redraw
+from grucli.ui.suspending import suspending
 from grucli.ui.wrapping import Line
 
 
@@ -36,21 +39,31 @@ class LiveRegion:
     """See the module. `live` says whether the console can be drawn over; where it cannot, nothing may be drawn.
 
     A `with` block hides the cursor and shows it again however it ends; the last drawing should leave nothing live.
+    `suspends`: what is live is taken away while Ctrl-Z has stopped the program. Then only the main thread may draw.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, suspends: bool = False) -> None:
         self._console = console
         self.live = can_redraw(console) and not console.legacy_windows
+        self._suspends = suspends
+        self._until_left = contextlib.ExitStack()
+        self._columns = console.width
+        self._drawn: Sequence[Line] = []
+        self._drawing = False
+        self._due: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         if self.live:
             self._console.show_cursor(False)
+            if self._suspends:
+                self._until_left.enter_context(suspending(self._between_drawings, self._taken_away))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.live:
+            self._until_left.close()
             self._console.show_cursor(True)
 
     @property
@@ -72,7 +85,9 @@ class LiveRegion:
 
         None is wider than `width`, and no more than `room` are live.
         """
-        written = [_home]
+        columns = self._console.width
+        written = [_home if columns == self._columns else _clear]
+        self._columns = columns
         for line in finished:
             written += [*self._render(line), _end_of_line, _newline]
         self._write(written, live)
@@ -85,8 +100,32 @@ class LiveRegion:
         written += [_erase_below, _wrap]
         if len(live) > 1:
             written.append(Control.move(0, 1 - len(live)).segment)
+        self._drawing = True
         # In one write, so that nobody sees the half of it.
         self._console.print(Segments([*written, _home]), end="", soft_wrap=True)
+        self._drawing, self._drawn = False, live
+        if self._due is not None:
+            act, self._due = self._due, None
+            act()
+
+    def _between_drawings(self, act: Callable[[], None]) -> None:
+        """Do something at once, or, amid a drawing, after it."""
+        if self._drawing:
+            self._due = act
+        else:
+            act()
+
+    @contextlib.contextmanager
+    def _taken_away(self) -> Iterator[None]:
+        """Leave nothing of it on the terminal; afterwards it is there again, wherever the cursor is then."""
+        live = self._drawn
+        self._write([_clear], [])
+        self._console.show_cursor(True)
+        try:
+            yield
+        finally:
+            self._console.show_cursor(False)
+            self._write([_clear], live)
 
     def _render(self, line: Line) -> Iterable[Segment]:
         # A text without spans would be rendered without its own style.

@@ -21,7 +21,7 @@ class LiveText:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._region = LiveRegion(console)
+        self._region = LiveRegion(console, suspends=True)
         self._text = Growing()
         self._midline = False
 
@@ -32,10 +32,14 @@ class LiveText:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.draw(None)
         with self._console:
-            if self._text.rest or self._midline:
-                self._console.print(Text.assemble(self._text.rest), soft_wrap=True)
+            if self._region.live:
+                *finished, rest = self._text.lines(self._region.width)
+                self._region.draw([*finished, rest] if rest else finished, [])
+            else:
+                self._append()
+                if self._midline:
+                    self._console.print()
             self._region.__exit__(kind, error, trace)
 
     def add(self, text: str, style: str = "") -> None:

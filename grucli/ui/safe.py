@@ -6,8 +6,11 @@ Comments, model output, file names, metadata and error texts all pass here on th
 
 import re
 
-# C0 but tab and newline, DEL, C1; marks, embeddings, overrides and isolates of bidirectional text; stray surrogates.
-_STEERING = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks, embeddings, overrides and isolates of text that runs both ways."""
+
+# C0 but tab and newline, DEL, C1; stray surrogates.
+_STEERING = f"\x00-\x08\x0b-\x1f\x7f-\x9f{BIDIRECTIONAL}\ud800-\udfff"
 _steering = re.compile(f"[{_STEERING}]")
 _line_ends = re.compile(r" *[\t\n\u2028\u2029][ \t\n\u2028\u2029]*")
 

@@ -8,11 +8,12 @@ if sys.platform != "win32":
     import termios
 
     @contextlib.contextmanager
-    def _without_echo(terminal: int) -> Iterator[None]:
+    def _echo(terminal: int, *, on: bool) -> Iterator[None]:
         before = termios.tcgetattr(terminal)
-        silent = termios.tcgetattr(terminal)
-        silent[3] &= ~(termios.ECHO | termios.ICANON)
-        termios.tcsetattr(terminal, termios.TCSANOW, silent)
+        meanwhile = termios.tcgetattr(terminal)
+        lines = termios.ECHO | termios.ICANON
+        meanwhile[3] = meanwhile[3] | lines if on else meanwhile[3] & ~lines
+        termios.tcsetattr(terminal, termios.TCSANOW, meanwhile)
         try:
             yield
         finally:
@@ -22,7 +23,20 @@ if sys.platform != "win32":
 @contextlib.contextmanager
 def silent_keys() -> Iterator[None]:
     """Let the terminal not show what is typed meanwhile; it waits for whoever reads the next line."""
+    with _keys(shown=False):
+        yield
+
+
+@contextlib.contextmanager
+def heard_keys() -> Iterator[None]:
+    """Let the terminal show what is typed meanwhile, line by line, as a shell expects it."""
+    with _keys(shown=True):
+        yield
+
+
+@contextlib.contextmanager
+def _keys(*, shown: bool) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty():
-            stack.enter_context(_without_echo(sys.stdin.fileno()))
+            stack.enter_context(_echo(sys.stdin.fileno(), on=shown))
         yield

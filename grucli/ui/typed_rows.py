@@ -2,15 +2,15 @@
 
 The editor breaks rows at their last column alone. So a row that ends before that is filled up with blanks, which are
 shown and are no part of the line. It also counts, for how high a line is, as if every row were full: with the blanks
-it counts right, also where a wide character has no room in the last column.
+it counts right, also where a wide character has no room in the last column, and with the signs of a character that is
+spelt out.
 """
 
 import re
 from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate
 
-from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text import OneStyleAndTextTuple, StyleAndTextTuples
 from prompt_toolkit.formatted_text.utils import fragment_list_to_text
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.layout.screen import Char
@@ -53,31 +53,41 @@ class WordsWhole(Processor):
         self._indent = indent
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """Put the blanks in, and tell where that moves each character."""
+        """Put the blanks in, spell what is shown in several signs, and tell where that moves each character."""
         fragments = transformation_input.fragments
         line = fragment_list_to_text(fragments)
-        fills = rows(line, transformation_input.width - self._indent).fills
-        if not fills:
+        blanks = dict(rows(line, transformation_input.width - self._indent).fills)
+        if not blanks and not _spelt(line):
             return Transformation(fragments)
         shown: StyleAndTextTuples = []
-        begin, signs = 0, explode_text_fragments(fragments)
-        for place, blanks in fills:
-            shown += [*signs[begin:place], ("", " " * blanks)]
-            begin = place
-        shown += signs[begin:]
-        places = [place for place, _ in fills]
-        before = [0, *accumulate(blanks for _, blanks in fills)]
-        ends = [place + more for place, more in zip(places, before[1:], strict=True)]
+        begins, places = [], []  # where each character and the blanks before it begin, and where it stands
+        for place, fragment in enumerate(explode_text_fragments(fragments)):
+            begins.append(len(shown))
+            shown += [("", " ")] * blanks.get(place, 0)
+            places.append(len(shown))
+            shown += _signs(fragment)
+        begins.append(len(shown))
+        places.append(len(shown))
 
         def to_display(place: int) -> int:
-            return place + before[bisect_right(places, place)]
+            return places[min(place, len(line))] + max(place - len(line), 0)
 
         def to_source(place: int) -> int:
-            passed = bisect_right(ends, place)
-            within = passed < len(places) and place >= places[passed] + before[passed]
-            return places[passed] if within else place - before[passed]
+            return bisect_right(begins, place) - 1 + max(place - len(shown), 0)
 
         return Transformation(shown, to_display, to_source)
+
+
+def _spelt(line: str) -> bool:
+    """Whether the editor shows a character of the line in several signs, such as ^A. It would count them as one."""
+    return len(line) <= LONGEST and not Char.display_mappings.keys().isdisjoint(line)
+
+
+def _signs(fragment: OneStyleAndTextTuple) -> StyleAndTextTuples:
+    """What is shown of one character."""
+    style, sign = fragment[:2]
+    spelt = Char.display_mappings.get(sign, sign)
+    return [fragment] if len(spelt) == 1 else [(f"{style} class:control-character", each) for each in spelt]
 
 
 def rows(line: str, columns: int) -> Rows:

@@ -14,10 +14,14 @@ from grucli.chat.archive import Archive
 from grucli.chat.commands import hear
 from grucli.chat.events import Event, Listed, Refused, Told
 from grucli.chat.session import Session, open_session
+from grucli.chat.shelf import StoredModels
 from grucli.errors import BusyError, UsageError
+from grucli.files import FolderLock
 from grucli.model.sampler import Draw
+from grucli.model.store import BEST, model_folder
 from tests.chat.voices import FakeShelf, FakeVoice, in_mind, in_mind_now, talker, writer
 from tests.faults import no_room
+from tests.model.models import add_model
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
@@ -58,7 +62,7 @@ def shape(session: Session) -> object:
 
 def test_a_session_is_taken_up_as_it_was_left(archive: Archive) -> None:
     with dialogue(archive) as session:
-        name = archive.newest()[0]
+        name = archive.names()[0]
     with talker("abc{seed}", archive=archive, max_chars=99) as other:
         assert other.load(name) == 0
         assert shape(other) == shape(session)
@@ -74,7 +78,7 @@ def test_a_writer_is_taken_up_too(archive: Archive) -> None:
     with writer("abcdef", archive=archive, max_chars=3, scene="It was ") as session:
         do(session, "night", "", "day")
     with writer(archive=archive) as other:
-        other.load(archive.newest()[0])
+        other.load(archive.names()[0])
         assert shape(other) == shape(session)
         assert [turn.lead for turn in other.turns] == ["It was night", "It was nightabc", "It was day"]
 
@@ -198,7 +202,7 @@ def test_what_a_killed_process_left_goes(archive: Archive) -> None:
     (archive.folder / ".killed.lock").write_text("{}")
     with talker(archive=archive) as session:
         do(session, "hi")
-        assert [path.name for path in archive.folder.glob(".*")] == [f".{archive.newest()[0]}.lock"]
+        assert [path.name for path in archive.folder.glob(".*")] == [f".{archive.names()[0]}.lock"]
     assert list(archive.folder.glob(".*")) == []
 
 
@@ -421,10 +425,10 @@ def test_going_on_says_what_was_passed_over_and_left_out(archive: Archive) -> No
     (archive.folder / "newer.jsonl").write_text("?")
     os.utime(archive.folder / "older.jsonl", (1, 1))
     with going_on(archive) as session:
-        passed, left_out = session.remarks()
+        left_out, passed = session.remarks()
         assert list(session.remarks()) == []
-    assert "newer" in str(passed)
-    assert "this is older" in str(passed)
+    assert "newer: the file of 'newer' is damaged" in str(passed)
+    assert "This is older, the newest that can" in str(passed)
     assert left_out == Told("1 line of its file could not be understood, and was left out")
 
 
@@ -475,14 +479,70 @@ def test_a_file_that_is_no_session_is_not_the_latest_one(archive: Archive) -> No
         assert in_mind_now(other) == "hi|<7>|"
 
 
-def test_another_model_of_its_kind_can_go_on(archive: Archive) -> None:
+def said(archive: Archive, name: str, line: str, *models: str) -> None:
+    """Keep a session that was talked in with these models, and is older than all that are kept later."""
     with talker(archive=archive) as session:
-        do(session, "hi")
+        do(session, *(f"/model {model}" for model in models), line, f"/save {name}")
+    os.utime(archive.folder / f"{name}.jsonl", (len(archive.names()),) * 2)
+
+
+def test_with_a_model_its_own_session_goes_on(archive: Archive) -> None:
+    said(archive, "own", "hi", "ann")
+    said(archive, "newer", "you")
+    said(archive, "of-another-kind", "Once", "bard")
     with go_on(archive, "ann") as other:
-        assert other.model == "ann"
-        assert in_mind_now(other) == "hi|<7>|"
-    with pytest.raises(UsageError, match="a model like bard"):
-        go_on(archive, "bard")
+        assert other.log is not None
+        assert (other.model, other.log.name) == ("ann", "own")
+        assert list(other.remarks()) == []
+    with go_on(archive) as newest:
+        assert newest.log is not None
+        assert newest.log.name == "of-another-kind"
+
+
+@pytest.mark.parametrize("model", ["ann", "bard"])
+def test_a_model_without_a_session_says_what_can_be_done(archive: Archive, model: str) -> None:
+    said(archive, "one", "hi")
+    with pytest.raises(UsageError, match=f"there is no session with {model}") as refused:
+        go_on(archive, model)
+    assert refused.value.todo == f"begin one: gru chat {model}; or the newest of all: gru chat --continue"
+
+
+def test_a_session_whose_model_is_gone_is_passed_over_and_can_go_on_with_another(archive: Archive) -> None:
+    said(archive, "own", "hi")
+    said(archive, "orphan", "you", "ann")
+    shelf = FakeShelf(bard=FakeVoice(False), emo=FakeVoice(True))
+    with open_session(shelf, None, Draw(), 0, archive=archive, go_on={}) as session:
+        assert in_mind_now(session) == "hi|<7>|"
+        (told,) = session.remarks()
+        assert "orphan: there is no model 'ann'. This is own, the newest that can" in str(told)
+    shelf = FakeShelf(bard=FakeVoice(False), new=FakeVoice(True))
+    with pytest.raises(UsageError, match="no session with bard"):
+        open_session(shelf, "bard", Draw(), 0, archive=archive, go_on={})
+    with open_session(shelf, "new", Draw(), 0, archive=archive, go_on={}) as session:
+        assert list(session.remarks()) == [Told("this is orphan, whose model was ann; new goes on in its place")]
+
+
+def test_a_model_that_is_followed_is_waited_for(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grucli.chat.session.POLL_SECONDS", 0)
+    shelf = FakeShelf(emo=FakeVoice(True))
+    told: list[str] = []
+    for follow, times in ((False, 0), (True, 3)):
+        shelf.trained = {"emo": 3}
+        with open_session(shelf, "emo", Draw(), 0, archive=archive, follow=follow, awaiting=told.append):
+            assert told == ["waiting for the first checkpoint of emo; Ctrl-C leaves"] * times
+
+
+def test_a_model_is_to_come_while_its_folder_is_held_and_has_no_weights(home: Path) -> None:
+    shelf, folder = StoredModels(1), model_folder("emo")
+    assert not shelf.to_come("emo")
+    assert not shelf.to_come("not/a/name")
+    with FolderLock(folder):
+        assert shelf.to_come("emo")
+        add_model("emo")
+        assert not shelf.to_come("emo")
+    (folder / BEST).unlink()
+    assert not shelf.to_come("emo")
+    assert sorted(path.name for path in folder.iterdir()) == ["lock"]
 
 
 def test_there_must_be_a_session_to_go_on_with(archive: Archive) -> None:

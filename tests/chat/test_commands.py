@@ -6,13 +6,15 @@ from hypothesis import strategies as st
 
 from grucli.chat.archive import Archive
 from grucli.chat.commands import COMMANDS, Command, hear, introduction, is_command, suggest
-from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Refused, Told
+from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Recounted, Refused, Told
 from grucli.chat.explained import EXPLAINED
 from grucli.chat.session import Session
 from grucli.chat.settings import SETTINGS, Setting
+from grucli.chat.shelf import StoredModels
 from grucli.errors import ModelFileError
 from grucli.model.sampler import Draw
 from tests.chat.voices import FakeShelf, FakeVoice, fake, in_mind, talker, writer
+from tests.model.models import add_model
 
 
 def do(session: Session, line: str) -> list[Event]:
@@ -44,8 +46,10 @@ def test_a_setting_is_set_and_told(line: str, field: str, value: float) -> None:
     (told,) = do(session, line)
     assert isinstance(told, Told)
     assert getattr(session.draw, field) == value
-    assert told.text.startswith(f"{line.split()[0]} {value:g}")
-    assert do(session, line.split()[0]) == [told]
+    assert told.text == f"{line.split()[0]}: {value:g}"
+    (told,) = do(session, line.split()[0])
+    assert isinstance(told, Told)
+    assert told.text.startswith(f"{line.split()[0]} {value:g} · ")
 
 
 def test_the_pace_is_set() -> None:
@@ -84,7 +88,17 @@ def test_a_value_that_cannot_be_is_refused_with_what_can(line: str, what: str, t
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("/tmep", "/temp"), ("/regne", "/regen"), ("/quti", "/quit"), ("/Temp 1", "/temp")]
+    ("typed", "meant"),
+    [
+        ("/tmep", "/temp"),
+        ("/regne", "/regen"),
+        ("/quti", "/quit"),
+        ("/Temp 1", "/temp"),
+        ("/temperature", "/temp"),
+        ("/minp", "/min-p"),
+        ("/rep", "/repeat-penalty"),
+        ("/models", "/model"),
+    ],
 )
 def test_an_unknown_command_names_the_nearest(typed: str, meant: str) -> None:
     event = refusal(talker(), typed)
@@ -92,8 +106,9 @@ def test_an_unknown_command_names_the_nearest(typed: str, meant: str) -> None:
     assert typed.split()[0] in event.what
 
 
-def test_an_unknown_command_that_is_near_nothing_names_the_list() -> None:
-    event = refusal(talker(), "/" + "x" * 1_000_000)
+@pytest.mark.parametrize("typed", ["/" + "x" * 1_000_000, "/opening", "/nothing", "/system", "/x"])
+def test_an_unknown_command_that_is_near_nothing_names_the_list(typed: str) -> None:
+    event = refusal(talker(), typed)
     assert event.todo.startswith("/help")
     assert len(event.what) < 300
 
@@ -155,7 +170,7 @@ def test_every_command_can_be_typed_alone() -> None:
         assert refused == (command.name == "rewind")
 
 
-@pytest.mark.parametrize("line", ["/quit", "/exit", "/bye", "/quit "])
+@pytest.mark.parametrize("line", ["/quit", "/exit", "/bye", "/q", "/quit "])
 def test_quit_leaves(line: str) -> None:
     assert do(talker(), line) == [Left()]
 
@@ -165,8 +180,11 @@ def test_regen_draws_again_and_reset_forgets() -> None:
     do(session, "hi")
     assert isinstance(do(session, "/regen")[-1], Ended)
     assert [turn.seed for turn in session.turns] == [8]
-    do(session, "/reset")
-    assert refusal(session, "/regen").what == "there is no reply to draw again"
+    for again in ("/reset", "/clear"):
+        do(session, "hi")
+        do(session, again)
+        assert refusal(session, "/regen").what == "there is no reply to draw again"
+    assert do(session, "/?") == do(session, "/help")
 
 
 def test_seed_and_regen_give_the_same_reply() -> None:
@@ -177,6 +195,19 @@ def test_seed_and_regen_give_the_same_reply() -> None:
     do(session, "/seed 7")
     do(session, "/regen")
     assert session.turns[-1].reply == first
+
+
+@pytest.mark.parametrize(
+    ("todo", "as_typed"),
+    [
+        ("see which there are: gru models", "/model alone lists them"),
+        ("did you mean 'emo'? See them all: gru models", "did you mean 'emo'? /model alone lists them"),
+    ],
+)
+def test_a_model_that_is_not_there_is_looked_for_in_the_chat(todo: str, as_typed: str, home: Path) -> None:
+    add_model("emo")
+    session = Session(StoredModels(1), "emo", Draw(), 0)
+    assert refusal(session, f"/model {'nope' if 'see' in todo else 'emoo'}").todo == as_typed
 
 
 def test_model_lists_and_switches() -> None:
@@ -205,7 +236,7 @@ def test_each_setting_is_set_by_its_name(setting: Setting) -> None:
         for line in (f"/set {setting.name} {value}", f"/{setting.name} {value}", f"/set /{setting.name} {value}"):
             (told,) = do(session, line)
             assert isinstance(told, Told)
-            assert told.text.startswith(f"/{setting.name} {setting.now(session)} · ")
+            assert told.text == f"/{setting.name}: {setting.told(session)}"
         assert setting.now(session) == value
     assert do(session, f"/set {setting.name}") == do(session, f"/{setting.name}")
 
@@ -216,6 +247,7 @@ def test_set_alone_lists_and_names_the_nearest() -> None:
     assert isinstance(listed, Listed)
     assert [row[:2] for row in listed.rows] == [(setting.name, setting.now(session)) for setting in SETTINGS]
     assert refusal(session, "/set tmep 1").todo == "did you mean temp?"
+    assert refusal(session, "/set nothing 1").todo == "/set lists them"
     assert refusal(session, "/set zzzzzz 1").todo == "/set lists them"
     assert "'hot' is not a number" in refusal(session, "/set temp hot").what
 
@@ -226,14 +258,29 @@ def test_texts_are_added_and_taken_away() -> None:
     (told,) = do(session, "/stop the end")
     assert session.draw.stop == ("\n", "the end")
     assert isinstance(told, Told)
-    assert told.text.startswith(r"/stop '\n' 'the end' · ")
+    assert told.text == r"/stop: ends at '\n', 'the end'"
     do(session, "/block damn*")
     assert session.draw.block == ("damn*",)
     assert refusal(session, "/block a*b")
-    for name in ("stop", "block"):
-        (told,) = do(session, f"/{name} off")
-        assert isinstance(told, Told)
-        assert told.text.startswith(f"/{name} off · ")
+    assert do(session, "/block off") == [Told("/block: nothing is blocked any more")]
+    assert do(session, "/stop off") == [Told("/stop: no text ends a reply any more")]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("/mirostat 2", "/mirostat: 2"),
+        ("/mirostat 0", "/mirostat: off"),
+        ("/repeat-penalty 1", "/repeat-penalty: off"),
+        ("/temp 0", "/temp: 0"),
+        ("/max 500", "/max: 500"),
+        ("/pace 0", "/pace: no limit"),
+        ("/pace 30", "/pace: 30 characters a second"),
+        ("/block haha", "/block: never says 'haha'"),
+    ],
+)
+def test_what_was_set_is_told_in_a_few_words(line: str, told: str) -> None:
+    assert do(talker(), line) == [Told(told)]
 
 
 def test_going_back_tells_where() -> None:
@@ -285,14 +332,22 @@ def test_the_tree_shows_every_turn_and_where_the_session_stands() -> None:
     for line in ("a", "b", "/fork side", "c", "/rewind 1", "d"):
         do(session, line)
     (tree,) = do(session, "/tree")
+    turns = session.tree.turns
     assert tree == Branched(
         (
-            Branch(1, 0, 0, "a", "<7>", (), False, True),
-            Branch(2, 1, 1, "b", "<8>", ("main",), False, False),
-            Branch(3, 2, 1, "c", "<9>", (), False, False),
-            Branch(4, 1, 1, "d", "<10>", ("side",), True, True),
+            Branch(turns[1], 0, (), False, True),
+            Branch(turns[2], 1, ("main",), False, False),
+            Branch(turns[3], 1, (), False, False),
+            Branch(turns[4], 1, ("side",), True, True),
         )
     )
+    assert tree.now == 4
+    for back in ("/undo 2", "/rewind 0", "/reset"):
+        do(session, "/rewind 4")
+        do(session, back)
+        (tree,) = do(session, "/tree")
+        assert isinstance(tree, Branched)
+        assert (tree.now, tree.beginning) == (0, ("side",))
 
 
 def test_another_model_of_the_kind_reads_what_was_said() -> None:
@@ -343,6 +398,8 @@ def test_history_has_every_turn() -> None:
     assert isinstance(listed, Listed)
     assert listed.rows[:2] == (("you", "turn 1", "hi"), ("emo", "seed 7", "<7>"))
     assert all(len(row[2]) <= 201 for row in listed.rows)
+    assert isinstance(listed, Recounted)
+    assert list(listed.turns) == session.turns
 
 
 @pytest.mark.parametrize(
@@ -399,7 +456,7 @@ def test_nothing_that_can_be_typed_ends_a_session(lines: list[str]) -> None:
         events = do(session, line)
         assert events
         if events == [Left()]:
-            assert line.split()[0] in ("/quit", "/exit", "/bye")
+            assert line.split()[0] in ("/quit", "/exit", "/bye", "/q")
 
 
 @pytest.mark.parametrize(

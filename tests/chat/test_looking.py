@@ -52,7 +52,7 @@ def test_there_must_be_a_text_of_a_bearable_length(command: str) -> None:
 
 
 def test_symbols_that_the_model_does_not_know_are_told() -> None:
-    assert do(talker(), "/score 漢")[0] == Misread(1)
+    assert do(talker(), "/score 漢")[0] == Misread(1, ("漢",))
 
 
 @pytest.mark.parametrize("conversations", [True, False])

@@ -40,6 +40,9 @@ class OneModel:
     def open(self, name: str | None) -> tuple[str, Voice]:
         return "one", self.voice
 
+    def to_come(self, name: str) -> bool:
+        return False
+
     def newer(self, name: str) -> None:
         return None
 

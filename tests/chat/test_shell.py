@@ -13,7 +13,7 @@ from grucli.chat.archive import Archive
 from grucli.chat.commands import hear
 from grucli.chat.events import Copyable, Event, Refused, Told
 from grucli.chat.session import Session
-from grucli.chat.shell import sample_line
+from grucli.chat.shell import flat_line, sample_line
 from grucli.chat.turns import Place, Turn
 from grucli.errors import UsageError
 from grucli.model.sampler import Draw
@@ -335,3 +335,33 @@ def test_powershell_has_no_word_for_some() -> None:
         sample_line(session, session.last, windows=True)
     do(session, "/block it's", "/reset", "hi")
     assert sample_line(session, session.last, windows=True).endswith("--block-word 'it''s'")
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash", "zsh", "fish"])
+def test_every_shell_reads_a_line_without_breaks_the_same(shell: str) -> None:
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"there is no {shell} here")
+    texts = ["two\nlines", "\n\n a", "\n'b", "c\n\\", "\x1b\n-d", "\n漢\n\x01", "%s\n%s", "it's"]
+    session = talker()
+    do(session, *(f".{text}" for text in texts), "last")
+    assert session.last is not None
+    line = sample_line(session, session.last, windows=False, flat=True)
+    assert line.isprintable()
+    told = [text for name, text in itertools.pairwise(heard_by(path, line)) if name == "--reply-to"]
+    assert [text for text in told if "<" not in text] == [*(f".{text}" for text in texts), "last"]
+
+
+@with_bash
+@settings(max_examples=40, deadline=None)
+@given(st.text(st.sampled_from("\n\n-'\\\x1b%") | SIGNS, max_size=12))
+def test_a_line_without_breaks_says_the_same(said: str) -> None:
+    session = talker()
+    list(session.say(said))
+    assert session.last is not None
+    if said.endswith("\n"):
+        assert flat_line(session, session.last) == ""
+        return
+    flat = sample_line(session, session.last, windows=False, flat=True)
+    assert "\n" not in flat
+    assert as_heard(flat) == as_heard(sample_line(session, session.last, windows=False))

@@ -48,6 +48,9 @@ class FakeEncoder:
     def encode(self, text: str) -> NDArray[np.int32]:
         return np.array([ord(sign) if sign.isascii() else UNKNOWN for sign in text], np.int32)
 
+    def cut(self, text: str) -> Sequence[str]:
+        return list(text)
+
 
 class FakeVoice:
     """See the module. `says` may hold `{seed}`; `heard` is every text that was read, in order."""
@@ -110,6 +113,7 @@ class FakeShelf:
     def __init__(self, **voices: Voice) -> None:
         self.voices = voices
         self.news: dict[str, tuple[Voice, str]] = {}
+        self.trained: dict[str, int] = {}
 
     def names(self) -> Sequence[str]:
         return list(self.voices)
@@ -119,6 +123,13 @@ class FakeShelf:
         if name not in self.voices:
             raise UsageError(f"there is no model '{name}'", "see which there are")
         return name, self.voices[name]
+
+    def to_come(self, name: str) -> bool:
+        """Those in `trained` are to come for so many questions."""
+        left = self.trained.pop(name, 0)
+        if left > 1:
+            self.trained[name] = left - 1
+        return left > 0
 
     def newer(self, name: str) -> tuple[Voice, str] | None:
         return self.news.pop(name, None)

@@ -61,7 +61,7 @@ def test_a_session_is_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, cap
     second = objects(monkeypatch, capsys, "/history\n/temp\nhole\n", "--continue")
     (again,) = (tmp_path / "sessions").iterdir()
     assert again == file
-    assert [row["does"] for row in second[0]["rows"]][1::2] == [each["reply"] for each in first]  # type: ignore[attr-defined]
+    assert [turn["reply"] for turn in second[0]["turns"]] == [each["reply"] for each in first]  # type: ignore[attr-defined]
     assert str(second[1]["text"]).startswith("/temp 1.5")
     assert (second[2]["turn"], second[2]["seed"]) == (3, 5)
     whole = objects(monkeypatch, capsys, "hello\nthere\nhole\n", "--seed", "3", "--temp", "1.5")
@@ -100,7 +100,8 @@ def test_a_session_whose_model_is_gone_names_it(
     chat(monkeypatch, capsys, "/save trip\nhello\n", "talk")
     (tmp_path / "models" / "talk").rename(tmp_path / "models" / "speaker")
     assert "'talk'" in refused(capsys, "--continue")
-    assert chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1] == ""
+    told = chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1]
+    assert told == "this is trip, whose model was talk; speaker goes on in its place\n"
 
 
 def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:

@@ -14,14 +14,19 @@ PATIENCE = 120  # seconds: kernels may have to be compiled first
 
 
 class Person:
-    """Somebody who runs `gru` with these arguments, and sees its screen; `history` is what was scrolled away."""
+    """Somebody who runs `gru` with these arguments, and sees its screen; `history` is what was scrolled away.
+
+    `program` is what Python is told to run.
+    """
+
+    program: tuple[str, ...] = ("-m", "grucli")
 
     def __init__(self, *arguments: str, width: int = 80, height: int = 30) -> None:
         self.screen = pyte.HistoryScreen(width, height, history=1000)
         self._stream = pyte.Stream(self.screen)
         self.child = pexpect.spawn(
             sys.executable,
-            ["-m", "grucli", *arguments],
+            [*self.program, *arguments],
             env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": ""},
             dimensions=(height, width),
             encoding="utf-8",

@@ -75,6 +75,9 @@ class _Shelf:
     def open(self, name: str | None) -> tuple[str, Sampler]:
         return "soak", self._sampler
 
+    def to_come(self, name: str) -> bool:
+        return False
+
     def newer(self, name: str) -> None:
         return None
 

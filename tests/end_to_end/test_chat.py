@@ -68,7 +68,7 @@ def test_type_stream_regenerate_and_leave(chat: Callable[..., Chat]) -> None:
     person.see(lambda text: "seed 43 · 60 characters" in text)
     person.ready()
     person.type("/seed 42\r")
-    person.see(lambda text: "/seed 42 ·" in text)
+    person.see(lambda text: "/seed: 42" in text)
     person.type("/regen\r")
     again = person.see(lambda text: text.count("seed 42 · 60 characters") == 2)
     assert again.count(reply) == 2
@@ -179,6 +179,76 @@ def test_the_history_is_there_next_time(chat: Callable[..., Chat]) -> None:
     person.see(lambda text: "› remember me" in text)
     person.type("\x03")
     person.ready()
+    person.type("\x04")
+    assert person.end() == 0
+
+
+def test_the_history_is_searched(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--pace", "0", "--max-chars", "30", "--seed", "5")
+    person.type("hello there\r")
+    person.see(lambda text: "seed 5 · 30 characters" in text)
+    person.ready()
+    person.type("\x12")
+    person.see(lambda text: "I-search backward:" in text)
+    person.type("\x03")
+    person.ready()
+    person.type("\x12hel")
+    found = person.see(lambda text: "I-search backward: hel" in text and text.count("› hello there") == 2)
+    assert "or /help" not in found
+    person.type("\r")
+    person.see(lambda text: "seed 6 · 30 characters" in text)
+    person.ready()
+    person.type("\x1b[200~evil\u202eabc\x1b[201~\r")
+    person.see(lambda text: "› evil<202e>abc" in text and "seed 7 · 30 characters" in text)
+    person.type("\x04")
+    assert person.end() == 0
+
+
+SHELL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+gru = os.fork()
+if not gru:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, "-m", "grucli", *sys.argv[1:]])
+while os.WIFSTOPPED(status := os.waitpid(gru, os.WUNTRACED)[1]):
+    os.tcsetpgrp(0, os.getpid())
+    input("[1]+ Stopped")
+    os.tcsetpgrp(0, gru)
+    os.kill(gru, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""As much of a shell as is needed: what Ctrl-Z stops goes on with Enter."""
+
+
+class ChatInAShell(Person):
+    """A person who can stop what they talk with."""
+
+    program = ("-c", SHELL)
+
+
+@pytest.mark.usefixtures("models")
+def test_ctrl_z_leaves_the_terminal_to_the_shell_and_comes_back() -> None:
+    person = ChatInAShell("chat", "emo", "--seed", "1", "--pace", "40", "--max-chars", "100000")
+    person.see(lambda text: "or /help" in text)
+    person.type("half a\x1a")
+    stopped = person.see(lambda text: "[1]+ Stopped" in text)
+    assert "seed 1" not in stopped
+    person.type("\r")
+    person.see(lambda text: "› half a" in text.split("Stopped")[-1] and text.rstrip().endswith("/help"))
+    person.type(" line\r")
+    live = person.see(lambda text: "/100000" in text and len(text.rstrip().splitlines()[-2]) > 20)
+    person.type("\x1a")
+    stopped = person.see(lambda text: text.count("[1]+ Stopped") == 2)
+    assert "/100000" not in stopped
+    assert stopped.rstrip().splitlines()[-1] == "[1]+ Stopped"
+    assert not person.screen.cursor.hidden
+    person.type("x\r")
+    person.see(lambda text: live.rstrip().splitlines()[-2] in text.split("Stoppedx")[-1] and text.count("/100000") == 1)
+    person.type("\x03")
+    person.see(lambda text: "stopped: Enter alone goes on" in text and text.rstrip().endswith("/help"))
     person.type("\x04")
     assert person.end() == 0
 

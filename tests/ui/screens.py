@@ -112,6 +112,17 @@ def turn(reply: str, seed: int = 7, stopped: str = "turn", bits: float | None = 
     return Turn(Place(0, "hi", ""), reply, Draw(seed=seed), stopped, bits, len(reply))
 
 
+def candidate(reply: str, bits: float | None, score: float | None, seed: int) -> Candidate:
+    return Candidate(turn(reply, seed, bits=bits), score)
+
+
+def tree_row(
+    number: int, parent: int, line: str, reply: str, names: tuple[str, ...], *, now: bool, kept: bool
+) -> Branch:
+    said = Turn(Place(parent, line, ""), reply, Draw(), "turn", 1.25, number=number)
+    return Branch(said, 0, names, now, kept)
+
+
 def spread(*replies: str, lead: str = "", limit: int = 200, stopped: str = "turn") -> Iterator[Event]:
     """Replies that stream together, four characters at a time."""
     titles = tuple(f"temp {0.3 + 0.5 * index:g}" for index in range(len(replies)))
@@ -154,16 +165,19 @@ def tree() -> Branched:
     ]
     kept = {1, 2, 4, 5}
     return Branched(
-        tuple(Branch(n, parent, 0, line, reply, names, n == 5, n in kept) for n, parent, line, reply, names in rows)
+        tuple(
+            tree_row(n, parent, line, reply, names, now=n == 5, kept=n in kept)
+            for n, parent, line, reply, names in rows
+        )
     )
 
 
 def candidates() -> Ranked:
     return Ranked(
         (
-            Candidate(CAREFUL, 1.02, 0.41, 12),
-            Candidate(LIVELY, 1.31, -0.2, 9),
-            Candidate("", None, None, 10),
+            candidate(CAREFUL, 1.02, 0.41, 12),
+            candidate(LIVELY, 1.31, -0.2, 9),
+            candidate("", None, None, 10),
         )
     )
 
@@ -193,7 +207,7 @@ class Scene:
 
 
 def reply() -> Iterator[Event]:
-    yield Misread(2)
+    yield Misread(2, ("漢", "\x1b"))
     yield Began("", 7, 200)
     for start in range(0, len(LIVELY), 4):
         yield Said(LIVELY[start : start + 4], 1.25)

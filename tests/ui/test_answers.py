@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from grucli.chat.events import Branch, Branched, Candidate, Copyable, Listed, Peeked, Ranked, Told
-from tests.ui.screens import Room
+from grucli.chat.events import Branch, Branched, Copyable, Listed, Peeked, Ranked, Told
+from tests.ui.screens import Room, candidate, tree_row
 
 
 def branch(number: int, parent: int, line: str = "hi", reply: str = "ho", now: bool = False) -> Branch:
-    return Branch(number, parent, 0, line, reply, (), now, True)
+    return tree_row(number, parent, line, reply, (), now=now, kept=True)
 
 
 def drawn(*branches: Branch, width: int = 80) -> list[str]:
@@ -30,13 +30,21 @@ def test_what_was_forgotten_is_no_parent() -> None:
     assert drawn(branch(11, 3), branch(12, 11)) == ["11 hi → ho", "12 hi → ho"]
 
 
+def test_the_beginning_has_a_row_where_a_branch_ends_there() -> None:
+    rows = Room(80).draw([Branched((branch(1, 0),), ("main",))])
+    assert rows == ["0 ● the beginning [main]", "1 hi → ho"]
+    rows = Room(80).draw([Branched((branch(1, 0), branch(12, 0, now=True)), ("other", "third"))])
+    assert rows[0] == " 0 the beginning [other] [third]"
+
+
 def test_a_line_that_was_empty_leaves_its_reply() -> None:
     assert drawn(branch(1, 0, line="")) == ["1 → ho"]
 
 
 @pytest.mark.parametrize("width", [20, 24, 30, 40])
 def test_a_branch_keeps_its_name_where_there_is_hardly_room(width: int) -> None:
-    named = Branch(3, 2, 0, "what do you think of that", "I would rather not say.", ("main",), True, True)
+    said = "what do you think of that", "I would rather not say."
+    named = tree_row(3, 2, *said, ("main",), now=True, kept=True)
     rows = drawn(branch(1, 0), branch(2, 1), named, branch(4, 1), width=width)
     assert rows[2].startswith("│  3 ● ")
     assert rows[2].endswith(" [main]")
@@ -66,16 +74,29 @@ def test_a_line_to_copy_is_not_broken_by_us(width: int) -> None:
 
 
 def test_candidates_have_their_numbers_and_hang() -> None:
-    rows = Room(30).draw([Ranked((Candidate("words " * 8, 1.5, 0.25, 3), Candidate("", None, None, 4)))])
+    rows = Room(30).draw([Ranked((candidate("words " * 8, 1.5, 0.25, 3), candidate("", None, None, 4)))])
     assert rows[0].startswith("1  words")
     assert rows[1].startswith("   words")
     assert rows[-2:] == ["2  (nothing)", "   seed 4"]
 
 
+@pytest.mark.parametrize(
+    ("width", "figures"),
+    [
+        (80, "seed 4321 · 1.50 bits/char · score -0.97"),
+        (40, "seed 4321 · 1.50 bits · score -0.97"),
+        (30, "seed 4321 · score -0.97"),
+        (20, "seed 4321"),
+    ],
+)
+def test_the_figures_of_a_candidate_are_whole(width: int, figures: str) -> None:
+    assert Room(width).draw([Ranked((candidate("word", 1.5, -0.97, 4321),))]) == ["1  word", f"   {figures}"]
+
+
 def test_of_many_candidates_the_best_are_whole_and_the_others_have_a_line() -> None:
     long = "so it goes\nand on " * 20
     candidates = [
-        Candidate(long if seed % 2 else "", 1.0, -seed / 10 if seed % 2 else None, seed) for seed in range(20)
+        candidate(long if seed % 2 else "", 1.0, -seed / 10 if seed % 2 else None, seed) for seed in range(20)
     ]
     rows = Room(60).draw([Ranked(tuple(candidates))])
     assert [row[:4] for row in rows if row[0] != " "] == [f"{number:<4}" for number in range(1, 21)]

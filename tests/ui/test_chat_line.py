@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text.utils import fragment_list_to_text
@@ -63,6 +64,50 @@ def test_tab_completes(keys: str, line: str, history: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ("\x12lo w\r", "hello world"),
+        ("\x12hello\x12\r", "hello there"),
+        ("\x12hello\x12\x13\r", "hello world"),
+        ("\x12lo w\x04!\r", "hel!lo world"),
+        ("\x12lo w\tly \r", "helly lo world"),
+        ("\x12\x03this\r", "this"),
+        ("that\x12lo w\x03\x7fn\r", "than"),
+        ("\x12nowhere\x03\x12lo w\r", "hello world"),
+        ("\x12nowhere\rthis\r", "this"),
+        ("\x12lo\x03\x04", EOFError),
+        ("\x12\x03\x03", KeyboardInterrupt),
+        ("\x12\x04\x04", EOFError),
+    ],
+)
+def test_a_search_of_the_history_takes_a_line_or_leaves_all_as_it_was(
+    keys: str, line: str | type[BaseException], history: Path
+) -> None:
+    typed("hello there\rhello world\r", history, times=2)
+    if isinstance(line, str):
+        assert typed_later(keys, history) == line
+    else:
+        with pytest.raises(line):
+            typed_later(keys, history)
+
+
+def typed_later(keys: str, history: Path) -> str:
+    """The line that comes of typing `keys` once the history is there."""
+    with create_pipe_input() as terminal:
+        line = ChatLine(talker(), history, lambda: "footer", terminal, DummyOutput())
+        waiting = [keys]
+
+        def type_them(app: Application[str]) -> None:
+            if len(app.current_buffer._working_lines) < 3:
+                app.invalidate()
+            elif waiting:
+                terminal.send_text(waiting.pop())
+
+        line._prompt.app.after_render += type_them
+        return line.ask()
+
+
+@pytest.mark.parametrize(
     "said",
     [
         *(sign * count for sign in "x漢😀" for count in (17, 18, 19, 20, 37, 38, 39, 57, 76)),
@@ -111,6 +156,15 @@ def test_a_word_that_no_row_has_room_for_is_broken(history: Path) -> None:
 def test_whatever_is_typed_stands_there_whole(history: Path, said: str, columns: int) -> None:
     shown = "".join(rows_of(said, history, columns))
     assert shown.replace(" ", "") == said.replace(" ", "")
+
+
+def test_what_could_turn_the_text_around_is_shown_and_not_obeyed(history: Path) -> None:
+    (row,) = rows_of("evil\u202eabc\u2066", history, 60)
+    assert row == "evil<202e>abc<2066>"
+    assert "".join(rows_of("\u202e" * 30, history, 40)) == "<202e>" * 30
+    assert " ".join(rows_of("so \x01\u202e it " * 9 + "is", history, 20)).split() == ["so", "^A<202e>", "it"] * 9 + [
+        "is"
+    ]
 
 
 def test_the_cursor_goes_through_the_rows_as_through_the_line(history: Path) -> None:

@@ -1,4 +1,6 @@
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -36,7 +38,7 @@ def test_what_is_no_utf8_is_read_as_such() -> None:
 def test_commands_work_and_speak_on_stderr() -> None:
     answered = answer(talker(), b"/seed 3\n", b"hi\n", b"/regen\n", b"/history\n", b"/quit\n", b"never\n")
     assert answered.out == "<3>\n<4>\n"
-    assert answered.err.startswith("/seed 3")
+    assert answered.err.startswith("/seed: 3")
     assert "emo  seed 4  <4>" in answered.err
 
 
@@ -55,7 +57,7 @@ def test_nothing_in_nothing_out() -> None:
 def test_symbols_that_the_model_does_not_know_are_a_warning() -> None:
     answered = answer(talker(), "hi 漢\n".encode(), b"hi\n")
     assert answered.out == "<7>\n<8>\n"
-    assert answered.err == "gru: the model does not know 1 symbol of what it was given to read\n"
+    assert answered.err == "gru: the model does not know 1 symbol of what it was given to read: '漢'\n"
 
 
 def test_what_commands_offer_and_find_is_told_in_lines() -> None:
@@ -110,7 +112,7 @@ def test_as_json_every_answer_says_what_it_is() -> None:
         "/score a": "score",
         "/gates a": "gates",
         "/tree": "tree",
-        "/history": "list",
+        "/history": "history",
         "/cmd": "command",
         "/temp 1": "told",
         "/tmep": "mistake",
@@ -127,13 +129,70 @@ def test_as_json_a_tree_is_its_turns() -> None:
     (tree,) = documents(talker(), b"hi\n", b"/tree\n")[1:]
     assert tree["turns"] == [
         {
-            "number": 1,
+            "turn": 1,
             "parent": 0,
-            "depth": 0,
+            "model": "emo",
+            "picked": False,
             "line": "hi",
             "reply": "<7>",
+            "seed": 7,
+            "tokens": 3,
+            "bits_per_char": pytest.approx(0.7213475),
+            "stopped": "turn",
+            "depth": 0,
             "names": ["main"],
             "now": True,
             "kept": True,
         }
     ]
+    assert (tree["now"], tree["beginning"]) == (1, [])
+
+
+def test_as_json_history_and_candidates_have_what_a_reply_has() -> None:
+    first, second, history, *offers = documents(
+        talker(), b"hi\n", b"so " * 100 + b"\n", b"/history\n", b"/best 2 you\n"
+    )
+    turns = history["turns"]
+    assert isinstance(turns, list)
+    assert [{name: turn[name] for name in first if name != "is"} for turn in turns] == [
+        {name: value for name, value in reply.items() if name != "is"} for reply in (first, second)
+    ]
+    assert [turn["parent"] for turn in turns] == [0, 1]
+    for number, offer in enumerate(offers[:2], 1):
+        assert offer["pick"] == number
+        assert set(first) - {"turn"} < set(offer)
+        assert (offer["line"], offer["stopped"]) == ("you", "turn")
+
+
+def test_a_tree_from_its_beginning_marks_that() -> None:
+    told = answer(talker(), b"hi\n", b"/rewind 0\n", b"/tree\n").err.splitlines()
+    assert told[-2:] == ["* 0 (main)  the beginning", ". 1  hi → <7>"]
+    (tree,) = documents(talker(), b"hi\n", b"/undo\n", b"/tree\n")[2:]
+    assert (tree["now"], tree["beginning"]) == (0, ["main"])
+
+
+def test_the_line_of_cmd_is_a_line() -> None:
+    answered = answer(writer("two\nlines\n\nmore", max_chars=12), b"hi\n", b"\n", b"/cmd\n")
+    (line,) = answered.err.splitlines()
+    assert shell_words(line) == shell_words(command_of(writer("two\nlines\n\nmore", max_chars=12)))
+
+
+def command_of(session: Session) -> str:
+    *_, command = documents(session, b"hi\n", b"\n", b"/cmd\n")
+    assert "\n" in str(command["text"])
+    return str(command["text"])
+
+
+def shell_words(line: str) -> list[str]:
+    """What a shell makes of a line."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash here")
+    script = f"gru() {{ printf '%s\\0' \"$@\"; }}\n{line}\n"
+    done = subprocess.run([bash, "-c", script], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")
+
+
+def test_a_line_break_that_no_line_holds_is_told() -> None:
+    answered = answer(writer("two\nlines", max_chars=4), b"hi\n", b"\n", b"/cmd\n")
+    assert answered.err == "gru: that line has a line break at the end of a text\n     --json gives it whole\n"

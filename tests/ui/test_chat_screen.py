@@ -3,11 +3,14 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from grucli.chat.archive import Archive
+from grucli.chat.commands import hear
 from grucli.chat.session import Session
 from grucli.ui.chat_screen import ChatScreen, _ctrl_c_stops, standing, summary, talk
 from tests.chat.voices import FakeShelf, FakeVoice, talker, writer
@@ -225,6 +228,38 @@ def test_the_footers_keep_the_seed_however_narrow() -> None:
     assert standing(session, 20) == "emo · seed 43"
 
 
+def test_the_footer_has_what_is_not_as_usual() -> None:
+    session = talker(seed=42)
+    for line in ("/top-k 5", "/mirostat 2", "/relevance 0.4", "/fork b", "/stop \\n", "/block so", "/block it goes on"):
+        for _ in hear(session, line):
+            pass
+    assert standing(session, 200) == (
+        "emo · seed 42 · temp 0.8 · branch b · top-k 5 · mirostat 2 · relevance 0.4 · stop '\\n'"
+        " · block 'so' 'it goes on' · /help"
+    )
+    assert standing(session, 80) == "emo · seed 42 · temp 0.8 · branch b · top-k 5 · mirostat 2 · relevance 0.4"
+    for _ in hear(session, "/block and on and on"):
+        pass
+    assert "block (3) · /help" in standing(session, 200)
+
+
+def test_where_a_session_was_left_is_told(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    with talker(SAYS, archive=archive) as session:
+        for line in ("hi", "and\nso \u202e" + "on " * 50, "/save trip"):
+            for _ in hear(session, line):
+                pass
+    with talker(SAYS, archive=archive) as session:
+        session.load("trip")
+        stage = Stage(session, 40)
+        stage.screen.greet()
+        rows = stage.emulator.rows
+        assert rows[-3] == "trip · 2 turns, the last one:"
+        assert rows[-2].startswith("› and so on on")
+        assert rows[-1] == "Well, seed 8 is as good as any other n…"
+        assert cell_len(rows[-2]) <= cell_len(rows[-1]) == 39
+
+
 def test_how_to_go_on_is_told_before_the_figures() -> None:
     session = writer("x" * 40, seed=(1 << 63) - 1, max_chars=20)
     for _ in session.say("so"):
@@ -238,7 +273,11 @@ def test_how_to_go_on_is_told_before_the_figures() -> None:
 
 def test_a_line_that_the_model_cannot_read_in_full_is_told() -> None:
     rows = Stage(talker(SAYS, seed=42)).type("hi 漢字")
-    assert rows[0] == "the model does not know 2 symbols of what it was given to read"
+    assert rows[0] == "the model does not know 2 symbols of what it was given to read: '漢', '字'"
+    odd = "\u202e漢\ud800" + "αβγδε" * 1000
+    rows = Stage(talker(SAYS, seed=42), 120).type(odd)
+    assert rows[0].startswith("the model does not know 5,003 symbols")
+    assert rows[0].endswith(r"read: '\u202e', '漢', '�', 'α', 'β', …")
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,4 +301,4 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\x1b" not in both.out + both.err
     assert "> Well, seed 42 is as good as any other number.\nOr is it?\n" in both.out
     assert "Ctrl-D leaves" in both.out.split("Or is it?")[1]
-    assert "/temp 2" in both.out
+    assert "/temp: 2" in both.out

@@ -1,8 +1,11 @@
 """Lines that are drawn again and again: what is on the screen before, between and after, and amid the bytes."""
 
+import signal
+import sys
 import threading
 from itertools import accumulate
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
@@ -52,6 +55,49 @@ def test_what_was_finished_is_there_in_order_and_the_last_live_lines_are(
             while shown and not shown[-1]:
                 shown.pop()
             assert [row.rstrip() for row in emulator.rows] == shown
+
+
+def test_a_terminal_that_was_resized_forgets_the_rows_that_it_broke() -> None:
+    emulator = Emulator(30)
+    drawn = console(emulator)
+    with LiveRegion(drawn) as region:
+        region.draw([], texts("a row", "----"))
+        drawn.width = 20
+        before = len(emulator.written)
+        region.draw(texts("a row"), texts("and more", "----"))
+        assert emulator.written[before:].index("\x1b[J") < emulator.written[before:].index("a row")
+        assert emulator.rows == ["a row", "and more", "----"]
+        before = len(emulator.written)
+        region.draw([], texts("and more!", "----"))
+        assert emulator.written[before:].index("\x1b[J") > emulator.written[before:].index("----")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no programs")
+@pytest.mark.parametrize("amid", [False, True])
+def test_ctrl_z_takes_away_what_is_live_and_only_that(amid: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = Emulator(30)
+    seen: list[list[str]] = []
+    monkeypatch.setattr("grucli.ui.suspending.os.kill", lambda process, number: seen.append(emulator.rows))
+    drawn = console(emulator)
+    with LiveRegion(drawn, suspends=True) as region:
+        region.draw(texts("done"), texts("a row", "----"))
+        if amid:
+            write = emulator.write
+
+            def interrupted(text: str) -> int:
+                monkeypatch.setattr(emulator, "write", write)
+                signal.raise_signal(signal.SIGTSTP)
+                return write(text)
+
+            monkeypatch.setattr(emulator, "write", interrupted)
+            region.draw([], texts("a row", "----"))
+        else:
+            signal.raise_signal(signal.SIGTSTP)
+        assert seen == [["done"]]
+        assert emulator.rows == ["done", "a row", "----"]
+        assert not emulator.cursor_visible()
+        region.draw([], [])
+    assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
 
 
 def test_what_did_not_change_is_never_gone_for_a_moment() -> None:

@@ -1,0 +1,42 @@
+"""Ctrl-Z while something is drawn over and over: the shell gets the terminal as it was, and hands it back later.
+
+The line that a user types has keys of its own, Ctrl-Z among them. Windows knows no such thing.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from types import FrameType
+
+from grucli.ui.silent_keys import heard_keys
+
+
+@contextlib.contextmanager
+def suspending(
+    when: Callable[[Callable[[], None]], None], stopped: Callable[[], AbstractContextManager[None]]
+) -> Iterator[None]:
+    """Let Ctrl-Z stop the program within the context that `stopped` gives; `when` is called to call what does so.
+
+    Only the main thread may enter it. A shell that stops no programs has Ctrl-Z ignored, and so it stays.
+    """
+    if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is not signal.SIG_DFL:
+        yield
+        return
+
+    def stop() -> None:
+        with stopped(), heard_keys():
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            signal.signal(signal.SIGTSTP, asked)
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        when(stop)
+
+    signal.signal(signal.SIGTSTP, asked)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
