@@ -122,8 +122,10 @@ def sample(
         if index is not None:
             for remark in index.remarks():
                 view.warn(remark)
-            examined = map(index.examine, sampler.write(state, beginning, n, draw))
-            chosen = write_novel(sampler, index, state, beginning, n, draw) if no_copies else examined
+            in_order = json or not view.streams
+            examined = map(index.examine, sampler.write(state, beginning, n, draw, in_order=in_order))
+            novel = write_novel(sampler, index, state, beginning, n, draw, in_order=in_order)
+            chosen = novel if no_copies else examined
             show_examined(terminal(), view, view.batch(n).follow(chosen), refuse=no_copies, json=json)
             return
         _show(view, sampler, state, beginning, n, draw, json)
@@ -132,7 +134,8 @@ def sample(
 def _show(
     view: "StreamView", sampler: "Sampler", state: "State", beginning: str, n: int, draw: "Draw", json: bool
 ) -> None:
-    """Draw n samples and write them, on a terminal the first one while it is drawn."""
+    """Draw n samples and write them: data in the order of their seeds, for whoever watches the first one while it is
+    drawn, and the others as they are over."""
     sampler.wake()
     batch = view.batch(n)
     if view.streams and not json and not draw.beam:
@@ -140,7 +143,7 @@ def _show(
         view.stream((piece.text for piece in batch.timed(alone)), beginning)
         batch.count(alone.sample.text)
         n, draw = n - 1, replace(draw, seed=draw.seed + 1)
-    for written in batch.follow(sampler.write(state, beginning, n, draw)):
+    for written in batch.follow(sampler.write(state, beginning, n, draw, in_order=json or not view.streams)):
         if json:
             view.show_json(written)
         else:

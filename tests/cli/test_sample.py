@@ -52,7 +52,14 @@ def test_samples_are_lines_with_a_separator_between_them(capsys: Output) -> None
 def test_json_is_one_object_a_line(capsys: Output) -> None:
     drawn = objects(capsys, "--seed", "7")
     assert [list(each) for each in drawn] == [FIELDS] * 3
-    assert sorted(int(str(each["seed"])) for each in drawn) == [7, 8, 9]
+    assert [each["seed"] for each in drawn] == [7, 8, 9]
+
+
+def test_off_a_terminal_samples_come_in_the_order_of_their_seeds(capsys: Output) -> None:
+    assert main(["sample", "-n", "40", "--seed", "3", "--max-chars", "90", "--temp", "1", "--json"]) == 0
+    drawn = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["seed"] for each in drawn] == list(range(3, 43))
+    assert len({each["tokens"] // 32 for each in drawn}) > 1  # some were over slices before others
 
 
 def test_a_seed_gives_its_text_whatever_is_drawn_beside_it(capsys: Output) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from grucli.errors import UsageError
 from grucli.kernels import sampling
+from grucli.model import streams
 from grucli.model.cells import CELLS
 from grucli.model.parameters import fresh_parameters
-from grucli.model.sampler import Draw, Sampler, State
+from grucli.model.sampler import Draw, Sample, Sampler, State
 from grucli.model.shapes import Sizes
 from grucli.model.weights import Card, Weights
 from grucli.text.tokenizers import END, TURN, UNKNOWN, Tokenizer, learn
@@ -529,3 +531,28 @@ def test_a_batch_that_is_filled_up_misses_no_seed() -> None:
     assert next(sampler.write(sampler.begin(), "", 10**12, draw)).text in samples.values()  # no list of them all
     for seed in (3, 258, 259, 500, 702):
         assert text_of(sampler, sampler.begin(), dataclasses.replace(draw, seed=seed)) == samples[seed]
+
+
+@pytest.mark.parametrize("held", [4096, 4])
+def test_texts_in_order_are_the_same_and_few_are_begun_before_their_turn(
+    held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_HELD", held)
+    monkeypatch.setattr(streams, "_TOGETHER", 16)
+    monkeypatch.setattr(streams, "_FEWER", 12)
+    ahead = [0]
+    keep = streams.Batch.keep
+
+    def watched(batch: streams.Batch, running: NDArray[np.bool_], more: range) -> None:
+        ahead.append(more.stop - draw.seed - len(given) if more else 0)
+        keep(batch, running, more)
+
+    monkeypatch.setattr(streams.Batch, "keep", watched)
+    sampler, draw, given = TALKERS["char"], Draw(max_chars=400, seed=3), list[Sample]()
+    for sample in sampler.write(sampler.begin(), "", 300, draw, in_order=True):
+        given.append(sample)
+    assert [sample.seed for sample in given] == list(range(3, 303))
+    assert max(ahead) <= 16 + held
+    as_they_end = list(sampler.write(sampler.begin(), "", 300, draw))
+    assert [sample.seed for sample in as_they_end] != list(range(3, 303))
+    assert sorted(as_they_end, key=lambda sample: sample.seed) == given
