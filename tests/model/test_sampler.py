@@ -442,15 +442,44 @@ def test_a_wide_beam_finds_the_best_there_is() -> None:
             else:
                 yield from lines(sampler.accept(state, token), said, cost)
 
-    best = sorted(lines(sampler.begin(), "", 0.0), reverse=True)
+    ranked = sorted(lines(sampler.begin(), "", 0.0))
+    likeliest = {text: rank for rank, text in ranked}  # of the ways to end it
+    assert len(likeliest) < len(ranked)
+    best = sorted(likeliest.items(), key=lambda each: -each[1])
     found = list(sampler.write(sampler.begin(), "", 5, draw))
-    assert [sample.text for sample in found] == [text for _, text in best[:5]]
+    assert [sample.text for sample in found] == [text for text, _ in best[:5]]
     stream = sampler.stream(sampler.begin(), draw)
-    assert "".join(piece.text for piece in stream) == best[0][1]
+    assert "".join(piece.text for piece in stream) == best[0][0]
     assert stream.sample == found[0]
-    np.testing.assert_array_equal(stream.state.layers, sampler.read(sampler.begin(), best[0][1]).layers)
+    np.testing.assert_array_equal(stream.state.layers, sampler.read(sampler.begin(), best[0][0]).layers)
     with pytest.raises(UsageError, match="a beam of 256 finds no 257 texts"):
         list(sampler.write(sampler.begin(), "", 257, draw))
+
+
+@given(
+    kind=st.sampled_from(sorted(TALKERS)),
+    draw=draws,
+    beam=st.integers(1, 9),
+    ends=st.tuples(st.sampled_from([-9.0, 0.0, 4.0]), st.sampled_from([0.0, 4.0])),
+)
+@settings(max_examples=40)
+def test_a_beam_finds_no_text_twice(kind: str, draw: Draw, beam: int, ends: tuple[float, float]) -> None:
+    weights = model(kind, conversations=True)
+    weights.arrays["out.b"][[END, TURN]] = ends
+    sampler = Sampler(weights, threads=1)
+    asked = dataclasses.replace(draw, beam=beam, max_chars=30, block=())
+    texts = [sample.text for sample in sampler.write(sampler.begin(), "", beam, asked)]
+    assert len(set(texts)) == len(texts)
+
+
+def test_a_text_that_may_end_in_two_ways_ends_in_the_likelier() -> None:
+    for likelier, lesser, name in ((END, TURN, "end"), (TURN, END, "turn")):
+        weights = model(conversations=True)
+        weights.arrays["out.W"][:, lesser] = weights.arrays["out.W"][:, likelier]
+        weights.arrays["out.b"][[likelier, lesser]] = (4.0, 3.999)
+        found = list(Sampler(weights).write(Sampler(weights).begin(), "", 3, Draw(beam=3, max_chars=30)))
+        assert len({sample.text for sample in found}) == 3
+        assert {sample.stopped for sample in found} == {name}
 
 
 def test_relevance_steers_a_beam() -> None:
