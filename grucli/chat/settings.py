@@ -7,6 +7,7 @@ from typing import Any
 
 from grucli.chat.session import Session
 from grucli.errors import UsageError
+from grucli.text.phrases import read_stop
 
 OFF = "off"
 _QUOTED = 200  # characters
@@ -82,8 +83,8 @@ def _whole(name: str, field: str, does: str, *values: str) -> Setting:
     return Setting(name, field, "N", does, values, int, "a whole number")
 
 
-def _texts(name: str, does: str) -> Setting:
-    return Setting(name, name, "TEXT", does, (OFF,), lambda text: text.replace("\\n", "\n").replace("\\t", "\t"))
+def _texts(name: str, does: str, read: Callable[[str], str] = str) -> Setting:
+    return Setting(name, name, "TEXT", does, (OFF,), read)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -95,7 +96,7 @@ SETTINGS: tuple[Setting, ...] = (
     _number("repeat-penalty", "repeat_penalty", "shun what was just said, 1 for no", "1", "1.1", "1.3"),
     _number("relevance", "relevance", "shun what fits any question, 0 for no", "0", "0.2", "0.3", "0.5"),
     _whole("beam", "beam", "search for the likeliest reply, N at a time, 0 for no", "0", "4", "16"),
-    _texts("stop", r"also end a reply at TEXT (\n: a new line), off for no more"),
+    _texts("stop", r"also end a reply at TEXT (\n: a new line), off for no more", read_stop),
     _texts("block", "never say TEXT, a word or phrase (word*: all that begins so), off for no more"),
     _whole("seed", "seed", "of the next reply: the same seed, the same reply"),
     _whole("max", "max_chars", "longest reply, in characters", "100", "200", "500", "1000", "2000"),

@@ -30,6 +30,9 @@ MODEL = "MODEL"
 FILES = ("FILE", "CORPUS", "FOLDER")
 """The metavars of parameters that take files; completions offer files."""
 
+STOP = r"Also end {} before this text; case matters. \n: a new line, \t: a tab, \\: a backslash. Repeatable."
+"""Help of the option --stop, to be told what ends there."""
+
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """What every command's context is made with."""
 

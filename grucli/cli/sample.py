@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer._click.core import ParameterSource
 
-from grucli.cli.grammar import MODEL
+from grucli.cli.grammar import MODEL, STOP
 from grucli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def sample(
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
     relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
     beam: Annotated[int, typer.Option(help="Search for the likeliest, so many at a time; 0: draw.")] = 0,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="Also end a sample before this text; case matters. Repeatable.")
-    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help=STOP.format("a sample"))] = None,
     block: Annotated[
         str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
     ] = None,
@@ -92,7 +90,7 @@ def sample(
         from grucli.model.sampler import Draw, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
-        from grucli.text.phrases import read_phrases
+        from grucli.text.phrases import read_phrases, read_stop
 
         first = secrets.randbelow(_SEEDS) if seed is None else seed
         draw = Draw(
@@ -106,7 +104,7 @@ def sample(
             seed=first,
             mirostat=mirostat,
             relevance=relevance,
-            stop=tuple(stop or ()),
+            stop=tuple(map(read_stop, stop or ())),
             block=(*(read_phrases(Path(block)) if block else ()), *(block_word or ())),
             beam=beam,
         )

@@ -149,6 +149,18 @@ def test_every_way_to_draw_can_be_asked_for(capsys: Output, tmp_path: Path) -> N
     assert objects(capsys, *replies, "--relevance", "0.8") != objects(capsys, *replies)
 
 
+def test_a_stop_is_typed_as_in_a_chat(capsys: Output) -> None:
+    add_model("lines", modified=3e9, weights=make_weights(text="a\nb\\n"))
+    words = ["--seed", "3", "--max-chars", "60", "--min-chars"]
+    for typed, stop in ((r"\n", "\n"), (r"\\", "\\")):
+        free = [str(each["text"]) for each in objects(capsys, *words, "40")]
+        assert all(stop in text for text in free)
+        cut = [str(each["text"]) for each in objects(capsys, *words, "0", "--stop", typed)]
+        assert not any(stop in text for text in cut)
+        stopped = [str(each["text"]) for each in objects(capsys, *words, "40", "--stop", typed)]
+        assert all(len(text) >= 40 and stop not in text[40:] for text in stopped)
+
+
 def test_settings_that_stand_somewhere_do_not_keep_a_beam_from_searching(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
