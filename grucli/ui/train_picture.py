@@ -43,6 +43,7 @@ class Picture:
         self._first_step: Stepped | None = None
         self._step: Stepped | None = None
         self._evaluated: Evaluated | None = None
+        self._wrote: Evaluated | None = None
         self._best: Evaluated | None = None
         self._finished: Finished | None = None
         self._train = Curve()
@@ -56,11 +57,15 @@ class Picture:
             case Started():
                 self._started, self._preparing = event, None
                 self._compiling_since = self._clock()
+                for evaluation in event.earlier:
+                    self._train.add(evaluation.step, evaluation.train_nats)
+                    self._take_evaluation(evaluation)
             case Compiled():
                 self._compiled, self._preparing = True, None
             case Stepped():
                 self._take_step(event)
             case Evaluated():
+                self._wrote = event
                 self._take_evaluation(event)
             case Finished():
                 self._take_end(event)
@@ -218,7 +223,7 @@ class Picture:
         if self._step is None or room < 2 + len(gap):
             return []
         room = min(room - 1 - len(gap), 8)
-        told = self._evaluated
+        told = self._wrote
         sample = told.sample.strip() if told is not None else ""
         lines = list(plain(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
         lines = _first(lines, room, min(width, 100) - 2, plain_marks)

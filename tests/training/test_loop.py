@@ -12,7 +12,7 @@ import pytest
 from grucli.errors import BusyError, DivergedError, ModelFileError, NothingToDoError, StoppedError, UsageError
 from grucli.files import FolderLock
 from grucli.kernels import gru
-from grucli.model.store import find_model, model_folder, read_metrics
+from grucli.model.store import METRICS, find_model, model_folder, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
 from grucli.training import loop, run
 from grucli.training.events import Compiled, Evaluated, Finished, Preparing, Saved, Started, Stepped
@@ -243,6 +243,19 @@ def test_more_steps_can_be_asked_for_later(corpus: Path) -> None:
     assert done.reason == "already finished"
     longer = finish(plan(corpus, resume=True, steps=45))
     assert (longer.reason, longer.summary.steps) == ("limit", 45)
+
+
+def test_a_run_that_is_gone_on_with_tells_what_was_found_before(corpus: Path) -> None:
+    before = [e for e in events(plan(corpus, eval_every=5), stop_after=17) if isinstance(e, Evaluated)]
+    assert [e.step for e in before] == [5, 10, 15]
+    notes = model_folder("small") / METRICS
+    notes.write_bytes(b'{"step": 3}\nhello\n' + notes.read_bytes() + b'{"step": 4, "train_nats": 1.0}\n')
+    (started,) = (e for e in events(plan(corpus, resume=True)) if isinstance(e, Started))
+    assert started.plan.startswith("going on with 'small' from step 17: a gru with 2 layers of 12 units")
+    kept = [dataclasses.replace(e, sample="") for e in before]
+    assert [dataclasses.replace(e, steps=None) for e in started.earlier] == [
+        dataclasses.replace(e, steps=None) for e in kept
+    ]
 
 
 def test_resume_with_nothing_saved_begins(corpus: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from grucli.training.events import (
@@ -49,6 +50,15 @@ def stepped(step: int, steps: int | None = 400) -> Stepped:
 def evaluated(step: int, val: float | None, best: bool = True, sample: str = SAMPLE) -> Evaluated:
     bits = None if val is None else val / math.log(2)
     return Evaluated(step, 400, step * 1000, step / 10, 10_000.0, 1.5, val, val, bits, best, sample)
+
+
+def gone_on_with() -> Iterator[Event]:
+    """A run that was stopped after 240 steps, ten steps after it went on."""
+    earlier = tuple(evaluated(step, 1.6 + 60 / step, best=step != 200, sample="") for step in (50, 100, 200))
+    yield replace(started(), plan="goes on from step 240", step=240, earlier=earlier)
+    yield Compiled(0.5, cached=True)
+    yield stepped(245)
+    yield stepped(250)
 
 
 def run(until: int = 400, held_out: bool = True, reason: str | None = None) -> Iterator[Event]:

@@ -49,7 +49,7 @@ from grucli.ui.train_view import TrainView, show_end
 from tests.chat.voices import talker
 from tests.ui.deeds import BARS, LINES
 from tests.ui.emulator import Emulator
-from tests.ui.runs import run, started
+from tests.ui.runs import gone_on_with, run, started
 from tests.ui.streams import Pipe
 
 
@@ -343,6 +343,7 @@ SCREENS: dict[str, Shot] = {
     "train, compiling": _run(lambda: [Preparing("reading the corpus"), started()]),
     "train, before an evaluation": _run(lambda: run(until=90)),
     "train": _run(lambda: run(until=230)),
+    "train, gone on with": _run(gone_on_with),
     "train, over": _run(lambda: run(reason="limit")),
     "train, nothing held out": _run(lambda: run(until=230, held_out=False)),
     "train, in a pipe": _printed(show_rows),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from grucli.training.events import Event, Finished, Preparing
 from grucli.ui.safe import safe
 from grucli.ui.train_picture import COMPILING, Picture
-from tests.ui.runs import evaluated, run, started, stepped, summary
+from tests.ui.runs import evaluated, gone_on_with, run, started, stepped, summary
 from tests.ui.streams import Pipe, Screen, Terminals
 
 NARROW = """\
@@ -120,6 +120,18 @@ def test_the_last_picture_counts_every_step() -> None:
     over = drawn([*run(until=170), Finished("interrupted", summary(184))])
     assert "step 184 of 400" in over
     assert "0:18 trained" in over
+
+
+def test_a_run_that_is_gone_on_with_shows_where_it_was() -> None:
+    shown = drawn(gone_on_with())
+    assert "held out 1.900  best 2.200 at step 100" in shown
+    assert "2.741 bits/char" in shown
+    assert "what it writes comes here soon" in shown
+    curves = shown[shown.index("nats/token") : shown.index("bits/char")]
+    assert sum(sign in "▁▂▃▄▅▆▇█" for sign in curves) > 20
+    again = drawn([*gone_on_with(), evaluated(300, 1.8)])
+    assert "held out 1.800  the best so far" in again
+    assert "after 300 steps it writes" in again
 
 
 def test_before_the_first_step_it_says_what_happens() -> None:
