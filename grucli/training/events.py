@@ -37,6 +37,13 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Compiling:
+    """Kernels that no earlier run has left are being compiled; `kept` says whether later runs will have them."""
+
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """The kernels are ready; `cached` says whether they were loaded instead of compiled."""
 
@@ -113,4 +120,4 @@ class Summary:
     parameters_sha256: str
 
 
-Event = Preparing | Started | Compiled | Stepped | Evaluated | Saved | Finished
+Event = Preparing | Started | Compiling | Compiled | Stepped | Evaluated | Saved | Finished

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from grucli.training.events import (
     Compiled,
+    Compiling,
     Evaluated,
     Event,
     Finished,
@@ -65,6 +66,7 @@ def run(until: int = 400, held_out: bool = True, reason: str | None = None) -> I
     """A run of 400 steps with an evaluation after every hundred, up to the step `until`."""
     yield Preparing("reading the corpus", 30, 100)
     yield started(900_000 if held_out else 0)
+    yield Compiling(kept=True)
     yield Compiled(12.0, cached=False)
     for step in range(10, until + 1, 10):
         yield stepped(step, 400 if step > 20 else None)

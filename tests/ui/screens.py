@@ -37,8 +37,8 @@ from grucli.model.sampler import Draw
 from grucli.model.shapes import Sizes
 from grucli.model.store import Metrics, ModelEntry
 from grucli.model.weights import Card, Description
+from grucli.training.events import Compiling, Preparing
 from grucli.training.events import Event as TrainingEvent
-from grucli.training.events import Preparing
 from grucli.ui.chat_screen import ChatScreen
 from grucli.ui.console import Terminal
 from grucli.ui.live_region import LiveRegion
@@ -340,7 +340,7 @@ SCREENS: dict[str, Shot] = {
     "greeting": _greeting,
     **{name: _chat(name) for name in SCENES},
     "train, reading": _run(lambda: [Preparing("reading the corpus", 30, 120)]),
-    "train, compiling": _run(lambda: [Preparing("reading the corpus"), started()]),
+    "train, compiling": _run(lambda: [Preparing("reading the corpus"), started(), Compiling(kept=True)]),
     "train, before an evaluation": _run(lambda: run(until=90)),
     "train": _run(lambda: run(until=230)),
     "train, gone on with": _run(gone_on_with),
