@@ -8,6 +8,7 @@ from typing import Any
 from grucli.chat.session import Session
 from grucli.errors import UsageError
 from grucli.text.phrases import read_stop
+from grucli.typed import number, whole
 
 OFF = "off"
 _QUOTED = 200  # characters
@@ -76,11 +77,11 @@ def short(text: str) -> str:
 
 
 def _number(name: str, field: str, does: str, *values: str) -> Setting:
-    return Setting(name, field, "N", does, values, float, "a number")
+    return Setting(name, field, "N", does, values, number, "a number")
 
 
 def _whole(name: str, field: str, does: str, *values: str) -> Setting:
-    return Setting(name, field, "N", does, values, int, "a whole number")
+    return Setting(name, field, "N", does, values, whole, "a whole number")
 
 
 def _texts(name: str, does: str, read: Callable[[str], str] = str) -> Setting:
