@@ -50,7 +50,7 @@ def explain(error: BaseException) -> GruError:
     if isinstance(error, GruError):
         return error
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return StoppedError("stopped by Ctrl-C", "nothing was left half-written; run it again whenever you like")
+        return StoppedError("stopped by Ctrl-C", "no file was left half-written; run it again whenever you like")
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_os_error(error)
     if isinstance(error, MemoryError):

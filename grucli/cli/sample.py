@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer._click.core import ParameterSource
 
+from grucli.cli.failures import StoppedError
 from grucli.cli.grammar import MODEL, STOP
 from grucli.errors import UsageError
 
@@ -138,7 +139,13 @@ def _show(
     batch = view.batch(n)
     if view.streams and not json and not draw.beam:
         alone = sampler.stream(state, draw)
-        view.stream((piece.text for piece in batch.timed(alone)), beginning)
+        try:
+            view.stream((piece.text for piece in batch.timed(alone)), beginning)
+        except KeyboardInterrupt:
+            raise StoppedError(
+                "stopped by Ctrl-C, in the middle of a sample",
+                f"all of it comes of the same line with --seed {draw.seed}",
+            ) from None
         batch.count(alone.sample.text)
         n, draw = n - 1, replace(draw, seed=draw.seed + 1)
     for written in batch.follow(sampler.write(state, beginning, n, draw, in_order=json or not view.streams)):

@@ -126,7 +126,11 @@ def test_quiet_from_the_environment(capsys: Output, monkeypatch: pytest.MonkeyPa
         (["models", "list", "-z"], "gru: models list has no option '-z'", "gru models list --help"),
         (["models", "rename", "a"], "gru: models rename needs NAME", "gru models rename --help"),
         (["models", "list", "extra"], "gru: models list has no use for 'extra'", "see: gru models list --help"),
-        (["chat", "demo", "an", "extra"], "gru: chat has no use for 'an extra'", "put quotes around words that are one"),
+        (
+            ["chat", "demo", "an", "extra"],
+            "gru: chat has no use for 'an extra'",
+            "put quotes around words that are one",
+        ),
         (["models", "list", "--json=1"], "--json", "gru --help"),
         (["--show-completion"], "--show-completion", "gru --help"),
         (["--show-completion", "tcsh"], "no completion for 'tcsh'", "bash"),
@@ -388,7 +392,7 @@ def test_ctrl_c_while_the_program_loads(tmp_path: Path) -> None:
     assert done.stdout == ""
     first, second = done.stderr.splitlines()
     assert first == "gru: stopped by Ctrl-C"
-    assert "nothing was left half-written" in second
+    assert "no file was left half-written" in second
 
 
 @posix_only

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.model.sampler import Draw, Sampler
+from grucli.model.sampler import Draw, Piece, Sampler, Stream
 from grucli.model.store import BEST
 from grucli.model.weights import Card
 from tests.model.models import add_model, make_weights
@@ -84,6 +85,23 @@ def test_a_terminal_gets_the_same_text(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert first == f"> {texts[7]}"
     assert {second, third.removesuffix("\n")} == {f"> {texts[8]}", f"> {texts[9]}"}
     assert "getting ready" in err.getvalue()
+
+
+def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(stream: Stream) -> Iterator[Piece]:
+        yield Piece("half a sam", 10, 1.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sampler, "wake", lambda sampler: None)
+    monkeypatch.setattr(Stream, "__iter__", stopped)
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert main(["sample", "emo", "--seed", "7", "--pace", "0"]) == ExitStatus.INTERRUPTED
+    shown = screen.getvalue()
+    assert "half a sam\n" in shown
+    assert "half-written" not in shown
+    assert shown.endswith("in the middle of a sample\n     all of it comes of the same line with --seed 7\n")
 
 
 def test_a_beginning_is_continued(capsys: Output, tmp_path: Path) -> None:
