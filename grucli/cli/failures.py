@@ -3,7 +3,8 @@
 import errno
 import os
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -29,6 +30,26 @@ class StoppedError(GruError):
     """Ctrl-C, where no command gave it a meaning of its own."""
 
     status = ExitStatus.INTERRUPTED
+
+
+class UnreadError(Exception):
+    """Whoever read the output went away before the work was done."""
+
+
+@contextmanager
+def unless_unread() -> Iterator[None]:
+    """For work that is more than what it prints: without a reader it ends too early, and has failed.
+
+    Where the output is all there is (`gru sample -n 100 | head`), a reader that goes away has enough of it. Then it
+    must not matter whether the rest was written before or after that, which is chance.
+
+    Raises:
+        UnreadError: the reader went away within the block.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise UnreadError from error
 
 
 def report(error: BaseException, debug: bool) -> ExitStatus:

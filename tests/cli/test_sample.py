@@ -273,7 +273,8 @@ def test_a_reader_that_left_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> 
     err = Pipe()
     monkeypatch.setattr(sys, "stdout", Gone())
     monkeypatch.setattr(sys, "stderr", err)
-    assert main(["sample", "-n", "100"]) == ExitStatus.FAILED
+    for n in ("1", "100"):
+        assert main(["sample", "-n", n]) == ExitStatus.DONE  # however much was written before it left
     assert err.getvalue() == ""
 
 
