@@ -190,7 +190,7 @@ complete -c gru -n '__gru_at \'chat\'' -l mirostat -x -d 'Aim at this surprise, 
 complete -c gru -n '__gru_at \'chat\'' -l repeat-penalty -x -d 'Above 1: what was said lately becomes less likely'
 complete -c gru -n '__gru_at \'chat\'' -l relevance -x -d 'Up to 0.99: prefer replies that would not fit any line'
 complete -c gru -n '__gru_at \'chat\'' -l beam -x -d 'Search for the likeliest reply, so many at a time; 0: draw'
-complete -c gru -n '__gru_at \'chat\'' -l stop -x -d 'Also end a reply at this text'
+complete -c gru -n '__gru_at \'chat\'' -l stop -x -d 'Also end a reply before this text; case matters'
 complete -c gru -n '__gru_at \'chat\'' -l block -r -F -d 'Words and phrases that are never said, one a line'
 complete -c gru -n '__gru_at \'chat\'' -l max-chars -x -d 'No reply is longer'
 complete -c gru -n '__gru_at \'chat\'' -l min-chars -x -d 'No reply is shorter'

@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write(
-                "gru: stopped by Ctrl-C\n     nothing was left half-written; run it again whenever you like\n"
+                "gru: stopped by Ctrl-C\n     no file was left half-written; run it again whenever you like\n"
             )
         return _INTERRUPTED
 

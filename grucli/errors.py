@@ -11,8 +11,8 @@ from enum import IntEnum
 class ExitStatus(IntEnum):
     """What the process reports to the shell.
 
-    FAILED is also the end of a command whose output nobody reads to its end, as before `| head -1`: not all of it was
-    written. It says nothing then, for that is what the reader wanted.
+    A command whose output nobody reads to its end, as before `| head -1`, is DONE: its reader had enough. One that does
+    more than print, such as training, has FAILED where that ends it early. It says nothing in either case.
     """
 
     DONE = 0

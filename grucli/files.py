@@ -223,10 +223,11 @@ class FolderLock(FileLock):
 class OutputLock(FileLock):
     """One process at a time may write a file: `with OutputLock(path): ...`, and nothing of the lock stays beside it.
 
-    Folders that are missing on the way are made, and temporaries of the file that are found once nobody else writes it
-    are those of a process that was killed: they are removed. What is no plain file needs no lock and gets none.
+    Temporaries of the file that are found once nobody else writes it are those of a process that was killed: they are
+    removed. What is no plain file needs no lock and gets none.
 
     Raises:
+        UsageError: on entering, when there is no folder for such a file.
         BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
         OSError: the folder cannot be written.
     """
@@ -239,8 +240,11 @@ class OutputLock(FileLock):
     def __enter__(self) -> Self:
         if self._target.exists() and not self._target.is_file():
             return self
+        if not self._target.parent.exists():
+            # To make one for a name that was misspelt would hide the mistake.
+            folder = Path(self.subject).parent
+            raise UsageError(f"there is no folder '{folder}'", "check how the path is spelt, or make the folder first")
         with named(Path(self.subject)):
-            self._target.parent.mkdir(parents=True, exist_ok=True)
             super().__enter__()
         self._sweep()
         return self

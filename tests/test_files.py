@@ -185,6 +185,12 @@ def test_who_writes_a_link_is_alone_with_its_file(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"), OutputLock(tmp_path / "typo/deep/a.csv"):
+        pass
+    assert not (tmp_path / "typo").exists()
+
+
 def test_another_process_is_kept_out_until_the_first_dies(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from grucli.files import FolderLock\n"

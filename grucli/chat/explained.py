@@ -53,7 +53,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "/relevance 0.3",
     ),
     "beam": ("Nothing is drawn then: temperature, cut-offs, mirostat and seed mean nothing.", "/beam 8"),
-    "stop": (r"Each /stop adds one. The text is no part of the reply; \n is a new line.", r"/stop \n"),
+    "stop": (r"Each /stop adds one. The text is no part of the reply; \n is a new line, \\ a backslash.", r"/stop \n"),
     "block": ("Each /block adds one, in any case; word* is all that begins so.", "/block damn*"),
     "seed": ("Each reply that is drawn takes the next one.", "/seed 42"),
 }

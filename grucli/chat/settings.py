@@ -8,6 +8,8 @@ from typing import Any
 from grucli.chat.session import Session
 from grucli.errors import UsageError
 from grucli.model.sampler import Draw
+from grucli.text.phrases import read_stop
+from grucli.typed import number, whole
 
 OFF = "off"
 _QUOTED = 200  # characters
@@ -110,15 +112,15 @@ def short(text: str) -> str:
 
 
 def _number(name: str, field: str, does: str, *values: str) -> Setting:
-    return Setting(name, field, "N", does, values, float, "a number")
+    return Setting(name, field, "N", does, values, number, "a number")
 
 
 def _whole(name: str, field: str, does: str, *values: str) -> Setting:
-    return Setting(name, field, "N", does, values, int, "a whole number")
+    return Setting(name, field, "N", does, values, whole, "a whole number")
 
 
-def _texts(name: str, does: str) -> Setting:
-    return Setting(name, name, "TEXT", does, (OFF,), lambda text: text.replace("\\n", "\n").replace("\\t", "\t"))
+def _texts(name: str, does: str, read: Callable[[str], str] = str) -> Setting:
+    return Setting(name, name, "TEXT", does, (OFF,), read)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -130,7 +132,7 @@ SETTINGS: tuple[Setting, ...] = (
     _number("repeat-penalty", "repeat_penalty", "shun what was just said; 1: off", "1", "1.1", "1.3"),
     _number("relevance", "relevance", "shun what fits any question; 0: off", "0", "0.2", "0.3", "0.5"),
     _whole("beam", "beam", "search for the likeliest reply, N at a time; 0: off", "0", "4", "16"),
-    _texts("stop", r"also end a reply at TEXT (\n: a new line); /stop off forgets all"),
+    _texts("stop", r"also end a reply at TEXT (\n: a new line); /stop off forgets all", read_stop),
     _texts("block", "never say TEXT, a word or phrase (word*: all that begins so); /block off forgets all"),
     _whole("seed", "seed", "of the next reply: the same seed, the same reply"),
     _whole("max", "max_chars", "longest reply, in characters", "100", "200", "500", "1000", "2000"),

@@ -11,6 +11,7 @@ from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
 from grucli.model.sampler import Draw
+from grucli.text.phrases import typed_stop
 
 LONGEST, LONGEST_ON_WINDOWS = 100_000, 30_000
 """Bytes of a line: most systems take arguments of 128 KB at most, Windows lines of 32 KB."""
@@ -84,7 +85,8 @@ def _ways(session: Session, turn: Turn) -> Iterator[tuple[str, str]]:
         value = getattr(draw, field.name)
         told = field.name in _ALWAYS or getattr(session.begun_with, field.name) != getattr(usual, field.name)
         if field.name in _REPEATED:
-            yield from ((_REPEATED[field.name], text) for text in value)
+            typed = map(typed_stop, value) if field.name == "stop" else value
+            yield from ((_REPEATED[field.name], text) for text in typed)
             if field.name == "block" and session.begun_with.block:
                 yield "block", ""  # no file
         elif draw.beam and field.name in _NOT_WITH_A_BEAM:
@@ -106,13 +108,16 @@ def _option(name: str, quoted: str) -> str:
 def _quoted(text: str) -> str:
     """A text as every POSIX shell and fish read it, all of it visible; only line breaks stand there as they are.
 
-    Between single quotes fish takes a backslash for more than itself, and nothing else is special to any of them.
+    Between single quotes fish takes a backslash for more than itself before another one and before the quote, and
+    nothing else is special to any of them.
     """
     if "\0" in text:
         raise UsageError("this dialogue has a character in it that no shell takes", "begin anew: /reset")
     if _bare.fullmatch(text):
         return text
-    return "".join(_part(kind, "".join(signs)) for kind, signs in itertools.groupby(text, _kind)) or "''"
+    kinds = zip(map(_kind, text, f"{text[1:]}'"), text, strict=True)
+    parts = itertools.groupby(kinds, lambda each: each[0])
+    return "".join(_part(kind, "".join(sign for _, sign in signs)) for kind, signs in parts) or "''"
 
 
 def _quoted_flat(text: str) -> str:
@@ -126,7 +131,9 @@ def _quoted_flat(text: str) -> str:
     return "".join(_part("unseen", part) if odd % 2 else _quoted(part) for odd, part in parts if part) or "''"
 
 
-def _kind(sign: str) -> str:
+def _kind(sign: str, following: str) -> str:
+    if sign == "\\" and _kind(following, "'") == "plain":
+        return "plain"
     return sign if sign in "\\'" else "unseen" if _unseen(sign) else "plain"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer._click.core import ParameterSource
 
-from grucli.cli.grammar import MODEL
+from grucli.cli.grammar import MODEL, STOP
 
 _DRAWN_BY = (
     *("temp", "top_k", "top_p", "min_p", "mirostat", "repeat_penalty", "relevance", "beam", "stop"),
@@ -33,7 +33,7 @@ def chat(
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
     relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
     beam: Annotated[int, typer.Option(help="Search for the likeliest reply, so many at a time; 0: draw.")] = 0,
-    stop: Annotated[list[str] | None, typer.Option(help="Also end a reply at this text. Repeatable.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help=STOP.format("a reply"))] = None,
     block: Annotated[
         str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
     ] = None,
@@ -73,11 +73,11 @@ def chat(
         from grucli.chat.session import any_seed, open_session
         from grucli.chat.shelf import StoredModels
         from grucli.model.sampler import Draw
-        from grucli.text.phrases import read_phrases
+        from grucli.text.phrases import read_phrases, read_stop
 
         asked = {
             **{name: value for name, value in context.params.items() if name in _DRAWN_BY},
-            "stop": tuple(stop or ()),
+            "stop": tuple(map(read_stop, stop or ())),
             "block": () if block is None else read_phrases(Path(block)),
             "seed": any_seed() if seed is None else seed,
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grucli.cli.failures import unless_unread
 from grucli.cli.train import STOPPED, resuming
 from grucli.errors import GruError
 
@@ -66,7 +67,7 @@ def demo(
             val=_HELD_OUT,
             force=True,
         )
-        with contextlib.closing(loop.train(plan, stop)) as events:
+        with unless_unread(), contextlib.closing(loop.train(plan, stop)) as events:
             finished = view.follow(events)
     if finished.reason in STOPPED:
         if json:

@@ -3,7 +3,8 @@
 import errno
 import os
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -31,6 +32,26 @@ class StoppedError(GruError):
     status = ExitStatus.INTERRUPTED
 
 
+class UnreadError(Exception):
+    """Whoever read the output went away before the work was done."""
+
+
+@contextmanager
+def unless_unread() -> Iterator[None]:
+    """For work that is more than what it prints: without a reader it ends too early, and has failed.
+
+    Where the output is all there is (`gru sample -n 100 | head`), a reader that goes away has enough of it. Then it
+    must not matter whether the rest was written before or after that, which is chance.
+
+    Raises:
+        UnreadError: the reader went away within the block.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise UnreadError from error
+
+
 def report(error: BaseException, debug: bool) -> ExitStatus:
     """Print the two lines about an error, with its traceback before them if asked for, and give the exit status."""
     from grucli.ui.console import open_terminal, plain
@@ -50,7 +71,7 @@ def explain(error: BaseException) -> GruError:
     if isinstance(error, GruError):
         return error
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return StoppedError("stopped by Ctrl-C", "nothing was left half-written; run it again whenever you like")
+        return StoppedError("stopped by Ctrl-C", "no file was left half-written; run it again whenever you like")
     if isinstance(error, OSError) and error.errno is not None:
         return _explain_os_error(error)
     if isinstance(error, MemoryError):

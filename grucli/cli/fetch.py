@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from grucli.cli.failures import unless_unread
+
 
 def fetch(
     output: Annotated[
@@ -56,14 +58,15 @@ def fetch(
         )
     )  # fmt: skip
     done = None
-    try:
-        with FetchView(terminal()) as view, run:
-            for event in run.run():
-                view.show(event)
-                done = event if isinstance(event, Done) else done
-    finally:
-        # However it ended, what was fetched is there, and a script may go on with it.
-        if json and run.summary is not None:
-            terminal().print_json(run.summary)
+    with unless_unread():
+        try:
+            with FetchView(terminal()) as view, run:
+                for event in run.run():
+                    view.show(event)
+                    done = event if isinstance(event, Done) else done
+        finally:
+            # However it ended, what was fetched is there, and a script may go on with it.
+            if json and run.summary is not None:
+                terminal().print_json(run.summary)
     if done is not None:
         show_fetched(terminal(), done)

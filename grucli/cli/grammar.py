@@ -4,6 +4,7 @@
 `GRU_SOME_NAME` stand for each `--some-name`, and print help that leads with examples.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,10 @@ from typer._click.exceptions import (
     NoSuchOption,
 )
 from typer._click.exceptions import UsageError as ParseError
+from typer._click.types import FloatParamType, IntParamType
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from grucli import __version__
+from grucli import __version__, typed
 from grucli.errors import UsageError
 
 MODEL = "MODEL"
@@ -30,8 +32,14 @@ MODEL = "MODEL"
 FILES = ("FILE", "CORPUS", "FOLDER")
 """The metavars of parameters that take files; completions offer files."""
 
+STOP = r"Also end {} before this text; case matters. \n: a new line, \t: a tab, \\: a backslash. Repeatable."
+"""Help of the option --stop, to be told what ends there."""
+
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """What every command's context is made with."""
+
+_EXTRA = "Got unexpected extra argument(s)"
+"""How Typer begins to complain of arguments that nothing takes; they follow in brackets."""
 
 _METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
 """What stands for a value of a plain type in help."""
@@ -115,6 +123,17 @@ def _complete(command: AnyCommand) -> None:
         parameter.envvar = variable(option)
         parameter.show_envvar = False
         parameter.metavar = parameter.metavar or _METAVARS.get(parameter.type.name.split()[0])
+    for each in command.params:
+        if isinstance(each.type, IntParamType | FloatParamType):
+            each.type = _as_people_type(each.type)
+
+
+def _as_people_type(kind: Any) -> Any:
+    """A type of numbers that reads what is typed, or set somewhere, by the rule of this program."""
+    read = typed.whole if isinstance(kind, IntParamType) else typed.number
+    kind = copy.copy(kind)
+    kind._number_class = lambda value: read(value) if isinstance(value, str) else value
+    return kind
 
 
 def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
@@ -234,6 +253,9 @@ def explain(error: typer.TyperException) -> UsageError:
         return UsageError(_clause(error.message), see)
     if isinstance(error, BadParameter) and error.param is not None:
         return UsageError(f"{_source(error)}: {_wrong_value(error, error.param)}", see)
+    if isinstance(error, ParseError) and error.message.startswith(_EXTRA):
+        words = error.message.removeprefix(_EXTRA).strip(" ()")
+        return UsageError(f"{command or path} has no use for '{words}'", f"put quotes around words that are one; {see}")
     if isinstance(error, ParseError):
         return UsageError(_clause(error.message), see)
     return UsageError(_clause(error.format_message()), see)

@@ -29,10 +29,10 @@ def _run(arguments: Sequence[str], asked: Asked) -> int:
         with _termination():
             status = cli.run(arguments, asked)
             sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has enough of it (`gru sample -n 100 | head`). That is no news to anybody.
+    except (BrokenPipeError, failures.UnreadError) as error:
+        # That whoever read our output is gone is no news to anybody.
         _discard(sys.stdout)
-        return ExitStatus.FAILED
+        return ExitStatus.FAILED if isinstance(error, failures.UnreadError) else ExitStatus.DONE
     except _Terminated as end:
         return end.status
     except SystemExit as end:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer._click.core import ParameterSource
 
-from grucli.cli.grammar import MODEL
+from grucli.cli.failures import StoppedError
+from grucli.cli.grammar import MODEL, STOP
 from grucli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def sample(
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
     relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
     beam: Annotated[int, typer.Option(help="Search for the likeliest, so many at a time; 0: draw.")] = 0,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="Also end a sample before this text; case matters. Repeatable.")
-    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help=STOP.format("a sample"))] = None,
     block: Annotated[
         str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
     ] = None,
@@ -92,7 +91,7 @@ def sample(
         from grucli.model.sampler import Draw, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
-        from grucli.text.phrases import read_phrases
+        from grucli.text.phrases import read_phrases, read_stop
 
         first = secrets.randbelow(_SEEDS) if seed is None else seed
         draw = Draw(
@@ -106,7 +105,7 @@ def sample(
             seed=first,
             mirostat=mirostat,
             relevance=relevance,
-            stop=tuple(stop or ()),
+            stop=tuple(map(read_stop, stop or ())),
             block=(*(read_phrases(Path(block)) if block else ()), *(block_word or ())),
             beam=beam,
         )
@@ -122,8 +121,10 @@ def sample(
         if index is not None:
             for remark in index.remarks():
                 view.warn(remark)
-            examined = map(index.examine, sampler.write(state, beginning, n, draw))
-            chosen = write_novel(sampler, index, state, beginning, n, draw) if no_copies else examined
+            in_order = json or not view.streams
+            examined = map(index.examine, sampler.write(state, beginning, n, draw, in_order=in_order))
+            novel = write_novel(sampler, index, state, beginning, n, draw, in_order=in_order)
+            chosen = novel if no_copies else examined
             show_examined(terminal(), view, view.batch(n).follow(chosen), refuse=no_copies, json=json)
             return
         _show(view, sampler, state, beginning, n, draw, json)
@@ -132,15 +133,22 @@ def sample(
 def _show(
     view: "StreamView", sampler: "Sampler", state: "State", beginning: str, n: int, draw: "Draw", json: bool
 ) -> None:
-    """Draw n samples and write them, on a terminal the first one while it is drawn."""
+    """Draw n samples and write them: data in the order of their seeds, for whoever watches the first one while it is
+    drawn, and the others as they are over."""
     sampler.wake()
     batch = view.batch(n)
     if view.streams and not json and not draw.beam:
         alone = sampler.stream(state, draw)
-        view.stream((piece.text for piece in batch.timed(alone)), beginning)
+        try:
+            view.stream((piece.text for piece in batch.timed(alone)), beginning)
+        except KeyboardInterrupt:
+            raise StoppedError(
+                "stopped by Ctrl-C, in the middle of a sample",
+                f"all of it comes of the same line with --seed {draw.seed}",
+            ) from None
         batch.count(alone.sample.text)
         n, draw = n - 1, replace(draw, seed=draw.seed + 1)
-    for written in batch.follow(sampler.write(state, beginning, n, draw)):
+    for written in batch.follow(sampler.write(state, beginning, n, draw, in_order=json or not view.streams)):
         if json:
             view.show_json(written)
         else:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from grucli.cli.failures import unless_unread
 from grucli.cli.grammar import MODEL
 from grucli.errors import ExitStatus
 
@@ -86,7 +87,8 @@ def train(
             steps=steps, epochs=epochs, minutes=minutes, val=val, val_file=val_file, eval_every=eval_every,
             seed=seed, threads=threads, column=column, resume=resume, force=force, start_from=start_from,
         )  # fmt: skip
-        with contextlib.closing(loop.train(plan, stop)) as events:  # a run whose reader has gone is saved at once
+        # A run whose reader has gone is saved at once.
+        with unless_unread(), contextlib.closing(loop.train(plan, stop)) as events:
             finished = view.follow(events)
     if json:
         terminal().print_json(finished.summary)

@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+import numba.core.event
 import numba.extending
 
 from grucli.paths import cache_dir
@@ -101,6 +102,25 @@ def _forget_old(parent: Path, keep: Path) -> None:
 CACHE = _open_cache()
 if CACHE.folder is not None:
     numba.config.CACHE_DIR = str(CACHE.folder)  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def on_compiling(notice: Callable[[], object]) -> Iterator[None]:
+    """Call `notice` whenever a kernel is compiled within the block; those that the cache has are only loaded."""
+    with numba.core.event.install_listener("numba:compile", _Noticing(notice)):
+        yield
+
+
+class _Noticing(numba.core.event.Listener):
+    def __init__(self, notice: Callable[[], object]) -> None:
+        self._notice = notice
+
+    def on_start(self, event: object) -> None:
+        """A compilation begins."""
+        self._notice()
+
+    def on_end(self, event: object) -> None:
+        """It is over, which is no news."""
 
 
 def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> Callable[P, R]:

@@ -1,7 +1,12 @@
-"""The likeliest text there is, as far as a search that keeps only the best few beginnings can tell."""
+"""The likeliest text there is, as far as a search that keeps only the best few beginnings can tell.
+
+What can be written in several ways, because it may end in two or be cut into other tokens, is one text: it is held by
+the likeliest of them, whose figures are those of the sample. Their chances are not added up, as `relevance` and
+penalties rank by what is no chance.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,9 +24,11 @@ _LENGTH_POWER = 0.6  # Wu 2016: between the likeliest text, which is always shor
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A text that may be the best. `row` is that of its state, `score` what it is ranked by, `nats` the model's own."""
+    """A text that may be the best, in UTF-8, of which a character may be unfinished. `row` is that of its state,
+    `score` what it is ranked by, `nats` the model's own."""
 
     ids: tuple[int, ...] = ()
+    utf8: bytes = b""
     score: float = 0.0
     nats: float = 0.0
     chars: int = 0
@@ -45,7 +52,7 @@ class Beam:
     def __init__(self, source: Source, head: Head, prompt: str) -> None:
         self._source, self._head, self._prompt = source, head, prompt
         self._guard, place = guard_for(source.phrases, source.state.tail)
-        self._alive, self._over = [_Line(place=place)], list[_Line]()
+        self._alive, self._over = [_Line(place=place)], dict[str, _Line]()
         beginnings = [source.state] if source.shadow is None else [source.state, source.shadow]
         self._pair = len(beginnings)
         self._layers: Float32 = np.ascontiguousarray(np.stack([state.layers for state in beginnings], axis=1))
@@ -58,8 +65,9 @@ class Beam:
         for step in self._steps():
             if step % _SLICE == 0:
                 yield Piece("", 0, 0.0)
-        self._found = list(map(self._sample, self._ranked()))
-        best = self._ranked()[0]
+        ranked = self._ranked()
+        self._found = [self._sample(text, self._over[text]) for text in ranked]
+        best = self._over[ranked[0]]
         yield Piece(self._found[0].text, len(best.ids), best.nats)
 
     @property
@@ -79,8 +87,9 @@ class Beam:
             pass
         return self._found[:n]
 
-    def _ranked(self) -> list[_Line]:
-        return sorted(self._over, key=lambda line: -line.rank)
+    def _ranked(self) -> list[str]:
+        """The texts that are over, the best first."""
+        return sorted(self._over, key=lambda text: -self._over[text].rank)
 
     def _steps(self) -> Iterator[int]:
         """Search, a token at a time, until no text that goes on can still become one of the best."""
@@ -91,7 +100,7 @@ class Beam:
             step += 1
             if len(self._over) >= beam and self._alive:
                 most = max(line.score for line in self._alive) / _length_penalty(self._source.draw.max_chars)
-                if most <= self._ranked()[beam - 1].rank:
+                if most <= self._over[self._ranked()[beam - 1]].rank:
                     break
 
     def _step(self) -> None:
@@ -102,27 +111,34 @@ class Beam:
         scores = np.full((len(self._alive), logits.shape[1]), -np.inf)
         for i, line in enumerate(self._alive):
             scores[i] = line.score + self._gain(line, logits[i * self._pair : (i + 1) * self._pair])
+            scores[i, END if scores[i, END] < scores[i, TURN] else TURN] = -np.inf
         voices = log_softmax(logits[:: self._pair])
         flat = scores.reshape(-1)
         best = np.argpartition(-flat, min(2 * beam, flat.size - 1))[: 2 * beam]
         best = best[np.lexsort((best, -flat[best]))]
-        further: list[_Line] = []
+        further: dict[bytes, _Line] = {}
         for rank, (row, token) in enumerate(divmod(int(each), scores.shape[1]) for each in best):
             if scores[row, token] == -np.inf or len(further) == beam:
                 break
             line = self._further(row, token, float(scores[row, token]), float(voices[row, token]))
             if not line.stopped:
-                further.append(line)
+                further.setdefault(line.utf8, line)
             elif rank < beam:
-                self._over.append(line)
-        self._alive = further or self._dead_end()
+                self._end(line)
+        if not further and not self._over:
+            # Where nothing may be said any more, the texts end as they are.
+            for line in self._alive:
+                self._end(replace(line, stopped="end"))
+        self._alive = list(further.values())
         self._go_on()
 
-    def _dead_end(self) -> list[_Line]:
-        """Where nothing may be said any more, the texts end as they are."""
-        if not self._over:
-            self._over = [_Line(line.ids, line.score, line.nats, line.chars, stopped="end") for line in self._alive]
-        return []
+    def _end(self, line: _Line) -> None:
+        """Note a text that is over, unless it is known to be likelier."""
+        source = self._source
+        drawn = line.utf8.decode("utf-8", "replace")
+        text = said(drawn, False, source.draw, source.phrases, source.state.tail)
+        if text not in self._over or self._over[text].rank < line.rank:
+            self._over[text] = line
 
     def _gain(self, line: _Line, logits: Float64) -> Float64:
         """What each token [V] adds to the score of a line; logits [1 or 2, V] of the voice and its shadow."""
@@ -148,7 +164,8 @@ class Beam:
             stopped = "stop" if place == STOPS else ""
         if not stopped and chars >= draw.max_chars:
             stopped = "length"
-        return _Line((*line.ids, token), score, line.nats - log, chars, place, row, stopped)
+        utf8 = line.utf8 + self._source.tokenizer.pieces[token]
+        return _Line((*line.ids, token), utf8, score, line.nats - log, chars, place, row, stopped)
 
     def _go_on(self) -> None:
         """Let every line that goes on have a state of its own, and read its last token next."""
@@ -156,14 +173,12 @@ class Beam:
         self._layers = np.ascontiguousarray(self._layers[:, rows])
         self._last = np.repeat(np.array([line.ids[-1] for line in self._alive], np.int32), self._pair)
 
-    def _sample(self, line: _Line) -> Sample:
-        source = self._source
-        drawn = source.tokenizer.decode(line.ids)
+    def _sample(self, text: str, line: _Line) -> Sample:
         return Sample(
-            text=said(drawn, False, source.draw, source.phrases, source.state.tail),
+            text=text,
             prompt=self._prompt,
-            seed=source.draw.seed,
+            seed=self._source.draw.seed,
             tokens=len(line.ids),
-            bits_per_char=bits_per_char(line.nats, drawn, source.draw),
+            bits_per_char=bits_per_char(line.nats, line.utf8.decode("utf-8", "replace"), self._source.draw),
             stopped=line.stopped,
         )

@@ -134,10 +134,13 @@ def _filter_for(characters: int) -> Filter:
     return Filter(np.zeros(LINE * lines, np.uint64), min(max(int(_STRONG_SHARE * room), 1), MOST_STRONG))
 
 
-def write_novel(sampler: Sampler, index: Index, state: State, prompt: str, n: int, draw: Draw) -> Iterator[Examined]:
+def write_novel(
+    sampler: Sampler, index: Index, state: State, prompt: str, n: int, draw: Draw, *, in_order: bool = False
+) -> Iterator[Examined]:
     """Samples from `state`, until n of them are novel or TRIES for each were drawn; those that are not come too.
 
-    The first n have the seeds that `Sampler.write` gives them, and those drawn in the place of others the next ones.
+    The first n have the seeds that `Sampler.write` gives them, and those drawn in the place of others the next ones;
+    `in_order` is as there.
 
     Raises:
         GruError: at the end, that too few of them are novel.
@@ -145,7 +148,7 @@ def write_novel(sampler: Sampler, index: Index, state: State, prompt: str, n: in
     wanted, drawn = n, 0
     while wanted and drawn < TRIES * n:
         more = min(wanted, TRIES * n - drawn)
-        for sample in sampler.write(state, prompt, more, replace(draw, seed=draw.seed + drawn)):
+        for sample in sampler.write(state, prompt, more, replace(draw, seed=draw.seed + drawn), in_order=in_order):
             examined = index.examine(sample)
             wanted -= examined.novel
             yield examined

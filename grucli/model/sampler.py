@@ -103,9 +103,10 @@ class Sampler:
         source = self._source(state, draw)
         return Beam(source, self._head, prompt) if draw.beam else Stream(source, prompt)
 
-    def write(self, state: State, prompt: str, n: int, draw: Draw) -> Iterator[Sample]:
-        """n texts from `state`, drawn side by side, each when it is over. The i-th has the seed draw.seed + i, and is
-        the text that `stream` gives for that seed; `prompt` is only noted. With a beam: the n best that it found.
+    def write(self, state: State, prompt: str, n: int, draw: Draw, *, in_order: bool = False) -> Iterator[Sample]:
+        """n texts from `state`, drawn side by side, each when it is over, or `in_order` of their seeds. The i-th has
+        the seed draw.seed + i, and is the text that `stream` gives for that seed; `prompt` is only noted. With a beam:
+        the n best that it found, the best first.
 
         Raises:
             UsageError: more than the beam is wide.
@@ -117,7 +118,8 @@ class Sampler:
                 )
             yield from Beam(self._source(state, draw), self._head, prompt).best(n)
         else:
-            yield from write(self._source(state, draw), prompt, range(draw.seed, draw.seed + n), self._crew)
+            seeds = range(draw.seed, draw.seed + n)
+            yield from write(self._source(state, draw), prompt, seeds, self._crew, in_order=in_order)
 
     def peek(self, state: State, n: int, draw: Draw) -> list[Likely]:
         """The n likeliest next tokens, as a text that begins here would draw its first one, the likeliest first.

@@ -5,7 +5,7 @@ the rules alone, never on what is drawn beside it.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from grucli.text.tokenizers import Tokenizer
 _SLICE = 32  # tokens of a stream between two looks at what the user wants
 _TOGETHER = 256  # streams that are drawn as one batch
 _FEWER = 192  # streams at which a batch that has more to draw is filled up again
+_HELD = 4096  # texts that wait for an earlier one before no more are begun: it has few beside it then, and is soon over
 _STOPPED = {AT_END: "end", AT_TURN: "turn", AT_LENGTH: "length", AT_STOP: "stop", RUNNING: "interrupted"}
 
 NO_GUARD = Guard(np.zeros((3, 0), np.int32), np.zeros((0, 4), np.int32), np.zeros((0, 2), np.int32))
@@ -195,22 +196,43 @@ class Stream:
             yield Piece(piece, int(streams.drawn[0]) - before, float(streams.nats[0]) - nats)
 
 
-def write(source: Source, prompt: str, seeds: range, crew: Crew) -> Iterator[Sample]:
-    """A text for each seed, drawn side by side, each when it is over; in memory are only those that are being drawn."""
+def write(source: Source, prompt: str, seeds: range, crew: Crew, *, in_order: bool = False) -> Iterator[Sample]:
+    """A text for each seed, drawn side by side, each when it is over, or `in_order` of the seeds; in memory are only
+    those that are being drawn, and a few thousand at most that wait for an earlier one."""
     batch = Batch(source, seeds[:_TOGETHER])
     waiting = seeds[_TOGETHER:]
     ids: list[list[int]] = [[] for _ in seeds[:_TOGETHER]]
+    order = _Order(seeds.start)
     while ids:
         for tokens, row in zip(ids, batch.advance(crew), strict=True):
             tokens.extend(row[row >= 0].tolist())
         running = batch.streams.status == RUNNING
-        for i in np.flatnonzero(~running):
-            yield _sample(source, prompt, batch.streams, int(i), ids[i])
+        over = (_sample(source, prompt, batch.streams, int(i), ids[i]) for i in np.flatnonzero(~running))
+        yield from order.put(over) if in_order else over
         ids = [tokens for tokens, goes_on in zip(ids, running, strict=True) if goes_on]
-        more = waiting[: _TOGETHER - len(ids)] if len(ids) <= _FEWER else waiting[:0]
+        more = waiting[: _TOGETHER - len(ids)] if len(ids) <= _FEWER and order.held < _HELD else waiting[:0]
         waiting = waiting[len(more) :]
         batch.keep(running, more)
         ids += ([] for _ in more)
+
+
+class _Order:
+    """Samples that came before their turn, until those of the seeds before them are there."""
+
+    def __init__(self, seed: int) -> None:
+        self._next, self._early = seed, dict[int, Sample]()
+
+    @property
+    def held(self) -> int:
+        """How many wait."""
+        return len(self._early)
+
+    def put(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Take some, and give all whose turn it is."""
+        self._early.update((sample.seed, sample) for sample in samples)
+        while self._next in self._early:
+            yield self._early.pop(self._next)
+            self._next += 1
 
 
 def _sample(source: Source, prompt: str, streams: Streams, i: int, ids: list[int]) -> Sample:

@@ -8,6 +8,7 @@ and so must what precedes it. So it is only known to be said when it is over, an
 but more letters. `word*` is over at once. White space within a phrase stands for any white space.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,19 @@ _SLACK = 64
 """Characters more than a phrase has that it may take in a text, by runs of white space."""
 
 _COMMENT = "#"
+
+_TYPED = {"\n": r"\n", "\t": r"\t", "\\": r"\\"}
+_MEANT = {typed: sign for sign, typed in _TYPED.items()}
+
+
+def read_stop(typed: str) -> str:
+    r"""The text to stop at that is meant by what was typed: \n is a new line, \t a tab, and \\ one backslash."""
+    return re.sub(r"\\[nt\\]", lambda found: _MEANT[found[0]], typed)
+
+
+def typed_stop(stop: str) -> str:
+    """How a text to stop at is typed, on one line."""
+    return "".join(_TYPED.get(sign, sign) for sign in stop)
 
 
 def read_phrases(path: Path) -> tuple[str, ...]:

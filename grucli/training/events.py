@@ -19,7 +19,10 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run is about to make its first step. `plan` is one sentence that says what it will do and about how long."""
+    """The run is about to make its first step. `plan` is one sentence that says what it will do and about how long.
+
+    `earlier`: what was found before it was gone on with, in order; samples of that time are not kept.
+    """
 
     name: str
     path: Path
@@ -30,6 +33,14 @@ class Started:
     held_out_tokens: int
     step: int
     notes: tuple[str, ...] = ()
+    earlier: tuple["Evaluated", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiling:
+    """Kernels that no earlier run has left are being compiled; `kept` says whether later runs will have them."""
+
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +120,4 @@ class Summary:
     parameters_sha256: str
 
 
-Event = Preparing | Started | Compiled | Stepped | Evaluated | Saved | Finished
+Event = Preparing | Started | Compiling | Compiled | Stepped | Evaluated | Saved | Finished

@@ -92,6 +92,7 @@ def _started(run: Run) -> Started:
         held_out_tokens=held_out,
         step=at.step,
         notes=tuple(notes),
+        earlier=tuple(run.evaluations()) if at.step else (),
     )
 
 
@@ -104,10 +105,11 @@ def _why_nothing_is_held_out(run: Run) -> str:
 def _sentence(run: Run, corpus: Corpus) -> str:
     at, sizes = run.position, run.parameters.sizes
     layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
-    begin = f"going on from step {at.step:,}" if at.step else "training"
+    name = f"'{run.folder.name}'"
+    begin = f"going on with {name} from step {at.step:,}" if at.step else f"training {name}"
     kind = "conversations" if corpus.conversations else "running text" if corpus.running_text else "comments"
     return (
-        f"{begin} '{run.folder.name}': a {sizes.cell} with {layers} units on {corpus.train.tokens:,} tokens of {kind}, "
+        f"{begin}: a {sizes.cell} with {layers} units on {corpus.train.tokens:,} tokens of {kind}, "
         f"{at.limit.words(measured=corpus.held_out is not None)}"
     )
 

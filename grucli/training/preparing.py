@@ -1,17 +1,19 @@
 """Everything before the first step: what may be trained under a name, the corpus, the network, the compiled kernels."""
 
+import contextlib
 import os
 import queue
+import threading
 import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from grucli.errors import ModelFileError, NothingToDoError, StoppedError, UsageError
-from grucli.kernels.jit import CACHE
+from grucli.kernels.jit import CACHE, on_compiling
 from grucli.model.crew import Crew
 from grucli.model.network import Dropout, Network
 from grucli.model.novelty import MOST_FILTERS, Filter, Index, index_beside, index_text
@@ -25,7 +27,7 @@ from grucli.paths import cache_dir
 from grucli.text.corpus import Corpus, prepare
 from grucli.text.tokenizers import Tokenizer, from_json
 from grucli.training.checkpoint import Checkpoint, Position, load_checkpoint
-from grucli.training.events import Compiled, Preparing
+from grucli.training.events import Compiled, Compiling, Preparing
 from grucli.training.optimiser import AdamW
 from grucli.training.plan import Limit, Plan, Recipe, differences, limit_of, recipe_of
 from grucli.training.run import Run
@@ -105,7 +107,7 @@ def _adapted(plan: Plan, recipe: Recipe, origin: Weights) -> Recipe:
 
 
 def read_corpus(plan: Plan, intent: Intent, stop: StopFlag) -> Generator[Preparing, None, Corpus]:
-    """Prepare the corpus in a thread of its own, and tell how far it is.
+    """Prepare the corpus in a thread of its own, and tell how far it is: again and again, so that it shows what lasts.
 
     Raises:
         StoppedError: the user asked for an end meanwhile.
@@ -131,11 +133,12 @@ def read_corpus(plan: Plan, intent: Intent, stop: StopFlag) -> Generator[Prepari
             cache=cache_dir(),
             on_progress=progress,
         )
+        latest: Preparing | None = None
         while not future.done():
-            try:
-                yield news.get(timeout=0.05)
-            except queue.Empty:
-                continue
+            with contextlib.suppress(queue.Empty):
+                latest = news.get(timeout=0.05)
+            if latest is not None:
+                yield latest
         return future.result()
 
 
@@ -287,9 +290,21 @@ def _is_saved(folder: Path) -> bool:
     return any((folder / name).exists() for name in (BEST, LAST, OPTIMIZER))
 
 
-def warm_up(run: Run) -> Iterator[Compiled]:
+def warm_up(run: Run) -> Iterator[Compiling | Compiled]:
     """Have every kernel of a step, an evaluation and a sample compiled, or loaded from the cache, on a tiny network."""
-    began, cached = time.perf_counter(), CACHE.filled
+    began, compiling, told = time.perf_counter(), threading.Event(), False
+    with on_compiling(compiling.set), ThreadPoolExecutor(1, "gru-kernels") as pool:
+        future = pool.submit(_use_every_kernel, run)
+        while not future.done():
+            wait([future], timeout=0.05)
+            if compiling.is_set() and not told:
+                told = True
+                yield Compiling(kept=CACHE.folder is not None)
+        future.result()
+    yield Compiled(time.perf_counter() - began, cached=not compiling.is_set())
+
+
+def _use_every_kernel(run: Run) -> None:
     sizes = Sizes(run.parameters.sizes.cell, run.corpus.tokenizer.size, 1, 1, 1)
     crew = Crew(1)
     parameters, gradients = fresh_parameters(sizes, 0), Parameters(sizes)
@@ -302,4 +317,3 @@ def warm_up(run: Run) -> Iterator[Compiled]:
     AdamW(parameters, crew).step(0, gradients, 0.0)
     sampler = Sampler(Weights(sizes, run.corpus.tokenizer, parameters.views, Card()), threads=1)
     list(sampler.stream(sampler.begin(), Draw(max_chars=1)))
-    yield Compiled(time.perf_counter() - began, cached)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -169,6 +170,17 @@ class Run:
         path = self.folder / METRICS
         with named(path), path.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
+
+    def evaluations(self) -> Iterator[Evaluated]:
+        """Those that were noted so far, without what the network wrote then; an odd line is left out."""
+        least, last = math.inf, -1
+        for line in read_metrics(self.folder):
+            if line.train_nats is None or not last < line.step <= self.position.step:
+                continue
+            best, last = line.val_nats is None or line.val_nats < least, line.step
+            least = line.val_nats if best and line.val_nats is not None else least
+            figures = {name: getattr(line, name) for name in _Figures.__annotations__}
+            yield Evaluated(step=line.step, steps=self.position.horizon, best=best, sample="", **figures)
 
     def _weights(self) -> Weights:
         corpus = self.corpus

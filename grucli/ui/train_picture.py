@@ -7,7 +7,17 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from grucli.training.events import Compiled, Evaluated, Event, Finished, Preparing, Saved, Started, Stepped
+from grucli.training.events import (
+    Compiled,
+    Compiling,
+    Evaluated,
+    Event,
+    Finished,
+    Preparing,
+    Saved,
+    Started,
+    Stepped,
+)
 from grucli.ui.console import plain
 from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
 from grucli.ui.figures import decimal, duration, short_count
@@ -15,7 +25,7 @@ from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.progress import bar
 from grucli.ui.safe import safe_line
 
-COMPILING = "compiling for this processor, once"
+COMPILING = "compiling for this processor"
 _PATIENCE = 2.0  # seconds after which somebody wonders whether anything happens
 _WIDEST = 120
 _SIDE_BY_SIDE = 64
@@ -28,6 +38,11 @@ _GOOD = "green"
 _FAINT = "dim"
 
 
+def compiling(event: Compiling) -> str:
+    """What is said while kernels are compiled."""
+    return f"{COMPILING}, {'once' if event.kept else 'as at every start'}"
+
+
 class Picture:
     """Everything known about the run so far, as something rich can draw at any width and height."""
 
@@ -36,13 +51,14 @@ class Picture:
     ) -> None:
         """Begin with nothing known; `stopping` says whether the run has been asked to stop, `clock` gives seconds."""
         self._stopping, self._clock = stopping, clock
+        self._compiling: Compiling | None = None
         self._compiling_since = 0.0
         self._preparing: Preparing | None = Preparing(FIRST_WORD)
         self._started: Started | None = None
-        self._compiled = False
         self._first_step: Stepped | None = None
         self._step: Stepped | None = None
         self._evaluated: Evaluated | None = None
+        self._wrote: Evaluated | None = None
         self._best: Evaluated | None = None
         self._finished: Finished | None = None
         self._train = Curve()
@@ -55,12 +71,17 @@ class Picture:
                 self._preparing = event
             case Started():
                 self._started, self._preparing = event, None
-                self._compiling_since = self._clock()
+                for evaluation in event.earlier:
+                    self._train.add(evaluation.step, evaluation.train_nats)
+                    self._take_evaluation(evaluation)
+            case Compiling():
+                self._compiling, self._compiling_since = event, self._clock()
             case Compiled():
-                self._compiled, self._preparing = True, None
+                self._compiling = None
             case Stepped():
                 self._take_step(event)
             case Evaluated():
+                self._wrote = event
                 self._take_evaluation(event)
             case Finished():
                 self._take_end(event)
@@ -68,7 +89,7 @@ class Picture:
                 pass
 
     def _take_step(self, event: Stepped) -> None:
-        self._compiled, self._preparing = True, None
+        self._preparing = None
         self._first_step = self._first_step or event
         self._step = event
         self._train.add(event.step, event.train_nats)
@@ -137,14 +158,19 @@ class Picture:
         """Say what happens before the first step, with a bar where its end is known."""
         space = [_blank()] if self._started is not None else []
         if self._preparing is None:
-            waited = self._clock() - self._compiling_since
-            compiling = COMPILING if waited < _PATIENCE else f"{COMPILING} ({waited:.0f} s)"
-            return [*space, Text("making the first steps" if self._compiled else compiling)]
+            return [*space, Text(self._first_steps())]
         stage = Text(safe_line(self._preparing.stage))
         if not self._preparing.total:
             return [*space, stage]
         share = min(self._preparing.done / self._preparing.total, 1.0)
         return [*space, stage, _bar(share, f" {share:4.0%}", width, plain_marks)]
+
+    def _first_steps(self) -> str:
+        """Say what is in the way of the first steps, if anything is."""
+        if self._compiling is None:
+            return "making the first steps"
+        waited = self._clock() - self._compiling_since
+        return compiling(self._compiling) + (f" ({waited:.0f} s)" if waited >= _PATIENCE else "")
 
     def _charts(self, width: int, room: int, plain_marks: bool) -> list[Text]:
         """Draw both losses on one scale, beside each other where that fits."""
@@ -218,7 +244,7 @@ class Picture:
         if self._step is None or room < 2 + len(gap):
             return []
         room = min(room - 1 - len(gap), 8)
-        told = self._evaluated
+        told = self._wrote
         sample = told.sample.strip() if told is not None else ""
         lines = list(plain(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
         lines = _first(lines, room, min(width, 100) - 2, plain_marks)

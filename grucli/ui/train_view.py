@@ -4,21 +4,23 @@ Shows the events of `grucli.training.events` and knows nothing of how they come 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
 from rich.text import Text
 
-from grucli.training.events import Evaluated, Event, Finished, Preparing, Started, Stepped
+from grucli.training.events import Compiling, Evaluated, Event, Finished, Preparing, Started, Stepped
 from grucli.ui.console import Terminal
 from grucli.ui.figures import decimal, duration
 from grucli.ui.first_word import FIRST_WORD
 from grucli.ui.live_picture import LivePicture
 from grucli.ui.safe import safe_line
-from grucli.ui.train_picture import COMPILING, Picture
+from grucli.ui.train_picture import Picture, compiling
 
 _HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'held out':>9} {'bits/char':>10} {'tokens/s':>9}"
+_LASTING = 2.0  # seconds of one stage of getting ready after which it has a line of its own
 _STAR = "* marks the best so far"
 
 
@@ -29,14 +31,23 @@ class TrainView:
     goes to stderr; where only one of the two streams is a terminal, the plain rows are shown.
     """
 
-    def __init__(self, terminal: Terminal, json: bool = False, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Begin with nothing shown; `json` keeps stdout free, `stopping` says whether the run was asked to stop."""
+    def __init__(
+        self,
+        terminal: Terminal,
+        json: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with nothing shown; `json` keeps stdout free, `stopping` says whether the run was asked to stop, and
+        `clock` gives seconds."""
         self._terminal = terminal
         self._json = json
         self._picture = Picture(stopping)
         self._lock = threading.Lock()
         self._live: LivePicture | None = None
-        self._stages: set[str] = set()
+        self._clock = clock
+        self._stages: dict[str, float] = {}
+        self._told: set[str] = set()
         self._began = False
         self._headed = False
 
@@ -80,18 +91,26 @@ class TrainView:
 
     def _tell(self, event: Event) -> None:
         match event:
-            case Preparing(stage=stage) if stage not in self._stages:
-                self._stages.add(stage)
-                self._terminal.say(safe_line(stage))
+            case Preparing():
+                self._tell_stage(event.stage)
             case Started():
                 self._terminal.say(safe_line(event.plan))
                 for note in event.notes:
                     self._terminal.warn(note)
-                self._terminal.say(COMPILING)
+            case Compiling():
+                self._terminal.say(compiling(event))
             case Evaluated():
                 self._row(event)
             case _:
                 pass
+
+    def _tell_stage(self, stage: str) -> None:
+        """Say once what is being done, if it lasts: of a small corpus, everything is over before it could be read."""
+        now = self._clock()
+        began = self._stages.setdefault(stage, now)
+        if stage not in self._told and now - began >= _LASTING:
+            self._told.add(stage)
+            self._terminal.say(safe_line(stage))
 
     def _row(self, event: Evaluated) -> None:
         """Append one row to the table; a star marks the best evaluation so far."""

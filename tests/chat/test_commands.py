@@ -63,6 +63,8 @@ def test_the_pace_is_set() -> None:
     [
         ("/temp -1", "/temp is -1", "/temp takes a number from 0 to 100"),
         ("/temp nan", "/temp is nan", "/temp takes"),
+        ("/temp 1_0", "'1_0' is not a number", "such as /temp 0.8"),
+        ("/seed ٣", "'٣' is not a whole number", "/seed takes a whole number"),
         ("/temp hot", "'hot' is not a number", "such as /temp 0.8"),
         ("/top-k 1.5", "'1.5' is not a whole number", "such as /top-k 0"),
         ("/top-p 2", "/top-p is 2", "/top-p takes"),

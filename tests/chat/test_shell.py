@@ -17,6 +17,7 @@ from grucli.chat.shell import flat_line, sample_line
 from grucli.chat.turns import Place, Turn
 from grucli.errors import UsageError
 from grucli.model.sampler import Draw
+from grucli.text.phrases import read_stop
 from tests.chat.voices import FakeShelf, FakeVoice, talker, writer
 
 bash = shutil.which("bash")
@@ -99,7 +100,7 @@ def test_stops_and_blocked_words_are_told() -> None:
     session = talker()
     do(session, r"/stop \n", "/stop the end", "/block damn*", "/block it's", "hi")
     line = command(session)
-    assert "--stop '\n' --stop 'the end'" in line
+    assert r"--stop '\n' --stop 'the end'" in line
     assert line.endswith("--block-word 'damn*' --block-word 'it'\"'\"'s'")
 
 
@@ -146,7 +147,7 @@ def test_every_shell_reads_the_same(shell: str) -> None:
             given[name] = (*given[name], text)
     assert [text for text in given["--reply-to"] if "<" not in text] == [*texts, "last"]
     assert given["--block-word"] == ("it's", "damn*")
-    assert given["--stop"] == ("\n",)
+    assert given["--stop"] == (r"\n",)
 
 
 @pytest.mark.parametrize(
@@ -302,6 +303,20 @@ def test_a_shell_reads_what_was_said(lines: list[str]) -> None:
     hung = [word.removeprefix("--reply-to=") for word in heard if word.startswith("--reply-to=")]
     assert sorted(told + hung) == sorted(said)
     assert heard[:2] == ["sample", "emo"]
+
+
+@with_bash
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(st.sampled_from("\\nt\n\t'x\x1b") | SIGNS, min_size=1, max_size=6), max_size=4).map(tuple))
+def test_stops_reach_the_program_as_they_are_meant(stops: tuple[str, ...]) -> None:
+    session = talker()
+    session.draw = Draw(stop=stops)
+    do(session, "hi")
+    assert session.last is not None
+    heard = as_heard(sample_line(session, session.last, windows=False))
+    told = [word for name, word in itertools.pairwise(heard) if name == "--stop"]
+    hung = [word.removeprefix("--stop=") for word in heard if word.startswith("--stop=")]
+    assert sorted(map(read_stop, told + hung)) == sorted(stops)
 
 
 @with_bash

@@ -110,6 +110,12 @@ def test_a_command_line_that_cannot_be_meant(fake: Fake, tmp_path: Path, capsys:
     assert len(err.splitlines()) == 2
 
 
+def test_a_folder_that_is_not_there_is_not_made(fake: Fake, tmp_path: Path, capsys: Output) -> None:
+    assert fetch(fake, tmp_path / "typo" / "a.jsonl", "r/a") == ExitStatus.USAGE
+    assert capsys.readouterr().err.splitlines()[0] == f"gru: there is no folder '{tmp_path / 'typo'}'"
+    assert not (tmp_path / "typo").exists()
+
+
 def test_ctrl_c(fake: Fake, tmp_path: Path, capsys: Output) -> None:
     fake.on_request = lambda number: signal.raise_signal(signal.SIGINT) if number == 2 else None
     assert fetch(fake, tmp_path / "a.jsonl", "r/askscience", "--json") == ExitStatus.INTERRUPTED

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.model.sampler import Draw, Sampler
+from grucli.model.sampler import Draw, Piece, Sampler, Stream
 from grucli.model.store import BEST
 from grucli.model.weights import Card
 from tests.model.models import add_model, make_weights
@@ -52,7 +53,14 @@ def test_samples_are_lines_with_a_separator_between_them(capsys: Output) -> None
 def test_json_is_one_object_a_line(capsys: Output) -> None:
     drawn = objects(capsys, "--seed", "7")
     assert [list(each) for each in drawn] == [FIELDS] * 3
-    assert sorted(int(str(each["seed"])) for each in drawn) == [7, 8, 9]
+    assert [each["seed"] for each in drawn] == [7, 8, 9]
+
+
+def test_off_a_terminal_samples_come_in_the_order_of_their_seeds(capsys: Output) -> None:
+    assert main(["sample", "-n", "40", "--seed", "3", "--max-chars", "90", "--temp", "1", "--json"]) == 0
+    drawn = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["seed"] for each in drawn] == list(range(3, 43))
+    assert len({each["tokens"] // 32 for each in drawn}) > 1  # some were over slices before others
 
 
 def test_a_seed_gives_its_text_whatever_is_drawn_beside_it(capsys: Output) -> None:
@@ -77,6 +85,23 @@ def test_a_terminal_gets_the_same_text(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert first == f"> {texts[7]}"
     assert {second, third.removesuffix("\n")} == {f"> {texts[8]}", f"> {texts[9]}"}
     assert "getting ready" in err.getvalue()
+
+
+def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(stream: Stream) -> Iterator[Piece]:
+        yield Piece("half a sam", 10, 1.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sampler, "wake", lambda sampler: None)
+    monkeypatch.setattr(Stream, "__iter__", stopped)
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert main(["sample", "emo", "--seed", "7", "--pace", "0"]) == ExitStatus.INTERRUPTED
+    shown = screen.getvalue()
+    assert "half a sam\n" in shown
+    assert "half-written" not in shown
+    assert shown.endswith("in the middle of a sample\n     all of it comes of the same line with --seed 7\n")
 
 
 def test_a_beginning_is_continued(capsys: Output, tmp_path: Path) -> None:
@@ -140,6 +165,18 @@ def test_every_way_to_draw_can_be_asked_for(capsys: Output, tmp_path: Path) -> N
         assert {each["seed"]: each["text"] for each in drawn} != plain
     replies = ["talk", "--reply-to", "hello", "--seed", "3"]
     assert objects(capsys, *replies, "--relevance", "0.8") != objects(capsys, *replies)
+
+
+def test_a_stop_is_typed_as_in_a_chat(capsys: Output) -> None:
+    add_model("lines", modified=3e9, weights=make_weights(text="a\nb\\n"))
+    words = ["--seed", "3", "--max-chars", "60", "--min-chars"]
+    for typed, stop in ((r"\n", "\n"), (r"\\", "\\")):
+        free = [str(each["text"]) for each in objects(capsys, *words, "40")]
+        assert all(stop in text for text in free)
+        cut = [str(each["text"]) for each in objects(capsys, *words, "0", "--stop", typed)]
+        assert not any(stop in text for text in cut)
+        stopped = [str(each["text"]) for each in objects(capsys, *words, "40", "--stop", typed)]
+        assert all(len(text) >= 40 and stop not in text[40:] for text in stopped)
 
 
 def test_settings_that_stand_somewhere_do_not_keep_a_beam_from_searching(
@@ -236,7 +273,8 @@ def test_a_reader_that_left_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> 
     err = Pipe()
     monkeypatch.setattr(sys, "stdout", Gone())
     monkeypatch.setattr(sys, "stderr", err)
-    assert main(["sample", "-n", "100"]) == ExitStatus.FAILED
+    for n in ("1", "100"):
+        assert main(["sample", "-n", n]) == ExitStatus.DONE  # however much was written before it left
     assert err.getvalue() == ""
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from grucli.training.events import Event
 from grucli.training.plan import Plan, Recipe
 from grucli.training.signals import StopFlag
 from tests.ui.runs import run, started, summary
+from tests.ui.streams import Pipe
 
 Output = pytest.CaptureFixture[str]
 
@@ -138,6 +140,26 @@ def test_what_goes_wrong_is_two_lines_below_the_table(fake: Loop, capsys: Output
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith("gru: the loss is not a number at step 7\n     choose a lower --lr\n")
+
+
+@pytest.mark.parametrize(("left_at", "status"), [(1, ExitStatus.FAILED), (4, ExitStatus.DONE)])
+def test_a_reader_that_leaves_before_the_end_ends_the_training(
+    fake: Loop, monkeypatch: pytest.MonkeyPatch, left_at: int, status: int
+) -> None:
+    class Leaving(Pipe):
+        written = 0
+
+        def write(self, text: str) -> int:
+            self.written += 1
+            if self.written >= left_at:
+                raise BrokenPipeError
+            return super().write(text)
+
+        def fileno(self) -> int:
+            raise OSError
+
+    monkeypatch.setattr(sys, "stdout", Leaving())
+    assert main(["train", "a.csv"]) == status
 
 
 def test_signals_are_as_they_were_afterwards(fake: Loop) -> None:

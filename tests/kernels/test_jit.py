@@ -1,5 +1,6 @@
 """Where machine code is kept, where it is not, and that each kernel is compiled for one signature."""
 
+import importlib.util
 import os
 import shutil
 import stat
@@ -76,6 +77,23 @@ def test_another_source_is_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     (tmp_path / "tile.py").write_text("# changed")
     monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
     assert jit._fingerprint() != before
+
+
+def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "doubling.py"
+    file.write_text("def twice(x):\n    return 2 * x\n")
+    for times in (1, 0):
+        spec = importlib.util.spec_from_file_location("doubling", file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        twice, noticed = jit.kernel(module.twice), list[bool]()
+        with jit.on_compiling(lambda noticed=noticed: noticed.append(True)):  # type: ignore[misc]
+            assert twice(4) == twice(3) + 2 == 8
+        assert len(noticed) == times
+        jit.kernel(module.twice)(1.5)  # nobody listens any more
+        assert len(noticed) == times
 
 
 ONE_SIGNATURE = """

@@ -248,7 +248,7 @@ class Parrot(Sampler):
         self.texts = texts
         self.asked: list[tuple[int, int]] = []
 
-    def write(self, state: object, prompt: str, n: int, draw: Draw):  # type: ignore[no-untyped-def]
+    def write(self, state: object, prompt: str, n: int, draw: Draw, *, in_order: bool = False):  # type: ignore[no-untyped-def]
         self.asked.append((draw.seed, n))
         for seed in range(draw.seed, draw.seed + n):
             yield Sample(self.texts.get(seed, "new"), prompt, seed, 3, 1.0, "end")

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from grucli.errors import UsageError
 from grucli.kernels import sampling
+from grucli.model import streams
 from grucli.model.cells import CELLS
 from grucli.model.parameters import fresh_parameters
-from grucli.model.sampler import Draw, Sampler, State
+from grucli.model.sampler import Draw, Sample, Sampler, State
 from grucli.model.shapes import Sizes
 from grucli.model.weights import Card, Weights
 from grucli.text.tokenizers import END, TURN, UNKNOWN, Tokenizer, learn
@@ -440,15 +442,44 @@ def test_a_wide_beam_finds_the_best_there_is() -> None:
             else:
                 yield from lines(sampler.accept(state, token), said, cost)
 
-    best = sorted(lines(sampler.begin(), "", 0.0), reverse=True)
+    ranked = sorted(lines(sampler.begin(), "", 0.0))
+    likeliest = {text: rank for rank, text in ranked}  # of the ways to end it
+    assert len(likeliest) < len(ranked)
+    best = sorted(likeliest.items(), key=lambda each: -each[1])
     found = list(sampler.write(sampler.begin(), "", 5, draw))
-    assert [sample.text for sample in found] == [text for _, text in best[:5]]
+    assert [sample.text for sample in found] == [text for text, _ in best[:5]]
     stream = sampler.stream(sampler.begin(), draw)
-    assert "".join(piece.text for piece in stream) == best[0][1]
+    assert "".join(piece.text for piece in stream) == best[0][0]
     assert stream.sample == found[0]
-    np.testing.assert_array_equal(stream.state.layers, sampler.read(sampler.begin(), best[0][1]).layers)
+    np.testing.assert_array_equal(stream.state.layers, sampler.read(sampler.begin(), best[0][0]).layers)
     with pytest.raises(UsageError, match="a beam of 256 finds no 257 texts"):
         list(sampler.write(sampler.begin(), "", 257, draw))
+
+
+@given(
+    kind=st.sampled_from(sorted(TALKERS)),
+    draw=draws,
+    beam=st.integers(1, 9),
+    ends=st.tuples(st.sampled_from([-9.0, 0.0, 4.0]), st.sampled_from([0.0, 4.0])),
+)
+@settings(max_examples=40)
+def test_a_beam_finds_no_text_twice(kind: str, draw: Draw, beam: int, ends: tuple[float, float]) -> None:
+    weights = model(kind, conversations=True)
+    weights.arrays["out.b"][[END, TURN]] = ends
+    sampler = Sampler(weights, threads=1)
+    asked = dataclasses.replace(draw, beam=beam, max_chars=30, block=())
+    texts = [sample.text for sample in sampler.write(sampler.begin(), "", beam, asked)]
+    assert len(set(texts)) == len(texts)
+
+
+def test_a_text_that_may_end_in_two_ways_ends_in_the_likelier() -> None:
+    for likelier, lesser, name in ((END, TURN, "end"), (TURN, END, "turn")):
+        weights = model(conversations=True)
+        weights.arrays["out.W"][:, lesser] = weights.arrays["out.W"][:, likelier]
+        weights.arrays["out.b"][[likelier, lesser]] = (4.0, 3.999)
+        found = list(Sampler(weights).write(Sampler(weights).begin(), "", 3, Draw(beam=3, max_chars=30)))
+        assert len({sample.text for sample in found}) == 3
+        assert {sample.stopped for sample in found} == {name}
 
 
 def test_relevance_steers_a_beam() -> None:
@@ -532,3 +563,28 @@ def test_a_batch_that_is_filled_up_misses_no_seed() -> None:
     assert next(sampler.write(sampler.begin(), "", 10**12, draw)).text in samples.values()  # no list of them all
     for seed in (3, 258, 259, 500, 702):
         assert text_of(sampler, sampler.begin(), dataclasses.replace(draw, seed=seed)) == samples[seed]
+
+
+@pytest.mark.parametrize("held", [4096, 4])
+def test_texts_in_order_are_the_same_and_few_are_begun_before_their_turn(
+    held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_HELD", held)
+    monkeypatch.setattr(streams, "_TOGETHER", 16)
+    monkeypatch.setattr(streams, "_FEWER", 12)
+    ahead = [0]
+    keep = streams.Batch.keep
+
+    def watched(batch: streams.Batch, running: NDArray[np.bool_], more: range) -> None:
+        ahead.append(more.stop - draw.seed - len(given) if more else 0)
+        keep(batch, running, more)
+
+    monkeypatch.setattr(streams.Batch, "keep", watched)
+    sampler, draw, given = TALKERS["char"], Draw(max_chars=400, seed=3), list[Sample]()
+    for sample in sampler.write(sampler.begin(), "", 300, draw, in_order=True):
+        given.append(sample)
+    assert [sample.seed for sample in given] == list(range(3, 303))
+    assert max(ahead) <= 16 + held
+    as_they_end = list(sampler.write(sampler.begin(), "", 300, draw))
+    assert [sample.seed for sample in as_they_end] != list(range(3, 303))
+    assert sorted(as_they_end, key=lambda sample: sample.seed) == given

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.text.phrases import BANNED, STOPS, Phrases, Place, check_blocked, read_phrases
+from grucli.text.phrases import BANNED, STOPS, Phrases, Place, check_blocked, read_phrases, read_stop, typed_stop
 from grucli.text.tokenizers import SPECIALS, Tokenizer
 from grucli.text.tokenizers.char import CharTokenizer
 from grucli.text.tokenizers.subword import SubwordTokenizer
@@ -222,3 +222,17 @@ def test_a_vocabulary_without_pieces() -> None:
     table, place = Phrases(CharTokenizer(""), ("a",), ("b",)).table(Place())
     assert table.usual.shape == (3, SPECIALS)
     assert place == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(r"\n", "\n"), (r"a\tb", "a\tb"), (r"\\n", r"\n"), (r"¯\_(ツ)", r"¯\_(ツ)"), ("\n", "\n"), ("\\", "\\")],
+)
+def test_a_stop_is_typed_on_one_line(typed: str, meant: str) -> None:
+    assert read_stop(typed) == meant
+
+
+@given(st.text(st.sampled_from("\\nt\n\t'") | st.characters()))
+def test_every_stop_can_be_typed(stop: str) -> None:
+    assert read_stop(typed_stop(stop)) == stop
+    assert "\n" not in typed_stop(stop)

@@ -4,6 +4,9 @@ import dataclasses
 import json
 import math
 import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +15,11 @@ import pytest
 from grucli.errors import BusyError, DivergedError, ModelFileError, NothingToDoError, StoppedError, UsageError
 from grucli.files import FolderLock
 from grucli.kernels import gru
-from grucli.model.store import find_model, model_folder, read_metrics
+from grucli.kernels.jit import KernelCache
+from grucli.model.store import METRICS, find_model, model_folder, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
-from grucli.training import loop, run
-from grucli.training.events import Compiled, Evaluated, Finished, Preparing, Saved, Started, Stepped
+from grucli.training import loop, preparing, run
+from grucli.training.events import Compiled, Compiling, Evaluated, Finished, Preparing, Saved, Started, Stepped
 from grucli.training.loop import train
 from grucli.training.plan import Plan
 from grucli.training.signals import StopFlag
@@ -37,7 +41,7 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_the_events_of_a_run_in_their_order(corpus: Path) -> None:
     seen = list(events(plan(corpus, eval_every=10)))
-    kinds = [type(event) for event in seen if not isinstance(event, Preparing | Stepped)]
+    kinds = [type(event) for event in seen if not isinstance(event, Preparing | Compiling | Stepped)]
     assert kinds == [Started, Compiled, *[Evaluated, Saved] * 3, Saved, Finished]
     assert isinstance(seen[0], Preparing)
     steps = [event.step for event in seen if isinstance(event, Stepped)]
@@ -205,6 +209,25 @@ def test_a_reader_that_goes_away_before_the_first_step_leaves_nothing(corpus: Pa
     assert not model_folder("small").exists()
 
 
+@pytest.mark.parametrize("problem", [None, "/cache cannot be written to"])
+def test_compiling_is_told_when_it_is_done(corpus: Path, monkeypatch: pytest.MonkeyPatch, problem: str | None) -> None:
+    summary(plan(corpus, name="warm"))  # whatever is to be compiled
+    kinds = [type(event) for event in events(plan(corpus, name="cached")) if isinstance(event, Compiling | Compiled)]
+    assert kinds == [Compiled]
+
+    @contextmanager
+    def compiles(notice: Callable[[], object]) -> Iterator[None]:
+        notice()
+        yield
+
+    monkeypatch.setattr(preparing, "on_compiling", compiles)
+    monkeypatch.setattr(preparing, "_use_every_kernel", lambda run: time.sleep(0.2))
+    monkeypatch.setattr(preparing, "CACHE", KernelCache(corpus.parent if problem is None else None, problem))
+    told = [event for event in events(plan(corpus)) if isinstance(event, Compiling | Compiled)]
+    assert [type(event) for event in told] == [Compiling, Compiled]
+    assert told[0] == Compiling(kept=problem is None)
+
+
 def test_weights_alone_are_adapted_under_another_name(corpus: Path) -> None:
     summary(plan(corpus))
     (model_folder("small") / "optimizer.safetensors").unlink()
@@ -243,6 +266,19 @@ def test_more_steps_can_be_asked_for_later(corpus: Path) -> None:
     assert done.reason == "already finished"
     longer = finish(plan(corpus, resume=True, steps=45))
     assert (longer.reason, longer.summary.steps) == ("limit", 45)
+
+
+def test_a_run_that_is_gone_on_with_tells_what_was_found_before(corpus: Path) -> None:
+    before = [e for e in events(plan(corpus, eval_every=5), stop_after=17) if isinstance(e, Evaluated)]
+    assert [e.step for e in before] == [5, 10, 15]
+    notes = model_folder("small") / METRICS
+    notes.write_bytes(b'{"step": 3}\nhello\n' + notes.read_bytes() + b'{"step": 4, "train_nats": 1.0}\n')
+    (started,) = (e for e in events(plan(corpus, resume=True)) if isinstance(e, Started))
+    assert started.plan.startswith("going on with 'small' from step 17: a gru with 2 layers of 12 units")
+    kept = [dataclasses.replace(e, sample="") for e in before]
+    assert [dataclasses.replace(e, steps=None) for e in started.earlier] == [
+        dataclasses.replace(e, steps=None) for e in kept
+    ]
 
 
 def test_resume_with_nothing_saved_begins(corpus: Path) -> None:

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from grucli.training.events import (
     Compiled,
+    Compiling,
     Evaluated,
     Event,
     Finished,
@@ -51,10 +53,20 @@ def evaluated(step: int, val: float | None, best: bool = True, sample: str = SAM
     return Evaluated(step, 400, step * 1000, step / 10, 10_000.0, 1.5, val, val, bits, best, sample)
 
 
+def gone_on_with() -> Iterator[Event]:
+    """A run that was stopped after 240 steps, ten steps after it went on."""
+    earlier = tuple(evaluated(step, 1.6 + 60 / step, best=step != 200, sample="") for step in (50, 100, 200))
+    yield replace(started(), plan="goes on from step 240", step=240, earlier=earlier)
+    yield Compiled(0.5, cached=True)
+    yield stepped(245)
+    yield stepped(250)
+
+
 def run(until: int = 400, held_out: bool = True, reason: str | None = None) -> Iterator[Event]:
     """A run of 400 steps with an evaluation after every hundred, up to the step `until`."""
     yield Preparing("reading the corpus", 30, 100)
     yield started(900_000 if held_out else 0)
+    yield Compiling(kept=True)
     yield Compiled(12.0, cached=False)
     for step in range(10, until + 1, 10):
         yield stepped(step, 400 if step > 20 else None)

@@ -37,8 +37,8 @@ from grucli.model.sampler import Draw
 from grucli.model.shapes import Sizes
 from grucli.model.store import Metrics, ModelEntry
 from grucli.model.weights import Card, Description
+from grucli.training.events import Compiling, Preparing
 from grucli.training.events import Event as TrainingEvent
-from grucli.training.events import Preparing
 from grucli.ui.chat_screen import ChatScreen
 from grucli.ui.console import Terminal
 from grucli.ui.live_region import LiveRegion
@@ -49,7 +49,7 @@ from grucli.ui.train_view import TrainView, show_end
 from tests.chat.voices import talker
 from tests.ui.deeds import BARS, LINES
 from tests.ui.emulator import Emulator
-from tests.ui.runs import run, started
+from tests.ui.runs import gone_on_with, run, started
 from tests.ui.streams import Pipe
 
 
@@ -354,9 +354,10 @@ SCREENS: dict[str, Shot] = {
     "greeting": _greeting,
     **{name: _chat(name) for name in SCENES},
     "train, reading": _run(lambda: [Preparing("reading the corpus", 30, 120)]),
-    "train, compiling": _run(lambda: [Preparing("reading the corpus"), started()]),
+    "train, compiling": _run(lambda: [Preparing("reading the corpus"), started(), Compiling(kept=True)]),
     "train, before an evaluation": _run(lambda: run(until=90)),
     "train": _run(lambda: run(until=230)),
+    "train, gone on with": _run(gone_on_with),
     "train, over": _run(lambda: run(reason="limit")),
     "train, nothing held out": _run(lambda: run(until=230, held_out=False)),
     "train, in a pipe": _printed(show_rows),

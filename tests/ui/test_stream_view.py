@@ -114,7 +114,7 @@ def test_who_waits_long_waits_for_the_compiler() -> None:
     both, clock = Terminals(Pipe(), Screen()), Clock()
     with Waiting(both.terminal, clock) as waiting:
         clock.now += 7
-        assert [line.plain for line in waiting._draw()] == ["compiling for this processor, once (7 s)"]
+        assert [line.plain for line in waiting._draw()] == ["compiling for this processor (7 s)"]
 
 
 @pytest.mark.parametrize("both", [Terminals(Pipe(), Pipe()), Terminals(Screen(), Screen(), quiet=1)])

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grucli.training.events import Event, Finished, Preparing
+from grucli.training.events import Compiled, Compiling, Event, Finished, Preparing
 from grucli.ui.safe import safe
 from grucli.ui.train_picture import COMPILING, Picture
-from tests.ui.runs import evaluated, run, started, stepped, summary
+from tests.ui.runs import evaluated, gone_on_with, run, started, stepped, summary
 from tests.ui.streams import Pipe, Screen, Terminals
 
 NARROW = """\
@@ -122,12 +122,31 @@ def test_the_last_picture_counts_every_step() -> None:
     assert "0:18 trained" in over
 
 
+def test_a_run_that_is_gone_on_with_shows_where_it_was() -> None:
+    shown = drawn(gone_on_with())
+    assert "held out 1.900  best 2.200 at step 100" in shown
+    assert "2.741 bits/char" in shown
+    assert "what it writes comes here soon" in shown
+    curves = shown[shown.index("nats/token") : shown.index("bits/char")]
+    assert sum(sign in "▁▂▃▄▅▆▇█" for sign in curves) > 20
+    again = drawn([*gone_on_with(), evaluated(300, 1.8)])
+    assert "held out 1.800  the best so far" in again
+    assert "after 300 steps it writes" in again
+
+
 def test_before_the_first_step_it_says_what_happens() -> None:
     assert drawn([]) == "getting ready"
     assert drawn([Preparing("reading [b]x[/b]\x1b[2J\n.csv")]) == "reading [b]x[/b][2J .csv"
     reading = drawn([Preparing("reading the corpus", 30, 120)], width=40)
     assert reading == f"reading the corpus\n{'━' * 8}{'─' * 26}  25%"
-    assert drawn([Preparing("reading"), started()]).split("\n")[-3:] == [COMPILING, "", "Ctrl-C saves and stops"]
+    said: list[tuple[str, list[Event]]] = [
+        ("making the first steps", []),
+        ("compiling for this processor, once", [Compiling(kept=True)]),
+        ("compiling for this processor, as at every start", [Compiling(kept=False)]),
+        ("making the first steps", [Compiling(kept=True), Compiled(9.0, cached=False)]),
+    ]
+    for words, more in said:
+        assert drawn([Preparing("reading"), started(), *more]).split("\n")[-3:] == [words, "", "Ctrl-C saves and stops"]
     assert COMPILING not in drawn([started(), stepped(10)])
 
 
@@ -135,10 +154,12 @@ def test_who_waits_for_the_compiler_sees_that_time_passes() -> None:
     now = 50.0
     picture = Picture(clock=lambda: now)
     picture.show(started())
+    now += 5
+    picture.show(Compiling(kept=True))
     console = Terminals(Screen(), Screen()).terminal.messages
-    assert COMPILING in [line.plain for line in picture.draw(console)]
+    assert f"{COMPILING}, once" in [line.plain for line in picture.draw(console)]
     now += 7
-    assert f"{COMPILING} (7 s)" in [line.plain for line in picture.draw(console)]
+    assert f"{COMPILING}, once (7 s)" in [line.plain for line in picture.draw(console)]
 
 
 def test_everything_has_its_place_before_the_first_evaluation() -> None:

@@ -8,10 +8,9 @@ import pytest
 
 from grucli.training.events import Event, Finished, Preparing
 from grucli.ui.console import Terminal
-from grucli.ui.train_picture import COMPILING
 from grucli.ui.train_view import TrainView, show_end
 from tests.ui.emulator import Emulator
-from tests.ui.runs import run, started, stepped, summary
+from tests.ui.runs import gone_on_with, run, started, stepped, summary
 from tests.ui.streams import Pipe, Screen, Terminals
 
 ROWS = """\
@@ -21,7 +20,7 @@ ROWS = """\
      300       300000     0:30   1.500     1.800      2.597     10000
      400       400000     0:40   1.500     1.750      2.525     10000 *
 """
-WORDS = f"getting ready\nreading the corpus\ntrains two minutes\n{COMPILING}\n* marks the best so far\n"
+WORDS = "getting ready\ntrains two minutes\ncompiling for this processor, once\n* marks the best so far\n"
 
 
 def follow(both: Terminals, events: list[Event], json: bool = False) -> Finished:
@@ -61,6 +60,25 @@ def test_in_a_pipe_a_run_is_rows_on_stdout_and_words_on_stderr() -> None:
     assert finished.reason == "limit"
     assert both.out == ROWS
     assert both.err == WORDS
+
+
+def test_in_a_pipe_a_stage_has_a_line_when_it_lasts() -> None:
+    both, now = Terminals(Pipe(), Pipe()), 0.0
+    with TrainView(both.terminal, clock=lambda: now) as view:
+        for stage, seconds in (("reading the corpus", 1.9), ("learning tokens", 7.0), ("writing tokens", 0.5)):
+            for done in range(10):
+                view.show(Preparing(stage, done, 10))
+                now += seconds / 9
+        view.show(started())
+    assert both.err == "getting ready\nlearning tokens\ntrains two minutes\n"
+
+
+def test_in_a_pipe_nothing_is_said_of_compiling_where_nothing_is_compiled() -> None:
+    both = Terminals(Pipe(), Pipe())
+    with TrainView(both.terminal) as view:
+        for event in gone_on_with():
+            view.show(event)
+    assert both.err == "getting ready\ngoes on from step 240\n"
 
 
 def test_quiet_rows_are_data_all_the_same() -> None:
