@@ -79,7 +79,9 @@ def test_another_source_is_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert jit._fingerprint() != before
 
 
-def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(tmp_path: Path) -> None:
+def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "doubling.py"
     file.write_text("def twice(x):\n    return 2 * x\n")
     for times in (1, 0):
@@ -87,6 +89,7 @@ def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(tmp_path: Pat
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "doubling", module)  # where Numba's cache looks for it
         spec.loader.exec_module(module)
         twice, noticed = jit.kernel(module.twice), list[bool]()
         with jit.on_compiling(lambda noticed=noticed: noticed.append(True)):  # type: ignore[misc]
