@@ -18,6 +18,7 @@ from grucli.chat.settings import SETTINGS, Setting, as_typed, short
 from grucli.chat.shell import flat_line, sample_line
 from grucli.chat.turns import BEGINNING, REMINDED, Turn, reminder
 from grucli.errors import GruError, UsageError
+from grucli.typed import number, whole
 
 _TEMPERATURES = (0.3, 0.8, 1.2)
 _CANDIDATES = 5
@@ -159,7 +160,7 @@ def _whole(name: str, value: str, usual: int) -> int:
         UsageError: it is no whole number.
     """
     try:
-        return int(value) if value else usual
+        return whole(value) if value else usual
     except ValueError:
         raise UsageError(f"'{short(value)}' is not a whole number", f"/{name} takes one, such as {usual}") from None
 
@@ -204,7 +205,7 @@ def _spread(session: Session, value: str) -> Iterator[Event]:
     rest = value
     for word in words:
         try:
-            temps.append(float(word))
+            temps.append(number(word))
         except ValueError:
             break
         rest = rest.lstrip()[len(word) :]
