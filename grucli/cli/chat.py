@@ -69,8 +69,9 @@ def chat(
         from pathlib import Path
 
         from grucli.chat.archive import sessions
+        from grucli.chat.beginning import open_session
         from grucli.chat.opening import read_opening
-        from grucli.chat.session import any_seed, open_session
+        from grucli.chat.session import any_seed
         from grucli.chat.shelf import StoredModels
         from grucli.model.sampler import Draw
         from grucli.text.phrases import read_phrases, read_stop

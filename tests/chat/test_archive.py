@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from grucli.chat import archive as archives
 from grucli.chat.archive import Archive
+from grucli.chat.beginning import open_session
 from grucli.chat.commands import hear
 from grucli.chat.events import Event, Listed, Refused, Told
-from grucli.chat.session import Session, open_session
+from grucli.chat.session import Session
 from grucli.chat.shelf import StoredModels
 from grucli.errors import BusyError, UsageError
 from grucli.files import FolderLock
@@ -523,7 +524,7 @@ def test_a_session_whose_model_is_gone_is_passed_over_and_can_go_on_with_another
 
 
 def test_a_model_that_is_followed_is_waited_for(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grucli.chat.session.POLL_SECONDS", 0)
+    monkeypatch.setattr("grucli.chat.beginning.POLL_SECONDS", 0)
     shelf = FakeShelf(emo=FakeVoice(True))
     told: list[str] = []
     for follow, times in ((False, 0), (True, 3)):
