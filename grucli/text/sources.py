@@ -36,8 +36,8 @@ _ROWS = ("csv", "tsv", "jsonl", "json")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SLICE = 1 << 16
 _DUMP_WINDOW = 31
-_PACKED = 1 << 19
-"""Bytes of a zstd file that are read at a time."""
+_PACKED, _SMALL_STEP = 1 << 19, 1 << 10
+"""Bytes of a zstd file that are read at a time, and up to some damage."""
 
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 """Besides an `OSError` without a number, which is how gzip and bz2 say it."""
@@ -208,7 +208,7 @@ def _disk(source: Source) -> Iterator[None]:
 
 def _decompressed(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]:
     if compression == ".zst":
-        return _frames(raw, size)
+        return _unpacked(raw, size)
     opened: dict[str, Callable[[BinaryIO], _Compressed]] = {
         ".gz": lambda raw: cast(_Compressed, gzip.GzipFile(fileobj=raw)),
         ".bz2": bz2.BZ2File,
@@ -218,12 +218,32 @@ def _decompressed(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]
     return iter(lambda: stream.read1(size), b"")
 
 
-def _frames(raw: BinaryIO, size: int) -> Iterator[bytes]:
-    """What zstd packed, frame by frame, by larger steps than `ZstdFile` makes: a thread has to wait after each.
+def _unpacked(raw: BinaryIO, size: int) -> Iterator[bytes]:
+    """What zstd packed, by larger steps than `ZstdFile` makes: a thread that reads has to wait after each.
+
+    The step in which damage shows gives nothing. By small ones, all that comes before the damage can be had.
+    """
+    given = 0
+    try:
+        for piece in _frames(raw, size, _PACKED):
+            yield piece
+            given += len(piece)
+    except zstd.ZstdError:
+        if not raw.seekable():
+            raise
+        raw.seek(0)
+        for piece in _frames(raw, size, _SMALL_STEP):
+            if given < len(piece):
+                yield piece[given:]
+            given = max(0, given - len(piece))
+
+
+def _frames(raw: BinaryIO, size: int, step: int) -> Iterator[bytes]:
+    """What zstd packed, frame by frame, so many bytes of the file at a time.
 
     Reddit's dumps are packed with a window that no decoder accepts unasked.
     """
-    packed = raw.read(_PACKED)
+    packed = raw.read(step)
     while packed:
         frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _DUMP_WINDOW})
         while True:
@@ -231,10 +251,10 @@ def _frames(raw: BinaryIO, size: int) -> Iterator[bytes]:
                 yield piece
             if frame.eof:
                 break
-            packed = raw.read(_PACKED) if frame.needs_input else b""
+            packed = raw.read(step) if frame.needs_input else b""
             if frame.needs_input and not packed:
                 raise EOFError
-        packed = frame.unused_data or raw.read(_PACKED)
+        packed = frame.unused_data or raw.read(step)
 
 
 def _refuse_binary(source: Source, piece: bytes) -> None:

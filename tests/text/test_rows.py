@@ -7,6 +7,7 @@ import os
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import ExitStatus, GruError, UsageError
-from grucli.text import blocks
+from grucli.text import blocks, sources
 from grucli.text.records import open_records
 from grucli.text.rows import Row, RowReport, read_rows, read_running_text
 from grucli.text.sources import locate
@@ -313,6 +314,26 @@ def test_what_comes_before_damage_is_kept(write: Write, packing: str) -> None:
     got = bodies(write("flipped.jsonl" + packing, bytes(flipped)), None, report)
     assert len(got) > 1000
     assert report.skipped.total() >= 1
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_what_comes_before_damage_is_kept_where_steps_are_large(write: Write, share: float) -> None:
+    text = "\n".join(f"{number} and some words that come again" for number in range(50_000)).encode()
+    packed = bytearray(PACK[".zst"](text))
+    packed[int(len(packed) * share)] ^= 0xFF
+    byte_by_byte, frame = bytearray(), zstd.ZstdDecompressor()
+    with suppress(zstd.ZstdError):
+        for octet in packed:
+            byte_by_byte += frame.decompress(bytes([octet]))
+
+    got = bytearray()
+    with suppress(sources.Damaged):
+        for piece in sources.read_bytes(locate(write("flipped.jsonl.zst", bytes(packed))), None, 1 << 24):
+            got += piece
+    block = 1 << 17  # of which one may end, and the damaged one begin, within a step
+    assert len(byte_by_byte) > 4 * block
+    assert byte_by_byte.startswith(got)
+    assert len(got) > len(byte_by_byte) - 2 * block
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
