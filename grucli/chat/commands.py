@@ -278,7 +278,7 @@ def _exchange(turn: Turn) -> str:
 
 def _tree(session: Session, _: str) -> Iterator[Event]:
     tree = session.tree
-    if not tree.turns:
+    if not tree.turns and len(tree.branches) == 1:
         yield Told("nothing was said so far")
         return
     kept = {turn.number for turn in session.turns}
