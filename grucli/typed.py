@@ -3,6 +3,10 @@
 Python also takes 1_0 for ten, and the digits of every script: whoever types these means something else, or nothing.
 """
 
+import re
+
+_like_a_number = re.compile(r"[+-]*[\d._,]*\d(e[+-]?[\d_]*\d)?", re.IGNORECASE)
+
 
 def whole(text: str) -> int:
     """The whole number that was typed.
@@ -20,6 +24,11 @@ def number(text: str) -> float:
         ValueError: it is none.
     """
     return float(_plain(text))
+
+
+def looks_like_number(text: str) -> bool:
+    """Whether a number was meant, also where it is none as it stands, such as 1_0 or 0,5."""
+    return _like_a_number.fullmatch(text) is not None
 
 
 def _plain(text: str) -> str:

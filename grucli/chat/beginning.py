@@ -49,7 +49,8 @@ def open_session(
     try:
         return _newest(archive, begin, go_on) if model is None else _newest_with(begin(model), archive, shelf, go_on)
     except BusyError as error:
-        raise BusyError(error.what, "begin another session: gru chat") from None
+        todo = "leave that chat first; or begin another, gru chat, where /load NAME takes up any other"
+        raise BusyError(error.what, todo) from None
 
 
 def _wait_for(shelf: Shelf, model: str, awaiting: Callable[[str], None]) -> None:

@@ -18,7 +18,7 @@ from grucli.chat.settings import SETTINGS, Setting, as_typed, short
 from grucli.chat.shell import flat_line, sample_line
 from grucli.chat.turns import BEGINNING, REMINDED, Turn, reminder
 from grucli.errors import GruError, UsageError
-from grucli.typed import number, whole
+from grucli.typed import looks_like_number, number, whole
 
 _TEMPERATURES = (0.3, 0.8, 1.2)
 _CANDIDATES = 5
@@ -207,6 +207,8 @@ def _spread(session: Session, value: str) -> Iterator[Event]:
         try:
             temps.append(number(word))
         except ValueError:
+            if looks_like_number(word):
+                raise UsageError(f"'{short(word)}' is not a number", "temperatures are, such as 0.3 0.8") from None
             break
         rest = rest.lstrip()[len(word) :]
     yield from spread(session, temps or _TEMPERATURES, rest.lstrip())
@@ -214,14 +216,14 @@ def _spread(session: Session, value: str) -> Iterator[Event]:
 
 def _best(session: Session, value: str) -> Iterator[Event]:
     first, *rest = value.split(maxsplit=1) or [""]
-    if first.lstrip("+-").isdecimal():
+    if looks_like_number(first):
         yield from best(session, _whole("best", first, _CANDIDATES), rest[0] if rest else "")
     else:
         yield from best(session, _CANDIDATES, value)
 
 
 def _peek(session: Session, value: str) -> Iterator[Event]:
-    if value.lstrip("+-").isdecimal():
+    if looks_like_number(value):
         yield from peek(session, "", _whole("peek", value, LIKELIEST))
     else:
         yield from peek(session, value)
@@ -276,7 +278,7 @@ def _exchange(turn: Turn) -> str:
 
 def _tree(session: Session, _: str) -> Iterator[Event]:
     tree = session.tree
-    if not tree.turns:
+    if not tree.turns and len(tree.branches) == 1:
         yield Told("nothing was said so far")
         return
     kept = {turn.number for turn in session.turns}

@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from prompt_toolkit import PromptSession, search
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import Application, get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching
@@ -17,11 +18,13 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
-from prompt_toolkit.key_binding.bindings.search import abort_search, accept_search
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.controls import SearchBufferControl
+from prompt_toolkit.layout.processors import AfterInput
 from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.search import SearchState
 from prompt_toolkit.styles import Style
 
 from grucli.chat.commands import suggest
@@ -83,6 +86,9 @@ class ChatLine:
             input=keys,
             output=screen if screen is not None else _output(),
         )
+        for control in self._prompt.layout.find_all_controls():
+            if isinstance(control, SearchBufferControl):
+                control.input_processors = [*(control.input_processors or ()), AfterInput(_not_found, "class:hint")]
 
     def ask(self) -> str:
         """Give the line the user entered.
@@ -143,19 +149,53 @@ class _Commands(Completer):
 def _search_keys() -> KeyBindings:
     """What keys do while the history is searched, where the editor's own would be heard after those of the line."""
     keys = KeyBindings()
-    for way_out in ("tab", "c-d"):
-        keys.add(way_out, filter=is_searching)(accept_search)
-    for way_back in ("c-c", "<sigint>"):
-        keys.add(way_back, filter=is_searching)(abort_search)
+
+    @keys.add("escape", filter=is_searching, eager=True)
+    @keys.add("tab", filter=is_searching)
+    @keys.add("c-d", filter=is_searching)
+    def _(event: KeyPressEvent) -> None:
+        """These take what was found into the line."""
+        _take_found(event.app)
+
+    @keys.add("c-c", filter=is_searching)
+    @keys.add("c-g", filter=is_searching)
+    @keys.add("<sigint>", filter=is_searching)
+    def _(event: KeyPressEvent) -> None:
+        """These end a search without what it shows."""
+        search.stop_search()
+        _draw_anew(event.app)
 
     @keys.add("enter", filter=is_searching)
     def _(event: KeyPressEvent) -> None:
         """Enter sends what was found; where that is nothing, it leaves the search alone."""
-        search.accept_search()
+        _take_found(event.app)
         if event.current_buffer.text:
             event.current_buffer.validate_and_handle()
 
     return keys
+
+
+def _take_found(app: Application[Any]) -> None:
+    """End a search with what it shows. The editor's own way would look for the text before where this one is empty."""
+    if (searched := app.layout.search_target_buffer_control) is not None:
+        searched.search_state.text = app.current_buffer.text
+    search.accept_search()
+    _draw_anew(app)
+
+
+def _draw_anew(app: Application[Any]) -> None:
+    """Take back the row that a search had, which would stay empty: what is drawn never gets lower by itself."""
+    app.renderer.erase(leave_alternate_screen=False)
+
+
+def _not_found() -> str:
+    """What stands behind the text that is searched for."""
+    app = get_app()
+    text, searched = app.current_buffer.text, app.layout.search_target_buffer_control
+    if searched is None:
+        return ""
+    sought = SearchState(text, searched.search_state.direction)
+    return "" if text in searched.buffer.document_for_search(sought).text else " · not found"
 
 
 def _keys(session: Session) -> KeyBindings:

@@ -24,6 +24,7 @@ from grucli.chat.events import (
     Scored,
     SpreadEnded,
     Spreading,
+    SpreadSaid,
     Told,
 )
 from grucli.chat.session import Session
@@ -47,7 +48,7 @@ def answer_lines(session: Session, terminal: Terminal, lines: Iterable[bytes], *
     heard = (hear(session, line.decode("utf-8", "replace").rstrip("\r\n")) for line in lines)
     for events in itertools.chain([session.remarks()], heard):
         titles: tuple[str, ...] = ()
-        for event in events:
+        for event in _in_order(events):
             if isinstance(event, Left):
                 return
             if isinstance(event, Spreading):
@@ -57,6 +58,18 @@ def answer_lines(session: Session, terminal: Terminal, lines: Iterable[bytes], *
                     terminal.print_json(document)
             else:
                 _write(terminal, event, titles)
+
+
+def _in_order(events: Iterable[Event]) -> Iterator[Event]:
+    """The events, with the replies of a spread as they stand side by side, whichever ends first."""
+    ended: list[SpreadEnded] = []
+    for event in events:
+        if isinstance(event, SpreadEnded):
+            ended.append(event)
+        elif not isinstance(event, SpreadSaid):
+            yield from sorted(ended, key=lambda end: end.column)
+            ended.clear()
+            yield event
 
 
 def _write(terminal: Terminal, event: Event, titles: tuple[str, ...]) -> None:

@@ -90,9 +90,13 @@ class ChatScreen:
         self._recall()
 
     def _recall(self) -> None:
-        """Of a session that was taken up again: which it is, and what was said last."""
-        last, log = self._session.last, self._session.log
-        if last is None or log is None:
+        """Of a session that was taken up again: which it is, and what was said last, or that it is at its beginning."""
+        last, log, said = self._session.last, self._session.log, len(self._session.tree.turns)
+        if log is None or not said:
+            return
+        if last is None:
+            shown = "it" if said == 1 else "them"
+            self.hint(f"{log.name} · {count_of(said, 'turn')}, at the beginning; /tree shows {shown}")
             return
         width, plain = self._console.width - 1, self._console.options.ascii_only
         counted = f"{count_of(len(self._session.turns), 'turn')}, the last one:"

@@ -433,12 +433,13 @@ def test_going_on_says_what_was_passed_over_and_left_out(archive: Archive) -> No
     assert left_out == Told("1 line of its file could not be understood, and was left out")
 
 
-def test_going_on_where_somebody_is_offers_another_session(archive: Archive) -> None:
+def test_going_on_where_somebody_is_says_how(archive: Archive) -> None:
     with talker(archive=archive) as session:
         do(session, "hi")
         with pytest.raises(BusyError) as busy:
             going_on(archive)
-    assert busy.value.todo == "begin another session: gru chat"
+    assert "is in use by process" in busy.value.what
+    assert busy.value.todo == "leave that chat first; or begin another, gru chat, where /load NAME takes up any other"
 
 
 @given(st.binary(max_size=300))

@@ -116,6 +116,13 @@ def test_somebody_must_have_spoken_to_one_that_takes_turns(command: str) -> None
         ("/spread -1 x", "/temp is -1"),
         ("/spread nan", "/temp is nan"),
         ("/spread " + "1 " * (COLUMNS + 1), f"there are {COLUMNS + 1} temperatures"),
+        ("/spread 0.1 1_0", "'1_0' is not a number"),
+        ("/spread 0,3 0,9 x", "'0,3' is not a number"),
+        ("/spread 1e1_0", "'1e1_0' is not a number"),
+        ("/spread ٣", "'٣' is not a number"),
+        ("/best 1_0", "'1_0' is not a whole number"),
+        ("/best 2.5 x", "'2.5' is not a whole number"),
+        ("/peek 1_0", "'1_0' is not a whole number"),
         ("/best 0 x", "/best is 0"),
         ("/best -3 x", "/best is -3"),
         (f"/best {CANDIDATES + 1}", f"/best is {CANDIDATES + 1}"),
@@ -132,6 +139,14 @@ def test_what_cannot_be_drawn_is_refused(line: str, what: str) -> None:
     assert what in refused.what
     assert len(refused.what) < 300
     assert len(session.turns) == 1
+
+
+@pytest.mark.parametrize("text", ["2nd", "10%", "1-2", "a_1", "1,", "...", "_", "x2", "²", "3:30"])
+def test_what_only_has_digits_in_it_is_a_text(text: str) -> None:
+    for command in ("/spread", "/spread 0.3", "/best", "/best 2"):
+        session = talker()
+        do(session, f"{command} {text}")
+        assert {turn.line for turn in session.offers} == {text}
 
 
 @pytest.mark.parametrize("number", ["0", "4", "-1", "99999999999999999999"])

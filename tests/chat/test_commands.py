@@ -352,6 +352,13 @@ def test_the_tree_shows_every_turn_and_where_the_session_stands() -> None:
         assert (tree.now, tree.beginning) == (0, ("side",))
 
 
+def test_branches_of_a_session_in_which_nothing_was_said_are_shown() -> None:
+    session = talker()
+    do(session, "/fork")
+    do(session, "/fork a")
+    assert do(session, "/tree") == [Branched((), ("main", "branch-2", "a"))]
+
+
 def test_another_model_of_the_kind_reads_what_was_said() -> None:
     session = talker()
     do(session, "hi")

@@ -204,6 +204,37 @@ def test_the_history_is_searched(chat: Callable[..., Chat]) -> None:
     assert person.end() == 0
 
 
+def test_a_search_begins_with_nothing_and_leaves_nothing(chat: Callable[..., Chat]) -> None:
+    person = chat("emo", "--pace", "0", "--max-chars", "30", "--seed", "5")
+    for number, keys in ((5, "third\r"), (6, "\x12thi")):
+        person.type(keys)
+        if number == 6:
+            person.see(lambda text: "I-search backward: thi" in text and text.count("› third") == 2)
+            person.type("\r")
+        person.see(lambda text: f"seed {number} · 30 characters" in text)  # noqa: B023
+        person.ready()
+    person.type("\x12")
+    person.see(lambda text: "I-search backward:" in text)
+    person.type("\x1b")
+    person.ready()
+    person.type("abc")
+    text = person.see(lambda text: "› abc" in text)
+    typed, footer = text.rstrip().splitlines()[-2:]
+    assert typed == "› abc"
+    assert footer.startswith("emo · seed 7")
+    person.type("\x15\x12nowhere")
+    person.see(lambda text: "I-search backward: nowhere · not found" in text)
+    person.type("\x15thi")
+    person.see(lambda text: "I-search backward: thi\n" in text and text.count("› third") == 3)
+    person.type("\x07")
+    person.ready()
+    typed, footer = person.see(lambda text: "or /help" in text).rstrip().splitlines()[-2:]
+    assert typed.startswith("› say something")
+    assert footer.startswith("emo · seed 7")
+    person.type("\x04")
+    assert person.end() == 0
+
+
 SHELL = """
 import os, signal, sys
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)

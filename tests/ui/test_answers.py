@@ -35,6 +35,7 @@ def test_the_beginning_has_a_row_where_a_branch_ends_there() -> None:
     assert rows == ["0 ● the beginning [main]", "1 hi → ho"]
     rows = Room(80).draw([Branched((branch(1, 0), branch(12, 0, now=True)), ("other", "third"))])
     assert rows[0] == " 0 the beginning [other] [third]"
+    assert Room(80).draw([Branched((), ("main", "a"))]) == ["0 ● the beginning [main] [a]"]
 
 
 def test_a_line_that_was_empty_leaves_its_reply() -> None:

@@ -78,6 +78,11 @@ def test_tab_completes(keys: str, line: str, history: Path) -> None:
         ("\x12lo\x03\x04", EOFError),
         ("\x12\x03\x03", KeyboardInterrupt),
         ("\x12\x04\x04", EOFError),
+        ("\x12hello\x1b\x05\x15\x12\x1bthis\r", "this"),
+        ("\x12hello\x1b\x05\x15\x12\x04this\r", "this"),
+        ("\x12hello\x1b\x05\x15\x12\rthis\r", "this"),
+        ("\x12hello\x1b\x05\x15that\x12\t!\r", "that!"),
+        ("\x12hello\x1b\x05\x15\x12hello\x07this\r", "this"),
     ],
 )
 def test_a_search_of_the_history_takes_a_line_or_leaves_all_as_it_was(

@@ -5,8 +5,9 @@ import subprocess
 import pytest
 
 from grucli.chat.session import Session
+from grucli.model.sampler import Draw, State
 from grucli.ui.chat_pipe import answer_lines
-from tests.chat.voices import talker, writer
+from tests.chat.voices import FakeShelf, FakeUtterance, FakeVoice, talker, writer
 from tests.ui.streams import Pipe, Screen, Terminals
 
 
@@ -162,6 +163,23 @@ def test_as_json_history_and_candidates_have_what_a_reply_has() -> None:
         assert offer["pick"] == number
         assert set(first) - {"turn"} < set(offer)
         assert (offer["line"], offer["stopped"]) == ("you", "turn")
+
+
+class Uneven(FakeVoice):
+    """The higher the temperature, the less it says."""
+
+    def stream(self, state: State, draw: Draw) -> FakeUtterance:
+        self.says = "." * round(5 - draw.temp)
+        return super().stream(state, draw)
+
+
+def test_a_spread_is_told_in_the_order_of_its_temperatures() -> None:
+    session = Session(FakeShelf(emo=Uneven(True)), None, Draw(seed=7), 0)
+    told = answer(session, b"/spread 1 3 2 hi\n").err.splitlines()
+    assert told == ["1  temp 1  ....", "2  temp 3  ..", "3  temp 2  ...", "/pick N takes one"]
+    *offers, last = documents(session, b"/spread 1 3 2 hi\n")
+    assert [(offer["pick"], offer["reply"]) for offer in offers] == [(1, "...."), (2, ".."), (3, "...")]
+    assert last["is"] == "told"
 
 
 def test_a_tree_from_its_beginning_marks_that() -> None:

@@ -260,6 +260,23 @@ def test_where_a_session_was_left_is_told(tmp_path: Path) -> None:
         assert cell_len(rows[-2]) <= cell_len(rows[-1]) == 39
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [(1, "1 turn, at the beginning; /tree shows it"), (2, "2 turns, at the beginning; /tree shows them")],
+)
+def test_a_session_that_was_left_at_its_beginning_is_no_new_one(tmp_path: Path, lines: int, told: str) -> None:
+    archive = Archive(tmp_path)
+    with talker(archive=archive) as session:
+        for line in (*["hi"] * lines, f"/undo {lines}", "/save trip"):
+            for _ in hear(session, line):
+                pass
+    with talker(archive=archive) as session:
+        session.load("trip")
+        stage = Stage(session, 80)
+        stage.screen.greet()
+        assert stage.emulator.rows[-1] == f"trip · {told}"
+
+
 def test_how_to_go_on_is_told_before_the_figures() -> None:
     session = writer("x" * 40, seed=(1 << 63) - 1, max_chars=20)
     for _ in session.say("so"):
