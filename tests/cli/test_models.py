@@ -12,6 +12,7 @@ from grucli.files import FolderLock
 from grucli.model.store import BEST, LAST, model_names
 from grucli.model.weights import Card, describe_weights
 from tests.model.models import add_model
+from tests.ui.streams import Pipe
 
 Output = pytest.CaptureFixture[str]
 CARD = Card(
@@ -87,6 +88,23 @@ def test_showing_as_json_is_the_summary_of_the_last_weights(capsys: Output) -> N
     assert (summary["steps"], summary["val_bits_per_char"]) == (50, 1.587)
     assert (summary["vocab"], summary["parameters"]) == (about.sizes.V, about.parameters)
     assert summary["parameters_sha256"] == about.parameters_sha256
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "show"], ["models", "show", "--json"], ["doctor"]])
+def test_a_reader_that_has_had_enough_is_no_failure(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(Pipe):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def fileno(self) -> int:
+            raise OSError
+
+    err = Pipe()
+    add_model("emo")
+    monkeypatch.setattr(sys, "stdout", Gone())
+    monkeypatch.setattr(sys, "stderr", err)
+    assert main(words) == 0
+    assert err.getvalue() == ""
 
 
 def test_a_damaged_model(capsys: Output) -> None:
