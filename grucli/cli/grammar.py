@@ -5,7 +5,7 @@
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,8 @@ class Asked:
     quiet: int = 0
     debug: bool = False
     json: bool = False
+    words: Sequence[str] = ()
+    """All that stands behind the command's name."""
 
 
 def _asked(context: Context) -> Asked:
@@ -155,6 +157,7 @@ class _Common(AnyCommand):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse what stands behind the command's name."""
+        _asked(ctx).words = tuple(args)
         _look_for_json(ctx, args)
         return super().parse_args(ctx, args)
 
@@ -295,7 +298,18 @@ def _source(error: BadParameter) -> str:
         from grucli.paths import config_file
 
         return f"{name} (from '{config_file()}')"
-    return name
+    return _as_typed(parameter, _asked(context).words) if context is not None else name
+
+
+def _as_typed(parameter: Parameter, words: Sequence[str]) -> str:
+    """The name of an option by which its value was given, which is the last one; arguments have but one name."""
+    if parameter.param_type_name != "option":
+        return parameter.human_readable_name
+    for word in reversed(words):
+        for name in parameter.opts:
+            if word.split("=")[0] == name or (len(name) == 2 and word.startswith(name)):
+                return name
+    return parameter.opts[-1]
 
 
 def _clause(message: str) -> str:

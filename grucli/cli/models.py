@@ -80,10 +80,11 @@ def show(
     from grucli.ui.tables import show_model
 
     entry = entry_of(name)
-    if json:
-        terminal().print_json(summarise(entry))
-        return
-    show_model(terminal(), entry, read_metrics(entry.path))
+    summary = summarise(entry) if entry.problem is None else None
+    if not json:
+        show_model(terminal(), entry, summary, read_metrics(entry.path))
+    elif summary is not None:
+        terminal().print_json(summary)
     if entry.problem is not None:
         raise ModelFileError(entry.problem, f"train it again, or take it away: gru models remove {entry.name}")
 

@@ -50,8 +50,8 @@ class Terminal:
     ) -> None:
         """Open both consoles; None means the process's own stream, `width` and `height` are measured unless given."""
         self.quiet = quiet
-        self.data = _console(sys.stdout if out is None else out, width, height)
-        self.messages = _console(sys.stderr if err is None else err, width, height)
+        self.data = _console(_DataConsole, sys.stdout if out is None else out, width, height)
+        self.messages = _console(Console, sys.stderr if err is None else err, width, height)
         self.put_above: Callable[[Text], None] | None = None
         """Takes a message while something is drawn in place on the message console."""
 
@@ -173,13 +173,21 @@ def terminal() -> Terminal:
     return _current if _current is not None else open_terminal()
 
 
-def _console(stream: TextIO, width: int | None, height: int | None) -> Console:
+class _DataConsole(Console):
+    """One that tells its callers that whoever read it is gone, where rich would end the program as if it had failed."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error pass that is being handled."""
+        raise
+
+
+def _console(kind: type[Console], stream: TextIO, width: int | None, height: int | None) -> Console:
     """Wrap a stream. Its own `isatty` decides, whatever the environment would force on a pipe."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         # A character that the stream's encoding lacks must not end a run that took an hour.
         reconfigure(errors="backslashreplace")
-    return Console(
+    return kind(
         file=stream,
         force_terminal=stream.isatty(),
         no_color=bool(os.environ.get("NO_COLOR")),

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from grucli.ui.console import Terminal
 from grucli.ui.live_region import LiveRegion
+from grucli.ui.suspending import is_in_background
 
 
 class LivePicture:
@@ -47,6 +48,8 @@ class LivePicture:
             self._draw()
 
     def _draw(self) -> None:
+        if is_in_background(self._console.file):
+            return
         lines = list(self._lines())
         width = self._console.width
         if (lines, width) != self._drawn:
@@ -54,4 +57,5 @@ class LivePicture:
             self._region.draw([], lines[: self._region.room])
 
     def _put_above(self, message: Text) -> None:
-        self._region.put_above(message, list(self._lines())[: self._region.room])
+        live = [] if is_in_background(self._console.file) else list(self._lines())
+        self._region.put_above(message, live[: self._region.room])

@@ -7,6 +7,7 @@ which rows it has broken, and would join what is written there when it becomes w
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
@@ -17,7 +18,7 @@ from rich.segment import ControlType, Segment, Segments
 from rich.text import Text
 
 from grucli.ui.console import can_redraw
-from grucli.ui.suspending import suspending
+from grucli.ui.suspending import is_in_background, suspending
 from grucli.ui.wrapping import Line
 
 
@@ -39,24 +40,23 @@ class LiveRegion:
     """See the module. `live` says whether the console can be drawn over; where it cannot, nothing may be drawn.
 
     A `with` block hides the cursor and shows it again however it ends; the last drawing should leave nothing live.
-    `suspends`: what is live is taken away while Ctrl-Z has stopped the program. Then only the main thread may draw.
+    Any thread may draw. Where the main thread entered, what is live is taken away while Ctrl-Z has stopped the program.
     """
 
-    def __init__(self, console: Console, *, suspends: bool = False) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self.live = can_redraw(console) and not console.legacy_windows
-        self._suspends = suspends
         self._until_left = contextlib.ExitStack()
         self._columns = console.width
         self._drawn: Sequence[Line] = []
+        self._lock = threading.RLock()
         self._drawing = False
         self._due: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         if self.live:
             self._console.show_cursor(False)
-            if self._suspends:
-                self._until_left.enter_context(suspending(self._between_drawings, self._taken_away))
+            self._until_left.enter_context(suspending(self._between_drawings, self._taken_away))
         return self
 
     def __exit__(
@@ -100,20 +100,22 @@ class LiveRegion:
         written += [_erase_below, _wrap]
         if len(live) > 1:
             written.append(Control.move(0, 1 - len(live)).segment)
-        self._drawing = True
-        # In one write, so that nobody sees the half of it.
-        self._console.print(Segments([*written, _home]), end="", soft_wrap=True)
-        self._drawing, self._drawn = False, live
-        if self._due is not None:
-            act, self._due = self._due, None
-            act()
+        with self._lock:
+            self._drawing = True
+            # In one write, so that nobody sees the half of it.
+            self._console.print(Segments([*written, _home]), end="", soft_wrap=True)
+            self._drawing, self._drawn = False, live
+            if self._due is not None:
+                act, self._due = self._due, None
+                act()
 
     def _between_drawings(self, act: Callable[[], None]) -> None:
-        """Do something at once, or, amid a drawing, after it."""
-        if self._drawing:
-            self._due = act
-        else:
-            act()
+        """Do something at once, or, amid a drawing, after it; no other thread draws meanwhile."""
+        with self._lock:
+            if self._drawing:
+                self._due = act
+            else:
+                act()
 
     @contextlib.contextmanager
     def _taken_away(self) -> Iterator[None]:
@@ -124,8 +126,9 @@ class LiveRegion:
         try:
             yield
         finally:
-            self._console.show_cursor(False)
-            self._write([_clear], live)
+            if not is_in_background(self._console.file):
+                self._console.show_cursor(False)
+                self._write([_clear], live)
 
     def _render(self, line: Line) -> Iterable[Segment]:
         # A text without spans would be rendered without its own style.

@@ -21,7 +21,7 @@ class LiveText:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._region = LiveRegion(console, suspends=True)
+        self._region = LiveRegion(console)
         self._text = Growing()
         self._midline = False
 

@@ -13,6 +13,10 @@ if sys.platform != "win32":
         meanwhile = termios.tcgetattr(terminal)
         lines = termios.ECHO | termios.ICANON
         meanwhile[3] = meanwhile[3] | lines if on else meanwhile[3] & ~lines
+        # A program in the background (`bg`) would be stopped for setting it, were it only to what it is.
+        if meanwhile == before:
+            yield
+            return
         termios.tcsetattr(terminal, termios.TCSANOW, meanwhile)
         try:
             yield

@@ -88,7 +88,7 @@ class SpreadView:
     """Shows several replies in a `with` block, in the rhythm given."""
 
     def __init__(self, console: Console, rhythm: Rhythm) -> None:
-        self._console, self._rhythm, self._region = console, rhythm, LiveRegion(console, suspends=True)
+        self._console, self._rhythm, self._region = console, rhythm, LiveRegion(console)
         self._replies: list[_Reply] = []
         self._stacked = False
         self._columns = self._narrowest = 0  # of the terminal, when they began and at any time since

@@ -7,9 +7,11 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import FrameType
+from typing import IO
 
 from grucli.ui.silent_keys import heard_keys
 
@@ -20,9 +22,11 @@ def suspending(
 ) -> Iterator[None]:
     """Let Ctrl-Z stop the program within the context that `stopped` gives; `when` is called to call what does so.
 
-    Only the main thread may enter it. A shell that stops no programs has Ctrl-Z ignored, and so it stays.
+    In another thread than the main one, which alone is told of signals, it does nothing. A shell that stops no programs
+    has Ctrl-Z ignored, and so it stays.
     """
-    if sys.platform == "win32" or signal.getsignal(signal.SIGTSTP) is not signal.SIG_DFL:
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    if sys.platform == "win32" or elsewhere or signal.getsignal(signal.SIGTSTP) is not signal.SIG_DFL:
         yield
         return
 
@@ -40,3 +44,13 @@ def suspending(
         yield
     finally:
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+
+
+def is_in_background(stream: IO[str]) -> bool:
+    """Whether the program goes on (`bg`) while a shell has the terminal that `stream` is."""
+    if sys.platform == "win32":
+        return False
+    try:
+        return os.tcgetpgrp(stream.fileno()) != os.getpgrp()
+    except OSError:
+        return False

@@ -7,7 +7,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from grucli.model.store import Metrics, ModelEntry
-from grucli.model.weights import Description
+from grucli.model.weights import Card, Description
+from grucli.training.events import Summary
 from grucli.ui.console import Terminal
 from grucli.ui.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
 from grucli.ui.facts import show_facts
@@ -49,17 +50,16 @@ def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapp
             terminal.warn(f"'{entry.name}' is damaged: {entry.problem}")
 
 
-def show_model(terminal: Terminal, entry: ModelEntry, metrics: Sequence[Metrics]) -> None:
+def show_model(terminal: Terminal, entry: ModelEntry, summary: Summary | None, metrics: Sequence[Metrics]) -> None:
     """Print what is known about one model on stdout, a line for each fact; of a damaged one that is little.
 
-    `metrics` are its evaluations.
+    `summary` is that of the run that made it, None of a damaged one, and `metrics` are its evaluations.
     """
     show_facts(terminal, _found(entry), _LABEL)
-    if entry.description is not None:
-        about = entry.description
-        show_facts(terminal, _learnt(about), _LABEL)
+    if entry.description is not None and summary is not None:
+        show_facts(terminal, _learnt(entry.description, summary), _LABEL)
         _print_curves(terminal, metrics)
-        show_facts(terminal, _ended(about, len(metrics)), _LABEL)
+        show_facts(terminal, _ended(entry.description.card, summary, len(metrics)), _LABEL)
 
 
 def _found(entry: ModelEntry) -> list[tuple[str, str | Text]]:
@@ -72,7 +72,7 @@ def _found(entry: ModelEntry) -> list[tuple[str, str | Text]]:
     ]
 
 
-def _learnt(about: Description) -> list[tuple[str, str | Text]]:
+def _learnt(about: Description, run: Summary) -> list[tuple[str, str | Text]]:
     """What a model is, and how it came to be that; its losses at last."""
     sizes, card = about.sizes, about.card
     return [
@@ -80,20 +80,20 @@ def _learnt(about: Description) -> list[tuple[str, str | Text]]:
         ("parameters", f"{about.parameters:,}"),
         ("tokenizer", f"{about.tokenizer}, {count_of(sizes.V, 'symbol')}"),
         ("learnt", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
-        ("training", f"{count_of(card.steps, 'step')}, {count_of(card.tokens, 'token')}, {duration(card.seconds)}"),
-        ("speed", f"{card.tokens_per_second:,.0f} tokens/s"),
-        ("loss", f"{decimal(card.train_nats)} training, {decimal(card.val_nats)} held out, nats a token"),
+        ("training", f"{count_of(run.steps, 'step')}, {count_of(run.tokens, 'token')}, {duration(run.seconds)}"),
+        ("speed", f"{run.tokens_per_second:,.0f} tokens/s"),
+        ("loss", f"{decimal(run.train_nats)} training, {decimal(run.val_nats)} held out, nats a token"),
     ]
 
 
-def _ended(about: Description, evaluations: int) -> list[tuple[str, str | Text]]:
-    """How well it predicts, and what it can be known by."""
+def _ended(best: Card, run: Summary, evaluations: int) -> list[tuple[str, str | Text]]:
+    """How well it predicts, and did at its `best`; and what it can be known by."""
     looks = f", after {count_of(evaluations, 'evaluation')}" if evaluations else ""
-    facts: list[tuple[str, str | Text]] = [
-        ("held out", f"{decimal(about.card.val_bits_per_char)} bits a character{looks}"),
-        ("sha256", about.parameters_sha256),
-    ]
-    return [*facts, ("note", about.card.note)] if about.card.note else facts
+    facts: list[tuple[str, str | Text]] = [("held out", f"{decimal(run.val_bits_per_char)} bits a character{looks}")]
+    if best.steps != run.steps:
+        facts.append(("best", f"{decimal(best.val_bits_per_char)} at step {best.steps:,}, kept to write with"))
+    facts.append(("sha256", run.parameters_sha256))
+    return [*facts, ("note", best.note)] if best.note else facts
 
 
 def _print_curves(terminal: Terminal, metrics: Sequence[Metrics]) -> None:

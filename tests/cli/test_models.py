@@ -12,6 +12,7 @@ from grucli.files import FolderLock
 from grucli.model.store import BEST, LAST, model_names
 from grucli.model.weights import Card, describe_weights
 from tests.model.models import add_model
+from tests.ui.streams import Pipe
 
 Output = pytest.CaptureFixture[str]
 CARD = Card(
@@ -87,6 +88,37 @@ def test_showing_as_json_is_the_summary_of_the_last_weights(capsys: Output) -> N
     assert (summary["steps"], summary["val_bits_per_char"]) == (50, 1.587)
     assert (summary["vocab"], summary["parameters"]) == (about.sizes.V, about.parameters)
     assert summary["parameters_sha256"] == about.parameters_sha256
+
+
+def test_showing_tells_the_training_that_json_tells_and_which_weights_were_best(capsys: Output) -> None:
+    best = Card(steps=40, tokens=5120, seconds=50.0, val_bits_per_char=1.25)
+    folder = add_model("emo", card=best)
+    assert main(["models", "show", "emo"]) == 0
+    assert "best" not in capsys.readouterr().out
+    add_model("emo", file=LAST, card=CARD)
+    assert main(["models", "show", "emo"]) == 0
+    facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert facts["training"] == "50 steps, 6,400 tokens, 1:02"
+    assert facts["held"] == "out    1.587 bits a character"
+    assert facts["best"] == "1.250 at step 40, kept to write with"
+    assert facts["sha256"] == describe_weights(folder / LAST).parameters_sha256
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "show"], ["models", "show", "--json"], ["doctor"]])
+def test_a_reader_that_has_had_enough_is_no_failure(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(Pipe):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def fileno(self) -> int:
+            raise OSError
+
+    err = Pipe()
+    add_model("emo")
+    monkeypatch.setattr(sys, "stdout", Gone())
+    monkeypatch.setattr(sys, "stderr", err)
+    assert main(words) == 0
+    assert err.getvalue() == ""
 
 
 def test_a_damaged_model(capsys: Output) -> None:

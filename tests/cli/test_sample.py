@@ -219,7 +219,7 @@ def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> No
         (["--temp", "-1"], "--temp is -1"),
         (["--top-p", "0"], "--top-p is 0"),
         (["--min-chars", "9", "--max-chars", "8"], "--min-chars is 9"),
-        (["-n", "0"], "--n"),
+        (["-n", "0"], "gru: -n: "),
         (["--pace", "-1"], "--pace is -1"),
         (["--pace", "nan"], "--pace is nan"),
         (["--pace", "inf"], "--pace is inf"),

@@ -68,3 +68,28 @@ class Person:
         except pexpect.EOF:
             self.child.close()
         return int(self.child.exitstatus)
+
+
+SHELL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+gru = os.fork()
+if not gru:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, "-m", "grucli", *sys.argv[1:]])
+while os.WIFSTOPPED(status := os.waitpid(gru, os.WUNTRACED)[1]):
+    os.tcsetpgrp(0, os.getpid())
+    input("[1]+ Stopped")
+    os.tcsetpgrp(0, gru)
+    os.kill(gru, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""As much of a shell as is needed: what Ctrl-Z stops goes on with Enter."""
+
+
+class PersonWithAShell(Person):
+    """Somebody who can stop the program."""
+
+    program = ("-c", SHELL)

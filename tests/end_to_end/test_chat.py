@@ -13,7 +13,7 @@ from grucli.model.store import BEST, model_folder
 from grucli.model.weights import Card, Weights, save_weights
 from grucli.paths import data_dir
 from grucli.text.tokenizers import learn
-from tests.end_to_end.person import PATIENCE, Person
+from tests.end_to_end.person import PATIENCE, Person, PersonWithAShell
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
 
@@ -235,34 +235,9 @@ def test_a_search_begins_with_nothing_and_leaves_nothing(chat: Callable[..., Cha
     assert person.end() == 0
 
 
-SHELL = """
-import os, signal, sys
-signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-gru = os.fork()
-if not gru:
-    os.setpgid(0, 0)
-    os.tcsetpgrp(0, os.getpid())
-    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-    os.execv(sys.executable, [sys.executable, "-m", "grucli", *sys.argv[1:]])
-while os.WIFSTOPPED(status := os.waitpid(gru, os.WUNTRACED)[1]):
-    os.tcsetpgrp(0, os.getpid())
-    input("[1]+ Stopped")
-    os.tcsetpgrp(0, gru)
-    os.kill(gru, signal.SIGCONT)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-"""As much of a shell as is needed: what Ctrl-Z stops goes on with Enter."""
-
-
-class ChatInAShell(Person):
-    """A person who can stop what they talk with."""
-
-    program = ("-c", SHELL)
-
-
 @pytest.mark.usefixtures("models")
 def test_ctrl_z_leaves_the_terminal_to_the_shell_and_comes_back() -> None:
-    person = ChatInAShell("chat", "emo", "--seed", "1", "--pace", "40", "--max-chars", "100000")
+    person = PersonWithAShell("chat", "emo", "--seed", "1", "--pace", "40", "--max-chars", "100000")
     person.see(lambda text: "or /help" in text)
     person.type("half a\x1a")
     stopped = person.see(lambda text: "[1]+ Stopped" in text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.person import Person
+from tests.end_to_end.person import Person, PersonWithAShell
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
 SMALL = ["--hidden", "16", "--layers", "1", "--embed", "8", "--batch", "4", "--seq", "16", "--force"]
@@ -59,3 +59,20 @@ def test_the_end_leaves_the_last_picture(corpus: Path, people: list[Person]) -> 
     assert "step 40 of 40" in text
     assert text.count("40 steps it writes") == 1
     assert "gru chat brief" in text
+
+
+def test_ctrl_z_leaves_the_terminal_to_the_shell_and_comes_back(corpus: Path, people: list[Person]) -> None:
+    person = PersonWithAShell("train", str(corpus), "--name", "stopped", "--steps", "1000000", *SMALL)
+    people.append(person)
+    person.see(lambda text: "Ctrl-C saves" in text and "tokens/s" in text)
+    for times in (1, 2):
+        person.type("\x1a")
+        stopped = person.see(lambda text: text.count("[1]+ Stopped") == times)  # noqa: B023
+        assert stopped.split() == ["[1]+", "Stopped"] * times
+        assert not person.screen.cursor.hidden
+        person.type("\r")
+        person.see(lambda text: text.count("Ctrl-C saves") == text.count("tokens/s") == 1)
+        assert person.screen.cursor.hidden
+    person.type("\x03")
+    person.see(lambda text: "stopped after step" in " ".join(text.split()))
+    assert person.end() == 130

@@ -49,7 +49,7 @@ from grucli.ui.train_view import TrainView, show_end
 from tests.chat.voices import talker
 from tests.ui.deeds import BARS, LINES
 from tests.ui.emulator import Emulator
-from tests.ui.runs import gone_on_with, run, started
+from tests.ui.runs import gone_on_with, run, started, summary
 from tests.ui.streams import Pipe
 
 
@@ -363,8 +363,8 @@ SCREENS: dict[str, Shot] = {
     "train, in a pipe": _printed(show_rows),
     "models": _printed(show_list),
     "models, none": _printed(lambda terminal: show_models(terminal, [], {})),
-    "models show": _printed(lambda terminal: show_model(terminal, models()[0], metrics())),
-    "models show, damaged": _printed(lambda terminal: show_model(terminal, models()[1], [])),
+    "models show": _printed(lambda terminal: show_model(terminal, models()[0], summary(462), metrics())),
+    "models show, damaged": _printed(lambda terminal: show_model(terminal, models()[1], None, [])),
     "sample": _printed(show_samples),
     **{name: _printed(show) for name, show in LINES.items()},
     **{name: _bar(show) for name, show in BARS.items()},

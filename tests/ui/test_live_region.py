@@ -79,7 +79,7 @@ def test_ctrl_z_takes_away_what_is_live_and_only_that(amid: bool, monkeypatch: p
     seen: list[list[str]] = []
     monkeypatch.setattr("grucli.ui.suspending.os.kill", lambda process, number: seen.append(emulator.rows))
     drawn = console(emulator)
-    with LiveRegion(drawn, suspends=True) as region:
+    with LiveRegion(drawn) as region:
         region.draw(texts("done"), texts("a row", "----"))
         if amid:
             write = emulator.write
@@ -98,6 +98,56 @@ def test_ctrl_z_takes_away_what_is_live_and_only_that(amid: bool, monkeypatch: p
         assert not emulator.cursor_visible()
         region.draw([], [])
     assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no programs")
+def test_ctrl_z_takes_a_picture_away_that_another_thread_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = Emulator(30)
+    asked = threading.Semaphore(0)
+    frames = iter(range(1_000_000))
+
+    def lines() -> list[Text]:
+        asked.release()
+        return texts(f"frame {next(frames)}", "steady")
+
+    def stopped(process: int, number: int) -> None:
+        before = emulator.written
+        while asked.acquire(blocking=False):
+            pass
+        assert asked.acquire(timeout=60)
+        assert emulator.rows == []
+        assert emulator.cursor_visible()
+        assert emulator.written == before
+        stops.append(number)
+
+    stops: list[int] = []
+    monkeypatch.setattr("grucli.ui.suspending.os.kill", stopped)
+    picture = LivePicture(terminal(emulator), lines, per_second=1000)
+    picture.start()
+    for _ in range(20):
+        assert asked.acquire(timeout=60)
+        signal.raise_signal(signal.SIGTSTP)
+    picture.stop(keep=True)
+    assert stops == [signal.SIGTSTP] * 20
+    assert emulator.rows[1:] == ["steady"]
+    assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no programs")
+def test_in_the_background_nothing_is_drawn_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = Emulator(30)
+    behind = terminal(emulator)
+    picture = LivePicture(behind, lambda: texts("one", "two"))
+    picture.start()
+    monkeypatch.setattr("grucli.ui.suspending.os.kill", lambda process, number: None)
+    monkeypatch.setattr(emulator, "fileno", lambda: 0)
+    monkeypatch.setattr("grucli.ui.suspending.os.tcgetpgrp", lambda terminal: -1)
+    signal.raise_signal(signal.SIGTSTP)
+    behind.say("a message")
+    assert emulator.rows == ["a message"]
+    assert emulator.cursor_visible()
+    picture.stop(keep=True)
+    assert emulator.rows == ["a message", "one", "two"]
 
 
 def test_what_did_not_change_is_never_gone_for_a_moment() -> None:
