@@ -39,7 +39,7 @@ def _home(home: Path) -> None:
     """Every test has a key of its own."""
 
 
-def comment(number: int, body: str, **fields: Any) -> dict[str, Any]:
+def comment(number: int, body: str | None, **fields: Any) -> dict[str, Any]:
     return {
         "id": f"c{number}",
         "author": f"Person{number % 7}",
@@ -198,9 +198,23 @@ def test_parquet_gives_the_same_corpus(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(dump(comments))
     parquet.write_table(pyarrow.Table.from_pylist(comments), tmp_path / "a.parquet")
     for name in ("a.jsonl", "a.parquet"):
-        assert clean(plan(tmp_path / name, tmp_path / f"{name}.csv")).kept == 1500
+        report = clean(plan(tmp_path / name, tmp_path / f"{name}.csv"))
+        assert (report.read, report.kept) == (1500, 1500)
 
     assert (tmp_path / "a.parquet.csv").read_bytes() == (tmp_path / "a.jsonl.csv").read_bytes()
+
+
+def test_parquet_adds_up_among_other_forms(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    comments = [comment(n, None if n % 10 == 0 else f"text number {n % 700}") for n in range(1000)]
+    parquet.write_table(pyarrow.Table.from_pylist(comments), tmp_path / "a.parquet")
+    (tmp_path / "b.jsonl").write_bytes(dump([comment(n, f"another {n}") for n in range(19)]))
+    report = clean(plan([tmp_path / "a.parquet", tmp_path / "b.jsonl"], tmp_path / "out.csv"))
+
+    assert report.read == 1019
+    assert report.dropped == {"schema": 100, "duplicate": 270}
+    assert adds_up(report)
 
 
 HOSTILE = st.one_of(
