@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain, compress
 from pathlib import Path
 from types import TracebackType
@@ -78,8 +78,25 @@ class Plan:
             raise UsageError("there is no FILE to clean", "see: gru clean --help")
         if self.min_turns is not None and not self.replies:
             raise UsageError("--min-turns is for conversations", "give it together with --replies")
+        self._refuse_idle()
         if self.output is not None:
             _check_output(self.output, self.sources, self.force)
+
+    def _refuse_idle(self) -> None:
+        """See that nothing is asked of a rule that is to be left out: it would be as if it had not been asked for."""
+        unasked = Settings()
+        asked = {
+            each.name for each in fields(Settings) if getattr(self.settings, each.name) != getattr(unasked, each.name)
+        }
+        if self.near_duplicates:
+            asked.add("near_duplicates")
+        for rule in RULES:
+            for option in rule.options if rule.name in self.settings.skip else ():
+                name = option.removeprefix("--").replace("-", "_")
+                if not asked.isdisjoint((name, f"{name}s")):  # what may be given more than once has a field of many
+                    raise UsageError(
+                        f"{option} and --skip-rule {rule.name} contradict each other", "leave out one of them"
+                    )
 
     @property
     def size(self) -> int | None:
@@ -208,7 +225,7 @@ def make_job(plan: Plan) -> Job:
         hashed=AuthorHash(author_key()) if named else None,
         replies=plan.replies,
         exact=DUPLICATE not in plan.settings.skip,
-        near=plan.near_duplicates and NEAR not in plan.settings.skip,
+        near=plan.near_duplicates,
     )
 
 

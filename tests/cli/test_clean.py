@@ -219,6 +219,8 @@ def test_settings_come_from_the_environment(dump: Path, monkeypatch: pytest.Monk
         (["{dump}", "-o", "out.csv", "--match", "("], "--match"),
         (["{dump}", "-o", "out.csv", "--skip-rule", "nonsense"], "nonsense"),
         (["{dump}", "-o", "out.csv", "--skip-rule", "schema"], "schema"),
+        (["{dump}", "-o", "out.csv", "--skip-rule", "score", "--min-score", "3"], "contradict"),
+        (["{dump}", "-o", "out.csv", "--near-duplicates", "--skip-rule", "near-duplicate"], "contradict"),
         (["{dump}", "-o", "out.csv", "--column", "said"], "said"),
         (["{dump}", "-o", "out.csv", "--workers", "0"], "--workers"),
         (["{dump}", "--explain", "zzz"], "zzz"),

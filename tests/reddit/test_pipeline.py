@@ -8,7 +8,7 @@ import os
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from grucli.reddit.corpus import output
 from grucli.reddit.pipeline import Plan, clean, counted_rules, locate_all
 from grucli.reddit.report import CleanReport
 from grucli.reddit.rules.settings import Settings
+from grucli.reddit.rules.table import RULES
 from grucli.reddit.workers import Workers
 from grucli.text import blocks
 from grucli.text.report import RowReport
@@ -524,6 +525,30 @@ def test_sources_that_cannot_be_meant(tmp_path: Path) -> None:
         Plan(sources=(), output=None)
     with pytest.raises(UsageError, match="--min-turns"):
         Plan(sources=locate_all(["-"]), output=None, min_turns=2)
+
+
+@pytest.mark.parametrize(
+    ("rule", "option", "options"),
+    [
+        ("score", "--min-score", {"settings": {"min_score": 3}}),
+        ("author", "--not-author", {"settings": {"not_authors": frozenset({"ann"})}}),
+        ("subreddit", "--subreddit", {"settings": {"subreddits": frozenset({"python"})}}),
+        ("length", "--max-chars", {"settings": {"max_chars": 50}}),
+        ("near-duplicate", "--near-duplicates", {"near_duplicates": True}),
+    ],
+)
+def test_a_rule_cannot_be_asked_for_and_skipped(rule: str, option: str, options: dict[str, Any]) -> None:
+    asked = Settings(skip=frozenset({rule}), **options.get("settings", {}))
+    with pytest.raises(UsageError, match=f"{option} and --skip-rule {rule} contradict"):
+        Plan(sources=locate_all(["-"]), output=None, **options | {"settings": asked})
+    Plan(sources=locate_all(["-"]), output=None, **options | {"settings": replace(asked, skip=frozenset({"bot"}))})
+
+
+def test_every_option_of_a_rule_is_known_to_contradict_skipping_it() -> None:
+    known = {each.name for each in fields(Settings)} | {"near_duplicates"}
+    for option in (option for rule in RULES for option in rule.options):
+        name = option.removeprefix("--").replace("-", "_")
+        assert {name, f"{name}s"} & known
 
 
 def test_progress_is_told_by_bytes(tmp_path: Path) -> None:
