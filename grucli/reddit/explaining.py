@@ -58,7 +58,7 @@ def explain_comment(plan: Plan, name: str, on_progress: OnProgress | None = None
             on_progress(count, report)
 
     wanted = name.removeprefix(_PREFIX)
-    for source, line, comment in _comments(Reading(plan.sources, plan.column, on_bytes), wanted.encode()):
+    for source, line, comment in _comments(Reading(plan, on_bytes), wanted.encode()):
         if (comment.id or "").removeprefix(_PREFIX) == wanted:
             raw = msgspec.structs.replace(comment)
             steps = explain(comment, plan.settings)
@@ -91,7 +91,7 @@ def _duplicate_steps(plan: Plan, comment: Comment, place: tuple[int, int]) -> li
     key, bands = text_keys([comment], plan.replies), near.signatures([text]) if near is not None else None
     like: str | None = None
     clean = cleaner(plan.settings)
-    for source, line, other in _comments(Reading(plan.sources, plan.column, lambda count: None)):
+    for source, line, other in _comments(Reading(plan, lambda count: None)):
         if (source, line) == place and other.id == comment.id:
             break
         if clean(other) is not None:

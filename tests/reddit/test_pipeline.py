@@ -395,6 +395,35 @@ def test_conversations_are_paths_and_the_rest_is_counted(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["a.jsonl", "out.csv"]
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_no_conversations_are_made_of_conversations(tmp_path: Path, form: str) -> None:
+    talk = tmp_path / f"talk.{form}"
+    (tmp_path / "a.jsonl").write_bytes(dump([comment(n, f"number {n}") for n in range(9)]))
+    clean(plan(tmp_path / "a.jsonl", talk, replies=True))
+    with pytest.raises(UsageError, match="holds conversations already"):
+        clean(plan([tmp_path / "a.jsonl", talk], tmp_path / "out.csv", replies=True))
+
+    assert not (tmp_path / "out.csv").exists()
+    assert clean(plan(talk, tmp_path / "out.csv")).kept == 9
+    (tmp_path / "b.csv").write_text("thread,turn,id,parent_id,body\nx,1,c1,t3_p,Why?\nx,2,c2,t1_c1,Because.\n")
+    assert clean(plan(tmp_path / "b.csv", None, replies=True)).conversations == 2
+
+
+def test_where_nothing_replies_to_anything_that_is_said_once(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{name}.jsonl" for name in "abc"]
+    for number, source in enumerate(sources):
+        parent = {"parent_id": "t3_p"} if source.stem == "b" else {"parent_id": None}
+        source.write_bytes(dump([comment(n, f"{n} of {number}", **parent) for n in range(9)]))
+    names = f"'{sources[0]}', '{sources[2]}'"
+
+    assert clean(plan(sources, None, replies=True)).notes == [
+        f"no comment in {names} says what it replies to (parent_id): each is a conversation of its own"
+    ]
+    assert clean(plan(sources[0], None, replies=True, min_turns=2)).notes
+    assert not clean(plan(sources[1], None, replies=True)).notes
+    assert not clean(plan(sources, None)).notes
+
+
 def test_a_txt_keeps_no_names_and_needs_no_key(tmp_path: Path, home: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(dump([comment(1, "one"), comment(2, "two")]))
     clean(plan(tmp_path / "a.jsonl", tmp_path / "out.txt"))
