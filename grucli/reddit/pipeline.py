@@ -201,6 +201,18 @@ def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
     return report
 
 
+def kept_rows(plan: Plan) -> Iterator[bytes]:
+    """The rows that a cleaning keeps, encoded, before conversations are made of them; nothing is reported.
+
+    Raises:
+        UsageError, GruError: as `clean`.
+    """
+    job = make_job(plan)
+    clean_batch, sieve = batch_cleaner(replace(job, alone=True)), _Sieve(job)
+    for batch in Reading(plan, lambda count: None).batches():
+        yield from sieve.sift(clean_batch(batch), CleanReport(), plan.sources[batch.source].name)
+
+
 def counted_rules(settings: Settings, near_duplicates: bool) -> list[str]:
     """The names of the rules that may drop a comment in such a cleaning, in their order."""
     names = [
