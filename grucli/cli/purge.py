@@ -38,7 +38,7 @@ def purge(
         from grucli.text.corpus import fingerprint_of, forget
 
         wanted = purging.wanted_by(ids or [], author or [])
-        fingerprint = fingerprint_of(purging.corpus_to_purge(corpus).name, waiting.progress)
+        fingerprint = fingerprint_of(purging.corpus_to_purge(corpus, dry_run=dry_run).name, waiting.progress)
         left: list[str] = []
         done = purging.purge(
             corpus,

@@ -138,6 +138,20 @@ def test_cached_text_goes_and_models_that_remember_are_named(capsys: Output, cor
     assert learn(corpus) != fingerprint
 
 
+def test_what_is_marked_read_only_stays_as_it_is(capsys: Output, corpus: Path) -> None:
+    content = corpus.read_bytes()
+    corpus.chmod(0o444)
+    words = ["purge", str(corpus), "--author", "ann"]
+    assert main(words) == ExitStatus.USAGE
+    out, err = capsys.readouterr()
+    assert (out, corpus.read_bytes()) == ("", content)
+    assert err.splitlines() == [f"gru: '{corpus}' is read-only", "     chmod u+w it first, or purge a copy"]
+    assert main([*words, "--dry-run"]) == 0
+    corpus.chmod(0o644)
+    assert main(words) == 0
+    assert corpus.read_bytes() != content
+
+
 def test_rows_that_cannot_be_read_are_told_of(capsys: Output, corpus: Path) -> None:
     corpus.write_bytes(corpus.read_bytes() + b"t3_z.1,1,c99,,a,too,many\n")
     assert main(["purge", str(corpus), "--author", "ann", "--json"]) == 0
