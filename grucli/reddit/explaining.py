@@ -82,8 +82,10 @@ def _among_others(found: Explained, plan: Plan, comment: Comment, place: tuple[i
     """Add what becomes of a cleaned comment because of all the others."""
     if any(source.path is None for source in plan.sources):
         duplicates = plan.near_duplicates or DUPLICATE not in plan.settings.skip
-        unknown = [*(["a comment before it"] * duplicates), *([f"a {SHORT}"] * plan.replies)]
-        found.notes.extend(f"standard input is read only once: {what} may yet drop it" for what in unknown)
+        repeats, talk = "whether it repeats a comment before it", "which conversation it is in"
+        unknown = [*([repeats] * duplicates), *([talk] * plan.replies)]
+        if unknown:
+            found.notes.append(f"standard input is read only once: {' and '.join(unknown)} is not known")
         return found
     found.steps.extend(_duplicate_steps(plan, comment, place))
     if not plan.replies or not found.kept:
