@@ -110,6 +110,8 @@ def clean(
             terminal().print_json(explained.as_json())
         else:
             show_steps(terminal(), explained)
+        for note in explained.notes:
+            terminal().warn(note)
         return
     if json:
         terminal().print_json(report_json(report, pipeline.counted_rules(settings, near_duplicates)))

@@ -31,14 +31,15 @@ def purge(
     from grucli.ui.waiting import Waiting
 
     with Waiting(terminal()) as waiting:
-        from grucli.model.store import list_models
+        from grucli.model.store import learners_of, note_purge
         from grucli.paths import cache_dir
         from grucli.reddit import purging
         from grucli.reddit.fetch_record import record_path
         from grucli.text.corpus import fingerprint_of, forget
 
         wanted = purging.wanted_by(ids or [], author or [])
-        fingerprint = fingerprint_of(purging.corpus_to_purge(corpus).name, waiting.progress)
+        source = purging.corpus_to_purge(corpus, dry_run=dry_run).name
+        learnt = learners_of(fingerprint_of(source, waiting.progress))
         left: list[str] = []
         done = purging.purge(
             corpus,
@@ -47,11 +48,11 @@ def purge(
             before_writing=lambda: left.extend(map(str, forget(cache_dir()))),
             on_progress=waiting.progress,
         )
-        learnt = [
-            entry.name
-            for entry in (list_models() if done.removed else [])
-            if entry.description is not None and entry.description.card.fingerprint == fingerprint
-        ]
+        if not done.removed:
+            learnt = []
+        if learnt and not dry_run:
+            note_purge(learnt, fingerprint_of(source, waiting.progress))
+    models = [entry.name for entry in learnt]
     ids_missing, names_missing = len(wanted.ids - done.found), sorted(wanted.names - done.found)
     if json:
         terminal().print_json(
@@ -63,7 +64,7 @@ def purge(
                 "cut": done.cut,
                 "unreadable": sum(done.report.skipped.values()),
                 "not_found": ids_missing + len(names_missing),
-                "models": learnt,
+                "models": models,
             }
         )
     show_purge(terminal(), corpus, done, dry_run=dry_run)
@@ -71,4 +72,4 @@ def purge(
     if done.removed and not dry_run:
         if record_path(Path(corpus)).exists():
             show_fetch(terminal(), corpus)
-        show_memories(terminal(), learnt, left)
+        show_memories(terminal(), models, left)

@@ -1,8 +1,9 @@
 """The store of models: one folder per model, found by name, by path, or as the newest.
 
 A model is `models/NAME/`: `best.safetensors` (what sample, chat and eval use), `last.safetensors` and
-`optimizer.safetensors` (what a resumed run uses), `metrics.jsonl`, `novelty.index` (what a copy is known by), and a
-lock. A weights file is whole in itself, so a single one can stand anywhere and be named by its path.
+`optimizer.safetensors` (what a resumed run uses), `metrics.jsonl`, `novelty.index` (what a copy is known by),
+`purged.json` (what its corpus has become, where comments were taken out of it), and a lock. A weights file is whole in
+itself, so a single one can stand anywhere and be named by its path.
 """
 
 import difflib
@@ -10,7 +11,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from grucli.errors import ModelFileError, UsageError
-from grucli.files import FolderLock, sync_folder
+from grucli.files import FolderLock, atomic_write, sync_folder
 from grucli.model.weights import Description, describe_weights
 from grucli.paths import models_dir
 
@@ -28,6 +29,7 @@ LAST = "last" + SUFFIX
 OPTIMIZER = "optimizer" + SUFFIX
 METRICS = "metrics.jsonl"
 NOVELTY = "novelty.index"
+PURGED = "purged.json"
 MAX_NAME = 64
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
@@ -100,6 +102,35 @@ def model_names() -> list[str]:
 def list_models() -> list[ModelEntry]:
     """Every model there is, the newest first; one that cannot be read is listed with its problem."""
     return [_entry(name, weights) for name, weights in _models()]
+
+
+def learners_of(fingerprint: str) -> list[ModelEntry]:
+    """The models that learnt from the corpus with this fingerprint, or from what it was before it was purged."""
+    return [
+        entry
+        for entry in list_models()
+        if entry.description is not None
+        and fingerprint in (entry.description.card.fingerprint, *_purged_corpora(entry.path))
+    ]
+
+
+def note_purge(models: Iterable[ModelEntry], fingerprint: str) -> None:
+    """Note beside models that the corpus they learnt from has this fingerprint, now that it was purged.
+
+    A second purge finds them by that. One that cannot be noted is no failure: the comments are out of the corpus.
+    """
+    for model in models:
+        if model.path.is_dir():
+            corpora = [*_purged_corpora(model.path), fingerprint]
+            with suppress(OSError):
+                atomic_write(model.path / PURGED, msgspec.json.encode(corpora))
+
+
+def _purged_corpora(folder: Path) -> list[str]:
+    try:
+        return msgspec.json.decode((folder / PURGED).read_bytes(), type=list[str])
+    except (OSError, ValueError, RecursionError):
+        return []
 
 
 def find_entry(name: str | None) -> ModelEntry:

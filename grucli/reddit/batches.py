@@ -74,8 +74,9 @@ class Cleaned:
     """What became of a batch.
 
     `rows`: of the comments kept, encoded; `lines`: where each stood; `characters`: how long each text is. `keys`:
-    8 bytes of hash of each text, one after the other; `near`: the hashes of near duplicates, [n, bands]. `report`: of
-    the rows that were read here; `dropped`: by verdict, how many and the first few lines.
+    8 bytes of hash of each text, one after the other; `near`: the hashes of near duplicates, [n, bands]. `answers`:
+    whether any of these comments says what it replies to, where that matters. `report`: of the rows that were read
+    here; `dropped`: by verdict, how many and the first few lines.
     """
 
     source: int
@@ -84,6 +85,7 @@ class Cleaned:
     characters: list[int] = field(default_factory=list)
     keys: bytes = b""
     near: "Keys | None" = None
+    answers: bool = False
     report: RowReport = field(default_factory=RowReport)
     dropped: dict[str, tuple[int, list[int]]] = field(default_factory=dict)
 
@@ -153,6 +155,7 @@ def batch_cleaner(job: Job) -> Callable[[Batch], Cleaned]:
         texts = [comment.body or "" for comment in comments]
         if exact:
             done.keys = keys(comments, replies)
+        done.answers = replies and any(comment.parent_id for comment in comments)
         _hide(comments, hashed)
         done.rows, done.lines, done.characters = encode(comments), list(numbers), list(map(len, texts))
         done.near = signatures(texts) if signatures is not None else None

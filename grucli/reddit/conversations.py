@@ -111,6 +111,11 @@ def spool_record(comment: Comment) -> bytes:
     return b"%s%s\n" % (hashlib.blake2b(kept.post.encode(), digest_size=_HASH_BITS // 8).hexdigest().encode(), text)
 
 
+def is_of_one_post(record: bytes, other: bytes) -> bool:
+    """Whether two comments, as they are put aside, are of the same post."""
+    return record[:_LEAD] == other[:_LEAD]
+
+
 def _post(comment: Comment) -> str:
     """The post a comment is of. One that does not say is of a post of its own, called by its id, or else its text."""
     parent = comment.parent_id or ""

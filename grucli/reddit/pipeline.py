@@ -7,9 +7,9 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain, compress
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,7 @@ CONVERSATION = "conversation"
 """In the report, the rule of what is in no conversation."""
 
 _ROWS = 500
+_NAMES = 3
 _WORTH_WORKERS = 1 << 25
 """Bytes of input from which several processes are worth the time it takes to begin them."""
 
@@ -78,8 +79,25 @@ class Plan:
             raise UsageError("there is no FILE to clean", "see: gru clean --help")
         if self.min_turns is not None and not self.replies:
             raise UsageError("--min-turns is for conversations", "give it together with --replies")
+        self._refuse_idle()
         if self.output is not None:
             _check_output(self.output, self.sources, self.force)
+
+    def _refuse_idle(self) -> None:
+        """See that nothing is asked of a rule that is to be left out: it would be as if it had not been asked for."""
+        unasked = Settings()
+        asked = {
+            each.name for each in fields(Settings) if getattr(self.settings, each.name) != getattr(unasked, each.name)
+        }
+        if self.near_duplicates:
+            asked.add("near_duplicates")
+        for rule in RULES:
+            for option in rule.options if rule.name in self.settings.skip else ():
+                name = option.removeprefix("--").replace("-", "_")
+                if not asked.isdisjoint((name, f"{name}s")):  # what may be given more than once has a field of many
+                    raise UsageError(
+                        f"{option} and --skip-rule {rule.name} contradict each other", "leave out one of them"
+                    )
 
     @property
     def size(self) -> int | None:
@@ -156,7 +174,7 @@ def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
     job = make_job(plan)
     workers = min(plan.workers or _worth_while(plan.size), _cores())
     # Beside workers there is no core to spare, and whoever feeds them waits for nothing but them.
-    reading = Reading(plan.sources, plan.column, lambda count: told(count, report), reads_ahead=workers == 1)
+    reading = Reading(plan, lambda count: told(count, report), reads_ahead=workers == 1)
     sieve = _Sieve(job)
     try:
         with ExitStack() as stack:
@@ -178,9 +196,21 @@ def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
                 raise _NothingKept
     except _NothingKept:
         pass
-    report.notes += sieve.notes()
+    report.notes += [*reading.notes(), *sieve.notes()]
     report.seconds = time.perf_counter() - began
     return report
+
+
+def kept_rows(plan: Plan) -> Iterator[bytes]:
+    """The rows that a cleaning keeps, encoded, before conversations are made of them; nothing is reported.
+
+    Raises:
+        UsageError, GruError: as `clean`.
+    """
+    job = make_job(plan)
+    clean_batch, sieve = batch_cleaner(replace(job, alone=True)), _Sieve(job)
+    for batch in Reading(plan, lambda count: None).batches():
+        yield from sieve.sift(clean_batch(batch), CleanReport(), plan.sources[batch.source].name)
 
 
 def counted_rules(settings: Settings, near_duplicates: bool) -> list[str]:
@@ -208,7 +238,7 @@ def make_job(plan: Plan) -> Job:
         hashed=AuthorHash(author_key()) if named else None,
         replies=plan.replies,
         exact=DUPLICATE not in plan.settings.skip,
-        near=plan.near_duplicates and NEAR not in plan.settings.skip,
+        near=plan.near_duplicates,
     )
 
 
@@ -237,22 +267,23 @@ def _count(report: CleanReport, cleaned: Cleaned, plan: Plan) -> None:
 class Reading:
     """The sources, as batches. `reports`: what became of the rows that are decoded here, by source."""
 
-    def __init__(
-        self, sources: tuple[Source, ...], column: str | None, on_bytes: OnBytes, *, reads_ahead: bool = False
-    ) -> None:
-        self.reports = [RowReport() for _ in sources]
-        self._sources = sources
-        self._column = column
+    def __init__(self, plan: Plan, on_bytes: OnBytes, *, reads_ahead: bool = False) -> None:
+        self.reports = [RowReport() for _ in plan.sources]
+        self._sources = plan.sources
+        self._column = plan.column
+        self._replies = plan.replies
         self._on_bytes = on_bytes
         self._reads_ahead = reads_ahead
         self._fields: dict[int, tuple[str, tuple[str, ...]]] = {}
         self._textless: dict[int, int] = {}
+        self._answering: dict[int, bool] = {}
 
     def batches(self) -> Iterator[Batch]:
         """Every batch of every source.
 
         Raises:
-            UsageError, GruError: as `open_records`, and for a table without the column.
+            UsageError, GruError: as `open_records`, and for a table without the column, or one of conversations from
+                which conversations are to be made.
         """
         for number, source in enumerate(self._sources):
             column, report = self._column or DEFAULT_COLUMN, self.reports[number]
@@ -262,6 +293,7 @@ class Reading:
             elif records.columns is None:
                 yield from self._named(number, records.rows)
             elif records.columns:
+                self._refuse_conversations(number, records.columns)
                 yield from _chunks(number, table_column(source, records, self._column), records.rows)
 
     def check(self, cleaned: Cleaned) -> None:
@@ -271,6 +303,8 @@ class Reading:
             UsageError: that is so; it names the fields there.
         """
         number = cleaned.source
+        if cleaned.rows:
+            self._answering[number] = self._answering.get(number, False) or cleaned.answers
         if number not in self._fields:
             return
         without = cleaned.dropped.get(f"{SCHEMA}: no text", (0, []))[0]
@@ -287,6 +321,23 @@ class Reading:
             if number in self._fields:
                 self._refuse(number)
 
+    def notes(self) -> list[str]:
+        """What should be known about it, once all is read: of what no conversation can be made."""
+        silent = [repr(self._sources[number].name) for number, answers in self._answering.items() if not answers]
+        if not self._replies or not silent:
+            return []
+        names = ", ".join(silent[:_NAMES]) + (", …" if len(silent) > _NAMES else "")
+        return [f"no comment in {names} says what it replies to (parent_id): each is a conversation of its own"]
+
+    def _refuse_conversations(self, number: int, fields: Collection[str]) -> None:
+        """Give up a source of conversations from which they are to be made anew: it has lost what replies to what."""
+        if self._replies and "thread" in fields and "turn" in fields and "parent_id" not in fields:
+            raise UsageError(
+                f"'{self._sources[number].name}' holds conversations already, of which --replies would make single "
+                "comments",
+                "train on it as it is, or name what it was made of",
+            )
+
     def _refuse(self, number: int) -> None:
         raise no_column(self._sources[number], *self._fields[number])
 
@@ -302,6 +353,7 @@ class Reading:
             yield from _chunks(number, self._column_of(number, first.fields), chain([first], rows))
 
     def _column_of(self, number: int, fields: dict[str, object]) -> str:
+        self._refuse_conversations(number, fields)
         column = record_column(fields, self._column)
         if fields and column not in fields:
             self._fields[number] = column, tuple(fields)

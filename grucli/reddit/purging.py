@@ -6,7 +6,9 @@ out: nobody seems to answer what they never saw.
 """
 
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from grucli.text.sources import COMPRESSIONS, STDIN, Source, locate
 Fields = dict[str, object]
 
 PURGED_FORMS = ("csv", "tsv", "jsonl")
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _GENERATIONS = 4
 _STAGE = "looking for the comments"
 _hash = re.compile(r"[0-9a-f]{16}")
@@ -136,13 +139,13 @@ def purge(
     new file takes the name of the old one, and right before.
 
     Raises:
-        UsageError: no such file, a form that does not say who wrote what, or no such columns.
+        UsageError: no such file, one that is read-only, a form that does not say who wrote what, or no such columns.
         NothingToDoError: there is no comment in it.
         BusyError: somebody else writes the file, or has changed it meanwhile.
         GruError: it is damaged; or needs a key of author names that is not here.
         OSError: the file system refused, the disk is full; the corpus is as it was.
     """
-    source = corpus_to_purge(name)
+    source = corpus_to_purge(name, dry_run=dry_run)
     path = source.path
     assert path is not None
     before = _state(path)
@@ -178,11 +181,12 @@ class _NothingRemovedError(Exception):
     """Gives up the new file, which is as the old one."""
 
 
-def corpus_to_purge(name: str) -> Source:
+def corpus_to_purge(name: str, *, dry_run: bool) -> Source:
     """The corpus a user named; it is a file.
 
     Raises:
-        UsageError: there is none, or it is of a form from which nothing can be taken out.
+        UsageError: there is none, it is of a form from which nothing can be taken out, or, unless nothing is to be
+            written, it is read-only.
     """
     source = locate(name)
     if source.path is None:
@@ -194,7 +198,14 @@ def corpus_to_purge(name: str) -> Source:
         )
     if source.form not in (*PURGED_FORMS, None):
         raise UsageError(f"a .{source.form} cannot be purged", f"make a corpus of it first: gru clean '{name}' -o …")
+    if not dry_run and _is_read_only(source.path):
+        raise UsageError(f"'{name}' is read-only", "chmod u+w it first, or purge a copy")
     return source
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a file is marked so, which holds for root, too; and a new file in its place asks nobody."""
+    return not path.stat().st_mode & _WRITABLE or not os.access(path, os.W_OK)
 
 
 def _suffixes() -> str:

@@ -59,7 +59,7 @@ def open_records(
             f"'{source.name}' is one running text, and rows are needed here", "name a .csv, .tsv or .jsonl"
         )
     if source.form == "parquet":
-        return _parquet_records(source, wanted, on_bytes)
+        return _parquet_records(source, report, on_bytes)
     longest = LONGEST_DOCUMENT if source.form == "json" else LONGEST
     blocks = read_blocks(source, report, on_bytes, longest, reads_ahead=reads_ahead)
     block = next((block for block in blocks if block.data is None or block.data.strip()), None)
@@ -79,14 +79,20 @@ def open_records(
     return Records(("body",), True, _split_records(lines, ("body",), None, report))
 
 
-def _parquet_records(source: Source, wanted: str, on_bytes: OnBytes | None) -> Records:
+def _parquet_records(source: Source, report: RowReport, on_bytes: OnBytes | None) -> Records:
     if source.path is None or source.compression:
         raise UsageError(
             f"'{source.name}' is compressed twice: a .parquet is compressed inside", f"unpack the {source.compression}"
         )
     parquet = extras.load("grucli.text.parquet", "parquet", "reading a .parquet")
     columns, rows = parquet.read_parquet(source.path, source.name, on_bytes)
-    return Records(columns, True, (Record(number, fields) for number, fields in rows))
+    return Records(columns, True, _counted(rows, report))
+
+
+def _counted(rows: Iterator[tuple[int, dict[str, object]]], report: RowReport) -> Iterator[Record]:
+    for number, fields in rows:
+        report.read += 1
+        yield Record(number, fields)
 
 
 def _form(first: Line, wanted: str) -> str:

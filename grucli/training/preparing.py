@@ -21,7 +21,7 @@ from grucli.model.parameters import Parameters, fresh_parameters
 from grucli.model.products import ONE_ORDER
 from grucli.model.sampler import Draw, Sampler
 from grucli.model.shapes import Sizes, parameter_count
-from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, find_model
+from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, PURGED, find_model
 from grucli.model.weights import Card, Weights, load_weights
 from grucli.paths import cache_dir
 from grucli.text.corpus import Corpus, prepare
@@ -33,7 +33,7 @@ from grucli.training.plan import Limit, Plan, Recipe, differences, limit_of, rec
 from grucli.training.run import Run
 from grucli.training.signals import StopFlag
 
-_FILES = (BEST, LAST, OPTIMIZER, METRICS, NOVELTY)
+_FILES = (BEST, LAST, OPTIMIZER, METRICS, NOVELTY, PURGED)
 
 
 @dataclass(frozen=True)

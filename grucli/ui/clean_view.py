@@ -131,7 +131,8 @@ def show_steps(terminal: Terminal, explained: "Explained") -> None:
             _show_text(terminal, step.after)
     _show_idle(terminal, idle)
     if explained.kept:
-        terminal.show(Text("kept", "bold green"))
+        place = f", turn {explained.turn:,} of {explained.turns:,}" if explained.turns else ""
+        terminal.show(Text.assemble(("kept", "bold green"), place))
 
 
 def _show_idle(terminal: Terminal, idle: list[str]) -> None:

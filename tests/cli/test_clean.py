@@ -183,6 +183,21 @@ def test_one_comment_is_explained(capsys: Output, dump: Path) -> None:
     assert document["steps"][-1] == {"rule": "bot", "before": "Be nice.", "after": "Be nice.", "dropped": "name"}
 
 
+def test_a_comment_is_explained_with_its_conversation(capsys: Output) -> None:
+    Path("a.jsonl").write_text(
+        '{"id":"a","link_id":"t3_p","parent_id":"t3_p","body":"Why?"}\n'
+        '{"id":"b","link_id":"t3_p","parent_id":"t1_a","body":"Because."}\n'
+    )
+    words = ["clean", "a.jsonl", "--replies", "--explain", "b"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.endswith("kept, turn 2 of 2\n")
+    assert main([*words, "--min-turns", "3"]) == 0
+    assert capsys.readouterr().out.endswith("conversation: DROPPED (short conversation: 2 of at least 3 turns)\n")
+    assert main([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["turn"], document["turns"]) == (2, 2)
+
+
 def test_what_a_stranger_wrote_cannot_steer_the_terminal(capsys: Output) -> None:
     Path("a.jsonl").write_text(
         json.dumps({"id": "c1", "author": "\x1b[31mred", "body": "\x1b]0;title\x07 \u202eabc [b]"})
@@ -219,6 +234,8 @@ def test_settings_come_from_the_environment(dump: Path, monkeypatch: pytest.Monk
         (["{dump}", "-o", "out.csv", "--match", "("], "--match"),
         (["{dump}", "-o", "out.csv", "--skip-rule", "nonsense"], "nonsense"),
         (["{dump}", "-o", "out.csv", "--skip-rule", "schema"], "schema"),
+        (["{dump}", "-o", "out.csv", "--skip-rule", "score", "--min-score", "3"], "contradict"),
+        (["{dump}", "-o", "out.csv", "--near-duplicates", "--skip-rule", "near-duplicate"], "contradict"),
         (["{dump}", "-o", "out.csv", "--column", "said"], "said"),
         (["{dump}", "-o", "out.csv", "--workers", "0"], "--workers"),
         (["{dump}", "--explain", "zzz"], "zzz"),

@@ -11,12 +11,14 @@ from msgspec.structs import replace
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
+from grucli.model.store import PURGED, learners_of, remove_model, rename_model
 from grucli.model.weights import Card
 from grucli.paths import cache_dir
 from grucli.reddit.fetch_record import digest, new_record, save_record
 from grucli.reddit.people import AuthorHash, author_key
 from grucli.reddit.source import Target
 from grucli.text.corpus import prepare
+from grucli.training.preparing import clear
 from tests.model.models import add_model
 
 Output = pytest.CaptureFixture[str]
@@ -136,6 +138,49 @@ def test_cached_text_goes_and_models_that_remember_are_named(capsys: Output, cor
     assert "--name reddit --force" in err
     assert list((cache_dir() / "tokens").iterdir()) == []
     assert learn(corpus) != fingerprint
+
+
+def test_a_model_that_remembers_is_named_at_every_purge(capsys: Output, corpus: Path) -> None:
+    folder = add_model("talk", card=Card(fingerprint=learn(corpus)))
+    add_model("other", card=Card(fingerprint="something else"))
+    named = []
+    for numbers in ("c1", "c2", "c2", "c3"):
+        corpus.with_name("ids").write_text(numbers)
+        assert main(["purge", str(corpus), "--ids", str(corpus.with_name("ids")), "--json"]) == 0
+        named.append(json.loads(capsys.readouterr().out)["models"])
+    assert named == [["talk"], ["talk"], [], ["talk"]]
+    rename_model("talk", "chatter")
+    (folder.with_name("other") / PURGED).write_text("{torn")
+    words = ["purge", str(corpus), "--author", "bob", "--json"]
+    assert main([*words, "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out)["models"] == ["chatter"]
+    remove_model("chatter")
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["models"] == []
+
+
+def test_a_model_that_is_trained_anew_has_forgotten(corpus: Path) -> None:
+    folder = add_model("talk", card=Card(fingerprint=learn(corpus)))
+    assert main(["purge", str(corpus), "--author", "ann"]) == 0
+    fingerprint = learn(corpus)
+    assert [entry.name for entry in learners_of(fingerprint)] == ["talk"]
+    clear(folder)
+    add_model("talk", card=Card(fingerprint="of another corpus"))
+    assert learners_of(fingerprint) == []
+
+
+def test_what_is_marked_read_only_stays_as_it_is(capsys: Output, corpus: Path) -> None:
+    content = corpus.read_bytes()
+    corpus.chmod(0o444)
+    words = ["purge", str(corpus), "--author", "ann"]
+    assert main(words) == ExitStatus.USAGE
+    out, err = capsys.readouterr()
+    assert (out, corpus.read_bytes()) == ("", content)
+    assert err.splitlines() == [f"gru: '{corpus}' is read-only", "     chmod u+w it first, or purge a copy"]
+    assert main([*words, "--dry-run"]) == 0
+    corpus.chmod(0o644)
+    assert main(words) == 0
+    assert corpus.read_bytes() != content
 
 
 def test_rows_that_cannot_be_read_are_told_of(capsys: Output, corpus: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from grucli.reddit.corpus import output
 from grucli.reddit.pipeline import Plan, clean, counted_rules, locate_all
 from grucli.reddit.report import CleanReport
 from grucli.reddit.rules.settings import Settings
+from grucli.reddit.rules.table import RULES
 from grucli.reddit.workers import Workers
 from grucli.text import blocks
 from grucli.text.report import RowReport
@@ -39,7 +40,7 @@ def _home(home: Path) -> None:
     """Every test has a key of its own."""
 
 
-def comment(number: int, body: str, **fields: Any) -> dict[str, Any]:
+def comment(number: int, body: str | None, **fields: Any) -> dict[str, Any]:
     return {
         "id": f"c{number}",
         "author": f"Person{number % 7}",
@@ -198,9 +199,23 @@ def test_parquet_gives_the_same_corpus(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(dump(comments))
     parquet.write_table(pyarrow.Table.from_pylist(comments), tmp_path / "a.parquet")
     for name in ("a.jsonl", "a.parquet"):
-        assert clean(plan(tmp_path / name, tmp_path / f"{name}.csv")).kept == 1500
+        report = clean(plan(tmp_path / name, tmp_path / f"{name}.csv"))
+        assert (report.read, report.kept) == (1500, 1500)
 
     assert (tmp_path / "a.parquet.csv").read_bytes() == (tmp_path / "a.jsonl.csv").read_bytes()
+
+
+def test_parquet_adds_up_among_other_forms(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    comments = [comment(n, None if n % 10 == 0 else f"text number {n % 700}") for n in range(1000)]
+    parquet.write_table(pyarrow.Table.from_pylist(comments), tmp_path / "a.parquet")
+    (tmp_path / "b.jsonl").write_bytes(dump([comment(n, f"another {n}") for n in range(19)]))
+    report = clean(plan([tmp_path / "a.parquet", tmp_path / "b.jsonl"], tmp_path / "out.csv"))
+
+    assert report.read == 1019
+    assert report.dropped == {"schema": 100, "duplicate": 270}
+    assert adds_up(report)
 
 
 HOSTILE = st.one_of(
@@ -380,6 +395,35 @@ def test_conversations_are_paths_and_the_rest_is_counted(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["a.jsonl", "out.csv"]
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_no_conversations_are_made_of_conversations(tmp_path: Path, form: str) -> None:
+    talk = tmp_path / f"talk.{form}"
+    (tmp_path / "a.jsonl").write_bytes(dump([comment(n, f"number {n}") for n in range(9)]))
+    clean(plan(tmp_path / "a.jsonl", talk, replies=True))
+    with pytest.raises(UsageError, match="holds conversations already"):
+        clean(plan([tmp_path / "a.jsonl", talk], tmp_path / "out.csv", replies=True))
+
+    assert not (tmp_path / "out.csv").exists()
+    assert clean(plan(talk, tmp_path / "out.csv")).kept == 9
+    (tmp_path / "b.csv").write_text("thread,turn,id,parent_id,body\nx,1,c1,t3_p,Why?\nx,2,c2,t1_c1,Because.\n")
+    assert clean(plan(tmp_path / "b.csv", None, replies=True)).conversations == 2
+
+
+def test_where_nothing_replies_to_anything_that_is_said_once(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{name}.jsonl" for name in "abc"]
+    for number, source in enumerate(sources):
+        parent = {"parent_id": "t3_p"} if source.stem == "b" else {"parent_id": None}
+        source.write_bytes(dump([comment(n, f"{n} of {number}", **parent) for n in range(9)]))
+    names = f"'{sources[0]}', '{sources[2]}'"
+
+    assert clean(plan(sources, None, replies=True)).notes == [
+        f"no comment in {names} says what it replies to (parent_id): each is a conversation of its own"
+    ]
+    assert clean(plan(sources[0], None, replies=True, min_turns=2)).notes
+    assert not clean(plan(sources[1], None, replies=True)).notes
+    assert not clean(plan(sources, None)).notes
+
+
 def test_a_txt_keeps_no_names_and_needs_no_key(tmp_path: Path, home: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(dump([comment(1, "one"), comment(2, "two")]))
     clean(plan(tmp_path / "a.jsonl", tmp_path / "out.txt"))
@@ -510,6 +554,30 @@ def test_sources_that_cannot_be_meant(tmp_path: Path) -> None:
         Plan(sources=(), output=None)
     with pytest.raises(UsageError, match="--min-turns"):
         Plan(sources=locate_all(["-"]), output=None, min_turns=2)
+
+
+@pytest.mark.parametrize(
+    ("rule", "option", "options"),
+    [
+        ("score", "--min-score", {"settings": {"min_score": 3}}),
+        ("author", "--not-author", {"settings": {"not_authors": frozenset({"ann"})}}),
+        ("subreddit", "--subreddit", {"settings": {"subreddits": frozenset({"python"})}}),
+        ("length", "--max-chars", {"settings": {"max_chars": 50}}),
+        ("near-duplicate", "--near-duplicates", {"near_duplicates": True}),
+    ],
+)
+def test_a_rule_cannot_be_asked_for_and_skipped(rule: str, option: str, options: dict[str, Any]) -> None:
+    asked = Settings(skip=frozenset({rule}), **options.get("settings", {}))
+    with pytest.raises(UsageError, match=f"{option} and --skip-rule {rule} contradict"):
+        Plan(sources=locate_all(["-"]), output=None, **options | {"settings": asked})
+    Plan(sources=locate_all(["-"]), output=None, **options | {"settings": replace(asked, skip=frozenset({"bot"}))})
+
+
+def test_every_option_of_a_rule_is_known_to_contradict_skipping_it() -> None:
+    known = {each.name for each in fields(Settings)} | {"near_duplicates"}
+    for option in (option for rule in RULES for option in rule.options):
+        name = option.removeprefix("--").replace("-", "_")
+        assert {name, f"{name}s"} & known
 
 
 def test_progress_is_told_by_bytes(tmp_path: Path) -> None:
