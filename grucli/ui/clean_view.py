@@ -127,12 +127,26 @@ def show_steps(terminal: Terminal, explained: "Explained") -> None:
             idle.append(step.rule)
         else:
             _show_idle(terminal, idle)
-            terminal.show(Text.assemble((step.rule, "bold"), ":"))
-            _show_text(terminal, step.after)
+            if _to_be_seen(step.before) == _to_be_seen(step.after):
+                gone = [ascii(sign)[1:-1] for sign in dict.fromkeys(step.before) if sign not in step.after]
+                which = f" ({', '.join(gone[:_REASONS])}{', …' if len(gone) > _REASONS else ''})" if gone else ""
+                terminal.show(Text.assemble((step.rule, "bold"), f": unseen characters{which}"), _HANGING)
+            else:
+                terminal.show(Text.assemble((step.rule, "bold"), ":"))
+                _show_text(terminal, step.after)
     _show_idle(terminal, idle)
     if explained.kept:
         place = f", turn {explained.turn:,} of {explained.turns:,}" if explained.turns else ""
         terminal.show(Text.assemble(("kept", "bold green"), place))
+
+
+def _to_be_seen(text: str) -> list[str]:
+    """The lines of a text as they look: blanks are alike, and not seen at an end."""
+    lines = safe(text).splitlines()
+    return [
+        "".join(" " if sign.isspace() else sign for sign in line if sign.isspace() or sign.isprintable()).rstrip()
+        for line in lines
+    ]
 
 
 def _show_idle(terminal: Terminal, idle: list[str]) -> None:

@@ -169,6 +169,15 @@ def test_every_option_of_a_rule_is_an_option(capsys: Output) -> None:
         assert all(f"{option} " in text for option in rule.options)
 
 
+def test_what_changed_unseen_is_named_in_an_explanation(capsys: Output, tmp_path: Path) -> None:
+    source = tmp_path / "unseen.jsonl"
+    source.write_text(json.dumps({"id": "c1", "body": "one\r\ntwo\u200b, *three*"}) + "\n")
+    assert main(["clean", str(source), "--explain", "c1"]) == 0
+    out = capsys.readouterr().out
+    assert "text: unseen characters (\\r, \\u200b)\n" in out
+    assert out.count("three") == 2
+
+
 def test_one_comment_is_explained(capsys: Output, dump: Path) -> None:
     assert main(["clean", str(dump), "--explain", "t1_c1"]) == 0
     out = capsys.readouterr().out

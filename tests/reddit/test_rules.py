@@ -5,13 +5,16 @@ import importlib
 import pkgutil
 import re
 
+import ftfy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import grucli.reddit.rules
 from grucli.reddit import cleaning
 from grucli.reddit.comments import Comment
 from grucli.reddit.rules import facts
+from grucli.reddit.rules.characters import characters
 from grucli.reddit.rules.entities import entities
 from grucli.reddit.rules.limits import length, pattern
 from grucli.reddit.rules.markdown import markdown, quotes
@@ -53,6 +56,19 @@ def test_the_table_is_in_its_order_and_says_what_each_rule_does() -> None:
 def test_a_filter_that_nothing_is_asked_of_is_idle() -> None:
     idle = [rule.name for rule in RULES if rule.judge_for and rule.judge_for(Settings()) is None]
     assert idle == [rule.name for rule in RULES if rule.judge_for and not rule.always]
+
+
+@pytest.mark.parametrize(
+    "text", ["I was at google dot com once", "look at this dot com bubble", "We met. Look... at google dot com"]
+)
+def test_words_are_no_address_where_nothing_says_so(text: str) -> None:
+    assert personal(text) == text
+
+
+def test_words_stay_after_an_address_that_went() -> None:
+    comment = Comment(body="mail foo at gmail dot com, but once I was at google dot com")
+    assert cleaning.cleaner(Settings())(comment) is None
+    assert comment.body == "mail [EMAIL], but once I was at google dot com"
 
 
 # What looks like mark-up, and is none.
@@ -151,6 +167,11 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
         ("\U000e0041\U000e0042hidden\ufe01 tags\U000e0101", "hidden tags"),
         ("/u/spez, u/AutoModerator and U/x_y-z", "[USER], [USER] and [USER]"),
         ("Mail me@a.co.uk or foo at gmail dot com or a [at] b [dot] org", "Mail [EMAIL] or [EMAIL] or [EMAIL]"),
+        ("j.doe at gmail dot com, joe99 at a dot org. Contact: joe at x dot net", "[EMAIL], [EMAIL]. Contact: [EMAIL]"),
+        (
+            "joe (at) gmail (dot) com, joe [at] gmail dot com, e-mail joe at x dot net",
+            "[EMAIL], [EMAIL], e-mail [EMAIL]",
+        ),
         ("to mailto:x.y+z@a-b.org!", "to [EMAIL]!"),
         ("try 555-123-4567, (555) 123-4567, 1-800-555-0199, 555.123.4567", "try [PHONE], [PHONE], [PHONE], [PHONE]"),
         ("at +44 20 7946 0958 or 020 7946 0958 or 06 12 34 56 78", "at [PHONE] or [PHONE] or [PHONE]"),
@@ -188,7 +209,17 @@ def test_people_are_not(name: str | None) -> None:
         ("Beep. I'm a friendly bot!", "says so"),
         ("I’m a Bot", "says so"),
         ("This comment was left by a bot.", "says so"),
+        ("Beep boop, I'm a bot", "says so"),
+        ("*I am a bot, and this action was performed automatically*", "says so"),
+        ("^(I am a bot) ^[source](/x)", "says so"),
+        ("Hello!\n\n  I am a bot – I'm a good bot", "says so"),
+        ("Done — I am a bot", "says so"),
         ("I am not a bot", None),
+        ("She thinks I am a bot because I type fast", None),
+        ("Who said I am a bot?", None),
+        ("lol I'm a bot", None),
+        ("I am a bot?", None),
+        ("Wait, *I'm a bot*?!", None),
         ("I hate a bot. We are both at the bottom.", None),
     ],
 )
@@ -346,3 +377,57 @@ def test_no_pattern_repeats_a_group_possessively(module: object) -> None:
     patterns = [value.pattern for value in vars(module).values() if isinstance(value, re.Pattern)]
     texts = [text.decode() if isinstance(text, bytes) else text for text in patterns]
     assert not [text for text in texts if re.search(r"(?<!\\)\)(?:[+*?]|\{[0-9,]*\})\+", text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Â" * 9999 + "£",
+        "Â" * 5000 + "£",
+        "Â" * 2000 + "\xa0" * 2000,
+        "ÃƒÂ€ab" * 8000 + "é",
+        "Ã©x" * 20000 + "é",
+        "abc " * 14000 + "Â" * 9000 + "£",
+    ],
+    ids=range(6),
+)
+def test_what_ftfy_is_given_is_bounded_however_a_text_is_broken(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    step = ftfy._fix_encoding_one_step_and_explain
+
+    def counted(part: str, config: ftfy.TextFixerConfig) -> ftfy.ExplainedText:
+        given.append(len(part))
+        return step(part, config)
+
+    monkeypatch.setattr(ftfy, "_fix_encoding_one_step_and_explain", counted)
+    cleaning.cleaner(Settings(max_chars=1 << 17))(Comment(body=text))
+
+    assert 0 < sum(given) < 500_000
+
+
+@settings(max_examples=40, deadline=10_000)
+@given(
+    st.lists(
+        st.text(st.sampled_from("ÂÃâðƒ€™šœžŸ£©®\xa0\x80\x93√‚ÄвЂтА\ufffd xé"), max_size=6), min_size=1, max_size=4
+    ),
+    st.integers(1, 20_000),
+)
+def test_broken_pieces_are_mended_in_a_moment_however_often_they_come(pieces: list[str], length: int) -> None:
+    piece = "".join(pieces)
+    text = (piece * length)[:length]
+    assert not re.search("  |\n\n\n|[\x80-\x9f\xa0]", characters(text))
+
+
+@pytest.mark.parametrize(
+    ("broken", "whole"),
+    [
+        ("itâ€™s a cafÃ©, é", "it's a café, é"),
+        ("cafÃƒÂ© and itÃ¢â‚¬â„¢s – so", "café and it's – so"),
+        ("naÃ¯ve â\x84¢ â\x82¬10 °", "naïve ™ €10 °"),
+        ("РџСЂРёРІРµС‚, РјРёСЂ вЂ“ РєР°Рє С‚С‹?", "Привет, мир – как ты?"),
+        ("caf√© na√Øve it‚Äôs", "café naïve it's"),
+        (f"{'words ' * 2000}cafÃ© – é, itâ€™s", f"{'words ' * 2000}café – é, it's"),
+    ],
+)
+def test_what_a_wrong_decoding_broke_is_mended(broken: str, whole: str) -> None:
+    assert characters(broken) == whole

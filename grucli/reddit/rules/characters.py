@@ -2,8 +2,11 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import ftfy
+from ftfy.badness import is_bad
+from ftfy.chardata import UTF8_DETECTOR_RE
 
 _BROKEN = re.compile(
     "[\u00c2-\u00f4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
@@ -14,7 +17,18 @@ _BROKEN_ELSEWHERE = ("вЂ", "тА", "‚Ä", "√©")
 """The same in Russian encodings, and on an old Macintosh."""
 
 _LONGEST_BROKEN = 1 << 16
-"""Characters that ftfy is given; a comment of Reddit's has far fewer."""
+"""Characters of a text that is looked at; a comment of Reddit's has far fewer."""
+
+_MOST_WORK = 3 << 16
+"""Characters that ftfy is given for the sake of one text, over and over; each time costs as much as so many more:"""
+_EACH_TIME = 24
+_MOST_LAYERS = 8
+"""Of parts within what was a part; people's have one or two."""
+
+_WHOLE = ftfy.TextFixerConfig(decode_inconsistent_utf8=False, fix_c1_controls=False)
+_PART = ftfy.TextFixerConfig(decode_inconsistent_utf8=False)
+_WINDOWS = ("decode", "windows-1252")
+"""What ftfy takes unseen controls for; but first it looks for parts that are broken, which they may belong to."""
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b\n]*+(?:\x07|\x1b\\))")
 """What steers a terminal: colours and the cursor (CSI), titles and links (OSC). Of one without an end only ESC goes."""
@@ -90,7 +104,7 @@ def _seen(text: str) -> str:
 
 def _legible(text: str) -> str:
     if len(text) <= _LONGEST_BROKEN and (_BROKEN.search(text) or any(pair in text for pair in _BROKEN_ELSEWHERE)):
-        text = ftfy.fix_encoding(text)
+        text = _decoded(text)
     rare = _RARE.search(text)
     if rare or not text.replace("\n", "").isprintable():
         text = _LOOSE_JOINER.sub("", _seen(text))
@@ -99,6 +113,36 @@ def _legible(text: str) -> str:
         text = _LIGATURE.sub(_letters, text)
     text = unicodedata.normalize("NFC", text)
     return _STACK.sub("", text) if rare else text
+
+
+@lru_cache(maxsize=1)  # what stays is asked about again, with the other rules' last look at a text
+def _decoded(text: str) -> str:
+    """What `ftfy.fix_encoding` makes of a text; a text that takes too much work was broken to do harm, and stays.
+
+    ftfy goes on as long as it finds something in parts of a text, which may be one character each time: so the parts
+    are seen to here. What decodes as a whole has half its broken characters then, and is left to ftfy.
+    """
+    known: dict[str, str] = {}
+    left = _MOST_WORK
+
+    def part(found: re.Match[str]) -> str:
+        nonlocal left
+        broken = found.group()
+        if broken not in known:
+            left -= len(broken) + _EACH_TIME
+            known[broken] = ftfy.fix_encoding(broken, _PART) if left > 0 and is_bad(broken) else broken
+        return known[broken]
+
+    changed = text
+    for _ in range(_MOST_LAYERS):
+        left -= len(changed) + _EACH_TIME
+        if left <= 0:
+            break
+        decoded, steps = ftfy.fix_encoding_and_explain(changed, _WHOLE)
+        before, changed = changed, UTF8_DETECTOR_RE.sub(part, changed if steps and _WINDOWS in steps else decoded)
+        if changed == before and (changed := ftfy.fix_encoding(before, _PART)) == before and left > 0:
+            return changed
+    return text
 
 
 def _replaced(text: str, pairs: tuple[tuple[str, str], ...]) -> str:

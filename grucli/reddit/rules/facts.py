@@ -46,10 +46,11 @@ _PEOPLE = ("robot", "abbot", "cabot", "talbot", "turbot")
 
 _WORD = re.compile(r"[bB]ot(?<!\w.ot)(?![a-z])")
 _CONFESSION = re.compile(
-    r"\bi(?: a|['’])m an? (?:[\w-]{1,20} ){0,2}bot\b"
+    r"(?:^|[.!?:,*^_(\[|–—-])[^\S\n]*i(?: a|['’])m an? (?:[\w-]{1,20} ){0,2}bot\b(?![ \t*_^)\]!]*\?)"
     r"|\bthis (?:action|comment|message|reply|post) was [^\n.]{0,40}\bbot\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
+"""What a sentence begins with, and does not ask: in the midst of one people quote others, or jest."""
 
 
 def schema(comment: Comment) -> str | None:

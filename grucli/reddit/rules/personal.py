@@ -9,6 +9,8 @@ _SPELT_EMAIL = re.compile(
     r"(?:com|org|net|edu|gov|info|io|me|co|uk|de|fr|ca|au|us)\b",
     re.IGNORECASE,
 )
+_MAIL_CUE = re.compile(r"\b(?<!\[)(?:(?:e-?)?mail|contact|write|reach)\b[^\n.]{0,16}\Z", re.IGNORECASE)
+_MAIL_REACH = 28
 _SPELT_DOT = re.compile(r"dot(?<=[ (\[]dot)[ )\]]")
 _USER = re.compile(r"(?:/(?<![\w/.-]/)[uU]|u(?<![\w/.-]u)|U(?<![\w/.-]U))/[a-zA-Z0-9_-]{3,20}(?![\w-])")
 
@@ -70,18 +72,28 @@ def personal(text: str) -> str:
     '[USER]: [EMAIL], [PHONE], [CARD], [IP], [IP]'
     >>> personal("GB29 NWBK 6016 1331 9268 19, 123-45-6789, version 1.2.3.4")
     '[ID], [ID], version 1.2.3.4'
+    >>> personal("foo [at] gmail [dot] com, mail foo at gmail dot com, but once I was at google dot com")
+    '[EMAIL], mail [EMAIL], but once I was at google dot com'
     >>> personal("1,000,000 on 2005-12-11 at 12:30:45, v127.0.0.1, 4111 1111 1111 1112, 3.14159265, @home")
     '1,000,000 on 2005-12-11 at 12:30:45, v127.0.0.1, 4111 1111 1111 1112, 3.14159265, @home'
     """
     if "@" in text:
         text = _EMAIL.sub("[EMAIL]", text)
     if "dot" in text and _SPELT_DOT.search(text):
-        text = _SPELT_EMAIL.sub("[EMAIL]", text)
+        text = _SPELT_EMAIL.sub(_spelt, text)
     if "u/" in text or "U/" in text:
         text = _USER.sub("[USER]", text)
     if _has_digits(text):
         text = _without_numbers(text)
     return text
+
+
+def _spelt(found: re.Match[str]) -> str:
+    """Words are an address in brackets, after a name that is no word, or where the words before them say so."""
+    start, address = found.start(), found.group()
+    if "[" in address or "(" in address or not address.partition(" ")[0].strip(".-").isalpha():
+        return "[EMAIL]"
+    return "[EMAIL]" if _MAIL_CUE.search(found.string, max(0, start - _MAIL_REACH), start) else address
 
 
 def _has_digits(text: str) -> bool:

@@ -49,7 +49,7 @@ def glance(text: str, straighten: bool) -> str | None:
     tidy = tidied(text)
     if not tidy or (tidy != text and not straighten):
         return None
-    # Rules across the page, web addresses, and mail addresses that are spelt (me at example dot com).
+    # Rules across the page, web addresses, and mail addresses that may be spelt (me at example dot com).
     if "--" in tidy or "ww." in tidy or "WW." in tidy or ("dot" in tidy and _DOT.search(tidy)):
         return None
     return _second(tidy, rest, straighten) if rest else tidy
