@@ -107,6 +107,7 @@ class ArcticShift:
             crowded = page.full and second_of(page.comments[0]) == second_of(page.comments[-1])
             if not fresh and not crowded:
                 position = Position(part.before, (), position.began)
+                yield Batch((), position, _share(position, span), part.before)
                 continue
             kept = fresh if most is None else fresh[:most]
             most = None if most is None else most - len(kept)
@@ -114,7 +115,7 @@ class ArcticShift:
             if crowded and len(kept) == len(fresh):
                 position, gap = _past_crowd(target, position)
                 yield gap
-            yield Batch(kept, position, _share(position, span))
+            yield Batch(kept, position, _share(position, span), second_of((kept or page.comments)[-1]))
 
     def _page(self, target: Target, part: Span, position: Position) -> Generator[Waiting, None, _Page]:
         """Ask for the comments of a time, as often as it takes.
@@ -260,7 +261,8 @@ def _past_crowd(target: Target, position: Position) -> tuple[Position, Gap]:
 
 
 def _share(position: Position, span: Span) -> float:
-    """How much of the time has been walked through; from the first comment on, where it has no beginning."""
-    begin = max(span.after, position.began or 0)
-    at = begin if position.at is None else position.at
-    return min(max((at - begin) / max(span.before - begin, 1), 0.0), 1.0)
+    """How much of the time has been walked through, from the first comment on: before it may lie empty years."""
+    if position.began is None or position.at is None:
+        return 0.0
+    begin = max(span.after, position.began)
+    return min(max((position.at - begin) / max(span.before - begin, 1), 0.0), 1.0)

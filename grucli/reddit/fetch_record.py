@@ -1,7 +1,8 @@
 """What is known of a fetch beside its output, in `OUTPUT.fetch.json`: what was asked for, and how far it has come.
 
-It is written anew, whole, after every page, with the length that the output has then. Whatever is in the output beyond
-that is a page which nobody vouches for, and is cut off before the fetch goes on.
+It is written before the first request, and anew, whole, after every page and every time without comments, with the
+length that the output has then. Whatever is in the output beyond that is a page which nobody vouches for, and is cut
+off before the fetch goes on.
 """
 
 import glob
@@ -46,7 +47,8 @@ class Record(msgspec.Struct, frozen=True):
 
     `asked_after`, `asked_before`: as they were typed, so that the same age means the same time when it goes on.
     `bytes`: length of the output; its last `page_bytes` have the digest `page_digest`. `unsettled`: comments whose
-    score may have changed since they were fetched. `gaps`: how often the source kept comments back.
+    score may have changed since they were fetched. `gaps`: how often the source kept comments back. `begun`: the output
+    is this fetch's; before that, `replaces` says that what is there instead may be replaced.
     """
 
     version: int
@@ -66,6 +68,8 @@ class Record(msgspec.Struct, frozen=True):
     last: int | None = None
     unsettled: int = 0
     gaps: int = 0
+    begun: bool = True
+    replaces: bool = False
 
     @property
     def fetched(self) -> int:
@@ -100,6 +104,30 @@ def save_record(output: Path, record: Record) -> None:
         OSError: the disk failed; the record before is still there.
     """
     atomic_write(record_path(output), msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def read_raw_record(output: Path) -> bytes | None:
+    """The record of the fetch into `output` as it lies there, whatever it is worth; None where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return record_path(output).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def put_back_record(output: Path, raw: bytes | None) -> None:
+    """Let the record of the fetch into `output` be what `read_raw_record` gave.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if raw is None:
+        record_path(output).unlink(missing_ok=True)
+    else:
+        atomic_write(record_path(output), raw)
 
 
 def sweep(output: Path) -> None:

@@ -119,7 +119,7 @@ class RedditListings:
             most = None if most is None else most - len(kept)
             if kept:
                 position = Position(seen=(*position.seen, *(str(one.id) for one in kept)))
-                yield Batch(kept, position, _share(found, listed, span))
+                yield Batch(kept, position, _share(found, listed, span), second_of(kept[-1]))
             past = bool(found) and second_of(found[-1]) < span.after
             if past or listing.after is None or not found or listing.after == after:
                 yield End(covered=past or listed < _SURELY_ALL)

@@ -1,8 +1,8 @@
 """What every online source of comments has in common: whom to ask about, for which time, and what a walk yields.
 
-A walk goes through the comments of one subreddit or one person. It yields a `Batch` for each page, with the position
-from which another walk can go on so that no comment is missed and none comes twice; between them what a person may want
-to know; and at last its `End`.
+A walk goes through the comments of one subreddit or one person. It yields a `Batch` for each page, and for each time in
+which there was nothing, with the position from which another walk can go on so that no comment is missed and none comes
+twice; between them what a person may want to know; and at last its `End`.
 """
 
 import re
@@ -83,11 +83,15 @@ class Position(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Comments that are new, each with an id and a whole `created_utc`; `share` of the range that has been walked."""
+    """Comments that are new, or none, each with an id and a whole `created_utc`.
+
+    `share` of the range has been walked; `at`: the second that was reached.
+    """
 
     comments: Sequence[Comment]
     position: Position
     share: float
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

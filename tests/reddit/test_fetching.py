@@ -193,10 +193,63 @@ def test_force_replaces_nothing_before_there_is_something_better(plan: Plan, fak
     fake.mishap = lambda: "bad gateway"
     with pytest.raises(ServiceError):
         run(replace(plan, force=True))
+    assert Path(plan.output).read_bytes() == before[0]
     fake.mishap = None
+    assert summary(going_on(Plan((), plan.output))).fetched == 350
+
+
+def test_force_gives_way_where_there_is_nothing(plan: Plan) -> None:
+    run(replace(plan, limit=5))
+    before = Path(plan.output).read_bytes(), record_path(Path(plan.output)).read_bytes()
     with pytest.raises(NothingToDoError):
         run(replace(plan, force=True, names=("r/nobodyknows",)))
     assert (Path(plan.output).read_bytes(), record_path(Path(plan.output)).read_bytes()) == before
+
+
+def test_resume_alone_goes_on_from_before_the_first_page(plan: Plan, fake: Fake) -> None:
+    """What is fetched is on the disk before anybody is asked, and so survives whatever comes then."""
+
+    def look(number: int) -> None:
+        known.append(load_record(Path(plan.output)))
+
+    known: list[Record | None] = []
+    fake.on_request, fake.mishap = look, lambda: "bad gateway"
+    with pytest.raises(ServiceError, match="there was no comment to save yet") as caught:
+        run(replace(plan, names=("r/AskScience", "r/nobodyknows"), after="2020-09-13"))
+    assert caught.value.todo == f"try again later; go on:  gru fetch -o {plan.output} --resume --rate 1000"
+    assert known[0] is not None
+    assert [entry.name for entry in known[0].names] == ["r/AskScience", "r/nobodyknows"]
+    fake.on_request = fake.mishap = None
+    events = going_on(Plan((), plan.output))
+    assert isinstance(events[0], Started)
+    assert events[0].span == Span(1_599_955_200, NOW)
+    assert summary(events).fetched == 350
+
+
+def test_a_stranger_in_the_place_of_the_output_is_not_replaced(plan: Plan, fake: Fake) -> None:
+    fake.mishap = lambda: "bad gateway"
+    with pytest.raises(ServiceError):
+        run(plan)
+    Path(plan.output).write_text("mine")
+    with pytest.raises(UsageError, match="exists, and is not of the fetch"):
+        going_on(plan)
+    assert Path(plan.output).read_text() == "mine"
+
+
+def test_times_without_comments_are_not_walked_twice(plan: Plan, fake: Fake) -> None:
+    """A fetch that is stopped in years without a comment goes on where it was, and shows before that it moves."""
+    fake.hardest = 10**7
+    with Fetch(plan) as fetch:
+        events = fetch.run()
+        moved = [event for event in (next(events) for _ in range(60)) if isinstance(event, Paged)]
+    assert len(moved) > 3
+    assert [event.at for event in moved] == sorted({event.at for event in moved})
+    assert {(event.new, event.share) for event in moved} == {(0, 0.0)}
+    assert not Path(plan.output).exists()
+    fake.asked.clear()
+    assert summary(going_on(plan)).complete
+    assert min(int(query["after"]) for query in fake.asked) >= moved[-1].at - 1
+    assert sorted_keys(lines(plan.output)) == sorted_keys(truth(fake.rows))
 
 
 @pytest.mark.parametrize(
@@ -350,13 +403,13 @@ def test_ctrl_c_right_after_a_page_was_saved_counts_it(plan: Plan, monkeypatch: 
     def save_and_interrupt(output: Path, record: Record) -> None:
         save_record(output, record)
         saved.append(record.fetched)
-        if len(saved) == 2:
+        if len(saved) == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("grucli.reddit.fetching.save_record", save_and_interrupt)
     with pytest.raises(FetchStoppedError, match="stopped by Ctrl-C; 198 comments are saved"):
         run(plan)
-    assert saved == [100, 198]
+    assert saved == [0, 100, 198]
     assert len(lines(plan.output)) == 198
 
 
@@ -515,7 +568,7 @@ def test_the_alarm_of_a_test_reaches_a_wait(plan: Plan, fake: Fake, monkeypatch:
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(FetchStoppedError, match="nothing is saved"):
+        with pytest.raises(FetchStoppedError, match="there was no comment to save yet"):
             run(plan)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
