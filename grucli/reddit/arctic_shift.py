@@ -2,7 +2,7 @@
 
 A page tells no more than "after this second", and a second may hold several comments. So each request asks again for
 the last second of the page before, and what has been seen of it is left out. Where the archive finds a question too
-hard, it is asked about a shorter time.
+hard, it is asked about a shorter time (`_Width`).
 """
 
 import re
@@ -32,6 +32,8 @@ _FIELDS = ",".join(Comment.__struct_fields__)
 _TOO_HARD = re.compile(r"time[d ]*out|slow down", re.IGNORECASE)
 _ASK_LATER = {408: "the archive waited too long for the question", 429: "the archive asks to slow down"}
 _QUOTED = 200
+_SURE = 4
+_LATELY = 64
 
 
 class _Empty(Fault):
@@ -68,6 +70,34 @@ class _Page(msgspec.Struct, frozen=True):
     odd: bool = False
 
 
+class _Width:
+    """How long a time is asked about at once, in seconds: `most` at first.
+
+    A time that was too hard is halved. After four answers in a row it is doubled, but stays below what was too hard
+    within the last 64 answers. So an archive that bears a certain time, whatever it is, finds no more than one question
+    in dozens too hard, and one that had a bad hour is soon asked as before.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.seconds = self._most = most
+        self._too_hard: int | None = None
+        self._answers = 0
+
+    def answered(self) -> None:
+        """Take in that an answer came."""
+        self._answers += 1
+        if self._answers >= _LATELY:
+            self._too_hard = None
+        wider = min(2 * self.seconds, self._most)
+        if self._answers % _SURE == 0 and (self._too_hard is None or wider < self._too_hard):
+            self.seconds = wider
+
+    def overloaded(self, asked: int) -> None:
+        """Take in that `asked` seconds, more than one, were too hard."""
+        self._too_hard, self._answers = asked, 0
+        self.seconds = asked // 2
+
+
 class ArcticShift:
     """The archive at `address` (None: its own), asked `rate` times a second at most.
 
@@ -88,19 +118,21 @@ class ArcticShift:
         Raises:
             ServiceError: the archive cannot be reached, or refuses, however often it is asked.
         """
-        window = span.before - span.after
+        width = _Width(span.before - span.after)
         while most is None or most > 0:
             at = max(span.after, _FIRST) if position.at is None else position.at
             if at >= span.before:
                 yield End(covered=True)
                 return
-            part = Span(at, min(at + window, span.before))
+            part = Span(at, min(at + width.seconds, span.before))
             try:
                 page = yield from self._page(target, part, position)
             except Overload as fault:
-                window = _narrower(target, part, fault)
+                if part.before - part.after <= 1:
+                    raise refused(target, fault.why) from fault
+                width.overloaded(part.before - part.after)
                 continue
-            window = min(2 * window, span.before)
+            width.answered()
             if page.odd:
                 yield Notice(f"comments of {target} that have no readable id or time are left out")
             fresh = [comment for comment in page.comments if comment.id not in position.seen]
@@ -230,17 +262,6 @@ def _judge(rows: Sequence[object], part: Span, seen: tuple[str, ...]) -> _Page:
         raise _Empty("an answer is empty")
     inside = {str(one.id): one for one in comments if part.after <= second_of(one) < part.before}
     return _Page(list(inside.values()), full, len(comments) < len(rows))
-
-
-def _narrower(target: Target, part: Span, fault: Fault) -> int:
-    """Half of the time that was too much.
-
-    Raises:
-        ServiceError: a single second is.
-    """
-    if part.before - part.after <= 1:
-        raise refused(target, fault.why) from fault
-    return (part.before - part.after) // 2
 
 
 def _after(position: Position, kept: list[Comment]) -> Position:

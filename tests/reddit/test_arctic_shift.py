@@ -180,6 +180,32 @@ def test_a_question_that_is_too_hard_is_made_smaller(fake: Fake) -> None:
     assert steps[-1] == End(covered=True)
 
 
+@pytest.mark.parametrize("hardest", [40_000, 86_400, 500_000])
+def test_few_questions_are_too_hard(fake: Fake, hardest: int) -> None:
+    """The way to the right width costs some timeouts; from then on one in dozens of questions is."""
+    fake.hardest = hardest
+    days = 300
+    for number, row in enumerate(fake.rows):
+        row["created_utc"] = BEGIN + number * days * 86_400 // len(fake.rows)
+    steps = walk(fake, Span(BEGIN, BEGIN + days * 86_400))
+    assert ids(steps) == all_ids(fake.rows)
+    hard = [int(query["before"]) - int(query["after"]) - 1 > hardest for query in fake.asked]
+    found = hard.index(False)
+    assert found <= 3 * 10
+    assert sum(hard[found:]) <= 3 + len(hard) // 20
+
+
+def test_one_bad_hour_does_not_make_small_steps_for_ever(fake: Fake) -> None:
+    fake.faults = ["timeout"] * 30
+    days = 4_000
+    for number, row in enumerate(fake.rows):
+        row["created_utc"] = BEGIN + number * days * 86_400 // len(fake.rows)
+    walk(fake, Span(BEGIN, BEGIN + days * 86_400))
+    widths = [int(query["before"]) - int(query["after"]) - 1 for query in fake.asked]
+    assert min(widths) <= widths[0] // 1024
+    assert max(widths[30:-10]) > 16 * min(widths)
+
+
 def test_a_service_that_has_lost_its_memory_is_not_believed_between_windows(fake: Fake) -> None:
     fake.hardest = 86_400 // 2
     span = Span(BEGIN, fake.rows[-1]["created_utc"] + 1)
