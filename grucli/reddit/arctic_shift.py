@@ -6,7 +6,7 @@ hard, it is asked about a shorter time (`_Width`).
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -14,7 +14,19 @@ import msgspec
 from grucli.errors import ServiceError
 from grucli.reddit.comments import Comment
 from grucli.reddit.patience import Fault, Overload, Pace, Refusal, persist
-from grucli.reddit.source import Batch, End, Gap, Notice, Position, Span, Step, Target, Waiting, read_comment, second_of
+from grucli.reddit.source import (
+    Batch,
+    End,
+    Gap,
+    Position,
+    Span,
+    Step,
+    Target,
+    Waiting,
+    read_comment,
+    read_odd,
+    second_of,
+)
 from grucli.reddit.web import Answer, Web
 from grucli.text.json_lines import without_halves
 
@@ -61,13 +73,17 @@ class _Document(msgspec.Struct):
 class _Page(msgspec.Struct, frozen=True):
     """What can be used of an answer.
 
-    `comments`: those within the time asked about, in order. `full`: that time may hold more. `odd`: there were rows
-    that cannot be placed.
+    `comments`: those within the time asked about, in order. `full`: that time may hold more. `odd`: the rows in it that
+    cannot be read, each by its key, with its second; one without a time stands where the row before it does.
     """
 
     comments: list[Comment]
     full: bool = False
-    odd: bool = False
+    odd: Mapping[str, int] = {}
+
+    def lost(self, until: int, seen: Collection[str]) -> list[str]:
+        """The keys of the rows up to a second that cannot be read and have not been seen."""
+        return [key for key, second in self.odd.items() if second <= until and key not in seen]
 
 
 class _Width:
@@ -133,21 +149,22 @@ class ArcticShift:
                 width.overloaded(part.before - part.after)
                 continue
             width.answered()
-            if page.odd:
-                yield Notice(f"comments of {target} that have no readable id or time are left out")
             fresh = [comment for comment in page.comments if comment.id not in position.seen]
             crowded = page.full and second_of(page.comments[0]) == second_of(page.comments[-1])
             if not fresh and not crowded:
+                lost = page.lost(part.before, position.seen)
                 position = Position(part.before, (), position.began)
-                yield Batch((), position, _share(position, span), part.before)
+                yield Batch((), position, _share(position, span), part.before, len(lost))
                 continue
             kept = fresh if most is None else fresh[:most]
             most = None if most is None else most - len(kept)
-            position = _after(position, kept)
+            at = second_of((kept or page.comments)[-1])
+            lost = page.lost(at, position.seen)
+            position = _after(position, kept, {key: page.odd[key] for key in lost})
             if crowded and len(kept) == len(fresh):
                 position, gap = _past_crowd(target, position)
                 yield gap
-            yield Batch(kept, position, _share(position, span), second_of((kept or page.comments)[-1]))
+            yield Batch(kept, position, _share(position, span), at, len(lost))
 
     def _page(self, target: Target, part: Span, position: Position) -> Generator[Waiting, None, _Page]:
         """Ask for the comments of a time, as often as it takes.
@@ -261,17 +278,32 @@ def _judge(rows: Sequence[object], part: Span, seen: tuple[str, ...]) -> _Page:
     if not rows:
         raise _Empty("an answer is empty")
     inside = {str(one.id): one for one in comments if part.after <= second_of(one) < part.before}
-    return _Page(list(inside.values()), full, len(comments) < len(rows))
+    return _Page(list(inside.values()), full, _odd(rows, found, part))
 
 
-def _after(position: Position, kept: list[Comment]) -> Position:
-    """The position behind these comments, which are in order."""
+def _odd(rows: Sequence[object], found: Sequence[Comment | None], part: Span) -> dict[str, int]:
+    """The rows that cannot be read, each by its key, with the second at which it stands among the others."""
+    odd, at = dict[str, int](), part.after
+    for row, comment in zip(rows, found, strict=True):
+        if comment is not None:
+            at = max(second_of(comment), part.after)
+            continue
+        strange = read_odd(row)
+        at_own = at if strange.second is None else strange.second
+        if part.after <= at_own < part.before:
+            odd[strange.key] = at_own
+    return odd
+
+
+def _after(position: Position, kept: list[Comment], odd: Mapping[str, int]) -> Position:
+    """The position behind these comments, which are in order, and these odd ones by their keys."""
     if not kept:
         return position
     last = second_of(kept[-1])
     before = position.seen if position.at == last else ()
     began = second_of(kept[0]) if position.began is None else position.began
-    return Position(last, (*before, *(str(one.id) for one in kept if second_of(one) == last)), began)
+    seen = *(str(one.id) for one in kept if second_of(one) == last), *(key for key in odd if odd[key] == last)
+    return Position(last, (*before, *seen), began)
 
 
 def _past_crowd(target: Target, position: Position) -> tuple[Position, Gap]:

@@ -47,7 +47,8 @@ class Record(msgspec.Struct, frozen=True):
 
     `asked_after`, `asked_before`: as they were typed, so that the same age means the same time when it goes on.
     `bytes`: length of the output; its last `page_bytes` have the digest `page_digest`. `unsettled`: comments whose
-    score may have changed since they were fetched. `gaps`: how often the source kept comments back. `begun`: the output
+    score may have changed since they were fetched. `gaps`: how often the source kept comments back. `lost`: comments
+    that could not be read. `begun`: the output
     is this fetch's; before that, `replaces` says that what is there instead may be replaced.
     """
 
@@ -68,6 +69,7 @@ class Record(msgspec.Struct, frozen=True):
     last: int | None = None
     unsettled: int = 0
     gaps: int = 0
+    lost: int = 0
     begun: bool = True
     replaces: bool = False
 
@@ -83,8 +85,8 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether the range was walked to its end, for every name, and nothing kept back."""
-        return self.gaps == 0 and all(entry.ended and entry.covered for entry in self.names)
+        """Whether the range was walked to its end, for every name, and nothing kept back or left out."""
+        return self.gaps == 0 == self.lost and all(entry.ended and entry.covered for entry in self.names)
 
 
 def new_record(source: str, after: int, before: int, targets: Sequence[Target]) -> Record:

@@ -219,6 +219,10 @@ class Fetch:
                 case Batch():
                     self._keep(index, step)
                     yield self._paged(index, step)
+                    if step.lost and entry.name not in self._told:
+                        self._told.add(entry.name)
+                        count = f"{_comments(step.lost)} of {entry.name} cannot be read"
+                        yield Notice(f"{count} and left out; the end says how many in all")
                 case Waiting():
                     if step.again:
                         self._record = replace(self._known, retries=self._known.retries + 1)
@@ -226,9 +230,6 @@ class Fetch:
                 case Gap(text):
                     self._record = replace(self._known, gaps=self._known.gaps + 1)
                     yield Notice(text)
-                case Notice(text) if text not in self._told:
-                    self._told.add(text)
-                    yield step
                 case End(covered):
                     ended = replace(self._known.names[index], ended=True, covered=covered)
                     self._note(self._with(index, ended))
@@ -237,7 +238,8 @@ class Fetch:
     def _keep(self, index: int, batch: Batch) -> None:
         """Save a page: the output first, then the record that vouches for it; of no comments, the position alone."""
         if not batch.comments:
-            self._note(self._with(index, replace(self._known.names[index], position=batch.position)))
+            passed = replace(self._known.names[index], position=batch.position)
+            self._note(replace(self._with(index, passed), lost=self._known.lost + batch.lost))
             return
         if not self._output.open:
             self._record = replace(self._known, begun=True)
@@ -255,6 +257,7 @@ class Fetch:
                 pages=record.pages + 1,
                 first=min([*times, *_some(record.first)], default=None),
                 last=max([*times, *_some(record.last)], default=None),
+                lost=record.lost + batch.lost,
                 unsettled=record.unsettled + sum(second > self._now - FINAL_AFTER for second in times),
             )
         )
@@ -280,12 +283,16 @@ class Fetch:
         if record.complete:
             return ""
         if not record.ended:
+            lost = f"{_comments(record.lost)} could not be read; " if record.lost else ""
             words = shlex.join(["gru", "fetch", "-o", self._plan.output, "--resume"])
-            return f"--limit was reached before the end of the range; to go on:  {words}"
+            return f"{lost}--limit was reached before the end of the range; to go on:  {words}"
         if not all(entry.covered for entry in record.names):
             return "Reddit gives only the newest 1,000 comments; --source arctic-shift has older ones too"
         often = "once" if record.gaps == 1 else f"{record.gaps:,} times"
-        return f"{often}, more comments stood in one second than the source gives"
+        gaps = [f"{often}, more comments stood in one second than the source gives"] if record.gaps else []
+        return "; ".join(
+            [*gaps, *([f"{_comments(record.lost)} could not be read, and left out"] if record.lost else [])]
+        )
 
     def _close(self) -> None:
         """Leave whole pages behind, so that the output can be read as it is, and let the next one in."""
@@ -307,8 +314,8 @@ class Fetch:
 
     def _saved(self) -> str:
         fetched = self._record.fetched if self._record is not None else 0
-        saved = "1 comment is" if fetched == 1 else f"{fetched:,} comments are"
-        return f"{saved} saved in '{self._path}'" if fetched else "there was no comment to save yet"
+        verb = "is" if fetched == 1 else "are"
+        return f"{_comments(fetched)} {verb} saved in '{self._path}'" if fetched else "there was no comment to save yet"
 
     def _next_step(self) -> str:
         """What to type to go on."""
@@ -342,6 +349,10 @@ def _asked(plan: Plan, now: float) -> tuple[tuple[str, int] | None, tuple[str, i
     )
 
 
+def _comments(count: int) -> str:
+    return "1 comment" if count == 1 else f"{count:,} comments"
+
+
 def _some(value: int | None) -> list[int]:
     return [] if value is None else [value]
 
@@ -351,6 +362,7 @@ def _nothing(record: Record) -> NothingToDoError:
     until = show_moment(record.before)
     when = f"from {show_moment(record.after)} to {until}" if record.after else f"before {until}"
     return NothingToDoError(
-        f"there are no comments of {names} {when}",
+        f"there are no comments of {names} {when}"
+        + (f" but {record.lost:,} that cannot be read" if record.lost else ""),
         "check how the name is spelt, and the range",
     )

@@ -15,7 +15,7 @@ from grucli.reddit import arctic_shift, patience, web
 from grucli.reddit.arctic_shift import ArcticShift
 from grucli.reddit.comments import Comment
 from grucli.reddit.patience import Pace
-from grucli.reddit.source import Batch, End, Gap, Notice, Position, Span, Step, Target, Waiting
+from grucli.reddit.source import Batch, End, Gap, Position, Span, Step, Target, Waiting
 from tests.reddit.fake_arctic_shift import FAULTS, RESET, Fake, serving, sometimes
 from tests.reddit.forum import BEGIN, Row, forum
 
@@ -292,7 +292,7 @@ def test_an_odd_row_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, odd: b
     with serving(Fake(rows, faults=["odd"])) as fake:
         steps = walk(fake)
     assert ids(steps) == all_ids(rows)
-    assert any(isinstance(step, Notice) for step in steps)
+    assert sum(step.lost for step in steps if isinstance(step, Batch)) == 1
 
 
 def test_who_makes_a_fetch_wait_is_named() -> None:

@@ -539,8 +539,29 @@ def test_an_odd_comment_is_warned_of_once(plan: Plan, fake: Fake) -> None:
     for row in fake.rows[50:80]:
         row["id"] = None
     events = run(plan)
-    assert len([event for event in events if isinstance(event, Notice)]) == 1
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert notice.text.startswith("30 comments of r/AskScience cannot be read")
     assert summary(events).fetched == 320
+
+
+@pytest.mark.parametrize("name", ["author", "id"])
+@pytest.mark.parametrize("hardest", [None, 86_400])
+def test_odd_comments_are_counted_once_each_however_it_is_stopped(
+    plan: Plan, fake: Fake, name: str, hardest: int | None
+) -> None:
+    """Pages overlap, and runs ask again: each comment that cannot be read is one all the same."""
+    second = fake.rows[340]["created_utc"]
+    fake.rows[:] = fake.rows[100:]
+    for row in fake.rows[::7]:
+        row[name] = ["of", "no use"]
+    fake.hardest = hardest
+    plan = replace(plan, after="2020-09-13", before=str(second))
+    odd = sum(row["created_utc"] < second for row in fake.rows[::7])
+    for limit in (3, 50, 51, 180):
+        run(replace(plan, limit=limit, resume=True))
+    (done,) = [event for event in going_on(plan) if isinstance(event, Done)]
+    assert not done.summary.complete
+    assert done.shortfall == f"{odd} comments could not be read, and left out"
 
 
 def test_waits_are_told_and_counted(plan: Plan, fake: Fake) -> None:
