@@ -15,7 +15,6 @@ import msgspec
 
 from grucli.errors import GruError, UsageError
 from grucli.files import atomic_write
-from grucli.reddit.moments import show_moment
 from grucli.reddit.source import Position, Target
 
 _VERSION = 1
@@ -190,7 +189,8 @@ def check_same(
         ("--before", before, record.before, record.asked_before),
     ):
         if asked is not None and asked[0] != typed and asked[1] != moment:
-            raise _differs(output, f"{option} '{typed or show_moment(moment)}'", f"{option} '{asked[0]}'")
+            was = f"no {option}" if typed is None else f"{option} '{typed}'"
+            raise _differs(output, was, f"{option} '{asked[0]}'")
 
 
 def _differs(output: Path, was: str, now: str) -> UsageError:

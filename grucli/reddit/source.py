@@ -47,7 +47,8 @@ class Target:
         found = _written.fullmatch(text.strip())
         if found is None:
             plain = text.strip().strip("/")
-            todo = f"write r/{plain} or u/{plain}" if _written.fullmatch(f"r/{plain}") else "write r/NAME or u/NAME"
+            named = plain not in ("r", "u", "user") and _written.fullmatch(f"r/{plain}")
+            todo = f"write r/{plain} or u/{plain}" if named else "write r/NAME or u/NAME"
             raise UsageError(f"'{text}' is neither a subreddit nor a person", todo)
         return cls(found[1][0], found[2])
 

@@ -268,6 +268,21 @@ def test_going_on_with_something_else_is_refused(plan: Plan, change: dict[str, A
         going_on(replace(plan, **{"after": "2020-09-13", **change}))
 
 
+@pytest.mark.parametrize("option", ["after", "before"])
+def test_a_bound_that_nobody_gave_is_not_named(plan: Plan, option: str) -> None:
+    asked: dict[str, Any] = {option: "2020-09-14"}
+    run(replace(plan, limit=5))
+    with pytest.raises(UsageError, match=f"begun with no --{option}, not --{option} '2020-09-14'"):
+        going_on(replace(plan, **asked))
+
+
+@pytest.mark.parametrize("name", ["r", "u", "r/", "/user/"])
+def test_a_kind_without_a_name_is_no_name(plan: Plan, name: str) -> None:
+    with pytest.raises(UsageError, match="neither a subreddit nor a person") as caught:
+        run(replace(plan, names=(name,)))
+    assert caught.value.todo == "write r/NAME or u/NAME"
+
+
 def test_the_same_said_otherwise_is_the_same(plan: Plan, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     run(replace(plan, limit=5, after="4y", before="1600300000"))
     monkeypatch.setattr("grucli.reddit.fetching.time.time", lambda: NOW + 10_000)
