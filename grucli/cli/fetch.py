@@ -5,16 +5,17 @@ from typing import Annotated, Literal
 import typer
 
 from grucli.cli.failures import unless_unread
+from grucli.errors import UsageError
 
 
 def fetch(
-    output: Annotated[
-        str,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to: NAME.jsonl, or compressed, NAME.jsonl.zst."),
-    ],
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="NAME...", help="Each r/SUBREDDIT or u/PERSON; may be left out with --resume."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to: NAME.jsonl, or compressed, NAME.jsonl.zst."),
     ] = None,
     source: Annotated[
         Literal["arctic-shift", "reddit"] | None,
@@ -51,6 +52,10 @@ def fetch(
     from grucli.ui.console import terminal
     from grucli.ui.fetch_view import FetchView, show_fetched
 
+    if output is None:
+        raise UsageError(
+            "fetch needs -o FILE", "name a file to write, such as -o comments.jsonl; see: gru fetch --help"
+        )
     run = Fetch(
         Plan(
             names=tuple(names or ()), output=output, source=source, after=after, before=before, limit=limit, rate=rate,
@@ -64,6 +69,9 @@ def fetch(
                 for event in run.run():
                     view.show(event)
                     done = event if isinstance(event, Done) else done
+        except KeyboardInterrupt:
+            # It came while the fetch was opened or closed, or the bar taken back; what is saved is told all the same.
+            raise run.stopped() from None
         finally:
             # However it ended, what was fetched is there, and a script may go on with it.
             if json and run.summary is not None:

@@ -2,11 +2,11 @@
 
 A page tells no more than "after this second", and a second may hold several comments. So each request asks again for
 the last second of the page before, and what has been seen of it is left out. Where the archive finds a question too
-hard, it is asked about a shorter time.
+hard, it is asked about a shorter time (`_Width`).
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -14,7 +14,19 @@ import msgspec
 from grucli.errors import ServiceError
 from grucli.reddit.comments import Comment
 from grucli.reddit.patience import Fault, Overload, Pace, Refusal, persist
-from grucli.reddit.source import Batch, End, Gap, Notice, Position, Span, Step, Target, Waiting, read_comment, second_of
+from grucli.reddit.source import (
+    Batch,
+    End,
+    Gap,
+    Position,
+    Span,
+    Step,
+    Target,
+    Waiting,
+    read_comment,
+    read_odd,
+    second_of,
+)
 from grucli.reddit.web import Answer, Web
 from grucli.text.json_lines import without_halves
 
@@ -32,6 +44,8 @@ _FIELDS = ",".join(Comment.__struct_fields__)
 _TOO_HARD = re.compile(r"time[d ]*out|slow down", re.IGNORECASE)
 _ASK_LATER = {408: "the archive waited too long for the question", 429: "the archive asks to slow down"}
 _QUOTED = 200
+_SURE = 4
+_LATELY = 64
 
 
 class _Empty(Fault):
@@ -59,13 +73,45 @@ class _Document(msgspec.Struct):
 class _Page(msgspec.Struct, frozen=True):
     """What can be used of an answer.
 
-    `comments`: those within the time asked about, in order. `full`: that time may hold more. `odd`: there were rows
-    that cannot be placed.
+    `comments`: those within the time asked about, in order. `full`: that time may hold more. `odd`: the rows in it that
+    cannot be read, each by its key, with its second; one without a time stands where the row before it does.
     """
 
     comments: list[Comment]
     full: bool = False
-    odd: bool = False
+    odd: Mapping[str, int] = {}
+
+    def lost(self, until: int, seen: Collection[str]) -> list[str]:
+        """The keys of the rows up to a second that cannot be read and have not been seen."""
+        return [key for key, second in self.odd.items() if second <= until and key not in seen]
+
+
+class _Width:
+    """How long a time is asked about at once, in seconds: `most` at first.
+
+    A time that was too hard is halved. After four answers in a row it is doubled, but stays below what was too hard
+    within the last 64 answers. So an archive that bears a certain time, whatever it is, finds no more than one question
+    in dozens too hard, and one that had a bad hour is soon asked as before.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.seconds = self._most = most
+        self._too_hard: int | None = None
+        self._answers = 0
+
+    def answered(self) -> None:
+        """Take in that an answer came."""
+        self._answers += 1
+        if self._answers >= _LATELY:
+            self._too_hard = None
+        wider = min(2 * self.seconds, self._most)
+        if self._answers % _SURE == 0 and (self._too_hard is None or wider < self._too_hard):
+            self.seconds = wider
+
+    def overloaded(self, asked: int) -> None:
+        """Take in that `asked` seconds, more than one, were too hard."""
+        self._too_hard, self._answers = asked, 0
+        self.seconds = asked // 2
 
 
 class ArcticShift:
@@ -88,33 +134,37 @@ class ArcticShift:
         Raises:
             ServiceError: the archive cannot be reached, or refuses, however often it is asked.
         """
-        window = span.before - span.after
+        width = _Width(span.before - span.after)
         while most is None or most > 0:
             at = max(span.after, _FIRST) if position.at is None else position.at
             if at >= span.before:
                 yield End(covered=True)
                 return
-            part = Span(at, min(at + window, span.before))
+            part = Span(at, min(at + width.seconds, span.before))
             try:
                 page = yield from self._page(target, part, position)
             except Overload as fault:
-                window = _narrower(target, part, fault)
+                if part.before - part.after <= 1:
+                    raise refused(target, fault.why) from fault
+                width.overloaded(part.before - part.after)
                 continue
-            window = min(2 * window, span.before)
-            if page.odd:
-                yield Notice(f"comments of {target} that have no readable id or time are left out")
+            width.answered()
             fresh = [comment for comment in page.comments if comment.id not in position.seen]
             crowded = page.full and second_of(page.comments[0]) == second_of(page.comments[-1])
             if not fresh and not crowded:
+                lost = page.lost(part.before, position.seen)
                 position = Position(part.before, (), position.began)
+                yield Batch((), position, _share(position, span), part.before, len(lost))
                 continue
             kept = fresh if most is None else fresh[:most]
             most = None if most is None else most - len(kept)
-            position = _after(position, kept)
+            at = second_of((kept or page.comments)[-1])
+            lost = page.lost(at, position.seen)
+            position = _after(position, kept, {key: page.odd[key] for key in lost})
             if crowded and len(kept) == len(fresh):
                 position, gap = _past_crowd(target, position)
                 yield gap
-            yield Batch(kept, position, _share(position, span))
+            yield Batch(kept, position, _share(position, span), at, len(lost))
 
     def _page(self, target: Target, part: Span, position: Position) -> Generator[Waiting, None, _Page]:
         """Ask for the comments of a time, as often as it takes.
@@ -228,28 +278,32 @@ def _judge(rows: Sequence[object], part: Span, seen: tuple[str, ...]) -> _Page:
     if not rows:
         raise _Empty("an answer is empty")
     inside = {str(one.id): one for one in comments if part.after <= second_of(one) < part.before}
-    return _Page(list(inside.values()), full, len(comments) < len(rows))
+    return _Page(list(inside.values()), full, _odd(rows, found, part))
 
 
-def _narrower(target: Target, part: Span, fault: Fault) -> int:
-    """Half of the time that was too much.
+def _odd(rows: Sequence[object], found: Sequence[Comment | None], part: Span) -> dict[str, int]:
+    """The rows that cannot be read, each by its key, with the second at which it stands among the others."""
+    odd, at = dict[str, int](), part.after
+    for row, comment in zip(rows, found, strict=True):
+        if comment is not None:
+            at = max(second_of(comment), part.after)
+            continue
+        strange = read_odd(row)
+        at_own = at if strange.second is None else strange.second
+        if part.after <= at_own < part.before:
+            odd[strange.key] = at_own
+    return odd
 
-    Raises:
-        ServiceError: a single second is.
-    """
-    if part.before - part.after <= 1:
-        raise refused(target, fault.why) from fault
-    return (part.before - part.after) // 2
 
-
-def _after(position: Position, kept: list[Comment]) -> Position:
-    """The position behind these comments, which are in order."""
+def _after(position: Position, kept: list[Comment], odd: Mapping[str, int]) -> Position:
+    """The position behind these comments, which are in order, and these odd ones by their keys."""
     if not kept:
         return position
     last = second_of(kept[-1])
     before = position.seen if position.at == last else ()
     began = second_of(kept[0]) if position.began is None else position.began
-    return Position(last, (*before, *(str(one.id) for one in kept if second_of(one) == last)), began)
+    seen = *(str(one.id) for one in kept if second_of(one) == last), *(key for key in odd if odd[key] == last)
+    return Position(last, (*before, *seen), began)
 
 
 def _past_crowd(target: Target, position: Position) -> tuple[Position, Gap]:
@@ -260,7 +314,8 @@ def _past_crowd(target: Target, position: Position) -> tuple[Position, Gap]:
 
 
 def _share(position: Position, span: Span) -> float:
-    """How much of the time has been walked through; from the first comment on, where it has no beginning."""
-    begin = max(span.after, position.began or 0)
-    at = begin if position.at is None else position.at
-    return min(max((at - begin) / max(span.before - begin, 1), 0.0), 1.0)
+    """How much of the time has been walked through, from the first comment on: before it may lie empty years."""
+    if position.began is None or position.at is None:
+        return 0.0
+    begin = max(span.after, position.began)
+    return min(max((position.at - begin) / max(span.before - begin, 1), 0.0), 1.0)

@@ -19,7 +19,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Paged:
-    """A page is saved. `fetched` and `pages` count the whole fetch; `share` of it is done; `at`: its last comment."""
+    """A page is saved, or that there was none. `fetched` and `pages` count the whole fetch; `share` of it is done.
+
+    `at`: the second that was reached.
+    """
 
     name: str
     new: int

@@ -1,7 +1,8 @@
 """What is known of a fetch beside its output, in `OUTPUT.fetch.json`: what was asked for, and how far it has come.
 
-It is written anew, whole, after every page, with the length that the output has then. Whatever is in the output beyond
-that is a page which nobody vouches for, and is cut off before the fetch goes on.
+It is written before the first request, and anew, whole, after every page and every time without comments, with the
+length that the output has then. Whatever is in the output beyond that is a page which nobody vouches for, and is cut
+off before the fetch goes on.
 """
 
 import glob
@@ -14,7 +15,6 @@ import msgspec
 
 from grucli.errors import GruError, UsageError
 from grucli.files import atomic_write
-from grucli.reddit.moments import show_moment
 from grucli.reddit.source import Position, Target
 
 _VERSION = 1
@@ -46,7 +46,9 @@ class Record(msgspec.Struct, frozen=True):
 
     `asked_after`, `asked_before`: as they were typed, so that the same age means the same time when it goes on.
     `bytes`: length of the output; its last `page_bytes` have the digest `page_digest`. `unsettled`: comments whose
-    score may have changed since they were fetched. `gaps`: how often the source kept comments back.
+    score may have changed since they were fetched. `gaps`: how often the source kept comments back. `lost`: comments
+    that could not be read. `begun`: the output
+    is this fetch's; before that, `replaces` says that what is there instead may be replaced.
     """
 
     version: int
@@ -66,6 +68,9 @@ class Record(msgspec.Struct, frozen=True):
     last: int | None = None
     unsettled: int = 0
     gaps: int = 0
+    lost: int = 0
+    begun: bool = True
+    replaces: bool = False
 
     @property
     def fetched(self) -> int:
@@ -79,8 +84,8 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether the range was walked to its end, for every name, and nothing kept back."""
-        return self.gaps == 0 and all(entry.ended and entry.covered for entry in self.names)
+        """Whether the range was walked to its end, for every name, and nothing kept back or left out."""
+        return self.gaps == 0 == self.lost and all(entry.ended and entry.covered for entry in self.names)
 
 
 def new_record(source: str, after: int, before: int, targets: Sequence[Target]) -> Record:
@@ -100,6 +105,30 @@ def save_record(output: Path, record: Record) -> None:
         OSError: the disk failed; the record before is still there.
     """
     atomic_write(record_path(output), msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def read_raw_record(output: Path) -> bytes | None:
+    """The record of the fetch into `output` as it lies there, whatever it is worth; None where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return record_path(output).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def put_back_record(output: Path, raw: bytes | None) -> None:
+    """Let the record of the fetch into `output` be what `read_raw_record` gave.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if raw is None:
+        record_path(output).unlink(missing_ok=True)
+    else:
+        atomic_write(record_path(output), raw)
 
 
 def sweep(output: Path) -> None:
@@ -160,7 +189,8 @@ def check_same(
         ("--before", before, record.before, record.asked_before),
     ):
         if asked is not None and asked[0] != typed and asked[1] != moment:
-            raise _differs(output, f"{option} '{typed or show_moment(moment)}'", f"{option} '{asked[0]}'")
+            was = f"no {option}" if typed is None else f"{option} '{typed}'"
+            raise _differs(output, was, f"{option} '{asked[0]}'")
 
 
 def _differs(output: Path, was: str, now: str) -> UsageError:

@@ -1,12 +1,14 @@
 """`gru fetch`: from an online source into a file, so that it can be stopped at any moment and goes on without a loss.
 
-A fetch yields events and never prints. After each page the output is forced to the disk and then the record beside it
-(`fetch_record`), in this order: what the record vouches for is always there.
+A fetch yields events and never prints. The record beside the output (`fetch_record`) is there before the first request,
+so that a fetch can go on from its very beginning. After each page the output is forced to the disk and then the record,
+in this order: what the record vouches for is always there.
 """
 
 import shlex
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +23,15 @@ from grucli.reddit.arctic_shift import ArcticShift
 from grucli.reddit.fetch_events import Done, Ended, Event, Paged, Started, Summary
 from grucli.reddit.fetch_output import Output
 from grucli.reddit.fetch_record import (
+    BEGIN_AGAIN,
     NameRecord,
     Record,
     check_same,
     digest,
     load_record,
     new_record,
+    put_back_record,
+    read_raw_record,
     save_record,
     sweep,
 )
@@ -76,7 +81,7 @@ class FetchStoppedError(GruError):
 class Fetch:
     """One run of a fetch: `with Fetch(plan) as fetch: for event in fetch.run(): ...`.
 
-    The output and its record begin to exist with the first page; until then `--force` has replaced nothing.
+    The output begins to exist with the first page; until then `--force` has replaced no comment.
 
     Raises:
         UsageError: the plan cannot be meant, would overwrite something, or differs from the one it goes on with.
@@ -97,6 +102,8 @@ class Fetch:
             raise UsageError(f"--limit: {plan.limit} comments are none", "name a number from 1 up")
         self._lock = OutputLock(self._path)
         self._record: Record | None = None
+        self._record_before: bytes | None = None
+        self._known_on_disk = False
         self._told: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -114,15 +121,16 @@ class Fetch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        began = self._output.open
         self._close()
         if isinstance(error, KeyboardInterrupt):
-            raise FetchStoppedError(f"stopped by Ctrl-C; {self._saved()}", self._next_step(began)) from None
-        if isinstance(error, ServiceError) and began:
-            raise ServiceError(f"{error.what}; {self._saved()}", self._next_step(began)) from error
-        if isinstance(error, OSError) and began:
+            raise self.stopped() from None
+        if isinstance(error, ServiceError) and self._known_on_disk:
+            # Where nothing came at all, the service's own advice comes first: the name may be misspelt.
+            first = "" if self._known.fetched else f"{error.todo}; "
+            raise ServiceError(f"{error.what}; {self._saved()}", first + self._next_step()) from error
+        if isinstance(error, OSError) and self._known_on_disk:
             reason = (error.strerror or "the disk failed").lower()
-            raise GruError(f"{reason}: '{self._path}'; {self._saved()}", self._next_step(began)) from error
+            raise GruError(f"{reason}: '{self._path}'; {self._saved()}", self._next_step()) from error
 
     @property
     def summary(self) -> Summary | None:
@@ -138,12 +146,15 @@ class Fetch:
         if not ended_before:
             source = open_source(self._known.source, self._known.address, self._plan.rate)
             names, span = tuple(entry.name for entry in self._known.names), Span(self._known.after, self._known.before)
+            self._announce()
             yield Started(names, source.title, span, source.rate, self._plan.output, self._known.fetched)
             for index, entry in enumerate(self._known.names):
                 if not entry.ended:
                     yield from self._walk(source, index)
         record = self._known
         if record.fetched == 0:
+            if not record.begun:
+                put_back_record(self._path, self._record_before)
             raise _nothing(record)
         assert self.summary is not None
         names = tuple(entry.name for entry in record.names)
@@ -170,7 +181,8 @@ class Fetch:
                 "let --after be earlier than --before",
             )
         record = new_record(plan.source or ARCTIC_SHIFT, span.after, span.before, parse_targets(plan.names))
-        return replace(record, asked_after=plan.after, asked_before=plan.before, address=plan.base_url)
+        record = replace(record, asked_after=plan.after, asked_before=plan.before, address=plan.base_url)
+        return replace(record, begun=False, replaces=self._path.exists())
 
     def _go_on(self) -> Record | None:
         """The record of the fetch to go on with, and its output open and cut to what the record vouches for."""
@@ -183,8 +195,19 @@ class Fetch:
         after, before = self._asked
         targets = parse_targets(plan.names)
         check_same(self._path, record, source=plan.source, targets=targets, after=after, before=before)
-        self._output.reopen(record)
+        if record.begun:
+            self._output.reopen(record)
+        elif self._path.exists() and not record.replaces:
+            raise UsageError(f"'{self._path}' exists, and is not of the fetch to go on with", BEGIN_AGAIN)
+        self._known_on_disk = True
         return record if plan.base_url is None else replace(record, address=plan.base_url)
+
+    def _announce(self) -> None:
+        """Put on the disk what is about to be fetched, so that whatever happens from now on, `--resume` goes on."""
+        if not self._known_on_disk:
+            self._record_before = read_raw_record(self._path)
+            self._note(self._known)
+            self._known_on_disk = True
 
     def _walk(self, source: Source, index: int) -> Iterator[Event]:
         """Fetch what is left of one name."""
@@ -196,6 +219,10 @@ class Fetch:
                 case Batch():
                     self._keep(index, step)
                     yield self._paged(index, step)
+                    if step.lost and entry.name not in self._told:
+                        self._told.add(entry.name)
+                        count = f"{_comments(step.lost)} of {entry.name} cannot be read"
+                        yield Notice(f"{count} and left out; the end says how many in all")
                 case Waiting():
                     if step.again:
                         self._record = replace(self._known, retries=self._known.retries + 1)
@@ -203,18 +230,20 @@ class Fetch:
                 case Gap(text):
                     self._record = replace(self._known, gaps=self._known.gaps + 1)
                     yield Notice(text)
-                case Notice(text) if text not in self._told:
-                    self._told.add(text)
-                    yield step
                 case End(covered):
                     ended = replace(self._known.names[index], ended=True, covered=covered)
                     self._note(self._with(index, ended))
                     yield Ended(ended.name, ended.fetched, covered)
 
     def _keep(self, index: int, batch: Batch) -> None:
-        """Save a page: the output first, then the record that vouches for it."""
+        """Save a page: the output first, then the record that vouches for it; of no comments, the position alone."""
+        if not batch.comments:
+            passed = replace(self._known.names[index], position=batch.position)
+            self._note(replace(self._with(index, passed), lost=self._known.lost + batch.lost))
+            return
         if not self._output.open:
-            self._output.begin(self._known)
+            self._record = replace(self._known, begun=True)
+            self._output.begin(self._record)
         page = self._output.append(batch.comments)
         record, times = self._known, [second_of(comment) for comment in batch.comments]
         entry = record.names[index]
@@ -228,6 +257,7 @@ class Fetch:
                 pages=record.pages + 1,
                 first=min([*times, *_some(record.first)], default=None),
                 last=max([*times, *_some(record.last)], default=None),
+                lost=record.lost + batch.lost,
                 unsettled=record.unsettled + sum(second > self._now - FINAL_AFTER for second in times),
             )
         )
@@ -237,17 +267,15 @@ class Fetch:
         return replace(self._known, names=(*names[:index], entry, *names[index + 1 :]))
 
     def _note(self, record: Record) -> None:
-        """Make this the record; on the disk too, once there is an output that it speaks of."""
-        if self._output.open:
-            save_record(self._path, record)
+        """Make this the record, on the disk first."""
+        save_record(self._path, record)
         self._record = record
 
     def _paged(self, index: int, batch: Batch) -> Paged:
         record, entry, names = self._known, self._known.names[index], len(self._known.names)
         share = max(batch.share, entry.fetched / self._plan.limit if self._plan.limit is not None else 0.0)
         share = (sum(entry.ended for entry in record.names) + min(share, 1.0)) / names
-        at = second_of(batch.comments[-1]) if batch.comments else record.last or 0
-        return Paged(entry.name, len(batch.comments), record.fetched, record.pages, at, share)
+        return Paged(entry.name, len(batch.comments), record.fetched, record.pages, batch.at, share)
 
     def _shortfall(self) -> str:
         """What the output lacks of the range, and what can be done about it; empty where it lacks nothing."""
@@ -255,12 +283,16 @@ class Fetch:
         if record.complete:
             return ""
         if not record.ended:
+            lost = f"{_comments(record.lost)} could not be read; " if record.lost else ""
             words = shlex.join(["gru", "fetch", "-o", self._plan.output, "--resume"])
-            return f"--limit was reached before the end of the range; to go on:  {words}"
+            return f"{lost}--limit was reached before the end of the range; to go on:  {words}"
         if not all(entry.covered for entry in record.names):
             return "Reddit gives only the newest 1,000 comments; --source arctic-shift has older ones too"
         often = "once" if record.gaps == 1 else f"{record.gaps:,} times"
-        return f"{often}, more comments stood in one second than the source gives"
+        gaps = [f"{often}, more comments stood in one second than the source gives"] if record.gaps else []
+        return "; ".join(
+            [*gaps, *([f"{_comments(record.lost)} could not be read, and left out"] if record.lost else [])]
+        )
 
     def _close(self) -> None:
         """Leave whole pages behind, so that the output can be read as it is, and let the next one in."""
@@ -271,14 +303,23 @@ class Fetch:
         finally:
             self._lock.remove()
 
+    def stopped(self) -> FetchStoppedError:
+        """The error for Ctrl-C, at whatever moment it came: what is there, and how to go on with it."""
+        if self._record is None:
+            # It came while an earlier run's record was read, or before: what lies on the disk is all there is.
+            with suppress(OSError, GruError):
+                self._record = load_record(self._path) if self._plan.resume else None
+                self._known_on_disk = self._record is not None
+        return FetchStoppedError(f"stopped by Ctrl-C; {self._saved()}", self._next_step())
+
     def _saved(self) -> str:
         fetched = self._record.fetched if self._record is not None else 0
-        saved = "1 comment is" if fetched == 1 else f"{fetched:,} comments are"
-        return f"{saved} saved in '{self._path}'" if fetched else "nothing is saved"
+        verb = "is" if fetched == 1 else "are"
+        return f"{_comments(fetched)} {verb} saved in '{self._path}'" if fetched else "there was no comment to save yet"
 
-    def _next_step(self, began: bool) -> str:
+    def _next_step(self) -> str:
         """What to type to go on."""
-        if not began:
+        if not self._known_on_disk:
             return "run the same command to begin again"
         words = ["gru", "fetch", "-o", self._plan.output, "--resume"]
         for option, value in (("--limit", self._plan.limit), ("--rate", self._plan.rate)):
@@ -308,6 +349,10 @@ def _asked(plan: Plan, now: float) -> tuple[tuple[str, int] | None, tuple[str, i
     )
 
 
+def _comments(count: int) -> str:
+    return "1 comment" if count == 1 else f"{count:,} comments"
+
+
 def _some(value: int | None) -> list[int]:
     return [] if value is None else [value]
 
@@ -317,6 +362,7 @@ def _nothing(record: Record) -> NothingToDoError:
     until = show_moment(record.before)
     when = f"from {show_moment(record.after)} to {until}" if record.after else f"before {until}"
     return NothingToDoError(
-        f"there are no comments of {names} {when}",
+        f"there are no comments of {names} {when}"
+        + (f" but {record.lost:,} that cannot be read" if record.lost else ""),
         "check how the name is spelt, and the range",
     )

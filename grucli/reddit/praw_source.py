@@ -25,9 +25,8 @@ from praw.exceptions import PRAWException
 
 from grucli import __version__
 from grucli.errors import ServiceError, UsageError
-from grucli.reddit.comments import Comment
 from grucli.reddit.patience import Fault, Pace, Refusal, persist
-from grucli.reddit.source import Batch, End, Notice, Position, Span, Step, Target, Waiting, read_comment, second_of
+from grucli.reddit.source import Batch, End, Position, Span, Step, Target, Waiting, read_comment, read_odd, second_of
 from grucli.reddit.web import LARGEST, parse_address
 
 SITE = "https://www.reddit.com"
@@ -111,15 +110,17 @@ class RedditListings:
         while most is None or most > 0:
             listing = yield from self._page(target, path, after)
             found = [comment for child in listing.children if (comment := read_comment(child.data)) is not None]
-            if len(found) < len(listing.children):
-                yield Notice(f"comments of {target} that have no readable id or time are left out")
+            odd = {read_odd(child.data) for child in listing.children if read_comment(child.data) is None}
+            inside_or_lost = (one for one in odd if one.second is None or span.after <= one.second < span.before)
+            lost = {one.key for one in inside_or_lost} - {*position.seen}
             listed += len(listing.children)
             inside = {str(one.id): one for one in found if span.after <= second_of(one) < span.before}
             kept = [one for id_, one in inside.items() if id_ not in position.seen][:most]
             most = None if most is None else most - len(kept)
-            if kept:
-                position = Position(seen=(*position.seen, *(str(one.id) for one in kept)))
-                yield Batch(kept, position, _share(found, listed, span))
+            if kept or lost:
+                position = Position(seen=(*position.seen, *(str(one.id) for one in kept), *sorted(lost)))
+                at = second_of(found[-1]) if found else span.before
+                yield Batch(kept, position, _share(at, listed, span), at, len(lost))
             past = bool(found) and second_of(found[-1]) < span.after
             if past or listing.after is None or not found or listing.after == after:
                 yield End(covered=past or listed < _SURELY_ALL)
@@ -167,9 +168,9 @@ def _understood(target: Target, error: Exception) -> Fault | ServiceError:
     return ServiceError(f"Reddit refused to look for {target} ({type(error).__name__})", "try again later")
 
 
-def _share(found: list[Comment], listed: int, span: Span) -> float:
+def _share(at: int, listed: int, span: Span) -> float:
     """How much is done, of the range or of the listing, whichever ends first."""
-    reached = (span.before - second_of(found[-1])) / (span.before - span.after)
+    reached = (span.before - at) / (span.before - span.after)
     return min(max(listed / 1000, reached if span.after else 0.0), 1.0)
 
 

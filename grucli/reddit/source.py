@@ -1,12 +1,14 @@
 """What every online source of comments has in common: whom to ask about, for which time, and what a walk yields.
 
-A walk goes through the comments of one subreddit or one person. It yields a `Batch` for each page, with the position
-from which another walk can go on so that no comment is missed and none comes twice; between them what a person may want
-to know; and at last its `End`.
+A walk goes through the comments of one subreddit or one person. It yields a `Batch` for each page, and for each time in
+which there was nothing, with the position from which another walk can go on so that no comment is missed and none comes
+twice; between them what a person may want to know; and at last its `End`.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -45,7 +47,8 @@ class Target:
         found = _written.fullmatch(text.strip())
         if found is None:
             plain = text.strip().strip("/")
-            todo = f"write r/{plain} or u/{plain}" if _written.fullmatch(f"r/{plain}") else "write r/NAME or u/NAME"
+            named = plain not in ("r", "u", "user") and _written.fullmatch(f"r/{plain}")
+            todo = f"write r/{plain} or u/{plain}" if named else "write r/NAME or u/NAME"
             raise UsageError(f"'{text}' is neither a subreddit nor a person", todo)
         return cls(found[1][0], found[2])
 
@@ -83,11 +86,25 @@ class Position(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Comments that are new, each with an id and a whole `created_utc`; `share` of the range that has been walked."""
+    """Comments that are new, or none, each with an id and a whole `created_utc`.
+
+    `share` of the range has been walked; `at`: the second that was reached. `lost`: comments among these that cannot be
+    read, and are left out.
+    """
 
     comments: Sequence[Comment]
     position: Position
     share: float
+    at: int
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A comment that cannot be read. `second`: when it was written, where that can be; `key`: what it is known by."""
+
+    second: int | None
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +137,7 @@ class End:
     covered: bool
 
 
-Step = Batch | Waiting | Notice | Gap | End
+Step = Batch | Waiting | Gap | End
 
 
 class Source(Protocol):
@@ -162,6 +179,25 @@ def read_comment(row: object) -> Comment | None:
         return None
     comment.created_utc = int(created)
     return comment
+
+
+def read_odd(row: object) -> Odd:
+    """What can be said of a row that `read_comment` cannot read.
+
+    Its key tells it from others, and is the same when the row comes again; no comment has such an id.
+    """
+    fields: object = row
+    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+        fields = msgspec.json.decode(row) if isinstance(row, msgspec.Raw) else row
+    second = None
+    if isinstance(fields, dict):
+        # The votes, and much else in a row, change from one day to the next.
+        fields = {name: fields.get(name) for name in ("id", "author", "created_utc", "body")}
+        with suppress(ValueError, OverflowError):
+            second = int(float(str(fields["created_utc"])))
+    known_by = bytes(fields) if isinstance(fields, msgspec.Raw) else repr(fields).encode("utf-8", "replace")
+    digest = hashlib.blake2b(known_by, digest_size=8).hexdigest()
+    return Odd(second if second is not None and 0 <= second <= LATEST else None, f"?{digest}")
 
 
 def _without_halves(comment: Comment) -> Comment:

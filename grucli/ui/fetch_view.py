@@ -62,7 +62,7 @@ class FetchView(TransientBar):
                 self._begun_with, self._began, self._names = event.fetched, self._clock(), len(event.names)
             case Paged():
                 self._page, self._wait = event, None
-                if self._begun_share is None:
+                if self._begun_share is None and event.new:
                     # What the first page covers may be years without a comment, or what an earlier run has fetched.
                     self._begun_share, self._begun_with, self._began = event.share, event.fetched, self._clock()
             case Waiting():
@@ -72,11 +72,13 @@ class FetchView(TransientBar):
 
     def _tell(self, event: Paged | Waiting) -> None:
         """Say something where nothing can be drawn: each tenth of the way, each minute, and why it takes so long."""
+        now = self._clock()
         if isinstance(event, Waiting):
-            if event.seconds >= _LONG_WAIT:
+            # Until there is a way to tell of, the waits are all that can be told.
+            if event.seconds >= _LONG_WAIT or (self._page is None and now >= self._said_at + _LINE_SECONDS):
+                self._said_at = now
                 self._terminal.say(f"waiting {duration(event.seconds)}: {safe_line(event.why)}")
             return
-        now = self._clock()
         tenths = int(event.share * 10 + _SETTLED_SHARE)
         if tenths > self._said_tenths or now >= self._said_at + _LINE_SECONDS:
             self._said_tenths, self._said_at = tenths, now

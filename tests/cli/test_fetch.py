@@ -16,6 +16,7 @@ from tests.reddit.fake_arctic_shift import Fake, serving
 from tests.reddit.forum import forum
 
 Output = pytest.CaptureFixture[str]
+_HIDE = "grucli.ui.fetch_view.FetchView.hide_bar"
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +111,11 @@ def test_a_command_line_that_cannot_be_meant(fake: Fake, tmp_path: Path, capsys:
     assert len(err.splitlines()) == 2
 
 
+def test_an_output_is_asked_for_as_it_is_typed(capsys: Output) -> None:
+    assert main(["fetch", "r/askscience"]) == ExitStatus.USAGE
+    assert capsys.readouterr().err.startswith("gru: fetch needs -o FILE\n")
+
+
 def test_a_folder_that_is_not_there_is_not_made(fake: Fake, tmp_path: Path, capsys: Output) -> None:
     assert fetch(fake, tmp_path / "typo" / "a.jsonl", "r/a") == ExitStatus.USAGE
     assert capsys.readouterr().err.splitlines()[0] == f"gru: there is no folder '{tmp_path / 'typo'}'"
@@ -124,6 +130,25 @@ def test_ctrl_c(fake: Fake, tmp_path: Path, capsys: Output) -> None:
     assert "stopped by Ctrl-C" in err
     assert fetch(fake, tmp_path / "a.jsonl", "--resume") == ExitStatus.DONE
     assert len((tmp_path / "a.jsonl").read_bytes().splitlines()) == 150
+
+
+def test_ctrl_c_tells_what_is_saved_whenever_it_comes(
+    fake: Fake, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an earlier run's record is read, while whole pages are left behind, and while the bar is taken back."""
+    output = tmp_path / "a.jsonl"
+    assert fetch(fake, output, "r/askscience", "--limit", "100") == ExitStatus.DONE
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    for moment in ("grucli.reddit.fetching.sweep", "grucli.reddit.fetch_output._cut", _HIDE):
+        with monkeypatch.context() as patch:
+            patch.setattr(moment, interrupt)
+            assert fetch(fake, output, "--resume", "--limit", "100") == ExitStatus.INTERRUPTED
+        said, todo = capsys.readouterr().err.splitlines()[-2:]
+        assert said == f"gru: stopped by Ctrl-C; 100 comments are saved in '{output}'"
+        assert todo.strip().startswith(f"go on:  gru fetch -o {output} --resume")
 
 
 def test_a_table_of_the_settings_may_hold_the_rate(fake: Fake, tmp_path: Path, home: Path, capsys: Output) -> None:

@@ -15,7 +15,7 @@ from grucli.reddit import arctic_shift, patience, web
 from grucli.reddit.arctic_shift import ArcticShift
 from grucli.reddit.comments import Comment
 from grucli.reddit.patience import Pace
-from grucli.reddit.source import Batch, End, Gap, Notice, Position, Span, Step, Target, Waiting
+from grucli.reddit.source import Batch, End, Gap, Position, Span, Step, Target, Waiting
 from tests.reddit.fake_arctic_shift import FAULTS, RESET, Fake, serving, sometimes
 from tests.reddit.forum import BEGIN, Row, forum
 
@@ -85,7 +85,7 @@ def test_the_range_has_its_first_second_and_not_its_last(fake: Fake) -> None:
 
 def test_a_name_that_nobody_has_is_asked_for_twice(fake: Fake) -> None:
     fake.rows.clear()
-    assert [type(step) for step in walk(fake)] == [Waiting, End]
+    assert [type(step) for step in walk(fake)] == [Waiting, Batch, End]
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"refused"}))
@@ -138,7 +138,8 @@ def test_comments_that_were_taken_out_are_no_reason_to_stop(fake: Fake) -> None:
     fake.rows[:] = [row for row in fake.rows[:100] if row["id"] not in gone] + later
     assert ids(walk(fake, position=position)) == all_ids(later)
     fake.rows[:] = fake.rows[:50]
-    assert [step for step in walk(fake, position=position) if not isinstance(step, Waiting)] == [End(covered=True)]
+    steps = walk(fake, position=position)
+    assert (ids(steps), steps[-1]) == ([], End(covered=True))
 
 
 def test_who_is_asked_to_slow_down_asks_the_same_again(fake: Fake) -> None:
@@ -177,6 +178,32 @@ def test_a_question_that_is_too_hard_is_made_smaller(fake: Fake) -> None:
     steps = walk(fake, Span(BEGIN, fake.rows[-1]["created_utc"] + 1))
     assert ids(steps) == all_ids(fake.rows)
     assert steps[-1] == End(covered=True)
+
+
+@pytest.mark.parametrize("hardest", [40_000, 86_400, 500_000])
+def test_few_questions_are_too_hard(fake: Fake, hardest: int) -> None:
+    """The way to the right width costs some timeouts; from then on one in dozens of questions is."""
+    fake.hardest = hardest
+    days = 300
+    for number, row in enumerate(fake.rows):
+        row["created_utc"] = BEGIN + number * days * 86_400 // len(fake.rows)
+    steps = walk(fake, Span(BEGIN, BEGIN + days * 86_400))
+    assert ids(steps) == all_ids(fake.rows)
+    hard = [int(query["before"]) - int(query["after"]) - 1 > hardest for query in fake.asked]
+    found = hard.index(False)
+    assert found <= 3 * 10
+    assert sum(hard[found:]) <= 3 + len(hard) // 20
+
+
+def test_one_bad_hour_does_not_make_small_steps_for_ever(fake: Fake) -> None:
+    fake.faults = ["timeout"] * 30
+    days = 4_000
+    for number, row in enumerate(fake.rows):
+        row["created_utc"] = BEGIN + number * days * 86_400 // len(fake.rows)
+    walk(fake, Span(BEGIN, BEGIN + days * 86_400))
+    widths = [int(query["before"]) - int(query["after"]) - 1 for query in fake.asked]
+    assert min(widths) <= widths[0] // 1024
+    assert max(widths[30:-10]) > 16 * min(widths)
 
 
 def test_a_service_that_has_lost_its_memory_is_not_believed_between_windows(fake: Fake) -> None:
@@ -265,7 +292,7 @@ def test_an_odd_row_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, odd: b
     with serving(Fake(rows, faults=["odd"])) as fake:
         steps = walk(fake)
     assert ids(steps) == all_ids(rows)
-    assert any(isinstance(step, Notice) for step in steps)
+    assert sum(step.lost for step in steps if isinstance(step, Batch)) == 1
 
 
 def test_who_makes_a_fetch_wait_is_named() -> None:
@@ -281,7 +308,7 @@ def test_who_makes_a_fetch_wait_is_named() -> None:
 def test_half_a_character_costs_no_comment() -> None:
     rows = [{**forum(1)[0], "body": "a \ud83d b"}]
     with serving(Fake(rows)) as fake:
-        (batch,) = [step for step in walk(fake) if isinstance(step, Batch)]
+        (batch,) = [step for step in walk(fake) if isinstance(step, Batch) and step.comments]
     assert batch.comments[0].body == "a \ufffd b"
 
 

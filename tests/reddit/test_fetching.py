@@ -193,10 +193,63 @@ def test_force_replaces_nothing_before_there_is_something_better(plan: Plan, fak
     fake.mishap = lambda: "bad gateway"
     with pytest.raises(ServiceError):
         run(replace(plan, force=True))
+    assert Path(plan.output).read_bytes() == before[0]
     fake.mishap = None
+    assert summary(going_on(Plan((), plan.output))).fetched == 350
+
+
+def test_force_gives_way_where_there_is_nothing(plan: Plan) -> None:
+    run(replace(plan, limit=5))
+    before = Path(plan.output).read_bytes(), record_path(Path(plan.output)).read_bytes()
     with pytest.raises(NothingToDoError):
         run(replace(plan, force=True, names=("r/nobodyknows",)))
     assert (Path(plan.output).read_bytes(), record_path(Path(plan.output)).read_bytes()) == before
+
+
+def test_resume_alone_goes_on_from_before_the_first_page(plan: Plan, fake: Fake) -> None:
+    """What is fetched is on the disk before anybody is asked, and so survives whatever comes then."""
+
+    def look(number: int) -> None:
+        known.append(load_record(Path(plan.output)))
+
+    known: list[Record | None] = []
+    fake.on_request, fake.mishap = look, lambda: "bad gateway"
+    with pytest.raises(ServiceError, match="there was no comment to save yet") as caught:
+        run(replace(plan, names=("r/AskScience", "r/nobodyknows"), after="2020-09-13"))
+    assert caught.value.todo == f"try again later; go on:  gru fetch -o {plan.output} --resume --rate 1000"
+    assert known[0] is not None
+    assert [entry.name for entry in known[0].names] == ["r/AskScience", "r/nobodyknows"]
+    fake.on_request = fake.mishap = None
+    events = going_on(Plan((), plan.output))
+    assert isinstance(events[0], Started)
+    assert events[0].span == Span(1_599_955_200, NOW)
+    assert summary(events).fetched == 350
+
+
+def test_a_stranger_in_the_place_of_the_output_is_not_replaced(plan: Plan, fake: Fake) -> None:
+    fake.mishap = lambda: "bad gateway"
+    with pytest.raises(ServiceError):
+        run(plan)
+    Path(plan.output).write_text("mine")
+    with pytest.raises(UsageError, match="exists, and is not of the fetch"):
+        going_on(plan)
+    assert Path(plan.output).read_text() == "mine"
+
+
+def test_times_without_comments_are_not_walked_twice(plan: Plan, fake: Fake) -> None:
+    """A fetch that is stopped in years without a comment goes on where it was, and shows before that it moves."""
+    fake.hardest = 10**7
+    with Fetch(plan) as fetch:
+        events = fetch.run()
+        moved = [event for event in (next(events) for _ in range(60)) if isinstance(event, Paged)]
+    assert len(moved) > 3
+    assert [event.at for event in moved] == sorted({event.at for event in moved})
+    assert {(event.new, event.share) for event in moved} == {(0, 0.0)}
+    assert not Path(plan.output).exists()
+    fake.asked.clear()
+    assert summary(going_on(plan)).complete
+    assert min(int(query["after"]) for query in fake.asked) >= moved[-1].at - 1
+    assert sorted_keys(lines(plan.output)) == sorted_keys(truth(fake.rows))
 
 
 @pytest.mark.parametrize(
@@ -213,6 +266,21 @@ def test_going_on_with_something_else_is_refused(plan: Plan, change: dict[str, A
     run(replace(plan, limit=5, after="2020-09-13"))
     with pytest.raises(UsageError, match=named):
         going_on(replace(plan, **{"after": "2020-09-13", **change}))
+
+
+@pytest.mark.parametrize("option", ["after", "before"])
+def test_a_bound_that_nobody_gave_is_not_named(plan: Plan, option: str) -> None:
+    asked: dict[str, Any] = {option: "2020-09-14"}
+    run(replace(plan, limit=5))
+    with pytest.raises(UsageError, match=f"begun with no --{option}, not --{option} '2020-09-14'"):
+        going_on(replace(plan, **asked))
+
+
+@pytest.mark.parametrize("name", ["r", "u", "r/", "/user/"])
+def test_a_kind_without_a_name_is_no_name(plan: Plan, name: str) -> None:
+    with pytest.raises(UsageError, match="neither a subreddit nor a person") as caught:
+        run(replace(plan, names=(name,)))
+    assert caught.value.todo == "write r/NAME or u/NAME"
 
 
 def test_the_same_said_otherwise_is_the_same(plan: Plan, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,13 +418,13 @@ def test_ctrl_c_right_after_a_page_was_saved_counts_it(plan: Plan, monkeypatch: 
     def save_and_interrupt(output: Path, record: Record) -> None:
         save_record(output, record)
         saved.append(record.fetched)
-        if len(saved) == 2:
+        if len(saved) == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("grucli.reddit.fetching.save_record", save_and_interrupt)
     with pytest.raises(FetchStoppedError, match="stopped by Ctrl-C; 198 comments are saved"):
         run(plan)
-    assert saved == [100, 198]
+    assert saved == [0, 100, 198]
     assert len(lines(plan.output)) == 198
 
 
@@ -486,8 +554,29 @@ def test_an_odd_comment_is_warned_of_once(plan: Plan, fake: Fake) -> None:
     for row in fake.rows[50:80]:
         row["id"] = None
     events = run(plan)
-    assert len([event for event in events if isinstance(event, Notice)]) == 1
+    (notice,) = [event for event in events if isinstance(event, Notice)]
+    assert notice.text.startswith("30 comments of r/AskScience cannot be read")
     assert summary(events).fetched == 320
+
+
+@pytest.mark.parametrize("name", ["author", "id"])
+@pytest.mark.parametrize("hardest", [None, 86_400])
+def test_odd_comments_are_counted_once_each_however_it_is_stopped(
+    plan: Plan, fake: Fake, name: str, hardest: int | None
+) -> None:
+    """Pages overlap, and runs ask again: each comment that cannot be read is one all the same."""
+    second = fake.rows[340]["created_utc"]
+    fake.rows[:] = fake.rows[100:]
+    for row in fake.rows[::7]:
+        row[name] = ["of", "no use"]
+    fake.hardest = hardest
+    plan = replace(plan, after="2020-09-13", before=str(second))
+    odd = sum(row["created_utc"] < second for row in fake.rows[::7])
+    for limit in (3, 50, 51, 180):
+        run(replace(plan, limit=limit, resume=True))
+    (done,) = [event for event in going_on(plan) if isinstance(event, Done)]
+    assert not done.summary.complete
+    assert done.shortfall == f"{odd} comments could not be read, and left out"
 
 
 def test_waits_are_told_and_counted(plan: Plan, fake: Fake) -> None:
@@ -515,7 +604,7 @@ def test_the_alarm_of_a_test_reaches_a_wait(plan: Plan, fake: Fake, monkeypatch:
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(FetchStoppedError, match="nothing is saved"):
+        with pytest.raises(FetchStoppedError, match="there was no comment to save yet"):
             run(plan)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -174,6 +174,9 @@ def test_odd_comments_are_left_out_and_told(plan: Plan, fake: FakeReddit) -> Non
     fake.rows[310]["body"] = "half a \ud83d"
     events = run(plan)
     assert any(isinstance(event, Notice) for event in events)
+    assert isinstance(events[-1], Done)
+    assert events[-1].shortfall == "1 comment could not be read, and left out"
+    assert not events[-1].summary.complete
     assert summary(events).fetched == 349
     assert "half a \ufffd" in Path(plan.output).read_text(encoding="utf-8")
 

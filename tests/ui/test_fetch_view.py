@@ -76,6 +76,24 @@ def test_a_pipe_is_told_of_long_waits(pipe: Terminals) -> None:
     assert pipe.err == "waiting 1:01: the archive says [2J [bold]\n"
 
 
+def test_a_pipe_hears_each_minute_of_years_without_comments(pipe: Terminals) -> None:
+    clock = Clock()
+    with FetchView(pipe.terminal, clock) as view:
+        view.show(started())
+        for _ in range(50):
+            clock.now += 1.5
+            view.show(Waiting(1.0, "the archive found the question too hard"))
+        for day in range(100):
+            clock.now += 1.5
+            view.show(Waiting(1.0, "an answer is empty"))
+            view.show(Paged("r/a", 0, 0, 0, DAY + day * 86_400, 0.0))
+    assert pipe.err.splitlines()[1:] == [
+        "waiting 0:01: the archive found the question too hard",
+        "  0%  0 comments  r/a 2023-12-14",
+        "  0%  0 comments  r/a 2024-01-23",
+    ]
+
+
 def test_the_bar_knows_the_range_the_rate_and_the_time_that_is_left() -> None:
     clock = Clock()
     view = FetchView(Terminals(Pipe(), Screen()).terminal, clock)
