@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-REDRAWS = 10  # a second; with the first and the last one there are never more than twelve
+REDRAWS = 9  # a second; with those at the beginning and the end of a reply there are never more than twelve
 
 
 class Rhythm:
