@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeGuard
 
 from grucli.errors import GruError
 from grucli.files import named
@@ -103,7 +104,7 @@ def _damaged(path: Path, size: int) -> GruError:
     )
 
 
-def is_profile(subreddit: str | None) -> bool:
+def is_profile(subreddit: str | None) -> TypeGuard[str]:
     """Whether a subreddit is somebody's own page."""
     return subreddit is not None and subreddit.startswith(_PROFILES)
 
@@ -151,7 +152,7 @@ class AuthorHash:
         >>> hashed.place("u_Somebody"), hashed.place("AskReddit")
         ('u_a02c8816f590c757', 'AskReddit')
         """
-        return f"u_{self(subreddit[2:])}" if subreddit is not None and is_profile(subreddit) else subreddit
+        return f"u_{self(subreddit[2:])}" if is_profile(subreddit) else subreddit
 
     def _hash(self, name: str) -> str:
         if name in NOBODY:
