@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import clean as cleaning
-from benchmarks.dump import write_dump
-from benchmarks.paired import Ratio, Side, measure, peak_memory, ratio
-from benchmarks.shapes import SAMPLING, TRAINING
-from grucli.model.machine import memory_gb_per_second
+from benchmarks.configs import SAMPLING, TRAINING
+from benchmarks.make_dump import write_dump
+from benchmarks.runner import Ratio, Side, measure, peak_memory, ratio
+from grucli.engine.system_info import memory_gb_per_second
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from grucli.reddit.clean.pipeline import Plan, clean, locate_all
 from grucli.reddit.comments import Comment
-from grucli.reddit.corpus import output
-from grucli.reddit.pipeline import Plan, clean, locate_all
+from grucli.reddit.corpus.writer import output
 
 if sys.version_info >= (3, 14):
     from compression import zstd

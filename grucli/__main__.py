@@ -9,9 +9,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run `gru` with the given arguments (None: those of the process); the exit status, and never an exception."""
     try:
         # Here and not above: loading takes a tenth of a second, and may be interrupted like everything else.
-        from grucli.cli import program
+        from grucli.cli import entry
 
-        return program.run(sys.argv[1:] if arguments is None else arguments)
+        return entry.run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write(

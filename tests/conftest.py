@@ -48,4 +48,4 @@ def real_data() -> Path:
 @pytest.fixture(autouse=True)
 def _no_terminal_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every test begin as a process does, with consoles that are not opened yet."""
-    monkeypatch.setattr("grucli.ui.console._current", None)
+    monkeypatch.setattr("grucli.ui.terminal.console._current", None)

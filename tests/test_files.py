@@ -12,7 +12,7 @@ import pytest
 
 from grucli.errors import BusyError, UsageError
 from grucli.files import FileLock, FolderLock, OutputLock, atomic_write, atomic_writer
-from tests.faults import failing_disk, no_room
+from tests.fault_injection import failing_disk, no_room
 
 OLD, NEW = b"old", b"new" * 10_000
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and devices")

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from grucli.chat.choosing import LIKELIEST, best, peek, pick, spread
+from grucli.chat.candidates import LIKELIEST, best, peek, pick, spread
+from grucli.chat.chat_settings import SETTINGS, Setting, as_typed, short
+from grucli.chat.command_help import EXPLAINED
 from grucli.chat.events import Branch, Branched, Copyable, Event, Helped, Left, Listed, Recounted, Refused, Told
-from grucli.chat.explained import EXPLAINED
-from grucli.chat.looking import gates, score
+from grucli.chat.inspection import gates, score
+from grucli.chat.sample_command import flat_line, sample_line
 from grucli.chat.session import Session, misunderstood
-from grucli.chat.settings import SETTINGS, Setting, as_typed, short
-from grucli.chat.shell import flat_line, sample_line
 from grucli.chat.turns import BEGINNING, REMINDED, Turn, reminder
 from grucli.errors import GruError, UsageError
-from grucli.typed import looks_like_number, number, whole
+from grucli.number_parsing import looks_like_number, number, whole
 
 _TEMPERATURES = (0.3, 0.8, 1.2)
 _CANDIDATES = 5

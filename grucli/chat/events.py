@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from grucli.chat.misread import misread
 from grucli.chat.turns import BEGINNING, Turn, reminder
+from grucli.chat.unknown_symbols import misread
 
 
 @dataclass(frozen=True, slots=True)

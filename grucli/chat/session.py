@@ -14,16 +14,16 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from grucli.chat.archive import Archive, Log
 from grucli.chat.events import Began, Ended, Event, Misread, Refused, Said, Told
-from grucli.chat.memory import Memory
-from grucli.chat.misread import unknown_parts
 from grucli.chat.pace import checked_pace
-from grucli.chat.records import Entry, ModelEntry, PlaceEntry, SessionEntry, tree_entries, turn_entry
-from grucli.chat.tree import Tree
+from grucli.chat.session_records import Entry, ModelEntry, PlaceEntry, SessionEntry, tree_entries, turn_entry
+from grucli.chat.session_store import Archive, Log
+from grucli.chat.state_cache import Memory
+from grucli.chat.turn_tree import Tree
 from grucli.chat.turns import BEGINNING, Origin, Place, Turn, Utterance, Voice, legible
+from grucli.chat.unknown_symbols import unknown_parts
 from grucli.errors import GruError, UsageError
-from grucli.model.sampler import Draw, Sample, State
+from grucli.generation.sampler import Draw, Sample, State
 
 SEED_LIMIT = 1 << 63
 SEEDS = 10_000  # a session without a seed begins at one that can be remembered and typed

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from grucli.chat.misread import Encoder
-from grucli.model.sampler import Draw, Gates, Likely, Piece, Sample, State, Surprise
+from grucli.chat.unknown_symbols import Encoder
+from grucli.generation.sampler import Draw, Gates, Likely, Piece, Sample, State, Surprise
 
 BEGINNING = 0
 """The number that no turn has: where every dialogue begins."""
@@ -28,7 +28,7 @@ class Utterance(Protocol):
 
 
 class Voice(Protocol):
-    """A model that can be talked with; `grucli.model.sampler.Sampler` is one."""
+    """A model that can be talked with; `grucli.generation.sampler.Sampler` is one."""
 
     @property
     def tokenizer(self) -> Encoder:

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from grucli.cli import chat, clean, demo, doctor, fetch, models, purge, sample, train
 from grucli.cli import eval as evaluation
-from grucli.cli.grammar import Asked, Command, Group, explain
+from grucli.cli.command_base import Asked, Command, Group, explain
 from grucli.errors import UsageError
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -74,7 +74,7 @@ def _root(
         raise typer.Exit
     if install_completion:
         from grucli.cli.completions.install import current_shell, install
-        from grucli.ui.console import terminal
+        from grucli.ui.terminal.console import terminal
 
         written = install(current_shell(), Path.home())
         terminal().say(f"Written: {', '.join(map(str, written))}. Start a new shell, and try: gru <Tab>")

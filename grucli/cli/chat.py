@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer._click.core import ParameterSource
 
-from grucli.cli.grammar import MODEL, STOP
+from grucli.cli.command_base import MODEL, STOP
 
 _DRAWN_BY = (
     *("temp", "top_k", "top_p", "min_p", "mirostat", "repeat_penalty", "relevance", "beam", "stop"),
@@ -59,22 +59,22 @@ def chat(
     Every session on a terminal is kept, for --continue and /load: those that /save gave a name for good, of the others
     the last 100. Of a chat in a pipe nothing is kept, unless --continue or /save asks for it.
     """
-    from grucli.ui.console import terminal
-    from grucli.ui.silent_keys import silent_keys
-    from grucli.ui.waiting import Waiting
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.terminal.status_line import Waiting
+    from grucli.ui.terminal.terminal_echo import silent_keys
 
     here = terminal()
     on_screen = sys.stdin is not None and sys.stdin.isatty() and here.data.is_terminal and not json
     with silent_keys(), Waiting(here) as waiting:
         from pathlib import Path
 
-        from grucli.chat.archive import sessions
-        from grucli.chat.beginning import open_session
-        from grucli.chat.opening import read_opening
+        from grucli.chat.model_loader import StoredModels
+        from grucli.chat.open_session import open_session
+        from grucli.chat.preamble import read_opening
         from grucli.chat.session import any_seed
-        from grucli.chat.shelf import StoredModels
-        from grucli.model.sampler import Draw
-        from grucli.text.phrases import read_phrases, read_stop
+        from grucli.chat.session_store import sessions
+        from grucli.generation.phrase_matcher import read_phrases, read_stop
+        from grucli.generation.sampler import Draw
 
         asked = {
             **{name: value for name, value in context.params.items() if name in _DRAWN_BY},
@@ -97,10 +97,10 @@ def chat(
         )
     with session:
         if on_screen:
-            from grucli.ui.chat_screen import talk
+            from grucli.ui.chat.screen import talk
 
             talk(session, here)
         else:
-            from grucli.ui.chat_pipe import talk as answer
+            from grucli.ui.chat.pipe import talk as answer
 
             answer(session, here, json=json)

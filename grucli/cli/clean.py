@@ -73,19 +73,19 @@ def clean(
     Every comment that is dropped is counted under the rule that dropped it. Authors are kept as hashes that only your
     own key can make. The same input gives the same corpus, whatever the number of --workers.
     """
-    from grucli.ui.clean_view import CleanView, report_json, rules_json, show_report, show_rules, show_steps
-    from grucli.ui.console import terminal
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.views.clean_view import CleanView, report_json, rules_json, show_report, show_rules, show_steps
 
     if list_rules:
-        from grucli.reddit.rules.table import RULES
+        from grucli.reddit.clean.rules.registry import RULES
 
         terminal().print_json(rules_json(RULES)) if json else show_rules(terminal(), RULES)
         return
     with CleanView(terminal()) as view:
-        from grucli.reddit import pipeline
-        from grucli.reddit.explaining import explain_comment
-        from grucli.reddit.moments import optional_moment
-        from grucli.reddit.rules.settings import MAX_CHARS, MIN_CHARS, Settings
+        from grucli.reddit.clean import pipeline
+        from grucli.reddit.clean.explain import explain_comment
+        from grucli.reddit.clean.rules.config import MAX_CHARS, MIN_CHARS, Settings
+        from grucli.reddit.timestamps import optional_moment
 
         settings = Settings(
             skip=frozenset(skip_rule or ()), subreddits=frozenset(subreddit or ()), authors=frozenset(author or ()),

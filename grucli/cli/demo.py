@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grucli.cli.failures import unless_unread
+from grucli.cli.error_handling import unless_unread
 from grucli.cli.train import STOPPED, resuming
 from grucli.errors import GruError
 
 if TYPE_CHECKING:
-    from grucli.model.sampler import Sample
+    from grucli.generation.sampler import Sample
 
 _NAME = "demo"
 _SAID = (
@@ -46,16 +46,16 @@ def demo(
     """
     from grucli.chat.pace import checked_pace
     from grucli.training.signals import StopFlag
-    from grucli.ui.console import terminal
-    from grucli.ui.stream_view import StreamView
-    from grucli.ui.train_view import TrainView, show_end
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.training.train_view import TrainView, show_end
+    from grucli.ui.views.sample_writer import StreamView
 
     here = terminal()
     checked_pace(pace)
     with StopFlag() as stop, TrainView(here, json, lambda: stop.reason is not None) as view:
         corpus = _corpus()
         from grucli.training import loop
-        from grucli.training.plan import Plan
+        from grucli.training.options import Plan
 
         plan = Plan(
             sources=[corpus],
@@ -77,7 +77,7 @@ def demo(
     here.say("\nWhat it replies now:\n")
     replies: list[Sample] = []
     with StreamView(here, pace) as stream:
-        from grucli.model.sampler import Draw, Sampler
+        from grucli.generation.sampler import Draw, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
 
@@ -111,7 +111,7 @@ def _corpus() -> str:
         GruError: the package is not there.
     """
     from grucli.paths import cache_dir
-    from grucli.text.chitchat import write_corpus
+    from grucli.text.demo_corpus import write_corpus
 
     try:
         import chitchat_dataset

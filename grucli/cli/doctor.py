@@ -14,14 +14,14 @@ def doctor(
       gru doctor
       gru doctor --json > machine.json    to go with a report of a fault
     """
-    from grucli.ui.console import terminal
-    from grucli.ui.doctor_view import show_machine
-    from grucli.ui.waiting import Waiting
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.terminal.status_line import Waiting
+    from grucli.ui.views.doctor_view import show_machine
 
     with Waiting(terminal()) as waiting:
         from grucli import cli
-        from grucli.cli.grammar import commands, variable
-        from grucli.model.machine import examine
+        from grucli.cli.command_base import commands, variable
+        from grucli.engine.system_info import examine
 
         waiting.say("measuring")
         machine = examine({variable(option) for _, options in commands(cli.tree()) for option in options})

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from grucli.cli.grammar import MODEL
+from grucli.cli.command_base import MODEL
 from grucli.errors import NothingToDoError
 
 
@@ -26,16 +26,16 @@ def eval_(
       gru eval emo train.tsv --split val       what was held out of its own corpus
       gru eval ./a-friends.safetensors test.tsv --json
     """
-    from grucli.ui.console import terminal
-    from grucli.ui.score_view import show_scores
-    from grucli.ui.waiting import Waiting
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.terminal.status_line import Waiting
+    from grucli.ui.views.eval_view import show_scores
 
     with Waiting(terminal()) as waiting:
-        from grucli.model.scoring import evaluate
+        from grucli.generation.evaluation import evaluate
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
         from grucli.paths import cache_dir
-        from grucli.text.corpus import prepare
+        from grucli.text.dataset import prepare
 
         weights = load_weights(find_model(model))
         corpus = prepare(

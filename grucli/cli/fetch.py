@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from grucli.cli.failures import unless_unread
+from grucli.cli.error_handling import unless_unread
 from grucli.errors import UsageError
 
 
@@ -47,10 +47,10 @@ def fetch(
 
     From Arctic Shift by default, an archive that needs no account. Times are UTC.
     """
-    from grucli.reddit.fetch_events import Done
-    from grucli.reddit.fetching import Fetch, Plan
-    from grucli.ui.console import terminal
-    from grucli.ui.fetch_view import FetchView, show_fetched
+    from grucli.reddit.fetch.events import Done
+    from grucli.reddit.fetch.run import Fetch, Plan
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.views.fetch_view import FetchView, show_fetched
 
     if output is None:
         raise UsageError(

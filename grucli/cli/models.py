@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from grucli.cli.grammar import MODEL, Command, Group
+from grucli.cli.command_base import MODEL, Command, Group
 from grucli.errors import ModelFileError, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
@@ -37,8 +37,8 @@ def list_(json: Json = False) -> None:
       gru models list --json
     """
     from grucli.model.store import list_models, read_metrics
-    from grucli.ui.console import terminal
-    from grucli.ui.tables import show_models
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.views.models_view import show_models
 
     entries = list_models()
     if not json:
@@ -76,8 +76,8 @@ def show(
     """
     from grucli.model.store import read_metrics
     from grucli.training.summary import entry_of, summarise
-    from grucli.ui.console import terminal
-    from grucli.ui.tables import show_model
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.views.models_view import show_model
 
     entry = entry_of(name)
     summary = summarise(entry) if entry.problem is None else None
@@ -101,7 +101,7 @@ def rename(
       gru models rename emo feelings
     """
     from grucli.model.store import rename_model
-    from grucli.ui.console import terminal
+    from grucli.ui.terminal.console import terminal
 
     folder = rename_model(old, new)
     if json:
@@ -123,7 +123,7 @@ def remove(
       gru models remove old older --yes
     """
     from grucli.model.store import find_entry, remove_model
-    from grucli.ui.console import terminal
+    from grucli.ui.terminal.console import terminal
 
     folders = [find_entry(name).path for name in dict.fromkeys(names)]
     if not yes and not _agreed(f"Delete {', '.join(map(str, folders))}? [y/N] "):
@@ -147,7 +147,7 @@ def path(
       cp "$(gru models path emo)" emo.safetensors
     """
     from grucli.model.store import find_model
-    from grucli.ui.console import terminal
+    from grucli.ui.terminal.console import terminal
 
     found = find_model(name)
     if json:
@@ -158,7 +158,7 @@ def path(
 
 def _agreed(question: str) -> bool:
     """Ask on the terminal. A script that nobody answers has to say --yes instead."""
-    from grucli.ui.console import plain, terminal
+    from grucli.ui.terminal.console import plain, terminal
 
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked", "say --yes to delete without a question")

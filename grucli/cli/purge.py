@@ -26,22 +26,22 @@ def purge(
       gru purge reddit.csv --author somebody --dry-run
       gru purge reddit.jsonl.zst --ids deleted.txt
     """
-    from grucli.ui.console import terminal
-    from grucli.ui.purge_view import show_fetch, show_memories, show_missing, show_purge
-    from grucli.ui.waiting import Waiting
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.terminal.status_line import Waiting
+    from grucli.ui.views.purge_view import show_fetch, show_memories, show_missing, show_purge
 
     with Waiting(terminal()) as waiting:
         from grucli.model.store import learners_of, note_purge
         from grucli.paths import cache_dir
-        from grucli.reddit import purging
-        from grucli.reddit.fetch_record import record_path
-        from grucli.text.corpus import fingerprint_of, forget
+        from grucli.reddit.corpus import purge
+        from grucli.reddit.fetch.state import record_path
+        from grucli.text.dataset import fingerprint_of, forget
 
-        wanted = purging.wanted_by(ids or [], author or [])
-        source = purging.corpus_to_purge(corpus, dry_run=dry_run).name
+        wanted = purge.wanted_by(ids or [], author or [])
+        source = purge.corpus_to_purge(corpus, dry_run=dry_run).name
         learnt = learners_of(fingerprint_of(source, waiting.progress))
         left: list[str] = []
-        done = purging.purge(
+        done = purge.purge(
             corpus,
             wanted,
             dry_run=dry_run,

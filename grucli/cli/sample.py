@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer._click.core import ParameterSource
 
-from grucli.cli.failures import StoppedError
-from grucli.cli.grammar import MODEL, STOP
+from grucli.cli.command_base import MODEL, STOP
+from grucli.cli.error_handling import StoppedError
 from grucli.errors import UsageError
 
 if TYPE_CHECKING:
-    from grucli.model.sampler import Draw, Sampler, State
-    from grucli.ui.stream_view import StreamView
+    from grucli.generation.sampler import Draw, Sampler, State
+    from grucli.ui.views.sample_writer import StreamView
 
 _NOT_WITH_A_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed", "no_copies")
 _SEEDS = 10_000
@@ -78,20 +78,20 @@ def sample(
     """
     import secrets
 
-    from grucli.ui.console import terminal
-    from grucli.ui.novelty_view import show_examined
-    from grucli.ui.stream_view import StreamView
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.views.copy_view import show_examined
+    from grucli.ui.views.sample_writer import StreamView
 
     if beam:
         _check_beam(context)
     beginning = _beginning(prompt, prompt_file)
     with StreamView(terminal(), pace) as view:
-        from grucli.chat.misread import misread, unknown_symbols
-        from grucli.model.novelty import index_beside, write_novel
-        from grucli.model.sampler import Draw, Sampler
+        from grucli.chat.unknown_symbols import misread, unknown_symbols
+        from grucli.generation.copy_detection import index_beside, write_novel
+        from grucli.generation.phrase_matcher import read_phrases, read_stop
+        from grucli.generation.sampler import Draw, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
-        from grucli.text.phrases import read_phrases, read_stop
 
         first = secrets.randbelow(_SEEDS) if seed is None else seed
         draw = Draw(

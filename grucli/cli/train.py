@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from grucli.cli.failures import unless_unread
-from grucli.cli.grammar import MODEL
+from grucli.cli.command_base import MODEL
+from grucli.cli.error_handling import unless_unread
 from grucli.errors import ExitStatus
 
 STOPPED = {"interrupted": ExitStatus.INTERRUPTED, "terminated": ExitStatus.TERMINATED, "hung up": ExitStatus.HUNG_UP}
@@ -74,12 +74,12 @@ def train(
     comment a line.
     """
     from grucli.training.signals import StopFlag
-    from grucli.ui.console import terminal
-    from grucli.ui.train_view import TrainView, show_end
+    from grucli.ui.terminal.console import terminal
+    from grucli.ui.training.train_view import TrainView, show_end
 
     with StopFlag() as stop, TrainView(terminal(), json, lambda: stop.reason is not None) as view:
         from grucli.training import loop
-        from grucli.training.plan import Plan
+        from grucli.training.options import Plan
 
         plan = Plan(
             sources=tuple(sources), name=name, cell=cell, hidden=hidden, layers=layers, embed=embed,

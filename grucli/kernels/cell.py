@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import exactly
+from grucli.kernels.microkernel import WIDTH, address, panels_for
+from grucli.kernels.quantized import Desk, Packed, desk_for, packed, stream_product
 from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
-from grucli.kernels.streaming import Desk, Packed, desk_for, packed, stream_product
-from grucli.kernels.tile import WIDTH, address, panels_for
 
 Recurrent = TypeVar("Recurrent")
 

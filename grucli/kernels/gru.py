@@ -16,9 +16,9 @@ from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up, note
 from grucli.kernels.elementary import sigmoid, tanh
 from grucli.kernels.jit import exactly, kernel
+from grucli.kernels.microkernel import WIDTH, address, pack, pack_transposed, panels_for, product
+from grucli.kernels.quantized import Packed, packed, stream_product
 from grucli.kernels.sampling import Ids, Rules, Streams
-from grucli.kernels.streaming import Packed, packed, stream_product
-from grucli.kernels.tile import WIDTH, address, pack, pack_transposed, panels_for, product
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy as np
 
 from grucli.kernels.arrays import Float32, zeros
 from grucli.model.cells import CELLS
-from grucli.model.shapes import Sizes, parameter_shapes
+from grucli.model.config import Sizes, parameter_shapes
 
 _LINE = 16  # float32 in a cache line
 

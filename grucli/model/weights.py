@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.files import atomic_write
-from grucli.model.shapes import Sizes, parameter_count, parameter_shapes
+from grucli.model.config import Sizes, parameter_count, parameter_shapes
 from grucli.text.tokenizers import Tokenizer, from_json
 
 FORMAT = 1

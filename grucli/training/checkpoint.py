@@ -16,7 +16,7 @@ import safetensors.numpy
 from grucli.errors import ModelFileError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
-from grucli.training.plan import Limit, Recipe
+from grucli.training.options import Limit, Recipe
 
 FORMAT = 1
 _KEY = "gru-checkpoint"

@@ -3,20 +3,20 @@
 import time
 from collections.abc import Generator, Iterator
 
+from grucli.engine.thread_pool import Crew
 from grucli.files import FolderLock
+from grucli.generation.copy_detection import save_index
 from grucli.kernels.jit import CACHE
-from grucli.model.crew import Crew
-from grucli.model.novelty import save_index
-from grucli.model.shapes import parameter_count
+from grucli.model.config import parameter_count
 from grucli.model.store import NOVELTY, model_folder
-from grucli.text.corpus import Corpus
+from grucli.text.dataset import Corpus
 from grucli.training.checkpoint import Position
 from grucli.training.events import Evaluated, Event, Finished, Preparing, Saved, Started
-from grucli.training.plan import EVALUATIONS, MOST_MINUTES, PATIENCE, Limit, Plan
-from grucli.training.preparing import build, clear, index_corpus, intent_of, read_corpus, tidy, warm_up
-from grucli.training.run import Run, Step
+from grucli.training.options import EVALUATIONS, MOST_MINUTES, PATIENCE, Limit, Plan
 from grucli.training.schedule import LEAST_DROPOUT, Stopwatch, dropout_for
+from grucli.training.setup_run import build, clear, index_corpus, intent_of, read_corpus, tidy, warm_up
 from grucli.training.signals import StopFlag
+from grucli.training.trainer import Run, Step
 
 _EVENT_EVERY = 0.1  # seconds between two `Stepped`
 _SAVE_EVERY = 60.0  # seconds of training that a killed run may lose

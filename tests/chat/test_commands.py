@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.chat.archive import Archive
+from grucli.chat.chat_settings import SETTINGS, Setting
+from grucli.chat.command_help import EXPLAINED
 from grucli.chat.commands import COMMANDS, Command, hear, introduction, is_command, suggest
 from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Recounted, Refused, Told
-from grucli.chat.explained import EXPLAINED
+from grucli.chat.model_loader import StoredModels
 from grucli.chat.session import Session
-from grucli.chat.settings import SETTINGS, Setting
-from grucli.chat.shelf import StoredModels
+from grucli.chat.session_store import Archive
 from grucli.errors import ModelFileError
-from grucli.model.sampler import Draw
-from tests.chat.voices import FakeShelf, FakeVoice, fake, in_mind, talker, writer
-from tests.model.models import add_model
+from grucli.generation.sampler import Draw
+from tests.chat.fakes import FakeShelf, FakeVoice, fake, in_mind, talker, writer
+from tests.model.factories import add_model
 
 
 def do(session: Session, line: str) -> list[Event]:

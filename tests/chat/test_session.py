@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.chat import memory, tree
 from grucli.chat import session as sessions
+from grucli.chat import state_cache, turn_tree
 from grucli.chat.events import Began, Ended, Event, Reading, Said, Told
+from grucli.chat.model_loader import StoredModels
 from grucli.chat.session import Session
-from grucli.chat.shelf import StoredModels
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
-from grucli.model.sampler import Draw, Sampler
+from grucli.generation.sampler import Draw, Sampler
 from grucli.model.weights import Card
 from grucli.text.tokenizers import learn
-from tests.chat.voices import NATS, FakeShelf, FakeVoice, fake, in_mind, in_mind_now, talker, writer
-from tests.model.models import add_model, make_weights
+from tests.chat.fakes import NATS, FakeShelf, FakeVoice, fake, in_mind, in_mind_now, talker, writer
+from tests.model.factories import add_model, make_weights
 
 
 def last(session: Session) -> Turn:
@@ -185,7 +185,7 @@ def test_a_book_is_read_in_parts_that_say_how_far() -> None:
     told = [event for event in events if isinstance(event, Reading)]
     assert [event.total for event in told] == [len(book)] * len(told)
     assert all(a.done < b.done for a, b in pairwise(told))
-    assert len(told) >= len(book) // memory.READ_AT_ONCE
+    assert len(told) >= len(book) // state_cache.READ_AT_ONCE
     assert "".join(fake(session).heard) == book
 
 
@@ -206,7 +206,7 @@ def test_a_book_that_is_stopped_was_never_heard() -> None:
 def test_parts_are_the_same_tokens_as_the_whole(text: str) -> None:
     tokenizer = learn("word", iter(["word a é longlonglonglonglong,  \n word  a"]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "READ_AT_ONCE", 30)
+        patch.setattr(state_cache, "READ_AT_ONCE", 30)
         session = writer()
         run(session.say(text))
     parts = fake(session).heard
@@ -215,7 +215,7 @@ def test_parts_are_the_same_tokens_as_the_whole(text: str) -> None:
 
 
 def test_only_so_many_turns_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "TURNS_KEPT", 5)
+    monkeypatch.setattr(turn_tree, "TURNS_KEPT", 5)
     session = talker()
     for number in range(12):
         run(session.say(str(number)))

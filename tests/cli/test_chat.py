@@ -12,7 +12,7 @@ import pytest
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
 from grucli.model.weights import Card
-from tests.model.models import add_model
+from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
 

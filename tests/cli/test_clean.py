@@ -9,7 +9,7 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.reddit.rules.table import RULES
+from grucli.reddit.clean.rules.registry import RULES
 
 Output = pytest.CaptureFixture[str]
 

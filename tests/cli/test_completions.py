@@ -14,8 +14,8 @@ import shellingham
 from grucli import cli
 from grucli.__main__ import main
 from grucli.cli.completions import SHELLS, script
+from grucli.cli.completions.command_spec import entries
 from grucli.cli.completions.install import current_shell, install
-from grucli.cli.completions.tree import entries
 from grucli.errors import UsageError
 
 SHIPPED = Path(__file__).parents[2] / "completions"

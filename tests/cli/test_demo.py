@@ -14,10 +14,10 @@ from grucli.errors import ExitStatus
 from grucli.model.weights import Card
 from grucli.training import loop
 from grucli.training.events import Event
-from grucli.training.plan import Plan
+from grucli.training.options import Plan
 from grucli.training.signals import StopFlag
-from tests.model.models import add_model
-from tests.ui.runs import run
+from tests.model.factories import add_model
+from tests.ui.fake_events import run
 
 Output = pytest.CaptureFixture[str]
 TALK = {"a": {"messages": [[{"sender": "x", "text": "hello"}], [{"sender": "y", "text": "hello there"}]]}}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from grucli.__main__ import main
+from grucli.engine import system_info
 from grucli.errors import ExitStatus
 from grucli.kernels import jit
-from grucli.model import machine
 
 Output = pytest.CaptureFixture[str]
 FACTS = ["versions", "processor", "kernels", "speed", "places", "settings"]
@@ -19,8 +19,8 @@ LINES += ["data", "models", "cache", "config", "versions", "setting"]
 
 @pytest.fixture(autouse=True)
 def quick(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "SECONDS", 0.001)
-    monkeypatch.setattr(machine, "_READ", 1 << 20)
+    monkeypatch.setattr(system_info, "SECONDS", 0.001)
+    monkeypatch.setattr(system_info, "_READ", 1 << 20)
     monkeypatch.delenv("GRU_TEST_DATA", raising=False)
 
 

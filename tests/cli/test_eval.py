@@ -8,7 +8,7 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from tests.model.models import add_model
+from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
 FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters"]

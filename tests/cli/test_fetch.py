@@ -9,19 +9,19 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.reddit import fetching, patience
-from grucli.reddit.fetch_events import Event, Summary
-from grucli.reddit.fetching import Plan
-from tests.reddit.fake_arctic_shift import Fake, serving
-from tests.reddit.forum import forum
+from grucli.reddit.fetch import retry, run
+from grucli.reddit.fetch.events import Event, Summary
+from grucli.reddit.fetch.run import Plan
+from tests.reddit.comment_factory import forum
+from tests.reddit.fetch.fake_arctic_shift import Fake, serving
 
 Output = pytest.CaptureFixture[str]
-_HIDE = "grucli.ui.fetch_view.FetchView.hide_bar"
+_HIDE = "grucli.ui.views.fetch_view.FetchView.hide_bar"
 
 
 @pytest.fixture(autouse=True)
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry, "sleep", lambda seconds: None)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -54,7 +54,7 @@ def test_every_option_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
         def run(self) -> Iterator[Event]:
             yield from ()
 
-    monkeypatch.setattr(fetching, "Fetch", Stub)
+    monkeypatch.setattr(run, "Fetch", Stub)
     assert main(["fetch", "-o", "a.jsonl"]) == 0
     words = "--source reddit --after 30d --before 2024 --limit 5 --rate 0.5 --base-url http://x --resume --force"
     assert main(["fetch", "r/a", "u/b", "-o", "b.jsonl", *words.split()]) == 0
@@ -142,7 +142,7 @@ def test_ctrl_c_tells_what_is_saved_whenever_it_comes(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    for moment in ("grucli.reddit.fetching.sweep", "grucli.reddit.fetch_output._cut", _HIDE):
+    for moment in ("grucli.reddit.fetch.run.sweep", "grucli.reddit.fetch.output._cut", _HIDE):
         with monkeypatch.context() as patch:
             patch.setattr(moment, interrupt)
             assert fetch(fake, output, "--resume", "--limit", "100") == ExitStatus.INTERRUPTED

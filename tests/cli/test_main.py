@@ -15,8 +15,8 @@ import typer
 
 from grucli import __version__, cli
 from grucli.__main__ import main
-from grucli.cli.grammar import Asked, variable
-from grucli.cli.grammar import commands as all_commands
+from grucli.cli.command_base import Asked, variable
+from grucli.cli.command_base import commands as all_commands
 from grucli.cli.train import STOPPED
 from grucli.errors import BusyError, DivergedError, GruError, ModelFileError, NothingToDoError, StoppedError, UsageError
 from grucli.training.signals import StopFlag
@@ -315,7 +315,7 @@ Settle = Callable[..., dict[str, object]]
 @pytest.fixture
 def settle() -> Settle:
     """A command of its own, which shows what its options came to."""
-    from grucli.cli.grammar import Command, Group, explain
+    from grucli.cli.command_base import Command, Group, explain
 
     app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False)
     seen: dict[str, object] = {}

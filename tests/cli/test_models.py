@@ -11,8 +11,8 @@ from grucli.__main__ import main
 from grucli.files import FolderLock
 from grucli.model.store import BEST, LAST, model_names
 from grucli.model.weights import Card, describe_weights
-from tests.model.models import add_model
-from tests.ui.streams import Pipe
+from tests.model.factories import add_model
+from tests.ui.fake_streams import Pipe
 
 Output = pytest.CaptureFixture[str]
 CARD = Card(

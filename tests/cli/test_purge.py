@@ -14,12 +14,12 @@ from grucli.errors import ExitStatus
 from grucli.model.store import PURGED, learners_of, remove_model, rename_model
 from grucli.model.weights import Card
 from grucli.paths import cache_dir
-from grucli.reddit.fetch_record import digest, new_record, save_record
-from grucli.reddit.people import AuthorHash, author_key
-from grucli.reddit.source import Target
-from grucli.text.corpus import prepare
-from grucli.training.preparing import clear
-from tests.model.models import add_model
+from grucli.reddit.corpus.pseudonyms import AuthorHash, author_key
+from grucli.reddit.fetch.comment_source import Target
+from grucli.reddit.fetch.state import digest, new_record, save_record
+from grucli.text.dataset import prepare
+from grucli.training.setup_run import clear
+from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
 

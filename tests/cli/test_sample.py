@@ -13,11 +13,11 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.model.sampler import Draw, Piece, Sampler, Stream
+from grucli.generation.sampler import Draw, Piece, Sampler, Stream
 from grucli.model.store import BEST
 from grucli.model.weights import Card
-from tests.model.models import add_model, make_weights
-from tests.ui.streams import Pipe, Screen
+from tests.model.factories import add_model, make_weights
+from tests.ui.fake_streams import Pipe, Screen
 
 Output = pytest.CaptureFixture[str]
 FIELDS = ["text", "prompt", "seed", "tokens", "bits_per_char", "stopped"]

@@ -9,13 +9,13 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.kernels.novelty import LINE
-from grucli.model.novelty import Filter, Index, index_text, save_index
+from grucli.generation.copy_detection import Filter, Index, index_text, save_index
+from grucli.kernels.bloom import LINE
 from grucli.model.store import BEST, NOVELTY, model_folder
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import END
-from tests.model.models import add_model, make_weights
-from tests.ui.streams import Screen
+from tests.model.factories import add_model, make_weights
+from tests.ui.fake_streams import Screen
 
 Output = pytest.CaptureFixture[str]
 FIELDS = ["text", "prompt", "seed", "tokens", "bits_per_char", "stopped", "copied", "novel"]

@@ -17,10 +17,10 @@ from grucli.errors import DivergedError, ExitStatus
 from grucli.model.cells import CELLS
 from grucli.training import loop
 from grucli.training.events import Event
-from grucli.training.plan import Plan, Recipe
+from grucli.training.options import Plan, Recipe
 from grucli.training.signals import StopFlag
-from tests.ui.runs import run, started, summary
-from tests.ui.streams import Pipe
+from tests.ui.fake_events import run, started, summary
+from tests.ui.fake_streams import Pipe
 
 Output = pytest.CaptureFixture[str]
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from grucli.chat.archive import Archive
 from grucli.chat.session import Session
-from grucli.model.sampler import Draw, Sampler
-from grucli.model.shapes import Sizes, parameter_shapes
+from grucli.chat.session_store import Archive
+from grucli.generation.sampler import Draw, Sampler
+from grucli.model.config import Sizes, parameter_shapes
 from grucli.model.weights import Card, Weights
 from grucli.text.tokenizers import learn
-from grucli.ui.chat_screen import ChatScreen
+from grucli.ui.chat.screen import ChatScreen
 
 LOOKS = 20
 LINES = (

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grucli.model.shapes import Sizes, parameter_shapes
+from grucli.model.config import Sizes, parameter_shapes
 from grucli.model.store import BEST, model_folder
 from grucli.model.weights import Card, Weights, save_weights
 from grucli.paths import data_dir
 from grucli.text.tokenizers import learn
-from tests.end_to_end.person import PATIENCE, Person, PersonWithAShell
+from tests.end_to_end.pty_session import PATIENCE, Person, PersonWithAShell
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
 

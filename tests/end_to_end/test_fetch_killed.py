@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from grucli.read.rows import RowReport, read_rows
 from grucli.reddit.comments import Comment
-from grucli.text.rows import RowReport, read_rows
-from tests.reddit.fake_arctic_shift import FAULTS, Fake, serving, sometimes
-from tests.reddit.forum import forum
+from tests.reddit.comment_factory import forum
+from tests.reddit.fetch.fake_arctic_shift import FAULTS, Fake, serving, sometimes
 
 COMMENTS = 5_000
 KILLS = 3
@@ -107,7 +107,7 @@ def _compare(output: Path, fake: Fake, tell: Callable[[str], None]) -> None:
 
 
 def _unpacked(output: Path) -> bytes:
-    from grucli.text.sources import locate, read_bytes
+    from grucli.read.sources import locate, read_bytes
 
     return b"".join(read_bytes(locate(str(output))))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.person import Person, PersonWithAShell
+from tests.end_to_end.pty_session import Person, PersonWithAShell
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
 SMALL = ["--hidden", "16", "--layers", "1", "--embed", "8", "--batch", "4", "--seq", "16", "--force"]

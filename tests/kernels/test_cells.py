@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grucli.engine.cell_kernels import LAYERS
 from grucli.model.cells import CELLS
-from grucli.model.recurrence import LAYERS
 
 
 @pytest.mark.parametrize("name", CELLS)

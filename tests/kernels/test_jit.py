@@ -102,8 +102,8 @@ def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(
 ONE_SIGNATURE = """
 import sys
 from pathlib import Path
-from tests.training.runs import plan, summary, write_corpus
-from grucli.model.sampler import Draw, Sampler
+from tests.training.small_runs import plan, summary, write_corpus
+from grucli.generation.sampler import Draw, Sampler
 from grucli.model.store import find_model
 from grucli.model.weights import load_weights
 

@@ -32,7 +32,7 @@ def without(*families: str) -> str:
 def test_kernels_are_right_with_vectors_of(lanes: int, features: str, tmp_path: Path) -> None:
     environment = os.environ | {"NUMBA_CPU_FEATURES": features, "NUMBA_CPU_NAME": "x86-64", "GRU_HOME": str(tmp_path)}
     width = subprocess.run(
-        [sys.executable, "-c", "from grucli.kernels.tile import LANES, HAS_DOT; print(LANES, HAS_DOT)"],
+        [sys.executable, "-c", "from grucli.kernels.microkernel import LANES, HAS_DOT; print(LANES, HAS_DOT)"],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert width.stdout == f"{lanes} False\n"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grucli.generation.decoding import NO_GUARD
 from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import kernel
 from grucli.kernels.sampling import (
@@ -29,7 +30,6 @@ from grucli.kernels.sampling import (
     forbid,
     uniform,
 )
-from grucli.model.streams import NO_GUARD
 
 
 @kernel

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.model.cells import CELLS
-from grucli.model.shapes import Sizes
+from grucli.model.config import Sizes
 
 Float64 = NDArray[np.float64]
 

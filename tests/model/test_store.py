@@ -26,7 +26,7 @@ from grucli.model.store import (
     validate_name,
 )
 from grucli.paths import models_dir
-from tests.model.models import add_model
+from tests.model.factories import add_model
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.model import weights as room
-from grucli.model.shapes import Sizes, parameter_shapes
+from grucli.model.config import Sizes, parameter_shapes
 from grucli.model.weights import Card, Weights, describe_weights, load_weights, parameters_sha256, save_weights
 from grucli.text.tokenizers import Tokenizer, learn
 

@@ -18,12 +18,12 @@ from grucli.kernels import gru
 from grucli.kernels.jit import KernelCache
 from grucli.model.store import METRICS, find_model, model_folder, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
-from grucli.training import loop, preparing, run
+from grucli.training import loop, setup_run, trainer
 from grucli.training.events import Compiled, Compiling, Evaluated, Finished, Preparing, Saved, Started, Stepped
 from grucli.training.loop import train
-from grucli.training.plan import Plan
+from grucli.training.options import Plan
 from grucli.training.signals import StopFlag
-from tests.training.runs import SENTENCES, events, finish, plan, summary, write_corpus
+from tests.training.small_runs import SENTENCES, events, finish, plan, summary, write_corpus
 
 pytestmark = pytest.mark.usefixtures("home", "every_step")
 
@@ -113,7 +113,7 @@ def test_a_save_that_fails_leaves_a_run_that_goes_on_exactly(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:
     straight = summary(plan(corpus, name="straight", eval_every=10))
-    real, calls = getattr(run, victim), []
+    real, calls = getattr(trainer, victim), []
 
     def full_disk(path: Path, *what: object) -> object:
         calls.append(path)
@@ -122,7 +122,7 @@ def test_a_save_that_fails_leaves_a_run_that_goes_on_exactly(
         return real(path, *what)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, victim, full_disk)
+        patch.setattr(trainer, victim, full_disk)
         with pytest.raises(OSError, match="No space"):
             finish(plan(corpus, name="full", eval_every=10))
     resumed = summary(plan(corpus, name="full", eval_every=10, resume=True))
@@ -140,7 +140,7 @@ def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, victim: str, call: int
 ) -> None:
     summary(plan(corpus, name="straight", eval_every=10))
-    real, calls = getattr(run, victim), []
+    real, calls = getattr(trainer, victim), []
 
     def kill(path: Path, *what: object) -> object:
         calls.append(path)
@@ -149,7 +149,7 @@ def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
         return real(path, *what)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, victim, kill)
+        patch.setattr(trainer, victim, kill)
         patch.setattr(loop, "tidy", lambda folder: None)
         with pytest.raises(KilledError):
             finish(plan(corpus, name="killed", eval_every=10))
@@ -169,7 +169,7 @@ def test_what_a_killed_first_save_left_is_no_model(corpus: Path, monkeypatch: py
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "save_checkpoint", kill)
+        patch.setattr(trainer, "save_checkpoint", kill)
         patch.setattr(loop, "tidy", lambda folder: None)
         with pytest.raises(KilledError):
             finish(plan(corpus, eval_every=10))
@@ -182,7 +182,7 @@ def test_a_full_disk_at_the_first_save_leaves_nothing(corpus: Path, monkeypatch:
     def full(path: Path, *_: object) -> None:
         raise OSError(28, os.strerror(28), str(path))
 
-    monkeypatch.setattr(run, "save_checkpoint", full)
+    monkeypatch.setattr(trainer, "save_checkpoint", full)
     with pytest.raises(OSError, match="No space"):
         finish(plan(corpus, eval_every=10))
     assert not model_folder("small").exists()
@@ -220,9 +220,9 @@ def test_compiling_is_told_when_it_is_done(corpus: Path, monkeypatch: pytest.Mon
         notice()
         yield
 
-    monkeypatch.setattr(preparing, "on_compiling", compiles)
-    monkeypatch.setattr(preparing, "_use_every_kernel", lambda run: time.sleep(0.2))
-    monkeypatch.setattr(preparing, "CACHE", KernelCache(corpus.parent if problem is None else None, problem))
+    monkeypatch.setattr(setup_run, "on_compiling", compiles)
+    monkeypatch.setattr(setup_run, "_use_every_kernel", lambda run: time.sleep(0.2))
+    monkeypatch.setattr(setup_run, "CACHE", KernelCache(corpus.parent if problem is None else None, problem))
     told = [event for event in events(plan(corpus)) if isinstance(event, Compiling | Compiled)]
     assert [type(event) for event in told] == [Compiling, Compiled]
     assert told[0] == Compiling(kept=problem is None)

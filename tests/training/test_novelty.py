@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from grucli.errors import StoppedError
-from grucli.model.novelty import Index, index_beside, load_index
+from grucli.generation.copy_detection import Index, index_beside, load_index
 from grucli.model.store import BEST, NOVELTY, find_model, model_folder
 from grucli.model.weights import load_weights
 from grucli.training import loop
 from grucli.training.events import Finished, Preparing
 from grucli.training.loop import train
 from grucli.training.signals import StopFlag
-from tests.training.runs import events, finish, plan, summary
+from tests.training.small_runs import events, finish, plan, summary
 
 CORPUS = "it was a bright cold day in April, and the clocks were striking thirteen; number "
 OTHER = "all happy families are alike; each unhappy family is unhappy in its own way, number "

@@ -5,7 +5,7 @@ from itertools import groupby
 import pyte
 from pyte.screens import Char
 
-from tests.ui.streams import Screen
+from tests.ui.fake_streams import Screen
 
 
 class _FaintScreen(pyte.HistoryScreen):

@@ -5,9 +5,9 @@ itself. `python -m grucli.cli.completions` writes them into `completions/`, and 
 """
 
 from grucli.cli.completions.bash import bash
+from grucli.cli.completions.command_spec import SHELLS, entries
 from grucli.cli.completions.fish import fish
 from grucli.cli.completions.powershell import powershell
-from grucli.cli.completions.tree import SHELLS, entries
 from grucli.cli.completions.zsh import zsh
 from grucli.errors import UsageError
 

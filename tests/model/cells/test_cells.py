@@ -9,7 +9,7 @@ from grucli.model.cells import CELLS
 from grucli.model.cells.base import Cell
 from grucli.model.cells.gru import GRU
 from grucli.model.cells.gru_after import GRU_AFTER
-from grucli.model.shapes import Sizes, parameter_shapes
+from grucli.model.config import Sizes, parameter_shapes
 from tests.model.reference import Float64, loss_and_gradients
 
 EACH = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from grucli.engine.network import Network
+from grucli.engine.thread_pool import Crew
 from grucli.kernels.arrays import Float32
-from grucli.model.crew import Crew
-from grucli.model.network import Network
+from grucli.model.config import Sizes
 from grucli.model.parameters import Parameters, fresh_parameters
-from grucli.model.shapes import Sizes
 
 torch = pytest.importorskip("torch")
 

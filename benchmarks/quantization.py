@@ -1,0 +1,48 @@
+"""What rounding weights to a byte does to held-out loss: `python -m benchmarks.quantization MODEL FILE [FILE…]`.
+
+The matrices that writing rounds (recurrent weights, the upper layers' U, the logits' weights) are replaced by what
+their bytes stand for, and both models score the same text.
+"""
+
+import dataclasses
+import sys
+
+import numpy as np
+
+from grucli.generation.evaluation import evaluate
+from grucli.kernels.arrays import Float32
+from grucli.model.store import find_model
+from grucli.model.weights import load_weights
+from grucli.paths import cache_dir
+from grucli.text.dataset import prepare
+
+
+def rounded(matrix: Float32) -> Float32:
+    """Each column to whole numbers of ±127 times a scale of its own, as `grucli.kernels.quantized` does."""
+    scale = np.where(np.abs(matrix).max(0) > 0, np.abs(matrix).max(0) / 127, 1).astype(np.float32)
+    return np.asarray(np.rint(matrix / scale) * scale, np.float32)
+
+
+def main(model: str, files: list[str]) -> None:
+    """Print both losses and their difference."""
+    weights = load_weights(find_model(model))
+    names = [name for name in weights.arrays if name.endswith((".W", ".U")) and name != "layers.0.U"]
+    other = dict(weights.arrays) | {name: rounded(weights.arrays[name]) for name in names}
+    corpus = prepare(
+        files,
+        column=None,
+        tokenizer=weights.tokenizer,
+        vocab=None,
+        held_out=0.1,
+        held_out_file=None,
+        cache=cache_dir(),
+        on_progress=lambda *_: None,
+    )
+    assert corpus.held_out is not None
+    plain = evaluate(weights, corpus.held_out).nats_per_char
+    bytes_ = evaluate(dataclasses.replace(weights, arrays=other), corpus.held_out).nats_per_char
+    print(f"{plain:.5f} nats a character, {bytes_:.5f} with weights of a byte: {bytes_ / plain - 1:+.3%}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,318 @@
+"""What every command of `gru` has in common: how it is parsed, helped with, and told what is wrong.
+
+`Command` and `Group` are the classes of all commands. They carry the options that work everywhere, let a variable
+`GRU_SOME_NAME` stand for each `--some-name`, and print help that leads with examples.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer._click import Command as AnyCommand
+from typer._click import Context, HelpFormatter, Parameter
+from typer._click.core import ParameterSource
+from typer._click.exceptions import (
+    BadOptionUsage,
+    BadParameter,
+    MissingParameter,
+    NoSuchOption,
+)
+from typer._click.exceptions import UsageError as ParseError
+from typer._click.types import FloatParamType, IntParamType
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from grucli import __version__, number_parsing
+from grucli.errors import UsageError
+
+MODEL = "MODEL"
+"""The metavar of parameters that take a model, by name or path; completions offer the models there are."""
+
+FILES = ("FILE", "CORPUS", "FOLDER")
+"""The metavars of parameters that take files; completions offer files."""
+
+STOP = r"Also end {} before this text; case matters. \n: a new line, \t: a tab, \\: a backslash. Repeatable."
+"""Help of the option --stop, to be told what ends there."""
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""What every command's context is made with."""
+
+_EXTRA = "Got unexpected extra argument(s)"
+"""How Typer begins to complain of arguments that nothing takes; they follow in brackets."""
+
+_METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
+"""What stands for a value of a plain type in help."""
+
+
+@dataclass
+class Asked:
+    """What the options that work everywhere asked for."""
+
+    quiet: int = 0
+    debug: bool = False
+    json: bool = False
+    words: Sequence[str] = ()
+    """All that stands behind the command's name."""
+
+
+def _asked(context: Context) -> Asked:
+    return context.ensure_object(Asked)
+
+
+def _set_debug(context: Context, parameter: Parameter, value: bool) -> None:
+    _asked(context).debug |= bool(value)
+
+
+def _set_quiet(context: Context, parameter: Parameter, value: int) -> None:
+    # From the environment it reaches the group and the command alike, and must not count twice.
+    number_parsing = context.get_parameter_source("quiet") is ParameterSource.COMMANDLINE
+    asked = _asked(context)
+    asked.quiet = asked.quiet + (value or 0) if number_parsing else max(asked.quiet, value or 0)
+
+
+def _show_version(context: Context, parameter: Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        typer.echo(f'{{"version": "{__version__}"}}' if _asked(context).json else f"gru {__version__}")
+        raise typer.Exit
+
+
+def _look_for_json(context: Context, words: list[str]) -> None:
+    """Note whether JSON is asked for: `--version` ends the program before any other option is looked at."""
+    _asked(context).json |= "--json" in words
+
+
+def _everywhere() -> list[Parameter]:
+    """The options that every command takes, before or after its name."""
+    return [
+        TyperOption(
+            param_decls=["-q", "--quiet"],
+            type=int,
+            count=True,
+            expose_value=False,
+            callback=_set_quiet,
+            help="No progress and messages; -qq: no warnings either.",
+        ),
+        TyperOption(
+            param_decls=["--debug"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_set_debug,
+            help="Show where an error came from.",
+        ),
+        TyperOption(
+            param_decls=["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_show_version,
+            help="Show the version and exit.",
+        ),
+    ]
+
+
+def variable(option: str) -> str:
+    """The environment variable that stands for an option: `--top-k` → `GRU_TOP_K`."""
+    return "GRU_" + option.lstrip("-").replace("-", "_").upper()
+
+
+def _complete(command: AnyCommand) -> None:
+    """Give a command what all have in common."""
+    command.params += _everywhere()
+    command.context_settings = {**command.context_settings, **SETTINGS}
+    for option, parameter in long_options(command):
+        parameter.envvar = variable(option)
+        parameter.show_envvar = False
+        parameter.metavar = parameter.metavar or _METAVARS.get(parameter.type.name.split()[0])
+    for each in command.params:
+        if isinstance(each.type, IntParamType | FloatParamType):
+            each.type = _as_people_type(each.type)
+
+
+def _as_people_type(kind: Any) -> Any:
+    """A type of numbers that reads what is typed, or set somewhere, by the rule of this program."""
+    read = number_parsing.whole if isinstance(kind, IntParamType) else number_parsing.number
+    kind = copy.copy(kind)
+    kind._number_class = lambda value: read(value) if isinstance(value, str) else value
+    return kind
+
+
+def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
+    """The options of a command that settings may give, by their long names: `--top-k` and its parameter."""
+    for parameter in command.params:
+        if (isinstance(parameter, TyperOption) and not parameter.is_eager) or parameter.name == "debug":
+            assert isinstance(parameter, TyperOption)
+            for name in parameter.opts[-1:]:
+                if name.startswith("--"):
+                    yield name, parameter
+
+
+class _Common(AnyCommand):
+    """What `Command` and `Group` share: the options of all, and their help."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        _complete(self)
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Parse what stands behind the command's name."""
+        _asked(ctx).words = tuple(args)
+        _look_for_json(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """What a command does and its examples first, then how to call it and what it takes."""
+        self.format_help_text(ctx, formatter)
+        formatter.write_paragraph()
+        self.format_usage(ctx, formatter)
+        self.format_options(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+
+
+class Command(_Common, TyperCommand):
+    """A command of `gru`."""
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run it, with the terminal as quiet as was asked for. The commands of `gru` itself take their time."""
+        quiet = _asked(ctx).quiet
+        if ctx.parent is not None and ctx.parent.parent is None:
+            from grucli.ui.terminal.startup_message import say_first_word
+
+            say_first_word(quiet)
+        from grucli.ui.terminal.console import open_terminal
+
+        open_terminal(quiet)
+        return super().invoke(ctx)
+
+
+class Group(_Common, TyperGroup):
+    """A command that has commands: `gru` itself, and `gru models`."""
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """List the commands before the options."""
+        self.format_commands(ctx, formatter)
+        records = [parameter.get_help_record(ctx) for parameter in self.get_params(ctx)]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command inside, which takes its defaults from the settings."""
+        if ctx.parent is not None:
+            from grucli.ui.terminal.console import open_terminal
+
+            open_terminal(_asked(ctx).quiet)
+        if ctx.parent is None and ctx.default_map is None:
+            from grucli.paths import check_home, config_file
+            from grucli.settings import defaults, read_config
+
+            check_home()
+            ctx.default_map = defaults(read_config(config_file()), dict(commands(self)), config_file())
+        return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
+        """Find the command that is meant.
+
+        Raises:
+            UsageError: there is none of this name; the nearest is given.
+        """
+        if not args[0].startswith("-") and args[0] not in self.commands:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], list(self.commands), n=1, cutoff=0.5)
+            meant = f"did you mean '{ctx.command_path} {near[0]}'? " if near else ""
+            raise UsageError(
+                f"there is no command '{ctx.command_path} {args[0]}'", f"{meant}See them all: {ctx.command_path} --help"
+            )
+        return super().resolve_command(ctx, args)
+
+
+def commands(group: TyperGroup, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
+    """Each command that does something, by its words, with the options that settings may give it."""
+    for name, command in group.commands.items():
+        yield (*words, name), {option[2:]: str(parameter.name) for option, parameter in long_options(command)}
+        if isinstance(command, TyperGroup):
+            yield from commands(command, (*words, name))
+
+
+def explain(error: typer.TyperException) -> UsageError:
+    """Say what Typer found wrong with a command line the way everything else here says it."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "gru"
+    see = f"see: {path} --help"
+    command = path.removeprefix("gru").strip()  # every error has "gru: " before it
+    if isinstance(error, NoSuchOption):
+        near = _nearest(error.option_name, context) if context is not None else None
+        return UsageError(
+            f"{command} has no option '{error.option_name}'"
+            if command
+            else f"there is no option '{error.option_name}'",
+            f"did you mean '{near}'? Or {see}" if near else see,
+        )
+    if isinstance(error, MissingParameter) and error.param is not None:
+        name = error.param.human_readable_name if error.param.param_type_name == "argument" else error.param.opts[-1]
+        return UsageError(f"{command or path} needs {name.upper() if name.islower() else name}", see)
+    if isinstance(error, BadOptionUsage):
+        return UsageError(_clause(error.message), see)
+    if isinstance(error, BadParameter) and error.param is not None:
+        return UsageError(f"{_source(error)}: {_wrong_value(error, error.param)}", see)
+    if isinstance(error, ParseError) and error.message.startswith(_EXTRA):
+        words = error.message.removeprefix(_EXTRA).strip(" ()")
+        return UsageError(f"{command or path} has no use for '{words}'", f"put quotes around words that are one; {see}")
+    if isinstance(error, ParseError):
+        return UsageError(_clause(error.message), see)
+    return UsageError(_clause(error.format_message()), see)
+
+
+def _nearest(word: str, context: Context) -> str | None:
+    """The option that was perhaps meant; the dashes, which all have, make none of them likelier."""
+    import difflib
+
+    names = [name for option in context.command.get_params(context) for name in option.opts if name.startswith("--")]
+    near = difflib.get_close_matches(word.lstrip("-"), [name[2:] for name in names], n=1)
+    return f"--{near[0]}" if near else None
+
+
+def _wrong_value(error: BadParameter, parameter: Parameter) -> str:
+    """Why a value is refused, in words of people where the parser has words of programs."""
+    value, found, _ = error.message.partition(" is not ")
+    kind = parameter.type.name.split()[0]
+    takes = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
+    if not found or kind not in takes:
+        return _clause(error.message)
+    low = getattr(parameter.type, "min", None)
+    return f"{value if value.startswith(chr(39)) else repr(value)} is not {takes[kind]}" + (
+        f" from {low:g} up" if low is not None else ""
+    )
+
+
+def _source(error: BadParameter) -> str:
+    """Where the value came from that an option refuses, in words."""
+    parameter, context = error.param, error.ctx
+    assert parameter is not None
+    name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.human_readable_name
+    source = context.get_parameter_source(str(parameter.name)) if context is not None else None
+    if source is ParameterSource.ENVIRONMENT:
+        return f"{name} (from the variable {parameter.envvar})"
+    if source is ParameterSource.DEFAULT_MAP:
+        from grucli.paths import config_file
+
+        return f"{name} (from '{config_file()}')"
+    return _as_typed(parameter, _asked(context).words) if context is not None else name
+
+
+def _as_typed(parameter: Parameter, words: Sequence[str]) -> str:
+    """The name of an option by which its value was given, which is the last one; arguments have but one name."""
+    if parameter.param_type_name != "option":
+        return parameter.human_readable_name
+    for word in reversed(words):
+        for name in parameter.opts:
+            if word.split("=")[0] == name or (len(name) == 2 and word.startswith(name)):
+                return name
+    return parameter.opts[-1]
+
+
+def _clause(message: str) -> str:
+    """A sentence of Typer's as a part of ours."""
+    message = message.strip().rstrip(".")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,110 @@
+"""What the completion scripts are made from: the tree of commands, as plain values."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from typer._click import Command as AnyCommand
+from typer._click import Context, Parameter
+from typer._types import TyperChoice
+from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.models import TyperPath
+
+from grucli import cli
+from grucli.cli.command_base import FILES, MODEL, SETTINGS
+
+SHELLS = {"bash": "gru.bash", "zsh": "_gru", "fish": "gru.fish", "powershell": "gru.ps1"}
+"""Each shell there is a script for, and the file name of that script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What may stand in a place: one of `choices`, a model, a file, or (all empty) something nobody can guess."""
+
+    choices: tuple[str, ...] = ()
+    model: bool = False
+    file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its spellings, what it is for, and its value, None for a flag."""
+
+    names: tuple[str, ...]
+    help: str
+    value: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: its words ("" for `gru` itself), what it is for, and what may follow it."""
+
+    words: tuple[str, ...]
+    help: str
+    options: tuple[Option, ...]
+    arguments: tuple[Value, ...]
+    repeats: bool
+    commands: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """The words as one: "models show"."""
+        return " ".join(self.words)
+
+
+def entries() -> list[Entry]:
+    """Every command there is, `gru` itself first."""
+    tree = cli.tree()
+    return list(_walk(tree, Context(tree, info_name="gru", **SETTINGS), ()))
+
+
+def _walk(command: AnyCommand, parent: Context, words: tuple[str, ...]) -> Iterator[Entry]:
+    parameters = command.get_params(parent)
+    arguments = [parameter for parameter in parameters if isinstance(parameter, TyperArgument)]
+    children = command.commands if isinstance(command, TyperGroup) else {}
+    yield Entry(
+        words=words,
+        help=command.get_short_help_str(100).rstrip("."),
+        options=tuple(_option(item) for item in parameters if isinstance(item, TyperOption) and not item.hidden),
+        arguments=tuple(_value(argument) for argument in arguments),
+        repeats=any(argument.nargs == -1 for argument in arguments),
+        commands=tuple(children),
+    )
+    for name, child in children.items():
+        yield from _walk(child, parent, (*words, name))
+
+
+def _option(option: TyperOption) -> Option:
+    names = tuple(sorted([*option.opts, *option.secondary_opts], key=lambda name: (len(name) > 2, name)))
+    # One sentence is enough beside a menu.
+    sentence = re.split(r"(?<=\.)\s", option.help or "")[0].rstrip(".")
+    return Option(names, sentence, None if option.is_flag or option.count else _value(option))
+
+
+def _value(parameter: Parameter) -> Value:
+    """What a parameter takes, by its type or, where that is plain text, by its metavar."""
+    if parameter.name == "show_completion":
+        return Value(choices=tuple(SHELLS))
+    if isinstance(parameter.type, TyperChoice):
+        return Value(choices=tuple(str(getattr(choice, "value", choice)) for choice in parameter.type.choices))
+    words = set(re.findall("[A-Z]+", parameter.metavar or ""))
+    return Value(model=MODEL in words, file=isinstance(parameter.type, TyperPath) or bool(words & set(FILES)))
+
+
+def kind(value: Value) -> str:
+    """A value in one word or several: @model, @file, the choices, or nothing."""
+    return "@model" if value.model else "@file" if value.file else " ".join(value.choices)
+
+
+def positions(command: Entry) -> Iterator[tuple[str, Value]]:
+    """The positions of a command's arguments as shell patterns, each with what stands there."""
+    for index, value in enumerate(command.arguments):
+        last = command.repeats and index == len(command.arguments) - 1
+        yield ("*" if last else str(index)), value
+
+
+def filled(template: str, parts: dict[str, list[str]]) -> str:
+    """Put lines in place of each @MARK@ of a template."""
+    for mark, lines in parts.items():
+        template = template.replace(f"@{mark}@", "\n".join(lines))
+    return template

@@ -1,0 +1,1 @@
+"""One step of a network on some hardware."""

@@ -1,0 +1,222 @@
+"""What this machine gives: its processor and how fast the kernels run on it, and what the program finds around it.
+
+Speeds are measured with the kernel that training leans on, on data that stay in the caches, so they are a ceiling: a
+real step also moves memory and takes exponentials. The best of a few short rounds counts, since whatever else runs
+beside them can only make a round slower.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+
+from grucli import __version__
+from grucli.engine.thread_pool import Crew, default_threads
+from grucli.kernels import jit
+from grucli.kernels.arrays import empty
+from grucli.kernels.gemm import multiply
+from grucli.kernels.microkernel import HAS_DOT, LANES, ROWS, WIDTH, pack, panels_for
+from grucli.paths import cache_dir, config_file, data_dir, models_dir
+from grucli.settings import read_config
+
+ROUNDS = 3
+SECONDS = 0.1
+"""How many times each speed is measured, and how long a round of multiplying takes."""
+
+_READ = 128 << 20  # bytes: more than most last-level caches hold
+_PIECE = 1 << 20  # numbers read by one call
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """`target` is LLVM's name for it, for which kernels are compiled; `cores` are those this process may use.
+
+    `multiplies_bytes`: it has an instruction for it, which sampling uses.
+    """
+
+    name: str
+    target: str
+    cores: int
+    vector_bits: int
+    multiplies_bytes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Where machine code is kept (None: nowhere), why not, and whether some was there before anything was measured."""
+
+    folder: Path | None
+    problem: str | None
+    filled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Float32 multiplications and additions on one core and on all, 10⁹/s; what one core reads from memory, 10⁹ B/s."""
+
+    gflops_one_core: float
+    gflops_all_cores: float
+    memory_gb_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things live, whether they exist yet or not, and whether there is a `config.toml`."""
+
+    data: Path
+    models: Path
+    cache: Path
+    config: Path
+    config_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value that a variable or `config.toml` gives.
+
+    `name` is as it stands there, `train.batch` being `batch` in the table `train`; `source` is "environment" or
+    "config.toml". `note` says when it has no effect, and why. The value of a variable that nothing here reads is None:
+    it is somebody else's, and this may be shown to strangers.
+    """
+
+    name: str
+    value: str | None
+    source: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """All of it. `versions` has those of Python, the program and what compiles it."""
+
+    versions: Mapping[str, str]
+    processor: Processor
+    kernels: Kernels
+    speed: Speed
+    places: Places
+    settings: tuple[Setting, ...]
+
+
+def examine(variables: Collection[str]) -> Machine:
+    """Gather every fact; takes about a second, and some more where kernels are still to be compiled.
+
+    `variables` are the `GRU_*` that stand for an option of some command.
+
+    Raises:
+        UsageError: `config.toml` cannot be read.
+    """
+    # Measuring compiles kernels, so whether there were any is asked before.
+    kernels = Kernels(jit.CACHE.folder, jit.CACHE.problem, jit.CACHE.filled)
+    processor = Processor(_name(), llvm.get_host_cpu_name(), default_threads(), 32 * LANES, HAS_DOT)
+    speed = Speed(gflops(1), gflops(processor.cores), memory_gb_per_second())
+    return Machine(_versions(), processor, kernels, speed, _places(), find_settings(variables))
+
+
+def gflops(threads: int) -> float:
+    """10⁹ float32 multiplications and additions a second of the register tile, on so many threads at once."""
+    N, K, M = 128 * ROWS, 128, 4 * WIDTH
+    works, crew = [_multiplication(N, K, M) for _ in range(threads)], Crew(threads)
+
+    def count(low: int, high: int) -> int:
+        done, end = 0, time.perf_counter() + SECONDS
+        while done == 0 or time.perf_counter() < end:
+            works[low]()
+            done += 1
+        return done
+
+    best = 0.0
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        products = sum(crew.share(threads, count))
+        best = max(best, products * 2 * N * K * M / (time.perf_counter() - start))
+    return best / 1e9
+
+
+def _multiplication(N: int, K: int, M: int) -> Callable[[], None]:
+    """[N, K] @ [K, M] on arrays of its own, compiled and done once."""
+    a, b, out = empty(N, K), empty(K, M), empty(N, M)
+    panels, edge, rest = empty(panels_for(M), K, WIDTH), empty(ROWS, WIDTH), empty(ROWS, K)
+    a.fill(1)
+    b.fill(1)
+    pack(b, 0, M, panels)
+    multiply(a, panels, out, edge, rest)
+    return lambda: multiply(a, panels, out, edge, rest)
+
+
+def memory_gb_per_second() -> float:
+    """10⁹ bytes a second that one core reads from memory, one after the other."""
+    numbers = np.ones(_READ // 4, np.float32)
+    best = 0.0
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for low in range(0, len(numbers), _PIECE):
+            numbers[low : low + _PIECE].max()
+        best = max(best, numbers.nbytes / (time.perf_counter() - start))
+    return best / 1e9
+
+
+def find_settings(variables: Collection[str]) -> tuple[Setting, ...]:
+    """What variables and then `config.toml` ask for; `variables` are those that stand for an option.
+
+    Raises:
+        UsageError: `config.toml` cannot be read.
+    """
+    found = []
+    # An empty variable counts as none, here as everywhere.
+    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("GRU_") and value}
+    for name, value in given.items():
+        if name == "GRU_HOME" or name in variables:
+            found.append(Setting(name, value, "environment", None))
+        else:
+            found.append(Setting(name, None, "environment", "no option has this name"))
+    for name, key, entry in _entries(read_config(config_file())):
+        above = "GRU_" + key.replace("-", "_").upper()
+        note = f"{above} goes before it" if above in given else None
+        found.append(Setting(name, str(entry), "config.toml", note))
+    return tuple(found)
+
+
+def _entries(config: Mapping[str, Any]) -> list[tuple[str, str, object]]:
+    """Each entry of `config.toml`: its name with its table, its own name, its value."""
+    top = [(key, key, value) for key, value in config.items() if not isinstance(value, dict)]
+    tables = [(name, table) for name, table in config.items() if isinstance(table, dict)]
+    return top + [(f"{name}.{key}", key, value) for name, table in tables for key, value in table.items()]
+
+
+def _places() -> Places:
+    config = config_file()
+    return Places(data_dir(), models_dir(), cache_dir(), config, config.is_file())
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "grucli": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+    }
+
+
+def _name() -> str:
+    """The processor's name as it is sold, or what comes nearest to it."""
+    with suppress(OSError, subprocess.SubprocessError):
+        if sys.platform == "darwin":
+            words = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(words, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine() or "unknown"

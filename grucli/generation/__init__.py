@@ -1,0 +1,1 @@
+"""Writing with what was learned: options, sampling, beam search, copy detection, evaluation."""

@@ -1,0 +1,1 @@
+"""Raw comments to a clean corpus: rules, deduplication, workers, report."""

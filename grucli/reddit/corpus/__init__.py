@@ -1,0 +1,1 @@
+"""Corpus files: writing, conversations, purging, pseudonyms."""

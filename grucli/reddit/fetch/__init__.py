@@ -1,0 +1,1 @@
+"""The archive and the API: raw comments, resumable."""

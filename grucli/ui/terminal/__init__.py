@@ -1,0 +1,1 @@
+"""The terminal: consoles, sanitizing, live region, progress, wrapping."""

@@ -1,0 +1,24 @@
+"""What `gru eval` found, as a few lines to read."""
+
+from typing import TYPE_CHECKING
+
+from grucli.ui.terminal.console import Terminal
+from grucli.ui.terminal.key_values import show_facts
+
+if TYPE_CHECKING:
+    from grucli.generation.evaluation import Scores
+
+_LABEL = 20
+
+
+def show_scores(terminal: Terminal, scores: "Scores") -> None:
+    """Print each figure on a line of stdout."""
+    facts = [
+        ("bits per character", f"{scores.bits_per_char:.4f}"),
+        ("nats per character", f"{scores.nats_per_char:.4f}"),
+        ("nats per token", f"{scores.nats_per_token:.4f}"),
+        ("perplexity", f"{scores.perplexity:.3f}"),
+        ("tokens", f"{scores.tokens:,}"),
+        ("characters", f"{scores.characters:,}"),
+    ]
+    show_facts(terminal, facts, _LABEL)

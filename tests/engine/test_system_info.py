@@ -1,0 +1,132 @@
+"""The facts about a machine: all there, of the kind they claim to be, and settings with where they came from."""
+
+import math
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grucli import __version__
+from grucli.engine import system_info
+from grucli.engine.system_info import Setting, examine, find_settings, gflops
+from grucli.engine.thread_pool import default_threads
+from grucli.errors import UsageError
+from grucli.kernels import jit
+from grucli.kernels.microkernel import HAS_DOT, LANES
+
+VARIABLES = {"GRU_TEMP", "GRU_TOP_K", "GRU_BATCH"}
+
+
+@pytest.fixture(autouse=True)
+def quick(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_info, "SECONDS", 0.001)
+    monkeypatch.setattr(system_info, "_READ", 1 << 20)
+
+
+def configure(home: Path, text: str) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text(text)
+
+
+def test_every_fact_is_there(home: Path) -> None:
+    found = examine(VARIABLES)
+    assert found.processor.name
+    assert found.processor.target
+    assert found.processor.cores == default_threads()
+    assert (found.processor.vector_bits, found.processor.multiplies_bytes) == (32 * LANES, HAS_DOT)
+    speed = found.speed
+    for figure in (speed.gflops_one_core, speed.gflops_all_cores, speed.memory_gb_per_second):
+        assert math.isfinite(figure)
+        assert figure > 0
+    assert list(found.versions) == ["grucli", "python", "numpy", "numba", "llvmlite"]
+    assert found.versions["grucli"] == __version__
+    assert found.versions["python"] == platform.python_version()
+    assert found.versions["numpy"] == np.__version__
+
+
+def test_places_follow_the_home(home: Path) -> None:
+    places = examine(VARIABLES).places
+    assert (places.data, places.models, places.cache) == (home, home / "models", home / "cache")
+    assert (places.config, places.config_exists) == (home / "config.toml", False)
+    assert not home.exists()
+    configure(home, "")
+    assert examine(VARIABLES).places.config_exists
+
+
+def test_the_cache_is_told_as_it_was_before_measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def compile_one(threads: int) -> float:
+        (tmp_path / "kernel.nbi").write_bytes(b"x")
+        return 1.0
+
+    monkeypatch.setattr(jit, "CACHE", jit.KernelCache(tmp_path, None))
+    monkeypatch.setattr(system_info, "gflops", compile_one)
+    assert examine(VARIABLES).kernels == system_info.Kernels(tmp_path, None, filled=False)
+    assert examine(VARIABLES).kernels == system_info.Kernels(tmp_path, None, filled=True)
+
+
+def test_a_cache_that_is_none_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "CACHE", jit.KernelCache(None, "others may write to it"))
+    assert examine(VARIABLES).kernels == system_info.Kernels(None, "others may write to it", filled=False)
+
+
+def test_more_threads_than_cores_multiply_too() -> None:
+    assert gflops(default_threads() + 1) > 0
+
+
+def test_the_processor_has_a_name_where_the_system_tells_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr("subprocess.run", refuse)
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    assert system_info._name() == platform.machine()
+
+
+def test_settings_come_with_their_source(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRU_TEMP", "0.5")
+    configure(home, "top_k = 3\n[train]\nbatch = 64\n")
+    assert find_settings(VARIABLES) == (
+        Setting("GRU_HOME", str(home), "environment", None),
+        Setting("GRU_TEMP", "0.5", "environment", None),
+        *unread(),
+        Setting("top_k", "3", "config.toml", None),
+        Setting("train.batch", "64", "config.toml", None),
+    )
+
+
+def unread() -> list[Setting]:
+    """What the tests' own variable comes to, where it is set."""
+    note = "no option has this name"
+    return [Setting(name, None, "environment", note) for name in ("GRU_TEST_DATA",) if os.environ.get(name)]
+
+
+@pytest.mark.parametrize("key", ["top-k", "top_k"])
+def test_an_entry_that_a_variable_goes_before_says_so(home: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("GRU_TOP_K", "5")
+    configure(home, f"[sample]\n{key} = 3\n")
+    assert find_settings(VARIABLES)[-1] == Setting(f"sample.{key}", "3", "config.toml", "GRU_TOP_K goes before it")
+
+
+def test_the_value_of_a_variable_that_nothing_reads_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRU_PASSWORD", "hunter2")
+    found = find_settings(VARIABLES)
+    assert Setting("GRU_PASSWORD", None, "environment", "no option has this name") in found
+    assert "hunter2" not in repr(found)
+
+
+def test_an_empty_variable_is_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRU_TEMP", "")
+    monkeypatch.setenv("GRU_TOP_K", "")
+    configure(home, "top-k = 3")
+    names = {setting.name: setting.note for setting in find_settings(VARIABLES)}
+    assert "GRU_TEMP" not in names
+    assert names["top-k"] is None
+
+
+def test_settings_that_are_no_toml(home: Path) -> None:
+    configure(home, "top-k =")
+    with pytest.raises(UsageError, match="no TOML"):
+        examine(VARIABLES)

@@ -1,0 +1,335 @@
+"""Comments become conversations: the paths that a plain reading of the rules gives, whatever a file says of replies."""
+
+import errno
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grucli.reddit.comments import Comment
+from grucli.reddit.corpus.conversations import SHORT, TWICE, Threads, Turn, spool_record
+
+
+def talks(comments: Iterable[Comment], folder: Path, limit: int = 1 << 20, min_turns: int = 1) -> list[list[Turn]]:
+    with Threads(folder, limit) as threads:
+        for comment in comments:
+            threads.add(spool_record(comment))
+        found = list(threads.paths(min_turns))
+    assert list(folder.iterdir()) == []
+    return found
+
+
+def forest(*links: tuple[str, str | None, int], post: str = "t3_p") -> list[Comment]:
+    """Comments of one post, as (id, what it replies to, score)."""
+    return [
+        Comment(f"says {id_}", id_, "a1b2", "cats", score, 100, post, f"t1_{parent}" if parent else post)
+        for id_, parent, score in links
+    ]
+
+
+def named(paths: list[list[Turn]]) -> dict[str, str]:
+    assert all([turn.turn for turn in path] == list(range(1, len(path) + 1)) for path in paths)
+    assert all(len({turn.thread for turn in path}) == 1 for path in paths)
+    return {path[0].thread: " ".join(turn.id or "-" for turn in path) for path in paths}
+
+
+def test_the_best_reply_is_followed_first(tmp_path: Path) -> None:
+    comments = forest(
+        ("a", None, 5), ("b", "a", 1), ("c", "a", 9), ("d", "c", -2), ("e", None, 7), ("f", "c", -1), ("g", "f", 0)
+    )
+    assert named(talks(comments, tmp_path)) == {
+        "t3_p.1": "e",
+        "t3_p.2": "a c f g",
+        "t3_p.3": "d",
+        "t3_p.4": "b",
+    }
+
+
+def test_of_equal_scores_the_older_and_then_the_lower_id_is_first(tmp_path: Path) -> None:
+    comments = forest(("a", None, 0), ("b", "a", 3), ("c", "a", 3), ("d", "a", 3))
+    comments[1].created_utc = 300
+    comments[3].created_utc = None
+    assert list(named(talks(comments, tmp_path)).values()) == ["a c", "b", "d"]
+    comments[1].created_utc = 100
+    assert list(named(talks(comments, tmp_path)).values()) == ["a b", "c", "d"]
+    comments[2].score = None  # not known: as good as 0
+    comments[1].score = -1
+    comments[3].score = -2
+    assert list(named(talks(comments, tmp_path)).values()) == ["a c", "b", "d"]
+
+
+def test_everything_that_is_known_comes_along(tmp_path: Path) -> None:
+    comment = Comment("hello\n\u2028there", "c1", "a1b2", "cats", -3, 1_130_000_000, "t3_p", "t3_p")
+    [[turn]] = talks([comment], tmp_path)
+    assert turn == Turn("t3_p.1", 1, "c1", "a1b2", "cats", -3, 1_130_000_000, "hello\n\u2028there")
+
+
+def test_a_comment_whose_parent_is_not_there_begins_a_path(tmp_path: Path) -> None:
+    comments = forest(("b", "gone", 1), ("c", "b", 1), ("a", None, 0))
+    assert list(named(talks(comments, tmp_path)).values()) == ["b c", "a"]
+
+
+def test_replies_may_come_before_what_they_reply_to(tmp_path: Path) -> None:
+    comments = forest(("a", None, 1), ("b", "a", 1), ("c", "b", 1), ("d", "a", 0))
+    found = named(talks(comments, tmp_path))
+    for _ in range(5):
+        random.Random(1).shuffle(comments)
+        assert named(talks(comments, tmp_path)) == found
+
+
+@pytest.mark.parametrize(
+    ("links", "paths"),
+    [
+        ([("a", "a", 1)], ["a"]),
+        ([("a", "b", 1), ("b", "a", 9)], ["a b"]),
+        ([("c", "b", 1), ("a", "c", 1), ("b", "a", 1), ("x", "b", 7), ("y", "x", 7)], ["a b x y", "c"]),
+        ([("a", "b", 1), ("b", "c", 1), ("c", "b", 2)], ["b c", "a"]),
+    ],
+)
+def test_rings_are_opened_at_the_oldest(tmp_path: Path, links: list[tuple[str, str, int]], paths: list[str]) -> None:
+    assert list(named(talks(forest(*links), tmp_path)).values()) == paths
+
+
+def test_of_two_comments_with_one_id_the_first_counts(tmp_path: Path) -> None:
+    comments = forest(("a", None, 1), ("b", "a", 1), ("a", "b", 99), ("t1_b", None, 1))
+    comments += forest(("a", None, 1), post="t3_q")
+    with Threads(tmp_path) as threads:
+        for comment in comments:
+            threads.add(spool_record(comment))
+        assert sorted(named(list(threads.paths())).items()) == [("t3_p.1", "a b"), ("t3_q.1", "a")]
+    assert threads.left_out == {TWICE: 2}
+
+
+def test_short_ones_are_left_out_on_request_and_counted(tmp_path: Path) -> None:
+    comments = forest(("a", None, 1), ("b", "a", 1), ("c", "a", 0), ("d", "b", 0), ("e", "c", 0))
+    with Threads(tmp_path) as threads:
+        for comment in comments:
+            threads.add(spool_record(comment))
+        assert named(list(threads.paths(min_turns=3))) == {"t3_p.1": "a b d"}
+    assert threads.left_out == {SHORT: 2}
+
+
+@pytest.mark.parametrize(
+    ("comment", "thread"),
+    [
+        (Comment("x", "c1", parent_id="t1_c0"), "t1_c1.1"),
+        (Comment("x", "c1", parent_id="t3_p"), "t3_p.1"),
+        (Comment("x", "t1_c1"), "t1_c1.1"),
+        (Comment("x", "c1", link_id="t3_p", parent_id="c0"), "t3_p.1"),
+    ],
+)
+def test_a_comment_that_does_not_name_its_post(tmp_path: Path, comment: Comment, thread: str) -> None:
+    [[turn]] = talks([comment], tmp_path)
+    assert turn.thread == thread
+
+
+@pytest.mark.parametrize("link", [None, "", "a b", "t3_\n", "t3_p.2", "../..", "x" * 65, "\ud800", "t3_\u202e"])
+def test_a_post_of_any_name_has_a_plain_thread(tmp_path: Path, link: str | None) -> None:
+    [[turn]] = talks([Comment("x", None, link_id=link)], tmp_path)
+    head, _, number = turn.thread.rpartition(".")
+    assert head.startswith("x_")
+    assert head[2:].isalnum()
+    assert number == "1"
+
+
+def test_numbers_that_no_file_holds_are_not_known(tmp_path: Path) -> None:
+    comment = Comment("x", "a", score=10**30, created_utc=-(10**30), link_id="t3_p")
+    [[turn]] = talks([comment, Comment("y", "b", score="7", link_id="t3_q")], tmp_path)[:1]
+    assert (turn.score, turn.created_utc) == (None, None)
+
+
+def test_half_of_a_surrogate_pair_is_no_reason_to_stop(tmp_path: Path) -> None:
+    [[turn]] = talks([Comment("a\ud800b", "c\udfff", link_id="t3_p")], tmp_path)
+    assert (turn.body, turn.id) == ("a?b", "c?")
+
+
+def test_a_chain_of_any_length_is_one_path(tmp_path: Path) -> None:
+    depth = 100_000
+    comments = forest(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(depth)))
+    [path] = talks(reversed(comments), tmp_path, limit=1000)
+    assert [turn.id for turn in path] == [str(n) for n in range(depth)]
+
+
+def test_one_giant_post_is_not_divided_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    really = tempfile.TemporaryFile
+
+    def open_one(**options: Any) -> Any:
+        opened.append(options)
+        return really(**options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", open_one)
+    [path] = talks(forest(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(100))), tmp_path, limit=1)
+    assert (len(path), len(opened)) == (100, 1)
+
+
+ids = st.sampled_from([f"c{n}" for n in range(14)])
+comments_ = st.lists(
+    st.builds(
+        Comment,
+        body=st.sampled_from(["x", "y", "z"]),
+        id=st.one_of(ids, ids.map("t1_{}".format), st.none()),
+        score=st.one_of(st.none(), st.integers(-3, 3)),
+        created_utc=st.one_of(st.none(), st.integers(0, 4)),
+        link_id=st.one_of(st.sampled_from(["t3_p", "t3_q"]), st.none()),
+        parent_id=st.one_of(ids.map("t1_{}".format), ids, st.sampled_from(["t3_p", "t3_q"]), st.none()),
+    ),
+    max_size=25,
+)
+
+
+def bare(name: str | None) -> str | None:
+    return name.removeprefix("t1_") if name else None
+
+
+def oracle(comments: list[Comment]) -> set[tuple[str, ...]]:
+    """The paths, by a plain reading of the rules: comments by name, sets, and no thought of speed."""
+    posts: dict[str, dict[str, Comment]] = {}
+    for number, comment in enumerate(comments):
+        parent = comment.parent_id or ""
+        own = f"own {(comment.id and bare(comment.id)) or 'text ' + str(comment.body)}"
+        post = comment.link_id or (parent if parent.startswith("t3_") else own)
+        posts.setdefault(post, {}).setdefault(bare(comment.id) or f"#{number}", comment)
+    return {path for found in posts.values() for path in oracle_of_post(found)}
+
+
+def oracle_of_post(comments: dict[str, Comment]) -> set[tuple[str, ...]]:
+    parents = {name: bare(comment.parent_id) for name, comment in comments.items()}
+
+    def ancestors(name: str) -> list[str]:
+        found: list[str] = []
+        above = parents[name]
+        while above in comments and above not in found:
+            found.append(above)
+            above = parents[above]
+        return found
+
+    def age(name: str) -> tuple[Any, ...]:
+        comment = comments[name]
+        time = comment.created_utc
+        return (time is None, time or 0, comment.id or "", comment.body)
+
+    while rings := [name for name in comments if name in ancestors(name)]:
+        ring = [name for name in ancestors(rings[0]) if rings[0] in ancestors(name)]
+        parents[min(ring, key=age)] = None
+    best = {
+        parent: min(
+            (name for name in comments if parents[name] == parent),
+            key=lambda name: (-int(comments[name].score or 0), age(name)),
+        )
+        for parent in {above for above in parents.values() if above in comments}
+        if parent is not None
+    }
+    paths = set()
+    for first in set(comments) - set(best.values()):
+        path = [first]
+        while path[-1] in best:
+            path.append(best[path[-1]])
+        paths.add(tuple(f"{comments[name].id} {comments[name].body} {comments[name].score}" for name in path))
+    return paths
+
+
+@given(comments_, st.sampled_from([1, 200, 1 << 20]))
+@settings(max_examples=300)
+def test_the_paths_are_those_of_a_plain_reading(
+    tmp_path_factory: pytest.TempPathFactory, comments: list[Comment], limit: int
+) -> None:
+    found = talks(comments, tmp_path_factory.mktemp("spool"), limit)
+    assert {tuple(f"{turn.id} {turn.body} {turn.score}" for turn in path) for path in found} == oracle(comments)
+    named(found)
+    assert len({path[0].thread for path in found}) == len(found)
+
+
+@given(comments_, st.randoms())
+def test_neither_the_limit_nor_the_order_makes_a_difference(
+    tmp_path_factory: pytest.TempPathFactory, comments: list[Comment], shuffler: random.Random
+) -> None:
+    seen: dict[str | None, Comment] = {}
+    comments = [c for n, c in enumerate(comments) if seen.setdefault(bare(c.id) or f"#{n}", c) is c]
+    folder = tmp_path_factory.mktemp("spool")
+    first = talks(comments, folder, 1 << 20)
+    shuffler.shuffle(comments)
+    assert talks(comments, folder, 1) == first
+
+
+def test_many_posts_are_divided_until_they_fit(tmp_path: Path) -> None:
+    comments = [
+        Comment("x" * 50, f"c{post}_{n}", link_id=f"t3_{post}", parent_id=f"t1_c{post}_{n - 1}")
+        for n in range(3)
+        for post in range(3000)
+    ]
+    found = talks(comments, tmp_path, limit=2000)
+    assert len(found) == 3000
+    assert all(len(path) == 3 for path in found)
+    posts = [path[0].thread for path in found]
+    assert posts == [path[0].thread for path in talks(comments, tmp_path)]
+
+
+def test_memory_does_not_follow_the_comments(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        size = 0
+        with Threads(tmp_path, 100_000) as threads:
+            for number in range(30_000):
+                record = spool_record(Comment(f"{number}" * 100, f"c{number}", link_id=f"t3_{number % 5000}"))
+                size += len(record)
+                threads.add(record)
+            assert sum(map(len, threads.paths())) == 30_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size > 15_000_000
+    assert peak < 4_000_000
+
+
+def test_what_is_left_half_read_is_closed(tmp_path: Path) -> None:
+    with Threads(tmp_path, 1) as threads:
+        for number in range(200):
+            threads.add(spool_record(Comment("x", f"c{number}", link_id=f"t3_{number}")))
+        next(threads.paths())
+    assert list(tmp_path.iterdir()) == []
+
+
+class _Full:
+    """A file on a full disk."""
+
+    def write(self, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_an_error_that_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: _Full())
+    with pytest.raises(OSError, match="No space left") as caught, Threads(tmp_path) as threads:
+        threads.add(spool_record(Comment("x", "c1", link_id="t3_p")))
+    assert caught.value.filename == str(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_nothing_is_left_behind_by_a_process_that_is_killed(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from grucli.reddit.comments import Comment
+from grucli.reddit.corpus.conversations import Threads, spool_record
+with Threads(Path({str(tmp_path)!r})) as threads:
+    for number in range(20_000):
+        threads.add(spool_record(Comment("x" * 100, f"c{{number}}", link_id=f"t3_{{number}}")))
+    print(os.fstat(threads._parts[0]._file.fileno()).st_size, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == -9, ended.stderr
+    assert int(ended.stdout) > 10_000
+    assert list(tmp_path.iterdir()) == []

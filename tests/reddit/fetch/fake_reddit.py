@@ -1,0 +1,133 @@
+"""A Reddit on loopback, as PRAW meets it: it signs in, lists the newest 1,000 comments, and fails as Reddit may."""
+
+import base64
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+from tests.reddit.comment_factory import Row
+from tests.reddit.fetch.http_server import answering
+
+RESET = 30
+MOST = 1_000
+
+
+@dataclass
+class FakeReddit:
+    """What the server has (the oldest comment first), what it knows, and what it was asked.
+
+    `faults`: each listing asked for takes one from the front; None: it is answered well. `sign_in_faults`: the same for
+    signing in. `most`: as many of the newest comments as a listing shows.
+    """
+
+    rows: list[Row]
+    secret: str = "id:secret"
+    faults: list[str | None] = field(default_factory=list)
+    sign_in_faults: list[int] = field(default_factory=list)
+    most: int = MOST
+    asked: list[str] = field(default_factory=list)
+    agents: set[str] = field(default_factory=set)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def serving_reddit(fake: FakeReddit) -> Iterator[FakeReddit]:
+    """Serve `fake` on a free port of loopback."""
+    with answering(type("Handler", (_Handler,), {"fake": fake})) as fake.url:
+        yield fake
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    fake: FakeReddit
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.path == "/api/v1/access_token"
+        self.fake.agents.add(str(self.headers["User-Agent"]))
+        if self.fake.sign_in_faults:
+            self.answer({}, self.fake.sign_in_faults.pop(0))
+        elif self.headers["Authorization"] != "Basic " + base64.b64encode(self.fake.secret.encode()).decode():
+            self.answer({"error": 401}, 401)
+        else:
+            self.answer({"access_token": "t", "token_type": "bearer", "expires_in": 3600, "scope": "*"})
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        self.fake.asked.append(self.path)
+        if self.headers["Authorization"] != "bearer t":
+            self.answer({"error": 401}, 401)
+            return
+        fault = self.fake.faults.pop(0) if self.fake.faults else None
+        if fault is not None:
+            REDDIT_FAULTS[fault](self, url.path, query)
+        else:
+            self.listing(url.path, query)
+
+    def listing(self, path: str, query: dict[str, str], **headers: Any) -> None:
+        """The page of a listing: of nobody it is a redirect to the search, or not there."""
+        _, kind, name, _ = path.split("/")
+        by = "subreddit" if kind == "r" else "author"
+        rows = [row for row in reversed(self.fake.rows) if row[by].lower() == name.lower()][: self.fake.most]
+        if not rows:
+            self.answer({}, 302 if kind == "r" else 404, Location="/subreddits/search")
+            return
+        names = [f"t1_{row['id']}" for row in rows]
+        begin = names.index(query["after"]) + 1 if "after" in query else 0
+        page = rows[begin : begin + int(query["limit"])]
+        more = begin + len(page) < len(rows)
+        children = [{"kind": "t1", "data": {**row, "name": f"t1_{row['id']}"}} for row in page]
+        after = f"t1_{page[-1]['id']}" if page and more else None
+        self.answer({"kind": "Listing", "data": {"children": children, "after": after}}, **headers)
+
+    def answer(self, document: object, status: int = 200, **headers: Any) -> None:
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": len(body), **headers}.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def cut(self) -> None:
+        """A whole length is promised, and little of it comes."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b'{"data"')
+        self.wfile.flush()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection at once."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            cast(socket.socket, self.connection).shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+REDDIT_FAULTS: dict[str, Callable[[_Handler, str, dict[str, str]], None]] = {
+    "limited": lambda self, path, query: self.answer({"error": 429}, 429, Retry_After=RESET),
+    "broken": lambda self, path, query: self.answer(b"<html>\x1b[2J", 500),
+    "unavailable": lambda self, path, query: self.answer({}, 503),
+    "signed out": lambda self, path, query: self.answer({}, 401),
+    "forbidden": lambda self, path, query: self.answer(b"<html>blocked</html>", 403),
+    "no JSON": lambda self, path, query: self.answer(b"<html>"),
+    "no listing": lambda self, path, query: self.answer([{"kind": "t5"}]),
+    "odd listing": lambda self, path, query: self.answer({"data": {"children": [5], "after": []}}),
+    "odd limits": lambda self, path, query: self.listing(
+        path, query, x_ratelimit_remaining="soon", x_ratelimit_used="x", x_ratelimit_reset="\xff"
+    ),
+    "deep": lambda self, path, query: self.answer(b"[" * 100_000),
+    "cut short": lambda self, path, query: self.cut(),
+    "dropped": lambda self, path, query: self.hang_up(),
+}
+"""Each way to fail, of which every one passes."""

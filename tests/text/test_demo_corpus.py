@@ -1,0 +1,66 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from grucli.read.rows import Row, RowReport, read_rows
+from grucli.text.demo_corpus import Counts, write_corpus
+from tests.fault_injection import failing_disk
+
+
+def message(sender: str, text: object) -> dict[str, object]:
+    return {"sender": sender, "text": text, "timestamp": "2018-05-02T19:38:15Z"}
+
+
+DATASET: dict[str, object] = {
+    "first": {
+        "messages": [
+            [message("ann", "Hello, you"), message("ann", ' "quoted"\nand more ')],
+            [message("bob", "hi")],
+            [message("bob", "😝")],
+            [message("ann", "")],
+            [message("bob", "still me"), message("ann", "bye")],
+        ],
+        "ratings": {},
+    },
+    "empty": {"messages": [[]]},
+    "odd": {"messages": [3, [3, message("ann", None)], None]},
+    "odder": 3,
+    "second": {"messages": [[message("cid", "alone")]]},
+}
+
+
+def test_a_senders_messages_in_a_row_are_one_turn(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "chitchat.csv"
+    counts = write_corpus(DATASET, path)
+    report = RowReport()
+    rows = list(read_rows(str(path), None, report))
+
+    assert rows == [
+        Row('Hello, you\n"quoted"\nand more', "first"),
+        Row("hi\n😝\nstill me", "first"),
+        Row("bye", "first"),
+        Row("alone", "second"),
+    ]
+    assert counts == Counts(2, 4, sum(len(row.body) for row in rows))
+    assert not report.skipped
+    assert path.read_text(encoding="utf-8").splitlines()[0] == "thread,turn,body"
+
+
+def test_a_full_disk_leaves_no_half_corpus(tmp_path: Path) -> None:
+    path = tmp_path / "chitchat.csv"
+    with failing_disk(1, errno.ENOSPC), pytest.raises(OSError, match="No space"):
+        write_corpus(DATASET, path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
+)  # it leaves a file open
+def test_the_real_dataset(tmp_path: Path) -> None:
+    dataset = pytest.importorskip("chitchat_dataset", reason="the extra 'demo' is not installed").Dataset()
+    counts = write_corpus(dict(list(dataset.items())[:50]), tmp_path / "chitchat.csv")
+
+    assert counts.conversations == 50
+    assert counts.turns > 500

@@ -1,0 +1,216 @@
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from grucli.chat.session import Session
+from grucli.generation.sampler import Draw, State
+from grucli.ui.chat.pipe import answer_lines
+from tests.chat.fakes import FakeShelf, FakeUtterance, FakeVoice, talker, writer
+from tests.ui.fake_streams import Pipe, Screen, Terminals
+
+
+def answer(session: Session, *lines: bytes, err: Pipe | Screen | None = None) -> Terminals:
+    terminals = Terminals(Pipe(), err or Pipe())
+    answer_lines(session, terminals.terminal, lines)
+    return terminals
+
+
+def test_one_prompt_a_line_one_reply_a_line() -> None:
+    answered = answer(talker(), b"hi\n", b"so?\r\n", b"bye")
+    assert answered.out == "<7>\n<8>\n<9>\n"
+    assert answered.err == ""
+
+
+def test_a_reply_is_a_line_whatever_is_in_it() -> None:
+    answered = answer(writer("two\nlines\r\n\tand \u2028more\x1b[2J\x85"), b"hi\n")
+    assert answered.out == "two lines and more[2J\n"
+
+
+def test_an_empty_line_has_a_reply_too() -> None:
+    assert answer(talker(), b"\n", b"   \n").out == "<7>\n<8>\n"
+
+
+def test_what_is_no_utf8_is_read_as_such() -> None:
+    assert answer(talker(), b"\xff\xfe\x00\n").out == "<7>\n"
+
+
+def test_commands_work_and_speak_on_stderr() -> None:
+    answered = answer(talker(), b"/seed 3\n", b"hi\n", b"/regen\n", b"/history\n", b"/quit\n", b"never\n")
+    assert answered.out == "<3>\n<4>\n"
+    assert answered.err.startswith("/seed: 3")
+    assert "emo  seed 4  <4>" in answered.err
+
+
+@pytest.mark.parametrize("line", [b"/tmep 1\n", b"/temp x\n", b"/regen\n"])
+def test_a_mistake_is_told_and_the_rest_goes_on(line: bytes) -> None:
+    answered = answer(talker(), line, b"hi\n")
+    assert answered.out == "<7>\n"
+    assert answered.err.startswith("gru: ")
+
+
+def test_nothing_in_nothing_out() -> None:
+    answered = answer(talker())
+    assert (answered.out, answered.err) == ("", "")
+
+
+def test_symbols_that_the_model_does_not_know_are_a_warning() -> None:
+    answered = answer(talker(), "hi 漢\n".encode(), b"hi\n")
+    assert answered.out == "<7>\n<8>\n"
+    assert answered.err == "gru: the model does not know 1 symbol of what it was given to read: '漢'\n"
+
+
+def test_what_commands_offer_and_find_is_told_in_lines() -> None:
+    lines = (
+        b"/spread 0.3 1.2 hi\n",
+        b"/pick 2\n",
+        b"/best 2\n",
+        b"/peek\n",
+        b"/score a\n",
+        b"/gates a\n",
+        b"/tree\n",
+        b"/cmd\n",
+    )
+    answered = answer(talker(), *lines)
+    assert answered.out == "<7>\n"
+    told = answered.err.splitlines()
+    for line in (
+        "2  temp 1.2  <7>",
+        "1  -0.67  0.72 bits/char  seed 8  <8>",
+        "2  25.0%  (end)",
+        "1.00  'a'",
+        "0.50  'a'",
+        "* 1 (main)  hi → <7>",
+        "gru sample emo --reply-to hi --temp 1.2 --max-chars 500 --seed 7",
+    ):
+        assert line in told, told
+
+
+def documents(session: Session, *lines: bytes) -> list[dict[str, object]]:
+    terminals = Terminals(Pipe(), Pipe())
+    answer_lines(session, terminals.terminal, lines, json=True)
+    assert terminals.err == ""
+    return [json.loads(line) for line in terminals.out.splitlines()]
+
+
+def test_as_json_each_reply_is_an_object() -> None:
+    (reply,) = documents(talker("a\x1b\nb"), b"hi\n")
+    bits = reply.pop("bits_per_char")
+    assert bits == pytest.approx(0.7213475)
+    assert reply == {
+        "is": "reply", "turn": 1, "line": "hi", "reply": "a\x1b\nb", "seed": 7, "tokens": 4, "stopped": "turn"
+    }  # fmt: skip
+
+
+def test_as_json_every_answer_says_what_it_is() -> None:
+    commands = {
+        "": "told",
+        "/spread 0.3 1.2 hi": "offer",
+        "/pick 2": "reply",
+        "/best 2": "offer",
+        "/peek": "peek",
+        "/score a": "score",
+        "/gates a": "gates",
+        "/tree": "tree",
+        "/history": "history",
+        "/cmd": "command",
+        "/temp 1": "told",
+        "/tmep": "mistake",
+        "漢": "warning",
+    }
+    session = talker()
+    for line, what in commands.items():
+        found = documents(session, f"{line}\n".encode()) if line else documents(session, b"/save\n")
+        assert found[0]["is"] == what, line
+    assert documents(session, b"/quit\n", b"hi\n") == []
+
+
+def test_as_json_a_tree_is_its_turns() -> None:
+    (tree,) = documents(talker(), b"hi\n", b"/tree\n")[1:]
+    assert tree["turns"] == [
+        {
+            "turn": 1,
+            "parent": 0,
+            "model": "emo",
+            "picked": False,
+            "line": "hi",
+            "reply": "<7>",
+            "seed": 7,
+            "tokens": 3,
+            "bits_per_char": pytest.approx(0.7213475),
+            "stopped": "turn",
+            "depth": 0,
+            "names": ["main"],
+            "now": True,
+            "kept": True,
+        }
+    ]
+    assert (tree["now"], tree["beginning"]) == (1, [])
+
+
+def test_as_json_history_and_candidates_have_what_a_reply_has() -> None:
+    first, second, history, *offers = documents(
+        talker(), b"hi\n", b"so " * 100 + b"\n", b"/history\n", b"/best 2 you\n"
+    )
+    turns = history["turns"]
+    assert isinstance(turns, list)
+    assert [{name: turn[name] for name in first if name != "is"} for turn in turns] == [
+        {name: value for name, value in reply.items() if name != "is"} for reply in (first, second)
+    ]
+    assert [turn["parent"] for turn in turns] == [0, 1]
+    for number, offer in enumerate(offers[:2], 1):
+        assert offer["pick"] == number
+        assert set(first) - {"turn"} < set(offer)
+        assert (offer["line"], offer["stopped"]) == ("you", "turn")
+
+
+class Uneven(FakeVoice):
+    """The higher the temperature, the less it says."""
+
+    def stream(self, state: State, draw: Draw) -> FakeUtterance:
+        self.says = "." * round(5 - draw.temp)
+        return super().stream(state, draw)
+
+
+def test_a_spread_is_told_in_the_order_of_its_temperatures() -> None:
+    session = Session(FakeShelf(emo=Uneven(True)), None, Draw(seed=7), 0)
+    told = answer(session, b"/spread 1 3 2 hi\n").err.splitlines()
+    assert told == ["1  temp 1  ....", "2  temp 3  ..", "3  temp 2  ...", "/pick N takes one"]
+    *offers, last = documents(session, b"/spread 1 3 2 hi\n")
+    assert [(offer["pick"], offer["reply"]) for offer in offers] == [(1, "...."), (2, ".."), (3, "...")]
+    assert last["is"] == "told"
+
+
+def test_a_tree_from_its_beginning_marks_that() -> None:
+    told = answer(talker(), b"hi\n", b"/rewind 0\n", b"/tree\n").err.splitlines()
+    assert told[-2:] == ["* 0 (main)  the beginning", ". 1  hi → <7>"]
+    (tree,) = documents(talker(), b"hi\n", b"/undo\n", b"/tree\n")[2:]
+    assert (tree["now"], tree["beginning"]) == (0, ["main"])
+
+
+def test_the_line_of_cmd_is_a_line() -> None:
+    answered = answer(writer("two\nlines\n\nmore", max_chars=12), b"hi\n", b"\n", b"/cmd\n")
+    (line,) = answered.err.splitlines()
+    assert shell_words(line) == shell_words(command_of(writer("two\nlines\n\nmore", max_chars=12)))
+
+
+def command_of(session: Session) -> str:
+    *_, command = documents(session, b"hi\n", b"\n", b"/cmd\n")
+    assert "\n" in str(command["text"])
+    return str(command["text"])
+
+
+def shell_words(line: str) -> list[str]:
+    """What a shell makes of a line."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash here")
+    script = f"gru() {{ printf '%s\\0' \"$@\"; }}\n{line}\n"
+    done = subprocess.run([bash, "-c", script], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")
+
+
+def test_a_line_break_that_no_line_holds_is_told() -> None:
+    answered = answer(writer("two\nlines", max_chars=4), b"hi\n", b"\n", b"/cmd\n")
+    assert answered.err == "gru: that line has a line break at the end of a text\n     --json gives it whole\n"
