@@ -20,36 +20,36 @@ import pexpect
 from rich.console import Console
 
 from grucli.chat import commands
-from grucli.chat.events import Event
+from grucli.chat.events import ChatEvent
 from grucli.chat.session import Session
-from grucli.generation.sampler import Draw, Sampler
-from grucli.model.config import Sizes
-from grucli.model.parameters import fresh_parameters
-from grucli.model.weights import Card, Weights, save_weights
-from grucli.text.tokenizers import END, TURN
+from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.model.config import ModelConfig
+from grucli.model.parameters import init_parameters
+from grucli.model.weights import ModelCard, SavedModel, save_weights
+from grucli.text.tokenizers import EOS, EOT
 from grucli.text.tokenizers.char import CharTokenizer
 from grucli.ui.chat import screen as chat_screen
 
-SEEN = "█"
+REPLY_MARKER = "█"
 """What the model for the latency says and nobody types."""
 WIDTH, HEIGHT = 80, 24
-CHARACTERS, ROUNDS, ENTERS = 200_000, 5, 30
+NUM_CHARS, NUM_ROUNDS, NUM_ENTERS = 200_000, 5, 30
 
 
-def model(hidden: int, says: str) -> Weights:
+def make_model(hidden: int, only_text: str) -> SavedModel:
     """A model of one layer that has learnt nothing, never ends, and where `says` is given says nothing else."""
-    tokenizer = CharTokenizer(string.ascii_letters + string.digits + " .,'\n" + SEEN)
-    parameters = fresh_parameters(Sizes("gru", tokenizer.size, 64, hidden, 1), 0)
-    parameters.views["out.b"][[END, TURN]] = -50.0
-    if says:
-        parameters.views["out.b"][tokenizer.encode(says)] = 50.0
-    return Weights(parameters.sizes, tokenizer, parameters.views, Card(conversations=True))
+    tokenizer = CharTokenizer(string.ascii_letters + string.digits + " .,'\n" + REPLY_MARKER)
+    parameters = init_parameters(ModelConfig("gru", tokenizer.vocab_size, 64, hidden, 1), 0)
+    parameters.views["out.b"][[EOS, EOT]] = -50.0
+    if only_text:
+        parameters.views["out.b"][tokenizer.encode(only_text)] = 50.0
+    return SavedModel(parameters.sizes, tokenizer, parameters.views, ModelCard(conversations=True))
 
 
-class Shelf:
+class SingleModelProvider:
     """One model."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: SavedModel) -> None:
         self._sampler = Sampler(weights)
 
     def names(self) -> list[str]:
@@ -60,47 +60,49 @@ class Shelf:
         """The model."""
         return "model", self._sampler
 
-    def newer(self, name: str) -> None:
+    def reload_if_changed(self, name: str) -> None:
         """It never changes."""
 
 
-class Stopwatch:
+class ModelTimer:
     """Times what happens between two events of a session: there the model works, everything else is drawing.
 
     In seconds of this thread, which a busy machine does not stretch.
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.model_seconds = 0.0
 
-    def hear(self, session: Session, line: str) -> Iterator[Event]:
+    def timed_handle_line(self, session: Session, line: str) -> Iterator[ChatEvent]:
         """As `grucli.chat.commands.hear`."""
-        events = commands.hear(session, line)
+        events = commands.handle_line(session, line)
         while True:
-            began = time.thread_time()
+            started_at = time.thread_time()
             event = next(events, None)
-            self.seconds += time.thread_time() - began
+            self.model_seconds += time.thread_time() - started_at
             if event is None:
                 return
             yield event
 
 
-class Terminal:
+class CountingTerminal:
     """One end of a pseudo-terminal; what is written there is counted, and read by another process."""
 
     encoding = "utf-8"
 
     def __init__(self) -> None:
-        ours, theirs = os.openpty()
-        self.reader = subprocess.Popen(["cat"], stdin=ours, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(ours)
-        self._file = open(theirs, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-        self.redraws = self.written = 0
+        controller_fd, terminal_fd = os.openpty()
+        self.reader = subprocess.Popen(
+            ["cat"], stdin=controller_fd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        os.close(controller_fd)
+        self._file = open(terminal_fd, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        self.redraws = self.num_chars = 0
 
     def write(self, text: str) -> int:
         """Hand it on."""
         self.redraws += text.count("\x1b[J")
-        self.written += len(text)
+        self.num_chars += len(text)
         return self._file.write(text)
 
     def flush(self) -> None:
@@ -117,35 +119,35 @@ class Terminal:
         self.reader.wait()
 
 
-def share(hidden: int, line: str) -> dict[str, float]:
+def measure_rendering(hidden: int, line: str) -> dict[str, float]:
     """Draw a reply of many characters without a pace; for `/spread`, that many in each column."""
-    terminal, watch = Terminal(), Stopwatch()
-    session = Session(Shelf(model(hidden, "")), None, Draw(max_chars=CHARACTERS), 0)
+    terminal, timer = CountingTerminal(), ModelTimer()
+    session = Session(SingleModelProvider(make_model(hidden, "")), None, GenerationConfig(max_chars=NUM_CHARS), 0)
     console = Console(file=terminal, force_terminal=True, width=WIDTH, height=HEIGHT)  # type: ignore[arg-type]
     screen = chat_screen.ChatScreen(session, console)
-    session.draw = Draw(max_chars=1000)
-    screen.answer("hi")
-    screen.answer(line)
-    session.draw = Draw(max_chars=CHARACTERS)
-    chat_screen.hear = watch.hear  # type: ignore[attr-defined]
-    redraws, began, worked = terminal.redraws, time.perf_counter(), time.thread_time()
-    screen.answer(line)
-    whole, worked = time.perf_counter() - began, time.thread_time() - worked
-    chat_screen.hear = commands.hear  # type: ignore[attr-defined]
+    session.config = GenerationConfig(max_chars=1000)
+    screen.handle("hi")
+    screen.handle(line)
+    session.config = GenerationConfig(max_chars=NUM_CHARS)
+    chat_screen.handle_line = timer.timed_handle_line  # type: ignore[attr-defined]
+    redraws, started_at, cpu_seconds = terminal.redraws, time.perf_counter(), time.thread_time()
+    screen.handle(line)
+    elapsed, cpu_seconds = time.perf_counter() - started_at, time.thread_time() - cpu_seconds
+    chat_screen.handle_line = commands.handle_line  # type: ignore[attr-defined]
     terminal.close()
     columns = line.count(" ") or 1
     return {
-        "characters/s": columns * CHARACTERS / whole,
-        "share of drawing": 1 - watch.seconds / worked,
-        "redraws/s": (terminal.redraws - redraws) / whole,
+        "characters/s": columns * NUM_CHARS / elapsed,
+        "share of drawing": 1 - timer.model_seconds / cpu_seconds,
+        "redraws/s": (terminal.redraws - redraws) / elapsed,
     }
 
 
-def latency(hidden: int) -> list[float]:
+def measure_latency(hidden: int) -> list[float]:
     """Seconds from Enter to the first character of the reply, each time, in `gru chat` itself."""
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "small.safetensors"
-        save_weights(path, model(hidden, SEEN))
+        save_weights(path, make_model(hidden, REPLY_MARKER))
         environment = {**os.environ, "TERM": "xterm-256color"}
         chat = pexpect.spawn(
             sys.executable, ["-m", "grucli", "chat", str(path), "--max-chars", "40", "--pace", "0"],
@@ -153,34 +155,36 @@ def latency(hidden: int) -> list[float]:
         )  # fmt: skip
         chat.delaybeforesend = None
         chat.expect("/help")
-        taken = []
-        for _ in range(ENTERS):
+        latencies = []
+        for _ in range(NUM_ENTERS):
             time.sleep(0.3)
             chat.send("how are you")
             time.sleep(0.2)
-            began = time.perf_counter()
+            started_at = time.perf_counter()
             chat.send("\r")
-            chat.expect(SEEN)
-            taken.append(time.perf_counter() - began)
+            chat.expect(REPLY_MARKER)
+            latencies.append(time.perf_counter() - started_at)
             chat.expect("temp 0.8")
         chat.sendeof()
         chat.expect(pexpect.EOF)
-    return taken
+    return latencies
 
 
 def main() -> None:
     """Measure, and print a table."""
     print("| what | median | least | most |\n| --- | --- | --- | --- |")
     for name, line in (("a reply", "hi"), ("three columns", "/spread 0.5 0.8 1.1")):
-        rounds: list[dict[str, Any]] = [share(256, line) for _ in range(ROUNDS)]
-        for figure, form in (("characters/s", ",.0f"), ("share of drawing", ".1%"), ("redraws/s", ".1f")):
-            values = [each[figure] for each in rounds]
-            print(f"| {name}: {figure} | {_row(values, form)} |", flush=True)
-    print(f"| from Enter to the first character, ms | {_row([1000 * each for each in latency(256)], '.1f')} |")
+        rounds: list[dict[str, Any]] = [measure_rendering(256, line) for _ in range(NUM_ROUNDS)]
+        for metric, number_format in (("characters/s", ",.0f"), ("share of drawing", ".1%"), ("redraws/s", ".1f")):
+            values = [each[metric] for each in rounds]
+            print(f"| {name}: {metric} | {_format_row(values, number_format)} |", flush=True)
+    print(
+        f"| from Enter to the first character, ms | {_format_row([1000 * each for each in measure_latency(256)], '.1f')} |"
+    )
 
 
-def _row(values: list[float], form: str) -> str:
-    return " | ".join(format(value, form) for value in (statistics.median(values), min(values), max(values)))
+def _format_row(values: list[float], number_format: str) -> str:
+    return " | ".join(format(value, number_format) for value in (statistics.median(values), min(values), max(values)))
 
 
 if __name__ == "__main__":

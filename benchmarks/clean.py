@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from grucli.reddit.clean.pipeline import Plan, clean, locate_all
+from grucli.reddit.clean.pipeline import CleanOptions, clean, resolve_sources
 from grucli.reddit.comments import Comment
-from grucli.reddit.corpus.writer import output
+from grucli.reddit.corpus.writer import parse_output
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-_CHUNK = 1 << 20
+_READ_BYTES = 1 << 20
 
 
 class Run(NamedTuple):
@@ -38,65 +38,65 @@ def _lines(path: str) -> Iterator[list[bytes]]:
     """The lines of a dump, as fast as they come: large chunks, split at once."""
     with zstd.ZstdFile(path, options={zstd.DecompressionParameter.window_log_max: 31}) as file:
         rest = b""
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_READ_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
             yield lines
 
 
-def decoded(path: str) -> int:
+def run_msgspec(path: str) -> int:
     """zstd, split, and msgspec into the eight fields that cleaning needs: the least that anybody has to do."""
     decode = msgspec.json.Decoder(Comment).decode
     return sum(len([decode(line) for line in lines]) for lines in _lines(path))
 
 
-def loaded(path: str) -> int:
+def run_json(path: str) -> int:
     """The loop that most scripts have."""
     with zstd.ZstdFile(path, options={zstd.DecompressionParameter.window_log_max: 31}) as file:
         return sum("body" in json.loads(line) for line in file)
 
 
-def cleaned(path: str, workers: int, replies: bool = False) -> int:
+def run_gru_clean(path: str, workers: int, replies: bool = False) -> int:
     """`gru clean` with all its defaults, into a CSV file."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = output(Path(folder) / "out.csv", conversations=replies)
-        report = clean(Plan(sources=locate_all([path]), output=out, workers=workers, replies=replies))
+    with tempfile.TemporaryDirectory() as directory:
+        out = parse_output(Path(directory) / "out.csv", conversations=replies)
+        report = clean(CleanOptions(sources=resolve_sources([path]), output=out, workers=workers, replies=replies))
     if report.read != report.kept + report.dropped.total():
         raise RuntimeError("the counts do not add up")
     return report.read
 
 
 SIDES: dict[str, Callable[[str], int]] = {
-    "zstd + split + msgspec": decoded,
-    "json.loads": loaded,
-    "gru clean": lambda path: cleaned(path, 1),
-    "gru clean --workers 2": lambda path: cleaned(path, 2),
-    "gru clean --replies": lambda path: cleaned(path, 1, replies=True),
+    "zstd + split + msgspec": run_msgspec,
+    "json.loads": run_json,
+    "gru clean": lambda path: run_gru_clean(path, 1),
+    "gru clean --workers 2": lambda path: run_gru_clean(path, 2),
+    "gru clean --replies": lambda path: run_gru_clean(path, 1, replies=True),
 }
 """Each goes through a dump and gives how many rows it had."""
 
 
-def run(side: str, path: Path) -> Run:
+def run_side(side: str, path: Path) -> Run:
     """Let a side go through a dump, in a process of its own. POSIX only."""
     with tempfile.TemporaryDirectory() as home:
-        worker = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.clean", side, str(path)],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"GRU_HOME": home},
         )
-        assert worker.stdout is not None
-        seconds, rows = worker.stdout.read().split()
-        _, status, usage = os.wait4(worker.pid, 0)
-        worker.returncode = status
-        worker.stdout.close()
+        assert process.stdout is not None
+        seconds, rows = process.stdout.read().split()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+        process.stdout.close()
     return Run(int(rows) / float(seconds), usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 def main(side: str, path: str) -> None:
     """Go through it once."""
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     rows = SIDES[side](path)
-    print(time.perf_counter() - began, rows)
+    print(time.perf_counter() - started_at, rows)
 
 
 if __name__ == "__main__":

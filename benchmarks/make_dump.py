@@ -17,13 +17,24 @@ else:
     from backports import zstd
 
 SEED = 2005
-_BEGAN = 1_704_067_200
+_FIRST_TIMESTAMP = 1_704_067_200
 _ONSETS = ("b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "w", "th", "st", "tr", "ch", "sh", "")
 _VOWELS = ("a", "e", "i", "o", "u", "ea", "ou")
-_ENDS = ("", "n", "r", "s", "t", "ng", "ck", "ll", "d")
-_SHORT = ("Thanks!", "lol", "This.", "Nice", "Same here", "I agree", "What?", "Source?", "r/whoosh", "Happy cake day!")
+_CODAS = ("", "n", "r", "s", "t", "ng", "ck", "ll", "d")
+_SHORT_REPLIES = (
+    "Thanks!",
+    "lol",
+    "This.",
+    "Nice",
+    "Same here",
+    "I agree",
+    "What?",
+    "Source?",
+    "r/whoosh",
+    "Happy cake day!",
+)
 _SUBREDDITS = ("AskReddit", "pics", "worldnews", "python", "cooking", "gaming", "movies", "science", "relationships")
-_MARKS = (
+_MARKUP = (
     (0.05, lambda text, rest: f"&gt; {rest[:80]}\n\n{text}"),
     (0.05, lambda text, rest: text.replace(" ", " *really* ", 1)),
     (0.03, lambda text, rest: text.replace(" ", " **not** ", 1)),
@@ -48,55 +59,55 @@ _MARKS = (
 
 def write_dump(path: Path, rows: int) -> None:
     """Write so many comments, one a line, packed as the dumps are."""
-    draw = random.Random(SEED)
-    words = sorted({_word(draw) for _ in range(30_000)}, key=lambda _: draw.random())[:12_000]
+    rng = random.Random(SEED)
+    words = sorted({_make_word(rng) for _ in range(30_000)}, key=lambda _: rng.random())[:12_000]
     weights = list(accumulate(1 / (rank + 3) for rank in range(len(words))))
-    authors = [f"{draw.choice(words)}_{number}" for number in range(50_000)]
-    shares = list(accumulate(1 / (rank + 100) for rank in range(len(authors))))
+    authors = [f"{rng.choice(words)}_{number}" for number in range(50_000)]
+    author_weights = list(accumulate(1 / (rank + 100) for rank in range(len(authors))))
     encoder = msgspec.json.Encoder()
     options = {zstd.CompressionParameter.compression_level: 3, zstd.CompressionParameter.window_log: 27}
     with zstd.ZstdFile(path, "wb", options=options) as file:
         for number in range(rows):
-            body = _body(draw, words, weights)
-            author = draw.choices(authors, cum_weights=shares)[0]
-            file.write(encoder.encode(_comment(draw, number, body, author)) + b"\n")
+            body = _make_body(rng, words, weights)
+            author = rng.choices(authors, cum_weights=author_weights)[0]
+            file.write(encoder.encode(_make_comment(rng, number, body, author)) + b"\n")
 
 
-def _word(draw: random.Random) -> str:
-    syllables = draw.choices((1, 2, 3), (5, 4, 1))[0]
-    return "".join(draw.choice(_ONSETS) + draw.choice(_VOWELS) + draw.choice(_ENDS) for _ in range(syllables))
+def _make_word(rng: random.Random) -> str:
+    syllables = rng.choices((1, 2, 3), (5, 4, 1))[0]
+    return "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables))
 
 
-def _text(draw: random.Random, words: list[str], weights: list[float]) -> str:
+def _make_text(rng: random.Random, words: list[str], weights: list[float]) -> str:
     sentences = []
-    for _ in range(draw.choices((1, 2, 3, 5), (5, 4, 2, 1))[0]):
-        picked = draw.choices(words, cum_weights=weights, k=draw.randint(3, 22))
-        sentences.append(" ".join(picked).capitalize() + draw.choice((".", ".", ".", "!", "?", ", and so on.")))
+    for _ in range(rng.choices((1, 2, 3, 5), (5, 4, 2, 1))[0]):
+        picked = rng.choices(words, cum_weights=weights, k=rng.randint(3, 22))
+        sentences.append(" ".join(picked).capitalize() + rng.choice((".", ".", ".", "!", "?", ", and so on.")))
     return " ".join(sentences)
 
 
-def _body(draw: random.Random, words: list[str], weights: list[float]) -> str:
-    kind = draw.random()
-    if kind < 0.06:
-        return draw.choice(("[deleted]", "[removed]"))
-    if kind < 0.10:
-        return draw.choice(_SHORT)
-    text = _text(draw, words, weights)
-    for share, mark in _MARKS:
-        if draw.random() < share:
-            text = mark(text, _text(draw, words, weights))
+def _make_body(rng: random.Random, words: list[str], weights: list[float]) -> str:
+    roll = rng.random()
+    if roll < 0.06:
+        return rng.choice(("[deleted]", "[removed]"))
+    if roll < 0.10:
+        return rng.choice(_SHORT_REPLIES)
+    text = _make_text(rng, words, weights)
+    for probability, add_markup in _MARKUP:
+        if rng.random() < probability:
+            text = add_markup(text, _make_text(rng, words, weights))
     return text
 
 
-def _comment(draw: random.Random, number: int, body: str, author: str) -> dict[str, object]:
+def _make_comment(rng: random.Random, number: int, body: str, author: str) -> dict[str, object]:
     if body in ("[deleted]", "[removed]"):
         author = "[deleted]"
-    elif draw.random() < 0.02:
+    elif rng.random() < 0.02:
         author = "AutoModerator"
-    subreddit = draw.choice(_SUBREDDITS)
+    subreddit = rng.choice(_SUBREDDITS)
     post = f"t3_{number // 40:x}"
-    parent = post if draw.random() < 0.4 else f"t1_{max(0, number - draw.randint(1, 60)):x}"
-    created = _BEGAN + number // 20
+    parent = post if rng.random() < 0.4 else f"t1_{max(0, number - rng.randint(1, 60)):x}"
+    created = _FIRST_TIMESTAMP + number // 20
     return {
         "all_awardings": [], "approved_at_utc": None, "approved_by": None, "archived": False,
         "associated_award": None, "author": author, "author_cakeday": None, "author_flair_background_color": None,
@@ -108,7 +119,7 @@ def _comment(draw: random.Random, number: int, body: str, author: str) -> dict[s
         "gildings": {}, "id": f"{number:x}", "is_submitter": False, "link_id": post, "locked": False,
         "name": f"t1_{number:x}", "no_follow": True, "parent_id": parent,
         "permalink": f"/r/{subreddit}/comments/{post[3:]}/a_title_of_some_length/{number:x}/",
-        "retrieved_on": created + 100, "score": draw.randint(-5, 40), "score_hidden": False, "send_replies": True,
+        "retrieved_on": created + 100, "score": rng.randint(-5, 40), "score_hidden": False, "send_replies": True,
         "stickied": False, "subreddit": subreddit, "subreddit_id": "t5_2qh1i", "subreddit_type": "public",
         "total_awards_received": 0, "treatment_tags": [], "unrepliable_reason": None, "ups": 1,
     }  # fmt: skip

@@ -14,10 +14,10 @@ from grucli.kernels.arrays import Float32
 from grucli.model.store import find_model
 from grucli.model.weights import load_weights
 from grucli.paths import cache_dir
-from grucli.text.dataset import prepare
+from grucli.text.dataset import prepare_dataset
 
 
-def rounded(matrix: Float32) -> Float32:
+def quantize_dequantize(matrix: Float32) -> Float32:
     """Each column to whole numbers of ±127 times a scale of its own, as `grucli.kernels.quantized` does."""
     scale = np.where(np.abs(matrix).max(0) > 0, np.abs(matrix).max(0) / 127, 1).astype(np.float32)
     return np.asarray(np.rint(matrix / scale) * scale, np.float32)
@@ -26,22 +26,26 @@ def rounded(matrix: Float32) -> Float32:
 def main(model: str, files: list[str]) -> None:
     """Print both losses and their difference."""
     weights = load_weights(find_model(model))
-    names = [name for name in weights.arrays if name.endswith((".W", ".U")) and name != "layers.0.U"]
-    other = dict(weights.arrays) | {name: rounded(weights.arrays[name]) for name in names}
-    corpus = prepare(
+    matrix_names = [name for name in weights.arrays if name.endswith((".W", ".U")) and name != "layers.0.U"]
+    dequantized_arrays = dict(weights.arrays) | {
+        name: quantize_dequantize(weights.arrays[name]) for name in matrix_names
+    }
+    corpus = prepare_dataset(
         files,
         column=None,
         tokenizer=weights.tokenizer,
         vocab=None,
-        held_out=0.1,
-        held_out_file=None,
-        cache=cache_dir(),
+        val_fraction=0.1,
+        val_file=None,
+        cache_dir=cache_dir(),
         on_progress=lambda *_: None,
     )
-    assert corpus.held_out is not None
-    plain = evaluate(weights, corpus.held_out).nats_per_char
-    bytes_ = evaluate(dataclasses.replace(weights, arrays=other), corpus.held_out).nats_per_char
-    print(f"{plain:.5f} nats a character, {bytes_:.5f} with weights of a byte: {bytes_ / plain - 1:+.3%}")
+    assert corpus.val is not None
+    float_loss = evaluate(weights, corpus.val).nats_per_char
+    int8_loss = evaluate(dataclasses.replace(weights, arrays=dequantized_arrays), corpus.val).nats_per_char
+    print(
+        f"{float_loss:.5f} nats a character, {int8_loss:.5f} with weights of a byte: {int8_loss / float_loss - 1:+.3%}"
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Side:
+class Measurement:
     """One side's figures, a round each, in units of its kind a second."""
 
     name: str
@@ -26,17 +26,17 @@ class Ratio:
     """How many times as fast one side was as another, round by round."""
 
     median: float
-    least: float
-    most: float
+    min: float
+    max: float
 
 
-def ratio(side: Side, other: Side) -> Ratio:
+def compare(side: Measurement, other: Measurement) -> Ratio:
     """`side` over `other`."""
     ratios = [a / b for a, b in zip(side.rates, other.rates, strict=True)]
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
 
-def _start(kind: str, side: str, shape: str) -> subprocess.Popen[str]:
+def _start_worker(kind: str, side: str, shape: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.worker", kind, side, shape],
         stdin=subprocess.PIPE,
@@ -48,7 +48,7 @@ def _start(kind: str, side: str, shape: str) -> subprocess.Popen[str]:
 
 def peak_memory(kind: str, side: str, shape: str) -> int:
     """The most bytes a side had in memory, preparing included, after a round. POSIX only."""
-    worker = _start(kind, side, shape)
+    worker = _start_worker(kind, side, shape)
     assert worker.stdin is not None
     assert worker.stdout is not None
     worker.stdin.write("go\n")
@@ -60,17 +60,17 @@ def peak_memory(kind: str, side: str, shape: str) -> int:
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def measure(kind: str, sides: Sequence[str], shape: str, rounds: int) -> dict[str, Side]:
+def measure(kind: str, sides: Sequence[str], shape: str, rounds: int) -> dict[str, Measurement]:
     """Start each side, wait until it is ready, and let them take turns, the order reversed every other round."""
-    workers = {side: _start(kind, side, shape) for side in sides}
+    workers = {side: _start_worker(kind, side, shape) for side in sides}
     rates: dict[str, list[float]] = {side: [] for side in sides}
     try:
         for side, worker in workers.items():
             assert worker.stdout is not None
             if worker.stdout.readline().strip() != "ready":
                 raise RuntimeError(f"{kind} {side} {shape} did not start")
-        for turn in range(rounds):
-            for side in sides if turn % 2 == 0 else reversed(sides):
+        for round_index in range(rounds):
+            for side in sides if round_index % 2 == 0 else reversed(sides):
                 worker = workers[side]
                 assert worker.stdin is not None
                 assert worker.stdout is not None
@@ -81,4 +81,4 @@ def measure(kind: str, sides: Sequence[str], shape: str, rounds: int) -> dict[st
         for worker in workers.values():
             worker.kill()
             worker.communicate()
-    return {side: Side(side, tuple(rates[side])) for side in sides}
+    return {side: Measurement(side, tuple(rates[side])) for side in sides}

@@ -9,35 +9,35 @@ from collections.abc import Callable
 
 from benchmarks import baseline_workloads, gru_workloads
 
-SECONDS = 1.0
+MIN_SECONDS = 1.0
 
-SIDES: dict[tuple[str, str], Callable[[str], Callable[[], int]]] = {
-    ("train", "gru"): lambda shape: gru_workloads.training("gru", shape),
-    ("train", "gru-after"): lambda shape: gru_workloads.training("gru-after", shape),
-    ("train", "pytorch"): baseline_workloads.pytorch_training,
-    ("sample", "gru"): lambda shape: gru_workloads.sampling(shape, "int8"),
-    ("sample", "gru-float32"): lambda shape: gru_workloads.sampling(shape, "float32"),
-    ("sample", "pytorch"): baseline_workloads.pytorch_sampling,
-    ("sample", "onnx-1"): lambda shape: baseline_workloads.onnx_sampling(shape, 1),
-    ("sample", "onnx-2"): lambda shape: baseline_workloads.onnx_sampling(shape, 2),
-    ("batch", "gru"): gru_workloads.batch_sampling,
-    ("batch", "pytorch"): baseline_workloads.pytorch_batch_sampling,
-    ("train", "peak"): lambda shape: gru_workloads.peak(),
+WORKLOADS: dict[tuple[str, str], Callable[[str], Callable[[], int]]] = {
+    ("train", "gru"): lambda shape: gru_workloads.make_training("gru", shape),
+    ("train", "gru-after"): lambda shape: gru_workloads.make_training("gru-after", shape),
+    ("train", "pytorch"): baseline_workloads.make_pytorch_training,
+    ("sample", "gru"): lambda shape: gru_workloads.make_sampling(shape, "int8"),
+    ("sample", "gru-float32"): lambda shape: gru_workloads.make_sampling(shape, "float32"),
+    ("sample", "pytorch"): baseline_workloads.make_pytorch_sampling,
+    ("sample", "onnx-1"): lambda shape: baseline_workloads.make_onnx_sampling(shape, 1),
+    ("sample", "onnx-2"): lambda shape: baseline_workloads.make_onnx_sampling(shape, 2),
+    ("batch", "gru"): gru_workloads.make_batch_sampling,
+    ("batch", "pytorch"): baseline_workloads.make_pytorch_batch_sampling,
+    ("train", "peak"): lambda shape: gru_workloads.make_peak_flops(),
 }
 """Each gives a function that does a little work and returns how many tokens (FLOP, bytes) that was."""
 
 
 def main(kind: str, side: str, shape: str) -> None:
     """Serve rounds until standard input ends."""
-    work = SIDES[kind, side](shape)
-    work()
-    work()
+    run_workload = WORKLOADS[kind, side](shape)
+    run_workload()
+    run_workload()
     print("ready", flush=True)
     for _ in sys.stdin:
-        done, began = 0, time.perf_counter()
-        while (spent := time.perf_counter() - began) < SECONDS:
-            done += work()
-        print(done / spent, flush=True)
+        units, started_at = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started_at) < MIN_SECONDS:
+            units += run_workload()
+        print(units / elapsed, flush=True)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ from rich.text import Text
 
 from grucli.text.demo_corpus import write_corpus
 
-HERE = Path(__file__).parent
+DOCS_DIR = Path(__file__).parent
 COLUMNS, LINES = 92, 26
-WORTH_SHOWING = r"[6-9]\d%\s+\d+:\d\d left(?s:.*)it writes\s+(\S+ ){8}|9[5-9]%\s+\d+:\d\d left"
+READY_PATTERN = r"[6-9]\d%\s+\d+:\d\d left(?s:.*)it writes\s+(\S+ ){8}|9[5-9]%\s+\d+:\d\d left"
 """The curves are long and the sample is a sentence; or there is hardly time left for one."""
 
 
-SESSION = """\
+SESSION_LINES = """\
 Hi, how are you?
 /peek
 /pick 2
@@ -83,7 +83,7 @@ Do you work?
 """What is typed, one after the other, in the session that is shown whole."""
 
 
-class FaintScreen(pyte.HistoryScreen):
+class DimAwareScreen(pyte.HistoryScreen):
     """A screen that knows faint text, which pyte does not: it is kept as text that blinks, which nobody writes here."""
 
     def select_graphic_rendition(self, *attrs: int, **private: bool) -> None:
@@ -93,35 +93,35 @@ class FaintScreen(pyte.HistoryScreen):
             super().select_graphic_rendition(22)
 
 
-def screen_of(screen: FaintScreen) -> Text:
+def render_screen(screen: DimAwareScreen) -> Text:
     """The screen with what went past, as rich text, in its colours, without the empty lines at its end."""
-    picture = Text()
+    text = Text()
     last = max((y for y, line in enumerate(screen.display) if line.strip()), default=0)
     for line in [*screen.history.top, *(screen.buffer[y] for y in range(last + 1))]:
         row = Text()
-        for style, cells in groupby((line[x] for x in range(screen.columns)), style_of):
+        for style, cells in groupby((line[x] for x in range(screen.columns)), cell_style):
             row.append("".join(cell.data for cell in cells), style)
         row.rstrip()
-        picture.append_text(row).append("\n")
-    return picture
+        text.append_text(row).append("\n")
+    return text
 
 
-def style_of(cell: Char) -> str:
+def cell_style(cell: Char) -> str:
     """A cell's colours and weight, as rich names them."""
-    colours = [f"#{c}" if re.fullmatch("[0-9a-f]{6}", c) else c for c in (cell.fg, cell.bg)]
-    colours = [colour.replace("bright", "bright_").replace("brown", "yellow") for colour in colours]
-    style = " on ".join(colours) + (" bold" if cell.bold else "") + (" dim" if cell.blink else "")
+    colors = [f"#{c}" if re.fullmatch("[0-9a-f]{6}", c) else c for c in (cell.fg, cell.bg)]
+    colors = [color.replace("bright", "bright_").replace("brown", "yellow") for color in colors]
+    style = " on ".join(colors) + (" bold" if cell.bold else "") + (" dim" if cell.blink else "")
     return style.replace("default on default", "").strip()
 
 
-def save(screen: FaintScreen, title: str, name: str) -> None:
+def save_svg(screen: DimAwareScreen, title: str, name: str) -> None:
     """Write the screen to docs/NAME.svg."""
     console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"), force_terminal=True)  # noqa: SIM115
-    console.print(screen_of(screen), end="")
-    console.save_svg(str(HERE / f"{name}.svg"), title=title, unique_id=name)
+    console.print(render_screen(screen), end="")
+    console.save_svg(str(DOCS_DIR / f"{name}.svg"), title=title, unique_id=name)
 
 
-class Session:
+class PtySession:
     """A command in a pseudo-terminal, and its screen."""
 
     def __init__(self, arguments: list[str], home: str) -> None:
@@ -129,34 +129,34 @@ class Session:
         self.child = pexpect.spawn(
             sys.executable, ["-m", "grucli", *arguments], env=environment, dimensions=(LINES, COLUMNS), encoding="utf-8"
         )
-        self.screen = FaintScreen(COLUMNS, LINES, history=2000)
+        self.screen = DimAwareScreen(COLUMNS, LINES, history=2000)
         self._stream = pyte.Stream(self.screen)
 
-    def type(self, line: str, seconds: float) -> None:
+    def send_line(self, line: str, seconds: float) -> None:
         """Enter a line, and watch for so long."""
         self.child.send(line + "\r")
-        self.watch(seconds)
+        self.read_for(seconds)
 
-    def leave(self) -> None:
+    def quit(self) -> None:
         """Stop what is on its way, and end the program."""
         self.child.sendcontrol("c")
-        self.watch(0.5)
+        self.read_for(0.5)
         self.child.sendcontrol("d")
-        self.watch(5)
+        self.read_for(5)
 
-    def watch(self, seconds: float, until: str | None = None) -> bool:
+    def read_for(self, seconds: float, pattern: str | None = None) -> bool:
         """Follow the screen for so long, or until a line matches; whether one did."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             try:
                 self._stream.feed(self.child.read_nonblocking(4096, timeout=0.1))
             except pexpect.TIMEOUT:
                 pass
             except pexpect.EOF:
-                return until is None
-            if until is not None and re.search(until, "\n".join(self.screen.display)):
+                return pattern is None
+            if pattern is not None and re.search(pattern, "\n".join(self.screen.display)):
                 return True
-        return until is None
+        return pattern is None
 
 
 def main() -> None:
@@ -165,46 +165,46 @@ def main() -> None:
         corpus = Path(home) / "conversations.csv"
         write_corpus(chitchat_dataset.Dataset(), corpus)
         options = ["--name", "friend", "--minutes", "1", "--hidden", "256", "--val", "0.002"]
-        training = Session(["train", str(corpus), *options], home)
-        training.watch(3600, until=WORTH_SHOWING)
-        save(training.screen, "gru train conversations.csv --minutes 1 --hidden 256", "train")
-        training.watch(3600, until="never")
+        training_session = PtySession(["train", str(corpus), *options], home)
+        training_session.read_for(3600, pattern=READY_PATTERN)
+        save_svg(training_session.screen, "gru train conversations.csv --minutes 1 --hidden 256", "train")
+        training_session.read_for(3600, pattern="never")
         chat = open_chat(home)
         for line in ("Hi, how are you?", "What do you do for fun?", "/temp 0.4", "Do you like cats?"):
-            chat.type(line, 2.5)
-        chat.type("/regen", 0.5)
-        save(chat.screen, "gru chat", "chat")
-        chat.leave()
+            chat.send_line(line, 2.5)
+        chat.send_line("/regen", 0.5)
+        save_svg(chat.screen, "gru chat", "chat")
+        chat.quit()
         chat = open_chat(home)
-        chat.type("Do you have any plans for the weekend?", 4)
-        chat.type("/spread 0.3 0.7 1.1", 1.2)
-        save(chat.screen, "gru chat: /spread", "spread")
-        chat.leave()
+        chat.send_line("Do you have any plans for the weekend?", 4)
+        chat.send_line("/spread 0.3 0.7 1.1", 1.2)
+        save_svg(chat.screen, "gru chat: /spread", "spread")
+        chat.quit()
         chat = open_chat(home)
-        chat.type("What do you do for a living?", 3)
-        chat.type("/score I teach elephants how to play the ukulele, and you?", 1)
-        chat.type("/gates", 1)
-        save(chat.screen, "gru chat: /score and /gates", "score")
-        chat.leave()
+        chat.send_line("What do you do for a living?", 3)
+        chat.send_line("/score I teach elephants how to play the ukulele, and you?", 1)
+        chat.send_line("/gates", 1)
+        save_svg(chat.screen, "gru chat: /score and /gates", "score")
+        chat.quit()
 
-        save_session(home)
+        save_full_session(home)
 
 
-def save_session(home: str) -> None:
+def save_full_session(home: str) -> None:
     """Take the whole session, and what stands on the screen after it was left."""
     chat = open_chat(home)
-    for line in SESSION:
-        chat.type(line, 4)
-    chat.leave()
-    save(chat.screen, "gru chat", "session")
-    rows = (row.rstrip() for row in screen_of(chat.screen).plain.splitlines())
-    (HERE / "session.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    for line in SESSION_LINES:
+        chat.send_line(line, 4)
+    chat.quit()
+    save_svg(chat.screen, "gru chat", "session")
+    rows = (row.rstrip() for row in render_screen(chat.screen).plain.splitlines())
+    (DOCS_DIR / "session.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def open_chat(home: str) -> Session:
+def open_chat(home: str) -> PtySession:
     """A chat that waits for its first line."""
-    chat = Session(["chat", "friend", "--temp", "0.6", "--seed", "7", "--max-chars", "240"], home)
-    chat.watch(60, until="/help\\s*$")
+    chat = PtySession(["chat", "friend", "--temp", "0.6", "--seed", "7", "--max-chars", "240"], home)
+    chat.read_for(60, pattern="/help\\s*$")
     return chat
 
 

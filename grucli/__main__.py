@@ -2,7 +2,7 @@
 
 import sys
 
-_INTERRUPTED = 130
+_EXIT_SIGINT = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -11,13 +11,13 @@ def main(arguments: list[str] | None = None) -> int:
         # Here and not above: loading takes a tenth of a second, and may be interrupted like everything else.
         from grucli.cli import entry
 
-        return entry.run(sys.argv[1:] if arguments is None else arguments)
+        return entry.run_program(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write(
                 "gru: stopped by Ctrl-C\n     no file was left half-written; run it again whenever you like\n"
             )
-        return _INTERRUPTED
+        return _EXIT_SIGINT
 
 
 if __name__ == "__main__":

@@ -15,25 +15,25 @@ class ExitStatus(IntEnum):
     more than print, such as training, has FAILED where that ends it early. It says nothing in either case.
     """
 
-    DONE = 0
+    OK = 0
     FAILED = 1
     USAGE = 2
-    NOTHING = 3
+    NO_DATA = 3
     SERVICE = 4
-    HUNG_UP = 129
-    INTERRUPTED = 130
-    TERMINATED = 143
+    SIGHUP = 129
+    SIGINT = 130
+    SIGTERM = 143
 
 
-def ending_signals() -> dict[int, ExitStatus]:
+def termination_signals() -> dict[int, ExitStatus]:
     """The signals, besides Ctrl-C, that ask this process to end, and its exit status then.
 
     Who began it may have wanted it to outlive its terminal (`nohup`); then a terminal that is gone is no reason to end.
     """
-    statuses = {int(signal.SIGTERM): ExitStatus.TERMINATED}
-    hung_up = getattr(signal, "SIGHUP", None)  # Windows has none
-    if hung_up is not None and signal.getsignal(hung_up) is not signal.SIG_IGN:
-        statuses[int(hung_up)] = ExitStatus.HUNG_UP
+    statuses = {int(signal.SIGTERM): ExitStatus.SIGTERM}
+    sighup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if sighup is not None and signal.getsignal(sighup) is not signal.SIG_IGN:
+        statuses[int(sighup)] = ExitStatus.SIGHUP
     return statuses
 
 
@@ -42,10 +42,10 @@ class GruError(Exception):
 
     status: ExitStatus = ExitStatus.FAILED
 
-    def __init__(self, what: str, todo: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.todo = todo
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 class UsageError(GruError):
@@ -54,10 +54,10 @@ class UsageError(GruError):
     status = ExitStatus.USAGE
 
 
-class NothingToDoError(GruError):
+class EmptyInputError(GruError):
     """There is nothing to work on: an empty corpus, or one shorter than a single window."""
 
-    status = ExitStatus.NOTHING
+    status = ExitStatus.NO_DATA
 
 
 class ModelFileError(GruError):
@@ -68,7 +68,7 @@ class DivergedError(GruError):
     """The loss or a gradient stopped being a finite number."""
 
 
-class BusyError(GruError):
+class LockedError(GruError):
     """Another process holds the lock of a model, or of a file."""
 
 
@@ -78,10 +78,10 @@ class ServiceError(GruError):
     status = ExitStatus.SERVICE
 
 
-class StoppedError(GruError):
+class CancelledError(GruError):
     """The user ended the work before there was anything to save."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("stopped before the first step: nothing was saved", "run the same command to begin again")
-        statuses = {"terminated": ExitStatus.TERMINATED, "hung up": ExitStatus.HUNG_UP}
-        self.status = statuses.get(reason, ExitStatus.INTERRUPTED)
+        statuses = {"terminated": ExitStatus.SIGTERM, "hung up": ExitStatus.SIGHUP}
+        self.status = statuses.get(reason, ExitStatus.SIGINT)

@@ -20,20 +20,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, Self
 
-from grucli.errors import BusyError, UsageError
+from grucli.errors import LockedError, UsageError
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-_TEMPORARY = ".tmp"
-_REST = re.compile(rf"[0-9]+-[0-9a-f]{{8}}{re.escape(_TEMPORARY)}")
-_LONGEST_STEM = 200
-_LOCK = ".lock"
-_NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
-_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
+_TMP_SUFFIX = ".tmp"
+_TEMPORARY_SUFFIX_RE = re.compile(rf"[0-9]+-[0-9a-f]{{8}}{re.escape(_TMP_SUFFIX)}")
+_MAX_STEM_CHARS = 200
+_LOCK_SUFFIX = ".lock"
+_LOCKS_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_FSYNC_DIR_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -61,13 +61,13 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"'{path}' is a folder", "name a file to write")
-    with named(path):
+    with oserror_for(path):
         if target.exists() and not target.is_file():
             with target.open("wb") as stream:
                 yield stream
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{_stem(target)}{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
+        temporary = target.with_name(f"{_tmp_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{_TMP_SUFFIX}")
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -80,16 +80,16 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        sync_folder(target.parent)
+        fsync_dir(target.parent)
 
 
-def _stem(target: Path) -> str:
+def _tmp_prefix(target: Path) -> str:
     """How the temporaries of a file begin; behind it come the process, a number of chance, and `_TEMPORARY`."""
-    return f".{target.name[:_LONGEST_STEM]}."
+    return f".{target.name[:_MAX_STEM_CHARS]}."
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
+def oserror_for(path: Path) -> Iterator[None]:
     """Let an `OSError` that leaves the block name the file that was asked for, not one beside it, or nothing.
 
     What the system says of a full disk, while something is written, names no file.
@@ -97,13 +97,13 @@ def named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        unnamed = error.filename is None and error.errno in _DISK_FAULTS
-        if unnamed or str(error.filename).endswith((_TEMPORARY, _LOCK)):
+        unnamed = error.filename is None and error.errno in _DISK_ERRORS
+        if unnamed or str(error.filename).endswith((_TMP_SUFFIX, _LOCK_SUFFIX)):
             error.filename, error.filename2 = str(path), None
         raise
 
 
-def sync_folder(folder: Path) -> None:
+def fsync_dir(directory: Path) -> None:
     """Force the names in a folder to the disk, where the system can do that for a folder (Windows cannot).
 
     Raises:
@@ -111,11 +111,11 @@ def sync_folder(folder: Path) -> None:
     """
     if sys.platform == "win32":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
+        if error.errno not in _FSYNC_DIR_UNSUPPORTED:
             raise
     finally:
         os.close(descriptor)
@@ -133,9 +133,9 @@ class FileLock:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, subject: str) -> None:
+    def __init__(self, path: Path, description: str) -> None:
         self.path = path
-        self.subject = subject
+        self.description = description
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -143,22 +143,24 @@ class FileLock:
             file = self.path.open("a+", encoding="utf-8")
             try:
                 _lock(file)
-                if _is_at(file, self.path):
+                if _still_linked(file, self.path):
                     self._file = file
             except BlockingIOError:
-                raise BusyError(f"'{self.subject}' is in use by {_holder(file)}", "wait for it, or end it") from None
+                raise LockedError(
+                    f"'{self.description}' is in use by {_holder_description(file)}", "wait for it, or end it"
+                ) from None
             finally:
                 if self._file is None:
                     file.close()
-        self._sign()
+        self._write_holder()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.release()
 
-    def is_held(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether another process, or another lock of this one, holds it; nothing is made or signed for that."""
         try:
             with self.path.open("r+", encoding="utf-8") as file:
@@ -176,7 +178,7 @@ class FileLock:
                 self._file.close()
             self._file = None
 
-    def remove(self) -> None:
+    def release_and_delete(self) -> None:
         """Let go for good: the lock's file goes too, so that nothing stays beside what it guarded."""
         if self._file is not None:
             # While it is held: whoever opened it before finds that it has lost its name, and makes a new one.
@@ -187,7 +189,7 @@ class FileLock:
                 with suppress(OSError):
                     self.path.unlink()
 
-    def _sign(self) -> None:
+    def _write_holder(self) -> None:
         """Leave the holder's name; a lock is as good without, so a full disk is no reason to stop here."""
         assert self._file is not None
         with suppress(OSError):
@@ -196,7 +198,7 @@ class FileLock:
             os.write(self._file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
 
 
-class FolderLock(FileLock):
+class DirectoryLock(FileLock):
     """One process at a time may change a folder: `with FolderLock(folder): ...`.
 
     The lock is the file `lock` inside the folder, which is made when missing. Whoever holds it is the only writer, so
@@ -207,14 +209,14 @@ class FolderLock(FileLock):
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "lock", folder.name)
-        self.folder = folder
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "lock", directory.name)
+        self.directory = directory
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         super().__enter__()
-        for leftover in self.folder.glob(f".*{_TEMPORARY}"):
+        for leftover in self.directory.glob(f".*{_TMP_SUFFIX}"):
             with suppress(OSError):
                 leftover.unlink()
         return self
@@ -235,30 +237,32 @@ class OutputLock(FileLock):
     def __init__(self, path: Path) -> None:
         self._target = Path(os.path.realpath(path))
         # By a part of a name that is too long for more: then two files may have to wait for each other, no worse.
-        super().__init__(self._target.with_name(_stem(self._target)[:-1] + _LOCK), str(path))
+        super().__init__(self._target.with_name(_tmp_prefix(self._target)[:-1] + _LOCK_SUFFIX), str(path))
 
     def __enter__(self) -> Self:
         if self._target.exists() and not self._target.is_file():
             return self
         if not self._target.parent.exists():
             # To make one for a name that was misspelt would hide the mistake.
-            folder = Path(self.subject).parent
-            raise UsageError(f"there is no folder '{folder}'", "check how the path is spelt, or make the folder first")
-        with named(Path(self.subject)):
+            directory = Path(self.description).parent
+            raise UsageError(
+                f"there is no folder '{directory}'", "check how the path is spelt, or make the folder first"
+            )
+        with oserror_for(Path(self.description)):
             super().__enter__()
-        self._sweep()
+        self._remove_stale_temporaries()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.remove()
+        self.release_and_delete()
 
-    def _sweep(self) -> None:
-        stem = _stem(self._target)
+    def _remove_stale_temporaries(self) -> None:
+        prefix = _tmp_prefix(self._target)
         with suppress(OSError):
             for path in self._target.parent.iterdir():
-                if path.name.startswith(stem) and _REST.fullmatch(path.name, len(stem)):
+                if path.name.startswith(prefix) and _TEMPORARY_SUFFIX_RE.fullmatch(path.name, len(prefix)):
                     with suppress(OSError):
                         path.unlink()
 
@@ -275,23 +279,23 @@ def _lock(file: IO[str]) -> None:
     except OSError as error:
         if error.errno in {errno.EACCES, errno.EAGAIN, errno.EDEADLK, errno.EWOULDBLOCK}:
             raise BlockingIOError(error.errno, error.strerror) from error
-        if error.errno not in _NO_LOCKS_HERE:
+        if error.errno not in _LOCKS_UNSUPPORTED:
             raise
 
 
-def _is_at(file: IO[str], path: Path) -> bool:
+def _still_linked(file: IO[str], path: Path) -> bool:
     """Whether the locked file still has its name: the holder before may have removed or renamed the folder."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
 
 
-def _holder(file: IO[str]) -> str:
+def _holder_description(file: IO[str]) -> str:
     """Who signed a lock file, in words; it may be empty, or from a stranger."""
     try:
         file.seek(0, io.SEEK_SET)
-        signature = json.loads(file.read(1000))
-        pid, host = signature["pid"], signature["host"]
+        holder = json.loads(file.read(1000))
+        pid, host = holder["pid"], holder["host"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
     return f"process {pid}" if host == socket.gethostname() else f"process {pid} on {host}"

@@ -5,33 +5,33 @@ Python also takes 1_0 for ten, and the digits of every script: whoever types the
 
 import re
 
-_like_a_number = re.compile(r"[+-]*[\d._,]*\d(e[+-]?[\d_]*\d)?", re.IGNORECASE)
+_numeric_pattern = re.compile(r"[+-]*[\d._,]*\d(e[+-]?[\d_]*\d)?", re.IGNORECASE)
 
 
-def whole(text: str) -> int:
+def parse_int(text: str) -> int:
     """The whole number that was typed.
 
     Raises:
         ValueError: it is none.
     """
-    return int(_plain(text))
+    return int(_require_plain_ascii(text))
 
 
-def number(text: str) -> float:
+def parse_float(text: str) -> float:
     """The number that was typed.
 
     Raises:
         ValueError: it is none.
     """
-    return float(_plain(text))
+    return float(_require_plain_ascii(text))
 
 
-def looks_like_number(text: str) -> bool:
+def looks_numeric(text: str) -> bool:
     """Whether a number was meant, also where it is none as it stands, such as 1_0 or 0,5."""
-    return _like_a_number.fullmatch(text) is not None
+    return _numeric_pattern.fullmatch(text) is not None
 
 
-def _plain(text: str) -> str:
+def _require_plain_ascii(text: str) -> str:
     if "_" in text or not text.isascii():
         raise ValueError(f"'{text}' is not a number")
     return text

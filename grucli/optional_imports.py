@@ -9,7 +9,7 @@ from types import ModuleType
 from grucli.errors import UsageError
 
 
-def load(module: str, extra: str, what: str) -> ModuleType:
+def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
     """The module of ours called `module`, which needs a library of the extra `extra`; `what` needs it, in words.
 
     Raises:
@@ -21,5 +21,5 @@ def load(module: str, extra: str, what: str) -> ModuleType:
         if error.name is not None and error.name.startswith(__name__.partition(".")[0]):
             raise
         raise UsageError(
-            f"{what} needs a library that is not installed ({error.name})", f'run: pip install "grucli[{extra}]"'
+            f"{purpose} needs a library that is not installed ({error.name})", f'run: pip install "grucli[{extra}]"'
         ) from error

@@ -11,53 +11,53 @@ import platformdirs
 from grucli.errors import GruError
 
 
-def _place(inside_home: str, default: str) -> Path:
-    home = chosen_home()
-    return home / inside_home if home is not None else Path(default)
+def _resolve(home_subdir: str, default: str) -> Path:
+    home = home_override()
+    return home / home_subdir if home is not None else Path(default)
 
 
-def chosen_home() -> Path | None:
+def home_override() -> Path | None:
     """The folder that `GRU_HOME` names, None where it names none."""
     home = os.environ.get("GRU_HOME")
     return Path(home).expanduser() if home else None
 
 
-def check_home() -> None:
+def validate_home() -> None:
     """See that `GRU_HOME`, where it is set, is a folder or can become one, so far as can be told without making it.
 
     Raises:
         GruError: it cannot.
     """
-    home = chosen_home()
+    home = home_override()
     if home is None or home.is_dir():
         return
-    there = next(path for path in (home, *home.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise unusable_home(f"'{there}' is not a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise unusable_home(f"nothing may be made in '{there}'")
+    existing = next(path for path in (home, *home.absolute().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise home_error(f"'{existing}' is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise home_error(f"nothing may be made in '{existing}'")
 
 
-def unusable_home(why: str) -> GruError:
+def home_error(reason: str) -> GruError:
     """The error for a `GRU_HOME` in which nothing can be kept."""
     return GruError(
-        f"GRU_HOME is '{chosen_home()}', which cannot be used: {why}", "let GRU_HOME name a folder of yours"
+        f"GRU_HOME is '{home_override()}', which cannot be used: {reason}", "let GRU_HOME name a folder of yours"
     )
 
 
 def data_dir() -> Path:
     """The folder of what the user would miss: models, chat history."""
-    return _place(".", platformdirs.user_data_dir("gru", appauthor=False))
+    return _resolve(".", platformdirs.user_data_dir("gru", appauthor=False))
 
 
 def cache_dir() -> Path:
     """The folder of what can be made again: token files, compiled kernels."""
-    return _place("cache", platformdirs.user_cache_dir("gru", appauthor=False))
+    return _resolve("cache", platformdirs.user_cache_dir("gru", appauthor=False))
 
 
 def config_file() -> Path:
     """The user's `config.toml`."""
-    return _place(".", platformdirs.user_config_dir("gru", appauthor=False)) / "config.toml"
+    return _resolve(".", platformdirs.user_config_dir("gru", appauthor=False)) / "config.toml"
 
 
 def models_dir() -> Path:

@@ -17,9 +17,9 @@ from typing import Any
 
 from grucli.errors import UsageError
 
-MAX_BYTES = 1 << 20
+MAX_CONFIG_BYTES = 1 << 20
 
-Options = Mapping[str, str]
+OptionMap = Mapping[str, str]
 """The options of one command: long name without dashes → the name of its parameter."""
 
 
@@ -29,22 +29,24 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or is no TOML.
     """
-    todo = f"correct '{path}', or move it away"
+    hint = f"correct '{path}', or move it away"
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UsageError(f"the settings in '{path}' are larger than {MAX_BYTES} bytes", todo)
+            content = file.read(MAX_CONFIG_BYTES + 1)
+        if len(content) > MAX_CONFIG_BYTES:
+            raise UsageError(f"the settings in '{path}' are larger than {MAX_CONFIG_BYTES} bytes", hint)
         return tomllib.loads(content.decode())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise UsageError(f"the settings in '{path}' cannot be read: {error.strerror}", todo) from None
+        raise UsageError(f"the settings in '{path}' cannot be read: {error.strerror}", hint) from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the settings in '{path}' are no TOML: {error}", todo) from None
+        raise UsageError(f"the settings in '{path}' are no TOML: {error}", hint) from None
 
 
-def defaults(config: Mapping[str, Any], commands: Mapping[tuple[str, ...], Options], path: Path) -> dict[str, Any]:
+def config_defaults(
+    config: Mapping[str, Any], commands: Mapping[tuple[str, ...], OptionMap], path: Path
+) -> dict[str, Any]:
     """Turn settings into nested defaults: command → (its subcommand →) parameter → value as on a command line.
 
     `commands` has the words of each command, such as ("models", "show"); a table is named for the first of them.
@@ -55,20 +57,20 @@ def defaults(config: Mapping[str, Any], commands: Mapping[tuple[str, ...], Optio
     """
     tables = {key: value for key, value in config.items() if isinstance(value, dict)}
     top = {key: value for key, value in config.items() if key not in tables}
-    _check("the table", tables, {words[0] for words in commands}, path)
-    _check("the setting", top, {option for options in commands.values() for option in options}, path)
+    _check_known("the table", tables, {words[0] for words in commands}, path)
+    _check_known("the setting", top, {option for options in commands.values() for option in options}, path)
     for name, table in tables.items():
-        of_command = {option for words, options in commands.items() if words[0] == name for option in options}
-        _check(f"in [{name}], the setting", table, of_command, path)
-    found: dict[str, Any] = {}
+        command_options = {option for words, options in commands.items() if words[0] == name for option in options}
+        _check_known(f"in [{name}], the setting", table, command_options, path)
+    result: dict[str, Any] = {}
     for words, options in commands.items():
-        place = found
+        node = result
         for word in words:
-            place = place.setdefault(word, {})
+            node = node.setdefault(word, {})
         for key, value in {**_by_option(top), **_by_option(tables.get(words[0], {}))}.items():
             if key in options:
-                place[options[key]] = _as_typed(key, value, path)
-    return found
+                node[options[key]] = _as_cli_value(key, value, path)
+    return result
 
 
 def _by_option(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,15 +78,15 @@ def _by_option(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key.replace("_", "-"): value for key, value in table.items()}
 
 
-def _check(what: str, table: Mapping[str, Any], known: set[str], path: Path) -> None:
+def _check_known(subject: str, table: Mapping[str, Any], known: set[str], path: Path) -> None:
     for key in table:
         if key.replace("_", "-") not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1)
-            todo = f"did you mean '{near[0]}'?" if near else "take it out; gru COMMAND --help lists what there is"
-            raise UsageError(f"{what} '{key}' in '{path}' is not known", todo)
+            matches = difflib.get_close_matches(key, sorted(known), n=1)
+            hint = f"did you mean '{matches[0]}'?" if matches else "take it out; gru COMMAND --help lists what there is"
+            raise UsageError(f"{subject} '{key}' in '{path}' is not known", hint)
 
 
-def _as_typed(key: str, value: object, path: Path) -> str | list[str]:
+def _as_cli_value(key: str, value: object, path: Path) -> str | list[str]:
     """A value as it would be typed, so that each option judges it as it judges what stands on a command line."""
     if isinstance(value, list) and all(isinstance(item, bool | int | float | str) for item in value):
         return [str(item) for item in value]

@@ -13,9 +13,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-_HOME = tempfile.mkdtemp(prefix="gru-tests-")
-os.environ["GRU_HOME"] = _HOME
-atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+_SESSION_HOME = tempfile.mkdtemp(prefix="gru-tests-")
+os.environ["GRU_HOME"] = _SESSION_HOME
+atexit.register(shutil.rmtree, _SESSION_HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("GRU_") and name not in ("GRU_HOME", "GRU_TEST_DATA")]:
     del os.environ[_name]
 
@@ -39,13 +39,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real text that `GRU_TEST_DATA` names."""
-    folder = os.environ.get("GRU_TEST_DATA")
-    if not folder or not Path(folder).is_dir():
+    directory = os.environ.get("GRU_TEST_DATA")
+    if not directory or not Path(directory).is_dir():
         pytest.skip("GRU_TEST_DATA names no folder with the real text")
-    return Path(folder)
+    return Path(directory)
 
 
 @pytest.fixture(autouse=True)
-def _no_terminal_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def _reset_current_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every test begin as a process does, with consoles that are not opened yet."""
     monkeypatch.setattr("grucli.ui.terminal.console._current", None)

@@ -11,61 +11,61 @@ from typing import Any
 import pytest
 
 
-class Faults:
+class FaultInjector:
     """Counts what a save asks of the disk, and lets the `fatal`-th request fail with the error number `code`."""
 
-    def __init__(self, fatal: int, code: int) -> None:
-        self.fatal = fatal
-        self.code = code
-        self.seen: list[str] = []
+    def __init__(self, fail_at: int, error_number: int) -> None:
+        self.fail_at = fail_at
+        self.error_number = error_number
+        self.requests: list[str] = []
 
-    def pass_or_fail(self, request: str) -> None:
-        self.seen.append(request)
-        if len(self.seen) == self.fatal:
-            raise OSError(self.code, os.strerror(self.code))
+    def count(self, request: str) -> None:
+        self.requests.append(request)
+        if len(self.requests) == self.fail_at:
+            raise OSError(self.error_number, os.strerror(self.error_number))
 
     @property
-    def happened(self) -> bool:
-        return len(self.seen) >= self.fatal
+    def triggered(self) -> bool:
+        return len(self.requests) >= self.fail_at
 
 
-class _Raw(io.FileIO):
-    faults: Faults
+class _FaultyFile(io.FileIO):
+    injector: FaultInjector
 
     def write(self, data: Any) -> int:
-        self.faults.pass_or_fail("write")
+        self.injector.count("write")
         return super().write(data) or 0
 
 
 @contextmanager
-def failing_disk(fatal: int, code: int) -> Iterator[Faults]:
+def failing_disk(fail_at: int, error_number: int) -> Iterator[FaultInjector]:
     """Let the `fatal`-th (from 1) write, fsync or rename inside the block fail."""
-    faults = Faults(fatal, code)
-    open_really = Path.open
+    injector = FaultInjector(fail_at, error_number)
+    original_open = Path.open
 
-    def opened(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+    def open_faulty(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         if mode not in {"xb", "wb"}:
-            return open_really(path, mode, *arguments, **options)
-        raw = _Raw(path, mode.replace("b", ""))
-        raw.faults = faults
+            return original_open(path, mode, *arguments, **options)
+        raw = _FaultyFile(path, mode.replace("b", ""))
+        raw.injector = injector
         return io.BufferedWriter(raw)
 
-    def before(request: str, really: Callable[..., None]) -> Callable[..., None]:
+    def fail_before(request: str, original: Callable[..., None]) -> Callable[..., None]:
         def call(*arguments: Any) -> None:
-            faults.pass_or_fail(request)
-            really(*arguments)
+            injector.count(request)
+            original(*arguments)
 
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "open", opened)
-        patch.setattr(os, "fsync", before("fsync", os.fsync))
-        patch.setattr(os, "replace", before("replace", os.replace))
-        yield faults
+        patch.setattr(Path, "open", open_faulty)
+        patch.setattr(os, "fsync", fail_before("fsync", os.fsync))
+        patch.setattr(os, "replace", fail_before("replace", os.replace))
+        yield injector
 
 
 @contextmanager
-def no_room() -> Iterator[None]:
+def disk_full() -> Iterator[None]:
     """Let the system take no byte for any file inside the block, as a full disk does; POSIX only."""
     if sys.platform == "win32":
         raise RuntimeError("there are no such limits on Windows")

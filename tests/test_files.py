@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from grucli.errors import BusyError, UsageError
-from grucli.files import FileLock, FolderLock, OutputLock, atomic_write, atomic_writer
-from tests.fault_injection import failing_disk, no_room
+from grucli.errors import LockedError, UsageError
+from grucli.files import DirectoryLock, FileLock, OutputLock, atomic_write, atomic_writer
+from tests.fault_injection import disk_full, failing_disk
 
 OLD, NEW = b"old", b"new" * 10_000
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and devices")
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+def file_names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 def save_in_parts(path: Path) -> None:
@@ -33,39 +33,39 @@ def test_the_file_is_the_new_one(tmp_path: Path) -> None:
     atomic_write(path, OLD)
     atomic_write(path, NEW)
     assert path.read_bytes() == NEW
-    assert names(path.parent) == ["file"]
+    assert file_names(path.parent) == ["file"]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_every_fault_leaves_the_old_file_or_the_new_one(tmp_path: Path, code: int) -> None:
     seen: set[str] = set()
-    for fatal in range(1, 100):
-        path = tmp_path / str(fatal)
+    for fail_at in range(1, 100):
+        path = tmp_path / str(fail_at)
         path.write_bytes(OLD)
         error = None
-        with failing_disk(fatal, code) as faults:
+        with failing_disk(fail_at, code) as injector:
             try:
                 save_in_parts(path)
             except OSError as caught:
                 error = caught
-        if not faults.happened:
+        if not injector.triggered:
             break
         assert error is not None
         assert (error.errno, error.filename) == (code, str(path))
-        seen.add(faults.seen[-1])
+        seen.add(injector.requests[-1])
         # Once the name is taken, only the folder's own fsync can fail.
-        renamed = "replace" in faults.seen[:-1]
+        renamed = "replace" in injector.requests[:-1]
         assert path.read_bytes() == (NEW if renamed else OLD)
-    assert faults.seen[-2:] == ["replace", "fsync"] or sys.platform == "win32"
+    assert injector.requests[-2:] == ["replace", "fsync"] or sys.platform == "win32"
     assert seen == {"write", "fsync", "replace"}
     assert path.read_bytes() == NEW
-    assert not [name for name in names(tmp_path) if name.endswith(".tmp")]
+    assert not [name for name in file_names(tmp_path) if name.endswith(".tmp")]
 
 
 def test_a_fault_of_the_first_save_leaves_nothing(tmp_path: Path) -> None:
     with failing_disk(1, errno.ENOSPC), pytest.raises(OSError, match="No space"):
         atomic_write(tmp_path / "file", NEW)
-    assert names(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
 def test_an_error_of_the_writer_leaves_the_old_file(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_an_error_of_the_writer_leaves_the_old_file(tmp_path: Path) -> None:
             fail(error)
         assert getattr(caught.value, "filename", None) is None
     assert path.read_bytes() == OLD
-    assert names(tmp_path) == ["file"]
+    assert file_names(tmp_path) == ["file"]
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_disk_quota_names_the_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == f"{errno.EFBIG} {path}\n"
     assert path.read_bytes() == OLD
-    assert names(tmp_path) == ["file"]
+    assert file_names(tmp_path) == ["file"]
 
 
 @posix_only
@@ -138,28 +138,28 @@ def test_a_lock_on_a_full_disk_is_as_good_without_a_name_in_it(tmp_path: Path) -
 
 
 def test_a_second_lock_is_told_who_holds_the_first(tmp_path: Path) -> None:
-    folder = tmp_path / "emo"
+    directory = tmp_path / "emo"
     with (
-        FolderLock(folder),
-        pytest.raises(BusyError, match=f"'emo' is in use by process {os.getpid()}"),
-        FolderLock(folder),
+        DirectoryLock(directory),
+        pytest.raises(LockedError, match=f"'emo' is in use by process {os.getpid()}"),
+        DirectoryLock(directory),
     ):
         raise AssertionError
-    with FolderLock(folder):
+    with DirectoryLock(directory):
         pass
 
 
 def test_a_lock_of_a_file_calls_it_by_name_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / ".corpus.lock"
     with FileLock(path, "corpus.csv") as lock:
-        with pytest.raises(BusyError, match=r"'corpus.csv' is in use by process"), FileLock(path, "corpus.csv"):
+        with pytest.raises(LockedError, match=r"'corpus.csv' is in use by process"), FileLock(path, "corpus.csv"):
             raise AssertionError
-        lock.remove()
-        assert names(tmp_path) == []
+        lock.release_and_delete()
+        assert file_names(tmp_path) == []
         with FileLock(path, "corpus.csv"):
             pass
-    lock.remove()
-    assert names(tmp_path) == [".corpus.lock"]
+    lock.release_and_delete()
+    assert file_names(tmp_path) == [".corpus.lock"]
 
 
 def test_who_writes_a_file_is_alone_and_sweeps_what_dead_writers_left(tmp_path: Path) -> None:
@@ -170,16 +170,16 @@ def test_who_writes_a_file_is_alone_and_sweeps_what_dead_writers_left(tmp_path: 
     for name in {*left, *others}:
         (path.parent / name).write_bytes(OLD)
     with OutputLock(path):
-        assert names(path.parent) == sorted([*others, ".[a]*.csv.lock"])
-        with pytest.raises(BusyError, match=f"is in use by process {os.getpid()}"), OutputLock(path):
+        assert file_names(path.parent) == sorted([*others, ".[a]*.csv.lock"])
+        with pytest.raises(LockedError, match=f"is in use by process {os.getpid()}"), OutputLock(path):
             raise AssertionError
-    assert names(path.parent) == sorted(others)
+    assert file_names(path.parent) == sorted(others)
 
 
 @posix_only
 def test_who_writes_a_link_is_alone_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    with OutputLock(tmp_path / "link"), pytest.raises(BusyError), OutputLock(tmp_path / "file"):
+    with OutputLock(tmp_path / "link"), pytest.raises(LockedError), OutputLock(tmp_path / "file"):
         raise AssertionError
     with OutputLock(Path(os.devnull)), OutputLock(Path(os.devnull)):
         pass
@@ -199,61 +199,69 @@ def test_another_process_is_kept_out_until_the_first_dies(tmp_path: Path) -> Non
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(BusyError, match=f"process {other.pid}"), FolderLock(tmp_path):
+        with pytest.raises(LockedError, match=f"process {other.pid}"), DirectoryLock(tmp_path):
             raise AssertionError
         other.kill()
         other.wait()
-        with FolderLock(tmp_path):
+        with DirectoryLock(tmp_path):
             pass
 
 
-ODD = [b"", b"\xff", b"{}", b"[" * 900, b'{"pid": 1e999, "host": []}', b'{"pid": 7, "host": "far"}', b"1" * 2000]
+MALFORMED_LOCKS = [
+    b"",
+    b"\xff",
+    b"{}",
+    b"[" * 900,
+    b'{"pid": 1e999, "host": []}',
+    b'{"pid": 7, "host": "far"}',
+    b"1" * 2000,
+]
 
 
-@pytest.mark.parametrize("signature", ODD)
+@pytest.mark.parametrize("signature", MALFORMED_LOCKS)
 def test_an_odd_signature_is_no_reason_to_fail(tmp_path: Path, signature: bytes) -> None:
-    with FolderLock(tmp_path):
+    with DirectoryLock(tmp_path):
         (tmp_path / "lock").write_bytes(signature)
-        with pytest.raises(BusyError, match=r"in use by (another )?process"), FolderLock(tmp_path):
+        with pytest.raises(LockedError, match=r"in use by (another )?process"), DirectoryLock(tmp_path):
             raise AssertionError
 
 
 def test_the_holder_sweeps_what_a_killed_writer_left(tmp_path: Path) -> None:
     (tmp_path / ".best.safetensors.123-abc.tmp").write_bytes(NEW)
     (tmp_path / "best.safetensors").write_bytes(OLD)
-    with FolderLock(tmp_path):
-        assert names(tmp_path) == ["best.safetensors", "lock"]
+    with DirectoryLock(tmp_path):
+        assert file_names(tmp_path) == ["best.safetensors", "lock"]
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
 
 
 @posix_only
 @posix_only
 def test_a_lock_is_as_good_on_a_full_disk(tmp_path: Path) -> None:
-    with no_room(), FileLock(tmp_path / "lock", "it") as lock:
+    with disk_full(), FileLock(tmp_path / "lock", "it") as lock:
         assert (tmp_path / "lock").read_bytes() == b""
-        with pytest.raises(BusyError), FileLock(tmp_path / "lock", "it"):
+        with pytest.raises(LockedError), FileLock(tmp_path / "lock", "it"):
             pass
-        lock.remove()
-    assert names(tmp_path) == []
+        lock.release_and_delete()
+    assert file_names(tmp_path) == []
 
 
 def test_a_lock_whose_folder_was_renamed_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder before may rename the folder between our opening of the file and our taking of the lock."""
     import fcntl
 
-    folder = tmp_path / "emo"
+    directory = tmp_path / "emo"
     take = fcntl.flock
 
     def rename_first(file: object, how: int) -> None:
         monkeypatch.setattr(fcntl, "flock", take)
-        folder.rename(tmp_path / "gone")
-        folder.mkdir()
+        directory.rename(tmp_path / "gone")
+        directory.mkdir()
         take(file, how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fcntl, "flock", rename_first)
-    with FolderLock(folder):
-        assert (folder / "lock").exists()
-        with pytest.raises(BusyError), FolderLock(folder):
+    with DirectoryLock(directory):
+        assert (directory / "lock").exists()
+        with pytest.raises(LockedError), DirectoryLock(directory):
             raise AssertionError
 
 
@@ -268,5 +276,5 @@ def test_a_file_system_without_locks_is_used_without(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with FolderLock(tmp_path):
+    with DirectoryLock(tmp_path):
         assert (tmp_path / "lock").exists()

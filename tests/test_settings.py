@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.settings import MAX_BYTES, defaults, read_config
+from grucli.settings import MAX_CONFIG_BYTES, config_defaults, read_config
 
 COMMANDS = {
     ("train",): {"top-k": "top_k", "batch": "batch", "from": "start_from", "json": "json"},
@@ -18,17 +18,17 @@ COMMANDS = {
 }
 
 
-def settle(text: str, tmp_path: Path) -> dict[str, object]:
+def read_defaults(text: str, tmp_path: Path) -> dict[str, object]:
     path = tmp_path / "config.toml"
     path.write_text(text)
-    return defaults(read_config(path), COMMANDS, path)
+    return config_defaults(read_config(path), COMMANDS, path)
 
 
 def test_a_key_at_the_top_is_for_every_command_and_a_table_wins(tmp_path: Path) -> None:
-    found = settle(
+    result = read_defaults(
         'json = true\nbatch = 1\n[train]\nbatch = 64\nfrom = "emo"\ntop_k = 3\n[models]\nyes = true', tmp_path
     )
-    assert found == {
+    assert result == {
         "train": {"json": "True", "batch": "64", "start_from": "emo", "top_k": "3"},
         "models": {"json": "True", "show": {"json": "True"}, "remove": {"yes": "True"}},
     }
@@ -50,13 +50,13 @@ def test_no_file_says_nothing(tmp_path: Path) -> None:
         ("batch = ", "no TOML", "move it away"),
         ("batch = 1\nbatch = 2", "no TOML", ""),
         ("x = " + "[" * 5000, "no TOML", ""),
-        ("#" * (MAX_BYTES + 1), "larger than", ""),
+        ("#" * (MAX_CONFIG_BYTES + 1), "larger than", ""),
     ],
 )
 def test_what_it_may_not_say(tmp_path: Path, text: str, says: str, todo: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
-        settle(text, tmp_path)
-    assert todo in caught.value.todo
+        read_defaults(text, tmp_path)
+    assert todo in caught.value.hint
 
 
 def test_it_may_not_be_a_folder(tmp_path: Path) -> None:
@@ -69,4 +69,4 @@ def test_any_bytes_are_settings_or_refused(tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.getbasetemp() / "config.toml"
     path.write_bytes(content)
     with suppress(UsageError):
-        defaults(read_config(path), COMMANDS, path)
+        config_defaults(read_config(path), COMMANDS, path)

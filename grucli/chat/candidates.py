@@ -9,190 +9,195 @@ from collections.abc import Iterator, Sequence
 
 from grucli.chat.events import (
     Candidate,
-    Ended,
-    Event,
-    Peeked,
-    Ranked,
-    SpreadEnded,
-    Spreading,
-    SpreadSaid,
-    Told,
+    Candidates,
+    ChatEvent,
+    Message,
+    NextTokens,
+    ReplyFinished,
+    SpreadDelta,
+    SpreadFinished,
+    SpreadStarted,
 )
-from grucli.chat.session import SEED_LIMIT, Session, bits_per_char, spoken
-from grucli.chat.turns import Place, Turn, Voice
+from grucli.chat.session import SEED_MODULUS, Session, make_turn, reply_bits_per_char
+from grucli.chat.turns import ChatModel, ReplyContext, Turn
 from grucli.errors import UsageError
-from grucli.generation.sampler import Draw, Sample, State
-from grucli.text.tokenizers import END, TURN
+from grucli.generation.sampler import GenerationConfig, Sample, State
+from grucli.text.tokenizers import EOS, EOT
 
-COLUMNS = 6
-CANDIDATES = 100
-TOGETHER = 16
+MAX_SPREAD = 6
+MAX_CANDIDATES = 100
+CANDIDATE_BATCH = 16
 """Candidates that are drawn at once: a compromise between all, which is fastest, and one, which is soonest stopped."""
 
-LIKELIEST, MOST_LIKELY = 10, 100
-RELEVANCE = 0.5
+DEFAULT_PEEK, MAX_PEEK = 10, 100
+MMI_WEIGHT = 0.5
 """What a reply's fit to the dialogue is worth against its likelihood (Li 2016): the surprise that it would be without
 the dialogue, times this, less the surprise that it is with it."""
 
-PICK = "/pick N takes one"
+PICK_HINT = "/pick N takes one"
 
 
-def spread(session: Session, temps: Sequence[float], line: str) -> Iterator[Event]:
+def spread(session: Session, temps: Sequence[float], line: str) -> Iterator[ChatEvent]:
     """Draw a reply with one seed at each of several temperatures, all at once.
 
     Raises:
         UsageError: too many temperatures, or one out of range, or a beam; or there is nothing to reply to.
     """
-    if len(temps) > COLUMNS:
-        raise UsageError(f"there are {len(temps)} temperatures", f"/spread takes {COLUMNS} at most")
-    if session.draw.beam:
+    if len(temps) > MAX_SPREAD:
+        raise UsageError(f"there are {len(temps)} temperatures", f"/spread takes {MAX_SPREAD} at most")
+    if session.config.beam:
         raise UsageError("a beam has no temperature, and would find one reply only", "/beam 0 switches it off")
-    draws = [dataclasses.replace(session.draw, temp=temp) for temp in temps]
-    place = _place(session, line)
-    state = yield from session.ready(place, heard_before=not line)
+    configs = [dataclasses.replace(session.config, temp=temp) for temp in temps]
+    context = _reply_context(session, line)
+    state = yield from session.prefill(context, already_read=not line)
     if state is not None:
-        titles = tuple(f"temp {draw.temp:g}" for draw in draws)
-        yield Spreading(titles, place.lead, session.draw.seed, session.draw.max_chars)
-        yield from _stream_together(session, place, state, draws)
-        yield Told(PICK)
+        titles = tuple(f"temp {draw.temp:g}" for draw in configs)
+        yield SpreadStarted(titles, context.prefix, session.config.seed, session.config.max_chars)
+        yield from _stream_columns(session, context, state, configs)
+        yield Message(PICK_HINT)
 
 
-def _stream_together(session: Session, place: Place, state: State, draws: Sequence[Draw]) -> Iterator[Event]:
-    utterances = [session.voice.stream(state, draw) for draw in draws]
-    running = {column: iter(utterance) for column, utterance in enumerate(utterances)}
+def _stream_columns(
+    session: Session, context: ReplyContext, state: State, configs: Sequence[GenerationConfig]
+) -> Iterator[ChatEvent]:
+    streams = [session.model.stream(state, draw) for draw in configs]
+    running = {column: iter(utterance) for column, utterance in enumerate(streams)}
     try:
-        while running and not session.stopping:
+        while running and not session.stop_requested:
             for column in list(running):
                 piece = next(running[column], None)
                 if piece is None:
                     del running[column]
-                    yield SpreadEnded(column, spoken(place, draws[column], utterances[column]))
+                    yield SpreadFinished(column, make_turn(context, configs[column], streams[column]))
                 else:
-                    yield SpreadSaid(column, piece.text, bits_per_char(utterances[column].sample))
+                    yield SpreadDelta(column, piece.text, reply_bits_per_char(streams[column].sample))
         for column in running:
-            yield SpreadEnded(column, spoken(place, draws[column], utterances[column]))
+            yield SpreadFinished(column, make_turn(context, configs[column], streams[column]))
     finally:
         # Also when the listener hangs up: what was said until then can be picked.
-        session.offers = [spoken(place, *drawn) for drawn in zip(draws, utterances, strict=True)]
-        session.next_seed(1)
+        session.candidates = [make_turn(context, *drawn) for drawn in zip(configs, streams, strict=True)]
+        session.advance_seed(1)
 
 
-def best(session: Session, number: int, line: str) -> Iterator[Event]:
+def best(session: Session, count: int, line: str) -> Iterator[ChatEvent]:
     """Draw `number` replies, and list them by how likely they are, and how much the dialogue makes them so.
 
     Raises:
         UsageError: too many or none; or there is nothing to reply to.
     """
-    if not 1 <= number <= CANDIDATES:
-        raise UsageError(f"/best is {number}", f"/best takes a number from 1 to {CANDIDATES}")
-    draw, place = session.draw, _place(session, line)
-    state = yield from session.ready(place, heard_before=not line)
+    if not 1 <= count <= MAX_CANDIDATES:
+        raise UsageError(f"/best is {count}", f"/best takes a number from 1 to {MAX_CANDIDATES}")
+    config, context = session.config, _reply_context(session, line)
+    state = yield from session.prefill(context, already_read=not line)
     if state is None:
         return
-    samples = list(_drawn(session, place, state, number))
-    session.next_seed(number)
-    alone = session.voice.begin() if place.line or place.lead or place.parent else None
-    rows = [
-        Candidate(_offer(place, draw, sample, others=samples[1:]), _score(session.voice, sample, state, alone))
+    samples = list(_generate(session, context, state, count))
+    session.advance_seed(count)
+    uncond_state = session.model.initial_state() if context.line or context.prefix or context.parent else None
+    candidates = [
+        Candidate(
+            _candidate_turn(context, config, sample, others=samples[1:]),
+            _mmi_score(session.model, sample, state, uncond_state),
+        )
         for sample in samples
     ]
-    rows.sort(key=_worst_last)
-    session.offers = [row.turn for row in rows]
-    yield Ranked(tuple(rows))
-    yield Told(PICK)
+    candidates.sort(key=_rank_key)
+    session.candidates = [row.turn for row in candidates]
+    yield Candidates(tuple(candidates))
+    yield Message(PICK_HINT)
 
 
-def _drawn(session: Session, place: Place, state: State, number: int) -> Iterator[Sample]:
+def _generate(session: Session, context: ReplyContext, state: State, count: int) -> Iterator[Sample]:
     """So many replies, fewer when they are stopped. A beam finds its best ones together."""
-    draw = session.draw
-    at_once = number if draw.beam else TOGETHER
-    for first in range(0, number, at_once):
-        some = dataclasses.replace(draw, seed=(draw.seed + first) % SEED_LIMIT)
-        for sample in session.voice.write(state, place.lead, min(at_once, number - first), some):
+    config = session.config
+    batch_size = count if config.beam else CANDIDATE_BATCH
+    for start in range(0, count, batch_size):
+        batch_config = dataclasses.replace(config, seed=(config.seed + start) % SEED_MODULUS)
+        for sample in session.model.generate(state, context.prefix, min(batch_size, count - start), batch_config):
             yield sample
-            if session.stopping:
+            if session.stop_requested:
                 return
 
 
-def _offer(place: Place, draw: Draw, sample: Sample, others: Sequence[Sample]) -> Turn:
+def _candidate_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, others: Sequence[Sample]) -> Turn:
     """A candidate as a turn. A beam alone gives its first one; the `others` it only finds together with that."""
-    picked = bool(draw.beam) and any(sample is other for other in others)
-    draw = dataclasses.replace(draw, seed=sample.seed)
-    return Turn(place, sample.text, draw, sample.stopped, bits_per_char(sample), sample.tokens, picked)
+    picked = bool(config.beam) and any(sample is other for other in others)
+    config = dataclasses.replace(config, seed=sample.seed)
+    return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens, picked)
 
 
-def _worst_last(row: Candidate) -> tuple[float, int]:
-    return (float("inf") if row.score is None else -row.score, row.turn.seed)
+def _rank_key(candidate: Candidate) -> tuple[float, int]:
+    return (float("inf") if candidate.score is None else -candidate.score, candidate.turn.seed)
 
 
-def _score(voice: Voice, sample: Sample, state: State, alone: State | None) -> float | None:
+def _mmi_score(model: ChatModel, sample: Sample, state: State, uncond_state: State | None) -> float | None:
     """What a reply is ranked by. The text alone is compared, as no text is ended out of the blue."""
     if not sample.text:
         return None
-    here = surprise(voice, state, sample.text)
-    elsewhere = here if alone is None else surprise(voice, alone, sample.text)
-    return RELEVANCE * elsewhere - here
+    cond_surprisal = surprisal(model, state, sample.text)
+    uncond_surprisal = cond_surprisal if uncond_state is None else surprisal(model, uncond_state, sample.text)
+    return MMI_WEIGHT * uncond_surprisal - cond_surprisal
 
 
-def surprise(voice: Voice, state: State, text: str) -> float:
+def surprisal(model: ChatModel, state: State, text: str) -> float:
     """How surprising a text that is not empty is after `state`, in bits per character."""
-    return sum(piece.bits for piece in voice.score(state, text)) / len(text)
+    return sum(piece.bits for piece in model.surprisals(state, text)) / len(text)
 
 
-def peek(session: Session, line: str, rows: int = LIKELIEST) -> Iterator[Event]:
+def peek(session: Session, line: str, count: int = DEFAULT_PEEK) -> Iterator[ChatEvent]:
     """List the likeliest next tokens where the last reply was cut short, or as the beginning of a reply.
 
     Raises:
         UsageError: too many rows or none; or there is nothing to reply to.
     """
-    if not 1 <= rows <= MOST_LIKELY:
-        raise UsageError(f"/peek is {rows}", f"/peek takes a number from 1 to {MOST_LIKELY}")
-    place = (None if line else session.going_on()) or _place(session, line)
-    state = yield from session.ready(place, heard_before=not line)
+    if not 1 <= count <= MAX_PEEK:
+        raise UsageError(f"/peek is {count}", f"/peek takes a number from 1 to {MAX_PEEK}")
+    context = (None if line else session.continuation_context()) or _reply_context(session, line)
+    state = yield from session.prefill(context, already_read=not line)
     if state is None:
         return
-    ends = {END: "end", TURN: "turn"}
+    end_reasons = {EOS: "end", EOT: "turn"}
     # A token of which no text comes, such as a part of a character, cannot be read again, and so not be picked.
-    likely = [
+    top_tokens = [
         token
-        for token in session.voice.peek(state, rows, session.draw)
-        if token.token in ends or token.text.strip("\ufffd")
+        for token in session.model.top_next_tokens(state, count, session.config)
+        if token.token in end_reasons or token.text.strip("\ufffd")
     ]
-    session.offers = [
-        Turn(place, token.text, session.draw, ends.get(token.token, "interrupted"), None, 1, picked=True)
-        for token in likely
+    session.candidates = [
+        Turn(context, token.text, session.config, end_reasons.get(token.token, "interrupted"), None, 1, picked=True)
+        for token in top_tokens
     ]
-    yield Peeked(place.lead, tuple((token.text, token.probability) for token in likely))
-    yield Told(f"{PICK}, and Enter alone goes on from it")
+    yield NextTokens(context.prefix, tuple((token.text, token.probability) for token in top_tokens))
+    yield Message(f"{PICK_HINT}, and Enter alone goes on from it")
 
 
-def pick(session: Session, number: int) -> Iterator[Event]:
+def pick(session: Session, number: int) -> Iterator[ChatEvent]:
     """Make one of what was offered last, counted from 1, the latest turn.
 
     Raises:
         UsageError: nothing was offered, or not so much.
     """
-    offers = session.offers
-    if not offers:
+    candidates = session.candidates
+    if not candidates:
         raise UsageError("there is nothing to pick from", "/spread, /best and /peek offer something")
-    if not 1 <= number <= len(offers):
-        raise UsageError(f"/pick is {number}", f"/pick takes a number from 1 to {len(offers)}")
-    chosen = offers[number - 1]
-    if chosen.place.parent and chosen.place.parent not in session.tree.turns:
+    if not 1 <= number <= len(candidates):
+        raise UsageError(f"/pick is {number}", f"/pick takes a number from 1 to {len(candidates)}")
+    chosen = candidates[number - 1]
+    if chosen.context.parent and chosen.context.parent not in session.tree.turns:
         raise UsageError("what that answers is forgotten", "say something else")
-    yield Ended(session.keep(chosen))
+    yield ReplyFinished(session.commit(chosen))
 
 
-def _place(session: Session, line: str) -> Place:
+def _reply_context(session: Session, line: str) -> ReplyContext:
     """Where alternatives are drawn: in answer to a line, or in the place of the last reply.
 
     Raises:
         UsageError: there is neither.
     """
     if line:
-        return session.place(line)
+        return session.new_context(line)
     if session.last is not None:
-        return session.last.place
-    if session.voice.conversations:
+        return session.last.context
+    if session.model.conversations:
         raise UsageError("there is nothing to reply to", "say something first, or put a line behind the command")
-    return session.place("")
+    return session.new_context("")

@@ -1,6 +1,6 @@
 """What `/help NAME` says of a command beyond its line in the list, and a line to try it with."""
 
-EXPLAINED: dict[str, tuple[str, str]] = {
+COMMAND_DETAILS: dict[str, tuple[str, str]] = {
     "regen": ("The reply before stays in /tree; /rewind goes back to it.", "/regen"),
     "spread": (
         "Numbers are temperatures, up to six; words behind them are your line. Without words it is the last reply that "

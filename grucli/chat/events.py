@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from grucli.chat.turns import BEGINNING, Turn, reminder
-from grucli.chat.unknown_symbols import misread
+from grucli.chat.turns import ROOT, Turn, preview
+from grucli.chat.unknown_symbols import unknown_symbols_message
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PromptProgress:
     """The model reads a long line: `done` of `total` characters so far."""
 
     done: int
@@ -15,30 +15,30 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Misread:
+class UnknownSymbols:
     """The model does not know this many `symbols` of the line it has read; `which` has each of them once."""
 
-    symbols: int
-    which: tuple[str, ...] = ()
+    count: int
+    distinct: tuple[str, ...] = ()
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The same, in words."""
-        return misread(self.symbols, self.which)
+        return unknown_symbols_message(self.count, self.distinct)
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class ReplyStarted:
     """A reply begins. `lead` is the text it goes on from, empty where the reply is a turn of its own; `limit` is in
     characters."""
 
-    lead: str
+    prefix: str
     seed: int
-    limit: int
+    max_chars: int
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReplyDelta:
     """The next few characters of the reply, and how surprising all of it was so far to the model itself (None while
     it has no character yet)."""
 
@@ -47,27 +47,27 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ReplyFinished:
     """The reply is over, and is the session's last turn."""
 
     turn: Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Spreading:
+class SpreadStarted:
     """Several replies to the same words begin, each drawn in its own way, which `titles` name; they stream together.
 
     `lead`, `seed` and `limit` are as in `Began`, and the same for all.
     """
 
     titles: tuple[str, ...]
-    lead: str
+    prefix: str
     seed: int
-    limit: int
+    max_chars: int
 
 
 @dataclass(frozen=True, slots=True)
-class SpreadSaid:
+class SpreadDelta:
     """The next few characters of one of the replies that stream together, counted from 0; else as `Said`."""
 
     column: int
@@ -76,7 +76,7 @@ class SpreadSaid:
 
 
 @dataclass(frozen=True, slots=True)
-class SpreadEnded:
+class SpreadFinished:
     """One of the replies that stream together is over. It is not a turn of the session until it is picked."""
 
     column: int
@@ -93,25 +93,25 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class Candidates:
     """Several replies to the same words, the best first. `/pick N` takes the N-th, counted from 1."""
 
-    rows: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Peeked:
+class NextTokens:
     """The likeliest next tokens, the likeliest first, each as (text, probability); the end of the reply has no text.
 
     `lead` is the text that they would go on from, empty where they would begin a reply.
     """
 
-    lead: str
-    rows: tuple[tuple[str, float], ...]
+    prefix: str
+    tokens: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class TextSurprisal:
     """How surprising a text is to the model, piece by piece as (text, bits); `bits_per_char` is that of all of it."""
 
     pieces: tuple[tuple[str, float], ...]
@@ -119,18 +119,18 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Gated:
+class GateValues:
     """What a gate does while a text is read, piece by piece as (text, mean of the gate, from 0 to 1).
 
     `of` says in words which gate it is, and what its ends mean.
     """
 
     pieces: tuple[tuple[str, float], ...]
-    of: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class TreeRow:
     """A turn as one row of a tree.
 
     `depth` counts the forks above, not the turns: a dialogue that never forked has depth 0 throughout. `names` are
@@ -140,8 +140,8 @@ class Branch:
     turn: Turn
     depth: int
     names: tuple[str, ...]
-    now: bool
-    kept: bool
+    is_head: bool
+    on_path: bool
 
     @property
     def number(self) -> int:
@@ -156,64 +156,64 @@ class Branch:
     @property
     def line(self) -> str:
         """What reminds of the user's line."""
-        return reminder(self.turn.line)
+        return preview(self.turn.line)
 
     @property
     def reply(self) -> str:
         """What reminds of the reply."""
-        return reminder(self.turn.reply)
+        return preview(self.turn.reply)
 
 
 @dataclass(frozen=True, slots=True)
-class Branched:
+class TurnTreeView:
     """Every turn there is, each fork's branches one after the other, in the order in which they began.
 
     `beginning` are the branches that end before all of them: where the session stands, unless a row is `now`.
     """
 
-    rows: tuple[Branch, ...]
-    beginning: tuple[str, ...] = ()
+    rows: tuple[TreeRow, ...]
+    root_branches: tuple[str, ...] = ()
 
     @property
-    def now(self) -> int:
+    def head(self) -> int:
         """The number of the turn where the session stands."""
-        return next((branch.number for branch in self.rows if branch.now), BEGINNING)
+        return next((branch.number for branch in self.rows if branch.is_head), ROOT)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Message:
     """The session answers a command in a sentence."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Copyable:
+class SampleCommand:
     """The session answers a command with a line to be copied: shown to the letter, never broken where it is long.
 
     `flat` is the same without a line break in it; empty where there is no such line.
     """
 
     text: str
-    flat: str = ""
+    one_line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listing:
     """The session answers a command with rows of (name, value, description), each of which may be empty."""
 
     rows: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Recounted(Listed):
+class History(Listing):
     """The turns that led here, the oldest first; the rows are for whoever reads."""
 
     turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Helped:
+class Help:
     """What can be typed: commands as (group, what is typed, what it does), a group's one after the other, and each
     setting with its value."""
 
@@ -222,22 +222,33 @@ class Helped:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CommandError:
     """What was asked cannot be done: what is wrong, and what to do about it. The session goes on."""
 
-    what: str
-    todo: str
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Quit:
     """The user asked to leave."""
 
 
-Streamed = Reading | Began | Said | Spreading | SpreadSaid | SpreadEnded
+StreamEvent = PromptProgress | ReplyStarted | ReplyDelta | SpreadStarted | SpreadDelta | SpreadFinished
 """What comes while a reply, or several, are on their way."""
 
-Answer = Ranked | Peeked | Scored | Gated | Branched | Told | Copyable | Listed | Helped | Refused
+CommandResult = (
+    Candidates
+    | NextTokens
+    | TextSurprisal
+    | GateValues
+    | TurnTreeView
+    | Message
+    | SampleCommand
+    | Listing
+    | Help
+    | CommandError
+)
 """What a command is answered with."""
 
-Event = Streamed | Answer | Misread | Ended | Left
+ChatEvent = StreamEvent | CommandResult | UnknownSymbols | ReplyFinished | Quit

@@ -5,69 +5,73 @@ Without a text it is the last reply that is looked at. Nothing here becomes a pa
 
 from collections.abc import Generator, Iterator
 
-from grucli.chat.events import Event, Gated, Misread, Scored
+from grucli.chat.events import ChatEvent, GateValues, TextSurprisal, UnknownSymbols
 from grucli.chat.session import Session
-from grucli.chat.turns import legible
-from grucli.chat.unknown_symbols import unknown_parts
+from grucli.chat.turns import replace_surrogates
+from grucli.chat.unknown_symbols import unknown_symbols
 from grucli.errors import UsageError
 from grucli.generation.sampler import State
 
-LONGEST = 20_000
+MAX_CHARS = 20_000
 """Characters that are looked at; more would fill a hundred screens."""
 
-UPDATE = "update gate: from 0, all is new, to 1, the memory stays as it was"
+UPDATE_GATE_LABEL = "update gate: from 0, all is new, to 1, the memory stays as it was"
 
 
-def score(session: Session, text: str) -> Iterator[Event]:
+def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
     """Tell how surprising `text` would be as the user's next line, or the last reply was.
 
     Raises:
         UsageError: there is nothing to look at, or too much.
     """
-    shown = _shown(session, text)
-    state = yield from _before(session, text)
+    inspected = _text_to_inspect(session, text)
+    state = yield from _state_before_text(session, text)
     if state is not None:
-        yield from _misread(session, text)
-        pieces = tuple((piece.text, piece.bits) for piece in session.voice.score(state, shown))
-        yield Scored(pieces, sum(bits for _, bits in pieces) / len(shown))
+        yield from _report_unknown_symbols(session, text)
+        pieces = tuple((piece.text, piece.bits) for piece in session.model.surprisals(state, inspected))
+        yield TextSurprisal(pieces, sum(bits for _, bits in pieces) / len(inspected))
 
 
-def gates(session: Session, text: str) -> Iterator[Event]:
+def gates(session: Session, text: str) -> Iterator[ChatEvent]:
     """Tell what the update gate does while the model hears `text` as the user's next line, or said the last reply.
 
     Raises:
         UsageError: there is nothing to look at, or too much; or the model's cell has no such gate.
     """
-    shown = _shown(session, text)
-    state = yield from _before(session, text)
+    inspected = _text_to_inspect(session, text)
+    state = yield from _state_before_text(session, text)
     if state is not None:
-        yield from _misread(session, text)
-        pieces = session.voice.gates(state, shown)
+        yield from _report_unknown_symbols(session, text)
+        pieces = session.model.gate_activations(state, inspected)
         if not all(piece.update for piece in pieces):
-            raise UsageError(f"the cell of {session.model} has no update gate", "/gates takes a model with GRU cells")
-        yield Gated(tuple((piece.text, sum(piece.update) / len(piece.update)) for piece in pieces), UPDATE)
+            raise UsageError(
+                f"the cell of {session.model_name} has no update gate", "/gates takes a model with GRU cells"
+            )
+        yield GateValues(
+            tuple((piece.text, sum(piece.update) / len(piece.update)) for piece in pieces), UPDATE_GATE_LABEL
+        )
 
 
-def _shown(session: Session, text: str) -> str:
+def _text_to_inspect(session: Session, text: str) -> str:
     """The text that is looked at."""
-    shown = legible(text) or (session.last.reply if session.last is not None else "")
-    if not shown:
+    inspected = replace_surrogates(text) or (session.last.reply if session.last is not None else "")
+    if not inspected:
         raise UsageError("there is no text to look at", "put one behind the command")
-    if len(shown) > LONGEST:
-        raise UsageError(f"the text has {len(shown):,} characters", f"at most {LONGEST:,} are looked at")
-    return shown
+    if len(inspected) > MAX_CHARS:
+        raise UsageError(f"the text has {len(inspected):,} characters", f"at most {MAX_CHARS:,} are looked at")
+    return inspected
 
 
-def _before(session: Session, text: str) -> Generator[Event, None, State | None]:
+def _state_before_text(session: Session, text: str) -> Generator[ChatEvent, None, State | None]:
     """The state before the text: where the user speaks, or where the last reply began."""
-    session.stopping = False
-    tree, memory, last = session.tree, session.memory, session.last
+    session.stop_requested = False
+    tree, state_cache, last = session.tree, session.state_cache, session.last
     if text or last is None:
-        return (yield from memory.before_line(tree, lambda: session.stopping))
-    return (yield from memory.before_reply(tree, last.place, lambda: session.stopping))
+        return (yield from state_cache.state_before_input(tree, lambda: session.stop_requested))
+    return (yield from state_cache.state_before_reply(tree, last.context, lambda: session.stop_requested))
 
 
-def _misread(session: Session, text: str) -> Iterator[Event]:
-    unknown = unknown_parts(session.voice.tokenizer, legible(text))
+def _report_unknown_symbols(session: Session, text: str) -> Iterator[ChatEvent]:
+    unknown = unknown_symbols(session.model.tokenizer, replace_surrogates(text))
     if unknown:
-        yield Misread(len(unknown), tuple(dict.fromkeys(unknown)))
+        yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))

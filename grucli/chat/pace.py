@@ -5,7 +5,7 @@ import math
 from grucli.errors import UsageError
 
 
-def checked_pace(pace: float) -> float:
+def validate_pace(pace: float) -> float:
     """Give `pace` back if text can be shown at it, in characters a second; 0 is no limit.
 
     Raises:

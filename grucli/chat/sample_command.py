@@ -10,39 +10,41 @@ from collections.abc import Iterator
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
-from grucli.generation.phrase_matcher import typed_stop
-from grucli.generation.sampler import Draw
+from grucli.generation.phrase_matcher import escape_stop
+from grucli.generation.sampler import GenerationConfig
 
-LONGEST, LONGEST_ON_WINDOWS = 100_000, 30_000
+MAX_COMMAND_BYTES, MAX_COMMAND_BYTES_WINDOWS = 100_000, 30_000
 """Bytes of a line: most systems take arguments of 128 KB at most, Windows lines of 32 KB."""
 
-_ALWAYS = ("temp", "max_chars", "seed")
+_ALWAYS_INCLUDED = ("temp", "max_chars", "seed")
 """Fields of `Draw` that a line always gives, so that it says how the reply was drawn."""
 
-_NOT_WITH_A_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed")
+_UNUSED_BY_BEAM_SEARCH = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed")
 """Fields of `Draw` that mean nothing to a search, and that `gru sample` refuses with one."""
 
-_REPEATED = {"stop": "stop", "block": "block-word"}
+_REPEATABLE_OPTIONS = {"stop": "stop", "block": "block-word"}
 """Fields of `Draw` that hold several texts, and the options that take one each."""
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Categories of characters that no terminal shows as they are."""
 
-_bare = re.compile(r"[A-Za-z0-9_./:,+-]+")
+_SAFE_UNQUOTED = re.compile(r"[A-Za-z0-9_./:,+-]+")
 """What no shell sees anything in."""
 
-_broken = re.compile(r"(\n+[^\n])")
+_LINE_BREAKS = re.compile(r"(\n+[^\n])")
 
 
-def flat_line(session: Session, turn: Turn) -> str:
+def sample_command_one_line(session: Session, turn: Turn) -> str:
     """As `sample_line`, without a line break in it; nothing where there is no such line."""
     try:
-        return sample_line(session, turn, flat=True)
+        return sample_command(session, turn, one_line=True)
     except UsageError:
         return ""
 
 
-def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform == "win32", flat: bool = False) -> str:
+def sample_command(
+    session: Session, turn: Turn, *, windows: bool = sys.platform == "win32", one_line: bool = False
+) -> str:
     """The line for a POSIX shell or fish, on Windows for PowerShell, that gives the reply of `turn` again, exactly,
     where `Session.doubt` has none. `flat`: no line break stands in it.
 
@@ -50,7 +52,7 @@ def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform ==
         UsageError: there can be none: the reply was picked from a list, or came after turns that are forgotten, or the
             texts before it are too long for a line, or hold what none can.
     """
-    if turn.picked and turn.draw.beam:
+    if turn.picked and turn.config.beam:
         raise UsageError(
             "this is not the likeliest that the beam found, but another one",
             "a line gives the likeliest: /regen has it",
@@ -59,43 +61,45 @@ def sample_line(session: Session, turn: Turn, *, windows: bool = sys.platform ==
         raise UsageError("this was picked from a list, not drawn", "Enter alone goes on from it")
     if turn.stopped == "interrupted" and not turn.reply:
         raise UsageError("nothing of this reply was drawn", "/regen draws it")
-    before = session.memory.turns_before(session.tree, turn.place)
-    if before is None:
+    turns_before = session.state_cache.turns_before(session.tree, turn.context)
+    if turns_before is None:
         raise UsageError("what was said at first is forgotten", "a line can be had for a shorter dialogue")
-    quoted = _quoted_on_windows if windows else _quoted_flat if flat else _quoted
-    texts = [("reply-to", text) for text in before]
-    if turn.lead:
-        texts.append(("prompt", turn.lead))
-    words = ["gru sample", quoted(turn.origin.model or session.address)]
-    words += [_option(name, quoted(text)) for name, text in (*texts, *_ways(session, turn))]
+    quote = _quote_powershell if windows else _quote_posix_printf if one_line else _quote_posix
+    texts = [("reply-to", text) for text in turns_before]
+    if turn.prefix:
+        texts.append(("prompt", turn.prefix))
+    words = ["gru sample", quote(turn.provenance.model_ref or session.model_ref)]
+    words += [_option(name, quote(text)) for name, text in (*texts, *_sampling_arguments(session, turn))]
     line = " ".join(words)
-    if len(line.encode()) > (LONGEST_ON_WINDOWS if windows else LONGEST):
+    if len(line.encode()) > (MAX_COMMAND_BYTES_WINDOWS if windows else MAX_COMMAND_BYTES):
         raise UsageError(f"the line would have {len(line):,} characters", "shells take no such line: say less")
     return line
 
 
-def _ways(session: Session, turn: Turn) -> Iterator[tuple[str, str]]:
+def _sampling_arguments(session: Session, turn: Turn) -> Iterator[tuple[str, str]]:
     """How the reply was drawn: what is not as `gru sample` has it, or may not be, where settings say otherwise."""
-    draw = turn.draw
+    config = turn.config
     if turn.stopped == "interrupted":
-        shown = len(turn.reply)
-        draw = dataclasses.replace(draw, min_chars=min(draw.min_chars, shown), max_chars=shown)
-    usual = Draw()
-    for field in dataclasses.fields(Draw):
-        value = getattr(draw, field.name)
-        told = field.name in _ALWAYS or getattr(session.begun_with, field.name) != getattr(usual, field.name)
-        if field.name in _REPEATED:
-            typed = map(typed_stop, value) if field.name == "stop" else value
-            yield from ((_REPEATED[field.name], text) for text in typed)
-            if field.name == "block" and session.begun_with.block:
+        num_chars = len(turn.reply)
+        config = dataclasses.replace(config, min_chars=min(config.min_chars, num_chars), max_chars=num_chars)
+    defaults = GenerationConfig()
+    for field in dataclasses.fields(GenerationConfig):
+        value = getattr(config, field.name)
+        explicit = field.name in _ALWAYS_INCLUDED or getattr(session.initial_config, field.name) != getattr(
+            defaults, field.name
+        )
+        if field.name in _REPEATABLE_OPTIONS:
+            values = map(escape_stop, value) if field.name == "stop" else value
+            yield from ((_REPEATABLE_OPTIONS[field.name], text) for text in values)
+            if field.name == "block" and session.initial_config.block:
                 yield "block", ""  # no file
-        elif draw.beam and field.name in _NOT_WITH_A_BEAM:
+        elif config.beam and field.name in _UNUSED_BY_BEAM_SEARCH:
             continue
-        elif told or value != getattr(usual, field.name):
-            yield field.name.replace("_", "-"), _figure(value)
+        elif explicit or value != getattr(defaults, field.name):
+            yield field.name.replace("_", "-"), _format_number(value)
 
 
-def _figure(value: float) -> str:
+def _format_number(value: float) -> str:
     """A number as briefly as it is read exactly."""
     return str(int(value)) if value == int(value) else repr(value)
 
@@ -105,7 +109,7 @@ def _option(name: str, quoted: str) -> str:
     return f"--{name}={quoted}" if quoted[:2] in ("''", "'-") or quoted.startswith("-") else f"--{name} {quoted}"
 
 
-def _quoted(text: str) -> str:
+def _quote_posix(text: str) -> str:
     """A text as every POSIX shell and fish read it, all of it visible; only line breaks stand there as they are.
 
     Between single quotes fish takes a backslash for more than itself before another one and before the quote, and
@@ -113,31 +117,31 @@ def _quoted(text: str) -> str:
     """
     if "\0" in text:
         raise UsageError("this dialogue has a character in it that no shell takes", "begin anew: /reset")
-    if _bare.fullmatch(text):
+    if _SAFE_UNQUOTED.fullmatch(text):
         return text
-    kinds = zip(map(_kind, text, f"{text[1:]}'"), text, strict=True)
+    kinds = zip(map(_char_class, text, f"{text[1:]}'"), text, strict=True)
     parts = itertools.groupby(kinds, lambda each: each[0])
-    return "".join(_part(kind, "".join(sign for _, sign in signs)) for kind, signs in parts) or "''"
+    return "".join(_quote_run(kind, "".join(sign for _, sign in signs)) for kind, signs in parts) or "''"
 
 
-def _quoted_flat(text: str) -> str:
+def _quote_posix_printf(text: str) -> str:
     """As `_quoted`, but line breaks are printed, as what nobody sees is.
 
     Each with the character behind it: a shell takes the last line ends of what is printed away.
     """
     if text.endswith("\n"):
         raise UsageError("a text in it ends with a line break", "on a terminal, or with --json, it can be had")
-    parts = enumerate(_broken.split(text))
-    return "".join(_part("unseen", part) if odd % 2 else _quoted(part) for odd, part in parts if part) or "''"
+    parts = enumerate(_LINE_BREAKS.split(text))
+    return "".join(_quote_run("unseen", part) if odd % 2 else _quote_posix(part) for odd, part in parts if part) or "''"
 
 
-def _kind(sign: str, following: str) -> str:
-    if sign == "\\" and _kind(following, "'") == "plain":
+def _char_class(char: str, following: str) -> str:
+    if char == "\\" and _char_class(following, "'") == "plain":
         return "plain"
-    return sign if sign in "\\'" else "unseen" if _unseen(sign) else "plain"
+    return char if char in "\\'" else "unseen" if _is_invisible(char) else "plain"
 
 
-def _part(kind: str, text: str) -> str:
+def _quote_run(kind: str, text: str) -> str:
     if kind == "\\":
         return '"' + text * 2 + '"'
     if kind == "'":
@@ -147,17 +151,17 @@ def _part(kind: str, text: str) -> str:
     return "\"$(printf '" + "".join(f"\\{byte:03o}" for byte in text.encode()) + "')\""
 
 
-def _unseen(sign: str) -> bool:
-    return sign != "\n" and unicodedata.category(sign) in _UNSEEN
+def _is_invisible(char: str) -> bool:
+    return char != "\n" and unicodedata.category(char) in _INVISIBLE_CATEGORIES
 
 
-def _quoted_on_windows(text: str) -> str:
+def _quote_powershell(text: str) -> str:
     """A text as PowerShell reads it, all of it visible and on one line."""
-    unseen = {sign for sign in text if unicodedata.category(sign) in _UNSEEN}
-    if not unseen <= {"\n", "\t", "\r"}:
+    invisible = {sign for sign in text if unicodedata.category(sign) in _INVISIBLE_CATEGORIES}
+    if not invisible <= {"\n", "\t", "\r"}:
         raise UsageError("this dialogue has a character in it that PowerShell does not take", "begin anew: /reset")
-    if not unseen:
+    if not invisible:
         return "'" + text.replace("'", "''") + "'"
-    for sign, typed in (("`", "``"), ('"', '`"'), ("$", "`$"), ("\n", "`n"), ("\t", "`t"), ("\r", "`r")):
-        text = text.replace(sign, typed)
+    for sign, escaped in (("`", "``"), ('"', '`"'), ("$", "`$"), ("\n", "`n"), ("\t", "`t"), ("\r", "`r")):
+        text = text.replace(sign, escaped)
     return f'"{text}"'

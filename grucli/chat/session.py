@@ -14,36 +14,43 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from grucli.chat.events import Began, Ended, Event, Misread, Refused, Said, Told
-from grucli.chat.pace import checked_pace
-from grucli.chat.session_records import Entry, ModelEntry, PlaceEntry, SessionEntry, tree_entries, turn_entry
-from grucli.chat.session_store import Archive, Log
-from grucli.chat.state_cache import Memory
-from grucli.chat.turn_tree import Tree
-from grucli.chat.turns import BEGINNING, Origin, Place, Turn, Utterance, Voice, legible
-from grucli.chat.unknown_symbols import unknown_parts
+from grucli.chat.events import ChatEvent, CommandError, Message, ReplyDelta, ReplyFinished, ReplyStarted, UnknownSymbols
+from grucli.chat.pace import validate_pace
+from grucli.chat.session_records import (
+    HeaderRecord,
+    ModelRecord,
+    PositionRecord,
+    SessionRecord,
+    tree_records,
+    turn_record,
+)
+from grucli.chat.session_store import SessionLog, SessionStore
+from grucli.chat.state_cache import StateCache
+from grucli.chat.turn_tree import TurnTree
+from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, ReplyStream, Turn, replace_surrogates
+from grucli.chat.unknown_symbols import unknown_symbols
 from grucli.errors import GruError, UsageError
-from grucli.generation.sampler import Draw, Sample, State
+from grucli.generation.sampler import GenerationConfig, Sample, State
 
-SEED_LIMIT = 1 << 63
-SEEDS = 10_000  # a session without a seed begins at one that can be remembered and typed
+SEED_MODULUS = 1 << 63
+RANDOM_SEED_RANGE = 10_000  # a session without a seed begins at one that can be remembered and typed
 
 _branch_name = re.compile(r"(?!\d+$)\w[\w.-]{0,63}")
 
 
-class Shelf(Protocol):
+class ModelProvider(Protocol):
     """Where other models can be had."""
 
     def names(self) -> Sequence[str]:
         """Name the models there are."""
 
-    def open(self, name: str | None) -> tuple[str, Voice]:
+    def open(self, name: str | None) -> tuple[str, ChatModel]:
         """Give a model and the name it goes by; None means the newest."""
 
-    def to_come(self, name: str) -> bool:
+    def is_pending(self, name: str) -> bool:
         """Whether a model is being trained that has no checkpoint yet."""
 
-    def newer(self, name: str) -> tuple[Voice, str] | None:
+    def reload_if_changed(self, name: str) -> tuple[ChatModel, str] | None:
         """Give a model that was opened before once more, and what is new, if its file has changed since."""
 
     def sha256(self, name: str) -> str:
@@ -60,14 +67,14 @@ class Session:
 
     def __init__(
         self,
-        shelf: Shelf,
-        model: str | None,
-        draw: Draw,
+        models: ModelProvider,
+        model_ref: str | None,
+        config: GenerationConfig,
         pace: float,
         *,
-        scene: str = "",
-        archive: Archive | None = None,
-        keep: bool = True,
+        preamble: str = "",
+        store: SessionStore | None = None,
+        persist: bool = True,
         follow: bool = False,
     ) -> None:
         """Open `model` from the shelf, to draw as `draw` says; `pace` is in characters a second, 0 for no pace.
@@ -80,40 +87,40 @@ class Session:
             UsageError: there is no such model, or the pace is not a number from 0 up.
             ModelFileError: its file is damaged.
         """
-        self.draw = self.begun_with = draw
+        self.config = self.initial_config = config
         self.pace = 0.0
-        self.keep_pace(pace)
+        self.set_pace(pace)
         self.follow = follow
-        self.scene = legible(scene)
-        self.archive = archive
-        self.tree = Tree()
-        self.offers: list[Turn] = []
-        self.stopping = False
-        self.log = archive.begin() if archive is not None and keep else None
-        self.why_not_kept = ""
-        self._shelf = shelf
-        self._remarks: list[Told | Refused] = []
-        self.model, self.voice = shelf.open(model)
-        self.address = _address(model, self.model)
-        self.memory = Memory(self.voice, self.scene)
+        self.preamble = replace_surrogates(preamble)
+        self.store = store
+        self.tree = TurnTree()
+        self.candidates: list[Turn] = []
+        self.stop_requested = False
+        self.log = store.create_log() if store is not None and persist else None
+        self.save_error = ""
+        self._models = models
+        self._notices: list[Message | CommandError] = []
+        self.model_name, self.model = models.open(model_ref)
+        self.model_ref = _model_ref(model_ref, self.model_name)
+        self.state_cache = StateCache(self.model, self.preamble)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self.log is not None:
             self.log.close()
 
     def stop(self) -> None:
         """Stop reading or replying after the piece at hand. Does nothing but take note: safe in a signal handler."""
-        self.stopping = True
+        self.stop_requested = True
 
     @property
     def turns(self) -> list[Turn]:
         """The turns on the way here, the oldest first."""
-        return self.tree.path
+        return self.tree.path_to_head
 
     @property
     def last(self) -> Turn | None:
@@ -121,18 +128,18 @@ class Session:
         return self.tree.last
 
     @property
-    def can_go_on(self) -> bool:
+    def can_continue(self) -> bool:
         """Whether an empty line has a meaning: the last reply was cut, or the model writes without being asked."""
-        return not self.voice.conversations or (self.last is not None and self.last.cut)
+        return not self.model.conversations or (self.last is not None and self.last.truncated)
 
     # Replies
 
-    def say(self, line: str) -> Iterator[Event]:
+    def send(self, line: str) -> Iterator[ChatEvent]:
         """Hear what the user says and reply to it."""
-        place = self.going_on() if not line else None
-        yield from self._reply(place or self.place(line), heard_before=place is not None)
+        context = self.continuation_context() if not line else None
+        yield from self._reply(context or self.new_context(line), already_read=context is not None)
 
-    def again(self) -> Iterator[Event]:
+    def regenerate(self) -> Iterator[ChatEvent]:
         """Draw the last reply again, where it was drawn, with the next seed; the tree keeps the one before too.
 
         Raises:
@@ -140,72 +147,78 @@ class Session:
         """
         if self.last is None:
             raise UsageError("there is no reply to draw again", "say something first")
-        yield from self._reply(self.last.place, heard_before=True)
+        yield from self._reply(self.last.context, already_read=True)
 
-    def place(self, line: str) -> Place:
+    def new_context(self, line: str) -> ReplyContext:
         """Where the reply to a new `line` is drawn."""
-        line = legible(line)
-        return Place(self.tree.now, line, self.memory.lead(line))
+        line = replace_surrogates(line)
+        return ReplyContext(self.tree.head, line, self.state_cache.reply_prefix(line))
 
-    def going_on(self) -> Place | None:
+    def continuation_context(self) -> ReplyContext | None:
         """Where the last reply goes on, if it was cut short."""
         last = self.last
-        return Place(last.number, "", last.whole, goes_on=True) if last is not None and last.cut else None
+        return (
+            ReplyContext(last.number, "", last.full_text, is_continuation=True)
+            if last is not None and last.truncated
+            else None
+        )
 
-    def ready(self, place: Place, heard_before: bool) -> Generator[Event, None, State | None]:
+    def prefill(self, context: ReplyContext, already_read: bool) -> Generator[ChatEvent, None, State | None]:
         """Have the model read all that was said up to `place`; None where that was stopped."""
-        self.stopping = False
-        state = yield from self.memory.before_reply(self.tree, place, lambda: self.stopping)
+        self.stop_requested = False
+        state = yield from self.state_cache.state_before_reply(self.tree, context, lambda: self.stop_requested)
         if state is None:
-            yield Told("stopped: none of this line was heard")
-        elif not heard_before and (unknown := unknown_parts(self.voice.tokenizer, place.line)):
-            yield Misread(len(unknown), tuple(dict.fromkeys(unknown)))
+            yield Message("stopped: none of this line was heard")
+        elif not already_read and (unknown := unknown_symbols(self.model.tokenizer, context.line)):
+            yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))
         return state
 
-    def _reply(self, place: Place, heard_before: bool) -> Iterator[Event]:
-        state = yield from self.ready(place, heard_before)
+    def _reply(self, context: ReplyContext, already_read: bool) -> Iterator[ChatEvent]:
+        state = yield from self.prefill(context, already_read)
         if state is None:
             return
-        utterance = self.voice.stream(state, self.draw)
+        stream = self.model.stream(state, self.config)
         try:
-            yield Began(place.lead, self.draw.seed, self.draw.max_chars)
-            for piece in utterance:
-                yield Said(piece.text, bits_per_char(utterance.sample))
-                if self.stopping:
+            yield ReplyStarted(context.prefix, self.config.seed, self.config.max_chars)
+            for piece in stream:
+                yield ReplyDelta(piece.text, reply_bits_per_char(stream.sample))
+                if self.stop_requested:
                     break
         finally:
             # Whoever listens may hang up at any moment: what was said until then is a turn all the same.
-            turn = self.keep(spoken(place, self.draw, utterance))
-            self.offers = []
-            self.next_seed(1)
-        yield Ended(turn)
+            turn = self.commit(make_turn(context, self.config, stream))
+            self.candidates = []
+            self.advance_seed(1)
+        yield ReplyFinished(turn)
 
-    def keep(self, turn: Turn) -> Turn:
+    def commit(self, turn: Turn) -> Turn:
         """Make a reply the latest turn, and give it with its number."""
-        origin = Origin(self.address, self.voice.sha256, self.memory.digest(self.tree, turn.place))
-        turn = self.tree.add(dataclasses.replace(turn, origin=origin))
-        self._note(turn_entry(turn))
+        provenance = Provenance(
+            self.model_ref, self.model.sha256, self.state_cache.context_digest(self.tree, turn.context)
+        )
+        turn = self.tree.add(dataclasses.replace(turn, provenance=provenance))
+        self._append_record(turn_record(turn))
         return turn
 
-    def next_seed(self, drawn: int) -> None:
+    def advance_seed(self, count: int) -> None:
         """Have the next reply drawn with a seed that was not used for the `drawn` before."""
-        self.draw = dataclasses.replace(self.draw, seed=(self.draw.seed + drawn) % SEED_LIMIT)
+        self.config = dataclasses.replace(self.config, seed=(self.config.seed + count) % SEED_MODULUS)
 
-    def keep_pace(self, pace: float) -> None:
+    def set_pace(self, pace: float) -> None:
         """Change the pace at which replies are shown.
 
         Raises:
             UsageError: not a finite number from 0 up.
         """
-        self.pace = checked_pace(pace)
+        self.pace = validate_pace(pace)
 
     # Places
 
     def reset(self) -> None:
         """Go to the beginning."""
-        self._stand(BEGINNING)
+        self._move_to(ROOT)
 
-    def undo(self, turns: int) -> None:
+    def undo(self, count: int) -> None:
         """Go so many turns back.
 
         Raises:
@@ -214,28 +227,28 @@ class Session:
         path = self.turns
         if not path:
             raise UsageError("there is nothing to undo", "say something first")
-        if not 1 <= turns <= len(path):
-            most = f"a number from 1 to {len(path)}" if len(path) > 1 else "1, as there is one turn"
-            raise UsageError(f"/undo is {turns}", f"/undo takes {most}")
-        before = path[-turns].parent
-        if before not in self.tree.turns and before != BEGINNING:
+        if not 1 <= count <= len(path):
+            allowed = f"a number from 1 to {len(path)}" if len(path) > 1 else "1, as there is one turn"
+            raise UsageError(f"/undo is {count}", f"/undo takes {allowed}")
+        parent = path[-count].parent
+        if parent not in self.tree.turns and parent != ROOT:
             raise UsageError("what was said before that is forgotten", "/reset goes to the beginning")
-        self._stand(before)
+        self._move_to(parent)
 
-    def rewind(self, where: str) -> None:
+    def rewind(self, target: str) -> None:
         """Go to a turn by its number, 0 for the beginning, or to the end of a branch by its name.
 
         Raises:
             UsageError: there is no such turn or branch.
         """
         try:
-            if where in self.tree.branches:
-                self.tree.take(where)
+            if target in self.tree.branches:
+                self.tree.switch(target)
             else:
-                self.tree.go(int(where))
+                self.tree.move_to(int(target))
         except (KeyError, ValueError):
-            raise UsageError(f"there is no turn or branch '{where[:64]}'", "/tree shows all there are") from None
-        self._stand(self.tree.now)
+            raise UsageError(f"there is no turn or branch '{target[:64]}'", "/tree shows all there are") from None
+        self._move_to(self.tree.head)
 
     def fork(self, branch: str) -> None:
         """Begin a branch here; the one before stays where it is. Without a name it gets one.
@@ -247,65 +260,69 @@ class Session:
             raise UsageError(f"there is already a branch '{branch}'", f"/rewind {branch} goes there")
         if branch and not _branch_name.fullmatch(branch):
             raise UsageError(f"'{branch[:64]}' cannot be the name of a branch", "use letters, digits, '.', '_' and '-'")
-        self.tree.fork(branch or self.tree.fresh_name())
-        self._stand(self.tree.now)
+        self.tree.fork(branch or self.tree.unused_branch_name())
+        self._move_to(self.tree.head)
 
-    def _stand(self, number: int) -> None:
-        self.tree.go(number)
-        self.offers = []
+    def _move_to(self, number: int) -> None:
+        self.tree.move_to(number)
+        self.candidates = []
         if self.tree.turns:
-            self._note(PlaceEntry(number, self.tree.branch))
+            self._append_record(PositionRecord(number, self.tree.branch))
 
     # Models
 
-    def doubt(self, turn: Turn) -> str:
+    def reproducibility_warning(self, turn: Turn) -> str:
         """Why nobody can be sure that the same texts, model and rules give `turn` again; nothing where one can."""
-        origin = turn.origin
-        if not (origin.model and origin.sha256 and origin.texts):
+        provenance = turn.provenance
+        if not (provenance.model_ref and provenance.sha256 and provenance.context_digest):
             return "it was not noted what this was drawn from"
-        if origin.texts != self.memory.digest(self.tree, turn.place):
+        if provenance.context_digest != self.state_cache.context_digest(self.tree, turn.context):
             return "what this answered is not what stands before it now"
-        now = self._shelf.sha256(origin.model)
-        if now != origin.sha256:
-            return f"{origin.model} has changed since" if now else f"{origin.model} cannot be read any more"
-        if self.begun_with.stop and not turn.draw.stop:
+        current_sha256 = self._models.sha256(provenance.model_ref)
+        if current_sha256 != provenance.sha256:
+            return (
+                f"{provenance.model_ref} has changed since"
+                if current_sha256
+                else f"{provenance.model_ref} cannot be read any more"
+            )
+        if self.initial_config.stop and not turn.config.stop:
             return "where settings have a stop, it holds there too"
         return ""
 
     def models(self) -> Sequence[str]:
         """Name the models that `switch` can take."""
-        return self._shelf.names()
+        return self._models.names()
 
-    def switch(self, model: str) -> None:
+    def switch(self, model_ref: str) -> None:
         """Go on with another model, which reads what was said so far; one of another kind begins a new session.
 
         Raises:
             UsageError: there is no such model. ModelFileError: its file is damaged. Either leaves all as it was.
         """
-        title, voice = self._shelf.open(model)
-        if voice.conversations == self.voice.conversations:
-            self._talk_with(title, voice, _address(model, title))
+        model_name, model = self._models.open(model_ref)
+        if model.conversations == self.model.conversations:
+            self._set_model(model_name, model, _model_ref(model_ref, model_name))
             if self.tree.turns:
-                self._note(ModelEntry(self.address))
+                self._append_record(ModelRecord(self.model_ref))
         else:
-            self._talk_with(title, voice, _address(model, title))
-            self._begin_anew()
+            self._set_model(model_name, model, _model_ref(model_ref, model_name))
+            self._start_new()
 
-    def refresh(self) -> Iterator[Event]:
+    def reload_model(self) -> Iterator[ChatEvent]:
         """Take the model up anew if its file has changed and that is wished; it reads what was said so far."""
-        found = self._shelf.newer(self.address) if self.follow else None
-        if found is not None:
-            voice, news = found
-            same_kind = voice.conversations == self.voice.conversations
-            self._talk_with(self.model, voice, self.address)
+        reloaded = self._models.reload_if_changed(self.model_ref) if self.follow else None
+        if reloaded is not None:
+            model, news = reloaded
+            same_kind = model.conversations == self.model.conversations
+            self._set_model(self.model_name, model, self.model_ref)
             if not same_kind:
-                self._begin_anew()
-            yield Told(f"{self.model} has learnt: {news}")
+                self._start_new()
+            yield Message(f"{self.model_name} has learnt: {news}")
 
-    def _talk_with(self, model: str, voice: Voice, address: str) -> None:
-        self.model, self.voice, self.address = model, voice, address
-        self.memory = Memory(voice, self.scene)
-        self.offers = []
+    def _set_model(self, model_name: str, model: ChatModel, model_ref: str) -> None:
+        self.model_name, self.model, self.model_ref = model_name, model, model_ref
+        self.state_cache = StateCache(model, self.preamble)
+        self.candidates = []
 
     # Files
 
@@ -315,13 +332,13 @@ class Session:
         Raises:
             UsageError: it cannot have this name. GruError: the file system refused; it is kept as it was, or not.
         """
-        if self.archive is None:
+        if self.store is None:
             raise UsageError("no sessions are kept here", "begin another one: gru chat")
-        log = self.log or self.archive.begin()
+        log = self.log or self.store.create_log()
         try:
             log.rename(name)
             if self.log is None and self.tree.turns:
-                log.add(PlaceEntry(self.tree.now, self.tree.branch), self._everything)
+                log.append(PositionRecord(self.tree.head, self.tree.branch), self._all_records)
         except OSError as error:
             if self.log is None:
                 log.close()
@@ -329,9 +346,9 @@ class Session:
                 f"this session cannot be kept: {error.strerror or error}",
                 "make room, or see who may write there; then /save again",
             ) from None
-        self.log, self.why_not_kept = log, ""
+        self.log, self.save_error = log, ""
 
-    def load(self, name: str, model: str | None = None, given: Mapping[str, Any] | None = None) -> int:
+    def load(self, name: str, model_ref: str | None = None, overrides: Mapping[str, Any] | None = None) -> int:
         """Take up a kept session where it was left, with its model unless another is named, and its way of drawing
         but for what is `given`. Gives the number of lines of its file that could not be understood.
 
@@ -339,100 +356,100 @@ class Session:
             UsageError: there is no such session, or its model is gone or of another kind. BusyError: another process
                 has it. ModelFileError: the model's file is damaged. OSError: the system refused. All is as it was then.
         """
-        if self.archive is None:
+        if self.store is None:
             raise UsageError("no sessions are kept here", "begin another one: gru chat")
         if self.log is not None and name == self.log.name:
             raise UsageError(f"this is '{name}'", "/load takes up another session")
-        kept = self.archive.read(name)
-        wanted = kept.model if model is None else model
-        title, voice = (self.model, self.voice) if wanted == self.address else self._shelf.open(wanted)
-        if voice.conversations != kept.conversations:
-            raise UsageError(f"'{name}' is no session with a model like {title}", f"its model is {kept.model}")
-        draw = _going_on(kept.tree, self.draw, given or {})
-        log = self.archive.go_on(name)
-        self.draw, self.scene = draw, kept.scene
-        self._talk_with(title, voice, _address(wanted, title))
-        self._begin(kept.tree, log)
-        return kept.left_out
+        saved = self.store.read(name)
+        wanted = saved.model if model_ref is None else model_ref
+        model_name, model = (self.model_name, self.model) if wanted == self.model_ref else self._models.open(wanted)
+        if model.conversations != saved.conversations:
+            raise UsageError(f"'{name}' is no session with a model like {model_name}", f"its model is {saved.model}")
+        config = _resumed_config(saved.tree, self.config, overrides or {})
+        log = self.store.open_log(name)
+        self.config, self.preamble = config, saved.preamble
+        self._set_model(model_name, model, _model_ref(wanted, model_name))
+        self._replace_tree(saved.tree, log)
+        return saved.skipped
 
-    def _begin_anew(self) -> None:
+    def _start_new(self) -> None:
         """Go on with nothing said yet, in a new file where this session has one."""
-        keeps = self.archive is not None and self.log is not None
-        self._begin(Tree(), self.archive.begin() if self.archive is not None and keeps else None)
+        has_log = self.store is not None and self.log is not None
+        self._replace_tree(TurnTree(), self.store.create_log() if self.store is not None and has_log else None)
 
-    def _begin(self, tree: Tree, log: Log | None) -> None:
+    def _replace_tree(self, tree: TurnTree, log: SessionLog | None) -> None:
         """Go on with other turns, kept in another file."""
         if self.log is not None:
             self.log.close()
         self.tree, self.log = tree, log
-        self.offers = []
+        self.candidates = []
 
-    def remark(self, text: str) -> None:
+    def add_notice(self, text: str) -> None:
         """Have something told with the next remarks."""
-        self._remarks.append(Told(text))
+        self._notices.append(Message(text))
 
-    def remarks(self) -> Iterator[Told | Refused]:
+    def pop_notices(self) -> Iterator[Message | CommandError]:
         """Tell, once, what went wrong with keeping the session, or with taking it up.
 
         `hear` does so after each line; whoever draws a session does so before the first one.
         """
-        remarks, self._remarks = self._remarks, []
-        yield from remarks
+        notices, self._notices = self._notices, []
+        yield from notices
 
-    def _note(self, entry: Entry) -> None:
+    def _append_record(self, record: SessionRecord) -> None:
         """Write an entry. A full disk is no reason to end a dialogue: it is told, and no more is written."""
         if self.log is None:
             return
         try:
-            self.log.add(entry, self._everything)
+            self.log.append(record, self._all_records)
         except (OSError, GruError) as error:
-            self.why_not_kept = why(error)
+            self.save_error = error_summary(error)
             self.log.close()
             self.log = None
-            what = f"this session is not kept any more: {self.why_not_kept}"
-            self._remarks.append(Refused(what, "it goes on all the same; /save NAME tries to keep it again"))
+            message = f"this session is not kept any more: {self.save_error}"
+            self._notices.append(CommandError(message, "it goes on all the same; /save NAME tries to keep it again"))
 
-    def _everything(self) -> Iterator[Entry]:
-        began = datetime.now().astimezone().isoformat(timespec="seconds")
-        yield SessionEntry(self.address, self.voice.conversations, self.scene, began=began)
-        yield from tree_entries(self.tree)
+    def _all_records(self) -> Iterator[SessionRecord]:
+        started_at = datetime.now().astimezone().isoformat(timespec="seconds")
+        yield HeaderRecord(self.model_ref, self.model.conversations, self.preamble, started_at=started_at)
+        yield from tree_records(self.tree)
 
 
-def why(error: GruError | OSError) -> str:
+def error_summary(error: GruError | OSError) -> str:
     """What went wrong, in a few words."""
-    return error.what if isinstance(error, GruError) else error.strerror or str(error)
+    return error.message if isinstance(error, GruError) else error.strerror or str(error)
 
 
-def misunderstood(lines: int) -> str:
+def skipped_lines_message(lines: int) -> str:
     """What is told of a session of whose file so many lines were left out."""
-    few = "1 line of its file could not be understood, and was" if lines == 1 else ""
-    return f"{few or f'{lines:,} lines of its file could not be understood, and were'} left out"
+    singular = "1 line of its file could not be understood, and was" if lines == 1 else ""
+    return f"{singular or f'{lines:,} lines of its file could not be understood, and were'} left out"
 
 
-def any_seed() -> int:
+def random_seed() -> int:
     """Choose a seed for a session that was given none."""
-    return secrets.randbelow(SEEDS)
+    return secrets.randbelow(RANDOM_SEED_RANGE)
 
 
-def spoken(place: Place, draw: Draw, utterance: Utterance) -> Turn:
+def make_turn(context: ReplyContext, config: GenerationConfig, stream: ReplyStream) -> Turn:
     """What was said so far, as a turn."""
-    said = utterance.sample
-    return Turn(place, said.text, draw, said.stopped, bits_per_char(said), said.tokens)
+    sample = stream.sample
+    return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens)
 
 
-def bits_per_char(said: Sample) -> float | None:
+def reply_bits_per_char(sample: Sample) -> float | None:
     """How surprising a reply is to the model, None where there is nothing to be surprised at."""
-    return said.bits_per_char if said.text else None
+    return sample.bits_per_char if sample.text else None
 
 
-def _going_on(tree: Tree, draw: Draw, given: Mapping[str, Any]) -> Draw:
+def _resumed_config(tree: TurnTree, config: GenerationConfig, overrides: Mapping[str, Any]) -> GenerationConfig:
     """How the next reply of a session is drawn that was taken up again."""
     if tree.turns:
-        newest = tree.turns[max(tree.turns)].draw
-        draw = dataclasses.replace(newest, seed=(newest.seed + 1) % SEED_LIMIT)
-    return dataclasses.replace(draw, **given)
+        newest = tree.turns[max(tree.turns)].config
+        config = dataclasses.replace(newest, seed=(newest.seed + 1) % SEED_MODULUS)
+    return dataclasses.replace(config, **overrides)
 
 
-def _address(asked: str | None, title: str) -> str:
+def _model_ref(requested: str | None, model_name: str) -> str:
     """What a model is found by again, wherever: its name, or the path of its file."""
-    return title if asked is None or asked == title else os.path.abspath(asked)  # noqa: PTH100 - a text, not a place
+    return model_name if requested is None or requested == model_name else os.path.abspath(requested)  # noqa: PTH100 - a text, not a place

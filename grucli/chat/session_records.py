@@ -6,28 +6,28 @@ from typing import Annotated, Any
 
 import msgspec
 
-from grucli.chat.turn_tree import Tree
-from grucli.chat.turns import BEGINNING, Origin, Place, Turn
+from grucli.chat.turn_tree import TurnTree
+from grucli.chat.turns import ROOT, Provenance, ReplyContext, Turn
 from grucli.errors import GruError
-from grucli.generation.sampler import Draw
+from grucli.generation.sampler import GenerationConfig
 
-VERSION = 1
+VERSION = 2
 
-_Number = Annotated[int, msgspec.Meta(ge=BEGINNING, le=1 << 53)]
+_Number = Annotated[int, msgspec.Meta(ge=ROOT, le=1 << 53)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class SessionEntry(msgspec.Struct, frozen=True, tag="session", tag_field="is"):
+class HeaderRecord(msgspec.Struct, frozen=True, tag="session", tag_field="is"):
     """The first record of a session."""
 
     model: str
     conversations: bool
-    scene: str = ""
+    preamble: str = ""
     version: int = VERSION
-    began: str = ""
+    started_at: str = ""
 
 
-class TurnEntry(msgspec.Struct, frozen=True, tag="turn", tag_field="is", omit_defaults=True):
+class TurnRecord(msgspec.Struct, frozen=True, tag="turn", tag_field="is", omit_defaults=True):
     """A turn; `draw` has what is not as `Draw` has it by default, and `model`, `sha256` and `texts` are its origin. The
     session stands there afterwards."""
 
@@ -36,34 +36,34 @@ class TurnEntry(msgspec.Struct, frozen=True, tag="turn", tag_field="is", omit_de
     line: str
     reply: str
     stopped: str
-    draw: dict[str, Any]
+    config: dict[str, Any]
     bits_per_char: float | None = None
     tokens: int = 0
-    goes_on: bool = False
+    is_continuation: bool = False
     picked: bool = False
     model: str = ""
     sha256: str = ""
-    texts: str = ""
+    context_digest: str = ""
 
 
-class PlaceEntry(msgspec.Struct, frozen=True, tag="at", tag_field="is"):
+class PositionRecord(msgspec.Struct, frozen=True, tag="at", tag_field="is"):
     """The session went to a turn, on a branch, which ends there from then on."""
 
     number: _Number
     branch: _Name
 
 
-class ModelEntry(msgspec.Struct, frozen=True, tag="model", tag_field="is"):
+class ModelRecord(msgspec.Struct, frozen=True, tag="model", tag_field="is"):
     """Another model took over."""
 
     model: str
 
 
-Entry = SessionEntry | TurnEntry | PlaceEntry | ModelEntry
+SessionRecord = HeaderRecord | TurnRecord | PositionRecord | ModelRecord
 
 
 @dataclass(slots=True)
-class Kept:
+class SavedSession:
     """A session as it was left. `left_out` counts the lines that could not be understood.
 
     Such a line may have been a turn: what was said after it is said after the turn before it then. `_instead` has
@@ -72,100 +72,100 @@ class Kept:
 
     model: str
     conversations: bool
-    scene: str
-    tree: Tree = field(default_factory=Tree)
-    left_out: int = 0
-    _instead: dict[int, int] = field(default_factory=dict)
+    preamble: str
+    tree: TurnTree = field(default_factory=TurnTree)
+    skipped: int = 0
+    _fallback_parent: dict[int, int] = field(default_factory=dict)
 
-    def lose(self) -> None:
+    def skip_record(self) -> None:
         """Count a line that could not be understood. It may have been the next turn."""
-        self.left_out += 1
-        self._instead.setdefault(self.tree.newest + 1, self.tree.now)
+        self.skipped += 1
+        self._fallback_parent.setdefault(self.tree.newest_number + 1, self.tree.head)
 
-    def nearest(self, number: int) -> int:
+    def resolve(self, number: int) -> int:
         """The turn `number`, or, where it is lost, the nearest one before it that there is."""
         turns = self.tree.turns
-        if number in turns or number == BEGINNING:
+        if number in turns or number == ROOT:
             return number
-        if number > self.tree.newest:
-            self._instead.setdefault(number, self.tree.now)
-        return before if (before := self._instead.get(number, BEGINNING)) in turns else BEGINNING
+        if number > self.tree.newest_number:
+            self._fallback_parent.setdefault(number, self.tree.head)
+        return fallback if (fallback := self._fallback_parent.get(number, ROOT)) in turns else ROOT
 
 
-def turn_entry(turn: Turn) -> TurnEntry:
+def turn_record(turn: Turn) -> TurnRecord:
     """What is written of a turn."""
-    usual = msgspec.to_builtins(Draw())
-    draw = {name: value for name, value in msgspec.to_builtins(turn.draw).items() if value != usual[name]}
-    return TurnEntry(
+    defaults = msgspec.to_builtins(GenerationConfig())
+    config = {name: value for name, value in msgspec.to_builtins(turn.config).items() if value != defaults[name]}
+    return TurnRecord(
         number=turn.number,
         parent=turn.parent,
         line=turn.line,
         reply=turn.reply,
         stopped=turn.stopped,
-        draw=draw,
+        config=config,
         bits_per_char=turn.bits_per_char,
         tokens=turn.tokens,
-        goes_on=turn.place.goes_on,
+        is_continuation=turn.context.is_continuation,
         picked=turn.picked,
-        model=turn.origin.model,
-        sha256=turn.origin.sha256,
-        texts=turn.origin.texts,
+        model=turn.provenance.model_ref,
+        sha256=turn.provenance.sha256,
+        context_digest=turn.provenance.context_digest,
     )
 
 
-def replay(kept: Kept, entry: Entry) -> bool:
+def apply_record(saved: SavedSession, record: SessionRecord) -> bool:
     """Do to a session what an entry tells of; False where it tells nothing that can be done."""
-    tree = kept.tree
-    match entry:
-        case TurnEntry():
-            turn = _turn(kept, entry)
+    tree = saved.tree
+    match record:
+        case TurnRecord():
+            turn = _restore_turn(saved, record)
             if turn is None:
                 return False
             tree.add(turn)
-        case PlaceEntry(number, branch):
-            if number != BEGINNING and number not in tree.turns and not kept.left_out:
+        case PositionRecord(number, branch):
+            if number != ROOT and number not in tree.turns and not saved.skipped:
                 return False
-            number = kept.nearest(number)
+            number = saved.resolve(number)
             if branch != tree.branch:
                 tree.fork(branch)
-            tree.go(number)
-        case ModelEntry(model):
-            kept.model = model
-        case SessionEntry():
+            tree.move_to(number)
+        case ModelRecord(model):
+            saved.model = model
+        case HeaderRecord():
             return False
     return True
 
 
-def _turn(kept: Kept, entry: TurnEntry) -> Turn | None:
-    if entry.number <= kept.tree.newest or entry.parent >= entry.number:
+def _restore_turn(saved: SavedSession, record: TurnRecord) -> Turn | None:
+    if record.number <= saved.tree.newest_number or record.parent >= record.number:
         return None
-    goes_on = kept.tree.turns.get(entry.parent) if entry.goes_on else None
+    continued = saved.tree.turns.get(record.parent) if record.is_continuation else None
     # What was forgotten stays so: only the first turn of a file can have come after that.
-    forgotten = not kept.tree.turns and not kept.left_out
-    parent = entry.parent if forgotten else kept.nearest(entry.parent)
+    pruned = not saved.tree.turns and not saved.skipped
+    parent = record.parent if pruned else saved.resolve(record.parent)
     try:
-        draw = msgspec.convert(entry.draw, Draw)
+        config = msgspec.convert(record.config, GenerationConfig)
     except (msgspec.ValidationError, GruError, ValueError, OverflowError):
         return None
-    beginning = "" if kept.conversations else kept.scene + entry.line
+    prefix = "" if saved.conversations else saved.preamble + record.line
     return Turn(
-        Place(parent, entry.line, goes_on.whole if goes_on else beginning, goes_on is not None),
-        entry.reply,
-        draw,
-        entry.stopped,
-        entry.bits_per_char,
-        entry.tokens,
-        entry.picked,
-        entry.number,
-        Origin(entry.model, entry.sha256, entry.texts),
+        ReplyContext(parent, record.line, continued.full_text if continued else prefix, continued is not None),
+        record.reply,
+        config,
+        record.stopped,
+        record.bits_per_char,
+        record.tokens,
+        record.picked,
+        record.number,
+        Provenance(record.model, record.sha256, record.context_digest),
     )
 
 
-def tree_entries(tree: Tree) -> Iterator[Entry]:
+def tree_records(tree: TurnTree) -> Iterator[SessionRecord]:
     """Everything there is to write of a tree, so that replaying it gives the same one."""
     for turn in tree.turns.values():
-        yield turn_entry(turn)
+        yield turn_record(turn)
     for branch, number in tree.branches.items():
         if branch != tree.branch:
-            yield PlaceEntry(number, branch)
-    yield PlaceEntry(tree.now, tree.branch)
+            yield PositionRecord(number, branch)
+    yield PositionRecord(tree.head, tree.branch)

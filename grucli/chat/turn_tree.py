@@ -10,23 +10,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from grucli.chat.turns import BEGINNING, Turn
+from grucli.chat.turns import ROOT, Turn
 
-MAIN = "main"
-TURNS_KEPT = 1000
-CHARACTERS_KEPT = 10_000_000
+DEFAULT_BRANCH = "main"
+MAX_TURNS = 1000
+MAX_CHARS = 10_000_000
 
 
-class Tree:
+class TurnTree:
     """See the module. Only so many turns, of so many characters, are kept: the oldest go, last those leading here."""
 
     def __init__(self) -> None:
-        self.now = BEGINNING
-        self.branch = MAIN
+        self.head = ROOT
+        self.branch = DEFAULT_BRANCH
         self._turns: dict[int, Turn] = {}
-        self._others: dict[str, int] = {}
-        self._last = BEGINNING
-        self._characters = 0
+        self._other_branches: dict[str, int] = {}
+        self._newest_number = ROOT
+        self._num_chars = 0
 
     @property
     def turns(self) -> Mapping[int, Turn]:
@@ -34,26 +34,26 @@ class Tree:
         return MappingProxyType(self._turns)
 
     @property
-    def newest(self) -> int:
+    def newest_number(self) -> int:
         """The number of the turn that was said last, kept or forgotten."""
-        return self._last
+        return self._newest_number
 
     @property
     def branches(self) -> dict[str, int]:
         """Where each branch ends: the number of its last turn, BEGINNING where it has none."""
-        return {**self._others, self.branch: self.now}
+        return {**self._other_branches, self.branch: self.head}
 
     @property
     def last(self) -> Turn | None:
         """The turn where the session stands; None at the beginning."""
-        return self._turns.get(self.now)
+        return self._turns.get(self.head)
 
     @property
-    def path(self) -> list[Turn]:
+    def path_to_head(self) -> list[Turn]:
         """The turns on the way from the beginning, or from the oldest one that is kept, to `now`."""
-        return list(self.way(self.now))[::-1]
+        return list(self.ancestors(self.head))[::-1]
 
-    def way(self, number: int) -> Iterator[Turn]:
+    def ancestors(self, number: int) -> Iterator[Turn]:
         """The turns from `number` back towards the beginning."""
         while (turn := self._turns.get(number)) is not None:
             yield turn
@@ -61,32 +61,32 @@ class Tree:
 
     def add(self, turn: Turn) -> Turn:
         """Keep `turn`, go there, and give it with its number: its own where that is a new one, else the next."""
-        number = turn.number if turn.number > self._last else self._last + 1
+        number = turn.number if turn.number > self._newest_number else self._newest_number + 1
         turn = dataclasses.replace(turn, number=number)
         self._turns[number] = turn
-        self._last = self.now = number
-        self._characters += _characters(turn)
-        while len(self._turns) > 1 and (len(self._turns) > TURNS_KEPT or self._characters > CHARACTERS_KEPT):
-            self._forget()
+        self._newest_number = self.head = number
+        self._num_chars += _turn_chars(turn)
+        while len(self._turns) > 1 and (len(self._turns) > MAX_TURNS or self._num_chars > MAX_CHARS):
+            self._prune()
         return turn
 
-    def go(self, number: int) -> None:
+    def move_to(self, number: int) -> None:
         """Stand at the turn `number`, or at the BEGINNING; the current branch ends there then.
 
         Raises:
             KeyError: there is no such turn.
         """
-        if number != BEGINNING and number not in self._turns:
+        if number != ROOT and number not in self._turns:
             raise KeyError(number)
-        self.now = number
+        self.head = number
 
     def fork(self, branch: str) -> None:
         """Begin a branch here, or move the one of this name here; the one before ends here."""
-        self._others[self.branch] = self.now
-        self._others.pop(branch, None)
+        self._other_branches[self.branch] = self.head
+        self._other_branches.pop(branch, None)
         self.branch = branch
 
-    def take(self, branch: str) -> None:
+    def switch(self, branch: str) -> None:
         """Stand where a branch ends, and on it.
 
         Raises:
@@ -94,38 +94,38 @@ class Tree:
         """
         end = self.branches[branch]
         self.fork(branch)
-        self.now = end
+        self.head = end
 
-    def fresh_name(self) -> str:
+    def unused_branch_name(self) -> str:
         """A name that no branch has."""
-        number = len(self._others) + 2
+        number = len(self._other_branches) + 2
         while f"branch-{number}" in self.branches:
             number += 1
         return f"branch-{number}"
 
     def rows(self) -> Iterator[tuple[Turn, int]]:
         """Every turn with the number of forks above it, a branch after the other, each from the top down."""
-        after: dict[int, list[Turn]] = defaultdict(list)
+        children: dict[int, list[Turn]] = defaultdict(list)
         for turn in self._turns.values():
-            after[turn.parent if turn.parent in self._turns else BEGINNING].append(turn)
-        waiting = [(turn, int(len(after[BEGINNING]) > 1)) for turn in reversed(after[BEGINNING])]
-        while waiting:
-            turn, depth = waiting.pop()
+            children[turn.parent if turn.parent in self._turns else ROOT].append(turn)
+        stack = [(turn, int(len(children[ROOT]) > 1)) for turn in reversed(children[ROOT])]
+        while stack:
+            turn, depth = stack.pop()
             yield turn, depth
-            next_ones = after[turn.number]
-            waiting.extend((child, depth + (len(next_ones) > 1)) for child in reversed(next_ones))
+            next_turns = children[turn.number]
+            stack.extend((child, depth + (len(next_turns) > 1)) for child in reversed(next_turns))
 
-    def _forget(self) -> None:
+    def _prune(self) -> None:
         """Let the oldest turn go after which nothing was said; none on the way here while there are others."""
         children = Counter(turn.parent for turn in self._turns.values())
-        here = {turn.number for turn in self.way(self.now)}
-        named = set(self._others.values())
-        leaves = [number for number in self._turns if not children[number] and number not in here]
+        on_path = {turn.number for turn in self.ancestors(self.head)}
+        named = set(self._other_branches.values())
+        leaves = [number for number in self._turns if not children[number] and number not in on_path]
         unnamed = (number for number in leaves if number not in named)
-        number = next(unnamed, leaves[0] if leaves else min(here))
-        self._characters -= _characters(self._turns.pop(number))
-        self._others = {name: end for name, end in self._others.items() if end != number}
+        number = next(unnamed, leaves[0] if leaves else min(on_path))
+        self._num_chars -= _turn_chars(self._turns.pop(number))
+        self._other_branches = {name: end for name, end in self._other_branches.items() if end != number}
 
 
-def _characters(turn: Turn) -> int:
-    return len(turn.line) + len(turn.lead) + len(turn.reply)
+def _turn_chars(turn: Turn) -> int:
+    return len(turn.line) + len(turn.prefix) + len(turn.reply)

@@ -6,28 +6,36 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from grucli.chat.unknown_symbols import Encoder
-from grucli.generation.sampler import Draw, Gates, Likely, Piece, Sample, State, Surprise
+from grucli.generation.sampler import (
+    GateActivations,
+    GenerationConfig,
+    Sample,
+    State,
+    TextChunk,
+    TokenProb,
+    TokenSurprisal,
+)
 
-BEGINNING = 0
+ROOT = 0
 """The number that no turn has: where every dialogue begins."""
 
-REMINDED = 60
+PREVIEW_CHARS = 60
 """Characters of a text that only reminds of it."""
 
 _surrogates = re.compile("[\ud800-\udfff]")
 
 
-class Utterance(Protocol):
+class ReplyStream(Protocol):
     """A reply while it is drawn: its pieces, and at any moment an account of those that were given."""
 
-    def __iter__(self) -> Iterator[Piece]: ...
+    def __iter__(self) -> Iterator[TextChunk]: ...
 
     @property
     def sample(self) -> Sample:
         """What was said so far; `stopped` is "interrupted" while that is not all."""
 
 
-class Voice(Protocol):
+class ChatModel(Protocol):
     """A model that can be talked with; `grucli.generation.sampler.Sampler` is one."""
 
     @property
@@ -42,7 +50,7 @@ class Voice(Protocol):
     def conversations(self) -> bool:
         """Whether the model learned from conversations, and takes turns."""
 
-    def begin(self) -> State:
+    def initial_state(self) -> State:
         """Give the state before anything was read."""
 
     def read(self, state: State, text: str) -> State:
@@ -51,24 +59,24 @@ class Voice(Protocol):
     def end_turn(self, state: State) -> State:
         """Give the state after the token that hands the word to the other side."""
 
-    def stream(self, state: State, draw: Draw) -> Utterance:
+    def stream(self, state: State, config: GenerationConfig) -> ReplyStream:
         """Draw a reply from `state`."""
 
-    def write(self, state: State, prompt: str, n: int, draw: Draw) -> Iterator[Sample]:
+    def generate(self, state: State, prompt: str, n: int, config: GenerationConfig) -> Iterator[Sample]:
         """Draw `n` replies, the i-th of which is the one that `stream` gives for the seed draw.seed + i."""
 
-    def peek(self, state: State, n: int, draw: Draw) -> Sequence[Likely]:
+    def top_next_tokens(self, state: State, n: int, config: GenerationConfig) -> Sequence[TokenProb]:
         """Give the `n` likeliest next tokens of a reply that begins here, the likeliest first."""
 
-    def score(self, state: State, text: str) -> Sequence[Surprise]:
+    def surprisals(self, state: State, text: str) -> Sequence[TokenSurprisal]:
         """Tell how surprising each part of `text` is."""
 
-    def gates(self, state: State, text: str) -> Sequence[Gates]:
+    def gate_activations(self, state: State, text: str) -> Sequence[GateActivations]:
         """Tell what the gates do at each part of `text`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReplyContext:
     """Where in a dialogue a reply is drawn: after the turn `parent`, in answer to `line`, going on from `lead`.
 
     `lead` is text of the reply's own turn that stands already, or, with a model that continues texts, all of the text
@@ -77,18 +85,18 @@ class Place:
 
     parent: int
     line: str
-    lead: str
-    goes_on: bool = False
+    prefix: str
+    is_continuation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Provenance:
     """What a reply was drawn from: the address of the model, the SHA-256 of its parameters, and what the texts are
     known by that it had read. Each is empty where nobody noted it."""
 
-    model: str = ""
+    model_ref: str = ""
     sha256: str = ""
-    texts: str = ""
+    context_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,53 +108,53 @@ class Turn:
     reply was chosen from a list, of tokens or of what a beam found, and its seed and rules alone do not give it.
     """
 
-    place: Place
+    context: ReplyContext
     reply: str
-    draw: Draw
+    config: GenerationConfig
     stopped: str
     bits_per_char: float | None
     tokens: int = 0
     picked: bool = False
-    number: int = BEGINNING
-    origin: Origin = Origin()
+    number: int = ROOT
+    provenance: Provenance = Provenance()
 
     @property
     def line(self) -> str:
         """What the user wrote."""
-        return self.place.line
+        return self.context.line
 
     @property
-    def lead(self) -> str:
+    def prefix(self) -> str:
         """The text that the reply goes on from."""
-        return self.place.lead
+        return self.context.prefix
 
     @property
     def parent(self) -> int:
         """The number of the turn before."""
-        return self.place.parent
+        return self.context.parent
 
     @property
     def seed(self) -> int:
         """What the reply was drawn by."""
-        return self.draw.seed
+        return self.config.seed
 
     @property
-    def whole(self) -> str:
+    def full_text(self) -> str:
         """The reply with what it went on from."""
-        return self.place.lead + self.reply
+        return self.context.prefix + self.reply
 
     @property
-    def cut(self) -> bool:
+    def truncated(self) -> bool:
         """Whether the reply was ended from outside, by its limit or by the user, and not by the model."""
         return self.stopped in ("length", "interrupted")
 
 
-def reminder(text: str) -> str:
+def preview(text: str) -> str:
     """The beginning of a text, on one line, for those who know what it was."""
     line = " ".join(text.split())
-    return line if len(line) <= REMINDED else f"{line[: REMINDED - 1]}…"
+    return line if len(line) <= PREVIEW_CHARS else f"{line[: PREVIEW_CHARS - 1]}…"
 
 
-def legible(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Give `text` without the halves of characters that some keyboards and pipes give, which no file can hold."""
     return _surrogates.sub("\ufffd", text)

@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.text.tokenizers import UNKNOWN
+from grucli.text.tokenizers import UNK
 
-_NAMED = 5
-_LONGEST = 16  # characters of a symbol, which may be a word
+_MAX_NAMED = 5
+_MAX_SYMBOL_CHARS = 16  # characters of a symbol, which may be a word
 
 
 class Encoder(Protocol):
@@ -18,27 +18,27 @@ class Encoder(Protocol):
     def encode(self, text: str) -> NDArray[np.int32]:
         """Give the ids of `text`, int32 [N]."""
 
-    def cut(self, text: str) -> Sequence[str]:
+    def split(self, text: str) -> Sequence[str]:
         """Give the part of `text` that each of its ids stands for."""
 
 
-def unknown_symbols(tokenizer: Encoder, text: str) -> int:
+def count_unknown_symbols(tokenizer: Encoder, text: str) -> int:
     """How many symbols of `text` the tokenizer has no id for: characters or words, whatever its tokens are."""
-    return int(np.count_nonzero(tokenizer.encode(text) == UNKNOWN))
+    return int(np.count_nonzero(tokenizer.encode(text) == UNK))
 
 
-def unknown_parts(tokenizer: Encoder, text: str) -> list[str]:
+def unknown_symbols(tokenizer: Encoder, text: str) -> list[str]:
     """The symbols of `text` that the tokenizer has no id for, in order, as often as they come."""
-    unknown = tokenizer.encode(text) == UNKNOWN
+    unknown = tokenizer.encode(text) == UNK
     if not unknown.any():
         return []
-    return [part for part, odd in zip(tokenizer.cut(text), unknown, strict=True) if odd]
+    return [part for part, odd in zip(tokenizer.split(text), unknown, strict=True) if odd]
 
 
-def misread(symbols: int, which: Sequence[str] = ()) -> str:
+def unknown_symbols_message(count: int, distinct: Sequence[str] = ()) -> str:
     """What is told of so many unknown symbols. `which` are distinct ones; a few of them are named."""
-    named = ", ".join(repr(part[:_LONGEST]) for part in which[:_NAMED])
-    more = ", …" if len(which) > _NAMED else ""
-    plural = "" if symbols == 1 else "s"
-    told = f"the model does not know {symbols:,} symbol{plural} of what it was given to read"
-    return f"{told}: {named}{more}" if named else told
+    named = ", ".join(repr(part[:_MAX_SYMBOL_CHARS]) for part in distinct[:_MAX_NAMED])
+    more = ", …" if len(distinct) > _MAX_NAMED else ""
+    plural = "" if count == 1 else "s"
+    message = f"the model does not know {count:,} symbol{plural} of what it was given to read"
+    return f"{message}: {named}{more}" if named else message

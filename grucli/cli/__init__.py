@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from grucli.cli import chat, clean, demo, doctor, fetch, models, purge, sample, train
 from grucli.cli import eval as evaluation
-from grucli.cli.command_base import Asked, Command, Group, explain
+from grucli.cli.command_base import GlobalOptions, GruCommand, GruGroup, usage_error_from_click
 from grucli.errors import UsageError
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -45,9 +45,9 @@ HELP = """Turn a subreddit's comments into a small network that talks like it.
 Every option --some-name can also be set as GRU_SOME_NAME or in config.toml. GRU_HOME moves everything gru writes.
 """
 
-app = typer.Typer(name="gru", cls=Group, help=HELP, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(name="gru", cls=GruGroup, help=HELP, add_completion=False, rich_markup_mode=None)
 for _name, _function in COMMANDS.items():
-    app.command(_name, cls=Command)(_function)
+    app.command(_name, cls=GruCommand)(_function)
 app.add_typer(models.app, name="models")
 
 
@@ -77,20 +77,20 @@ def _root(
         from grucli.ui.terminal.console import terminal
 
         written = install(current_shell(), Path.home())
-        terminal().say(f"Written: {', '.join(map(str, written))}. Start a new shell, and try: gru <Tab>")
+        terminal().info(f"Written: {', '.join(map(str, written))}. Start a new shell, and try: gru <Tab>")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-def tree() -> TyperGroup:
+def build_cli() -> TyperGroup:
     """The whole tree of commands, built anew."""
     command = typer.main.get_command(app)
     assert isinstance(command, TyperGroup)
     return command
 
 
-def run(arguments: Sequence[str], asked: Asked) -> int:
+def parse_and_run(arguments: Sequence[str], options: GlobalOptions) -> int:
     """Parse and do what the arguments say, note in `asked` what the options that work everywhere say; the exit status.
 
     Raises:
@@ -102,12 +102,12 @@ def run(arguments: Sequence[str], asked: Asked) -> int:
         from typer._click.utils import _expand_args
 
         words = _expand_args(words)
-    command = tree()
+    command = build_cli()
     try:
-        with command.make_context("gru", words, obj=asked) as context:
+        with command.make_context("gru", words, obj=options) as context:
             command.invoke(context)
     except typer.Exit as done:
         return done.exit_code
     except typer.TyperException as error:
-        raise explain(error) from error
+        raise usage_error_from_click(error) from error
     return 0

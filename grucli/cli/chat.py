@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from typer._click.core import ParameterSource
 
-from grucli.cli.command_base import MODEL, STOP
+from grucli.cli.command_base import MODEL, STOP_HELP
 
-_DRAWN_BY = (
+_SAMPLING_OPTIONS = (
     *("temp", "top_k", "top_p", "min_p", "mirostat", "repeat_penalty", "relevance", "beam", "stop"),
     *("block", "max_chars", "min_chars", "seed"),
 )
@@ -18,7 +18,9 @@ _DRAWN_BY = (
 def chat(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar=f"[{MODEL}]", help="The newest when left out.")] = None,
-    go_on: Annotated[bool, typer.Option("--continue", help="Go on with the session that was talked in last.")] = False,
+    continue_: Annotated[
+        bool, typer.Option("--continue", help="Go on with the session that was talked in last.")
+    ] = False,
     opening: Annotated[
         str | None, typer.Option(metavar="FILE", help="A text that sets the scene: it comes before all that is said.")
     ] = None,
@@ -33,7 +35,7 @@ def chat(
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
     relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
     beam: Annotated[int, typer.Option(help="Search for the likeliest reply, so many at a time; 0: draw.")] = 0,
-    stop: Annotated[list[str] | None, typer.Option(help=STOP.format("a reply"))] = None,
+    stop: Annotated[list[str] | None, typer.Option(help=STOP_HELP.format("a reply"))] = None,
     block: Annotated[
         str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
     ] = None,
@@ -60,47 +62,47 @@ def chat(
     the last 100. Of a chat in a pipe nothing is kept, unless --continue or /save asks for it.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import Waiting
-    from grucli.ui.terminal.terminal_echo import silent_keys
+    from grucli.ui.terminal.status_line import StatusLine
+    from grucli.ui.terminal.terminal_echo import echo_disabled
 
-    here = terminal()
-    on_screen = sys.stdin is not None and sys.stdin.isatty() and here.data.is_terminal and not json
-    with silent_keys(), Waiting(here) as waiting:
+    term = terminal()
+    on_screen = sys.stdin is not None and sys.stdin.isatty() and term.data.is_terminal and not json
+    with echo_disabled(), StatusLine(term) as waiting:
         from pathlib import Path
 
-        from grucli.chat.model_loader import StoredModels
+        from grucli.chat.model_loader import ModelLoader
         from grucli.chat.open_session import open_session
-        from grucli.chat.preamble import read_opening
-        from grucli.chat.session import any_seed
-        from grucli.chat.session_store import sessions
-        from grucli.generation.phrase_matcher import read_phrases, read_stop
-        from grucli.generation.sampler import Draw
+        from grucli.chat.preamble import read_preamble
+        from grucli.chat.session import random_seed
+        from grucli.chat.session_store import default_session_store
+        from grucli.generation.phrase_matcher import read_phrases, unescape_stop
+        from grucli.generation.sampler import GenerationConfig
 
-        asked = {
-            **{name: value for name, value in context.params.items() if name in _DRAWN_BY},
-            "stop": tuple(map(read_stop, stop or ())),
+        options = {
+            **{name: value for name, value in context.params.items() if name in _SAMPLING_OPTIONS},
+            "stop": tuple(map(unescape_stop, stop or ())),
             "block": () if block is None else read_phrases(Path(block)),
-            "seed": any_seed() if seed is None else seed,
+            "seed": random_seed() if seed is None else seed,
         }
-        given = {name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+        explicit = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
         session = open_session(
-            StoredModels(threads),
+            ModelLoader(threads),
             model,
-            Draw(**asked),
+            GenerationConfig(**options),
             pace,
-            scene=None if opening is None else read_opening(opening),
-            archive=sessions(),
-            keep=on_screen,
+            preamble=None if opening is None else read_preamble(opening),
+            store=default_session_store(),
+            persist=on_screen,
             follow=follow,
-            go_on={name: asked[name] for name in given} if go_on else None,
-            awaiting=waiting.say,
+            resume_with={name: options[name] for name in explicit} if continue_ else None,
+            on_wait=waiting.update,
         )
     with session:
         if on_screen:
-            from grucli.ui.chat.screen import talk
+            from grucli.ui.chat.screen import run_screen
 
-            talk(session, here)
+            run_screen(session, term)
         else:
-            from grucli.ui.chat.pipe import talk as answer
+            from grucli.ui.chat.pipe import run_pipe as answer
 
-            answer(session, here, json=json)
+            answer(session, term, json=json)

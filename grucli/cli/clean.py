@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from grucli.errors import NothingToDoError
+from grucli.errors import EmptyInputError
 
 _WHEN = "WHEN"
 _PATTERN = "REGEX"
@@ -74,7 +74,7 @@ def clean(
     own key can make. The same input gives the same corpus, whatever the number of --workers.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.clean_view import CleanView, report_json, rules_json, show_report, show_rules, show_steps
+    from grucli.ui.views.clean_view import CleanView, report_json, rules_json, show_report, show_rule_trace, show_rules
 
     if list_rules:
         from grucli.reddit.clean.rules.registry import RULES
@@ -84,46 +84,46 @@ def clean(
     with CleanView(terminal()) as view:
         from grucli.reddit.clean import pipeline
         from grucli.reddit.clean.explain import explain_comment
-        from grucli.reddit.clean.rules.config import MAX_CHARS, MIN_CHARS, Settings
-        from grucli.reddit.timestamps import optional_moment
+        from grucli.reddit.clean.rules.config import MAX_CHARS, MIN_CHARS, RuleConfig
+        from grucli.reddit.timestamps import parse_optional_timestamp
 
-        settings = Settings(
-            skip=frozenset(skip_rule or ()), subreddits=frozenset(subreddit or ()), authors=frozenset(author or ()),
+        rule_config = RuleConfig(
+            skip_rules=frozenset(skip_rule or ()), subreddits=frozenset(subreddit or ()), authors=frozenset(author or ()),
             not_authors=frozenset(not_author or ()), min_score=min_score, max_score=max_score,
-            after=optional_moment(after, "--after"), before=optional_moment(before, "--before"),
+            after=parse_optional_timestamp(after, "--after"), before=parse_optional_timestamp(before, "--before"),
             min_chars=min_chars or MIN_CHARS, max_chars=max_chars or MAX_CHARS, language=language,
-            match=pipeline.pattern(match, "--match"), no_match=pipeline.pattern(no_match, "--no-match"),
+            match=pipeline.compile_pattern(match, "--match"), no_match=pipeline.compile_pattern(no_match, "--no-match"),
         )  # fmt: skip
-        plan = pipeline.Plan(
-            sources=pipeline.locate_all(inputs or []),
-            output=None if dry_run or explain is not None else pipeline.locate_output(output, replies),
-            settings=settings, column=column, near_duplicates=near_duplicates, replies=replies, min_turns=min_turns,
+        options = pipeline.CleanOptions(
+            sources=pipeline.resolve_sources(inputs or []),
+            output=None if dry_run or explain is not None else pipeline.resolve_output(output, replies),
+            rule_config=rule_config, column=column, near_duplicates=near_duplicates, replies=replies, min_turns=min_turns,
             workers=workers, force=force,
         )  # fmt: skip
-        view.begin(plan.size)
+        view.start(options.size)
         if explain is not None:
-            explained = explain_comment(plan, explain, view.progress)
+            explanation = explain_comment(options, explain, view.progress)
         else:
-            report = pipeline.clean(plan, view.progress)
+            report = pipeline.clean(options, view.progress)
     if explain is not None:
         if json:
-            terminal().print_json(explained.as_json())
+            terminal().print_json(explanation.as_json())
         else:
-            show_steps(terminal(), explained)
-        for note in explained.notes:
-            terminal().warn(note)
+            show_rule_trace(terminal(), explanation)
+        for message in explanation.notes:
+            terminal().warn(message)
         return
     if json:
-        terminal().print_json(report_json(report, pipeline.counted_rules(settings, near_duplicates)))
+        terminal().print_json(report_json(report, pipeline.counted_rules(rule_config, near_duplicates)))
     else:
         show_report(terminal(), report, on_stdout=dry_run)
-    for note in report.notes:
-        terminal().warn(note)
+    for message in report.notes:
+        terminal().warn(message)
     if not report.kept:
-        raise NothingToDoError(
+        raise EmptyInputError(
             "no comments are left" if report.read else "there are no comments in what was read",
             "see what dropped them, and ask for less or skip a rule" if report.read else "name a file with comments",
         )
     if not dry_run:
-        terminal().say(f"\nwritten to {output} in {report.seconds:.1f} s")
-        terminal().say(f"try:  gru train {output}", indent=6)
+        terminal().info(f"\nwritten to {output} in {report.seconds:.1f} s")
+        terminal().info(f"try:  gru train {output}", indent=6)

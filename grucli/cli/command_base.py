@@ -29,16 +29,16 @@ from grucli.errors import UsageError
 MODEL = "MODEL"
 """The metavar of parameters that take a model, by name or path; completions offer the models there are."""
 
-FILES = ("FILE", "CORPUS", "FOLDER")
+FILE_METAVARS = ("FILE", "CORPUS", "FOLDER")
 """The metavars of parameters that take files; completions offer files."""
 
-STOP = r"Also end {} before this text; case matters. \n: a new line, \t: a tab, \\: a backslash. Repeatable."
+STOP_HELP = r"Also end {} before this text; case matters. \n: a new line, \t: a tab, \\: a backslash. Repeatable."
 """Help of the option --stop, to be told what ends there."""
 
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """What every command's context is made with."""
 
-_EXTRA = "Got unexpected extra argument(s)"
+_EXTRA_ARGUMENT_PREFIX = "Got unexpected extra argument(s)"
 """How Typer begins to complain of arguments that nothing takes; they follow in brackets."""
 
 _METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
@@ -46,43 +46,43 @@ _METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
 
 
 @dataclass
-class Asked:
+class GlobalOptions:
     """What the options that work everywhere asked for."""
 
     quiet: int = 0
     debug: bool = False
     json: bool = False
-    words: Sequence[str] = ()
+    argv: Sequence[str] = ()
     """All that stands behind the command's name."""
 
 
-def _asked(context: Context) -> Asked:
-    return context.ensure_object(Asked)
+def _get_options(context: Context) -> GlobalOptions:
+    return context.ensure_object(GlobalOptions)
 
 
 def _set_debug(context: Context, parameter: Parameter, value: bool) -> None:
-    _asked(context).debug |= bool(value)
+    _get_options(context).debug |= bool(value)
 
 
 def _set_quiet(context: Context, parameter: Parameter, value: int) -> None:
     # From the environment it reaches the group and the command alike, and must not count twice.
     number_parsing = context.get_parameter_source("quiet") is ParameterSource.COMMANDLINE
-    asked = _asked(context)
-    asked.quiet = asked.quiet + (value or 0) if number_parsing else max(asked.quiet, value or 0)
+    options = _get_options(context)
+    options.quiet = options.quiet + (value or 0) if number_parsing else max(options.quiet, value or 0)
 
 
 def _show_version(context: Context, parameter: Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        typer.echo(f'{{"version": "{__version__}"}}' if _asked(context).json else f"gru {__version__}")
+        typer.echo(f'{{"version": "{__version__}"}}' if _get_options(context).json else f"gru {__version__}")
         raise typer.Exit
 
 
-def _look_for_json(context: Context, words: list[str]) -> None:
+def _detect_json(context: Context, args: list[str]) -> None:
     """Note whether JSON is asked for: `--version` ends the program before any other option is looked at."""
-    _asked(context).json |= "--json" in words
+    _get_options(context).json |= "--json" in args
 
 
-def _everywhere() -> list[Parameter]:
+def _global_options() -> list[Parameter]:
     """The options that every command takes, before or after its name."""
     return [
         TyperOption(
@@ -112,30 +112,30 @@ def _everywhere() -> list[Parameter]:
     ]
 
 
-def variable(option: str) -> str:
+def envvar_name(option: str) -> str:
     """The environment variable that stands for an option: `--top-k` → `GRU_TOP_K`."""
     return "GRU_" + option.lstrip("-").replace("-", "_").upper()
 
 
-def _complete(command: AnyCommand) -> None:
+def _configure_command(command: AnyCommand) -> None:
     """Give a command what all have in common."""
-    command.params += _everywhere()
-    command.context_settings = {**command.context_settings, **SETTINGS}
+    command.params += _global_options()
+    command.context_settings = {**command.context_settings, **CONTEXT_SETTINGS}
     for option, parameter in long_options(command):
-        parameter.envvar = variable(option)
+        parameter.envvar = envvar_name(option)
         parameter.show_envvar = False
         parameter.metavar = parameter.metavar or _METAVARS.get(parameter.type.name.split()[0])
     for each in command.params:
         if isinstance(each.type, IntParamType | FloatParamType):
-            each.type = _as_people_type(each.type)
+            each.type = _strict_number_type(each.type)
 
 
-def _as_people_type(kind: Any) -> Any:
+def _strict_number_type(param_type: Any) -> Any:
     """A type of numbers that reads what is typed, or set somewhere, by the rule of this program."""
-    read = number_parsing.whole if isinstance(kind, IntParamType) else number_parsing.number
-    kind = copy.copy(kind)
-    kind._number_class = lambda value: read(value) if isinstance(value, str) else value
-    return kind
+    parse = number_parsing.parse_int if isinstance(param_type, IntParamType) else number_parsing.parse_float
+    param_type = copy.copy(param_type)
+    param_type._number_class = lambda value: parse(value) if isinstance(value, str) else value
+    return param_type
 
 
 def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
@@ -148,17 +148,17 @@ def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
                     yield name, parameter
 
 
-class _Common(AnyCommand):
+class _CommandMixin(AnyCommand):
     """What `Command` and `Group` share: the options of all, and their help."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        _complete(self)
+        _configure_command(self)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Parse what stands behind the command's name."""
-        _asked(ctx).words = tuple(args)
-        _look_for_json(ctx, args)
+        _get_options(ctx).argv = tuple(args)
+        _detect_json(ctx, args)
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
@@ -170,23 +170,23 @@ class _Common(AnyCommand):
         self.format_epilog(ctx, formatter)
 
 
-class Command(_Common, TyperCommand):
+class GruCommand(_CommandMixin, TyperCommand):
     """A command of `gru`."""
 
     def invoke(self, ctx: Context) -> Any:
         """Run it, with the terminal as quiet as was asked for. The commands of `gru` itself take their time."""
-        quiet = _asked(ctx).quiet
+        quiet = _get_options(ctx).quiet
         if ctx.parent is not None and ctx.parent.parent is None:
-            from grucli.ui.terminal.startup_message import say_first_word
+            from grucli.ui.terminal.startup_message import print_startup_message
 
-            say_first_word(quiet)
+            print_startup_message(quiet)
         from grucli.ui.terminal.console import open_terminal
 
         open_terminal(quiet)
         return super().invoke(ctx)
 
 
-class Group(_Common, TyperGroup):
+class GruGroup(_CommandMixin, TyperGroup):
     """A command that has commands: `gru` itself, and `gru models`."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
@@ -201,13 +201,13 @@ class Group(_Common, TyperGroup):
         if ctx.parent is not None:
             from grucli.ui.terminal.console import open_terminal
 
-            open_terminal(_asked(ctx).quiet)
+            open_terminal(_get_options(ctx).quiet)
         if ctx.parent is None and ctx.default_map is None:
-            from grucli.paths import check_home, config_file
-            from grucli.settings import defaults, read_config
+            from grucli.paths import config_file, validate_home
+            from grucli.settings import config_defaults, read_config
 
-            check_home()
-            ctx.default_map = defaults(read_config(config_file()), dict(commands(self)), config_file())
+            validate_home()
+            ctx.default_map = config_defaults(read_config(config_file()), dict(commands(self)), config_file())
         return super().invoke(ctx)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
@@ -219,10 +219,11 @@ class Group(_Common, TyperGroup):
         if not args[0].startswith("-") and args[0] not in self.commands:
             import difflib
 
-            near = difflib.get_close_matches(args[0], list(self.commands), n=1, cutoff=0.5)
-            meant = f"did you mean '{ctx.command_path} {near[0]}'? " if near else ""
+            matches = difflib.get_close_matches(args[0], list(self.commands), n=1, cutoff=0.5)
+            suggestion = f"did you mean '{ctx.command_path} {matches[0]}'? " if matches else ""
             raise UsageError(
-                f"there is no command '{ctx.command_path} {args[0]}'", f"{meant}See them all: {ctx.command_path} --help"
+                f"there is no command '{ctx.command_path} {args[0]}'",
+                f"{suggestion}See them all: {ctx.command_path} --help",
             )
         return super().resolve_command(ctx, args)
 
@@ -235,58 +236,60 @@ def commands(group: TyperGroup, words: tuple[str, ...] = ()) -> Iterator[tuple[t
             yield from commands(command, (*words, name))
 
 
-def explain(error: typer.TyperException) -> UsageError:
+def usage_error_from_click(error: typer.TyperException) -> UsageError:
     """Say what Typer found wrong with a command line the way everything else here says it."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "gru"
-    see = f"see: {path} --help"
+    see_help = f"see: {path} --help"
     command = path.removeprefix("gru").strip()  # every error has "gru: " before it
     if isinstance(error, NoSuchOption):
-        near = _nearest(error.option_name, context) if context is not None else None
+        closest = _closest_option(error.option_name, context) if context is not None else None
         return UsageError(
             f"{command} has no option '{error.option_name}'"
             if command
             else f"there is no option '{error.option_name}'",
-            f"did you mean '{near}'? Or {see}" if near else see,
+            f"did you mean '{closest}'? Or {see_help}" if closest else see_help,
         )
     if isinstance(error, MissingParameter) and error.param is not None:
         name = error.param.human_readable_name if error.param.param_type_name == "argument" else error.param.opts[-1]
-        return UsageError(f"{command or path} needs {name.upper() if name.islower() else name}", see)
+        return UsageError(f"{command or path} needs {name.upper() if name.islower() else name}", see_help)
     if isinstance(error, BadOptionUsage):
-        return UsageError(_clause(error.message), see)
+        return UsageError(_lowercase_sentence(error.message), see_help)
     if isinstance(error, BadParameter) and error.param is not None:
-        return UsageError(f"{_source(error)}: {_wrong_value(error, error.param)}", see)
-    if isinstance(error, ParseError) and error.message.startswith(_EXTRA):
-        words = error.message.removeprefix(_EXTRA).strip(" ()")
-        return UsageError(f"{command or path} has no use for '{words}'", f"put quotes around words that are one; {see}")
+        return UsageError(f"{_parameter_source(error)}: {_invalid_value_message(error, error.param)}", see_help)
+    if isinstance(error, ParseError) and error.message.startswith(_EXTRA_ARGUMENT_PREFIX):
+        words = error.message.removeprefix(_EXTRA_ARGUMENT_PREFIX).strip(" ()")
+        return UsageError(
+            f"{command or path} has no use for '{words}'", f"put quotes around words that are one; {see_help}"
+        )
     if isinstance(error, ParseError):
-        return UsageError(_clause(error.message), see)
-    return UsageError(_clause(error.format_message()), see)
+        return UsageError(_lowercase_sentence(error.message), see_help)
+    return UsageError(_lowercase_sentence(error.format_message()), see_help)
 
 
-def _nearest(word: str, context: Context) -> str | None:
+def _closest_option(word: str, context: Context) -> str | None:
     """The option that was perhaps meant; the dashes, which all have, make none of them likelier."""
     import difflib
 
     names = [name for option in context.command.get_params(context) for name in option.opts if name.startswith("--")]
-    near = difflib.get_close_matches(word.lstrip("-"), [name[2:] for name in names], n=1)
-    return f"--{near[0]}" if near else None
+    matches = difflib.get_close_matches(word.lstrip("-"), [name[2:] for name in names], n=1)
+    return f"--{matches[0]}" if matches else None
 
 
-def _wrong_value(error: BadParameter, parameter: Parameter) -> str:
+def _invalid_value_message(error: BadParameter, parameter: Parameter) -> str:
     """Why a value is refused, in words of people where the parser has words of programs."""
-    value, found, _ = error.message.partition(" is not ")
+    value, separator, _ = error.message.partition(" is not ")
     kind = parameter.type.name.split()[0]
-    takes = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
-    if not found or kind not in takes:
-        return _clause(error.message)
-    low = getattr(parameter.type, "min", None)
-    return f"{value if value.startswith(chr(39)) else repr(value)} is not {takes[kind]}" + (
-        f" from {low:g} up" if low is not None else ""
+    expected = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
+    if not separator or kind not in expected:
+        return _lowercase_sentence(error.message)
+    minimum = getattr(parameter.type, "min", None)
+    return f"{value if value.startswith(chr(39)) else repr(value)} is not {expected[kind]}" + (
+        f" from {minimum:g} up" if minimum is not None else ""
     )
 
 
-def _source(error: BadParameter) -> str:
+def _parameter_source(error: BadParameter) -> str:
     """Where the value came from that an option refuses, in words."""
     parameter, context = error.param, error.ctx
     assert parameter is not None
@@ -298,21 +301,21 @@ def _source(error: BadParameter) -> str:
         from grucli.paths import config_file
 
         return f"{name} (from '{config_file()}')"
-    return _as_typed(parameter, _asked(context).words) if context is not None else name
+    return _spelling_used(parameter, _get_options(context).argv) if context is not None else name
 
 
-def _as_typed(parameter: Parameter, words: Sequence[str]) -> str:
+def _spelling_used(parameter: Parameter, argv: Sequence[str]) -> str:
     """The name of an option by which its value was given, which is the last one; arguments have but one name."""
     if parameter.param_type_name != "option":
         return parameter.human_readable_name
-    for word in reversed(words):
+    for word in reversed(argv):
         for name in parameter.opts:
             if word.split("=")[0] == name or (len(name) == 2 and word.startswith(name)):
                 return name
     return parameter.opts[-1]
 
 
-def _clause(message: str) -> str:
+def _lowercase_sentence(message: str) -> str:
     """A sentence of Typer's as a part of ours."""
     message = message.strip().rstrip(".")
     return message[:1].lower() + message[1:]

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grucli.cli.error_handling import unless_unread
-from grucli.cli.train import STOPPED, resuming
+from grucli.cli.error_handling import broken_pipe_is_failure
+from grucli.cli.train import EXIT_STATUS_BY_REASON, resume_command
 from grucli.errors import GruError
 
 if TYPE_CHECKING:
     from grucli.generation.sampler import Sample
 
 _NAME = "demo"
-_SAID = (
+_DEMO_PROMPTS = (
     "Hi, how are you?",
     "What do you do for fun?",
     "Have you seen a good movie lately?",
     "Do you like dogs or cats?",
     "What did you eat today?",
 )
-_TEMP = 0.6
-_MOST_CHARS = 240
-_HIDDEN = 256
+_TEMPERATURE = 0.6
+_MAX_CHARS = 240
+_HIDDEN_SIZE = 256
 """In so short a time a small network gets further than a large one."""
-_HELD_OUT = 0.002
+_VAL_FRACTION = 0.002
 """Enough to see whether it learns; of one minute, most should go into learning."""
 
 
@@ -44,59 +44,61 @@ def demo(
       gru demo --minutes 5
       gru demo --json                what gru train --json says, and the replies
     """
-    from grucli.chat.pace import checked_pace
+    from grucli.chat.pace import validate_pace
     from grucli.training.signals import StopFlag
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.training.train_view import TrainView, show_end
-    from grucli.ui.views.sample_writer import StreamView
+    from grucli.ui.training.train_view import TrainView, print_train_result
+    from grucli.ui.views.sample_writer import SampleWriter
 
-    here = terminal()
-    checked_pace(pace)
-    with StopFlag() as stop, TrainView(here, json, lambda: stop.reason is not None) as view:
-        corpus = _corpus()
+    term = terminal()
+    validate_pace(pace)
+    with StopFlag() as stop, TrainView(term, json, lambda: stop.reason is not None) as view:
+        corpus_path = _write_demo_corpus()
         from grucli.training import loop
-        from grucli.training.options import Plan
+        from grucli.training.options import TrainOptions
 
-        plan = Plan(
-            sources=[corpus],
+        options = TrainOptions(
+            sources=[corpus_path],
             name=_NAME,
             minutes=minutes,
             seed=seed,
             threads=threads,
-            hidden=_HIDDEN,
-            val=_HELD_OUT,
+            hidden=_HIDDEN_SIZE,
+            val=_VAL_FRACTION,
             force=True,
         )
-        with unless_unread(), contextlib.closing(loop.train(plan, stop)) as events:
+        with broken_pipe_is_failure(), contextlib.closing(loop.train(options, stop)) as events:
             finished = view.follow(events)
-    if finished.reason in STOPPED:
+    if finished.reason in EXIT_STATUS_BY_REASON:
         if json:
-            here.print_json({**asdict(finished.summary), "replies": []})
-        show_end(here, finished, resuming([corpus], _NAME))
-        raise typer.Exit(STOPPED[finished.reason])
-    here.say("\nWhat it replies now:\n")
+            term.print_json({**asdict(finished.summary), "replies": []})
+        print_train_result(term, finished, resume_command([corpus_path], _NAME))
+        raise typer.Exit(EXIT_STATUS_BY_REASON[finished.reason])
+    term.info("\nWhat it replies now:\n")
     replies: list[Sample] = []
-    with StreamView(here, pace) as stream:
-        from grucli.generation.sampler import Draw, Sampler
+    with SampleWriter(term, pace) as stream:
+        from grucli.generation.sampler import GenerationConfig, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
 
         sampler = Sampler(load_weights(find_model(_NAME)), threads)
-        for index, line in enumerate(_SAID):
-            state = sampler.end_turn(sampler.read(sampler.begin(), line))
-            reply = sampler.stream(state, Draw(temp=_TEMP, max_chars=_MOST_CHARS, seed=seed + index), line)
-            pieces = (piece.text for piece in reply)
+        for index, prompt in enumerate(_DEMO_PROMPTS):
+            state = sampler.end_turn(sampler.read(sampler.initial_state(), prompt))
+            reply = sampler.stream(
+                state, GenerationConfig(temp=_TEMPERATURE, max_chars=_MAX_CHARS, seed=seed + index), prompt
+            )
+            chunks = (piece.text for piece in reply)
             if json:
-                deque(pieces, maxlen=0)
+                deque(chunks, maxlen=0)
             else:
-                stream.stream(pieces, prompt=f"> {line}\n")
+                stream.stream(chunks, prompt=f"> {prompt}\n")
             replies.append(reply.sample)
     if json:
-        here.print_json({**asdict(finished.summary), "replies": replies})
-    here.say(_NEXT)
+        term.print_json({**asdict(finished.summary), "replies": replies})
+    term.info(_NEXT_STEPS)
 
 
-_NEXT = """
+_NEXT_STEPS = """
 What to try next:
   gru chat demo                             talk with it
   gru sample demo --temp 0.5 -n 3           more, and tamer
@@ -104,7 +106,7 @@ What to try next:
 """
 
 
-def _corpus() -> str:
+def _write_demo_corpus() -> str:
     """Write the conversations of the package into the cache, and give the file's name.
 
     Raises:

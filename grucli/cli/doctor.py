@@ -15,17 +15,19 @@ def doctor(
       gru doctor --json > machine.json    to go with a report of a fault
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import Waiting
-    from grucli.ui.views.doctor_view import show_machine
+    from grucli.ui.terminal.status_line import StatusLine
+    from grucli.ui.views.doctor_view import show_system_info
 
-    with Waiting(terminal()) as waiting:
+    with StatusLine(terminal()) as waiting:
         from grucli import cli
-        from grucli.cli.command_base import commands, variable
-        from grucli.engine.system_info import examine
+        from grucli.cli.command_base import commands, envvar_name
+        from grucli.engine.system_info import collect_system_info
 
-        waiting.say("measuring")
-        machine = examine({variable(option) for _, options in commands(cli.tree()) for option in options})
+        waiting.update("measuring")
+        system_info = collect_system_info(
+            {envvar_name(option) for _, options in commands(cli.build_cli()) for option in options}
+        )
     if json:
-        terminal().print_json(machine)
+        terminal().print_json(system_info)
     else:
-        show_machine(terminal(), machine)
+        show_system_info(terminal(), system_info)

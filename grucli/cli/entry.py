@@ -12,39 +12,39 @@ from typing import TextIO
 
 from grucli import cli
 from grucli.cli import error_handling
-from grucli.cli.command_base import Asked
-from grucli.errors import ExitStatus, ending_signals
+from grucli.cli.command_base import GlobalOptions
+from grucli.errors import ExitStatus, termination_signals
 
 
-def run(arguments: Sequence[str]) -> int:
+def run_program(arguments: Sequence[str]) -> int:
     """Run `gru` with the given arguments; the exit status, and never an exception."""
-    asked = Asked()
-    _open_streams()
-    with _named_output():
-        return _run(arguments, asked)
+    options = GlobalOptions()
+    _replace_closed_streams()
+    with _wrap_stdout():
+        return _run_command(arguments, options)
 
 
-def _run(arguments: Sequence[str], asked: Asked) -> int:
+def _run_command(arguments: Sequence[str], options: GlobalOptions) -> int:
     try:
-        with _termination():
-            status = cli.run(arguments, asked)
+        with _raise_on_termination():
+            status = cli.parse_and_run(arguments, options)
             sys.stdout.flush()
-    except (BrokenPipeError, error_handling.UnreadError) as error:
+    except (BrokenPipeError, error_handling.OutputClosedError) as error:
         # That whoever read our output is gone is no news to anybody.
-        _discard(sys.stdout)
-        return ExitStatus.FAILED if isinstance(error, error_handling.UnreadError) else ExitStatus.DONE
-    except _Terminated as end:
+        _redirect_to_devnull(sys.stdout)
+        return ExitStatus.FAILED if isinstance(error, error_handling.OutputClosedError) else ExitStatus.OK
+    except _TerminationSignal as end:
         return end.status
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitStatus.FAILED
     except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, OSError) and error.filename == error_handling.OUTPUT:
-            _discard(sys.stdout)
-        return error_handling.report(error, asked.debug)
+        if isinstance(error, OSError) and error.filename == error_handling.STDOUT_NAME:
+            _redirect_to_devnull(sys.stdout)
+        return error_handling.print_error(error, options.debug)
     return status
 
 
-def _open_streams() -> None:
+def _replace_closed_streams() -> None:
     """Stand in for streams that were closed before the program began (`gru models >&-`): Python leaves None there.
 
     Messages may get lost, data may not: the one for stdout takes no more than a closed one would.
@@ -54,47 +54,49 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, mode), "w", encoding="utf-8"))
 
 
-class _Output(io.TextIOWrapper):
+class _StdoutWrapper(io.TextIOWrapper):
     """A stream whose errors say that they are of the output; the system's say nothing of where they happened."""
 
     def write(self, text: str, /) -> int:
-        with _output_named():
+        with _tag_stdout_errors():
             return super().write(text)
 
     def flush(self) -> None:
-        with _output_named():
+        with _tag_stdout_errors():
             super().flush()
 
 
 @contextmanager
-def _output_named() -> Iterator[None]:
+def _tag_stdout_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = error_handling.OUTPUT
+        error.filename = error_handling.STDOUT_NAME
         raise
 
 
 @contextmanager
-def _named_output() -> Iterator[None]:
+def _wrap_stdout() -> Iterator[None]:
     """Let errors of stdout in the block name it. A stream that a test put there is left as it is."""
-    before = sys.stdout
-    if type(before) is not io.TextIOWrapper:
+    original = sys.stdout
+    if type(original) is not io.TextIOWrapper:
         yield
         return
-    before.flush()
-    output = _Output(before.buffer, before.encoding, before.errors, line_buffering=before.line_buffering)
-    sys.stdout = output
+    original.flush()
+    wrapper = _StdoutWrapper(
+        original.buffer, original.encoding, original.errors, line_buffering=original.line_buffering
+    )
+    sys.stdout = wrapper
     try:
         yield
     finally:
-        sys.stdout = before
+        sys.stdout = original
         # What could not be written has been given up; a second complaint would come too late.
         with suppress(OSError):
-            output.detach()
+            wrapper.detach()
 
 
-class _Terminated(BaseException):
+class _TerminationSignal(BaseException):
     """SIGTERM, or the terminal is gone. It unwinds like Ctrl-C does, so that temporaries are removed."""
 
     def __init__(self, status: ExitStatus) -> None:
@@ -103,27 +105,27 @@ class _Terminated(BaseException):
 
 
 @contextmanager
-def _termination() -> Iterator[None]:
+def _raise_on_termination() -> Iterator[None]:
     """Let SIGTERM and SIGHUP unwind the block. Only a main thread may say so, and tests may run elsewhere."""
 
-    def end(number: int, frame: FrameType | None) -> None:
-        raise _Terminated(statuses[number])
+    def handle_signal(signum: int, frame: FrameType | None) -> None:
+        raise _TerminationSignal(statuses[signum])
 
-    statuses = ending_signals()
+    statuses = termination_signals()
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, end) for number in statuses}
+    previous = {signum: signal.signal(signum, handle_signal) for signum in statuses}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _discard(stream: TextIO) -> None:
+def _redirect_to_devnull(stream: TextIO) -> None:
     """Let nothing more be written to a stream: what is left in its buffer would fail again as Python ends."""
     with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, stream.fileno())
+        os.close(devnull)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from grucli.cli.command_base import MODEL
-from grucli.errors import NothingToDoError
+from grucli.errors import EmptyInputError
 
 
 def eval_(
@@ -27,34 +27,34 @@ def eval_(
       gru eval ./a-friends.safetensors test.tsv --json
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import Waiting
+    from grucli.ui.terminal.status_line import StatusLine
     from grucli.ui.views.eval_view import show_scores
 
-    with Waiting(terminal()) as waiting:
+    with StatusLine(terminal()) as waiting:
         from grucli.generation.evaluation import evaluate
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
         from grucli.paths import cache_dir
-        from grucli.text.dataset import prepare
+        from grucli.text.dataset import prepare_dataset
 
         weights = load_weights(find_model(model))
-        corpus = prepare(
+        dataset = prepare_dataset(
             [file],
             column=column,
             tokenizer=weights.tokenizer,
             vocab=None,
-            held_out=val if split == "val" else 0.0,
-            held_out_file=None,
-            cache=cache_dir(),
+            val_fraction=val if split == "val" else 0.0,
+            val_file=None,
+            cache_dir=cache_dir(),
             on_progress=waiting.progress,
         )
-        tokens = corpus.held_out if split == "val" else corpus.train
+        tokens = dataset.val if split == "val" else dataset.train
         if tokens is None:
-            raise NothingToDoError(f"nothing of '{file}' is held out", "leave --split val away, or use a longer text")
-        waiting.say("scoring")
+            raise EmptyInputError(f"nothing of '{file}' is held out", "leave --split val away, or use a longer text")
+        waiting.update("scoring")
         scores = evaluate(weights, tokens, threads)
-    for note in corpus.report.notes():
-        terminal().warn(note)
+    for message in dataset.report.messages():
+        terminal().warn(message)
     if json:
         terminal().print_json(scores)
     else:

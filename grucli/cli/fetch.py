@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from grucli.cli.error_handling import unless_unread
+from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.errors import UsageError
 
 
@@ -47,34 +47,34 @@ def fetch(
 
     From Arctic Shift by default, an archive that needs no account. Times are UTC.
     """
-    from grucli.reddit.fetch.events import Done
-    from grucli.reddit.fetch.run import Fetch, Plan
+    from grucli.reddit.fetch.events import FetchFinished
+    from grucli.reddit.fetch.run import FetchOptions, FetchRun
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.fetch_view import FetchView, show_fetched
+    from grucli.ui.views.fetch_view import FetchView, show_fetch_result
 
     if output is None:
         raise UsageError(
             "fetch needs -o FILE", "name a file to write, such as -o comments.jsonl; see: gru fetch --help"
         )
-    run = Fetch(
-        Plan(
+    fetch_run = FetchRun(
+        FetchOptions(
             names=tuple(names or ()), output=output, source=source, after=after, before=before, limit=limit, rate=rate,
             base_url=base_url, resume=resume, force=force,
         )
     )  # fmt: skip
-    done = None
-    with unless_unread():
+    finished = None
+    with broken_pipe_is_failure():
         try:
-            with FetchView(terminal()) as view, run:
-                for event in run.run():
+            with FetchView(terminal()) as view, fetch_run:
+                for event in fetch_run.run():
                     view.show(event)
-                    done = event if isinstance(event, Done) else done
+                    finished = event if isinstance(event, FetchFinished) else finished
         except KeyboardInterrupt:
             # It came while the fetch was opened or closed, or the bar taken back; what is saved is told all the same.
-            raise run.stopped() from None
+            raise fetch_run.interrupted_error() from None
         finally:
             # However it ended, what was fetched is there, and a script may go on with it.
-            if json and run.summary is not None:
-                terminal().print_json(run.summary)
-    if done is not None:
-        show_fetched(terminal(), done)
+            if json and fetch_run.summary is not None:
+                terminal().print_json(fetch_run.summary)
+    if finished is not None:
+        show_fetch_result(terminal(), finished)

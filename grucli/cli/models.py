@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from grucli.cli.command_base import MODEL, Command, Group
+from grucli.cli.command_base import MODEL, GruCommand, GruGroup
 from grucli.errors import ModelFileError, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 
-app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=GruGroup, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -28,7 +28,7 @@ def models(context: typer.Context, json: Json = False) -> None:
         list_(json=json)
 
 
-@app.command("list", cls=Command)
+@app.command("list", cls=GruCommand)
 def list_(json: Json = False) -> None:
     """List the models, the newest first.
 
@@ -51,10 +51,10 @@ def list_(json: Json = False) -> None:
                 "path": entry.path,
                 "modified": entry.modified,
                 "bytes": entry.bytes,
-                "cell": entry.description.sizes.cell if entry.description else None,
-                "parameters": entry.description.parameters if entry.description else None,
-                "tokenizer": entry.description.tokenizer if entry.description else None,
-                "val_bits_per_char": entry.description.card.val_bits_per_char if entry.description else None,
+                "cell": entry.info.sizes.cell if entry.info else None,
+                "parameters": entry.info.parameters if entry.info else None,
+                "tokenizer": entry.info.tokenizer if entry.info else None,
+                "val_bits_per_char": entry.info.card.val_bits_per_char if entry.info else None,
                 "problem": entry.problem,
             }
             for entry in entries
@@ -62,7 +62,7 @@ def list_(json: Json = False) -> None:
     )
 
 
-@app.command(cls=Command)
+@app.command(cls=GruCommand)
 def show(
     name: Annotated[str | None, typer.Argument(metavar=MODEL, help="The newest when left out.")] = None,
     json: Json = False,
@@ -75,12 +75,12 @@ def show(
       gru models show ./a-friends.safetensors
     """
     from grucli.model.store import read_metrics
-    from grucli.training.summary import entry_of, summarise
+    from grucli.training.summary import resolve_entry, summarize
     from grucli.ui.terminal.console import terminal
     from grucli.ui.views.models_view import show_model
 
-    entry = entry_of(name)
-    summary = summarise(entry) if entry.problem is None else None
+    entry = resolve_entry(name)
+    summary = summarize(entry) if entry.problem is None else None
     if not json:
         show_model(terminal(), entry, summary, read_metrics(entry.path))
     elif summary is not None:
@@ -89,7 +89,7 @@ def show(
         raise ModelFileError(entry.problem, f"train it again, or take it away: gru models remove {entry.name}")
 
 
-@app.command(cls=Command)
+@app.command(cls=GruCommand)
 def rename(
     old: Annotated[str, typer.Argument(metavar=MODEL)],
     new: Annotated[str, typer.Argument(metavar="NAME")],
@@ -103,14 +103,14 @@ def rename(
     from grucli.model.store import rename_model
     from grucli.ui.terminal.console import terminal
 
-    folder = rename_model(old, new)
+    directory = rename_model(old, new)
     if json:
-        terminal().print_json({"model": new, "path": folder, "was": old})
+        terminal().print_json({"model": new, "path": directory, "was": old})
     else:
-        terminal().say(f"'{old}' is now '{new}', in {folder}")
+        terminal().info(f"'{old}' is now '{new}', in {directory}")
 
 
-@app.command(cls=Command)
+@app.command(cls=GruCommand)
 def remove(
     names: Annotated[list[str], typer.Argument(metavar=f"{MODEL}...")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
@@ -125,18 +125,18 @@ def remove(
     from grucli.model.store import find_entry, remove_model
     from grucli.ui.terminal.console import terminal
 
-    folders = [find_entry(name).path for name in dict.fromkeys(names)]
-    if not yes and not _agreed(f"Delete {', '.join(map(str, folders))}? [y/N] "):
-        terminal().say("Nothing was deleted.")
-        folders = []
-    for folder in folders:
-        remove_model(folder.name)
-        terminal().say(f"'{folder.name}' is deleted.")
+    directories = [find_entry(name).path for name in dict.fromkeys(names)]
+    if not yes and not _confirm(f"Delete {', '.join(map(str, directories))}? [y/N] "):
+        terminal().info("Nothing was deleted.")
+        directories = []
+    for directory in directories:
+        remove_model(directory.name)
+        terminal().info(f"'{directory.name}' is deleted.")
     if json:
-        terminal().print_json({"removed": [folder.name for folder in folders]})
+        terminal().print_json({"removed": [folder.name for folder in directories]})
 
 
-@app.command(cls=Command)
+@app.command(cls=GruCommand)
 def path(
     name: Annotated[str | None, typer.Argument(metavar=MODEL, help="The newest when left out.")] = None,
     json: Json = False,
@@ -149,18 +149,18 @@ def path(
     from grucli.model.store import find_model
     from grucli.ui.terminal.console import terminal
 
-    found = find_model(name)
+    weights_path = find_model(name)
     if json:
-        terminal().print_json({"path": found})
+        terminal().print_json({"path": weights_path})
     else:
-        terminal().print(str(found))
+        terminal().print_data(str(weights_path))
 
 
-def _agreed(question: str) -> bool:
+def _confirm(question: str) -> bool:
     """Ask on the terminal. A script that nobody answers has to say --yes instead."""
-    from grucli.ui.terminal.console import plain, terminal
+    from grucli.ui.terminal.console import plain_text, terminal
 
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked", "say --yes to delete without a question")
-    terminal().messages.print(plain(question), end="")
+    terminal().messages.print(plain_text(question), end="")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -27,49 +27,54 @@ def purge(
       gru purge reddit.jsonl.zst --ids deleted.txt
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import Waiting
-    from grucli.ui.views.purge_view import show_fetch, show_memories, show_missing, show_purge
+    from grucli.ui.terminal.status_line import StatusLine
+    from grucli.ui.views.purge_view import (
+        print_models_to_retrain,
+        print_not_found,
+        print_purge_result,
+        warn_fetched_file,
+    )
 
-    with Waiting(terminal()) as waiting:
-        from grucli.model.store import learners_of, note_purge
+    with StatusLine(terminal()) as waiting:
+        from grucli.model.store import models_trained_on, record_purge
         from grucli.paths import cache_dir
         from grucli.reddit.corpus import purge
-        from grucli.reddit.fetch.state import record_path
-        from grucli.text.dataset import fingerprint_of, forget
+        from grucli.reddit.fetch.state import state_path
+        from grucli.text.dataset import clear_token_cache, file_fingerprint
 
-        wanted = purge.wanted_by(ids or [], author or [])
-        source = purge.corpus_to_purge(corpus, dry_run=dry_run).name
-        learnt = learners_of(fingerprint_of(source, waiting.progress))
-        left: list[str] = []
-        done = purge.purge(
+        criteria = purge.build_criteria(ids or [], author or [])
+        source = purge.resolve_corpus(corpus, dry_run=dry_run).display_name
+        trained_models = models_trained_on(file_fingerprint(source, waiting.progress))
+        not_removed: list[str] = []
+        result = purge.purge(
             corpus,
-            wanted,
+            criteria,
             dry_run=dry_run,
-            before_writing=lambda: left.extend(map(str, forget(cache_dir()))),
+            before_writing=lambda: not_removed.extend(map(str, clear_token_cache(cache_dir()))),
             on_progress=waiting.progress,
         )
-        if not done.removed:
-            learnt = []
-        if learnt and not dry_run:
-            note_purge(learnt, fingerprint_of(source, waiting.progress))
-    models = [entry.name for entry in learnt]
-    ids_missing, names_missing = len(wanted.ids - done.found), sorted(wanted.names - done.found)
+        if not result.removed:
+            trained_models = []
+        if trained_models and not dry_run:
+            record_purge(trained_models, file_fingerprint(source, waiting.progress))
+    models = [entry.name for entry in trained_models]
+    ids_missing, names_missing = len(criteria.ids - result.matched), sorted(criteria.names - result.matched)
     if json:
         terminal().print_json(
             {
-                "removed": done.removed,
-                "kept": done.kept,
-                "characters": done.characters,
-                "removed_characters": done.removed_characters,
-                "cut": done.cut,
-                "unreadable": sum(done.report.skipped.values()),
+                "removed": result.removed,
+                "kept": result.kept,
+                "characters": result.characters,
+                "removed_characters": result.removed_characters,
+                "cut": result.split_conversations,
+                "unreadable": sum(result.report.skipped.values()),
                 "not_found": ids_missing + len(names_missing),
                 "models": models,
             }
         )
-    show_purge(terminal(), corpus, done, dry_run=dry_run)
-    show_missing(terminal(), ids_missing, names_missing)
-    if done.removed and not dry_run:
-        if record_path(Path(corpus)).exists():
-            show_fetch(terminal(), corpus)
-        show_memories(terminal(), models, left)
+    print_purge_result(terminal(), corpus, result, dry_run=dry_run)
+    print_not_found(terminal(), ids_missing, names_missing)
+    if result.removed and not dry_run:
+        if state_path(Path(corpus)).exists():
+            warn_fetched_file(terminal(), corpus)
+        print_models_to_retrain(terminal(), models, not_removed)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer._click.core import ParameterSource
 
-from grucli.cli.command_base import MODEL, STOP
-from grucli.cli.error_handling import StoppedError
+from grucli.cli.command_base import MODEL, STOP_HELP
+from grucli.cli.error_handling import CommandCancelledError
 from grucli.errors import UsageError
 
 if TYPE_CHECKING:
-    from grucli.generation.sampler import Draw, Sampler, State
-    from grucli.ui.views.sample_writer import StreamView
+    from grucli.generation.sampler import GenerationConfig, Sampler, State
+    from grucli.ui.views.sample_writer import SampleWriter
 
-_NOT_WITH_A_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed", "no_copies")
-_SEEDS = 10_000
+_INCOMPATIBLE_WITH_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed", "no_copies")
+_RANDOM_SEED_RANGE = 10_000
 """Without a seed one is chosen that can be remembered and typed."""
 
 
@@ -41,7 +41,7 @@ def sample(
     repeat_penalty: Annotated[float, typer.Option(help="Above 1: what was said lately becomes less likely.")] = 1.0,
     relevance: Annotated[float, typer.Option(help="Up to 0.99: prefer replies that would not fit any line.")] = 0.0,
     beam: Annotated[int, typer.Option(help="Search for the likeliest, so many at a time; 0: draw.")] = 0,
-    stop: Annotated[list[str] | None, typer.Option(help=STOP.format("a sample"))] = None,
+    stop: Annotated[list[str] | None, typer.Option(help=STOP_HELP.format("a sample"))] = None,
     block: Annotated[
         str | None, typer.Option(metavar="FILE", help="Words and phrases that are never said, one a line.")
     ] = None,
@@ -79,22 +79,22 @@ def sample(
     import secrets
 
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.copy_view import show_examined
-    from grucli.ui.views.sample_writer import StreamView
+    from grucli.ui.views.copy_view import show_checked_samples
+    from grucli.ui.views.sample_writer import SampleWriter
 
     if beam:
         _check_beam(context)
-    beginning = _beginning(prompt, prompt_file)
-    with StreamView(terminal(), pace) as view:
-        from grucli.chat.unknown_symbols import misread, unknown_symbols
-        from grucli.generation.copy_detection import index_beside, write_novel
-        from grucli.generation.phrase_matcher import read_phrases, read_stop
-        from grucli.generation.sampler import Draw, Sampler
+    prompt_text = _read_prompt(prompt, prompt_file)
+    with SampleWriter(terminal(), pace) as view:
+        from grucli.chat.unknown_symbols import count_unknown_symbols, unknown_symbols_message
+        from grucli.generation.copy_detection import generate_novel, load_index_for
+        from grucli.generation.phrase_matcher import read_phrases, unescape_stop
+        from grucli.generation.sampler import GenerationConfig, Sampler
         from grucli.model.store import find_model
         from grucli.model.weights import load_weights
 
-        first = secrets.randbelow(_SEEDS) if seed is None else seed
-        draw = Draw(
+        first_seed = secrets.randbelow(_RANDOM_SEED_RANGE) if seed is None else seed
+        config = GenerationConfig(
             temp=temp,
             top_k=top_k,
             top_p=top_p,
@@ -102,57 +102,65 @@ def sample(
             repeat_penalty=repeat_penalty,
             max_chars=max_chars,
             min_chars=min_chars,
-            seed=first,
+            seed=first_seed,
             mirostat=mirostat,
             relevance=relevance,
-            stop=tuple(map(read_stop, stop or ())),
+            stop=tuple(map(unescape_stop, stop or ())),
             block=(*(read_phrases(Path(block)) if block else ()), *(block_word or ())),
             beam=beam,
         )
         path = find_model(model)
         weights = load_weights(path)
-        index = index_beside(path, weights.card.fingerprint) if novelty or no_copies else None
+        index = load_index_for(path, weights.card.fingerprint) if novelty or no_copies else None
         sampler = Sampler(weights, threads)
         turns = reply_to or []
-        state = sampler.read(_before(sampler, turns), beginning)
-        unknown = sum(unknown_symbols(sampler.tokenizer, text) for text in (*turns, beginning))
+        state = sampler.read(_state_after_turns(sampler, turns), prompt_text)
+        unknown = sum(count_unknown_symbols(sampler.tokenizer, text) for text in (*turns, prompt_text))
         if unknown:
-            view.warn(misread(unknown))
+            view.warn(unknown_symbols_message(unknown))
         if index is not None:
-            for remark in index.remarks():
-                view.warn(remark)
-            in_order = json or not view.streams
-            examined = map(index.examine, sampler.write(state, beginning, n, draw, in_order=in_order))
-            novel = write_novel(sampler, index, state, beginning, n, draw, in_order=in_order)
-            chosen = novel if no_copies else examined
-            show_examined(terminal(), view, view.batch(n).follow(chosen), refuse=no_copies, json=json)
+            for warning in index.warnings():
+                view.warn(warning)
+            in_order = json or not view.is_interactive
+            checked = map(index.check, sampler.generate(state, prompt_text, n, config, in_order=in_order))
+            novel = generate_novel(sampler, index, state, prompt_text, n, config, in_order=in_order)
+            chosen = novel if no_copies else checked
+            show_checked_samples(terminal(), view, view.progress(n).track(chosen), refuse=no_copies, json=json)
             return
-        _show(view, sampler, state, beginning, n, draw, json)
+        _write_samples(view, sampler, state, prompt_text, n, config, json)
 
 
-def _show(
-    view: "StreamView", sampler: "Sampler", state: "State", beginning: str, n: int, draw: "Draw", json: bool
+def _write_samples(
+    view: "SampleWriter",
+    sampler: "Sampler",
+    state: "State",
+    prompt_text: str,
+    n: int,
+    config: "GenerationConfig",
+    json: bool,
 ) -> None:
     """Draw n samples and write them: data in the order of their seeds, for whoever watches the first one while it is
     drawn, and the others as they are over."""
-    sampler.wake()
-    batch = view.batch(n)
-    if view.streams and not json and not draw.beam:
-        alone = sampler.stream(state, draw)
+    sampler.warm_up()
+    batch = view.progress(n)
+    if view.is_interactive and not json and not config.beam:
+        stream = sampler.stream(state, config)
         try:
-            view.stream((piece.text for piece in batch.timed(alone)), beginning)
+            view.stream((piece.text for piece in batch.timed(stream)), prompt_text)
         except KeyboardInterrupt:
-            raise StoppedError(
+            raise CommandCancelledError(
                 "stopped by Ctrl-C, in the middle of a sample",
-                f"all of it comes of the same line with --seed {draw.seed}",
+                f"all of it comes of the same line with --seed {config.seed}",
             ) from None
-        batch.count(alone.sample.text)
-        n, draw = n - 1, replace(draw, seed=draw.seed + 1)
-    for written in batch.follow(sampler.write(state, beginning, n, draw, in_order=json or not view.streams)):
+        batch.count(stream.sample.text)
+        n, config = n - 1, replace(config, seed=config.seed + 1)
+    for generated in batch.track(
+        sampler.generate(state, prompt_text, n, config, in_order=json or not view.is_interactive)
+    ):
         if json:
-            view.show_json(written)
+            view.write_json(generated)
         else:
-            view.show(written.text, written.prompt)
+            view.write(generated.text, generated.prompt)
     batch.finish()
 
 
@@ -162,8 +170,10 @@ def _check_beam(context: typer.Context) -> None:
     Raises:
         UsageError: there is something.
     """
-    typed = (name for name in _NOT_WITH_A_BEAM if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)
-    flags = [f"--{name.replace('_', '-')}" for name in typed if context.params[name]]
+    from_command_line = (
+        name for name in _INCOMPATIBLE_WITH_BEAM if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
+    flags = [f"--{name.replace('_', '-')}" for name in from_command_line if context.params[name]]
     if flags:
         raise UsageError(
             f"{' and '.join(flags)} mean{'s' if len(flags) == 1 else ''} nothing with --beam",
@@ -171,7 +181,7 @@ def _check_beam(context: typer.Context) -> None:
         )
 
 
-def _beginning(prompt: str | None, prompt_file: str | None) -> str:
+def _read_prompt(prompt: str | None, prompt_file: str | None) -> str:
     """The text to be continued; the newline that an editor puts at the end of a file is not a part of it."""
     if prompt_file is None:
         return prompt or ""
@@ -186,9 +196,9 @@ def _beginning(prompt: str | None, prompt_file: str | None) -> str:
         raise UsageError(f"'{prompt_file}' is not UTF-8 text", "give a plain text file to --prompt-file") from error
 
 
-def _before(sampler: "Sampler", turns: list[str]) -> "State":
+def _state_after_turns(sampler: "Sampler", turns: list[str]) -> "State":
     """The state in which the model begins to write: after the turns of a dialogue, or where nothing was said."""
-    state = sampler.begin()
+    state = sampler.initial_state()
     if turns and not sampler.conversations:
         raise UsageError("this model has not learnt from conversations", "use --prompt: it continues a text")
     for turn in turns:

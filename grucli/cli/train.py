@@ -7,10 +7,14 @@ from typing import Annotated, Literal
 import typer
 
 from grucli.cli.command_base import MODEL
-from grucli.cli.error_handling import unless_unread
+from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.errors import ExitStatus
 
-STOPPED = {"interrupted": ExitStatus.INTERRUPTED, "terminated": ExitStatus.TERMINATED, "hung up": ExitStatus.HUNG_UP}
+EXIT_STATUS_BY_REASON = {
+    "interrupted": ExitStatus.SIGINT,
+    "terminated": ExitStatus.SIGTERM,
+    "hung up": ExitStatus.SIGHUP,
+}
 """The exit status of a run that was asked to stop."""
 
 
@@ -75,30 +79,30 @@ def train(
     """
     from grucli.training.signals import StopFlag
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.training.train_view import TrainView, show_end
+    from grucli.ui.training.train_view import TrainView, print_train_result
 
     with StopFlag() as stop, TrainView(terminal(), json, lambda: stop.reason is not None) as view:
         from grucli.training import loop
-        from grucli.training.options import Plan
+        from grucli.training.options import TrainOptions
 
-        plan = Plan(
+        options = TrainOptions(
             sources=tuple(sources), name=name, cell=cell, hidden=hidden, layers=layers, embed=embed,
             tokenizer=tokenizer, vocab=vocab, batch=batch, seq=seq, lr=lr, dropout=dropout,
             steps=steps, epochs=epochs, minutes=minutes, val=val, val_file=val_file, eval_every=eval_every,
             seed=seed, threads=threads, column=column, resume=resume, force=force, start_from=start_from,
         )  # fmt: skip
         # A run whose reader has gone is saved at once.
-        with unless_unread(), contextlib.closing(loop.train(plan, stop)) as events:
+        with broken_pipe_is_failure(), contextlib.closing(loop.train(options, stop)) as events:
             finished = view.follow(events)
     if json:
         terminal().print_json(finished.summary)
-    show_end(terminal(), finished, resuming(sources, finished.summary.model, column, val_file))
-    raise typer.Exit(STOPPED.get(finished.reason, ExitStatus.DONE))
+    print_train_result(terminal(), finished, resume_command(sources, finished.summary.model, column, val_file))
+    raise typer.Exit(EXIT_STATUS_BY_REASON.get(finished.reason, ExitStatus.OK))
 
 
-def resuming(sources: list[str], model: str, column: str | None = None, val_file: str | None = None) -> str:
+def resume_command(sources: list[str], model: str, column: str | None = None, val_file: str | None = None) -> str:
     """Give the command that goes on with a run; a checkpoint keeps everything but where the text comes from."""
-    words = ["gru", "train", *sources, "--name", model]
-    words += ["--column", column] if column is not None else []
-    words += ["--val-file", val_file] if val_file is not None else []
-    return shlex.join([*words, "--resume"])
+    args = ["gru", "train", *sources, "--name", model]
+    args += ["--column", column] if column is not None else []
+    args += ["--val-file", val_file] if val_file is not None else []
+    return shlex.join([*args, "--resume"])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32
 from grucli.kernels.gru import Gru, gru_streams
 from grucli.kernels.gru_after import GruAfter, gru_after_streams
-from grucli.kernels.sampling import Ids, Rules, Streams
+from grucli.kernels.sampling import DecodeState, Ids, SamplingParams
 
 
 class Recurrence(Protocol):
@@ -51,7 +51,9 @@ class Writer(Protocol):
     def read(self, tokens: Ids, state: Float32, seen: Float32 | None = None) -> None:
         """Read tokens [K, n] from state [L, n, H], which goes on in place; seen [K, n, H]: the highest layer."""
 
-    def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
+    def write(
+        self, low: int, high: int, rules: SamplingParams, streams: DecodeState, state: Float32, written: Ids
+    ) -> None:
         """Streams [low, high) write up to K tokens each into written [n, K]."""
 
 

@@ -9,123 +9,135 @@ from typing import Protocol
 
 import numpy as np
 
-from grucli.engine.thread_pool import Crew
+from grucli.engine.thread_pool import ThreadPool
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.gemm import CHUNK, GROUP, multiply, multiply_transposed
-from grucli.kernels.microkernel import ROWS, WIDTH, pack, pack_transposed, panels_for
+from grucli.kernels.gemm import KC, PANELS_PER_GROUP, gemm, gemm_tn
+from grucli.kernels.microkernel import MR, NR, num_panels, pack, pack_transposed
 
 
-class Factor(Protocol):
+class PackedMatrix(Protocol):
     """A matrix B [K, M] laid out to be multiplied from the left, for as long as it does not change."""
 
-    def apply(self, a: Float32, out: Float32) -> None:
+    def matmul_rows(self, a: Float32, out: Float32) -> None:
         """out = a @ B, by the calling thread alone; a [N, K], out [N, M]."""
 
 
-class Products(Protocol):
+class MatmulBackend(Protocol):
     """A B, A Bᵀ and Aᵀ B for C-contiguous float32 matrices."""
 
-    def factor(self, b: Float32) -> Factor:
+    def pack(self, b: Float32) -> PackedMatrix:
         """B itself; b [K, M]."""
 
-    def transposed_factor(self, b: Float32) -> Factor:
+    def pack_transposed(self, b: Float32) -> PackedMatrix:
         """Its transpose; b [M, K]."""
 
-    def times(self, a: Float32, factor: Factor, out: Float32) -> None:
+    def matmul(self, a: Float32, packed: PackedMatrix, out: Float32) -> None:
         """out = a @ B; a [N, K], out [N, M]."""
 
-    def transposed_times(self, a: Float32, b: Float32, out: Float32, columns: slice = ..., shift: int = 0) -> None:
+    def matmul_tn(self, a: Float32, b: Float32, out: Float32, columns: slice = ..., out_offset: int = 0) -> None:
         """out = aᵀ @ b; a [N, K], b [N, M], out [K, M]; or of `columns` alone, which go to out[:, columns + shift]."""
 
 
-class _Panels:
+class _TileMatrix:
     """A factor on the register tile."""
 
     def __init__(self, panels: Float32) -> None:
         self._panels = panels
 
-    def apply(self, a: Float32, out: Float32) -> None:
+    def matmul_rows(self, a: Float32, out: Float32) -> None:
         """See `Factor`."""
-        multiply(a, self._panels, out, empty(ROWS, WIDTH), empty(ROWS, a.shape[1]))
+        gemm(a, self._panels, out, empty(MR, NR), empty(MR, a.shape[1]))
 
 
-class TileProducts:
+class TileBackend:
     """The products on the register tile."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pool = pool
 
-    def factor(self, b: Float32) -> Factor:
+    def pack(self, b: Float32) -> PackedMatrix:
         """See `Products`."""
-        panels = empty(panels_for(b.shape[1]), b.shape[0], WIDTH)
+        panels = empty(num_panels(b.shape[1]), b.shape[0], NR)
         pack(b, 0, b.shape[1], panels)
-        return _Panels(panels)
+        return _TileMatrix(panels)
 
-    def transposed_factor(self, b: Float32) -> Factor:
+    def pack_transposed(self, b: Float32) -> PackedMatrix:
         """See `Products`."""
-        panels = empty(panels_for(b.shape[0]), b.shape[1], WIDTH)
+        panels = empty(num_panels(b.shape[0]), b.shape[1], NR)
         pack_transposed(b, 0, b.shape[1], panels)
-        return _Panels(panels)
+        return _TileMatrix(panels)
 
-    def times(self, a: Float32, factor: Factor, out: Float32) -> None:
+    def matmul(self, a: Float32, packed: PackedMatrix, out: Float32) -> None:
         """See `Products`."""
-        self._crew.share(len(a), lambda low, high: factor.apply(a[low:high], out[low:high]), grain=ROWS)
+        self._pool.parallel_for(len(a), lambda low, high: packed.matmul_rows(a[low:high], out[low:high]), grain_size=MR)
 
-    def transposed_times(
-        self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), shift: int = 0
+    def matmul_tn(
+        self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), out_offset: int = 0
     ) -> None:
         """See `Products`."""
         K = a.shape[1]
         left, right, _ = columns.indices(b.shape[1])
 
-        def share(top: int, bottom: int, left: int, right: int) -> None:
-            packed = empty(-(-(bottom - top) // ROWS), CHUNK, ROWS)
-            multiply_transposed(
-                top, bottom, left, right, shift, a, b, out, packed, empty(GROUP, CHUNK, WIDTH), empty(ROWS, WIDTH)
+        def task(top: int, bottom: int, left: int, right: int) -> None:
+            a_packed = empty(-(-(bottom - top) // MR), KC, MR)
+            gemm_tn(
+                top,
+                bottom,
+                left,
+                right,
+                out_offset,
+                a,
+                b,
+                out,
+                a_packed,
+                empty(PANELS_PER_GROUP, KC, NR),
+                empty(MR, NR),
             )
 
         if right - left <= K:
-            self._crew.share(K, lambda top, bottom: share(top, bottom, left, right), grain=ROWS)
+            self._pool.parallel_for(K, lambda top, bottom: task(top, bottom, left, right), grain_size=MR)
         else:
-            self._crew.share(right - left, lambda low, high: share(0, K, left + low, left + high), grain=WIDTH)
+            self._pool.parallel_for(right - left, lambda low, high: task(0, K, left + low, left + high), grain_size=NR)
 
 
-class _Plain:
+class _BlasMatrix:
     """A factor for BLAS, which packs for itself."""
 
     def __init__(self, b: Float32) -> None:
         self._b = b
 
-    def apply(self, a: Float32, out: Float32) -> None:
+    def matmul_rows(self, a: Float32, out: Float32) -> None:
         """See `Factor`."""
         _matmul(a, self._b, out)
 
 
-class BlasProducts:
+class BlasBackend:
     """The products by NumPy's BLAS, each thread making rows of the result."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pool = pool
 
-    def factor(self, b: Float32) -> Factor:
+    def pack(self, b: Float32) -> PackedMatrix:
         """See `Products`."""
-        return _Plain(b)
+        return _BlasMatrix(b)
 
-    def transposed_factor(self, b: Float32) -> Factor:
+    def pack_transposed(self, b: Float32) -> PackedMatrix:
         """See `Products`."""
-        return _Plain(b.T)
+        return _BlasMatrix(b.T)
 
-    def times(self, a: Float32, factor: Factor, out: Float32) -> None:
+    def matmul(self, a: Float32, packed: PackedMatrix, out: Float32) -> None:
         """See `Products`."""
-        self._crew.share(len(a), lambda low, high: factor.apply(a[low:high], out[low:high]), grain=16)
+        self._pool.parallel_for(len(a), lambda low, high: packed.matmul_rows(a[low:high], out[low:high]), grain_size=16)
 
-    def transposed_times(
-        self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), shift: int = 0
+    def matmul_tn(
+        self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), out_offset: int = 0
     ) -> None:
         """See `Products`."""
         left, right, _ = columns.indices(b.shape[1])
-        rows, into = a.T, out[:, left + shift : right + shift]
-        self._crew.share(len(rows), lambda low, high: _matmul(rows[low:high], b[:, left:right], into[low:high]), 16)
+        rows, out_columns = a.T, out[:, left + out_offset : right + out_offset]
+        self._pool.parallel_for(
+            len(rows), lambda low, high: _matmul(rows[low:high], b[:, left:right], out_columns[low:high]), 16
+        )
 
 
 def _matmul(a: Float32, b: Float32, out: Float32) -> None:
@@ -134,10 +146,10 @@ def _matmul(a: Float32, b: Float32, out: Float32) -> None:
         np.matmul(a, b, out=out)
 
 
-ONE_ORDER = sys.platform != "darwin"
+THREAD_COUNT_INVARIANT = sys.platform != "darwin"
 """Whether every sum has one order, whatever the number of threads."""
 
 
-def products_of(crew: Crew) -> Products:
+def matmul_backend(pool: ThreadPool) -> MatmulBackend:
     """The products that are fastest here."""
-    return TileProducts(crew) if ONE_ORDER else BlasProducts(crew)
+    return TileBackend(pool) if THREAD_COUNT_INVARIANT else BlasBackend(pool)

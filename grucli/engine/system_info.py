@@ -22,24 +22,24 @@ import numba
 import numpy as np
 
 from grucli import __version__
-from grucli.engine.thread_pool import Crew, default_threads
+from grucli.engine.thread_pool import ThreadPool, default_num_threads
 from grucli.kernels import jit
 from grucli.kernels.arrays import empty
-from grucli.kernels.gemm import multiply
-from grucli.kernels.microkernel import HAS_DOT, LANES, ROWS, WIDTH, pack, panels_for
+from grucli.kernels.gemm import gemm
+from grucli.kernels.microkernel import HAS_VNNI, LANES, MR, NR, num_panels, pack
 from grucli.paths import cache_dir, config_file, data_dir, models_dir
 from grucli.settings import read_config
 
-ROUNDS = 3
-SECONDS = 0.1
+_ROUNDS = 3
+_SECONDS_PER_ROUND = 0.1
 """How many times each speed is measured, and how long a round of multiplying takes."""
 
-_READ = 128 << 20  # bytes: more than most last-level caches hold
-_PIECE = 1 << 20  # numbers read by one call
+_MEMORY_TEST_BYTES = 128 << 20  # bytes: more than most last-level caches hold
+_CHUNK_FLOATS = 1 << 20  # numbers read by one call
 
 
 @dataclass(frozen=True, slots=True)
-class Processor:
+class CpuInfo:
     """`target` is LLVM's name for it, for which kernels are compiled; `cores` are those this process may use.
 
     `multiplies_bytes`: it has an instruction for it, which sampling uses.
@@ -48,21 +48,21 @@ class Processor:
     name: str
     target: str
     cores: int
-    vector_bits: int
-    multiplies_bytes: bool
+    simd_bits: int
+    has_vnni: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Kernels:
+class KernelCacheInfo:
     """Where machine code is kept (None: nowhere), why not, and whether some was there before anything was measured."""
 
-    folder: Path | None
+    directory: Path | None
     problem: str | None
-    filled: bool
+    is_warm: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class CpuBenchmark:
     """Float32 multiplications and additions on one core and on all, 10⁹/s; what one core reads from memory, 10⁹ B/s."""
 
     gflops_one_core: float
@@ -71,7 +71,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Directories:
     """Where things live, whether they exist yet or not, and whether there is a `config.toml`."""
 
     data: Path
@@ -82,7 +82,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ConfigEntry:
     """A value that a variable or `config.toml` gives.
 
     `name` is as it stands there, `train.batch` being `batch` in the table `train`; `source` is "environment" or
@@ -97,18 +97,18 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class SystemInfo:
     """All of it. `versions` has those of Python, the program and what compiles it."""
 
     versions: Mapping[str, str]
-    processor: Processor
-    kernels: Kernels
-    speed: Speed
-    places: Places
-    settings: tuple[Setting, ...]
+    processor: CpuInfo
+    kernel_cache: KernelCacheInfo
+    speed: CpuBenchmark
+    directories: Directories
+    settings: tuple[ConfigEntry, ...]
 
 
-def examine(variables: Collection[str]) -> Machine:
+def collect_system_info(variables: Collection[str]) -> SystemInfo:
     """Gather every fact; takes about a second, and some more where kernels are still to be compiled.
 
     `variables` are the `GRU_*` that stand for an option of some command.
@@ -117,74 +117,74 @@ def examine(variables: Collection[str]) -> Machine:
         UsageError: `config.toml` cannot be read.
     """
     # Measuring compiles kernels, so whether there were any is asked before.
-    kernels = Kernels(jit.CACHE.folder, jit.CACHE.problem, jit.CACHE.filled)
-    processor = Processor(_name(), llvm.get_host_cpu_name(), default_threads(), 32 * LANES, HAS_DOT)
-    speed = Speed(gflops(1), gflops(processor.cores), memory_gb_per_second())
-    return Machine(_versions(), processor, kernels, speed, _places(), find_settings(variables))
+    kernel_cache = KernelCacheInfo(jit.CACHE.directory, jit.CACHE.problem, jit.CACHE.is_warm)
+    processor = CpuInfo(_cpu_name(), llvm.get_host_cpu_name(), default_num_threads(), 32 * LANES, HAS_VNNI)
+    speed = CpuBenchmark(measure_gflops(1), measure_gflops(processor.cores), measure_memory_gb_per_second())
+    return SystemInfo(_versions(), processor, kernel_cache, speed, _directories(), active_settings(variables))
 
 
-def gflops(threads: int) -> float:
+def measure_gflops(threads: int) -> float:
     """10⁹ float32 multiplications and additions a second of the register tile, on so many threads at once."""
-    N, K, M = 128 * ROWS, 128, 4 * WIDTH
-    works, crew = [_multiplication(N, K, M) for _ in range(threads)], Crew(threads)
+    N, K, M = 128 * MR, 128, 4 * NR
+    gemm_calls, pool = [_make_gemm_call(N, K, M) for _ in range(threads)], ThreadPool(threads)
 
-    def count(low: int, high: int) -> int:
-        done, end = 0, time.perf_counter() + SECONDS
-        while done == 0 or time.perf_counter() < end:
-            works[low]()
-            done += 1
-        return done
+    def task(low: int, high: int) -> int:
+        completed, end = 0, time.perf_counter() + _SECONDS_PER_ROUND
+        while completed == 0 or time.perf_counter() < end:
+            gemm_calls[low]()
+            completed += 1
+        return completed
 
     best = 0.0
-    for _ in range(ROUNDS):
+    for _ in range(_ROUNDS):
         start = time.perf_counter()
-        products = sum(crew.share(threads, count))
-        best = max(best, products * 2 * N * K * M / (time.perf_counter() - start))
+        num_products = sum(pool.parallel_for(threads, task))
+        best = max(best, num_products * 2 * N * K * M / (time.perf_counter() - start))
     return best / 1e9
 
 
-def _multiplication(N: int, K: int, M: int) -> Callable[[], None]:
+def _make_gemm_call(N: int, K: int, M: int) -> Callable[[], None]:
     """[N, K] @ [K, M] on arrays of its own, compiled and done once."""
     a, b, out = empty(N, K), empty(K, M), empty(N, M)
-    panels, edge, rest = empty(panels_for(M), K, WIDTH), empty(ROWS, WIDTH), empty(ROWS, K)
+    panels, edge_tile, tail_rows = empty(num_panels(M), K, NR), empty(MR, NR), empty(MR, K)
     a.fill(1)
     b.fill(1)
     pack(b, 0, M, panels)
-    multiply(a, panels, out, edge, rest)
-    return lambda: multiply(a, panels, out, edge, rest)
+    gemm(a, panels, out, edge_tile, tail_rows)
+    return lambda: gemm(a, panels, out, edge_tile, tail_rows)
 
 
-def memory_gb_per_second() -> float:
+def measure_memory_gb_per_second() -> float:
     """10⁹ bytes a second that one core reads from memory, one after the other."""
-    numbers = np.ones(_READ // 4, np.float32)
+    values = np.ones(_MEMORY_TEST_BYTES // 4, np.float32)
     best = 0.0
-    for _ in range(ROUNDS):
+    for _ in range(_ROUNDS):
         start = time.perf_counter()
-        for low in range(0, len(numbers), _PIECE):
-            numbers[low : low + _PIECE].max()
-        best = max(best, numbers.nbytes / (time.perf_counter() - start))
+        for low in range(0, len(values), _CHUNK_FLOATS):
+            values[low : low + _CHUNK_FLOATS].max()
+        best = max(best, values.nbytes / (time.perf_counter() - start))
     return best / 1e9
 
 
-def find_settings(variables: Collection[str]) -> tuple[Setting, ...]:
+def active_settings(variables: Collection[str]) -> tuple[ConfigEntry, ...]:
     """What variables and then `config.toml` ask for; `variables` are those that stand for an option.
 
     Raises:
         UsageError: `config.toml` cannot be read.
     """
-    found = []
+    entries = []
     # An empty variable counts as none, here as everywhere.
-    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("GRU_") and value}
-    for name, value in given.items():
+    env_vars = {name: value for name, value in sorted(os.environ.items()) if name.startswith("GRU_") and value}
+    for name, value in env_vars.items():
         if name == "GRU_HOME" or name in variables:
-            found.append(Setting(name, value, "environment", None))
+            entries.append(ConfigEntry(name, value, "environment", None))
         else:
-            found.append(Setting(name, None, "environment", "no option has this name"))
+            entries.append(ConfigEntry(name, None, "environment", "no option has this name"))
     for name, key, entry in _entries(read_config(config_file())):
-        above = "GRU_" + key.replace("-", "_").upper()
-        note = f"{above} goes before it" if above in given else None
-        found.append(Setting(name, str(entry), "config.toml", note))
-    return tuple(found)
+        env_name = "GRU_" + key.replace("-", "_").upper()
+        note = f"{env_name} goes before it" if env_name in env_vars else None
+        entries.append(ConfigEntry(name, str(entry), "config.toml", note))
+    return tuple(entries)
 
 
 def _entries(config: Mapping[str, Any]) -> list[tuple[str, str, object]]:
@@ -194,9 +194,9 @@ def _entries(config: Mapping[str, Any]) -> list[tuple[str, str, object]]:
     return top + [(f"{name}.{key}", key, value) for name, table in tables for key, value in table.items()]
 
 
-def _places() -> Places:
+def _directories() -> Directories:
     config = config_file()
-    return Places(data_dir(), models_dir(), cache_dir(), config, config.is_file())
+    return Directories(data_dir(), models_dir(), cache_dir(), config, config.is_file())
 
 
 def _versions() -> dict[str, str]:
@@ -209,12 +209,12 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _name() -> str:
+def _cpu_name() -> str:
     """The processor's name as it is sold, or what comes nearest to it."""
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "darwin":
-            words = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(words, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "model name" and value.strip():

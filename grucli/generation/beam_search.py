@@ -10,20 +10,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grucli.generation.decoding import Source, bits_per_char, guard_for, said
-from grucli.generation.options import Piece, Sample, State
+from grucli.generation.decoding import GenerationRequest, bits_per_char, build_automaton, visible_text
+from grucli.generation.options import Sample, State, TextChunk
 from grucli.generation.phrase_matcher import STOPS
-from grucli.generation.probabilities import Float64, Head, allowed, following, log_softmax, plausible
+from grucli.generation.probabilities import (
+    Float64,
+    OutputProjection,
+    allowed_mask,
+    log_softmax,
+    plausibility_mask,
+    transitions,
+)
 from grucli.kernels.arrays import Float32
-from grucli.kernels.sampling import RECENT
-from grucli.text.tokenizers import END, TURN
+from grucli.kernels.sampling import REPEAT_WINDOW
+from grucli.text.tokenizers import EOS, EOT
 
-_SLICE = 16  # steps between two looks at what the user wants
-_LENGTH_POWER = 0.6  # Wu 2016: between the likeliest text, which is always short, and the likeliest mean
+_STEPS_PER_YIELD = 16  # steps between two looks at what the user wants
+_LENGTH_ALPHA = 0.6  # Wu 2016: between the likeliest text, which is always short, and the likeliest mean
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Hypothesis:
     """A text that may be the best, in UTF-8, of which a character may be unfinished. `row` is that of its state,
     `score` what it is ranked by, `nats` the model's own."""
 
@@ -32,153 +39,173 @@ class _Line:
     score: float = 0.0
     nats: float = 0.0
     chars: int = 0
-    place: int = 0
+    fsm_state: int = 0
     row: int = 0
-    stopped: str = ""
+    finish_reason: str = ""
 
     @property
-    def rank(self) -> float:
+    def normalized_score(self) -> float:
         """The score, so that texts of different lengths can be compared."""
         return self.score / _length_penalty(self.chars)
 
 
 def _length_penalty(chars: int) -> float:
-    return float(((5 + chars) / 6) ** _LENGTH_POWER)
+    return float(((5 + chars) / 6) ** _LENGTH_ALPHA)
 
 
-class Beam:
+class BeamSearch:
     """A search that can be followed like a stream: its pieces are empty until the best text is known, the last one."""
 
-    def __init__(self, source: Source, head: Head, prompt: str) -> None:
-        self._source, self._head, self._prompt = source, head, prompt
-        self._guard, place = guard_for(source.phrases, source.state.tail)
-        self._alive, self._over = [_Line(place=place)], dict[str, _Line]()
-        beginnings = [source.state] if source.shadow is None else [source.state, source.shadow]
-        self._pair = len(beginnings)
-        self._layers: Float32 = np.ascontiguousarray(np.stack([state.layers for state in beginnings], axis=1))
-        self._last = np.array([state.last for state in beginnings], np.int32)
-        self._found: list[Sample] = []
+    def __init__(self, request: GenerationRequest, output_projection: OutputProjection, prompt: str) -> None:
+        self._request, self._output_projection, self._prompt = request, output_projection, prompt
+        self._automaton, fsm_state = build_automaton(request.phrases, request.state.tail)
+        self._active, self._finished = [_Hypothesis(fsm_state=fsm_state)], dict[str, _Hypothesis]()
+        initial_states = [request.state] if request.uncond_state is None else [request.state, request.uncond_state]
+        self._rows_per_sequence = len(initial_states)
+        self._hidden: Float32 = np.ascontiguousarray(np.stack([state.hidden for state in initial_states], axis=1))
+        self._last_tokens = np.array([state.last_token for state in initial_states], np.int32)
+        self._results: list[Sample] = []
 
-    def __iter__(self) -> Iterator[Piece]:
-        if self._found:
+    def __iter__(self) -> Iterator[TextChunk]:
+        if self._results:
             return
         for step in self._steps():
-            if step % _SLICE == 0:
-                yield Piece("", 0, 0.0)
+            if step % _STEPS_PER_YIELD == 0:
+                yield TextChunk("", 0, 0.0)
         ranked = self._ranked()
-        self._found = [self._sample(text, self._over[text]) for text in ranked]
-        best = self._over[ranked[0]]
-        yield Piece(self._found[0].text, len(best.ids), best.nats)
+        self._results = [self._sample(text, self._finished[text]) for text in ranked]
+        best = self._finished[ranked[0]]
+        yield TextChunk(self._results[0].text, len(best.ids), best.nats)
 
     @property
     def sample(self) -> Sample:
         """The best text; an empty one until it is found."""
-        unknown = Sample("", self._prompt, self._source.draw.seed, 0, 0.0, "interrupted")
-        return self._found[0] if self._found else unknown
+        empty = Sample("", self._prompt, self._request.config.seed, 0, 0.0, "interrupted")
+        return self._results[0] if self._results else empty
 
     @property
     def state(self) -> State:
         """The state after the best text."""
-        return self._source.read(self._source.state, self.sample.text)
+        return self._request.read(self._request.state, self.sample.text)
 
     def best(self, n: int) -> list[Sample]:
         """The n best texts, as far as there are so many; searches, if that has not been done."""
         for _ in self:
             pass
-        return self._found[:n]
+        return self._results[:n]
 
     def _ranked(self) -> list[str]:
         """The texts that are over, the best first."""
-        return sorted(self._over, key=lambda text: -self._over[text].rank)
+        return sorted(self._finished, key=lambda text: -self._finished[text].normalized_score)
 
     def _steps(self) -> Iterator[int]:
         """Search, a token at a time, until no text that goes on can still become one of the best."""
-        beam, step = self._source.draw.beam, 0
-        while self._alive:
+        beam, step = self._request.config.beam, 0
+        while self._active:
             yield step
             self._step()
             step += 1
-            if len(self._over) >= beam and self._alive:
-                most = max(line.score for line in self._alive) / _length_penalty(self._source.draw.max_chars)
-                if most <= self._over[self._ranked()[beam - 1]].rank:
+            if len(self._finished) >= beam and self._active:
+                best_possible = max(line.score for line in self._active) / _length_penalty(
+                    self._request.config.max_chars
+                )
+                if best_possible <= self._finished[self._ranked()[beam - 1]].normalized_score:
                     break
 
     def _step(self) -> None:
-        seen = np.empty((1, len(self._last), self._layers.shape[2]), np.float32)
-        self._source.writer.read(self._last[None], self._layers, seen)
-        logits = self._head.logits(seen[0])
-        beam = self._source.draw.beam
-        scores = np.full((len(self._alive), logits.shape[1]), -np.inf)
-        for i, line in enumerate(self._alive):
-            scores[i] = line.score + self._gain(line, logits[i * self._pair : (i + 1) * self._pair])
-            scores[i, END if scores[i, END] < scores[i, TURN] else TURN] = -np.inf
-        voices = log_softmax(logits[:: self._pair])
+        output = np.empty((1, len(self._last_tokens), self._hidden.shape[2]), np.float32)
+        self._request.engine.read(self._last_tokens[None], self._hidden, output)
+        logits = self._output_projection.logits(output[0])
+        beam = self._request.config.beam
+        scores = np.full((len(self._active), logits.shape[1]), -np.inf)
+        for i, hypothesis in enumerate(self._active):
+            scores[i] = hypothesis.score + self._token_scores(
+                hypothesis, logits[i * self._rows_per_sequence : (i + 1) * self._rows_per_sequence]
+            )
+            scores[i, EOS if scores[i, EOS] < scores[i, EOT] else EOT] = -np.inf
+        log_probs = log_softmax(logits[:: self._rows_per_sequence])
         flat = scores.reshape(-1)
         best = np.argpartition(-flat, min(2 * beam, flat.size - 1))[: 2 * beam]
         best = best[np.lexsort((best, -flat[best]))]
-        further: dict[bytes, _Line] = {}
+        candidates: dict[bytes, _Hypothesis] = {}
         for rank, (row, token) in enumerate(divmod(int(each), scores.shape[1]) for each in best):
-            if scores[row, token] == -np.inf or len(further) == beam:
+            if scores[row, token] == -np.inf or len(candidates) == beam:
                 break
-            line = self._further(row, token, float(scores[row, token]), float(voices[row, token]))
-            if not line.stopped:
-                further.setdefault(line.utf8, line)
+            hypothesis = self._extend(row, token, float(scores[row, token]), float(log_probs[row, token]))
+            if not hypothesis.finish_reason:
+                candidates.setdefault(hypothesis.utf8, hypothesis)
             elif rank < beam:
-                self._end(line)
-        if not further and not self._over:
+                self._finish(hypothesis)
+        if not candidates and not self._finished:
             # Where nothing may be said any more, the texts end as they are.
-            for line in self._alive:
-                self._end(replace(line, stopped="end"))
-        self._alive = list(further.values())
-        self._go_on()
+            for hypothesis in self._active:
+                self._finish(replace(hypothesis, finish_reason="end"))
+        self._active = list(candidates.values())
+        self._reorder_states()
 
-    def _end(self, line: _Line) -> None:
+    def _finish(self, hypothesis: _Hypothesis) -> None:
         """Note a text that is over, unless it is known to be likelier."""
-        source = self._source
-        drawn = line.utf8.decode("utf-8", "replace")
-        text = said(drawn, False, source.draw, source.phrases, source.state.tail)
-        if text not in self._over or self._over[text].rank < line.rank:
-            self._over[text] = line
+        request = self._request
+        generated = hypothesis.utf8.decode("utf-8", "replace")
+        text = visible_text(generated, False, request.config, request.phrases, request.state.tail)
+        if text not in self._finished or self._finished[text].normalized_score < hypothesis.normalized_score:
+            self._finished[text] = hypothesis
 
-    def _gain(self, line: _Line, logits: Float64) -> Float64:
+    def _token_scores(self, hypothesis: _Hypothesis, logits: Float64) -> Float64:
         """What each token [V] adds to the score of a line; logits [1 or 2, V] of the voice and its shadow."""
-        draw, voice = self._source.draw, logits[0].copy()
-        if draw.repeat_penalty != 1:
-            recent = list({*line.ids[-RECENT:]})
-            x = voice[recent]
-            voice[recent] = np.where(x > 0, x / draw.repeat_penalty, x * draw.repeat_penalty)
-        mask = allowed(self._guard, line.place, len(voice), line.chars >= draw.min_chars)
-        mask = plausible(logits[0], mask, draw.relevance)
-        gain = log_softmax(voice)
-        if self._pair == 2:
-            gain = (gain - draw.relevance * log_softmax(logits[1])) / (1 - draw.relevance)
-        return np.where(mask, gain, -np.inf)
+        config, cond_logits = self._request.config, logits[0].copy()
+        if config.repeat_penalty != 1:
+            recent = list({*hypothesis.ids[-REPEAT_WINDOW:]})
+            x = cond_logits[recent]
+            cond_logits[recent] = np.where(x > 0, x / config.repeat_penalty, x * config.repeat_penalty)
+        mask = allowed_mask(
+            self._automaton, hypothesis.fsm_state, len(cond_logits), hypothesis.chars >= config.min_chars
+        )
+        mask = plausibility_mask(logits[0], mask, config.relevance)
+        scores = log_softmax(cond_logits)
+        if self._rows_per_sequence == 2:
+            scores = (scores - config.relevance * log_softmax(logits[1])) / (1 - config.relevance)
+        return np.where(mask, scores, -np.inf)
 
-    def _further(self, row: int, token: int, score: float, log: float) -> _Line:
-        line, draw = self._alive[row], self._source.draw
-        chars, place, stopped = line.chars + int(self._source.tokenizer.characters[token]), line.place, ""
-        if token in (END, TURN):
-            stopped = "end" if token == END else "turn"
-        elif self._guard.usual.shape[1] > 0:
-            place = int(following(self._guard, line.place)[token])
-            stopped = "stop" if place == STOPS else ""
-        if not stopped and chars >= draw.max_chars:
-            stopped = "length"
-        utf8 = line.utf8 + self._source.tokenizer.pieces[token]
-        return _Line((*line.ids, token), utf8, score, line.nats - log, chars, place, row, stopped)
+    def _extend(self, row: int, token: int, score: float, log_prob: float) -> _Hypothesis:
+        hypothesis, config = self._active[row], self._request.config
+        chars, fsm_state, finish_reason = (
+            hypothesis.chars + int(self._request.tokenizer.token_lengths[token]),
+            hypothesis.fsm_state,
+            "",
+        )
+        if token in (EOS, EOT):
+            finish_reason = "end" if token == EOS else "turn"
+        elif self._automaton.default_next.shape[1] > 0:
+            fsm_state = int(transitions(self._automaton, hypothesis.fsm_state)[token])
+            finish_reason = "stop" if fsm_state == STOPS else ""
+        if not finish_reason and chars >= config.max_chars:
+            finish_reason = "length"
+        utf8 = hypothesis.utf8 + self._request.tokenizer.pieces[token]
+        return _Hypothesis(
+            (*hypothesis.ids, token), utf8, score, hypothesis.nats - log_prob, chars, fsm_state, row, finish_reason
+        )
 
-    def _go_on(self) -> None:
+    def _reorder_states(self) -> None:
         """Let every line that goes on have a state of its own, and read its last token next."""
-        rows = [line.row * self._pair + shadow for line in self._alive for shadow in range(self._pair)]
-        self._layers = np.ascontiguousarray(self._layers[:, rows])
-        self._last = np.repeat(np.array([line.ids[-1] for line in self._alive], np.int32), self._pair)
+        rows = [
+            line.row * self._rows_per_sequence + shadow
+            for line in self._active
+            for shadow in range(self._rows_per_sequence)
+        ]
+        self._hidden = np.ascontiguousarray(self._hidden[:, rows])
+        self._last_tokens = np.repeat(
+            np.array([line.ids[-1] for line in self._active], np.int32), self._rows_per_sequence
+        )
 
-    def _sample(self, text: str, line: _Line) -> Sample:
+    def _sample(self, text: str, hypothesis: _Hypothesis) -> Sample:
         return Sample(
             text=text,
             prompt=self._prompt,
-            seed=self._source.draw.seed,
-            tokens=len(line.ids),
-            bits_per_char=bits_per_char(line.nats, line.utf8.decode("utf-8", "replace"), self._source.draw),
-            stopped=line.stopped,
+            seed=self._request.config.seed,
+            tokens=len(hypothesis.ids),
+            bits_per_char=bits_per_char(
+                hypothesis.nats, hypothesis.utf8.decode("utf-8", "replace"), self._request.config
+            ),
+            stopped=hypothesis.finish_reason,
         )

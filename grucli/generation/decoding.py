@@ -12,236 +12,267 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.engine.cell_kernels import Writer
-from grucli.engine.thread_pool import Crew
-from grucli.generation.options import TAIL, Draw, Piece, Sample, State
-from grucli.generation.phrase_matcher import Phrases
+from grucli.engine.thread_pool import ThreadPool
+from grucli.generation.options import TAIL_CHARS, GenerationConfig, Sample, State, TextChunk
+from grucli.generation.phrase_matcher import PhraseMatcher
 from grucli.kernels.arrays import Float32
-from grucli.kernels.sampling import AT_END, AT_LENGTH, AT_STOP, AT_TURN, RECENT, RUNNING, Guard, Ids, Rules, Streams
+from grucli.kernels.sampling import (
+    FINISH_EOS,
+    FINISH_LENGTH,
+    FINISH_STOP,
+    FINISH_TURN,
+    REPEAT_WINDOW,
+    RUNNING,
+    DecodeState,
+    Ids,
+    SamplingParams,
+    TokenAutomaton,
+)
 from grucli.text.tokenizers import Tokenizer
 
-_SLICE = 32  # tokens of a stream between two looks at what the user wants
-_TOGETHER = 256  # streams that are drawn as one batch
-_FEWER = 192  # streams at which a batch that has more to draw is filled up again
-_HELD = 4096  # texts that wait for an earlier one before no more are begun: it has few beside it then, and is soon over
-_STOPPED = {AT_END: "end", AT_TURN: "turn", AT_LENGTH: "length", AT_STOP: "stop", RUNNING: "interrupted"}
+_TOKENS_PER_STEP = 32  # tokens of a stream between two looks at what the user wants
+_MAX_BATCH = 256  # streams that are drawn as one batch
+_REFILL_BELOW = 192  # streams at which a batch that has more to draw is filled up again
+_MAX_PENDING = (
+    4096  # texts that wait for an earlier one before no more are begun: it has few beside it then, and is soon over
+)
+_FINISH_REASONS = {
+    FINISH_EOS: "end",
+    FINISH_TURN: "turn",
+    FINISH_LENGTH: "length",
+    FINISH_STOP: "stop",
+    RUNNING: "interrupted",
+}
 
-NO_GUARD = Guard(np.zeros((3, 0), np.int32), np.zeros((0, 4), np.int32), np.zeros((0, 2), np.int32))
+NO_CONSTRAINTS = TokenAutomaton(np.zeros((3, 0), np.int32), np.zeros((0, 4), np.int32), np.zeros((0, 2), np.int32))
 """For draws that neither block nor stop at anything."""
 
 
-def guard_for(phrases: Phrases | None, before: str) -> tuple[Guard, int]:
+def build_automaton(phrases: PhraseMatcher | None, before: str) -> tuple[TokenAutomaton, int]:
     """The phrases for the kernel, and the place in which a text begins that follows `before`."""
     if phrases is None:
-        return NO_GUARD, 0
-    table, place = phrases.table(phrases.after(before))
-    return Guard(table.usual, table.places, table.own), place
+        return NO_CONSTRAINTS, 0
+    table, fsm_state = phrases.table(phrases.state_after(before))
+    return TokenAutomaton(table.default_next, table.states, table.overrides), fsm_state
 
 
-def said(drawn: str, running: bool, draw: Draw, phrases: Phrases | None, before: str) -> str:
+def visible_text(
+    generated: str, running: bool, config: GenerationConfig, phrases: PhraseMatcher | None, before: str
+) -> str:
     """What of a text that was drawn after `before` is part of a sample, or, while it is `running`, surely will be."""
     if phrases is None:
-        return drawn[: draw.max_chars]
+        return generated[: config.max_chars]
     if not running:
-        drawn = drawn[: phrases.stop_in(drawn)]
-    text = drawn[: draw.max_chars]
-    return text[: len(text) - (phrases.held if running else phrases.unsaid)(before, text)]
+        generated = generated[: phrases.find_stop(generated)]
+    text = generated[: config.max_chars]
+    return text[: len(text) - (phrases.withheld_chars if running else phrases.chars_to_trim)(before, text)]
 
 
-def bits_per_char(nats: float, drawn: str, draw: Draw) -> float:
+def bits_per_char(nats: float, generated: str, config: GenerationConfig) -> float:
     """The surprise of all that was drawn, a stop included, a character of the text that it makes."""
-    return nats / math.log(2) / max(min(len(drawn), draw.max_chars), 1)
+    return nats / math.log(2) / max(min(len(generated), config.max_chars), 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class GenerationRequest:
     """What streams are drawn from: the state they begin in, with `relevance` the state of their shadow, and the rules.
 
     `read` gives the state after a text, for what was drawn and is not said.
     """
 
-    writer: Writer
+    engine: Writer
     tokenizer: Tokenizer
-    phrases: Phrases | None
-    draw: Draw
+    phrases: PhraseMatcher | None
+    config: GenerationConfig
     state: State
-    shadow: State | None
+    uncond_state: State | None
     read: Callable[[State, str], State]
 
-    def rules(self) -> tuple[Rules, int]:
+    def sampling_params(self) -> tuple[SamplingParams, int]:
         """The draw for the kernel, and the place in which a stream begins."""
-        draw = self.draw
-        guard, place = guard_for(self.phrases, self.state.tail)
-        rules = Rules(
-            temperature=float(draw.temp),
-            top_k=int(draw.top_k),
-            top_p=float(draw.top_p),
-            min_p=float(draw.min_p),
-            penalty=float(draw.repeat_penalty),
-            mirostat=float(draw.mirostat),
-            relevance=float(draw.relevance),
-            min_chars=int(draw.min_chars),
-            max_chars=int(draw.max_chars),
-            characters=self.tokenizer.characters,
-            guarded=self.phrases is not None,
-            guard=guard,
+        config = self.config
+        automaton, fsm_state = build_automaton(self.phrases, self.state.tail)
+        params = SamplingParams(
+            temperature=float(config.temp),
+            top_k=int(config.top_k),
+            top_p=float(config.top_p),
+            min_p=float(config.min_p),
+            repeat_penalty=float(config.repeat_penalty),
+            mirostat=float(config.mirostat),
+            relevance=float(config.relevance),
+            min_chars=int(config.min_chars),
+            max_chars=int(config.max_chars),
+            token_chars=self.tokenizer.token_lengths,
+            has_automaton=self.phrases is not None,
+            automaton=automaton,
         )
-        return rules, place
+        return params, fsm_state
 
 
-class Batch:
+class DecodeBatch:
     """Streams side by side. Where they have shadows, every second row is that of the one before."""
 
-    def __init__(self, source: Source, seeds: range) -> None:
-        self._source = source
-        self._rules, self._place = source.rules()
-        self._beginnings = [source.state] if source.shadow is None else [source.state, source.shadow]
-        self._pair = len(self._beginnings)
-        self._state, self._streams = self._begun(seeds)
-
-    def _begun(self, seeds: range) -> tuple[Float32, Streams]:
-        n, beginnings = len(seeds), self._beginnings
-        rows = n * self._pair
-        layers = np.stack([state.layers for state in beginnings], axis=1)
-        streams = Streams(
-            seeds=np.repeat(np.array(seeds, np.uint64), self._pair),
-            last=np.tile(np.array([state.last for state in beginnings], np.int32), n),
-            status=np.zeros(rows, np.int32),
-            drawn=np.zeros(rows, np.int64),
-            chars=np.zeros(rows, np.int64),
-            nats=np.zeros(rows, np.float64),
-            recent=np.full((rows, RECENT), -1, np.int32),
-            bound=np.full(rows, 2.0 * self._source.draw.mirostat, np.float64),
-            place=np.full(rows, self._place, np.int32),
+    def __init__(self, request: GenerationRequest, seeds: range) -> None:
+        self._request = request
+        self._params, self._initial_fsm_state = request.sampling_params()
+        self._initial_states = (
+            [request.state] if request.uncond_state is None else [request.state, request.uncond_state]
         )
-        return np.ascontiguousarray(np.tile(layers, (1, n, 1))), streams
+        self._rows_per_sequence = len(self._initial_states)
+        self._hidden, self._decode_state = self._new_rows(seeds)
+
+    def _new_rows(self, seeds: range) -> tuple[Float32, DecodeState]:
+        n, initial_states = len(seeds), self._initial_states
+        rows = n * self._rows_per_sequence
+        hidden = np.stack([state.hidden for state in initial_states], axis=1)
+        decode_state = DecodeState(
+            seeds=np.repeat(np.array(seeds, np.uint64), self._rows_per_sequence),
+            last_token=np.tile(np.array([state.last_token for state in initial_states], np.int32), n),
+            finish_status=np.zeros(rows, np.int32),
+            num_tokens=np.zeros(rows, np.int64),
+            num_chars=np.zeros(rows, np.int64),
+            nll=np.zeros(rows, np.float64),
+            recent_tokens=np.full((rows, REPEAT_WINDOW), -1, np.int32),
+            mu=np.full(rows, 2.0 * self._request.config.mirostat, np.float64),
+            fsm_state=np.full(rows, self._initial_fsm_state, np.int32),
+        )
+        return np.ascontiguousarray(np.tile(hidden, (1, n, 1))), decode_state
 
     @property
-    def streams(self) -> Streams:
+    def decode_state(self) -> DecodeState:
         """The books of the streams, without those of their shadows."""
-        return Streams(**{name: array[:: self._pair] for name, array in self._streams._asdict().items()})
+        return DecodeState(
+            **{name: array[:: self._rows_per_sequence] for name, array in self._decode_state._asdict().items()}
+        )
 
     @property
-    def state(self) -> Float32:
+    def hidden(self) -> Float32:
         """The states of the streams, [L, n, H]."""
-        return self._state[:, :: self._pair]
+        return self._hidden[:, :: self._rows_per_sequence]
 
-    def advance(self, crew: Crew | None) -> Ids:
+    def step(self, pool: ThreadPool | None) -> Ids:
         """Some more tokens of each running stream: ids [n, tokens], -1 where a stream had stopped."""
-        rows = len(self._streams.last)
-        written = np.full((rows, _SLICE), -1, np.int32)
+        rows = len(self._decode_state.last_token)
+        out_tokens = np.full((rows, _TOKENS_PER_STEP), -1, np.int32)
 
-        def share(low: int, high: int) -> None:
-            self._source.writer.write(low, high, self._rules, self._streams, self._state, written)
+        def task(low: int, high: int) -> None:
+            self._request.engine.write(low, high, self._params, self._decode_state, self._hidden, out_tokens)
 
-        if crew is None:
-            share(0, rows)
+        if pool is None:
+            task(0, rows)
         else:
-            crew.share(rows, share, grain=8)
-        return written[:: self._pair]
+            pool.parallel_for(rows, task, grain_size=8)
+        return out_tokens[:: self._rows_per_sequence]
 
-    def keep(self, running: NDArray[np.bool_], more: range) -> None:
+    def refill(self, running: NDArray[np.bool_], new_seeds: range) -> None:
         """Let go of the streams that have stopped, and begin others with the seeds `more`."""
-        rows = np.repeat(running, self._pair)
-        state, streams = self._begun(more)
-        self._state = np.ascontiguousarray(np.concatenate([self._state[:, rows], state], axis=1))
-        old, new = self._streams._asdict(), streams._asdict()
-        self._streams = Streams(**{name: np.concatenate([old[name][rows], new[name]]) for name in old})
+        rows = np.repeat(running, self._rows_per_sequence)
+        hidden, decode_state = self._new_rows(new_seeds)
+        self._hidden = np.ascontiguousarray(np.concatenate([self._hidden[:, rows], hidden], axis=1))
+        old, new = self._decode_state._asdict(), decode_state._asdict()
+        self._decode_state = DecodeState(**{name: np.concatenate([old[name][rows], new[name]]) for name in old})
 
 
 class Stream:
     """One text as it is drawn: iterate over its pieces. `state` and `sample` are right at any moment."""
 
-    def __init__(self, source: Source, prompt: str) -> None:
-        seed = source.draw.seed
-        self._source, self._prompt = source, prompt
-        self._batch = Batch(source, range(seed, seed + 1))
-        self._decoder = source.tokenizer.decoder()
-        self._drawn = self._text = ""
+    def __init__(self, request: GenerationRequest, prompt: str) -> None:
+        seed = request.config.seed
+        self._request, self._prompt = request, prompt
+        self._batch = DecodeBatch(request, range(seed, seed + 1))
+        self._decoder = request.tokenizer.decoder()
+        self._generated = self._text = ""
 
     @property
     def state(self) -> State:
         """The state after what was said so far."""
-        begun = self._source.state
-        if self._text != self._drawn:
+        initial_state = self._request.state
+        if self._text != self._generated:
             # Something was drawn that is not said: it stops the text, or is beyond its end.
-            return self._source.read(begun, self._text)
-        layers, last = self._batch.state[:, 0].copy(), int(self._batch.streams.last[0])
-        return State(layers, last, (begun.tail + self._text)[-TAIL:])
+            return self._request.read(initial_state, self._text)
+        hidden, last_token = self._batch.hidden[:, 0].copy(), int(self._batch.decode_state.last_token[0])
+        return State(hidden, last_token, (initial_state.tail + self._text)[-TAIL_CHARS:])
 
     @property
     def sample(self) -> Sample:
         """What was said so far."""
-        streams, draw = self._batch.streams, self._source.draw
+        decode_state, config = self._batch.decode_state, self._request.config
         return Sample(
             text=self._text,
             prompt=self._prompt,
-            seed=draw.seed,
-            tokens=int(streams.drawn[0]),
-            bits_per_char=bits_per_char(float(streams.nats[0]), self._drawn, draw),
-            stopped=_STOPPED[int(streams.status[0])],
+            seed=config.seed,
+            tokens=int(decode_state.num_tokens[0]),
+            bits_per_char=bits_per_char(float(decode_state.nll[0]), self._generated, config),
+            stopped=_FINISH_REASONS[int(decode_state.finish_status[0])],
         )
 
-    def __iter__(self) -> Iterator[Piece]:
-        source, streams = self._source, self._batch.streams
-        while streams.status[0] == RUNNING:
-            before, nats = int(streams.drawn[0]), float(streams.nats[0])
-            ids = self._batch.advance(None)[0]
-            running = bool(streams.status[0] == RUNNING)
-            self._drawn += "".join(map(self._decoder.push, ids[ids >= 0].tolist()))
+    def __iter__(self) -> Iterator[TextChunk]:
+        request, decode_state = self._request, self._batch.decode_state
+        while decode_state.finish_status[0] == RUNNING:
+            before, nats = int(decode_state.num_tokens[0]), float(decode_state.nll[0])
+            ids = self._batch.step(None)[0]
+            running = bool(decode_state.finish_status[0] == RUNNING)
+            self._generated += "".join(map(self._decoder.push, ids[ids >= 0].tolist()))
             if not running:
-                self._drawn += self._decoder.flush()
+                self._generated += self._decoder.flush()
             # What may be shown only ever grows, so that a slice is what it has more than before.
-            text = said(self._drawn, running, source.draw, source.phrases, source.state.tail)
-            piece, self._text = text[len(self._text) :], text
-            yield Piece(piece, int(streams.drawn[0]) - before, float(streams.nats[0]) - nats)
+            text = visible_text(self._generated, running, request.config, request.phrases, request.state.tail)
+            chunk, self._text = text[len(self._text) :], text
+            yield TextChunk(chunk, int(decode_state.num_tokens[0]) - before, float(decode_state.nll[0]) - nats)
 
 
-def write(source: Source, prompt: str, seeds: range, crew: Crew, *, in_order: bool = False) -> Iterator[Sample]:
+def generate_batch(
+    request: GenerationRequest, prompt: str, seeds: range, pool: ThreadPool, *, in_order: bool = False
+) -> Iterator[Sample]:
     """A text for each seed, drawn side by side, each when it is over, or `in_order` of the seeds; in memory are only
     those that are being drawn, and a few thousand at most that wait for an earlier one."""
-    batch = Batch(source, seeds[:_TOGETHER])
-    waiting = seeds[_TOGETHER:]
-    ids: list[list[int]] = [[] for _ in seeds[:_TOGETHER]]
-    order = _Order(seeds.start)
+    batch = DecodeBatch(request, seeds[:_MAX_BATCH])
+    pending_seeds = seeds[_MAX_BATCH:]
+    ids: list[list[int]] = [[] for _ in seeds[:_MAX_BATCH]]
+    reorder_buffer = _ReorderBuffer(seeds.start)
     while ids:
-        for tokens, row in zip(ids, batch.advance(crew), strict=True):
+        for tokens, row in zip(ids, batch.step(pool), strict=True):
             tokens.extend(row[row >= 0].tolist())
-        running = batch.streams.status == RUNNING
-        over = (_sample(source, prompt, batch.streams, int(i), ids[i]) for i in np.flatnonzero(~running))
-        yield from order.put(over) if in_order else over
+        running = batch.decode_state.finish_status == RUNNING
+        finished = (_sample(request, prompt, batch.decode_state, int(i), ids[i]) for i in np.flatnonzero(~running))
+        yield from reorder_buffer.put(finished) if in_order else finished
         ids = [tokens for tokens, goes_on in zip(ids, running, strict=True) if goes_on]
-        more = waiting[: _TOGETHER - len(ids)] if len(ids) <= _FEWER and order.held < _HELD else waiting[:0]
-        waiting = waiting[len(more) :]
-        batch.keep(running, more)
-        ids += ([] for _ in more)
+        new_seeds = (
+            pending_seeds[: _MAX_BATCH - len(ids)]
+            if len(ids) <= _REFILL_BELOW and reorder_buffer.num_pending < _MAX_PENDING
+            else pending_seeds[:0]
+        )
+        pending_seeds = pending_seeds[len(new_seeds) :]
+        batch.refill(running, new_seeds)
+        ids += ([] for _ in new_seeds)
 
 
-class _Order:
+class _ReorderBuffer:
     """Samples that came before their turn, until those of the seeds before them are there."""
 
     def __init__(self, seed: int) -> None:
-        self._next, self._early = seed, dict[int, Sample]()
+        self._next, self._pending = seed, dict[int, Sample]()
 
     @property
-    def held(self) -> int:
+    def num_pending(self) -> int:
         """How many wait."""
-        return len(self._early)
+        return len(self._pending)
 
     def put(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Take some, and give all whose turn it is."""
-        self._early.update((sample.seed, sample) for sample in samples)
-        while self._next in self._early:
-            yield self._early.pop(self._next)
+        self._pending.update((sample.seed, sample) for sample in samples)
+        while self._next in self._pending:
+            yield self._pending.pop(self._next)
             self._next += 1
 
 
-def _sample(source: Source, prompt: str, streams: Streams, i: int, ids: list[int]) -> Sample:
-    drawn = source.tokenizer.decode(ids)
+def _sample(request: GenerationRequest, prompt: str, decode_state: DecodeState, i: int, ids: list[int]) -> Sample:
+    generated = request.tokenizer.decode(ids)
     return Sample(
-        text=said(drawn, False, source.draw, source.phrases, source.state.tail),
+        text=visible_text(generated, False, request.config, request.phrases, request.state.tail),
         prompt=prompt,
-        seed=int(streams.seeds[i]),
+        seed=int(decode_state.seeds[i]),
         tokens=len(ids),
-        bits_per_char=bits_per_char(float(streams.nats[i]), drawn, source.draw),
-        stopped=_STOPPED[int(streams.status[i])],
+        bits_per_char=bits_per_char(float(decode_state.nll[i]), generated, request.config),
+        stopped=_FINISH_REASONS[int(decode_state.finish_status[i])],
     )

@@ -4,18 +4,18 @@ import math
 from dataclasses import dataclass
 
 from grucli.engine.network import Network
-from grucli.engine.thread_pool import Crew
+from grucli.engine.thread_pool import ThreadPool
 from grucli.model.parameters import Parameters
-from grucli.model.weights import Weights
-from grucli.text.loader import scoring_windows
+from grucli.model.weights import SavedModel
+from grucli.text.loader import eval_windows
 from grucli.text.token_file import TokenFile
 
-_ROWS, _STEPS = 64, 64
-_BYTE = 8 * math.log(2)  # nats
+_EVAL_BATCH, _EVAL_WINDOW = 64, 64
+_NATS_PER_BYTE = 8 * math.log(2)  # nats
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class EvalResult:
     """Losses over a whole text. `nats_per_token` and `perplexity` count every token asked for, end tokens included.
 
     Per character means per character of text: the end tokens' nats count too, and what the tokenizer does not know is
@@ -30,24 +30,24 @@ class Scores:
     characters: int
 
 
-class Scorer:
+class Evaluator:
     """Scores token files under one set of parameters, which may change between calls."""
 
-    def __init__(self, parameters: Parameters, crew: Crew) -> None:
-        self._network = Network(parameters, _STEPS, _ROWS, crew)
+    def __init__(self, parameters: Parameters, pool: ThreadPool) -> None:
+        self._network = Network(parameters, _EVAL_WINDOW, _EVAL_BATCH, pool)
 
-    def score(self, tokens: TokenFile) -> Scores:
+    def evaluate_tokens(self, tokens: TokenFile) -> EvalResult:
         """The losses over all of `tokens`, the state carried through it and set to zero where a document begins."""
         network = self._network
         state = network.zero_state()
         nats, count = 0.0, 0
-        for window in scoring_windows(tokens, network.B, network.T):
-            network.forward(window.inputs, window.resets, state)
-            nats += network.loss(window.targets, window.weights)
-            count += int(window.weights.sum())
+        for window in eval_windows(tokens, network.B, network.T):
+            network.forward(window.inputs, window.reset_mask, state)
+            nats += network.loss(window.targets, window.loss_mask)
+            count += int(window.loss_mask.sum())
         per_token = nats / max(count, 1)
-        per_char = (nats + _BYTE * tokens.unknown_bytes) / max(tokens.characters, 1)
-        return Scores(
+        per_char = (nats + _NATS_PER_BYTE * tokens.unknown_bytes) / max(tokens.characters, 1)
+        return EvalResult(
             nats_per_token=per_token,
             nats_per_char=per_char,
             bits_per_char=per_char / math.log(2),
@@ -57,8 +57,8 @@ class Scorer:
         )
 
 
-def evaluate(weights: Weights, tokens: TokenFile, threads: int | None = None) -> Scores:
+def evaluate(weights: SavedModel, tokens: TokenFile, threads: int | None = None) -> EvalResult:
     """The losses of a saved model over all of `tokens`, which its own tokenizer must have made."""
     parameters = Parameters(weights.sizes)
     parameters.load(weights.arrays)
-    return Scorer(parameters, Crew(threads)).score(tokens)
+    return Evaluator(parameters, ThreadPool(threads)).evaluate_tokens(tokens)

@@ -6,13 +6,13 @@ from grucli.errors import UsageError
 from grucli.generation.phrase_matcher import check_blocked, check_stops
 from grucli.kernels.arrays import Float32
 
-MOST_BEAMS = 256
-TAIL = 256
+MAX_BEAMS = 256
+TAIL_CHARS = 256
 """Characters of a text that a state keeps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class GenerationConfig:
     """How text is drawn. The cut-offs see the distribution after the temperature; 0, 1 and 0 switch them off.
 
     `mirostat`: the surprise to aim at, in bits a token at temperature 1, by leaving out what surprises too much (Basu
@@ -41,7 +41,7 @@ class Draw:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for flag, value, fits, allowed in (
+        for flag, value, is_valid, allowed in (
             ("temp", self.temp, 0 <= self.temp <= 100, "a number from 0 to 100"),
             ("top-k", self.top_k, 0 <= self.top_k < 1 << 31, "a whole number from 0 (off) to 2147483647"),
             ("top-p", self.top_p, 0 < self.top_p <= 1, "a number above 0 and up to 1 (off)"),
@@ -52,9 +52,9 @@ class Draw:
             ("seed", self.seed, 0 <= self.seed < 1 << 63, "a whole number from 0 to 9223372036854775807"),
             ("mirostat", self.mirostat, 0 <= self.mirostat <= 100, "a number of bits from 0 (off) to 100"),
             ("relevance", self.relevance, 0 <= self.relevance <= 0.99, "a number from 0 (off) to 0.99"),
-            ("beam", self.beam, 0 <= self.beam <= MOST_BEAMS, f"a whole number from 0 (off) to {MOST_BEAMS}"),
+            ("beam", self.beam, 0 <= self.beam <= MAX_BEAMS, f"a whole number from 0 (off) to {MAX_BEAMS}"),
         ):
-            if not fits:
+            if not is_valid:
                 raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
         check_stops(self.stop)
         check_blocked(self.block)
@@ -68,13 +68,13 @@ class State:
     begun there, and `relevance` asks what the network would say after them alone.
     """
 
-    layers: Float32
-    last: int
+    hidden: Float32
+    last_token: int
     tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextChunk:
     """What one slice of a stream added: its text, its tokens, and -ln of their probability at temperature 1."""
 
     text: str
@@ -98,7 +98,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Likely:
+class TokenProb:
     """A token that may come next: the text it adds (none for the end of a text or turn), and how likely it is drawn."""
 
     text: str
@@ -107,7 +107,7 @@ class Likely:
 
 
 @dataclass(frozen=True, slots=True)
-class Surprise:
+class TokenSurprisal:
     """A part of a text, and -log2 of its probability at temperature 1, after what stands before it."""
 
     text: str
@@ -115,7 +115,7 @@ class Surprise:
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
+class GateActivations:
     """A part of a text, and the mean of each layer's gates, the lowest first, when it was read.
 
     `update` is how much of the old state stayed, `reset` how much of it the new one was made from; each is empty where

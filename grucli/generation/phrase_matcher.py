@@ -26,32 +26,32 @@ from grucli.text.tokenizers import Tokenizer
 BANNED, STOPS = -1, -2
 """What stands for a place where a token may not be drawn, and where it ends the text."""
 
-LONGEST = 200
+MAX_PHRASE_CHARS = 200
 """Characters of a phrase."""
 
-MOST_STOPS, MOST_BLOCKED = 64, 20_000
-MOST_BEGINNINGS = 100_000
+MAX_STOPS, MAX_BLOCKED = 64, 20_000
+MAX_TRIE_NODES = 100_000
 """Characters of all phrases that are blocked, but those that several begin with count once: about as many places."""
-MOST_ENTRIES = 2_000_000
+MAX_TABLE_ENTRIES = 2_000_000
 """Of a table: tokens that lead from a place elsewhere than usual, in all places."""
 
-_SLACK = 64
+_WINDOW_SLACK_CHARS = 64
 """Characters more than a phrase has that it may take in a text, by runs of white space."""
 
-_COMMENT = "#"
+_COMMENT_PREFIX = "#"
 
-_TYPED = {"\n": r"\n", "\t": r"\t", "\\": r"\\"}
-_MEANT = {typed: sign for sign, typed in _TYPED.items()}
+_ESCAPES = {"\n": r"\n", "\t": r"\t", "\\": r"\\"}
+_UNESCAPES = {typed: sign for sign, typed in _ESCAPES.items()}
 
 
-def read_stop(typed: str) -> str:
+def unescape_stop(text: str) -> str:
     r"""The text to stop at that is meant by what was typed: \n is a new line, \t a tab, and \\ one backslash."""
-    return re.sub(r"\\[nt\\]", lambda found: _MEANT[found[0]], typed)
+    return re.sub(r"\\[nt\\]", lambda found: _UNESCAPES[found[0]], text)
 
 
-def typed_stop(stop: str) -> str:
+def escape_stop(stop: str) -> str:
     """How a text to stop at is typed, on one line."""
-    return "".join(_TYPED.get(sign, sign) for sign in stop)
+    return "".join(_ESCAPES.get(sign, sign) for sign in stop)
 
 
 def read_phrases(path: Path) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def read_phrases(path: Path) -> tuple[str, ...]:
         lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UsageError(f"'{path}' is not UTF-8 text", "give a plain text file, one word or phrase a line") from error
-    phrases = tuple(line.strip() for line in lines if line.strip() and not line.startswith(_COMMENT))
+    phrases = tuple(line.strip() for line in lines if line.strip() and not line.startswith(_COMMENT_PREFIX))
     check_blocked(phrases)
     return phrases
 
@@ -76,11 +76,11 @@ def check_stops(stops: Sequence[str]) -> None:
     Raises:
         UsageError: an empty one, one that is too long, or too many.
     """
-    if len(stops) > MOST_STOPS:
-        raise UsageError(f"--stop is given {len(stops)} times", f"{MOST_STOPS} texts that stop a sample are the most")
+    if len(stops) > MAX_STOPS:
+        raise UsageError(f"--stop is given {len(stops)} times", f"{MAX_STOPS} texts that stop a sample are the most")
     for stop in stops:
-        if not 0 < len(stop) <= LONGEST:
-            raise UsageError(f"--stop is a text of {len(stop)} characters", f"it takes 1 to {LONGEST}")
+        if not 0 < len(stop) <= MAX_PHRASE_CHARS:
+            raise UsageError(f"--stop is a text of {len(stop)} characters", f"it takes 1 to {MAX_PHRASE_CHARS}")
 
 
 def check_blocked(phrases: Sequence[str]) -> None:
@@ -89,184 +89,184 @@ def check_blocked(phrases: Sequence[str]) -> None:
     Raises:
         UsageError: an empty one, one that is too long, a `*` that is not at the end, or too many or too much of them.
     """
-    if len(phrases) > MOST_BLOCKED:
-        raise UsageError(f"{len(phrases):,} phrases are to be blocked", f"{MOST_BLOCKED:,} are the most")
+    if len(phrases) > MAX_BLOCKED:
+        raise UsageError(f"{len(phrases):,} phrases are to be blocked", f"{MAX_BLOCKED:,} are the most")
     for phrase in phrases:
-        if not phrase.strip("* \t\r\n") or len(phrase) > LONGEST or "*" in phrase[:-1]:
+        if not phrase.strip("* \t\r\n") or len(phrase) > MAX_PHRASE_CHARS or "*" in phrase[:-1]:
             raise UsageError(
                 f"'{phrase[:40]}' cannot be blocked",
-                f"give words and phrases of up to {LONGEST} characters; * stands at the end of one alone, as in word*",
+                f"give words and phrases of up to {MAX_PHRASE_CHARS} characters; * stands at the end of one alone, as in word*",
             )
-    if sum(map(len, phrases)) > MOST_BEGINNINGS and (beginnings := _beginnings(phrases)) > MOST_BEGINNINGS:
+    if sum(map(len, phrases)) > MAX_TRIE_NODES and (trie_size := _trie_size(phrases)) > MAX_TRIE_NODES:
         raise UsageError(
-            f"the phrases to be blocked come to {beginnings:,} characters, not counting what several begin with again",
-            f"{MOST_BEGINNINGS:,} are the most: block fewer, or shorter ones, as word* for all that begins so",
+            f"the phrases to be blocked come to {trie_size:,} characters, not counting what several begin with again",
+            f"{MAX_TRIE_NODES:,} are the most: block fewer, or shorter ones, as word* for all that begins so",
         )
 
 
-def _beginnings(phrases: Sequence[str]) -> int:
+def _trie_size(phrases: Sequence[str]) -> int:
     """How many different texts the phrases begin with."""
     ordered = sorted(phrase.casefold() for phrase in phrases)
-    return sum(len(each) - _alike(before, each) for before, each in pairwise(["", *ordered]))
+    return sum(len(each) - _common_prefix_length(before, each) for before, each in pairwise(["", *ordered]))
 
 
-def _alike(one: str, other: str) -> int:
+def _common_prefix_length(one: str, other: str) -> int:
     """How many characters both begin with."""
     differing = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(differing, min(len(one), len(other)))
 
 
 @lru_cache(maxsize=4096)
-def _in_word(char: str) -> bool:
+def _is_word_char(char: str) -> bool:
     return char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")
 
 
 @lru_cache(maxsize=4096)
-def _folded(char: str) -> str:
+def _casefold_char(char: str) -> str:
     return " " if char.isspace() else char.casefold()
 
 
-class _Node:
+class _TrieNode:
     """How far a phrase has been said. `over`: it has, and that is known. `whole`: it has, if the word is over."""
 
-    __slots__ = ("edges", "number", "over", "spaced", "whole")
+    __slots__ = ("edges", "index", "is_space", "terminal", "word_end")
 
-    def __init__(self, number: int, spaced: bool) -> None:
-        self.edges: dict[str, _Node] = {}
-        self.number, self.spaced = number, spaced
-        self.over = self.whole = False
+    def __init__(self, index: int, is_space: bool) -> None:
+        self.edges: dict[str, _TrieNode] = {}
+        self.index, self.is_space = index, is_space
+        self.terminal = self.word_end = False
 
 
-class Place(NamedTuple):
+class MatchState(NamedTuple):
     """What of a text matters for what follows it: the phrases that have begun, by the numbers of their nodes, whether
     its last character is one of a word, and the bytes of a character that is not whole."""
 
     blocked: tuple[int, ...] = ()
     stops: tuple[int, ...] = ()
     in_word: bool = False
-    bytes: bytes = b""
+    pending_bytes: bytes = b""
 
 
-_USUAL = (Place(), Place(in_word=True))
+_DEFAULT_STATES = (MatchState(), MatchState(in_word=True))
 
 
-class _Piece:
+class _VocabTrieNode:
     """A node in the tree of all pieces: those that end here, and what follows, by character and by its folded form."""
 
     __slots__ = ("children", "folded", "tokens")
 
     def __init__(self) -> None:
         self.tokens: list[int] = []
-        self.children: dict[str, _Piece] = {}
+        self.children: dict[str, _VocabTrieNode] = {}
         self.folded: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TransitionTable:
     """The automaton over tokens, as the kernels take it (see `grucli.kernels.sampling.Guard`)."""
 
-    usual: NDArray[np.int32]
-    places: NDArray[np.int32]
-    own: NDArray[np.int32]
+    default_next: NDArray[np.int32]
+    states: NDArray[np.int32]
+    overrides: NDArray[np.int32]
 
 
-class Phrases:
+class PhraseMatcher:
     """The phrases `stops` and `blocked`, as the tokens of `tokenizer` say them."""
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str] = (), blocked: Sequence[str] = ()) -> None:
         check_stops(stops)
         check_blocked(blocked)
         self.stops = tuple(stops)
-        self._nodes: list[_Node] = []
-        self._stop_root, self._block_root = self._node(False), self._node(False)
+        self._nodes: list[_TrieNode] = []
+        self._stop_root, self._block_root = self._new_node(False), self._new_node(False)
         for stop in stops:
-            self._add(self._stop_root, stop).over = True
+            self._insert(self._stop_root, stop).terminal = True
         for phrase in blocked:
-            self._add_blocked(phrase)
-        self._window = max(map(len, (*stops, *blocked)), default=0) + _SLACK
+            self._insert_blocked(phrase)
+        self._window_chars = max(map(len, (*stops, *blocked)), default=0) + _WINDOW_SLACK_CHARS
         self._whole_words = tokenizer.kind == "word"
-        self._size = tokenizer.size
-        self._pieces, self._lone = _tree(tokenizer.pieces)
+        self._vocab_size = tokenizer.vocab_size
+        self._vocab_trie, self._non_text_tokens = _build_vocab_trie(tokenizer.pieces)
         self._spellings: dict[int, dict[bytes, str]] = {}
-        self._numbers: dict[Place, int] = {}
-        self._places: list[Place] = []
-        self._behind_usual: dict[tuple[Place, str], Place | int] = {}
-        self._rows: list[list[tuple[int, int]]] = []
-        self._entries = 0
-        self._table: Table | None = None
+        self._state_ids: dict[MatchState, int] = {}
+        self._states: list[MatchState] = []
+        self._next_from_default: dict[tuple[MatchState, str], MatchState | int] = {}
+        self._transitions: list[list[tuple[int, int]]] = []
+        self._num_entries = 0
+        self._table: TransitionTable | None = None
 
-    def _node(self, spaced: bool) -> _Node:
-        self._nodes.append(_Node(len(self._nodes), spaced))
+    def _new_node(self, is_space: bool) -> _TrieNode:
+        self._nodes.append(_TrieNode(len(self._nodes), is_space))
         return self._nodes[-1]
 
-    def _add(self, root: _Node, chars: str) -> _Node:
+    def _insert(self, root: _TrieNode, chars: str) -> _TrieNode:
         node = root
         for char in chars:
             if char not in node.edges:
-                node.edges[char] = self._node(char == " " and root is self._block_root)
+                node.edges[char] = self._new_node(char == " " and root is self._block_root)
             node = node.edges[char]
         return node
 
-    def _add_blocked(self, phrase: str) -> None:
+    def _insert_blocked(self, phrase: str) -> None:
         prefix = phrase.endswith("*")
         folded = " ".join(phrase.removesuffix("*").casefold().split())
-        end = self._add(self._block_root, folded)
-        if prefix or not _in_word(folded[-1]):
-            end.over = True
+        end = self._insert(self._block_root, folded)
+        if prefix or not _is_word_char(folded[-1]):
+            end.terminal = True
         else:
-            end.whole = True
+            end.word_end = True
 
     # Character by character
 
-    def feed(self, place: Place, char: str) -> Place | int:
+    def advance(self, state: MatchState, char: str) -> MatchState | int:
         """The place behind one more character, BANNED, or STOPS."""
-        if place.bytes:
-            place = Place()
-        blocked = self._feed_blocked(place.blocked, place.in_word, char)
+        if state.pending_bytes:
+            state = MatchState()
+        blocked = self._advance_blocked(state.blocked, state.in_word, char)
         if blocked is None:
             return BANNED
-        begun: list[_Node] = []
+        matched: list[_TrieNode] = []
         if self.stops:
-            stops = [self._nodes[number].edges.get(char) for number in (*place.stops, self._stop_root.number)]
-            begun = [node for node in stops if node is not None]
-            if any(node.over for node in begun):
+            stops = [self._nodes[number].edges.get(char) for number in (*state.stops, self._stop_root.index)]
+            matched = [node for node in stops if node is not None]
+            if any(node.terminal for node in matched):
                 return STOPS
-        return Place(blocked, _numbers(begun), _in_word(char))
+        return MatchState(blocked, _node_indices(matched), _is_word_char(char))
 
-    def _feed_blocked(self, blocked: tuple[int, ...], was_in_word: bool, char: str) -> tuple[int, ...] | None:
+    def _advance_blocked(self, blocked: tuple[int, ...], was_in_word: bool, char: str) -> tuple[int, ...] | None:
         """The nodes of blocked phrases behind one more character; None where one has been said."""
-        in_word = _in_word(char)
+        in_word = _is_word_char(char)
         active = [self._nodes[number] for number in blocked]
-        if not in_word and any(node.whole for node in active):
+        if not in_word and any(node.word_end for node in active):
             return None
         if not (in_word and was_in_word):
             active.append(self._block_root)
-        for folded in _folded(char):
-            further = [node.edges[folded] for node in active if folded in node.edges]
-            active = [node for node in active if node.spaced and folded == " "] + further
-            if any(node.over for node in active):
+        for folded in _casefold_char(char):
+            advanced = [node.edges[folded] for node in active if folded in node.edges]
+            active = [node for node in active if node.is_space and folded == " "] + advanced
+            if any(node.terminal for node in active):
                 return None
-        return _numbers(active)
+        return _node_indices(active)
 
-    def _feed_byte(self, place: Place, byte: bytes) -> Place | int:
+    def _advance_byte(self, state: MatchState, byte: bytes) -> MatchState | int:
         """The place behind a byte of a character that is spelled in bytes.
 
         They are kept while they may become a character that some phrase has in so many letters; any other is taken as
         the end of a word.
         """
-        if self._closing(place):
+        if self._completes_blocked_word(state):
             return BANNED
-        begun, goes_on = place.bytes + byte, False
-        for number in (*place.blocked, *place.stops, self._block_root.number, self._stop_root.number):
-            char = self._spelled(number).get(begun)
+        partial, may_continue = state.pending_bytes + byte, False
+        for number in (*state.blocked, *state.stops, self._block_root.index, self._stop_root.index):
+            char = self._spellings_of(number).get(partial)
             if char:
-                return self.feed(place._replace(bytes=b""), char)
-            goes_on |= char is not None
-        if goes_on:
-            return place._replace(bytes=begun)
-        return self._feed_byte(Place(), byte) if place.bytes else Place()
+                return self.advance(state._replace(pending_bytes=b""), char)
+            may_continue |= char is not None
+        if may_continue:
+            return state._replace(pending_bytes=partial)
+        return self._advance_byte(MatchState(), byte) if state.pending_bytes else MatchState()
 
-    def _spelled(self, number: int) -> dict[bytes, str]:
+    def _spellings_of(self, number: int) -> dict[bytes, str]:
         """The characters beyond ASCII that a node waits for, by their bytes, and nothing for what begins them."""
         if number not in self._spellings:
             spellings: dict[bytes, str] = {}
@@ -278,184 +278,201 @@ class Phrases:
             self._spellings[number] = spellings
         return self._spellings[number]
 
-    def _closing(self, place: Place) -> bool:
-        return any(self._nodes[number].whole for number in place.blocked)
+    def _completes_blocked_word(self, state: MatchState) -> bool:
+        return any(self._nodes[number].word_end for number in state.blocked)
 
-    def after(self, text: str) -> Place:
+    def state_after(self, text: str) -> MatchState:
         """The place after a text that was not drawn: it may have begun to say what is blocked, but what it has said is
         its own affair, and what stops is only looked for in what is drawn."""
-        place = self._walk(text)
-        return place._replace(blocked=tuple(number for number in place.blocked if not self._nodes[number].whole))
+        state = self._scan(text)
+        return state._replace(blocked=tuple(number for number in state.blocked if not self._nodes[number].word_end))
 
-    def _walk(self, text: str) -> Place:
+    def _scan(self, text: str) -> MatchState:
         """The place behind `text`, whose phrases that are over do not count."""
-        start = max(len(text) - self._window, 0)
+        start = max(len(text) - self._window_chars, 0)
         blocked: tuple[int, ...] = ()
-        in_word = start > 0 and _in_word(text[start - 1])
+        in_word = start > 0 and _is_word_char(text[start - 1])
         for char in text[start:]:
-            blocked = self._feed_blocked(blocked, in_word, char) or ()
-            in_word = _in_word(char)
-        return Place(blocked, (), in_word)
+            blocked = self._advance_blocked(blocked, in_word, char) or ()
+            in_word = _is_word_char(char)
+        return MatchState(blocked, (), in_word)
 
     # Whole texts
 
-    def stop_in(self, text: str) -> int | None:
+    def find_stop(self, text: str) -> int | None:
         """Where the first of the stops begins in `text`: the one that is over first."""
-        found = [(at + len(stop), at) for stop in self.stops if (at := text.find(stop)) >= 0]
-        return min(found)[1] if found else None
+        matches = [(at + len(stop), at) for stop in self.stops if (at := text.find(stop)) >= 0]
+        return min(matches)[1] if matches else None
 
-    def held(self, before: str, text: str) -> int:
+    def withheld_chars(self, preceding: str, text: str) -> int:
         """How many characters at the end of `text`, which follows `before`, may not be shown while more may follow:
         what may be the beginning of a stop, or says a blocked word unless its last word goes on."""
-        longest = max(map(len, self.stops), default=0) - 1
-        begun = range(min(longest, len(text)), 0, -1)
-        stop = next((n for n in begun if any(each.startswith(text[-n:]) for each in self.stops)), 0)
-        return stop + self.unsaid(before, text[: len(text) - stop])
+        max_length = max(map(len, self.stops), default=0) - 1
+        lengths = range(min(max_length, len(text)), 0, -1)
+        stop = next((n for n in lengths if any(each.startswith(text[-n:]) for each in self.stops)), 0)
+        return stop + self.chars_to_trim(preceding, text[: len(text) - stop])
 
-    def unsaid(self, before: str, text: str) -> int:
+    def chars_to_trim(self, preceding: str, text: str) -> int:
         """How many characters to take off the end of `text`, which follows `before`, for it to say nothing blocked if
         it ends there."""
         if not self._block_root.edges:
             return 0
-        whole = before[-self._window :] + text[-2 * self._window :]
-        for less in range(min(len(text), 2 * self._window)):
-            if not self._closing(self._walk(whole[: len(whole) - less])):
-                return less
+        window = preceding[-self._window_chars :] + text[-2 * self._window_chars :]
+        for trimmed in range(min(len(text), 2 * self._window_chars)):
+            if not self._completes_blocked_word(self._scan(window[: len(window) - trimmed])):
+                return trimmed
         return len(text)
 
     # Token by token
 
-    def table(self, place: Place) -> tuple[Table, int]:
+    def table(self, state: MatchState) -> tuple[TransitionTable, int]:
         """The table, and the number that `place` has in it.
 
         Raises:
             UsageError: with these tokens, the phrases make a table that is too large.
         """
-        if place not in self._numbers or self._table is None:
-            for each in (*_USUAL, place):
-                self._number(each)
-            while len(self._rows) < len(self._places):
-                self._rows.append(self._row(self._places[len(self._rows)]))
-                self._entries += len(self._rows[-1])
-                if self._entries > MOST_ENTRIES:
+        if state not in self._state_ids or self._table is None:
+            for each in (*_DEFAULT_STATES, state):
+                self._state_id(each)
+            while len(self._transitions) < len(self._states):
+                self._transitions.append(self._transition_row(self._states[len(self._transitions)]))
+                self._num_entries += len(self._transitions[-1])
+                if self._num_entries > MAX_TABLE_ENTRIES:
                     raise UsageError(
-                        f"to block and stop at all this takes a table of more than {MOST_ENTRIES:,} entries, for the"
-                        f" {self._size:,} tokens of this model",
+                        f"to block and stop at all this takes a table of more than {MAX_TABLE_ENTRIES:,} entries, for the"
+                        f" {self._vocab_size:,} tokens of this model",
                         "block fewer or shorter phrases, or stop at fewer texts",
                     )
-            self._table = self._in_arrays()
-        return self._table, self._numbers[place]
+            self._table = self._to_arrays()
+        return self._table, self._state_ids[state]
 
-    def _number(self, place: Place | int) -> int:
-        if isinstance(place, int):
-            return place
-        number = self._numbers.setdefault(place, len(self._places))
-        if number == len(self._places):
-            self._places.append(place)
-        return number
+    def _state_id(self, state: MatchState | int) -> int:
+        if isinstance(state, int):
+            return state
+        state_id = self._state_ids.setdefault(state, len(self._states))
+        if state_id == len(self._states):
+            self._states.append(state)
+        return state_id
 
-    def _row(self, place: Place) -> list[tuple[int, int]]:
+    def _transition_row(self, state: MatchState) -> list[tuple[int, int]]:
         """The tokens that lead from `place` elsewhere than from the usual place of its kind, and where to; for a usual
         place itself, every token."""
         row: list[tuple[int, int]] = []
-        usual = Place() if place.bytes else _USUAL[place.in_word]
-        every = place == usual
-        waiting: list[tuple[_Piece, Place, Place]] = [(self._pieces, place, usual)]
-        while waiting:
-            piece, here, there = waiting.pop()
-            at_first = piece is self._pieces
-            for char in piece.children if every else self._telling(piece, here, at_first):
-                child, behind, else_behind = piece.children[char], self.feed(here, char), self._feed_usual(there, char)
-                if behind == else_behind and not every:
+        default = MatchState() if state.pending_bytes else _DEFAULT_STATES[state.in_word]
+        is_default = state == default
+        stack: list[tuple[_VocabTrieNode, MatchState, MatchState]] = [(self._vocab_trie, state, default)]
+        while stack:
+            node, current, current_default = stack.pop()
+            at_root = node is self._vocab_trie
+            for char in node.children if is_default else self._relevant_chars(node, current, at_root):
+                child, next_state, next_default = (
+                    node.children[char],
+                    self.advance(current, char),
+                    self._advance_default(current_default, char),
+                )
+                if next_state == next_default and not is_default:
                     continue
-                row += ((token, self._number(self._settled(behind))) for token in child.tokens)
-                if isinstance(behind, Place):
-                    assert isinstance(else_behind, Place)
-                    waiting.append((child, behind, else_behind))
+                row += ((token, self._state_id(self._resolve_word_boundary(next_state))) for token in child.tokens)
+                if isinstance(next_state, MatchState):
+                    assert isinstance(next_default, MatchState)
+                    stack.append((child, next_state, next_default))
                 else:
-                    row += ((token, behind) for token in _below(child))
-        if every or place.bytes or any(self._spelled(number) for number in (*place.blocked, *place.stops)):
-            row += ((token, self._number(self._spell(place, spelled))) for token, spelled in self._lone)
+                    row += ((token, next_state) for token in _descendant_tokens(child))
+        if (
+            is_default
+            or state.pending_bytes
+            or any(self._spellings_of(number) for number in (*state.blocked, *state.stops))
+        ):
+            row += (
+                (token, self._state_id(self._advance_bytes(state, spelled))) for token, spelled in self._non_text_tokens
+            )
         return sorted(row)
 
-    def _feed_usual(self, place: Place, char: str) -> Place | int:
+    def _advance_default(self, state: MatchState, char: str) -> MatchState | int:
         """As `feed`, for places that pieces lead to from a usual one: so few that what is behind them is kept."""
-        if (place, char) not in self._behind_usual:
-            self._behind_usual[place, char] = self.feed(place, char)
-        return self._behind_usual[place, char]
+        if (state, char) not in self._next_from_default:
+            self._next_from_default[state, char] = self.advance(state, char)
+        return self._next_from_default[state, char]
 
-    def _telling(self, piece: _Piece, place: Place, at_first: bool) -> Iterable[str]:
+    def _relevant_chars(self, node: _VocabTrieNode, state: MatchState, at_root: bool) -> Iterable[str]:
         """The characters below `piece` that may lead from `place` elsewhere than from a usual one."""
-        if self._closing(place) and not at_first:  # at first the table itself says what may not follow
-            return list(piece.children)
-        folded = {edge for number in place.blocked for edge in self._nodes[number].edges}
-        if any(self._nodes[number].spaced for number in place.blocked):
+        if self._completes_blocked_word(state) and not at_root:  # at first the table itself says what may not follow
+            return list(node.children)
+        folded = {edge for number in state.blocked for edge in self._nodes[number].edges}
+        if any(self._nodes[number].is_space for number in state.blocked):
             folded.add(" ")
-        stops = {edge for number in place.stops for edge in self._nodes[number].edges}
-        chars = {char for edge in folded for char in piece.folded.get(edge, ())}
-        return chars | {char for char in stops if char in piece.children}
+        stops = {edge for number in state.stops for edge in self._nodes[number].edges}
+        chars = {char for edge in folded for char in node.folded.get(edge, ())}
+        return chars | {char for char in stops if char in node.children}
 
-    def _settled(self, place: Place | int) -> Place | int:
+    def _resolve_word_boundary(self, state: MatchState | int) -> MatchState | int:
         """Where pieces are whole words, one that ends there ends a word."""
-        return BANNED if self._whole_words and isinstance(place, Place) and self._closing(place) else place
+        return (
+            BANNED
+            if self._whole_words and isinstance(state, MatchState) and self._completes_blocked_word(state)
+            else state
+        )
 
-    def _spell(self, place: Place, spelled: bytes) -> Place | int:
+    def _advance_bytes(self, state: MatchState, spelled: bytes) -> MatchState | int:
         for byte in spelled:
-            behind = self._feed_byte(place, bytes([byte]))
-            if isinstance(behind, int):
-                return behind
-            place = behind
-        return place
+            next_state = self._advance_byte(state, bytes([byte]))
+            if isinstance(next_state, int):
+                return next_state
+            state = next_state
+        return state
 
-    def _in_arrays(self) -> Table:
-        usual = np.zeros((3, self._size), np.int32)
-        for kind, place in enumerate(_USUAL):
-            usual[kind] = self._numbers[place]  # the special tokens leave all as it is
-            for token, behind in self._rows[self._numbers[place]]:
-                usual[kind, token] = behind
-        for token, _ in self._lone:
-            usual[2, token] = True
-        for char, child in self._pieces.children.items():
-            usual[2, [*_below(child), *child.tokens]] = not _in_word(char)
-        rows = [[] if place in _USUAL else row for place, row in zip(self._numbers, self._rows, strict=True)]
+    def _to_arrays(self) -> TransitionTable:
+        default_next = np.zeros((3, self._vocab_size), np.int32)
+        for kind, state in enumerate(_DEFAULT_STATES):
+            default_next[kind] = self._state_ids[state]  # the special tokens leave all as it is
+            for token, next_state in self._transitions[self._state_ids[state]]:
+                default_next[kind, token] = next_state
+        for token, _ in self._non_text_tokens:
+            default_next[2, token] = True
+        for char, child in self._vocab_trie.children.items():
+            default_next[2, [*_descendant_tokens(child), *child.tokens]] = not _is_word_char(char)
+        rows = [
+            [] if place in _DEFAULT_STATES else row
+            for place, row in zip(self._state_ids, self._transitions, strict=True)
+        ]
         ends = np.cumsum([len(row) for row in rows])
-        kinds = [place.in_word and not place.bytes for place in self._numbers]
-        closing = [self._closing(place) for place in self._numbers]
-        places = np.array([kinds, closing, ends - [len(row) for row in rows], ends], np.int32)
-        own = np.array([pair for row in rows for pair in row], np.int32).reshape(-1, 2)
-        return Table(usual, np.ascontiguousarray(places.T), own)
+        kinds = [place.in_word and not place.pending_bytes for place in self._state_ids]
+        completes = [self._completes_blocked_word(place) for place in self._state_ids]
+        states = np.array([kinds, completes, ends - [len(row) for row in rows], ends], np.int32)
+        overrides = np.array([pair for row in rows for pair in row], np.int32).reshape(-1, 2)
+        return TransitionTable(default_next, np.ascontiguousarray(states.T), overrides)
 
 
-def _numbers(nodes: Sequence[_Node]) -> tuple[int, ...]:
+def _node_indices(nodes: Sequence[_TrieNode]) -> tuple[int, ...]:
     if len(nodes) < 2:  # as nearly everywhere
-        return (nodes[0].number,) if nodes else ()
-    return tuple(sorted({node.number for node in nodes}))
+        return (nodes[0].index,) if nodes else ()
+    return tuple(sorted({node.index for node in nodes}))
 
 
-def _tree(pieces: Sequence[bytes]) -> tuple[_Piece, list[tuple[int, bytes]]]:
+def _build_vocab_trie(pieces: Sequence[bytes]) -> tuple[_VocabTrieNode, list[tuple[int, bytes]]]:
     """The tree of the pieces that are text, and apart from it those that are not, by their tokens."""
-    root, lone = _Piece(), []
+    root, non_text = _VocabTrieNode(), []
     for token, piece in enumerate(pieces):
         try:
             text = piece.decode()
         except UnicodeDecodeError:
-            lone.append((token, piece))
+            non_text.append((token, piece))
             continue
         node = root
         for char in text:
             if char not in node.children:
-                node.children[char] = _Piece()
-                node.folded.setdefault(_folded(char)[0], []).append(char)
+                node.children[char] = _VocabTrieNode()
+                node.folded.setdefault(_casefold_char(char)[0], []).append(char)
             node = node.children[char]
         if text:
             node.tokens.append(token)
-    return root, lone
+    return root, non_text
 
 
-def _below(piece: _Piece) -> Iterator[int]:
+def _descendant_tokens(node: _VocabTrieNode) -> Iterator[int]:
     """The tokens of the pieces that go on from this one."""
-    waiting = list(piece.children.values())
-    while waiting:
-        each = waiting.pop()
-        yield from each.tokens
-        waiting += each.children.values()
+    stack = list(node.children.values())
+    while stack:
+        child = stack.pop()
+        yield from child.tokens
+        stack += child.children.values()

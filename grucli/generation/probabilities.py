@@ -8,23 +8,23 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.generation.options import Draw
+from grucli.generation.options import GenerationConfig
 from grucli.kernels.arrays import Float32
-from grucli.kernels.sampling import BANNED, END, PLAUSIBLE, STOPS, TURN, UNKNOWN, Guard
+from grucli.kernels.sampling import BANNED, EOS, EOT, PLAUSIBILITY_ALPHA, STOPS, UNK, TokenAutomaton
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-class Head:
+class OutputProjection:
     """The last step of a network: logits from what the highest layer hands up. out [H, V], bias [V]."""
 
     def __init__(self, out: Float32, bias: Float32) -> None:
         self._out, self._bias = out, bias
 
-    def logits(self, seen: Float32) -> Float64:
+    def logits(self, output: Float32) -> Float64:
         """Of seen [n, H]: [n, V]."""
-        return np.asarray(seen @ self._out + self._bias, np.float64)
+        return np.asarray(output @ self._out + self._bias, np.float64)
 
 
 def log_softmax(logits: Float64) -> Float64:
@@ -33,60 +33,70 @@ def log_softmax(logits: Float64) -> Float64:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
-def allowed(guard: Guard, place: int, V: int, may_stop: bool) -> Mask:
+def allowed_mask(automaton: TokenAutomaton, fsm_state: int, V: int, allow_stop: bool) -> Mask:
     """Which tokens may be drawn at a place of the guard, [V]."""
     mask = np.ones(V, np.bool_)
-    closing = False
-    if guard.usual.shape[1] > 0:
-        behind = following(guard, place)
-        closing = bool(guard.places[place, 1])
-        mask &= (behind != BANNED) & ((behind != STOPS) | may_stop) & ~(closing & (guard.usual[2] != 0))
-    mask[UNKNOWN] = False
-    mask[[END, TURN]] = may_stop and not closing
+    pending_word = False
+    if automaton.default_next.shape[1] > 0:
+        next_states = transitions(automaton, fsm_state)
+        pending_word = bool(automaton.states[fsm_state, 1])
+        mask &= (
+            (next_states != BANNED)
+            & ((next_states != STOPS) | allow_stop)
+            & ~(pending_word & (automaton.default_next[2] != 0))
+        )
+    mask[UNK] = False
+    mask[[EOS, EOT]] = allow_stop and not pending_word
     return mask
 
 
-def following(guard: Guard, place: int) -> NDArray[np.int32]:
+def transitions(automaton: TokenAutomaton, fsm_state: int) -> NDArray[np.int32]:
     """The place behind each token, BANNED or STOPS, [V]; all zeros where nothing is guarded."""
-    kind, _, first, end = guard.places[place]
-    behind = np.array(guard.usual[kind])
-    behind[guard.own[first:end, 0]] = guard.own[first:end, 1]
-    return behind
+    kind, _, first, end = automaton.states[fsm_state]
+    next_states = np.array(automaton.default_next[kind])
+    next_states[automaton.overrides[first:end, 0]] = automaton.overrides[first:end, 1]
+    return next_states
 
 
-def plausible(voice: Float64, mask: Mask, relevance: float) -> Mask:
+def plausibility_mask(cond_logits: Float64, mask: Mask, relevance: float) -> Mask:
     """Those of the tokens in `mask` that the voice, logits [V], finds likely enough for relevance to weigh them."""
     if relevance == 0 or not mask.any():
         return mask
-    return np.asarray(mask & (voice >= voice[mask].max() + math.log(relevance * PLAUSIBLE)))
+    return np.asarray(mask & (cond_logits >= cond_logits[mask].max() + math.log(relevance * PLAUSIBILITY_ALPHA)))
 
 
-def chances(voice: Float64, shadow: Float64 | None, mask: Mask, draw: Draw) -> Float64:
+def token_probabilities(
+    cond_logits: Float64, uncond_logits: Float64 | None, mask: Mask, config: GenerationConfig
+) -> Float64:
     """The probability with which each token is drawn at the beginning of a text, [V]: of logits [V], of those of the
     shadow where there is relevance, and of what may be drawn at all."""
-    mask = plausible(voice, mask, draw.relevance)
-    if draw.mirostat > 0 and mask.any():
-        bound = -2 * draw.mirostat * math.log(2)
-        mask = mask & (log_softmax(voice) >= min(bound, log_softmax(voice)[mask].max()))
-    weighed = voice if shadow is None else (voice - draw.relevance * shadow) / (1 - draw.relevance)
+    mask = plausibility_mask(cond_logits, mask, config.relevance)
+    if config.mirostat > 0 and mask.any():
+        min_log_prob = -2 * config.mirostat * math.log(2)
+        mask = mask & (log_softmax(cond_logits) >= min(min_log_prob, log_softmax(cond_logits)[mask].max()))
+    guided = (
+        cond_logits
+        if uncond_logits is None
+        else (cond_logits - config.relevance * uncond_logits) / (1 - config.relevance)
+    )
     if not mask.any():
-        return _only(END, len(voice))
-    weighed = np.where(mask, weighed, -np.inf)
-    if draw.temp == 0:
-        return _only(int(weighed.argmax()), len(voice))
-    weights = np.exp((weighed - weighed.max()) / draw.temp)
-    least = draw.min_p
-    ordered = np.sort(weights)[::-1]
-    if 0 < draw.top_k < len(ordered):
-        least = max(least, ordered[draw.top_k - 1])
-    if draw.top_p < 1:
-        sums = np.cumsum(ordered[ordered >= least])
-        least = max(least, ordered[np.searchsorted(sums, draw.top_p * sums[-1] * (1 - 1e-9))])
-    weights[weights < least] = 0
-    return np.asarray(weights / weights.sum())
+        return _one_hot(EOS, len(cond_logits))
+    guided = np.where(mask, guided, -np.inf)
+    if config.temp == 0:
+        return _one_hot(int(guided.argmax()), len(cond_logits))
+    probs = np.exp((guided - guided.max()) / config.temp)
+    min_prob = config.min_p
+    sorted_probs = np.sort(probs)[::-1]
+    if 0 < config.top_k < len(sorted_probs):
+        min_prob = max(min_prob, sorted_probs[config.top_k - 1])
+    if config.top_p < 1:
+        sums = np.cumsum(sorted_probs[sorted_probs >= min_prob])
+        min_prob = max(min_prob, sorted_probs[np.searchsorted(sums, config.top_p * sums[-1] * (1 - 1e-9))])
+    probs[probs < min_prob] = 0
+    return np.asarray(probs / probs.sum())
 
 
-def _only(token: int, V: int) -> Float64:
-    certain = np.zeros(V)
-    certain[token] = 1
-    return certain
+def _one_hot(token: int, V: int) -> Float64:
+    probs = np.zeros(V)
+    probs[token] = 1
+    return probs

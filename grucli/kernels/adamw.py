@@ -28,13 +28,13 @@ def adamw(
     g: Float32,
     m: Float32,
     v: Float32,
-    gradient_scale: np.float32,
+    clip_coef: np.float32,
     beta1: np.float32,
     beta2: np.float32,
     step_size: np.float32,
-    root_correction: np.float32,
+    inv_sqrt_bias_correction2: np.float32,
     epsilon: np.float32,
-    shrink: np.float32,
+    decay: np.float32,
 ) -> None:
     """One step for elements [low, high) of the flat parameters p, with moments m and v, all in place.
 
@@ -42,7 +42,7 @@ def adamw(
     """
     one = np.float32(1)
     for i in range(low, high):
-        gradient = g[i] * gradient_scale
+        gradient = g[i] * clip_coef
         m[i] = beta1 * m[i] + (one - beta1) * gradient
         v[i] = beta2 * v[i] + (one - beta2) * gradient * gradient
-        p[i] = p[i] * shrink - step_size * m[i] / (math.sqrt(v[i]) * root_correction + epsilon)
+        p[i] = p[i] * decay - step_size * m[i] / (math.sqrt(v[i]) * inv_sqrt_bias_correction2 + epsilon)

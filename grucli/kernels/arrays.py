@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
-_LINE = 64
+_CACHE_LINE_BYTES = 64
 
 
 def empty(*shape: int) -> Float32:
     """An uninitialised C-contiguous float32 array that begins at a cache line."""
     size = math.prod(shape)
-    raw = np.empty(size + _LINE // 4, np.float32)
-    offset = (-raw.ctypes.data % _LINE) // 4
+    raw = np.empty(size + _CACHE_LINE_BYTES // 4, np.float32)
+    offset = (-raw.ctypes.data % _CACHE_LINE_BYTES) // 4
     return raw[offset : offset + size].reshape(shape)
 
 

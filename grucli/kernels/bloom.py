@@ -17,30 +17,30 @@ from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
 
-from grucli.kernels.jit import exactly, intrinsic, kernel
-from grucli.kernels.sampling import TURN, Ids
+from grucli.kernels.jit import helper, intrinsic, kernel
+from grucli.kernels.sampling import EOT, Ids
 
-SHORT, LONG = 32, 50
+SHORT_WINDOW, LONG_WINDOW = 32, 50
 """Characters of the two kinds of window."""
 
-MOST_STRONG = 6
+MAX_HASHES = 6
 """Bits that a long window sets at most: nine bits of a hash choose each place in a line."""
 
-LINE = 8
+WORDS_PER_LINE = 8
 """Words of 64 bits in a line."""
 
 Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 
-_AHEAD = 64  # windows of a kind that wait for their lines
-_RING = 64  # sums kept: a power of two above LONG
-_INSIDE = LONG - SHORT + 1  # short windows in a long one
+_PREFETCH_DISTANCE = 64  # windows of a kind that wait for their lines
+_RING_SIZE = 64  # sums kept: a power of two above LONG
+_SHORT_PER_LONG = LONG_WINDOW - SHORT_WINDOW + 1  # short windows in a long one
 _B = 0x9E3779B97F4A7C15
-_B_SHORT = np.uint64(pow(_B, SHORT, 1 << 64))
-_B_LONG = np.uint64(pow(_B, LONG, 1 << 64))
+_B_SHORT = np.uint64(pow(_B, SHORT_WINDOW, 1 << 64))
+_B_LONG = np.uint64(pow(_B, LONG_WINDOW, 1 << 64))
 
 
-class Walk(NamedTuple):
+class RollingHash(NamedTuple):
     """A place in a text, kept from one call to the next.
 
     sums uint64 [64]: a ring of the polynomials of everything up to each of the last characters. character uint64 [1]:
@@ -48,106 +48,113 @@ class Walk(NamedTuple):
     still lacks.
     """
 
-    sums: Words
+    prefix_hashes: Words
     character: Words
-    at: NDArray[np.int64]
+    counters: NDArray[np.int64]
 
 
-def begin() -> Walk:
+def new_rolling_hash() -> RollingHash:
     """The place before a text."""
-    return Walk(np.zeros(_RING, np.uint64), np.zeros(1, np.uint64), np.zeros(2, np.int64))
+    return RollingHash(np.zeros(_RING_SIZE, np.uint64), np.zeros(1, np.uint64), np.zeros(2, np.int64))
 
 
-@exactly
-def _mixed(x: np.uint64) -> np.uint64:
+@helper
+def _splitmix64(x: np.uint64) -> np.uint64:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
-@exactly
-def _border(walk: Walk) -> None:
+@helper
+def _reset(hash_state: RollingHash) -> None:
     """No window reaches over this place."""
-    walk.at[0] = 0
-    walk.at[1] = 0
+    hash_state.counters[0] = 0
+    hash_state.counters[1] = 0
 
 
-@exactly
-def _take(byte: np.uint8, walk: Walk) -> bool:
+@helper
+def _push_byte(byte: np.uint8, hash_state: RollingHash) -> bool:
     """Step over one byte of valid UTF-8; True where it ends a character."""
-    if walk.at[1] > 0:
-        walk.character[0] = (walk.character[0] << np.uint64(8)) | np.uint64(byte)
-        walk.at[1] -= 1
+    if hash_state.counters[1] > 0:
+        hash_state.character[0] = (hash_state.character[0] << np.uint64(8)) | np.uint64(byte)
+        hash_state.counters[1] -= 1
     else:
-        walk.character[0] = np.uint64(byte)
-        walk.at[1] = 0 if byte < 0xC0 else 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
-    if walk.at[1] > 0:
+        hash_state.character[0] = np.uint64(byte)
+        hash_state.counters[1] = 0 if byte < 0xC0 else 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
+    if hash_state.counters[1] > 0:
         return False
-    n = walk.at[0]
-    before = walk.sums[n & (_RING - 1)]
-    walk.at[0] = n + 1
-    walk.sums[(n + 1) & (_RING - 1)] = before * np.uint64(_B) + _mixed(walk.character[0] + np.uint64(_B))
+    n = hash_state.counters[0]
+    before = hash_state.prefix_hashes[n & (_RING_SIZE - 1)]
+    hash_state.counters[0] = n + 1
+    hash_state.prefix_hashes[(n + 1) & (_RING_SIZE - 1)] = before * np.uint64(_B) + _splitmix64(
+        hash_state.character[0] + np.uint64(_B)
+    )
     return True
 
 
-@exactly
-def _window(walk: Walk, length: int, power: np.uint64) -> np.uint64:
+@helper
+def _window_hash(hash_state: RollingHash, length: int, power: np.uint64) -> np.uint64:
     """The hash of the last `length` characters; `power` is B to that power."""
-    n = walk.at[0]
-    return _mixed(walk.sums[n & (_RING - 1)] - walk.sums[(n - length) & (_RING - 1)] * power)
+    n = hash_state.counters[0]
+    return _splitmix64(
+        hash_state.prefix_hashes[n & (_RING_SIZE - 1)]
+        - hash_state.prefix_hashes[(n - length) & (_RING_SIZE - 1)] * power
+    )
 
 
-@exactly
-def _line(window: np.uint64, bits: Words) -> int:
+@helper
+def _cache_line(window: np.uint64, bits: Words) -> int:
     """The first word of the line that a window's bits are in."""
-    lines = np.uint64(bits.size // LINE)
-    return int(((window >> np.uint64(32)) * lines) >> np.uint64(32)) * LINE
+    lines = np.uint64(bits.size // WORDS_PER_LINE)
+    return int(((window >> np.uint64(32)) * lines) >> np.uint64(32)) * WORDS_PER_LINE
 
 
-@exactly
-def _set(window: np.uint64, count: int, bits: Words) -> None:
-    line, places = _line(window, bits), _mixed(window + np.uint64(_B))
-    for _ in range(count):
-        bits[line + np.int64((places >> np.uint64(6)) & np.uint64(7))] |= np.uint64(1) << (places & np.uint64(63))
-        places >>= np.uint64(9)
+@helper
+def _set_bits(window: np.uint64, num_hashes: int, bits: Words) -> None:
+    line, bit_hash = _cache_line(window, bits), _splitmix64(window + np.uint64(_B))
+    for _ in range(num_hashes):
+        bits[line + np.int64((bit_hash >> np.uint64(6)) & np.uint64(7))] |= np.uint64(1) << (bit_hash & np.uint64(63))
+        bit_hash >>= np.uint64(9)
 
 
 @intrinsic
-def _fetch(typing_context: Any, words: Any, index: Any) -> Any:
+def _prefetch(typing_context: Any, words: Any, index: Any) -> Any:
     """Have the cache line of `words[index]` brought in, to be written to; go on meanwhile."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), kind)
-        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), pointer)
-        for_writing, to_every_cache, data = number(1), number(3), number(1)
-        builder.call(prefetch, [place, for_writing, to_every_cache, data])
+        pointer, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function_type = ir.FunctionType(ir.VoidType(), [pointer, int32, int32, int32])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), function_type)
+        line_ptr = builder.bitcast(builder.gep(array.data, [arguments[1]]), pointer)
+        for_writing, to_every_cache, data = int32(1), int32(3), int32(1)
+        builder.call(prefetch, [line_ptr, for_writing, to_every_cache, data])
         return context.get_dummy_value()
 
     return types.void(words, types.int64), generate
 
 
-@exactly
-def _set_all(windows: Words, n: int, count: int, bits: Words) -> None:
+@helper
+def _set_all(windows: Words, n: int, num_hashes: int, bits: Words) -> None:
     for i in range(n):
-        _set(windows[i], count, bits)
+        _set_bits(windows[i], num_hashes, bits)
 
 
-@exactly
-def _is_set(window: np.uint64, count: int, bits: Words) -> bool:
-    line, places = _line(window, bits), _mixed(window + np.uint64(_B))
-    for _ in range(count):
-        word = bits[line + np.int64((places >> np.uint64(6)) & np.uint64(7))]
-        if (word >> (places & np.uint64(63))) & np.uint64(1) == np.uint64(0):
+@helper
+def _is_set(window: np.uint64, num_hashes: int, bits: Words) -> bool:
+    line, bit_hash = _cache_line(window, bits), _splitmix64(window + np.uint64(_B))
+    for _ in range(num_hashes):
+        word = bits[line + np.int64((bit_hash >> np.uint64(6)) & np.uint64(7))]
+        if (word >> (bit_hash & np.uint64(63))) & np.uint64(1) == np.uint64(0):
             return False
-        places >>= np.uint64(9)
+        bit_hash >>= np.uint64(9)
     return True
 
 
 @kernel
-def note(ids: Ids, pieces: Bytes, starts: NDArray[np.int64], walk: Walk, bits: Words, strong: int) -> None:
+def bloom_add_tokens(
+    ids: Ids, pieces: Bytes, starts: NDArray[np.int64], hash_state: RollingHash, bits: Words, num_hashes: int
+) -> None:
     """Set the bits of every window of a text, which may be given in parts; special tokens are borders.
 
     Args:
@@ -158,42 +165,46 @@ def note(ids: Ids, pieces: Bytes, starts: NDArray[np.int64], walk: Walk, bits: W
         bits: uint64 [a multiple of LINE], changed in place.
         strong: bits of a long window, from 1 to MOST_STRONG.
     """
-    short, long, n, m = np.empty(_AHEAD, np.uint64), np.empty(_AHEAD, np.uint64), 0, 0
+    short, long, n, m = np.empty(_PREFETCH_DISTANCE, np.uint64), np.empty(_PREFETCH_DISTANCE, np.uint64), 0, 0
     for i in range(ids.size):
         token = ids[i]
-        if token <= TURN:
-            _border(walk)
+        if token <= EOT:
+            _reset(hash_state)
             continue
         for j in range(starts[token], starts[token + 1]):
-            if not _take(pieces[j], walk) or walk.at[0] < SHORT:
+            if not _push_byte(pieces[j], hash_state) or hash_state.counters[0] < SHORT_WINDOW:
                 continue
-            short[n] = _window(walk, SHORT, _B_SHORT)
-            _fetch(bits, np.int64(_line(short[n], bits)))
+            short[n] = _window_hash(hash_state, SHORT_WINDOW, _B_SHORT)
+            _prefetch(bits, np.int64(_cache_line(short[n], bits)))
             n += 1
-            if walk.at[0] >= LONG:
-                long[m] = _window(walk, LONG, _B_LONG)
-                _fetch(bits, np.int64(_line(long[m], bits)))
+            if hash_state.counters[0] >= LONG_WINDOW:
+                long[m] = _window_hash(hash_state, LONG_WINDOW, _B_LONG)
+                _prefetch(bits, np.int64(_cache_line(long[m], bits)))
                 m += 1
-            if n == _AHEAD:
+            if n == _PREFETCH_DISTANCE:
                 _set_all(short, n, 1, bits)
-                _set_all(long, m, strong, bits)
+                _set_all(long, m, num_hashes, bits)
                 n = m = 0
     _set_all(short, n, 1, bits)
-    _set_all(long, m, strong, bits)
+    _set_all(long, m, num_hashes, bits)
 
 
 @kernel
-def longest_run(text: Bytes, walk: Walk, bits: Words, strong: int) -> int:
+def longest_match(text: Bytes, hash_state: RollingHash, bits: Words, num_hashes: int) -> int:
     """Characters of the longest part of a text (uint8, valid UTF-8) of which every long window was seen, or 0."""
-    longest = short = long = 0
-    _border(walk)
+    longest = short_run = long_run = 0
+    _reset(hash_state)
     for i in range(text.size):
-        if not _take(text[i], walk):
+        if not _push_byte(text[i], hash_state):
             continue
-        seen = walk.at[0] >= SHORT and _is_set(_window(walk, SHORT, _B_SHORT), 1, bits)
-        short = short + 1 if seen else 0
-        seen = short >= _INSIDE and _is_set(_window(walk, LONG, _B_LONG), strong, bits)
-        long = long + 1 if seen else 0
-        if long > 0:
-            longest = max(longest, LONG - 1 + long)
+        is_match = hash_state.counters[0] >= SHORT_WINDOW and _is_set(
+            _window_hash(hash_state, SHORT_WINDOW, _B_SHORT), 1, bits
+        )
+        short_run = short_run + 1 if is_match else 0
+        is_match = short_run >= _SHORT_PER_LONG and _is_set(
+            _window_hash(hash_state, LONG_WINDOW, _B_LONG), num_hashes, bits
+        )
+        long_run = long_run + 1 if is_match else 0
+        if long_run > 0:
+            longest = max(longest, LONG_WINDOW - 1 + long_run)
     return longest

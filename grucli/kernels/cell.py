@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.jit import exactly
-from grucli.kernels.microkernel import WIDTH, address, panels_for
-from grucli.kernels.quantized import Desk, Packed, desk_for, packed, stream_product
-from grucli.kernels.sampling import END, RUNNING, Ids, Rules, Streams, extend
+from grucli.kernels.jit import helper
+from grucli.kernels.microkernel import NR, element_ptr, num_panels
+from grucli.kernels.quantized import PackedWeights, QuantWorkspace, allocate_workspace, pack_weights, packed_matmul
+from grucli.kernels.sampling import EOS, RUNNING, DecodeState, Ids, SamplingParams, sample_token
 
 Recurrent = TypeVar("Recurrent")
 
 
-@exactly
+@helper
 def carry(t: int, low: int, high: int, state: Float32, resets: NDArray[np.bool_], previous: Float32) -> None:
     """Rows [low, high) of state [B, H] into previous[t], of [T, B, H]; zero where resets [T, B] is true."""
     for i in range(low, high):
@@ -34,8 +34,8 @@ class Ends(NamedTuple):
     layers' U [H, G], out the weights [H, V] of the logits, packed; out_bias [V]."""
 
     table: Float32
-    u: Packed
-    out: Packed
+    u: PackedWeights
+    out: PackedWeights
     out_bias: Float32
 
 
@@ -47,52 +47,62 @@ class Room(NamedTuple):
     sums: Float32
     logits: Float32
     weights: Float32
-    desk: Desk
+    desk: QuantWorkspace
 
 
-@exactly
+@helper
 def look_up(low: int, high: int, inputs: Ids, ends: Ends, state: Float32, x: Float32) -> None:
     """x[:high - low] = x U of the lowest layer for inputs[low:high]; an end token clears a stream's state [L, n, H]."""
     L, _, H = state.shape
     for i in range(low, high):
         token = inputs[i]
-        for layer in range(L if token == END else 0):
+        for layer in range(L if token == EOS else 0):
             for j in range(H):
                 state[layer, i, j] = np.float32(0)
         for j in range(ends.table.shape[1]):
             x[i - low, j] = ends.table[token, j]
 
 
-@exactly
-def any_running(low: int, high: int, streams: Streams) -> bool:
+@helper
+def any_running(low: int, high: int, streams: DecodeState) -> bool:
     """Whether one of the streams [low, high) has not stopped."""
     running = 0
     for i in range(low, high):
-        running += 1 if streams.status[i] == RUNNING else 0
+        running += 1 if streams.finish_status[i] == RUNNING else 0
     return running > 0
 
 
-@exactly
+@helper
 def extend_all(
-    low: int, high: int, ends: Ends, rules: Rules, streams: Streams, state: Float32, tokens: Ids, room: Room
+    low: int,
+    high: int,
+    ends: Ends,
+    rules: SamplingParams,
+    streams: DecodeState,
+    state: Float32,
+    tokens: Ids,
+    room: Room,
 ) -> None:
     """Draw a token of each running stream in [low, high) from the highest layer of state [L, n, H] into tokens [n].
 
     With relevance the streams come in pairs, and the second of each, the shadow, is given what the first has drawn.
     """
     L, n, H = state.shape
-    top = address(state, ((L - 1) * n + low) * H)
+    top = element_ptr(state, ((L - 1) * n + low) * H)
     # The only matrix is number 0; but a plain 0 is a type of its own, for which all would be compiled once more.
-    stream_product(top, H, high - low, ends.out, low - low, room.logits, room.desk)
+    packed_matmul(top, H, high - low, ends.out, low - low, room.logits, room.desk)
     pair = 2 if rules.relevance > 0.0 else 1
     for i in range(low, high, pair):
-        if streams.status[i] == RUNNING:
-            tokens[i] = extend(room.logits, room.weights, i - low, ends.out_bias, rules, streams, i)
+        if streams.finish_status[i] == RUNNING:
+            tokens[i] = sample_token(room.logits, room.weights, i - low, ends.out_bias, rules, streams, i)
             for shadow in range(i + 1, i + pair):
-                streams.last[shadow], streams.status[shadow] = streams.last[i], streams.status[i]
+                streams.last_token[shadow], streams.finish_status[shadow] = (
+                    streams.last_token[i],
+                    streams.finish_status[i],
+                )
 
 
-@exactly
+@helper
 def note(low: int, high: int, state: Float32, seen: Float32) -> None:
     """Streams [low, high) of the highest layer of state [L, n, H] into seen [n, H]."""
     L, _, H = state.shape
@@ -116,7 +126,7 @@ class CellStreams(Generic[Recurrent]):
         out_bias: Float32,
         recurrent: Recurrent,
         read: Callable[[int, int, Ids, Ends, Recurrent, Float32, Float32, Room], None],
-        write: Callable[[int, int, Ends, Recurrent, Rules, Streams, Float32, Ids, Room], None],
+        write: Callable[[int, int, Ends, Recurrent, SamplingParams, DecodeState, Float32, Ids, Room], None],
         *,
         rounded: bool,
     ) -> None:
@@ -124,17 +134,17 @@ class CellStreams(Generic[Recurrent]):
         self._G = layers[0]["U"].shape[1]
         self._ends = Ends(
             table=np.ascontiguousarray(embedding @ layers[0]["U"]),
-            u=packed([layer["U"] for layer in layers[1:]], 0, self._G, rounded=rounded),
-            out=packed([out], 0, self._V, rounded=rounded),
+            u=pack_weights([layer["U"] for layer in layers[1:]], 0, self._G, quantized=rounded),
+            out=pack_weights([out], 0, self._V, quantized=rounded),
             out_bias=out_bias,
         )
         self._recurrent, self._read, self._write = recurrent, read, write
 
     def _room(self, rows: int) -> Room:
         def padded(columns: int) -> Float32:
-            return empty(rows, panels_for(columns) * WIDTH)
+            return empty(rows, num_panels(columns) * NR)
 
-        desk = desk_for(rows, self._H, max(self._G, self._V))
+        desk = allocate_workspace(rows, self._H, max(self._G, self._V))
         return Room(padded(self._G), padded(self._G), padded(self._V), padded(self._V), desk)
 
     def read(self, tokens: Ids, state: Float32, seen: Float32 | None = None) -> None:
@@ -146,7 +156,9 @@ class CellStreams(Generic[Recurrent]):
         seen = np.empty((0, n, self._H), np.float32) if seen is None else seen
         self._read(0, n, tokens, self._ends, self._recurrent, state, seen, self._room(n))
 
-    def write(self, low: int, high: int, rules: Rules, streams: Streams, state: Float32, written: Ids) -> None:
+    def write(
+        self, low: int, high: int, rules: SamplingParams, streams: DecodeState, state: Float32, written: Ids
+    ) -> None:
         """Streams [low, high) read their last token, draw, and so on, for at most K tokens or until each has stopped.
 
         state [L, n, H] and `streams` go on in place; written [n, K] receives the tokens, and keeps what it held where

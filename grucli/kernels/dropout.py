@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.jit import exactly, kernel
+from grucli.kernels.jit import helper, kernel
 
 
-@exactly
-def mix(x: np.uint32) -> np.uint32:
+@helper
+def lowbias32(x: np.uint32) -> np.uint32:
     """A well-mixed permutation of 32 bits."""
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(0x7FEB352D))
@@ -22,14 +22,14 @@ def mix(x: np.uint32) -> np.uint32:
 
 
 @kernel
-def drop(low: int, high: int, x: Float32, key: NDArray[np.uint32], rate: float) -> None:
+def apply_dropout(low: int, high: int, x: Float32, key: NDArray[np.uint32], rate: float) -> None:
     """Clear a share `rate` of the elements low ≤ i < high of x [N] and scale the others by 1 / (1 - rate), in place.
 
     key [1] names the mask: one for each step and layer.
     """
     threshold = np.uint32(rate * 4294967295.0)
     scale = np.float32(1.0 / (1.0 - rate))
-    salt = mix(key[0])
+    salt = lowbias32(key[0])
     for i in range(low, high):
-        kept = mix(np.uint32(np.uint32(i) + salt)) >= threshold
-        x[i] = x[i] * scale if kept else np.float32(0)
+        keep = lowbias32(np.uint32(np.uint32(i) + salt)) >= threshold
+        x[i] = x[i] * scale if keep else np.float32(0)

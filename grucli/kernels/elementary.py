@@ -11,14 +11,14 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from grucli.kernels.jit import exactly, intrinsic
+from grucli.kernels.jit import helper, intrinsic
 
 _LOG2_E = np.float32(1.44269504088896341)
 _LN2_HIGH = np.float32(0.693359375)  # its last bits are zero: n times it is exact
 _LN2_LOW = np.float32(-2.12194440e-4)
-_ROUND = np.float32(12582912.0)  # 1.5 · 2^23: adding it leaves the nearest whole number in the low bits
-_HIGHEST = np.float32(87.0)  # 1 over it is still a normal number
-_LOWEST = np.float32(-87.0)
+_ROUND_MAGIC = np.float32(12582912.0)  # 1.5 · 2^23: adding it leaves the nearest whole number in the low bits
+_EXP_MAX = np.float32(87.0)  # 1 over it is still a normal number
+_EXP_MIN = np.float32(-87.0)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
 # Coefficients of e^r from the Cephes library (Moshier, 1989), relative error 2^-24.
@@ -27,7 +27,7 @@ _C2, _C1, _C0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.flo
 
 
 @intrinsic
-def float_bits(typing_context: Any, x: Any) -> Any:
+def bitcast_to_int(typing_context: Any, x: Any) -> Any:
     """The bits of a float32, as an int32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -37,7 +37,7 @@ def float_bits(typing_context: Any, x: Any) -> Any:
 
 
 @intrinsic
-def bits_float(typing_context: Any, bits: Any) -> Any:
+def bitcast_to_float(typing_context: Any, bits: Any) -> Any:
     """The float32 that has these bits."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -46,26 +46,26 @@ def bits_float(typing_context: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
-@exactly
+@helper
 def exp(x: np.float32) -> np.float32:
     """e^x for -87 ≤ x ≤ 87, and the value at the nearer end outside; relative error ≤ 2e-7."""
-    x = _HIGHEST if x > _HIGHEST else x  # comparisons that a NaN fails, so that it passes through
-    x = _LOWEST if x < _LOWEST else x
-    shifted = x * _LOG2_E + _ROUND
-    n = shifted - _ROUND
+    x = _EXP_MAX if x > _EXP_MAX else x  # comparisons that a NaN fails, so that it passes through
+    x = _EXP_MIN if x < _EXP_MIN else x
+    shifted = x * _LOG2_E + _ROUND_MAGIC
+    n = shifted - _ROUND_MAGIC
     r = x - n * _LN2_HIGH - n * _LN2_LOW
     p = ((((_C5 * r + _C4) * r + _C3) * r + _C2) * r + _C1) * r + _C0
-    power = bits_float(np.int32((float_bits(shifted) << np.int32(23)) + np.int32(0x3F800000)))
+    power = bitcast_to_float(np.int32((bitcast_to_int(shifted) << np.int32(23)) + np.int32(0x3F800000)))
     return np.float32((p * r * r + r + _ONE) * power)
 
 
-@exactly
+@helper
 def sigmoid(x: np.float32) -> np.float32:
     """1 / (1 + e^-x)."""
     return np.float32(_ONE / (_ONE + exp(-x)))
 
 
-@exactly
+@helper
 def tanh(x: np.float32) -> np.float32:
     """The hyperbolic tangent, as 1 - 2 / (1 + e^2x)."""
     return np.float32(_ONE - _TWO / (_ONE + exp(_TWO * x)))

@@ -8,113 +8,117 @@ number of threads.
 import numpy as np
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.jit import exactly, kernel
-from grucli.kernels.microkernel import ROWS, WIDTH, address, move_column, move_row, tile
+from grucli.kernels.jit import helper, kernel
+from grucli.kernels.microkernel import MR, NR, copy_mr, copy_nr, element_ptr, microkernel
 
-BLOCK = 32 * ROWS  # rows that walk along the panels together: they and a panel lie in the second-level cache
-GROUP = 8  # panels packed together, so that a row of B is read in long pieces
-CHUNK = 256  # steps of a long sum taken at once: a packed panel of so many rows lies in the first-level cache
+MC = 32 * MR  # rows that walk along the panels together: they and a panel lie in the second-level cache
+PANELS_PER_GROUP = 8  # panels packed together, so that a row of B is read in long pieces
+KC = 256  # steps of a long sum taken at once: a packed panel of so many rows lies in the first-level cache
 
 
-@exactly
-def _place(edge: Float32, i: int, rows: int, j: int, columns: int, out: Float32, more: int) -> None:
+@helper
+def _store_edge_tile(
+    edge_tile: Float32, i: int, rows: int, j: int, columns: int, out: Float32, accumulate: int
+) -> None:
     """Put a tile that hangs over the border of `out` where it belongs: its first rows and columns at (i, j)."""
     for row in range(rows):
         for column in range(columns):
-            value = edge[row, column]
-            out[i + row, j + column] = out[i + row, j + column] + value if more else value
+            value = edge_tile[row, column]
+            out[i + row, j + column] = out[i + row, j + column] + value if accumulate else value
 
 
 @kernel
-def multiply(a: Float32, panels: Float32, out: Float32, edge: Float32, rest: Float32) -> None:
+def gemm(a: Float32, panels: Float32, out: Float32, edge_tile: Float32, tail_rows: Float32) -> None:
     """out = a @ B, a [N, K], B packed in panels [P, K, WIDTH], out [N, M].
 
     edge [ROWS, WIDTH] and rest [ROWS, K] are scratch.
     """
     P, K, _ = panels.shape
     N, M = out.shape
-    for top in range(0, N, BLOCK):
-        bottom = min(top + BLOCK, N)
-        for k in range(0, K, CHUNK):
-            steps, more = min(CHUNK, K - k), 1 if k > 0 else 0
+    for top in range(0, N, MC):
+        bottom = min(top + MC, N)
+        for k in range(0, K, KC):
+            depth, accumulate = min(KC, K - k), 1 if k > 0 else 0
             for p in range(P):
-                b, left = address(panels, (p * K + k) * WIDTH), p * WIDTH
-                columns = min(WIDTH, M - left)
-                for i in range(top, bottom, ROWS):
-                    rows = min(ROWS, bottom - i)
-                    if rows == ROWS and columns == WIDTH:
-                        tile(address(a, i * K + k), K, 1, b, address(out, i * M + left), M, steps, more)
+                b, left = element_ptr(panels, (p * K + k) * NR), p * NR
+                columns = min(NR, M - left)
+                for i in range(top, bottom, MR):
+                    rows = min(MR, bottom - i)
+                    if rows == MR and columns == NR:
+                        microkernel(
+                            element_ptr(a, i * K + k), K, 1, b, element_ptr(out, i * M + left), M, depth, accumulate
+                        )
                         continue
-                    source, begin = a, i * K + k
-                    if rows < ROWS:
+                    source, offset = a, i * K + k
+                    if rows < MR:
                         for row in range(rows):
                             for column in range(K):
-                                rest[row, column] = a[i + row, column]
-                        source, begin = rest, k
-                    tile(address(source, begin), K, 1, b, address(edge, 0), WIDTH, steps, 0)
-                    _place(edge, i, rows, left, columns, out, more)
+                                tail_rows[row, column] = a[i + row, column]
+                        source, offset = tail_rows, k
+                    microkernel(element_ptr(source, offset), K, 1, b, element_ptr(edge_tile, 0), NR, depth, 0)
+                    _store_edge_tile(edge_tile, i, rows, left, columns, out, accumulate)
 
 
-@exactly
-def _pack_columns(a: Float32, n: int, steps: int, low: int, high: int, packed: Float32) -> None:
+@helper
+def _pack_a(a: Float32, n: int, depth: int, low: int, high: int, packed: Float32) -> None:
     """packed[i, k] = a[n + k, low + i·ROWS :] for k < steps, ROWS numbers each, filled up with zeros from `high` on."""
     stride = a.shape[1]
-    for i in range(-(-(high - low) // ROWS)):
-        first = low + i * ROWS
-        for k in range(steps):
-            if first + ROWS <= high:
-                move_column(address(packed, (i * CHUNK + k) * ROWS), address(a, (n + k) * stride + first))
+    for i in range(-(-(high - low) // MR)):
+        first = low + i * MR
+        for k in range(depth):
+            if first + MR <= high:
+                copy_mr(element_ptr(packed, (i * KC + k) * MR), element_ptr(a, (n + k) * stride + first))
                 continue
-            for row in range(ROWS):
+            for row in range(MR):
                 packed[i, k, row] = a[n + k, first + row] if first + row < high else np.float32(0)
 
 
-@exactly
-def _pack_rows(b: Float32, n: int, steps: int, left: int, right: int, packed: Float32) -> None:
+@helper
+def _pack_b(b: Float32, n: int, depth: int, left: int, right: int, packed: Float32) -> None:
     """packed[p, k] = b[n + k, left + p·WIDTH :] for k < steps, WIDTH numbers each, zeros from `right` on."""
     M = b.shape[1]
-    for k in range(steps):
-        for j in range(left, right, WIDTH):
-            p = (j - left) // WIDTH
-            if j + WIDTH <= right:
-                move_row(address(packed, (p * CHUNK + k) * WIDTH), address(b, (n + k) * M + j))
+    for k in range(depth):
+        for j in range(left, right, NR):
+            p = (j - left) // NR
+            if j + NR <= right:
+                copy_nr(element_ptr(packed, (p * KC + k) * NR), element_ptr(b, (n + k) * M + j))
                 continue
-            for column in range(WIDTH):
+            for column in range(NR):
                 packed[p, k, column] = b[n + k, j + column] if j + column < right else np.float32(0)
 
 
 @kernel
-def multiply_transposed(
+def gemm_tn(
     top: int,
     bottom: int,
     left: int,
     right: int,
-    shift: int,
+    out_offset: int,
     a: Float32,
     b: Float32,
     out: Float32,
     a_packed: Float32,
     b_packed: Float32,
-    edge: Float32,
+    edge_tile: Float32,
 ) -> None:
     """out[top:bottom, left + shift : right + shift] = a[:, top:bottom]ᵀ @ b[:, left:right]; a [N, K], b [N, M].
 
     a_packed [≥ (bottom - top) / ROWS, CHUNK, ROWS], b_packed [GROUP, CHUNK, WIDTH] and edge [ROWS, WIDTH] are scratch.
     """
     N, stride = len(b), out.shape[1]
-    for n in range(0, N, CHUNK):
-        steps, more = min(CHUNK, N - n), 1 if n > 0 else 0
-        _pack_columns(a, n, steps, top, bottom, a_packed)
-        for group in range(left, right, GROUP * WIDTH):
-            end = min(group + GROUP * WIDTH, right)
-            _pack_rows(b, n, steps, group, end, b_packed)
-            for j in range(group, end, WIDTH):
-                columns, panel = min(WIDTH, end - j), address(b_packed, (j - group) * CHUNK)
-                for i in range(top, bottom, ROWS):
-                    rows, source = min(ROWS, bottom - i), address(a_packed, (i - top) * CHUNK)
-                    if rows == ROWS and columns == WIDTH:
-                        cell = address(out, i * stride + j + shift)
-                        tile(source, 1, ROWS, panel, cell, stride, steps, more)
+    for n in range(0, N, KC):
+        depth, accumulate = min(KC, N - n), 1 if n > 0 else 0
+        _pack_a(a, n, depth, top, bottom, a_packed)
+        for group in range(left, right, PANELS_PER_GROUP * NR):
+            end = min(group + PANELS_PER_GROUP * NR, right)
+            _pack_b(b, n, depth, group, end, b_packed)
+            for j in range(group, end, NR):
+                columns, b_ptr = min(NR, end - j), element_ptr(b_packed, (j - group) * KC)
+                for i in range(top, bottom, MR):
+                    rows, a_ptr = min(MR, bottom - i), element_ptr(a_packed, (i - top) * KC)
+                    if rows == MR and columns == NR:
+                        c_ptr = element_ptr(out, i * stride + j + out_offset)
+                        microkernel(a_ptr, 1, MR, b_ptr, c_ptr, stride, depth, accumulate)
                     else:
-                        tile(source, 1, ROWS, panel, address(edge, 0), WIDTH, steps, 0)
-                        _place(edge, i, rows, j + shift, columns, out, more)
+                        microkernel(a_ptr, 1, MR, b_ptr, element_ptr(edge_tile, 0), NR, depth, 0)
+                        _store_edge_tile(edge_tile, i, rows, j + out_offset, columns, out, accumulate)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up, note
 from grucli.kernels.elementary import sigmoid, tanh
-from grucli.kernels.jit import exactly, kernel
-from grucli.kernels.microkernel import WIDTH, address, pack, pack_transposed, panels_for, product
-from grucli.kernels.quantized import Packed, packed, stream_product
-from grucli.kernels.sampling import Ids, Rules, Streams
+from grucli.kernels.jit import helper, kernel
+from grucli.kernels.microkernel import NR, element_ptr, gemm_panels, num_panels, pack, pack_transposed
+from grucli.kernels.quantized import PackedWeights, pack_weights, packed_matmul
+from grucli.kernels.sampling import DecodeState, Ids, SamplingParams
 
 
 @kernel
@@ -46,7 +46,7 @@ def _forward(
     for t in range(T):
         carry(t, low, high, state, resets, previous)
         start = (t * B + low) * H
-        product(previous, start, H, rows, zr_panels, sums, 0)
+        gemm_panels(previous, start, H, rows, zr_panels, sums, 0)
         for i in range(rows):
             for j in range(H):
                 gates[t, low + i, j] = sigmoid(gates[t, low + i, j] + sums[i, j] + b[j])
@@ -54,7 +54,7 @@ def _forward(
                 r = sigmoid(gates[t, low + i, H + j] + sums[i, H + j] + b[H + j])
                 gates[t, low + i, H + j] = r
                 seen[t, low + i, j] = r * previous[t, low + i, j]
-        product(seen, start, H, rows, h_panels, sums, 0)
+        gemm_panels(seen, start, H, rows, h_panels, sums, 0)
         for i in range(rows):
             for j in range(H):
                 h = tanh(gates[t, low + i, 2 * H + j] + sums[i, j] + b[2 * H + j])
@@ -97,14 +97,14 @@ def _backward(
                 gates[t, low + i, j] = d * (previous[t, low + i, j] - h) * z * (one - z)
                 dstate[low + i, j] = d * z
         row = (t * B + low) * 3 * H
-        product(gates, row + 2 * H, 3 * H, rows, h_panels, sums, 0)
+        gemm_panels(gates, row + 2 * H, 3 * H, rows, h_panels, sums, 0)
         for i in range(rows):
             for j in range(H):
                 r = gates[t, low + i, H + j]
                 dseen = sums[i, j]
                 dstate[low + i, j] += dseen * r
                 gates[t, low + i, H + j] = dseen * previous[t, low + i, j] * r * (one - r)
-        product(gates, row, 3 * H, rows, zr_panels, sums, 0)
+        gemm_panels(gates, row, 3 * H, rows, zr_panels, sums, 0)
         for i in range(rows):
             fresh = resets[t, low + i]
             for j in range(H):
@@ -123,10 +123,10 @@ class Gru:
         self.previous, self.seen, self.s = empty(T, B, H), empty(T, B, H), empty(T, B, H)
         self.dstate = empty(B, H)
         self._panels = {
-            "zr": empty(panels_for(2 * H), H, WIDTH),
-            "h": empty(panels_for(H), H, WIDTH),
-            "zr transposed": empty(panels_for(H), 2 * H, WIDTH),
-            "h transposed": empty(panels_for(H), H, WIDTH),
+            "zr": empty(num_panels(2 * H), H, NR),
+            "h": empty(num_panels(H), H, NR),
+            "zr transposed": empty(num_panels(H), 2 * H, NR),
+            "h transposed": empty(num_panels(H), H, NR),
         }
 
     def pack(self, W: Float32) -> None:
@@ -143,7 +143,7 @@ class Gru:
         self, low: int, high: int, weights: Mapping[str, Float32], state: Float32, resets: NDArray[np.bool_]
     ) -> None:
         """Walk rows [low, high) from `state` [B, H], which is carried on in place; b [3H], resets [T, B]."""
-        sums = empty(high - low, self._panels["zr"].shape[0] * WIDTH)
+        sums = empty(high - low, self._panels["zr"].shape[0] * NR)
         _forward(
             low, high, self.gates, weights["b"], self._panels["zr"], self._panels["h"], state, resets,
             self.previous, self.seen, self.s, sums,
@@ -151,7 +151,7 @@ class Gru:
 
     def backward(self, low: int, high: int, ds: Float32, resets: NDArray[np.bool_]) -> None:
         """Walk rows [low, high) backwards under ds [T, B, H]; `dstate` must hold the gradient of the last state."""
-        sums = empty(high - low, self._panels["h"].shape[0] * WIDTH)
+        sums = empty(high - low, self._panels["h"].shape[0] * NR)
         _backward(
             low, high, self.gates, self._panels["zr transposed"], self._panels["h transposed"], resets,
             self.previous, ds, self.dstate, sums,
@@ -170,12 +170,12 @@ class Gru:
 class _Recurrent(NamedTuple):
     """The recurrent weights of all layers, packed: zr [H, 2H] and h [H, H] of each; and b [L, 3H]."""
 
-    zr: Packed
-    h: Packed
+    zr: PackedWeights
+    h: PackedWeights
     b: Float32
 
 
-@exactly
+@helper
 def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, state: Float32, room: Room) -> None:
     """Streams [low, high) read inputs[low:high]; state [L, n, H] goes on in place; an end token begins from zero."""
     L, n, H = state.shape
@@ -185,14 +185,14 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            stream_product(address(state, start - n * H), H, rows, ends.u, layer - 1, x, room.desk)
-        stream_product(address(state, start), H, rows, weights.zr, layer, sums, room.desk)
+            packed_matmul(element_ptr(state, start - n * H), H, rows, ends.u, layer - 1, x, room.desk)
+        packed_matmul(element_ptr(state, start), H, rows, weights.zr, layer, sums, room.desk)
         for i in range(rows):
             for j in range(H):
                 r = sigmoid(x[i, H + j] + sums[i, H + j] + b[layer, H + j])
                 x[i, H + j] = r * state[layer, low + i, j]
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])
-        stream_product(address(x, H), x.shape[1], rows, weights.h, layer, sums, room.desk)
+        packed_matmul(element_ptr(x, H), x.shape[1], rows, weights.h, layer, sums, room.desk)
         for i in range(rows):
             for j in range(H):
                 h = tanh(x[i, 2 * H + j] + sums[i, j] + b[layer, 2 * H + j])
@@ -216,8 +216,8 @@ def _write(
     high: int,
     ends: Ends,
     weights: _Recurrent,
-    rules: Rules,
-    streams: Streams,
+    rules: SamplingParams,
+    streams: DecodeState,
     state: Float32,
     written: Ids,
     room: Room,
@@ -226,7 +226,7 @@ def _write(
     for k in range(written.shape[1]):
         if not any_running(low, high, streams):
             break
-        _step(low, high, streams.last, ends, weights, state, room)
+        _step(low, high, streams.last_token, ends, weights, state, room)
         extend_all(low, high, ends, rules, streams, state, written[:, k], room)
 
 
@@ -236,8 +236,8 @@ def gru_streams(
     """A network of this cell a token at a time; see `CellStreams`."""
     H = out.shape[0]
     recurrent = _Recurrent(
-        zr=packed([layer["W"] for layer in layers], 0, 2 * H, rounded=rounded),
-        h=packed([layer["W"] for layer in layers], 2 * H, H, rounded=rounded),
+        zr=pack_weights([layer["W"] for layer in layers], 0, 2 * H, quantized=rounded),
+        h=pack_weights([layer["W"] for layer in layers], 2 * H, H, quantized=rounded),
         b=np.stack([layer["b"] for layer in layers]),
     )
     return CellStreams(embedding, layers, out, out_bias, recurrent, _read, _write, rounded=rounded)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.cell import CellStreams, Ends, Room, any_running, carry, extend_all, look_up, note
 from grucli.kernels.elementary import sigmoid, tanh
-from grucli.kernels.jit import exactly, kernel
-from grucli.kernels.microkernel import WIDTH, address, pack, pack_transposed, panels_for, product
-from grucli.kernels.quantized import Packed, packed, stream_product
-from grucli.kernels.sampling import Ids, Rules, Streams
+from grucli.kernels.jit import helper, kernel
+from grucli.kernels.microkernel import NR, element_ptr, gemm_panels, num_panels, pack, pack_transposed
+from grucli.kernels.quantized import PackedWeights, pack_weights, packed_matmul
+from grucli.kernels.sampling import DecodeState, Ids, SamplingParams
 
 
 @kernel
@@ -45,7 +45,7 @@ def _forward(
     rows = high - low
     for t in range(T):
         carry(t, low, high, state, resets, previous)
-        product(previous, (t * B + low) * H, H, rows, panels, sums, 0)
+        gemm_panels(previous, (t * B + low) * H, H, rows, panels, sums, 0)
         for i in range(rows):
             for j in range(2 * H):
                 gates[t, low + i, j] = sigmoid(gates[t, low + i, j] + sums[i, j] + b[j])
@@ -103,7 +103,7 @@ def _backward(
                 dproduct[i, j] = gates[t, low + i, j]
             for j in range(H):
                 dproduct[i, 2 * H + j] = q[t, low + i, j]
-        product(dproduct, 0, 3 * H, rows, panels, sums, 0)
+        gemm_panels(dproduct, 0, 3 * H, rows, panels, sums, 0)
         for i in range(rows):
             fresh = resets[t, low + i]
             for j in range(H):
@@ -121,8 +121,8 @@ class GruAfter:
         self.gates = empty(T, B, 3 * H)
         self.previous, self.q, self.s = empty(T, B, H), empty(T, B, H), empty(T, B, H)
         self.dstate = empty(B, H)
-        self._panels = empty(panels_for(3 * H), H, WIDTH)
-        self._transposed = empty(panels_for(H), 3 * H, WIDTH)
+        self._panels = empty(num_panels(3 * H), H, NR)
+        self._transposed = empty(num_panels(H), 3 * H, NR)
 
     def pack(self, W: Float32) -> None:
         """Lay the recurrent weights W [H, 3H] out for the forward walk."""
@@ -136,7 +136,7 @@ class GruAfter:
         self, low: int, high: int, weights: Mapping[str, Float32], state: Float32, resets: NDArray[np.bool_]
     ) -> None:
         """Walk rows [low, high) from `state` [B, H], which is carried on in place; b [3H], c [H], resets [T, B]."""
-        sums = empty(high - low, self._panels.shape[0] * WIDTH)
+        sums = empty(high - low, self._panels.shape[0] * NR)
         _forward(
             low, high, self.gates, weights["b"], weights["c"], self._panels, state, resets,
             self.previous, self.q, self.s, sums,
@@ -144,7 +144,7 @@ class GruAfter:
 
     def backward(self, low: int, high: int, ds: Float32, resets: NDArray[np.bool_]) -> None:
         """Walk rows [low, high) backwards under ds [T, B, H]; `dstate` must hold the gradient of the last state."""
-        dproduct, sums = empty(high - low, 3 * self.H), empty(high - low, self._transposed.shape[0] * WIDTH)
+        dproduct, sums = empty(high - low, 3 * self.H), empty(high - low, self._transposed.shape[0] * NR)
         _backward(
             low, high, self.gates, self._transposed, resets, self.previous, self.q, ds, self.dstate, dproduct, sums
         )
@@ -162,12 +162,12 @@ class GruAfter:
 class _Recurrent(NamedTuple):
     """Of all layers: the recurrent weights w [H, 3H], packed; b [L, 3H] and c [L, H]."""
 
-    w: Packed
+    w: PackedWeights
     b: Float32
     c: Float32
 
 
-@exactly
+@helper
 def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, state: Float32, room: Room) -> None:
     """Streams [low, high) read inputs[low:high]; state [L, n, H] goes on in place; an end token begins from zero."""
     L, n, H = state.shape
@@ -177,8 +177,8 @@ def _step(low: int, high: int, inputs: Ids, ends: Ends, weights: _Recurrent, sta
     for layer in range(L):
         start = (layer * n + low) * H
         if layer > 0:
-            stream_product(address(state, start - n * H), H, rows, ends.u, layer - 1, x, room.desk)
-        stream_product(address(state, start), H, rows, weights.w, layer, sums, room.desk)
+            packed_matmul(element_ptr(state, start - n * H), H, rows, ends.u, layer - 1, x, room.desk)
+        packed_matmul(element_ptr(state, start), H, rows, weights.w, layer, sums, room.desk)
         for i in range(rows):
             for j in range(2 * H):
                 x[i, j] = sigmoid(x[i, j] + sums[i, j] + b[layer, j])
@@ -207,8 +207,8 @@ def _write(
     high: int,
     ends: Ends,
     weights: _Recurrent,
-    rules: Rules,
-    streams: Streams,
+    rules: SamplingParams,
+    streams: DecodeState,
     state: Float32,
     written: Ids,
     room: Room,
@@ -217,7 +217,7 @@ def _write(
     for k in range(written.shape[1]):
         if not any_running(low, high, streams):
             break
-        _step(low, high, streams.last, ends, weights, state, room)
+        _step(low, high, streams.last_token, ends, weights, state, room)
         extend_all(low, high, ends, rules, streams, state, written[:, k], room)
 
 
@@ -226,7 +226,7 @@ def gru_after_streams(
 ) -> CellStreams[_Recurrent]:
     """A network of this cell a token at a time; see `CellStreams`."""
     recurrent = _Recurrent(
-        w=packed([layer["W"] for layer in layers], 0, layers[0]["W"].shape[1], rounded=rounded),
+        w=pack_weights([layer["W"] for layer in layers], 0, layers[0]["W"].shape[1], quantized=rounded),
         b=np.stack([layer["b"] for layer in layers]),
         c=np.stack([layer["c"] for layer in layers]),
     )

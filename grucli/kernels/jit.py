@@ -26,28 +26,28 @@ import numba.extending
 
 from grucli.paths import cache_dir
 
-_ROOM = 32 << 20
+_MIN_FREE_BYTES = 32 << 20
 """Bytes. Numba fails where it cannot write its cache; all kernels take a few megabytes."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # No nnan, no ninf: divergence must stay visible. Reassociation lets a sum be taken in vector lanes.
-_ALGEBRA = {"contract", "nsz", "arcp"}
-_REDUCTION = _ALGEBRA | {"reassoc"}
+_FASTMATH = {"contract", "nsz", "arcp"}
+_REDUCTION_FASTMATH = _FASTMATH | {"reassoc"}
 
 
 @dataclass(frozen=True, slots=True)
 class KernelCache:
     """Where machine code is kept between runs (None: nowhere), and why not, in words."""
 
-    folder: Path | None
+    directory: Path | None
     problem: str | None
 
     @property
-    def filled(self) -> bool:
+    def is_warm(self) -> bool:
         """Whether an earlier run has left compiled kernels for this very source and machine."""
-        return self.folder is not None and any(self.folder.rglob("*.nbi"))
+        return self.directory is not None and any(self.directory.rglob("*.nbi"))
 
 
 def _fingerprint() -> str:
@@ -58,38 +58,38 @@ def _fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def _unsafe(folder: Path) -> str | None:
+def _insecure_reason(directory: Path) -> str | None:
     """Why somebody else could plant a file in `folder`, or None."""
-    status = folder.lstat()
+    status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        return f"{folder} is not a folder"
+        return f"{directory} is not a folder"
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        return f"{folder} belongs to somebody else"
+        return f"{directory} belongs to somebody else"
     if os.name == "posix" and status.st_mode & 0o022:
-        return f"others may write to {folder}"
+        return f"others may write to {directory}"
     return None
 
 
 def _open_cache() -> KernelCache:
     parent = cache_dir() / "kernels"
-    folder = parent / _fingerprint()
+    directory = parent / _fingerprint()
     try:
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.mkdir(exist_ok=True, mode=0o700)
-        problem = _unsafe(parent) or _unsafe(folder)
-        if problem is None and not os.access(folder, os.W_OK):
-            problem = f"{folder} cannot be written to"
-        if problem is None and shutil.disk_usage(folder).free < _ROOM:
-            problem = f"there is no room for {folder}"
+        directory.mkdir(exist_ok=True, mode=0o700)
+        problem = _insecure_reason(parent) or _insecure_reason(directory)
+        if problem is None and not os.access(directory, os.W_OK):
+            problem = f"{directory} cannot be written to"
+        if problem is None and shutil.disk_usage(directory).free < _MIN_FREE_BYTES:
+            problem = f"there is no room for {directory}"
     except OSError as error:
-        problem = f"{folder}: {error.strerror or error}"
+        problem = f"{directory}: {error.strerror or error}"
     if problem is not None:
         return KernelCache(None, problem)
-    _forget_old(parent, keep=folder)
-    return KernelCache(folder, None)
+    _evict_old(parent, keep=directory)
+    return KernelCache(directory, None)
 
 
-def _forget_old(parent: Path, keep: Path) -> None:
+def _evict_old(parent: Path, keep: Path) -> None:
     """Leave the newest few folders: each change of a kernel or of a compiler makes one."""
     with contextlib.suppress(OSError):
         others = sorted((f for f in parent.iterdir() if f != keep), key=lambda f: f.stat().st_mtime, reverse=True)
@@ -100,24 +100,24 @@ def _forget_old(parent: Path, keep: Path) -> None:
 
 
 CACHE = _open_cache()
-if CACHE.folder is not None:
-    numba.config.CACHE_DIR = str(CACHE.folder)  # type: ignore[attr-defined]
+if CACHE.directory is not None:
+    numba.config.CACHE_DIR = str(CACHE.directory)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
-def on_compiling(notice: Callable[[], object]) -> Iterator[None]:
+def notify_on_compile(callback: Callable[[], object]) -> Iterator[None]:
     """Call `notice` whenever a kernel is compiled within the block; those that the cache has are only loaded."""
-    with numba.core.event.install_listener("numba:compile", _Noticing(notice)):
+    with numba.core.event.install_listener("numba:compile", _CompileListener(callback)):
         yield
 
 
-class _Noticing(numba.core.event.Listener):
-    def __init__(self, notice: Callable[[], object]) -> None:
-        self._notice = notice
+class _CompileListener(numba.core.event.Listener):
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback = callback
 
     def on_start(self, event: object) -> None:
         """A compilation begins."""
-        self._notice()
+        self._callback()
 
     def on_end(self, event: object) -> None:
         """It is over, which is no news."""
@@ -128,7 +128,7 @@ def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> 
     wrappers: dict[str, Any] = {"no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
     decorate: Any = numba.njit(
         nogil=True,
-        cache=CACHE.folder is not None and not inline,
+        cache=CACHE.directory is not None and not inline,
         fastmath=fastmath,
         error_model="numpy",  # a division by zero gives inf; the check for it would keep loops from being vectorised
         **wrappers,
@@ -139,15 +139,15 @@ def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a loop that is called from Python. It holds no lock while it runs."""
-    return _jit(function, _ALGEBRA)
+    return _jit(function, _FASTMATH)
 
 
 def reduction(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a loop whose sums may be taken in another order, so that they fit vector lanes."""
-    return _jit(function, _REDUCTION)
+    return _jit(function, _REDUCTION_FASTMATH)
 
 
-def exactly(function: Callable[P, R]) -> Callable[P, R]:
+def helper(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a scalar helper for other kernels, its operations in the order they are written."""
     return _jit(function, {"contract"}, inline=True)
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.elementary import bits_float, exp, float_bits
-from grucli.kernels.jit import exactly, kernel, reduction
+from grucli.kernels.elementary import bitcast_to_float, bitcast_to_int, exp
+from grucli.kernels.jit import helper, kernel, reduction
 
 Ids = NDArray[np.int32]
 
-_COLUMNS = 512  # sums that stay in the first-level cache while the rows go by
-_ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
+_COLUMN_BLOCK = 512  # sums that stay in the first-level cache while the rows go by
+_ABS_MASK = np.int32(0x7FFFFFFF)
 
 
 @kernel
@@ -41,8 +41,8 @@ def scatter_add(low: int, high: int, ids: Ids, dx: Float32, dtable: Float32) -> 
 @kernel
 def column_sums(low: int, high: int, matrix: Float32, sums: Float32) -> None:
     """sums[j] = Σ_n matrix[n, j] for columns low ≤ j < high; matrix [N, M], sums [M]."""
-    for left in range(low, high, _COLUMNS):
-        right = min(left + _COLUMNS, high)
+    for left in range(low, high, _COLUMN_BLOCK):
+        right = min(left + _COLUMN_BLOCK, high)
         for j in range(left, right):
             sums[j] = np.float32(0)
         for n in range(matrix.shape[0]):
@@ -50,24 +50,24 @@ def column_sums(low: int, high: int, matrix: Float32, sums: Float32) -> None:
                 sums[j] += matrix[n, j]
 
 
-@exactly
-def _order(x: np.float32) -> np.int32:
+@helper
+def _float_as_ordered_int(x: np.float32) -> np.int32:
     """A whole number that orders as x does, a NaN above everything; its own inverse on bits.
 
     A maximum of floats that lets NaN through is not taken in vector lanes, one of whole numbers is.
     """
-    bits = float_bits(x)
-    return np.int32(bits ^ ((bits >> np.int32(31)) & _ALL_BUT_SIGN))
+    bits = bitcast_to_int(x)
+    return np.int32(bits ^ ((bits >> np.int32(31)) & _ABS_MASK))
 
 
 @reduction
-def largest(matrix: Float32, n: int, M: int) -> np.float32:
+def row_max(matrix: Float32, n: int, M: int) -> np.float32:
     """The largest of the first M elements of row n of a matrix [N, ≥ M], NaN if there is a positive one."""
-    best = np.int32(-0x80000000)
+    max_value = np.int32(-0x80000000)
     for j in range(M):
-        value = _order(matrix[n, j])
-        best = value if value > best else best
-    return np.float32(bits_float(np.int32(best ^ ((best >> np.int32(31)) & _ALL_BUT_SIGN))))
+        value = _float_as_ordered_int(matrix[n, j])
+        max_value = value if value > max_value else max_value
+    return np.float32(bitcast_to_float(np.int32(max_value ^ ((max_value >> np.int32(31)) & _ABS_MASK))))
 
 
 @reduction
@@ -81,11 +81,11 @@ def cross_entropy(logits: Float32, bias: Float32, targets: Ids, weights: Float32
     for n in range(N):
         for j in range(V):
             logits[n, j] += bias[j]
-        top = largest(logits, n, V)
-        mass = np.float32(0)
+        max_logit = row_max(logits, n, V)
+        sum_exp = np.float32(0)
         for j in range(V):
-            mass += exp(logits[n, j] - top)
-        total += weights[n] * (math.log(mass) + top - logits[n, targets[n]])
+            sum_exp += exp(logits[n, j] - max_logit)
+        total += weights[n] * (math.log(sum_exp) + max_logit - logits[n, targets[n]])
     return total
 
 
@@ -97,16 +97,16 @@ def cross_entropy_gradient(logits: Float32, bias: Float32, targets: Ids, scale: 
     for n in range(N):
         for j in range(V):
             logits[n, j] += bias[j]
-        top = largest(logits, n, V)
-        target = logits[n, targets[n]]
-        mass = np.float32(0)
+        max_logit = row_max(logits, n, V)
+        target_logit = logits[n, targets[n]]
+        sum_exp = np.float32(0)
         for j in range(V):
-            power = exp(logits[n, j] - top)
-            logits[n, j] = power
-            mass += power
-        share = scale / mass
+            exp_logit = exp(logits[n, j] - max_logit)
+            logits[n, j] = exp_logit
+            sum_exp += exp_logit
+        factor = scale / sum_exp
         for j in range(V):
-            logits[n, j] *= share
+            logits[n, j] *= factor
         logits[n, targets[n]] -= scale
-        total += math.log(mass) + top - target
+        total += math.log(sum_exp) + max_logit - target_logit
     return total

@@ -24,27 +24,27 @@ from numba import types
 from numba.core import cgutils
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.jit import exactly, intrinsic, kernel
+from grucli.kernels.jit import helper, intrinsic, kernel
 
 
 def _features() -> dict[str, bool]:
     """What the processor has, or what Numba was told to make do with: NUMBA_CPU_FEATURES="+avx2,-avx512f"."""
-    told: str | None = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
-    if told is None:
+    override: str | None = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
+    if override is None:
         return dict(llvm.get_host_cpu_features())
-    return {name[1:]: name.startswith("+") for name in told.split(",")}
+    return {name[1:]: name.startswith("+") for name in override.split(",")}
 
 
 _FEATURES = _features()
 LANES = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx2") else 4
 VECTORS = 2
-ROWS = 8 if LANES != 8 else 6  # AVX2 has 16 registers, the others 32
-WIDTH = VECTORS * LANES
+MR = 8 if LANES != 8 else 6  # AVX2 has 16 registers, the others 32
+NR = VECTORS * LANES
 
-_POINTER: Any = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
-_BYTE_POINTER: Any = types.CPointer(types.int8)  # type: ignore[no-untyped-call]
-_DIGIT_POINTER: Any = types.CPointer(types.uint8)  # type: ignore[no-untyped-call]
-_SUM_POINTER: Any = types.CPointer(types.int32)  # type: ignore[no-untyped-call]
+_FLOAT32_POINTER: Any = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
+_INT8_POINTER: Any = types.CPointer(types.int8)  # type: ignore[no-untyped-call]
+_UINT8_POINTER: Any = types.CPointer(types.uint8)  # type: ignore[no-untyped-call]
+_INT32_POINTER: Any = types.CPointer(types.int32)  # type: ignore[no-untyped-call]
 _INT = types.intp
 
 Pointer = Any
@@ -52,7 +52,7 @@ Pointer = Any
 
 
 @intrinsic
-def address(typing_context: Any, array: Any, offset: Any) -> Any:
+def element_ptr(typing_context: Any, array: Any, offset: Any) -> Any:
     """Pointer to the element `offset` of a C-contiguous array of float32, or of whole numbers of 8 or 32 bits."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -64,7 +64,7 @@ def address(typing_context: Any, array: Any, offset: Any) -> Any:
 
 
 @intrinsic
-def shifted(typing_context: Any, pointer: Any, offset: Any) -> Any:
+def offset_ptr(typing_context: Any, pointer: Any, offset: Any) -> Any:
     """The pointer `offset` elements further on."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -73,107 +73,107 @@ def shifted(typing_context: Any, pointer: Any, offset: Any) -> Any:
     return pointer(pointer, _INT), generate
 
 
-def _make_move(count: int) -> Any:
+def _make_copy(count: int) -> Any:
     """to[:count] = source[:count], as one piece."""
 
     @intrinsic
-    def move(typing_context: Any, to: Any, source: Any) -> Any:
+    def copy(typing_context: Any, destination: Any, source: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            piece = ir.VectorType(ir.FloatType(), count).as_pointer()
-            to, source = (builder.bitcast(argument, piece) for argument in arguments)
-            builder.store(builder.load(source, align=4), to, align=4)
+            vector_ptr = ir.VectorType(ir.FloatType(), count).as_pointer()
+            destination, source = (builder.bitcast(argument, vector_ptr) for argument in arguments)
+            builder.store(builder.load(source, align=4), destination, align=4)
             return context.get_dummy_value()
 
-        return types.void(_POINTER, _POINTER), generate
+        return types.void(_FLOAT32_POINTER, _FLOAT32_POINTER), generate
 
-    return move
+    return copy
 
 
-def _make_tile(rows: int) -> Any:
+def _make_microkernel(rows: int) -> Any:
     """c[rows, WIDTH] = a[rows, K] @ b[K, WIDTH], or += where `more` is not 0; K ≥ 1.
 
     Element (i, k) of a stands at a[i · a_row + k · a_column], row i of c at c[i · c_row]; b is packed.
     """
 
     @intrinsic
-    def tile(
-        typing_context: Any, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, more: Any
+    def microkernel(
+        typing_context: Any, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, accumulate: Any
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _walk_down_k(builder, rows, *arguments)
+            _emit_k_loop(builder, rows, *arguments)
             return context.get_dummy_value()
 
-        return types.void(_POINTER, _INT, _INT, _POINTER, _POINTER, _INT, _INT, _INT), generate
+        return types.void(_FLOAT32_POINTER, _INT, _INT, _FLOAT32_POINTER, _FLOAT32_POINTER, _INT, _INT, _INT), generate
 
-    return tile
+    return microkernel
 
 
 _INT8, _INT32, _INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
-def _at(builder: Any, pointer: Any, *offsets: Any) -> Any:
+def _gep(builder: Any, pointer: Any, *offsets: Any) -> Any:
     for offset in offsets:
         pointer = builder.gep(pointer, [ir.Constant(_INT64, offset) if isinstance(offset, int) else offset])
     return pointer
 
 
 def _vector_at(builder: Any, pointer: Any, *offsets: Any) -> Any:
-    return builder.bitcast(_at(builder, pointer, *offsets), _VECTOR.as_pointer())
+    return builder.bitcast(_gep(builder, pointer, *offsets), _VECTOR.as_pointer())
 
 
-def _times(builder: Any, value: Any, factor: int) -> Any:
+def _mul(builder: Any, value: Any, factor: int) -> Any:
     return builder.mul(value, ir.Constant(_INT64, factor))
 
 
-def _multiply_add(builder: Any) -> Any:
+def _fma(builder: Any) -> Any:
     function: Any = cgutils.get_or_insert_function
     return function(builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32")
 
 
-def _walk_down_k(
-    builder: Any, rows: int, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, more: Any
+def _emit_k_loop(
+    builder: Any, rows: int, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, accumulate: Any
 ) -> None:
     """The loop of a tile of `rows` rows and one panel."""
-    multiply_add, places = _multiply_add(builder), [(i, j) for i in range(rows) for j in range(VECTORS)]
-    cells = {(i, j): _vector_at(builder, c, _times(builder, c_row, i), j * LANES) for i, j in places}
-    before = builder.block
-    resume, body, done = (builder.append_basic_block(name) for name in ("resume", "k", "done"))
-    builder.cbranch(builder.icmp_signed("==", more, ir.Constant(_INT64, 0)), body, resume)
-    builder.position_at_end(resume)
-    loaded = {place: builder.load(cells[place], align=4) for place in places}
+    fma, tile_indices = _fma(builder), [(i, j) for i in range(rows) for j in range(VECTORS)]
+    c_ptrs = {(i, j): _vector_at(builder, c, _mul(builder, c_row, i), j * LANES) for i, j in tile_indices}
+    entry_block = builder.block
+    load_block, body, done = (builder.append_basic_block(name) for name in ("resume", "k", "done"))
+    builder.cbranch(builder.icmp_signed("==", accumulate, ir.Constant(_INT64, 0)), body, load_block)
+    builder.position_at_end(load_block)
+    loaded = {place: builder.load(c_ptrs[place], align=4) for place in tile_indices}
     builder.branch(body)
     builder.position_at_end(body)
     k = builder.phi(_INT64)
-    sums = {place: builder.phi(_VECTOR) for place in places}
-    b_row = _at(builder, b, _times(builder, k, WIDTH))
-    columns = [builder.load(_vector_at(builder, b_row, j * LANES), align=4) for j in range(VECTORS)]
+    sums = {place: builder.phi(_VECTOR) for place in tile_indices}
+    b_row = _gep(builder, b, _mul(builder, k, NR))
+    b_vectors = [builder.load(_vector_at(builder, b_row, j * LANES), align=4) for j in range(VECTORS)]
     new = {}
     for i in range(rows):
-        number = builder.load(_at(builder, a, _times(builder, a_row, i), builder.mul(k, a_column)), align=4)
-        spread = _broadcast(builder, number)
+        value = builder.load(_gep(builder, a, _mul(builder, a_row, i), builder.mul(k, a_column)), align=4)
+        broadcast = _broadcast(builder, value)
         for j in range(VECTORS):
-            new[i, j] = builder.call(multiply_add, [spread, columns[j], sums[i, j]])
-    for place in places:
-        sums[place].add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), before)
-        sums[place].add_incoming(loaded[place], resume)
+            new[i, j] = builder.call(fma, [broadcast, b_vectors[j], sums[i, j]])
+    for place in tile_indices:
+        sums[place].add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), entry_block)
+        sums[place].add_incoming(loaded[place], load_block)
         sums[place].add_incoming(new[place], body)
-    _next_k(builder, k, K, (before, resume), body, done)
-    for place in places:
-        builder.store(new[place], cells[place], align=4)
+    _close_k_loop(builder, k, K, (entry_block, load_block), body, done)
+    for place in tile_indices:
+        builder.store(new[place], c_ptrs[place], align=4)
 
 
-def _next_k(builder: Any, k: Any, K: Any, entries: tuple[Any, ...], body: Any, done: Any) -> None:
+def _close_k_loop(builder: Any, k: Any, K: Any, entry_blocks: tuple[Any, ...], body: Any, done: Any) -> None:
     """End the loop's body: k goes from 0 up to K."""
-    for entry in entries:
+    for entry in entry_blocks:
         k.add_incoming(ir.Constant(_INT64, 0), entry)
-    following = builder.add(k, ir.Constant(_INT64, 1))
-    k.add_incoming(following, body)
-    builder.cbranch(builder.icmp_signed("<", following, K), body, done)
+    next_k = builder.add(k, ir.Constant(_INT64, 1))
+    k.add_incoming(next_k, body)
+    builder.cbranch(builder.icmp_signed("<", next_k, K), body, done)
     builder.position_at_end(done)
 
 
-def _make_stripe(panels: int, numbers: Any) -> Any:
+def _make_gemv(panels: int, b_type: Any) -> Any:
     """c[panels · WIDTH] = a[K] @ b, for one row and several panels side by side, K ≥ 1.
 
     b holds float32, or whole numbers in int8: then the sums are those of the numbers. One row makes two sums a panel,
@@ -181,39 +181,39 @@ def _make_stripe(panels: int, numbers: Any) -> Any:
     """
 
     @intrinsic
-    def stripe(typing_context: Any, a: Any, b: Any, panel: Any, c: Any, K: Any) -> Any:
+    def gemv(typing_context: Any, a: Any, b: Any, panel_stride: Any, c: Any, K: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _walk_stripe(builder, panels, *arguments)
+            _emit_gemv(builder, panels, *arguments)
             return context.get_dummy_value()
 
-        return types.void(_POINTER, numbers, _INT, _POINTER, _INT), generate
+        return types.void(_FLOAT32_POINTER, b_type, _INT, _FLOAT32_POINTER, _INT), generate
 
-    return stripe
+    return gemv
 
 
-def _walk_stripe(builder: Any, panels: int, a: Any, b: Any, panel: Any, c: Any, K: Any) -> None:
+def _emit_gemv(builder: Any, panels: int, a: Any, b: Any, panel_stride: Any, c: Any, K: Any) -> None:
     """The loop of a stripe; `panel` is the distance from one panel to the next."""
-    multiply_add, places = _multiply_add(builder), [(p, j) for p in range(panels) for j in range(VECTORS)]
-    before, body, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+    fma, vector_indices = _fma(builder), [(p, j) for p in range(panels) for j in range(VECTORS)]
+    entry_block, body, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
     builder.branch(body)
     builder.position_at_end(body)
     k = builder.phi(_INT64)
-    sums = {place: builder.phi(_VECTOR) for place in places}
-    spread = _broadcast(builder, builder.load(_at(builder, a, k), align=4))
-    row = _at(builder, b, _times(builder, k, WIDTH))
+    sums = {place: builder.phi(_VECTOR) for place in vector_indices}
+    broadcast = _broadcast(builder, builder.load(_gep(builder, a, k), align=4))
+    b_row = _gep(builder, b, _mul(builder, k, NR))
     new = {}
-    for p, j in places:
-        numbers = _load_numbers(builder, _at(builder, row, _times(builder, panel, p), j * LANES))
-        new[p, j] = builder.call(multiply_add, [spread, numbers, sums[p, j]])
-    for place in places:
-        sums[place].add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), before)
+    for p, j in vector_indices:
+        b_vector = _load_vector(builder, _gep(builder, b_row, _mul(builder, panel_stride, p), j * LANES))
+        new[p, j] = builder.call(fma, [broadcast, b_vector, sums[p, j]])
+    for place in vector_indices:
+        sums[place].add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), entry_block)
         sums[place].add_incoming(new[place], body)
-    _next_k(builder, k, K, (before,), body, done)
-    for p, j in places:
-        builder.store(new[p, j], _vector_at(builder, c, p * WIDTH + j * LANES), align=4)
+    _close_k_loop(builder, k, K, (entry_block,), body, done)
+    for p, j in vector_indices:
+        builder.store(new[p, j], _vector_at(builder, c, p * NR + j * LANES), align=4)
 
 
-def _load_numbers(builder: Any, pointer: Any) -> Any:
+def _load_vector(builder: Any, pointer: Any) -> Any:
     """A vector of float32, from float32 or from int8."""
     if pointer.type.pointee == ir.FloatType():
         return builder.load(_vector_at(builder, pointer), align=4)
@@ -230,73 +230,84 @@ def _make_dot(rows: int, panels: int) -> Any:
     """
 
     @intrinsic
-    def dot(typing_context: Any, digits: Any, row: Any, b: Any, panel: Any, c: Any, c_row: Any, quads: Any) -> Any:
+    def dot_u8s8(
+        typing_context: Any, quantized: Any, row_stride: Any, b: Any, panel_stride: Any, c: Any, c_row: Any, quads: Any
+    ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _walk_quads(builder, rows, panels, *arguments)
+            _emit_dot(builder, rows, panels, *arguments)
             return context.get_dummy_value()
 
-        return types.void(_DIGIT_POINTER, _INT, _BYTE_POINTER, _INT, _SUM_POINTER, _INT, _INT), generate
+        return types.void(_UINT8_POINTER, _INT, _INT8_POINTER, _INT, _INT32_POINTER, _INT, _INT), generate
 
-    return dot
+    return dot_u8s8
 
 
-def _walk_quads(
-    builder: Any, rows: int, panels: int, digits: Any, row: Any, b: Any, panel: Any, c: Any, c_row: Any, quads: Any
+def _emit_dot(
+    builder: Any,
+    rows: int,
+    panels: int,
+    quantized: Any,
+    row_stride: Any,
+    b: Any,
+    panel_stride: Any,
+    c: Any,
+    c_row: Any,
+    quads: Any,
 ) -> None:
     """The loop of a dot; `row`, `panel` and `c_row` are the distances from one to the next."""
     sums_type = ir.VectorType(_INT32, LANES)
-    places = [(i, p, j) for i in range(rows) for p in range(panels) for j in range(VECTORS)]
-    before, body, done = builder.block, builder.append_basic_block("quad"), builder.append_basic_block("done")
+    vector_indices = [(i, p, j) for i in range(rows) for p in range(panels) for j in range(VECTORS)]
+    entry_block, body, done = builder.block, builder.append_basic_block("quad"), builder.append_basic_block("done")
     builder.branch(body)
     builder.position_at_end(body)
     k = builder.phi(_INT64)
-    sums = {place: builder.phi(sums_type) for place in places}
-    four = _times(builder, k, 4)
-    spread = []
+    sums = {place: builder.phi(sums_type) for place in vector_indices}
+    k_offset = _mul(builder, k, 4)
+    broadcasts = []
     for i in range(rows):
-        quad = builder.bitcast(_at(builder, digits, _times(builder, row, i), four), _INT32.as_pointer())
-        spread.append(_broadcast(builder, builder.load(quad, align=1)))
-    step, new = ir.FunctionType(sums_type, [sums_type] * 3), {}
+        quad = builder.bitcast(_gep(builder, quantized, _mul(builder, row_stride, i), k_offset), _INT32.as_pointer())
+        broadcasts.append(_broadcast(builder, builder.load(quad, align=1)))
+    dot_type, new = ir.FunctionType(sums_type, [sums_type] * 3), {}
     for p in range(panels):
         for j in range(VECTORS):
-            source = _at(builder, b, _times(builder, panel, p), _times(builder, k, 4 * WIDTH), 4 * j * LANES)
-            numbers = builder.load(builder.bitcast(source, sums_type.as_pointer()), align=1)
+            b_ptr = _gep(builder, b, _mul(builder, panel_stride, p), _mul(builder, k, 4 * NR), 4 * j * LANES)
+            b_vector = builder.load(builder.bitcast(b_ptr, sums_type.as_pointer()), align=1)
             for i in range(rows):
-                arguments = [spread[i], numbers, sums[i, p, j]]
-                new[i, p, j] = builder.asm(step, "vpdpbusd $2, $1, $0", "=v,v,v,0", arguments, side_effect=False)
-    for place in places:
-        sums[place].add_incoming(ir.Constant(sums_type, [0] * LANES), before)
+                arguments = [broadcasts[i], b_vector, sums[i, p, j]]
+                new[i, p, j] = builder.asm(dot_type, "vpdpbusd $2, $1, $0", "=v,v,v,0", arguments, side_effect=False)
+    for place in vector_indices:
+        sums[place].add_incoming(ir.Constant(sums_type, [0] * LANES), entry_block)
         sums[place].add_incoming(new[place], body)
-    _next_k(builder, k, quads, (before,), body, done)
-    for i, p, j in places:
-        target = _at(builder, c, _times(builder, c_row, i), p * WIDTH + j * LANES)
-        builder.store(new[i, p, j], builder.bitcast(target, sums_type.as_pointer()), align=4)
+    _close_k_loop(builder, k, quads, (entry_block,), body, done)
+    for i, p, j in vector_indices:
+        c_ptr = _gep(builder, c, _mul(builder, c_row, i), p * NR + j * LANES)
+        builder.store(new[i, p, j], builder.bitcast(c_ptr, sums_type.as_pointer()), align=4)
 
 
-def _broadcast(builder: Any, number: Any) -> Any:
+def _broadcast(builder: Any, value: Any) -> Any:
     """A vector whose every lane is `number`, of 32 bits."""
-    vector = ir.VectorType(number.type, LANES)
+    vector = ir.VectorType(value.type, LANES)
     undefined = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(undefined, number, ir.Constant(_INT32, 0))
+    first = builder.insert_element(undefined, value, ir.Constant(_INT32, 0))
     mask = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
     return builder.shuffle_vector(first, undefined, mask)
 
 
-STRIPE, DOT_ROWS = 4, 8
-HAS_DOT = LANES == 16 and bool(_FEATURES.get("avx512vnni"))
-if HAS_DOT:
+GEMV_PANELS, DOT_MR = 4, 8
+HAS_VNNI = LANES == 16 and bool(_FEATURES.get("avx512vnni"))
+if HAS_VNNI:
     llvm.initialize_native_asmparser()  # LLVM reads assembly only when asked to
-tile = _make_tile(ROWS)
-stripe, stripe_of_one = _make_stripe(STRIPE, _POINTER), _make_stripe(1, _POINTER)
-dot, dot_stripe, dot_of_one = _make_dot(DOT_ROWS, 1), _make_dot(2, STRIPE), _make_dot(2, 1)
-byte_stripe, byte_stripe_of_one = _make_stripe(STRIPE, _BYTE_POINTER), _make_stripe(1, _BYTE_POINTER)
-move_row = _make_move(WIDTH)
-move_column = _make_move(ROWS)
+microkernel = _make_microkernel(MR)
+gemv4, gemv1 = _make_gemv(GEMV_PANELS, _FLOAT32_POINTER), _make_gemv(1, _FLOAT32_POINTER)
+dot_u8s8, dot_u8s8_2x4, dot_u8s8_2x1 = _make_dot(DOT_MR, 1), _make_dot(2, GEMV_PANELS), _make_dot(2, 1)
+gemv4_i8, gemv1_i8 = _make_gemv(GEMV_PANELS, _INT8_POINTER), _make_gemv(1, _INT8_POINTER)
+copy_nr = _make_copy(NR)
+copy_mr = _make_copy(MR)
 
 
-def panels_for(columns: int) -> int:
+def num_panels(columns: int) -> int:
     """How many panels hold a matrix of so many columns."""
-    return -(-columns // WIDTH)
+    return -(-columns // NR)
 
 
 @kernel
@@ -305,12 +316,12 @@ def pack(matrix: Float32, start: int, columns: int, panels: Float32) -> None:
     P, K, _ = panels.shape
     stride = matrix.shape[1]
     for p in range(P):
-        left = p * WIDTH
+        left = p * NR
         for k in range(K):
-            if left + WIDTH <= columns:
-                move_row(address(panels, (p * K + k) * WIDTH), address(matrix, k * stride + start + left))
+            if left + NR <= columns:
+                copy_nr(element_ptr(panels, (p * K + k) * NR), element_ptr(matrix, k * stride + start + left))
                 continue
-            for j in range(WIDTH):
+            for j in range(NR):
                 panels[p, k, j] = matrix[k, start + left + j] if left + j < columns else np.float32(0)
 
 
@@ -320,14 +331,14 @@ def pack_transposed(matrix: Float32, start: int, columns: int, panels: Float32) 
     P = panels.shape[0]
     N = matrix.shape[0]
     for p in range(P):
-        for j in range(WIDTH):
-            n = p * WIDTH + j
+        for j in range(NR):
+            n = p * NR + j
             for k in range(columns):
                 panels[p, k, j] = matrix[n, start + k] if n < N else np.float32(0)
 
 
-@exactly
-def product(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32, column: int) -> None:
+@helper
+def gemm_panels(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32, column: int) -> None:
     """c[:rows, column : column + P·WIDTH] = A @ B, for use inside other kernels.
 
     A [rows, K] begins at element `start` of `a`, its rows `stride` elements apart; B is packed in panels [P, K, WIDTH];
@@ -336,12 +347,14 @@ def product(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: 
     P, K, _ = panels.shape
     c_stride = c.shape[1]
     for p in range(P):
-        b = address(panels, p * K * WIDTH)
-        left = column + p * WIDTH
+        b = element_ptr(panels, p * K * NR)
+        left = column + p * NR
         i = 0
-        while i + ROWS <= rows:
-            tile(address(a, start + i * stride), stride, 1, b, address(c, i * c_stride + left), c_stride, K, 0)
-            i += ROWS
+        while i + MR <= rows:
+            microkernel(
+                element_ptr(a, start + i * stride), stride, 1, b, element_ptr(c, i * c_stride + left), c_stride, K, 0
+            )
+            i += MR
         while i < rows:
-            stripe_of_one(address(a, start + i * stride), b, 0, address(c, i * c_stride + left), K)
+            gemv1(element_ptr(a, start + i * stride), b, 0, element_ptr(c, i * c_stride + left), K)
             i += 1

@@ -18,201 +18,210 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.jit import exactly, overload
+from grucli.kernels.jit import helper, overload
 from grucli.kernels.microkernel import (
-    DOT_ROWS,
-    HAS_DOT,
-    ROWS,
-    STRIPE,
-    WIDTH,
+    DOT_MR,
+    GEMV_PANELS,
+    HAS_VNNI,
+    MR,
+    NR,
     Pointer,
-    address,
-    byte_stripe,
-    byte_stripe_of_one,
-    dot,
-    dot_of_one,
-    dot_stripe,
+    dot_u8s8,
+    dot_u8s8_2x1,
+    dot_u8s8_2x4,
+    element_ptr,
+    gemv1,
+    gemv1_i8,
+    gemv4,
+    gemv4_i8,
+    microkernel,
+    num_panels,
+    offset_ptr,
     pack,
-    panels_for,
-    shifted,
-    stripe,
-    stripe_of_one,
-    tile,
 )
 
-Digits = NDArray[np.uint8]
+QuantizedRows = NDArray[np.uint8]
 
-_LARGEST = 127
-_UNIT = 32767.0
+_INT8_MAX = 127
+_ACT_SCALE = 32767.0
 
 
-class Panels(NamedTuple):
+class FloatPanels(NamedTuple):
     """L matrices [K, M] in panels: numbers float32 [L, P, K, WIDTH]. Rounded ones are whole numbers, and `bytes` holds
     them in int8; at full precision it is empty, [0, P, K, WIDTH]. scales [L, P·WIDTH]: what a column's sum is
     multiplied by."""
 
-    numbers: Float32
-    bytes: NDArray[np.int8]
+    values: Float32
+    int8_values: NDArray[np.int8]
     scales: Float32
 
 
-class Quads(NamedTuple):
+class VnniPanels(NamedTuple):
     """L matrices [K, M] for a dot product: panels of whole numbers with four neighbouring k side by side, bytes int8
     [L, P, ⌈K / 4⌉, 4·WIDTH]. scales [L, P·WIDTH] is what each column's sum is multiplied by, totals int32 [L, P·WIDTH]
     its sum."""
 
-    bytes: NDArray[np.int8]
+    int8_values: NDArray[np.int8]
     scales: Float32
-    totals: NDArray[np.int32]
+    col_offsets: NDArray[np.int32]
     K: int
 
 
-Packed = Panels | Quads
+PackedWeights = FloatPanels | VnniPanels
 
 
-class Desk(NamedTuple):
+class QuantWorkspace(NamedTuple):
     """Scratch of `stream_product`: digits uint8 [2·rows, padded K], the high ones of a row and then its low ones, and
     their sums int32 [2·rows, P·WIDTH]."""
 
-    digits: Digits
+    quantized: QuantizedRows
     sums: NDArray[np.int32]
 
 
-def desk_for(rows: int, K: int, columns: int) -> Desk:
+def allocate_workspace(rows: int, K: int, columns: int) -> QuantWorkspace:
     """Room for products of so many rows with matrices [K, ≤ columns]."""
     quads = -(-K // 4)
-    return Desk(np.zeros((2 * rows, 4 * quads), np.uint8), np.zeros((2 * rows, panels_for(columns) * WIDTH), np.int32))
+    return QuantWorkspace(
+        np.zeros((2 * rows, 4 * quads), np.uint8), np.zeros((2 * rows, num_panels(columns) * NR), np.int32)
+    )
 
 
-def packed(matrices: Sequence[Float32], start: int, columns: int, *, rounded: bool) -> Packed:
+def pack_weights(matrices: Sequence[Float32], start: int, columns: int, *, quantized: bool) -> PackedWeights:
     """matrix[:, start : start + columns] of each matrix [K, ≥ start + columns], rounded to int8 or as they are."""
-    P, K = panels_for(columns), matrices[0].shape[0] if matrices else 1
-    numbers = np.zeros((len(matrices), P, K, WIDTH), np.float32)
-    scales = np.ones((len(matrices), P * WIDTH), np.float32)
+    P, K = num_panels(columns), matrices[0].shape[0] if matrices else 1
+    values = np.zeros((len(matrices), P, K, NR), np.float32)
+    scales = np.ones((len(matrices), P * NR), np.float32)
     for layer, matrix in enumerate(matrices):
         part = np.ascontiguousarray(matrix[:, start : start + columns])
-        if rounded:
-            part, scales[layer, :columns] = _in_bytes(part)
-        pack(part, 0, columns, numbers[layer])
-    if rounded and HAS_DOT:
-        totals = numbers.sum(axis=2, dtype=np.float64).reshape(scales.shape).astype(np.int32)
-        return Quads(_in_quads(numbers.astype(np.int8)), scales / np.float32(_UNIT), totals, K)
-    return Panels(numbers, numbers.astype(np.int8) if rounded else np.empty((0, P, K, WIDTH), np.int8), scales)
+        if quantized:
+            part, scales[layer, :columns] = _quantize_per_column(part)
+        pack(part, 0, columns, values[layer])
+    if quantized and HAS_VNNI:
+        col_offsets = values.sum(axis=2, dtype=np.float64).reshape(scales.shape).astype(np.int32)
+        return VnniPanels(_interleave_quads(values.astype(np.int8)), scales / np.float32(_ACT_SCALE), col_offsets, K)
+    return FloatPanels(values, values.astype(np.int8) if quantized else np.empty((0, P, K, NR), np.int8), scales)
 
 
-def _in_bytes(matrix: Float32) -> tuple[Float32, Float32]:
+def _quantize_per_column(matrix: Float32) -> tuple[Float32, Float32]:
     """A matrix [K, M] as whole numbers from -127 to 127, and what each column is multiplied by, [M]."""
-    largest = np.abs(matrix).max(axis=0)
-    scales = np.where(largest > 0, largest / _LARGEST, 1).astype(np.float32)
+    max_abs = np.abs(matrix).max(axis=0)
+    scales = np.where(max_abs > 0, max_abs / _INT8_MAX, 1).astype(np.float32)
     return np.rint(matrix / scales).astype(np.float32), scales
 
 
-def as_multiplied(matrix: Float32, *, rounded: bool) -> Float32:
+def dequantized(matrix: Float32, *, quantized: bool) -> Float32:
     """The matrix [K, M] that a product with its `packed` form is one with."""
-    if not rounded:
+    if not quantized:
         return matrix
-    numbers, scales = _in_bytes(matrix)
-    return numbers * scales
+    values, scales = _quantize_per_column(matrix)
+    return values * scales
 
 
-def _in_quads(bytes_: NDArray[np.int8]) -> NDArray[np.int8]:
+def _interleave_quads(int8_values: NDArray[np.int8]) -> NDArray[np.int8]:
     """[L, P, K, WIDTH] → [L, P, K / 4, 4·WIDTH], K filled up with zeros."""
-    L, P, K, _ = bytes_.shape
+    L, P, K, _ = int8_values.shape
     quads = -(-K // 4)
-    whole = np.zeros((L, P, 4 * quads, WIDTH), np.int8)
-    whole[:, :, :K] = bytes_
-    return np.ascontiguousarray(whole.reshape(L, P, quads, 4, WIDTH).swapaxes(3, 4)).reshape(L, P, quads, 4 * WIDTH)
+    padded = np.zeros((L, P, 4 * quads, NR), np.int8)
+    padded[:, :, :K] = int8_values
+    return np.ascontiguousarray(padded.reshape(L, P, quads, 4, NR).swapaxes(3, 4)).reshape(L, P, quads, 4 * NR)
 
 
-@exactly
-def _write_digits(a: Pointer, K: int, row: int, desk: Desk) -> None:
+@helper
+def _quantize_row(a: Pointer, K: int, row: int, workspace: QuantWorkspace) -> None:
     """K numbers as digits of row `row`; what lies outside ±1 is taken as ±1."""
     for k in range(K):
         x = min(max(a[k], np.float32(-1)), np.float32(1))
-        number = np.int32(x * np.float32(_UNIT) + np.float32(32768.5))
-        desk.digits[2 * row, k] = np.uint8(number >> 8)
-        desk.digits[2 * row + 1, k] = np.uint8(number & 255)
+        value = np.int32(x * np.float32(_ACT_SCALE) + np.float32(32768.5))
+        workspace.quantized[2 * row, k] = np.uint8(value >> 8)
+        workspace.quantized[2 * row + 1, k] = np.uint8(value & 255)
 
 
-@exactly
-def _dot_rows(rows: int, weights: Quads, layer: int, desk: Desk) -> None:
+@helper
+def _int8_gemm_rows(rows: int, weights: VnniPanels, layer: int, workspace: QuantWorkspace) -> None:
     """desk.sums[:rows] = desk.digits[:rows] @ bytes, for an even number of rows."""
-    _, P, quads, size = weights.bytes.shape
-    digits, sums = desk.digits, desk.sums
-    panel, row, sums_row = quads * size, digits.shape[1], sums.shape[1]
-    whole = rows // DOT_ROWS * DOT_ROWS
-    for p in range(P if whole > 0 else 0):
-        b = address(weights.bytes, (layer * P + p) * panel)
-        for i in range(0, whole, DOT_ROWS):
-            cell = address(sums, i * sums_row + p * WIDTH)
-            dot(address(digits, i * row), row, b, panel, cell, sums_row, quads)
-    for i in range(whole, rows, 2):
-        source, p = address(digits, i * row), 0
+    _, P, quads, size = weights.int8_values.shape
+    quantized, sums = workspace.quantized, workspace.sums
+    panel_stride, row_stride, sums_stride = quads * size, quantized.shape[1], sums.shape[1]
+    full_rows = rows // DOT_MR * DOT_MR
+    for p in range(P if full_rows > 0 else 0):
+        b_ptr = element_ptr(weights.int8_values, (layer * P + p) * panel_stride)
+        for i in range(0, full_rows, DOT_MR):
+            c_ptr = element_ptr(sums, i * sums_stride + p * NR)
+            dot_u8s8(element_ptr(quantized, i * row_stride), row_stride, b_ptr, panel_stride, c_ptr, sums_stride, quads)
+    for i in range(full_rows, rows, 2):
+        a_ptr, p = element_ptr(quantized, i * row_stride), 0
         while p < P:
-            b, cell = address(weights.bytes, (layer * P + p) * panel), address(sums, i * sums_row + p * WIDTH)
-            if p + STRIPE <= P:
-                dot_stripe(source, row, b, panel, cell, sums_row, quads)
-                p += STRIPE
+            b_ptr, c_ptr = (
+                element_ptr(weights.int8_values, (layer * P + p) * panel_stride),
+                element_ptr(sums, i * sums_stride + p * NR),
+            )
+            if p + GEMV_PANELS <= P:
+                dot_u8s8_2x4(a_ptr, row_stride, b_ptr, panel_stride, c_ptr, sums_stride, quads)
+                p += GEMV_PANELS
             else:
-                dot_of_one(source, row, b, panel, cell, sums_row, quads)
+                dot_u8s8_2x1(a_ptr, row_stride, b_ptr, panel_stride, c_ptr, sums_stride, quads)
                 p += 1
 
 
-@exactly
-def _dot_product(a: Pointer, stride: int, rows: int, weights: Quads, layer: int, c: Float32, desk: Desk) -> None:
+@helper
+def _int8_matmul(
+    a: Pointer, stride: int, rows: int, weights: VnniPanels, layer: int, c: Float32, workspace: QuantWorkspace
+) -> None:
     """`stream_product` in whole numbers."""
     for i in range(rows):
-        _write_digits(shifted(a, i * stride), weights.K, i, desk)
-    _dot_rows(2 * rows, weights, layer, desk)
+        _quantize_row(offset_ptr(a, i * stride), weights.K, i, workspace)
+    _int8_gemm_rows(2 * rows, weights, layer, workspace)
     for i in range(rows):
         for j in range(weights.scales.shape[1]):
             # 32768 is 256 · 128: taken off the high digits, what is left is small enough to be exact in a float.
-            high = np.float32(desk.sums[2 * i, j] - 128 * weights.totals[layer, j])
-            low = np.float32(desk.sums[2 * i + 1, j])
+            high = np.float32(workspace.sums[2 * i, j] - 128 * weights.col_offsets[layer, j])
+            low = np.float32(workspace.sums[2 * i + 1, j])
             c[i, j] = (np.float32(256) * high + low) * weights.scales[layer, j]
 
 
-@exactly
-def _one_row(a: Pointer, weights: Panels, layer: int, c: Float32, to: int) -> None:
+@helper
+def _gemv_row(a: Pointer, weights: FloatPanels, layer: int, c: Float32, offset: int) -> None:
     """A row in floats, from bytes or at full precision."""
-    _, P, K, _ = weights.numbers.shape
-    size, first = K * WIDTH, layer * P * K * WIDTH
-    rounded = weights.bytes.shape[0] > 0
+    _, P, K, _ = weights.values.shape
+    panel_size, layer_offset = K * NR, layer * P * K * NR
+    quantized = weights.int8_values.shape[0] > 0
     p = 0
     while p < P:
-        target, panel = address(c, to + p * WIDTH), first + p * size
-        if p + STRIPE <= P:
-            if rounded:
-                byte_stripe(a, address(weights.bytes, panel), size, target, K)
+        c_ptr, panel_offset = element_ptr(c, offset + p * NR), layer_offset + p * panel_size
+        if p + GEMV_PANELS <= P:
+            if quantized:
+                gemv4_i8(a, element_ptr(weights.int8_values, panel_offset), panel_size, c_ptr, K)
             else:
-                stripe(a, address(weights.numbers, panel), size, target, K)
-            p += STRIPE
+                gemv4(a, element_ptr(weights.values, panel_offset), panel_size, c_ptr, K)
+            p += GEMV_PANELS
         else:
-            if rounded:
-                byte_stripe_of_one(a, address(weights.bytes, panel), size, target, K)
+            if quantized:
+                gemv1_i8(a, element_ptr(weights.int8_values, panel_offset), panel_size, c_ptr, K)
             else:
-                stripe_of_one(a, address(weights.numbers, panel), size, target, K)
+                gemv1(a, element_ptr(weights.values, panel_offset), panel_size, c_ptr, K)
             p += 1
 
 
-@exactly
-def _float_product(a: Pointer, stride: int, rows: int, weights: Panels, layer: int, c: Float32) -> None:
+@helper
+def _float_matmul(a: Pointer, stride: int, rows: int, weights: FloatPanels, layer: int, c: Float32) -> None:
     """`stream_product` in floats: rows that come in tiles take the register tile, over the same numbers."""
-    _, P, K, _ = weights.numbers.shape
-    c_row, whole = c.shape[1], rows // ROWS * ROWS
-    for p in range(P if whole > 0 else 0):
-        b = address(weights.numbers, (layer * P + p) * K * WIDTH)
-        for i in range(0, whole, ROWS):
-            tile(shifted(a, i * stride), stride, 1, b, address(c, i * c_row + p * WIDTH), c_row, K, 0)
-    for i in range(whole, rows):
-        _one_row(shifted(a, i * stride), weights, layer, c, i * c_row)
-    if weights.bytes.shape[0] > 0:
+    _, P, K, _ = weights.values.shape
+    c_stride, full_rows = c.shape[1], rows // MR * MR
+    for p in range(P if full_rows > 0 else 0):
+        b = element_ptr(weights.values, (layer * P + p) * K * NR)
+        for i in range(0, full_rows, MR):
+            microkernel(offset_ptr(a, i * stride), stride, 1, b, element_ptr(c, i * c_stride + p * NR), c_stride, K, 0)
+    for i in range(full_rows, rows):
+        _gemv_row(offset_ptr(a, i * stride), weights, layer, c, i * c_stride)
+    if weights.int8_values.shape[0] > 0:
         for i in range(rows):
-            for j in range(P * WIDTH):
+            for j in range(P * NR):
                 c[i, j] *= weights.scales[layer, j]
 
 
-def stream_product(a: Pointer, stride: int, rows: int, weights: Packed, layer: int, c: Float32, desk: Desk) -> None:
+def packed_matmul(
+    a: Pointer, stride: int, rows: int, weights: PackedWeights, layer: int, c: Float32, workspace: QuantWorkspace
+) -> None:
     """c[:rows, : P·WIDTH] = A @ B, inside other kernels only; a product of `Quads` asks for an A in ±1.
 
     Row i of A [rows, K] begins at a[i · stride]; B is matrix `layer` of `weights`; c is [≥ rows, ≥ P·WIDTH]. Only the
@@ -221,12 +230,18 @@ def stream_product(a: Pointer, stride: int, rows: int, weights: Packed, layer: i
     raise TypeError("there are pointers inside kernels only")
 
 
-@overload(stream_product)
-def _way(a: Any, stride: Any, rows: Any, weights: Any, layer: Any, c: Any, desk: Any) -> Callable[..., None]:
-    def whole(a: Pointer, stride: int, rows: int, weights: Quads, layer: int, c: Float32, desk: Desk) -> None:
-        _dot_product(a, stride, rows, weights, layer, c, desk)
+@overload(packed_matmul)
+def _select_kernel(
+    a: Any, stride: Any, rows: Any, weights: Any, layer: Any, c: Any, workspace: Any
+) -> Callable[..., None]:
+    def int8_impl(
+        a: Pointer, stride: int, rows: int, weights: VnniPanels, layer: int, c: Float32, workspace: QuantWorkspace
+    ) -> None:
+        _int8_matmul(a, stride, rows, weights, layer, c, workspace)
 
-    def floats(a: Pointer, stride: int, rows: int, weights: Panels, layer: int, c: Float32, desk: Desk) -> None:
-        _float_product(a, stride, rows, weights, layer, c)
+    def float_impl(
+        a: Pointer, stride: int, rows: int, weights: FloatPanels, layer: int, c: Float32, workspace: QuantWorkspace
+    ) -> None:
+        _float_matmul(a, stride, rows, weights, layer, c)
 
-    return whole if weights.instance_class is Quads else floats
+    return int8_impl if weights.instance_class is VnniPanels else float_impl

@@ -10,7 +10,7 @@ from grucli.model.cells import CELLS
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class ModelConfig:
     """The shape of a network; see the legend of `grucli.model`."""
 
     cell: str
@@ -32,22 +32,22 @@ class Sizes:
                 raise UsageError(f"--{flag} is {value}", f"--{flag} takes a whole number from 1 up")
 
 
-def parameter_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(sizes: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape, in the order in which they lie in the flat buffer."""
     cell = CELLS[sizes.cell]
     shapes: dict[str, tuple[int, ...]] = {"embedding": (sizes.V, sizes.E)}
     for layer in range(sizes.L):
-        below = sizes.E if layer == 0 else sizes.H
-        shapes |= {f"layers.{layer}.{name}": shape for name, shape in cell.shapes(below, sizes.H).items()}
+        input_size = sizes.E if layer == 0 else sizes.H
+        shapes |= {f"layers.{layer}.{name}": shape for name, shape in cell.shapes(input_size, sizes.H).items()}
     return shapes | {"out.W": (sizes.H, sizes.V), "out.b": (sizes.V,)}
 
 
-def parameter_count(sizes: Sizes) -> int:
+def num_parameters(sizes: ModelConfig) -> int:
     """How many numbers the network learns."""
     total = 0
     for shape in parameter_shapes(sizes).values():
         count = 1
-        for side in shape:
-            count *= side
+        for dim in shape:
+            count *= dim
         total += count
     return total

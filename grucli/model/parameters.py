@@ -11,21 +11,21 @@ import numpy as np
 
 from grucli.kernels.arrays import Float32, zeros
 from grucli.model.cells import CELLS
-from grucli.model.config import Sizes, parameter_shapes
+from grucli.model.config import ModelConfig, parameter_shapes
 
-_LINE = 16  # float32 in a cache line
+_ALIGN_FLOATS = 16  # float32 in a cache line
 
 
 class Parameters:
     """`flat` [N] and `views`, name → array of the shape that `parameter_shapes` gives."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ModelConfig) -> None:
         self.sizes = sizes
         shapes = parameter_shapes(sizes)
         starts, end = {}, 0
         for name, shape in shapes.items():
             starts[name] = end
-            end += -(-math.prod(shape) // _LINE) * _LINE
+            end += -(-math.prod(shape) // _ALIGN_FLOATS) * _ALIGN_FLOATS
         self.flat: Float32 = zeros(end)
         self.views: dict[str, Float32] = {
             name: self.flat[starts[name] : starts[name] + math.prod(shape)].reshape(shape)
@@ -43,15 +43,15 @@ class Parameters:
             view[...] = arrays[name]
 
 
-def fresh_parameters(sizes: Sizes, seed: int) -> Parameters:
+def init_parameters(sizes: ModelConfig, seed: int) -> Parameters:
     """Parameters to begin training with, a function of `sizes` and `seed` alone."""
     rng = np.random.default_rng(seed)
     cell = CELLS[sizes.cell]
     parameters = Parameters(sizes)
     parameters.views["embedding"][...] = rng.standard_normal((sizes.V, sizes.E))
     for index in range(sizes.L):
-        below = sizes.E if index == 0 else sizes.H
-        for name, value in cell.initialise(rng, below, sizes.H).items():
+        input_size = sizes.E if index == 0 else sizes.H
+        for name, value in cell.initialize(rng, input_size, sizes.H).items():
             parameters.layer(index)[name][...] = value
     parameters.views["out.W"][...] = rng.standard_normal((sizes.H, sizes.V)) / math.sqrt(sizes.H)
     return parameters

@@ -19,8 +19,8 @@ from pathlib import Path
 import msgspec
 
 from grucli.errors import ModelFileError, UsageError
-from grucli.files import FolderLock, atomic_write, sync_folder
-from grucli.model.weights import Description, describe_weights
+from grucli.files import DirectoryLock, atomic_write, fsync_dir
+from grucli.model.weights import ModelInfo, read_model_info
 from grucli.paths import models_dir
 
 SUFFIX = ".safetensors"
@@ -30,10 +30,10 @@ OPTIMIZER = "optimizer" + SUFFIX
 METRICS = "metrics.jsonl"
 NOVELTY = "novelty.index"
 PURGED = "purged.json"
-MAX_NAME = 64
+MAX_NAME_CHARS = 64
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
-_LINE_LIMIT = 1 << 16
+_MAX_LINE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ModelEntry:
     path: Path
     modified: float
     bytes: int
-    description: Description | None
+    info: ModelInfo | None
     problem: str | None
 
 
@@ -71,13 +71,13 @@ def validate_name(name: str) -> str:
     Raises:
         UsageError: it cannot be the name of a model.
     """
-    todo = f"use letters, digits, '.', '_' and '-', at most {MAX_NAME} of them, a letter or digit first"
+    hint = f"use letters, digits, '.', '_' and '-', at most {MAX_NAME_CHARS} of them, a letter or digit first"
     if not name:
-        raise UsageError("the name of a model is empty", todo)
-    if len(name) > MAX_NAME or len(name.encode(errors="replace")) > 2 * MAX_NAME:
-        raise UsageError(f"the name '{name[:MAX_NAME]}...' is too long", todo)
+        raise UsageError("the name of a model is empty", hint)
+    if len(name) > MAX_NAME_CHARS or len(name.encode(errors="replace")) > 2 * MAX_NAME_CHARS:
+        raise UsageError(f"the name '{name[:MAX_NAME_CHARS]}...' is too long", hint)
     if not name[0].isalnum() or not all(sign.isalnum() or sign in "._-" for sign in name) or name.endswith("."):
-        raise UsageError(f"'{name}' cannot be the name of a model", todo)
+        raise UsageError(f"'{name}' cannot be the name of a model", hint)
     if name.split(".")[0].lower() in _RESERVED:
         raise UsageError(f"the name '{name}' belongs to a device on Windows", "choose another name")
     if name.lower().endswith(SUFFIX):
@@ -85,7 +85,7 @@ def validate_name(name: str) -> str:
     return name
 
 
-def model_folder(name: str) -> Path:
+def model_dir(name: str) -> Path:
     """The folder of the model `name`, whether it exists or not.
 
     Raises:
@@ -96,25 +96,24 @@ def model_folder(name: str) -> Path:
 
 def model_names() -> list[str]:
     """The names of the models there are, the newest first."""
-    return [name for name, _ in _models()]
+    return [name for name, _ in _scan()]
 
 
 def list_models() -> list[ModelEntry]:
     """Every model there is, the newest first; one that cannot be read is listed with its problem."""
-    return [_entry(name, weights) for name, weights in _models()]
+    return [_make_entry(name, weights) for name, weights in _scan()]
 
 
-def learners_of(fingerprint: str) -> list[ModelEntry]:
+def models_trained_on(fingerprint: str) -> list[ModelEntry]:
     """The models that learnt from the corpus with this fingerprint, or from what it was before it was purged."""
     return [
         entry
         for entry in list_models()
-        if entry.description is not None
-        and fingerprint in (entry.description.card.fingerprint, *_purged_corpora(entry.path))
+        if entry.info is not None and fingerprint in (entry.info.card.fingerprint, *_purged_corpora(entry.path))
     ]
 
 
-def note_purge(models: Iterable[ModelEntry], fingerprint: str) -> None:
+def record_purge(models: Iterable[ModelEntry], fingerprint: str) -> None:
     """Note beside models that the corpus they learnt from has this fingerprint, now that it was purged.
 
     A second purge finds them by that. One that cannot be noted is no failure: the comments are out of the corpus.
@@ -126,9 +125,9 @@ def note_purge(models: Iterable[ModelEntry], fingerprint: str) -> None:
                 atomic_write(model.path / PURGED, msgspec.json.encode(corpora))
 
 
-def _purged_corpora(folder: Path) -> list[str]:
+def _purged_corpora(directory: Path) -> list[str]:
     try:
-        return msgspec.json.decode((folder / PURGED).read_bytes(), type=list[str])
+        return msgspec.json.decode((directory / PURGED).read_bytes(), type=list[str])
     except (OSError, ValueError, RecursionError):
         return []
 
@@ -139,12 +138,12 @@ def find_entry(name: str | None) -> ModelEntry:
     Raises:
         UsageError: there is none; the nearest name is given.
     """
-    models = dict(_models())
+    models = dict(_scan())
     if name is None:
-        name = _newest(models)
+        name = _newest_name(models)
     if name not in models:
-        raise _unknown(name)
-    return _entry(name, models[name])
+        raise _not_found_error(name)
+    return _make_entry(name, models[name])
 
 
 def find_model(name_or_path: str | None) -> Path:
@@ -153,37 +152,37 @@ def find_model(name_or_path: str | None) -> Path:
     Raises:
         UsageError: there is no such model; the nearest name is given.
     """
-    models = dict(_models())
+    models = dict(_scan())
     if name_or_path is None:
-        return models[_newest(models)]
+        return models[_newest_name(models)]
     if name_or_path in models:
         return models[name_or_path]
     try:
-        return _at_path(name_or_path)
+        return _resolve_path(name_or_path)
     except OSError:
-        raise _unknown(name_or_path) from None
+        raise _not_found_error(name_or_path) from None
 
 
-def _at_path(name_or_path: str) -> Path:
+def _resolve_path(name_or_path: str) -> Path:
     """The weights file at a path, or in the folder there."""
     path = Path(name_or_path)
     # A bare word is a name: it names a file here only when it looks like one.
-    if path.is_dir() and (weights := _weights_in(path)) is not None:
+    if path.is_dir() and (weights := _find_weights(path)) is not None:
         return weights
     if path.is_file() and name_or_path.lower().endswith(SUFFIX):
         return path
     if path.is_file():
         raise UsageError(f"'{name_or_path}' is not a weights file", f"name a model, or a file *{SUFFIX}")
-    raise _unknown(name_or_path)
+    raise _not_found_error(name_or_path)
 
 
-def is_to_come(name: str) -> bool:
+def is_awaiting_first_checkpoint(name: str) -> bool:
     """Whether a training is at work on a model of this name that has no weights yet."""
     try:
-        folder = model_folder(name)
+        directory = model_dir(name)
     except UsageError:
         return False
-    return _weights_in(folder) is None and FolderLock(folder).is_held()
+    return _find_weights(directory) is None and DirectoryLock(directory).is_locked()
 
 
 def rename_model(old: str, new: str) -> Path:
@@ -194,11 +193,11 @@ def rename_model(old: str, new: str) -> Path:
         BusyError: it is being trained.
         OSError: the file system refused.
     """
-    source, target = find_entry(old).path, model_folder(new)
-    same_folder = target.exists() and source.samefile(target) and old.lower() == new.lower() != old
-    if os.path.lexists(target) and not same_folder:
+    source, target = find_entry(old).path, model_dir(new)
+    same_directory = target.exists() and source.samefile(target) and old.lower() == new.lower() != old
+    if os.path.lexists(target) and not same_directory:
         raise UsageError(f"there is already a model '{new}'", f"choose another name, or: gru models remove {new}")
-    _move(source, target)
+    _rename_locked(source, target)
     return target
 
 
@@ -210,90 +209,90 @@ def remove_model(name: str) -> None:
         BusyError: it is being trained.
         OSError: the file system refused.
     """
-    folder = find_entry(name).path
+    directory = find_entry(name).path
     # It leaves the list in one step, so that a removal which is cut short leaves no half of a model.
-    hidden = folder.with_name(f".removed-{secrets.token_hex(4)}")
-    _move(folder, hidden)
+    hidden = directory.with_name(f".removed-{secrets.token_hex(4)}")
+    _rename_locked(directory, hidden)
     if hidden.is_symlink():
         hidden.unlink()
     else:
         shutil.rmtree(hidden)
-    sync_folder(folder.parent)
+    fsync_dir(directory.parent)
 
 
-def read_metrics(folder: Path) -> list[Metrics]:
+def read_metrics(directory: Path) -> list[Metrics]:
     """The evaluations that a training run noted in `folder`, in order; a torn or odd line is left out.
 
     Raises:
         OSError: the file is there and cannot be read.
     """
-    path = folder / METRICS
+    path = directory / METRICS
     if not path.is_file():
         return []
-    found = []
+    metrics = []
     with path.open("rb") as file:
-        while line := file.readline(_LINE_LIMIT):
+        while line := file.readline(_MAX_LINE_BYTES):
             try:
-                found.append(msgspec.json.decode(line, type=Metrics))
+                metrics.append(msgspec.json.decode(line, type=Metrics))
             except (msgspec.MsgspecError, RecursionError, ValueError):
                 continue
-    return found
+    return metrics
 
 
-def _models() -> list[tuple[str, Path]]:
+def _scan() -> list[tuple[str, Path]]:
     """Each model's name and the weights file that speaks for it, the newest first."""
-    folder = models_dir()
-    found = []
-    if folder.is_dir():
-        for child in folder.iterdir():
+    directory = models_dir()
+    entries = []
+    if directory.is_dir():
+        for child in directory.iterdir():
             # A model that another process removes meanwhile is not there.
             with suppress(FileNotFoundError):
-                weights = None if child.name.startswith(".") else _weights_in(child)
+                weights = None if child.name.startswith(".") else _find_weights(child)
                 if weights is not None:
-                    found.append((_modified(child), child.name, weights))
-    return [(name, weights) for _, name, weights in sorted(found, reverse=True)]
+                    entries.append((_modified(child), child.name, weights))
+    return [(name, weights) for _, name, weights in sorted(entries, reverse=True)]
 
 
-def _newest(models: Mapping[str, Path]) -> str:
+def _newest_name(models: Mapping[str, Path]) -> str:
     if not models:
         raise UsageError("there is no model yet", "make one: gru demo, or gru train CORPUS")
     return next(iter(models))
 
 
-def _weights_in(folder: Path) -> Path | None:
+def _find_weights(directory: Path) -> Path | None:
     """The best weights of a model's folder, or the last ones where there are no best ones yet."""
-    return next((path for path in (folder / BEST, folder / LAST) if path.is_file()), None)
+    return next((path for path in (directory / BEST, directory / LAST) if path.is_file()), None)
 
 
-def _modified(folder: Path) -> float:
-    return max((path.stat().st_mtime for path in (folder / BEST, folder / LAST) if path.is_file()), default=0.0)
+def _modified(directory: Path) -> float:
+    return max((path.stat().st_mtime for path in (directory / BEST, directory / LAST) if path.is_file()), default=0.0)
 
 
-def _entry(name: str, weights: Path) -> ModelEntry:
-    folder = weights.parent
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+def _make_entry(name: str, weights: Path) -> ModelEntry:
+    directory = weights.parent
+    size = sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
     try:
-        description, problem = describe_weights(weights), None
+        info, problem = read_model_info(weights), None
     except (ModelFileError, OSError) as error:
-        description, problem = None, str(error)
-    return ModelEntry(name, folder, _modified(folder), size, description, problem)
+        info, problem = None, str(error)
+    return ModelEntry(name, directory, _modified(directory), size, info, problem)
 
 
-def _unknown(name: str) -> UsageError:
+def _not_found_error(name: str) -> UsageError:
     """An error that names the model which was perhaps meant."""
     names = model_names()
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return UsageError(f"there is no model '{name}'", f"did you mean '{near[0]}'? See them all: gru models")
+    matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if matches:
+        return UsageError(f"there is no model '{name}'", f"did you mean '{matches[0]}'? See them all: gru models")
     if names:
         return UsageError(f"there is no model '{name}'", "see which there are: gru models")
     return UsageError(f"there is no model '{name}', nor any other", "make one: gru demo, or gru train CORPUS")
 
 
-def _move(source: Path, target: Path) -> None:
+def _rename_locked(source: Path, target: Path) -> None:
     """Rename a model's folder while nobody else can be writing in it."""
-    with FolderLock(source) as lock:
+    with DirectoryLock(source) as lock:
         if sys.platform == "win32":
             lock.release()
         source.rename(target)
-    sync_folder(target.parent)
+    fsync_dir(target.parent)

@@ -29,20 +29,20 @@ from numpy.typing import NDArray
 
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.files import atomic_write
-from grucli.model.config import Sizes, parameter_count, parameter_shapes
+from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
 from grucli.text.tokenizers import Tokenizer, from_json
 
 FORMAT = 1
-MAX_HEADER = 64 << 20
+MAX_HEADER_BYTES = 64 << 20
 """Bytes. A tokenizer of a million words fits; JSON of this size can be read in memory that any laptop has."""
 
-_KEY = "gru"
-_LENGTH = 8
+_METADATA_KEY = "gru"
+_LENGTH_PREFIX_BYTES = 8
 _Size = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
-_Share = Annotated[float, msgspec.Meta(ge=0)]
+_NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about a model besides its numbers. Fields may be added: a reader skips those it does not know.
 
     `fingerprint` is that of the corpus. `steps`, `tokens`, `seconds` and the losses (nats, of the state in this file)
@@ -56,8 +56,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     conversations: bool = False
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
     tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
-    seconds: _Share = 0.0
-    tokens_per_second: _Share = 0.0
+    seconds: _NonNegative = 0.0
+    tokens_per_second: _NonNegative = 0.0
     train_nats: float | None = None
     val_nats: float | None = None
     val_nats_per_char: float | None = None
@@ -66,32 +66,32 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Weights:
+class SavedModel:
     """A model as it lies in a file. `arrays`: name → float32 array of the shape `parameter_shapes(sizes)` gives."""
 
-    sizes: Sizes
+    sizes: ModelConfig
     tokenizer: Tokenizer
     arrays: Mapping[str, NDArray[np.float32]]
-    card: Card
+    card: ModelCard
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ModelInfo:
     """What the head of a weights file says, read without its numbers. `bytes` is the size of the file."""
 
-    sizes: Sizes
+    sizes: ModelConfig
     tokenizer: str
-    card: Card
+    card: ModelCard
     parameters_sha256: str
     bytes: int
 
     @property
     def parameters(self) -> int:
         """How many numbers the model has learnt."""
-        return parameter_count(self.sizes)
+        return num_parameters(self.sizes)
 
 
-class _Envelope(msgspec.Struct):
+class _HeaderEnvelope(msgspec.Struct):
     format: int
     sha256: str = ""
     content: msgspec.Raw = msgspec.Raw(b"null")
@@ -105,10 +105,10 @@ class _Sizes(msgspec.Struct):
     layers: _Size
 
 
-class _Content(msgspec.Struct):
+class _HeaderContent(msgspec.Struct):
     sizes: _Sizes
     tokenizer: dict[str, object]
-    card: Card
+    card: ModelCard
     parameters_sha256: str
 
 
@@ -119,11 +119,11 @@ class _Tensor(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class _Header:
     """The checked head of a file: its content, and where each parameter's bytes begin."""
 
-    sizes: Sizes
-    content: _Content
+    sizes: ModelConfig
+    content: _HeaderContent
     offsets: dict[str, int]
     bytes: int
 
@@ -137,7 +137,7 @@ def parameters_sha256(arrays: Mapping[str, NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def save_weights(path: Path, weights: Weights) -> str:
+def save_weights(path: Path, weights: SavedModel) -> str:
     """Write a model as the whole of `path`, atomically, and give the SHA-256 of its parameters.
 
     Raises:
@@ -146,31 +146,31 @@ def save_weights(path: Path, weights: Weights) -> str:
         OSError: the file could not be written; what was there before is still there.
     """
     expected = parameter_shapes(weights.sizes)
-    found = {name: array.shape for name, array in weights.arrays.items()}
-    if found != expected or any(array.dtype != np.float32 for array in weights.arrays.values()):
-        raise ValueError(f"these sizes ask for float32 arrays of {expected}, not of {found}")
+    actual = {name: array.shape for name, array in weights.arrays.items()}
+    if actual != expected or any(array.dtype != np.float32 for array in weights.arrays.values()):
+        raise ValueError(f"these sizes ask for float32 arrays of {expected}, not of {actual}")
     sizes = weights.sizes
     sha256 = parameters_sha256(weights.arrays)
     content = msgspec.json.encode(
-        _Content(
+        _HeaderContent(
             sizes=_Sizes(sizes.cell, sizes.V, sizes.E, sizes.H, sizes.L),
             tokenizer=weights.tokenizer.to_json(),
             card=weights.card,
             parameters_sha256=sha256,
         )
     )
-    envelope = _Envelope(FORMAT, hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
-    metadata = {_KEY: msgspec.json.encode(envelope).decode()}
+    envelope = _HeaderEnvelope(FORMAT, hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
+    metadata = {_METADATA_KEY: msgspec.json.encode(envelope).decode()}
     data = safetensors.numpy.save(
         {name: np.ascontiguousarray(array, dtype="<f4") for name, array in weights.arrays.items()}, metadata
     )
-    if int.from_bytes(data[:_LENGTH], "little") > MAX_HEADER:
+    if int.from_bytes(data[:_LENGTH_PREFIX_BYTES], "little") > MAX_HEADER_BYTES:
         raise GruError(f"the tokenizer does not fit into '{path}'", "train with a smaller --vocab")
     atomic_write(path, data)
     return sha256
 
 
-def load_weights(path: Path) -> Weights:
+def load_weights(path: Path) -> SavedModel:
     """Read a model, its arrays new, writable and laid out row by row.
 
     Raises:
@@ -178,18 +178,20 @@ def load_weights(path: Path) -> Weights:
         ModelFileError: it is damaged, of an unknown version, or not a model.
         OSError: the disk failed.
     """
-    with _opened(path) as file:
-        head = _read_head(file)
-        arrays = _read_arrays(file, head)
-        if parameters_sha256(arrays) != head.content.parameters_sha256:
-            raise _DamagedError("its numbers are not those that were saved")
-        tokenizer = from_json(head.content.tokenizer)
-        if tokenizer.size != head.sizes.V:
-            raise _DamagedError(f"its tokenizer has {tokenizer.size} symbols and its network {head.sizes.V}")
-    return Weights(head.sizes, tokenizer, arrays, head.content.card)
+    with _open_model(path) as file:
+        header = _read_header(file)
+        arrays = _read_arrays(file, header)
+        if parameters_sha256(arrays) != header.content.parameters_sha256:
+            raise _CorruptFileError("its numbers are not those that were saved")
+        tokenizer = from_json(header.content.tokenizer)
+        if tokenizer.vocab_size != header.sizes.V:
+            raise _CorruptFileError(
+                f"its tokenizer has {tokenizer.vocab_size} symbols and its network {header.sizes.V}"
+            )
+    return SavedModel(header.sizes, tokenizer, arrays, header.content.card)
 
 
-def describe_weights(path: Path) -> Description:
+def read_model_info(path: Path) -> ModelInfo:
     """Read what a model is, without its numbers: quick however large the file.
 
     Raises:
@@ -197,39 +199,39 @@ def describe_weights(path: Path) -> Description:
         ModelFileError: its head is damaged, of an unknown version, or not that of a model.
         OSError: the disk failed.
     """
-    with _opened(path) as file:
-        head = _read_head(file)
-    kind = head.content.tokenizer.get("kind")
+    with _open_model(path) as file:
+        header = _read_header(file)
+    kind = header.content.tokenizer.get("kind")
     tokenizer = kind if isinstance(kind, str) else ""
-    return Description(head.sizes, tokenizer, head.content.card, head.content.parameters_sha256, head.bytes)
+    return ModelInfo(header.sizes, tokenizer, header.content.card, header.content.parameters_sha256, header.bytes)
 
 
-class _DamagedError(Exception):
+class _CorruptFileError(Exception):
     """What is wrong with a file, in a phrase about "it"."""
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedReader]:
+def _open_model(path: Path) -> Iterator[io.BufferedReader]:
     """Open a model and let everything that is wrong with its content leave as `ModelFileError` with its name."""
-    what = f"'{path}' is not a model that can be read"
-    todo = "take another copy of it, or train it again"
+    message = f"'{path}' is not a model that can be read"
+    hint = "take another copy of it, or train it again"
     try:
-        with _open_plain(path) as file:
+        with _open_regular_file(path) as file:
             yield file
-    except _DamagedError as error:
-        raise ModelFileError(f"{what}: {error}", todo) from None
+    except _CorruptFileError as error:
+        raise ModelFileError(f"{message}: {error}", hint) from None
     except _UnknownFormatError as error:
         raise ModelFileError(
             f"'{path}' has format {error}, and this version of gru knows format {FORMAT}",
             "update gru: python -m pip install --upgrade grucli",
         ) from None
     except ModelFileError as error:
-        raise ModelFileError(f"{what}: {error.what}", error.todo) from None
+        raise ModelFileError(f"{message}: {error.message}", error.hint) from None
     except MemoryError:
         raise ModelFileError(f"'{path}' does not fit into memory", "close programs, or take a smaller model") from None
 
 
-def _open_plain(path: Path) -> io.BufferedReader:
+def _open_regular_file(path: Path) -> io.BufferedReader:
     """Open what has bytes to read at once; a pipe or a device might never end."""
     try:
         status = path.stat()
@@ -246,81 +248,85 @@ class _UnknownFormatError(Exception):
     """The number of a format that is not ours to read."""
 
 
-def _read_head(file: io.BufferedReader) -> _Head:
+def _read_header(file: io.BufferedReader) -> _Header:
     """Read and check everything before the numbers."""
     size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(_read(file, _LENGTH), "little")
-    if length > size - _LENGTH:
-        raise _DamagedError("it is cut short, or no safetensors file")
-    if length > MAX_HEADER:
-        raise _DamagedError(f"its head of {length} bytes is larger than any model's")
+    length = int.from_bytes(_read_exactly(file, _LENGTH_PREFIX_BYTES), "little")
+    if length > size - _LENGTH_PREFIX_BYTES:
+        raise _CorruptFileError("it is cut short, or no safetensors file")
+    if length > MAX_HEADER_BYTES:
+        raise _CorruptFileError(f"its head of {length} bytes is larger than any model's")
     try:
-        entries = msgspec.json.decode(_read(file, length), type=dict[str, msgspec.Raw])
+        entries = msgspec.json.decode(_read_exactly(file, length), type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(entries.pop("__metadata__", b"{}"), type=dict[str, str])
-        if _KEY not in metadata:
-            raise _DamagedError("it is a safetensors file, but not one of gru")
-        content = _read_content(metadata[_KEY].encode())
+        if _METADATA_KEY not in metadata:
+            raise _CorruptFileError("it is a safetensors file, but not one of gru")
+        content = _read_content(metadata[_METADATA_KEY].encode())
         tensors = {name: msgspec.json.decode(entry, type=_Tensor) for name, entry in entries.items()}
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise _DamagedError(f"its head does not parse ({error})") from None
+        raise _CorruptFileError(f"its head does not parse ({error})") from None
     try:
-        sizes = Sizes(
+        sizes = ModelConfig(
             content.sizes.cell, content.sizes.vocab, content.sizes.embed, content.sizes.hidden, content.sizes.layers
         )
     except UsageError as error:
-        raise _DamagedError(error.what) from None
-    return _Head(sizes, content, _check_layout(sizes, tensors, size - _LENGTH - length), size)
+        raise _CorruptFileError(error.message) from None
+    return _Header(sizes, content, _check_layout(sizes, tensors, size - _LENGTH_PREFIX_BYTES - length), size)
 
 
-def _read_content(document: bytes) -> _Content:
+def _read_content(document: bytes) -> _HeaderContent:
     """Open the envelope, check its seal, and read what is in it."""
-    envelope = msgspec.json.decode(document, type=_Envelope)
+    envelope = msgspec.json.decode(document, type=_HeaderEnvelope)
     if envelope.format != FORMAT:
         raise _UnknownFormatError(envelope.format)
     content = bytes(envelope.content)
     if hashlib.sha256(content).hexdigest() != envelope.sha256:
-        raise _DamagedError("its description is not the one that was saved")
-    return msgspec.json.decode(content, type=_Content)
+        raise _CorruptFileError("its description is not the one that was saved")
+    return msgspec.json.decode(content, type=_HeaderContent)
 
 
-def _check_layout(sizes: Sizes, tensors: dict[str, _Tensor], available: int) -> dict[str, int]:
+def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: int) -> dict[str, int]:
     """Hold the tensors against what `sizes` asks for and against the bytes there; give where each one begins."""
     # A claim of a billion layers must not become a table of a billion names.
     if len(tensors) < sizes.L:
-        raise _DamagedError("it has fewer parameters than its layers need")
+        raise _CorruptFileError("it has fewer parameters than its layers need")
     expected = parameter_shapes(sizes)
     if tensors.keys() != expected.keys():
-        odd = sorted(tensors.keys() ^ expected.keys())[0]
-        raise _DamagedError(f"parameter '{odd}' is {'missing' if odd in expected else 'not one of its cell'}")
+        mismatched = sorted(tensors.keys() ^ expected.keys())[0]
+        raise _CorruptFileError(
+            f"parameter '{mismatched}' is {'missing' if mismatched in expected else 'not one of its cell'}"
+        )
     end = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
         if tensor.dtype != "F32" or tuple(tensor.shape) != expected[name]:
-            raise _DamagedError(f"parameter '{name}' is {tensor.dtype} {tensor.shape}, not F32 {list(expected[name])}")
+            raise _CorruptFileError(
+                f"parameter '{name}' is {tensor.dtype} {tensor.shape}, not F32 {list(expected[name])}"
+            )
         if tensor.data_offsets != (end, end + 4 * math.prod(tensor.shape)):
-            raise _DamagedError(f"parameter '{name}' is not where it should be")
+            raise _CorruptFileError(f"parameter '{name}' is not where it should be")
         end = tensor.data_offsets[1]
     if end != available:
-        raise _DamagedError(f"it should hold {end} bytes of numbers and holds {available}")
+        raise _CorruptFileError(f"it should hold {end} bytes of numbers and holds {available}")
     return {name: tensors[name].data_offsets[0] for name in expected}
 
 
-def _read_arrays(file: io.BufferedReader, head: _Head) -> dict[str, NDArray[np.float32]]:
+def _read_arrays(file: io.BufferedReader, header: _Header) -> dict[str, NDArray[np.float32]]:
     """Read the numbers, in the order of `parameter_shapes`."""
-    begin = file.tell()
+    data_start = file.tell()
     arrays = {}
-    for name, shape in parameter_shapes(head.sizes).items():
-        file.seek(begin + head.offsets[name])
+    for name, shape in parameter_shapes(header.sizes).items():
+        file.seek(data_start + header.offsets[name])
         array = np.empty(shape, "<f4")
         if file.readinto(array.data.cast("B")) != array.nbytes:
-            raise _DamagedError("it is cut short")
+            raise _CorruptFileError("it is cut short")
         if not np.isfinite(array).all():
-            raise _DamagedError(f"parameter '{name}' holds numbers that are not finite")
+            raise _CorruptFileError(f"parameter '{name}' holds numbers that are not finite")
         arrays[name] = array.astype(np.float32, copy=False)
     return arrays
 
 
-def _read(file: io.BufferedReader, count: int) -> bytes:
+def _read_exactly(file: io.BufferedReader, count: int) -> bytes:
     data = file.read(count)
     if len(data) != count:
-        raise _DamagedError("it is cut short, or no safetensors file")
+        raise _CorruptFileError("it is cut short, or no safetensors file")
     return data

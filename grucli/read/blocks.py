@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.read.prefetch import ahead
+from grucli.read.prefetch import prefetch
 from grucli.read.row_report import RowReport
-from grucli.read.sources import Damaged, OnBytes, Source, read_bytes, unreadable
+from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, unreadable_error
 
-LONGEST = 1 << 22
+MAX_LINE_BYTES = 1 << 22
 """Bytes of a line, characters of a field."""
 
-BLOCK = 1 << 19
+TARGET_BLOCK_BYTES = 1 << 19
 """Bytes of whole lines that make a block: enough that what a block costs by itself does not count."""
 
-_AHEAD = 2
-_SLICE = 1 << 22
+_PREFETCH_DEPTH = 2
+_PREFETCH_SLICE_BYTES = 1 << 22
 """Slices that are read ahead, and their bytes: the thread has to wait for its turn, 5 ms, a few times for each."""
 
-Line = tuple[int, bytes | None]
+NumberedLine = tuple[int, bytes | None]
 """A line's number, from 1, and its bytes without the newline; None where they are too many."""
 
 
@@ -34,31 +34,31 @@ class Block:
     `data` is None for a single line that is too long to be held.
     """
 
-    number: int
+    first_line: int
     data: bytes | None
-    _ends: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
+    _newline_offsets: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
 
     @property
-    def ends(self) -> NDArray[np.intp]:
+    def newline_offsets(self) -> NDArray[np.intp]:
         """Where the newlines are. They are looked for once, and faster than by `bytes`, which takes one by one."""
-        if self._ends is None:
-            self._ends = np.flatnonzero(np.frombuffer(self.data or b"", np.uint8) == ord("\n"))
-        return self._ends
+        if self._newline_offsets is None:
+            self._newline_offsets = np.flatnonzero(np.frombuffer(self.data or b"", np.uint8) == ord("\n"))
+        return self._newline_offsets
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[NumberedLine]:
         """Each line with its number."""
         if self.data is None:
-            return iter([(self.number, None)])
-        return enumerate(self.data.split(b"\n"), self.number)
+            return iter([(self.first_line, None)])
+        return enumerate(self.data.split(b"\n"), self.first_line)
 
 
 def read_blocks(
-    source: Source,
+    source: InputSource,
     report: RowReport,
-    on_bytes: OnBytes | None = None,
-    longest: int = LONGEST,
+    on_bytes: ByteProgress | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
     *,
-    reads_ahead: bool = False,
+    use_prefetch: bool = False,
 ) -> Iterator[Block]:
     """The lines of `source`, in blocks. Where compressed data are damaged they end, and the report says so.
 
@@ -68,105 +68,108 @@ def read_blocks(
         UsageError: the source cannot be read at all.
         GruError: the disk failed, or not one line comes before the damage.
     """
-    cutter = _Cutter(longest)
+    splitter = _LineSplitter(max_line_bytes)
     try:
-        for piece in _pieces_ahead(source, on_bytes) if reads_ahead else read_bytes(source, on_bytes):
-            yield from cutter.push(piece)
-    except Damaged as damage:
-        yield from cutter.flush()
-        if cutter.number == 1:
-            raise unreadable(source) from damage
+        for chunk in _prefetched_chunks(source, on_bytes) if use_prefetch else read_bytes(source, on_bytes):
+            yield from splitter.feed(chunk)
+    except CorruptDataError as error:
+        yield from splitter.flush()
+        if splitter.next_line == 1:
+            raise unreadable_error(source) from error
         report.read += 1
-        report.cut(source.name, cutter.number - 1)
+        report.mark_truncated(source.display_name, splitter.next_line - 1)
         return
-    yield from cutter.end()
+    yield from splitter.close()
 
 
-def _pieces_ahead(source: Source, on_bytes: OnBytes | None) -> Iterator[bytes]:
+def _prefetched_chunks(source: InputSource, on_bytes: ByteProgress | None) -> Iterator[bytes]:
     """The bytes of a source; of a file that is compressed, they are read ahead."""
     if not source.compression or source.path is None or not source.path.is_file():
         yield from read_bytes(source, on_bytes)
         return
-    for piece, count in ahead(_counted(source), _AHEAD):
+    for chunk, count in prefetch(_chunks_with_byte_counts(source), _PREFETCH_DEPTH):
         if count and on_bytes is not None:
             on_bytes(count)  # here, and not in the thread: whoever is told may draw
-        yield piece
+        yield chunk
 
 
-def _counted(source: Source) -> Generator[tuple[bytes, int], None, None]:
+def _chunks_with_byte_counts(source: InputSource) -> Generator[tuple[bytes, int], None, None]:
     """The bytes of a source, each time with how many of the file have been read since the last."""
-    told: list[int] = []
-    for piece in read_bytes(source, told.append, _SLICE):
-        yield piece, sum(told)
-        told.clear()
-    yield b"", sum(told)
+    counts: list[int] = []
+    for chunk in read_bytes(source, counts.append, _PREFETCH_SLICE_BYTES):
+        yield chunk, sum(counts)
+        counts.clear()
+    yield b"", sum(counts)
 
 
-class _Cutter:
+class _LineSplitter:
     """Takes slices of bytes and gives blocks. `number` is that of the first line that no block has been given of."""
 
-    def __init__(self, longest: int) -> None:
-        self.number = 1
-        self._longest = longest
-        self._whole: list[bytes | memoryview] = []
-        self._size = 0
-        self._begun: list[bytes] = []
-        self._length = 0
+    def __init__(self, max_line_bytes: int) -> None:
+        self.next_line = 1
+        self._max_line_bytes = max_line_bytes
+        self._complete: list[bytes | memoryview] = []
+        self._complete_bytes = 0
+        self._partial: list[bytes] = []
+        self._partial_bytes = 0
 
-    def push(self, piece: bytes) -> Iterator[Block]:
+    def feed(self, chunk: bytes) -> Iterator[Block]:
         """Take a slice; the blocks that it completes."""
-        start, first = 0, piece.find(b"\n")
-        if first < 0:
-            self._begin(piece)
+        start, first_newline = 0, chunk.find(b"\n")
+        if first_newline < 0:
+            self._append_partial(chunk)
             return
-        if self._length + first > self._longest:
+        if self._partial_bytes + first_newline > self._max_line_bytes:
             yield from self.flush()
-            yield self._too_long()
-            start = first + 1
+            yield self._oversized_block()
+            start = first_newline + 1
         else:
-            self._whole += self._begun
-            self._size += self._length
-        self._begun, self._length = [], 0
-        view, last = memoryview(piece), piece.rfind(b"\n") + 1
-        while start < last:
-            end = piece.rfind(b"\n", start, max(start, start + BLOCK - self._size)) + 1 or piece.find(b"\n", start) + 1
-            self._whole.append(view[start:end])
-            self._size += end - start
+            self._complete += self._partial
+            self._complete_bytes += self._partial_bytes
+        self._partial, self._partial_bytes = [], 0
+        view, tail_start = memoryview(chunk), chunk.rfind(b"\n") + 1
+        while start < tail_start:
+            end = (
+                chunk.rfind(b"\n", start, max(start, start + TARGET_BLOCK_BYTES - self._complete_bytes)) + 1
+                or chunk.find(b"\n", start) + 1
+            )
+            self._complete.append(view[start:end])
+            self._complete_bytes += end - start
             start = end
-            if start < last or self._size >= BLOCK:
+            if start < tail_start or self._complete_bytes >= TARGET_BLOCK_BYTES:
                 yield from self.flush()
-        self._begin(piece[last:])
+        self._append_partial(chunk[tail_start:])
 
     def flush(self) -> Iterator[Block]:
         """What there is of whole lines."""
-        if not self._whole:
+        if not self._complete:
             return
-        self._whole[-1] = self._whole[-1][:-1]
-        data = b"".join(self._whole)
-        self._whole, self._size = [], 0
-        block = Block(self.number, data)
-        self.number += 1 + len(block.ends)
+        self._complete[-1] = self._complete[-1][:-1]
+        data = b"".join(self._complete)
+        self._complete, self._complete_bytes = [], 0
+        block = Block(self.next_line, data)
+        self.next_line += 1 + len(block.newline_offsets)
         yield block
 
-    def end(self) -> Iterator[Block]:
+    def close(self) -> Iterator[Block]:
         """The rest, with the last line, which has no newline."""
-        if self._length > self._longest:
+        if self._partial_bytes > self._max_line_bytes:
             yield from self.flush()
-            yield self._too_long()
-        elif self._length:
-            self._whole += [*self._begun, b"\n"]
+            yield self._oversized_block()
+        elif self._partial_bytes:
+            self._complete += [*self._partial, b"\n"]
             yield from self.flush()
         else:
             yield from self.flush()
 
-    def _begin(self, piece: bytes) -> None:
+    def _append_partial(self, chunk: bytes) -> None:
         """Take in a part of a line that is not finished; of one that is too long already, only its length."""
-        self._length += len(piece)
-        if self._length <= self._longest:
-            self._begun.append(piece)
+        self._partial_bytes += len(chunk)
+        if self._partial_bytes <= self._max_line_bytes:
+            self._partial.append(chunk)
         else:
-            self._begun.clear()
+            self._partial.clear()
 
-    def _too_long(self) -> Block:
-        self.number += 1
-        return Block(self.number - 1, None)
+    def _oversized_block(self) -> Block:
+        self.next_line += 1
+        return Block(self.next_line - 1, None)

@@ -11,11 +11,11 @@ from typing import NamedTuple, TypeVar
 T = TypeVar("T")
 
 
-class _End(NamedTuple):
+class _EndOfItems(NamedTuple):
     error: BaseException | None
 
 
-def ahead(items: Generator[T, None, None], most: int) -> Generator[T, None, None]:
+def prefetch(items: Generator[T, None, None], buffer_size: int) -> Generator[T, None, None]:
     """The same items in the same order, up to `most` of them taken beforehand in a thread, errors in their place.
 
     Whoever stops early waits only until the item that is on its way is there; `items` is closed in either case. So it
@@ -24,34 +24,34 @@ def ahead(items: Generator[T, None, None], most: int) -> Generator[T, None, None
     >>> list(ahead((number * number for number in range(4)), 2))
     [0, 1, 4, 9]
     """
-    waiting: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
-    room = threading.Semaphore(most)
-    over = threading.Event()
+    ready: queue.SimpleQueue[T | _EndOfItems] = queue.SimpleQueue()
+    free_slots = threading.Semaphore(buffer_size)
+    stopped = threading.Event()
 
     def fill() -> None:
-        end = _End(None)
+        end = _EndOfItems(None)
         try:
-            room.acquire()
-            while not over.is_set():
-                waiting.put(next(items))
-                room.acquire()
+            free_slots.acquire()
+            while not stopped.is_set():
+                ready.put(next(items))
+                free_slots.acquire()
         except StopIteration:
             pass
         except BaseException as error:
-            end = _End(error)
+            end = _EndOfItems(error)
         finally:
             items.close()
-            waiting.put(end)
+            ready.put(end)
 
     thread = threading.Thread(target=fill, name="read-ahead", daemon=True)
     thread.start()
     try:
-        while not isinstance(item := waiting.get(), _End):
-            room.release()
+        while not isinstance(item := ready.get(), _EndOfItems):
+            free_slots.release()
             yield item
         if item.error is not None:
             raise item.error
     finally:
-        over.set()
-        room.release()
+        stopped.set()
+        free_slots.release()
         thread.join()

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from grucli import optional_imports
 from grucli.errors import UsageError
-from grucli.read.blocks import LONGEST, Block, Line, read_blocks
-from grucli.read.json_lines import LONGEST_DOCUMENT, JsonLines, is_document
+from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, read_blocks
+from grucli.read.json_lines import MAX_DOCUMENT_BYTES, JsonLinesDecoder, is_document
 from grucli.read.row_report import RowReport
-from grucli.read.sources import OnBytes, Source
+from grucli.read.sources import ByteProgress, InputSource
 
 
 class Record(NamedTuple):
@@ -34,13 +34,18 @@ class Records:
     """
 
     columns: tuple[str, ...] | None
-    named: bool
+    has_header: bool
     rows: Iterator[Record]
     blocks: Iterator[Block] | None = None
 
 
 def open_records(
-    source: Source, wanted: str, report: RowReport, on_bytes: OnBytes | None = None, *, reads_ahead: bool = False
+    source: InputSource,
+    text_column: str,
+    report: RowReport,
+    on_bytes: ByteProgress | None = None,
+    *,
+    use_prefetch: bool = False,
 ) -> Records:
     """Read `source` up to its first row; `reads_ahead` as `read_blocks` has it.
 
@@ -54,66 +59,69 @@ def open_records(
         UsageError: the source cannot be read at all, or needs a library that is not there.
         GruError: the disk failed, the file is damaged, or not one line comes before the damage in compressed data.
     """
-    if source.form == "txt":
+    if source.file_format == "txt":
         raise UsageError(
-            f"'{source.name}' is one running text, and rows are needed here", "name a .csv, .tsv or .jsonl"
+            f"'{source.display_name}' is one running text, and rows are needed here", "name a .csv, .tsv or .jsonl"
         )
-    if source.form == "parquet":
+    if source.file_format == "parquet":
         return _parquet_records(source, report, on_bytes)
-    longest = LONGEST_DOCUMENT if source.form == "json" else LONGEST
-    blocks = read_blocks(source, report, on_bytes, longest, reads_ahead=reads_ahead)
+    max_line_bytes = MAX_DOCUMENT_BYTES if source.file_format == "json" else MAX_LINE_BYTES
+    blocks = read_blocks(source, report, on_bytes, max_line_bytes, use_prefetch=use_prefetch)
     block = next((block for block in blocks if block.data is None or block.data.strip()), None)
     if block is None:
         return Records((), True, iter(()))
     blocks = chain([block], blocks)
-    first = next(line for line in block.lines() if line[1] is None or line[1].strip())
-    form = source.form or _form(first, wanted)
-    if form in ("json", "jsonl"):
-        return _json_records(blocks, form == "json" and is_document(first[1]), wanted, report)
-    lines = (line for block in blocks for line in block.lines() if line[0] >= first[0])
-    if form == "csv":
+    first_line = next(line for line in block.lines() if line[1] is None or line[1].strip())
+    file_format = source.file_format or _detect_format(first_line, text_column)
+    if file_format in ("json", "jsonl"):
+        return _json_records(blocks, file_format == "json" and is_document(first_line[1]), text_column, report)
+    lines = (line for block in blocks for line in block.lines() if line[0] >= first_line[0])
+    if file_format == "csv":
         return _csv_records(source, lines, report)
-    if form == "tsv":
-        return _tsv_records(first, lines, wanted, report)
-    report.remarks.append((source.name, "is neither JSON lines nor a table: each line is taken as one comment"))
+    if file_format == "tsv":
+        return _tsv_records(first_line, lines, text_column, report)
+    report.warnings.append(
+        (source.display_name, "is neither JSON lines nor a table: each line is taken as one comment")
+    )
     return Records(("body",), True, _split_records(lines, ("body",), None, report))
 
 
-def _parquet_records(source: Source, report: RowReport, on_bytes: OnBytes | None) -> Records:
+def _parquet_records(source: InputSource, report: RowReport, on_bytes: ByteProgress | None) -> Records:
     if source.path is None or source.compression:
         raise UsageError(
-            f"'{source.name}' is compressed twice: a .parquet is compressed inside", f"unpack the {source.compression}"
+            f"'{source.display_name}' is compressed twice: a .parquet is compressed inside",
+            f"unpack the {source.compression}",
         )
-    parquet = optional_imports.load("grucli.read.parquet", "parquet", "reading a .parquet")
-    columns, rows = parquet.read_parquet(source.path, source.name, on_bytes)
-    return Records(columns, True, _counted(rows, report))
+    parquet = optional_imports.import_optional("grucli.read.parquet", "parquet", "reading a .parquet")
+    columns, rows = parquet.read_parquet(source.path, source.display_name, on_bytes)
+    return Records(columns, True, _count_rows(rows, report))
 
 
-def _counted(rows: Iterator[tuple[int, dict[str, object]]], report: RowReport) -> Iterator[Record]:
-    for number, fields in rows:
+def _count_rows(rows: Iterator[tuple[int, dict[str, object]]], report: RowReport) -> Iterator[Record]:
+    for row_number, fields in rows:
         report.read += 1
-        yield Record(number, fields)
+        yield Record(row_number, fields)
 
 
-def _form(first: Line, wanted: str) -> str:
-    text = (first[1] or b"").decode("utf-8", "replace").strip()
+def _detect_format(first_line: NumberedLine, text_column: str) -> str:
+    text = (first_line[1] or b"").decode("utf-8", "replace").strip()
     if text.startswith(("{", "[{")) or text == "[":
         return "json"
-    if wanted in text.split("\t") and "\t" in text:
+    if text_column in text.split("\t") and "\t" in text:
         return "tsv"
     try:
-        return "csv" if wanted in next(csv.reader([text]), []) else "lines"
+        return "csv" if text_column in next(csv.reader([text]), []) else "lines"
     except csv.Error:  # a lone \r, say
         return "lines"
 
 
-def _json_records(blocks: Iterator[Block], document: bool, wanted: str, report: RowReport) -> Records:
-    reader = JsonLines(dict[str, object], wanted)
-    if document:
-        return Records(None, True, (Record(number, row) for number, row in reader.document(blocks, report)))
+def _json_records(blocks: Iterator[Block], is_single_document: bool, text_column: str, report: RowReport) -> Records:
+    decoder = JsonLinesDecoder(dict[str, object], text_column)
+    if is_single_document:
+        return Records(None, True, (Record(number, row) for number, row in decoder.decode_document(blocks, report)))
     rows = (
         Record(number, fields)
-        for numbers, values in (reader.decode(block, report) for block in blocks)
+        for numbers, values in (decoder.decode(block, report) for block in blocks)
         for number, fields in zip(numbers, values, strict=True)
     )
     return Records(None, True, rows, blocks)
@@ -122,77 +130,85 @@ def _json_records(blocks: Iterator[Block], document: bool, wanted: str, report: 
 class _CsvLines:
     """Lines as csv.reader takes them: `text` is the last one, `spoiled` what went wrong since the last record."""
 
-    def __init__(self, lines: Iterator[Line]) -> None:
+    def __init__(self, lines: Iterator[NumberedLine]) -> None:
         self._lines = lines
-        self.number = 0
+        self.line_number = 0
         self.text = ""
-        self.spoiled: str | None = None
+        self.error: str | None = None
 
     def __iter__(self) -> "_CsvLines":
         return self
 
     def __next__(self) -> str:
-        self.number, line = next(self._lines)
+        self.line_number, line = next(self._lines)
         if line is None:
-            self.spoiled = "line too long"
+            self.error = "line too long"
             return "\n"
         try:
             self.text = line.decode()
         except UnicodeDecodeError:
-            self.spoiled = "not UTF-8"
+            self.error = "not UTF-8"
             self.text = line.decode("utf-8", "replace")
         return self.text + "\n"
 
 
-def _csv_records(source: Source, lines: Iterator[Line], report: RowReport) -> Records:
-    csv.field_size_limit(LONGEST)
-    feed = _CsvLines(lines)
+def _csv_records(source: InputSource, lines: Iterator[NumberedLine], report: RowReport) -> Records:
+    csv.field_size_limit(MAX_LINE_BYTES)
+    csv_lines = _CsvLines(lines)
     # Strict: a row that swallowed the next ones for want of a closing quote is an error, not a long comment.
-    reader = csv.reader(feed, strict=True)
+    reader = csv.reader(csv_lines, strict=True)
     try:
         columns = tuple(next(reader, ()))
     except csv.Error as error:
-        feed.spoiled = _csv_reason(error)
-    if feed.spoiled:
+        csv_lines.error = _csv_reason(error)
+    if csv_lines.error:
         raise UsageError(
-            f"the first line of '{source.name}' names no columns ({feed.spoiled})",
+            f"the first line of '{source.display_name}' names no columns ({csv_lines.error})",
             "give it a header line, as in: id,body",
         )
     if len(set(columns)) < len(columns):
-        raise UsageError(f"'{source.name}' has two columns of one name: {', '.join(columns)}", "rename one of them")
-    return Records(columns, True, _csv_rows(source, feed, reader, columns, report))
+        raise UsageError(
+            f"'{source.display_name}' has two columns of one name: {', '.join(columns)}", "rename one of them"
+        )
+    return Records(columns, True, _csv_rows(source, csv_lines, reader, columns, report))
 
 
 def _csv_rows(
-    source: Source, feed: _CsvLines, reader: "Iterator[list[str]]", columns: tuple[str, ...], report: RowReport
+    source: InputSource,
+    csv_lines: _CsvLines,
+    reader: "Iterator[list[str]]",
+    columns: tuple[str, ...],
+    report: RowReport,
 ) -> Iterator[Record]:
-    whole = 0
+    unquoted_rows = 0
     while True:
-        number = feed.number + 1
-        feed.spoiled = None
+        line_number = csv_lines.line_number + 1
+        csv_lines.error = None
         values: list[str] = []
         try:
             values = next(reader)
         except StopIteration:
             break
         except csv.Error as error:
-            feed.spoiled = _csv_reason(error)
-        if not values and feed.spoiled is None:
+            csv_lines.error = _csv_reason(error)
+        if not values and csv_lines.error is None:
             continue
         report.read += 1
-        if len(columns) == 1 < len(values) and feed.spoiled is None:
-            text = feed.text.removesuffix("\r")
+        if len(columns) == 1 < len(values) and csv_lines.error is None:
+            text = csv_lines.text.removesuffix("\r")
             if text.split(",") == values:  # nothing in it was quoted, so that its commas are the writer's own
-                whole += 1
+                unquoted_rows += 1
                 values = [text]
-        reason = feed.spoiled or _miscounted(values, columns)
+        reason = csv_lines.error or _field_count_error(values, columns)
         if reason:
-            report.skip(reason, number)
+            report.skip(reason, line_number)
         else:
-            yield Record(number, dict(zip(columns, values, strict=True)))
-    if whole:
-        rows = "1 row" if whole == 1 else f"{whole:,} rows"
-        report.remarks.append((source.name, f"has one column: {rows} with unquoted commas taken as one text each"))
+            yield Record(line_number, dict(zip(columns, values, strict=True)))
+    if unquoted_rows:
+        rows = "1 row" if unquoted_rows == 1 else f"{unquoted_rows:,} rows"
+        report.warnings.append(
+            (source.display_name, f"has one column: {rows} with unquoted commas taken as one text each")
+        )
 
 
 def _csv_reason(error: csv.Error) -> str:
@@ -200,9 +216,11 @@ def _csv_reason(error: csv.Error) -> str:
     return "field too long" if "limit" in message else "unfinished row" if "end of data" in message else "not CSV"
 
 
-def _tsv_records(first: Line, lines: Iterator[Line], wanted: str, report: RowReport) -> Records:
-    values = (first[1] or b"").decode("utf-8", "replace").removesuffix("\r").split("\t")
-    if wanted in values:
+def _tsv_records(
+    first_line: NumberedLine, lines: Iterator[NumberedLine], text_column: str, report: RowReport
+) -> Records:
+    values = (first_line[1] or b"").decode("utf-8", "replace").removesuffix("\r").split("\t")
+    if text_column in values:
         next(lines)
         return Records(tuple(values), True, _split_records(lines, tuple(values), "\t", report))
     columns = tuple(str(place) for place in range(1, len(values) + 1))
@@ -210,29 +228,29 @@ def _tsv_records(first: Line, lines: Iterator[Line], wanted: str, report: RowRep
 
 
 def _split_records(
-    lines: Iterator[Line], columns: tuple[str, ...], separator: str | None, report: RowReport
+    lines: Iterator[NumberedLine], columns: tuple[str, ...], separator: str | None, report: RowReport
 ) -> Iterator[Record]:
-    for number, line in lines:
+    for line_number, line in lines:
         if line is not None and not line.strip():
             continue
         report.read += 1
         if line is None:
-            report.skip("line too long", number)
+            report.skip("line too long", line_number)
             continue
         try:
             text = line.decode().removesuffix("\r")
         except UnicodeDecodeError:
-            report.skip("not UTF-8", number)
+            report.skip("not UTF-8", line_number)
             continue
         values = text.split(separator) if separator else [text]
-        reason = _miscounted(values, columns)
+        reason = _field_count_error(values, columns)
         if reason:
-            report.skip(reason, number)
+            report.skip(reason, line_number)
         else:
-            yield Record(number, dict(zip(columns, values, strict=True)))
+            yield Record(line_number, dict(zip(columns, values, strict=True)))
 
 
-def _miscounted(values: list[str], columns: tuple[str, ...]) -> str | None:
+def _field_count_error(values: list[str], columns: tuple[str, ...]) -> str | None:
     if len(values) == len(columns):
         return None
     return "too few fields" if len(values) < len(columns) else "too many fields"

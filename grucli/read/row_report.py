@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-DAMAGED = "damaged compressed data"
-BYTES = "bytes that are not UTF-8"
+CORRUPT = "damaged compressed data"
+INVALID_UTF8 = "bytes that are not UTF-8"
 """The reasons that leave out more, or less, than a row."""
 
-_LINES_KEPT = 5
+_MAX_LINES_PER_REASON = 5
 
 
 @dataclass(slots=True)
@@ -21,36 +21,36 @@ class RowReport:
     read: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     lines: dict[str, list[int]] = field(default_factory=dict)
-    remarks: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
     def skip(self, reason: str, line: int) -> None:
         """Count one bad row."""
         self.skipped[reason] += 1
-        kept = self.lines.setdefault(reason, [])
-        if len(kept) < _LINES_KEPT:
-            kept.append(line)
+        recorded = self.lines.setdefault(reason, [])
+        if len(recorded) < _MAX_LINES_PER_REASON:
+            recorded.append(line)
 
-    def add(self, later: "RowReport") -> None:
+    def merge(self, other: "RowReport") -> None:
         """Take in what became of rows that follow, as another process found it."""
-        self.read += later.read
-        self.skipped.update(later.skipped)
-        for reason, lines in later.lines.items():
-            kept = self.lines.setdefault(reason, [])
-            kept += lines[: _LINES_KEPT - len(kept)]
-        self.remarks += later.remarks
+        self.read += other.read
+        self.skipped.update(other.skipped)
+        for reason, lines in other.lines.items():
+            recorded = self.lines.setdefault(reason, [])
+            recorded += lines[: _MAX_LINES_PER_REASON - len(recorded)]
+        self.warnings += other.warnings
 
-    def cut(self, name: str, line: int) -> None:
+    def mark_truncated(self, name: str, line: int) -> None:
         """Count the row in which the compressed data of a source are damaged, behind `line` whole lines."""
-        self.skip(DAMAGED, line + 1)
-        place = f"after line {line:,}" if line else "after what could be read of its first line"
-        self.remarks.append((name, f"is damaged: everything {place} is missing"))
+        self.skip(CORRUPT, line + 1)
+        location = f"after line {line:,}" if line else "after what could be read of its first line"
+        self.warnings.append((name, f"is damaged: everything {location} is missing"))
 
-    def notes(self) -> list[str]:
+    def messages(self) -> list[str]:
         """All of it in sentences for the user, what weighs most first."""
-        notes = [f"'{name}' {what}" for name, what in self.remarks]
-        for reason, n in self.skipped.most_common():
-            if reason == BYTES:
-                notes.append(f"{BYTES} were removed in {n:,} place{'' if n == 1 else 's'}")
-            elif reason != DAMAGED:
-                notes.append(f"{n:,} row{'' if n == 1 else 's'} skipped: {reason}")
-        return notes
+        messages = [f"'{name}' {what}" for name, what in self.warnings]
+        for reason, count in self.skipped.most_common():
+            if reason == INVALID_UTF8:
+                messages.append(f"{INVALID_UTF8} were removed in {count:,} place{'' if count == 1 else 's'}")
+            elif reason != CORRUPT:
+                messages.append(f"{count:,} row{'' if count == 1 else 's'} skipped: {reason}")
+        return messages

@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 from grucli.errors import UsageError
 from grucli.read.records import Record, Records, open_records
-from grucli.read.row_report import BYTES, RowReport
-from grucli.read.sources import Damaged, OnBytes, Source, locate, read_bytes
+from grucli.read.row_report import INVALID_UTF8, RowReport
+from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, resolve_source
 
 __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
 
 DEFAULT_COLUMN = "body"
-_THREAD = "thread"
-PATIENCE = 1000
+_THREAD_COLUMN = "thread"
+MAX_ROWS_WITHOUT_COLUMN = 1000
 """JSON records without the column, from the first on, after which none is expected to have it."""
 
-_NEAR_END = 4096
-_LONGEST_SLICE = 1 << 20
-_BREAK = re.compile(r"(?<!\s)[ \n]")
-_ESCAPED_BYTES = re.compile("[\udc80-\udcff]+")
+_SPLIT_SEARCH_CHARS = 4096
+_MAX_SLICE_CHARS = 1 << 20
+_SAFE_SPLIT = re.compile(r"(?<!\s)[ \n]")
+_SURROGATE_ESCAPES = re.compile("[\udc80-\udcff]+")
 
 
 class Row(NamedTuple):
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 def read_rows(
-    source: str | Source, column: str | None, report: RowReport, on_bytes: OnBytes | None = None
+    source: str | InputSource, column: str | None, report: RowReport, on_bytes: ByteProgress | None = None
 ) -> Iterator[Row]:
     """The rows of a `.csv`, `.tsv`, `.jsonl`, `.json` or `.parquet`, or of standard input ("-").
 
@@ -47,7 +47,7 @@ def read_rows(
         UsageError: the source cannot be read at all, or has no such column.
         GruError: the disk failed, or not one line comes before the damage in compressed data.
     """
-    source = _located(source)
+    source = _resolve(source)
     records = open_records(source, column or DEFAULT_COLUMN, report, on_bytes)
     if records.columns is None:
         yield from _rows(_with_column(source, records, column, report), report)
@@ -56,7 +56,9 @@ def read_rows(
         yield from _rows(((record, name) for record in records.rows), report)
 
 
-def read_running_text(source: str | Source, report: RowReport, on_bytes: OnBytes | None = None) -> Iterator[str]:
+def read_running_text(
+    source: str | InputSource, report: RowReport, on_bytes: ByteProgress | None = None
+) -> Iterator[str]:
     """Slices of a `.txt`, newlines as they are. Bytes that are not UTF-8 are removed, each place of them counted.
 
     Joined, the slices are the text. Each but the last ends before white space that follows something else, unless there
@@ -66,35 +68,35 @@ def read_running_text(source: str | Source, report: RowReport, on_bytes: OnBytes
         UsageError: the source cannot be read at all.
         GruError: the disk failed, or nothing comes before the damage in compressed data.
     """
-    begun = ""
-    for text in _clean_slices(_located(source), report, on_bytes):
-        begun += text
-        breaks = [found.start() for found in _BREAK.finditer(begun, max(1, len(begun) - _NEAR_END))]
-        cut = breaks[-1] if breaks else len(begun) if len(begun) > _LONGEST_SLICE else 0
+    buffer = ""
+    for text in _clean_slices(_resolve(source), report, on_bytes):
+        buffer += text
+        breaks = [found.start() for found in _SAFE_SPLIT.finditer(buffer, max(1, len(buffer) - _SPLIT_SEARCH_CHARS))]
+        cut = breaks[-1] if breaks else len(buffer) if len(buffer) > _MAX_SLICE_CHARS else 0
         if cut:
-            yield begun[:cut]
-            begun = begun[cut:]
-    if begun:
-        yield begun
+            yield buffer[:cut]
+            buffer = buffer[cut:]
+    if buffer:
+        yield buffer
 
 
-def _located(source: str | Source) -> Source:
-    return locate(source) if isinstance(source, str) else source
+def _resolve(source: str | InputSource) -> InputSource:
+    return resolve_source(source) if isinstance(source, str) else source
 
 
-def table_column(source: Source, records: Records, column: str | None) -> str:
+def table_column(source: InputSource, records: Records, column: str | None) -> str:
     """The column of a table's text: the one that is asked for, or "body", or the only one.
 
     Raises:
         UsageError: there is none of that name.
     """
     columns = records.columns or ()
-    if column is None and (not records.named or len(columns) == 1):
+    if column is None and (not records.has_header or len(columns) == 1):
         return columns[0]
-    wanted = column or DEFAULT_COLUMN
-    if wanted not in columns:
-        raise no_column(source, wanted, columns)
-    return wanted
+    name = column or DEFAULT_COLUMN
+    if name not in columns:
+        raise missing_column_error(source, name, columns)
+    return name
 
 
 def record_column(fields: dict[str, object], column: str | None) -> str:
@@ -104,49 +106,49 @@ def record_column(fields: dict[str, object], column: str | None) -> str:
     return next(iter(fields)) if len(fields) == 1 and DEFAULT_COLUMN not in fields else DEFAULT_COLUMN
 
 
-def no_column(source: Source, wanted: str, columns: tuple[str, ...]) -> UsageError:
+def missing_column_error(source: InputSource, name: str, columns: tuple[str, ...]) -> UsageError:
     """The error for a source without the column that is wanted; it names those there."""
-    there = ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
-    return UsageError(f"'{source.name}' has no column '{wanted}'", f"choose with --column among: {there}")
+    available = ", ".join(columns[:20]) + (", …" if len(columns) > 20 else "")
+    return UsageError(f"'{source.display_name}' has no column '{name}'", f"choose with --column among: {available}")
 
 
 def _with_column(
-    source: Source, records: Records, column: str | None, report: RowReport
+    source: InputSource, records: Records, column: str | None, report: RowReport
 ) -> Iterator[tuple[Record, str]]:
     """JSON records with the name of their text's field, which the first of them settles."""
     name = column
     names: tuple[str, ...] = ()
-    met, missing = False, 0
+    has_column, missing = False, 0
     for record in records.rows:
         if name is None:
             name = record_column(record.fields, column)
         if name in record.fields:
-            met = True
+            has_column = True
             yield record, name
             continue
         report.skip(f"no field '{name}'", record.line)
-        if not met:
+        if not has_column:
             names = names or tuple(record.fields)
             missing += 1
-            if missing >= PATIENCE:
+            if missing >= MAX_ROWS_WITHOUT_COLUMN:
                 break
-    if missing and not met:
-        raise no_column(source, name or DEFAULT_COLUMN, names)
+    if missing and not has_column:
+        raise missing_column_error(source, name or DEFAULT_COLUMN, names)
 
 
 def _rows(records: Iterator[tuple[Record, str]], report: RowReport) -> Iterator[Row]:
     for record, name in records:
-        body, thread = record.fields[name], record.fields.get(_THREAD)
+        body, thread = record.fields[name], record.fields.get(_THREAD_COLUMN)
         if isinstance(thread, int):
             thread = str(thread)
-        reason = _fault(body, thread)
+        reason = _row_error(body, thread)
         if reason is not None:
             report.skip(reason, record.line)
         elif isinstance(body, str):
             yield Row(body, thread if isinstance(thread, str) and thread else None)
 
 
-def _fault(body: object, thread: object) -> str | None:
+def _row_error(body: object, thread: object) -> str | None:
     if not isinstance(body, str):
         return "no text"
     if not body or body.isspace():
@@ -156,19 +158,19 @@ def _fault(body: object, thread: object) -> str | None:
     return None if thread is None or isinstance(thread, str) else "thread is no text"
 
 
-def _clean_slices(source: Source, report: RowReport, on_bytes: OnBytes | None) -> Iterator[str]:
+def _clean_slices(source: InputSource, report: RowReport, on_bytes: ByteProgress | None) -> Iterator[str]:
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    before = report.read  # the lines of other texts
+    lines_before = report.read  # the lines of other texts
     try:
-        for piece in read_bytes(source, on_bytes):
-            yield _without_escaped(utf8.decode(piece), report, before)
-        yield _without_escaped(utf8.decode(b"", final=True), report, before)
-    except Damaged:
-        report.cut(source.name, report.read - before)
+        for chunk in read_bytes(source, on_bytes):
+            yield _remove_escaped_bytes(utf8.decode(chunk), report, lines_before)
+        yield _remove_escaped_bytes(utf8.decode(b"", final=True), report, lines_before)
+    except CorruptDataError:
+        report.mark_truncated(source.display_name, report.read - lines_before)
 
 
-def _without_escaped(text: str, report: RowReport, before: int) -> str:
-    for found in () if text.isascii() else _ESCAPED_BYTES.finditer(text):
-        report.skip(BYTES, report.read - before + 1 + text.count("\n", 0, found.start()))
+def _remove_escaped_bytes(text: str, report: RowReport, lines_before: int) -> str:
+    for match in () if text.isascii() else _SURROGATE_ESCAPES.finditer(text):
+        report.skip(INVALID_UTF8, report.read - lines_before + 1 + text.count("\n", 0, match.start()))
     report.read += text.count("\n")
-    return text if text.isascii() else _ESCAPED_BYTES.sub("", text)
+    return text if text.isascii() else _SURROGATE_ESCAPES.sub("", text)

@@ -23,7 +23,7 @@ else:
     from backports import zstd
 
 STDIN = "-"
-FORMS = {
+FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".jsonl": "jsonl",
@@ -32,14 +32,14 @@ FORMS = {
     ".parquet": "parquet",
     ".txt": "txt",
 }
-_ROWS = ("csv", "tsv", "jsonl", "json")
+_ROW_FORMATS = ("csv", "tsv", "jsonl", "json")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
-SLICE = 1 << 16
-_DUMP_WINDOW = 31
-_PACKED, _SMALL_STEP = 1 << 19, 1 << 10
+SLICE_BYTES = 1 << 16
+_WINDOW_LOG_MAX = 31
+_ZSTD_READ_BYTES, _ZSTD_RETRY_BYTES = 1 << 19, 1 << 10
 """Bytes of a zstd file that are read at a time, and up to some damage."""
 
-_DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
+_DECOMPRESSION_ERRORS = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 """Besides an `OSError` without a number, which is how gzip and bz2 say it."""
 
 _MAGIC: dict[str, tuple[bytes, ...]] = {
@@ -50,33 +50,33 @@ _MAGIC: dict[str, tuple[bytes, ...]] = {
 }
 """How compressed data begin: those that do, and cannot be read, are damaged; others never were what the suffix says."""
 
-_FEW = 8
+_MAX_INVALID_BYTES = 8
 """Odd bytes that do not yet make a file binary: a bad row or two are counted, not refused."""
 
-_CONTROLS = bytes({*range(32)} - {*b"\t\r"})
+_CONTROL_BYTES = bytes({*range(32)} - {*b"\t\r"})
 """What the first line of a text has none of."""
 
 _BOM = b"\xef\xbb\xbf"
 
-OnBytes = Callable[[int], None]
+ByteProgress = Callable[[int], None]
 """Told how many more bytes of a file, as it lies on the disk, have been read."""
 
 
-class Damaged(Exception):  # noqa: N818 - it ends a stream as StopIteration does; no user meets it
+class CorruptDataError(Exception):
     """The compressed data are cut short or corrupt from here on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InputSource:
     """A corpus to read.
 
     `name`: as the user typed it. `path`: the file, or None for standard input. `form`: one of the values of
     `FORMS`, or None where only the content can tell. `compression`: ".gz", ".bz2", ".xz", ".zst" or "".
     """
 
-    name: str
+    display_name: str
     path: Path | None
-    form: str | None
+    file_format: str | None
     compression: str = ""
 
 
@@ -84,36 +84,36 @@ class _Compressed(Protocol):
     def read1(self, size: int, /) -> bytes: ...
 
 
-def locate(name: str) -> Source:
+def resolve_source(name: str) -> InputSource:
     """Find the corpus that a user named; its suffixes tell form and compression.
 
     Raises:
         UsageError: no such file, a folder, or a suffix that names no form of corpus.
     """
     if name == STDIN:
-        return Source(name, None, None)
+        return InputSource(name, None, None)
     path = Path(name)
     try:
-        exists, is_folder = path.exists(), path.is_dir()
+        exists, is_directory = path.exists(), path.is_dir()
     except (OSError, ValueError):  # a name that no file can have
-        exists, is_folder = False, False
+        exists, is_directory = False, False
     if not exists:
         raise UsageError(f"there is no file '{name}'", "check the name and the folder")
-    if is_folder:
+    if is_directory:
         raise UsageError(f"'{name}' is a folder", "name the files in it")
     suffix = path.suffix.lower()
     compression = suffix if suffix in COMPRESSIONS else ""
-    inner = Path(path.stem).suffix.lower() if compression else suffix
+    inner_suffix = Path(path.stem).suffix.lower() if compression else suffix
     # A dump is called RC_2005-12.zst: without a known inner suffix, its content tells.
-    if inner not in FORMS and not compression:
+    if inner_suffix not in FORMATS and not compression:
         raise UsageError(
             f"'{name}' has no suffix of a corpus",
-            f"name a {', '.join(FORMS)} file, compressed or not ({', '.join(COMPRESSIONS)})",
+            f"name a {', '.join(FORMATS)} file, compressed or not ({', '.join(COMPRESSIONS)})",
         )
-    return Source(name, path, FORMS.get(inner), compression)
+    return InputSource(name, path, FORMATS.get(inner_suffix), compression)
 
 
-def read_bytes(source: Source, on_bytes: OnBytes | None = None, size: int = SLICE) -> Iterator[bytes]:
+def read_bytes(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:
     """Slices of the decompressed bytes of `source`, none longer than `size`, without a byte-order mark.
 
     Raises:
@@ -123,66 +123,66 @@ def read_bytes(source: Source, on_bytes: OnBytes | None = None, size: int = SLIC
     """
     first = True
     try:
-        if source.compression and not _is_compressed(source):
+        if source.compression and not _check_compressed(source):
             return
-        for piece in _slices(source, on_bytes, size) if source.compression else read_raw(source, on_bytes, size):
+        for chunk in _read_chunks(source, on_bytes, size) if source.compression else read_raw(source, on_bytes, size):
             if first:
-                _refuse_binary(source, piece)
-                piece = piece.removeprefix(_BOM)
+                _refuse_binary(source, chunk)
+                chunk = chunk.removeprefix(_BOM)
                 first = False
-            yield piece
-    except (*_DAMAGE, OSError) as error:
-        raise (unreadable(source) if first else Damaged()) from error
+            yield chunk
+    except (*_DECOMPRESSION_ERRORS, OSError) as error:
+        raise (unreadable_error(source) if first else CorruptDataError()) from error
 
 
-def unreadable(source: Source) -> GruError:
+def unreadable_error(source: InputSource) -> GruError:
     """The error for compressed data of which nothing can be read."""
-    return GruError(f"'{source.name}' is damaged: nothing in it can be read", "fetch or copy the file again")
+    return GruError(f"'{source.display_name}' is damaged: nothing in it can be read", "fetch or copy the file again")
 
 
-def _is_compressed(source: Source) -> bool:
+def _check_compressed(source: InputSource) -> bool:
     """Tell a file that is not what its suffix says from one that is, and is cut short; and from one without a byte.
 
     Raises:
         UsageError: it begins like none that is compressed so.
     """
     magics = _MAGIC[source.compression]
-    with _opened(source) as raw, _disk(source):
+    with _open_source(source) as raw, _wrap_oserror(source):
         head = raw.read(max(map(len, magics)))
     if head and not any(magic.startswith(head[: len(magic)]) for magic in magics):
         raise UsageError(
-            f"'{source.name}' cannot be decompressed: it is no {source.compression} file",
+            f"'{source.display_name}' cannot be decompressed: it is no {source.compression} file",
             "give it the suffix of what it is",
         )
     return bool(head)
 
 
-def read_raw(source: Source, on_bytes: OnBytes | None = None, size: int = SLICE) -> Iterator[bytes]:
+def read_raw(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:
     """Slices of the bytes of `source` as they lie on the disk, or arrive.
 
     Raises:
         UsageError: it cannot be opened.
         GruError: the disk failed.
     """
-    with _opened(source) as raw, _disk(source):
-        while piece := raw.read(size):
-            yield piece
+    with _open_source(source) as raw, _wrap_oserror(source):
+        while chunk := raw.read(size):
+            yield chunk
             if on_bytes is not None:
-                on_bytes(len(piece))
+                on_bytes(len(chunk))
 
 
-def _slices(source: Source, on_bytes: OnBytes | None, size: int) -> Iterator[bytes]:
-    with _opened(source) as raw, _disk(source):
-        told = 0
-        for piece in _decompressed(raw, source.compression, size):
-            yield piece
+def _read_chunks(source: InputSource, on_bytes: ByteProgress | None, size: int) -> Iterator[bytes]:
+    with _open_source(source) as raw, _wrap_oserror(source):
+        reported = 0
+        for chunk in _decompress(raw, source.compression, size):
+            yield chunk
             if on_bytes is not None:
-                at = raw.tell()
-                on_bytes(at - told)
-                told = at
+                position = raw.tell()
+                on_bytes(position - reported)
+                reported = position
 
 
-def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
+def _open_source(source: InputSource) -> AbstractContextManager[BinaryIO]:
     if source.path is None:
         if sys.stdin is None:  # the shell closed it, as in <&-
             raise UsageError("standard input ('-') is closed", "pipe a corpus into it, or name a file")
@@ -191,84 +191,92 @@ def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
         return source.path.open("rb")
     except OSError as error:
         raise UsageError(
-            f"'{source.name}' cannot be opened: {error.strerror}", "check its permissions, or name another file"
+            f"'{source.display_name}' cannot be opened: {error.strerror}", "check its permissions, or name another file"
         ) from error
 
 
 @contextmanager
-def _disk(source: Source) -> Iterator[None]:
+def _wrap_oserror(source: InputSource) -> Iterator[None]:
     """Turn a failure of the disk into an error for the user; damaged gzip and bz2 data are an `OSError` too."""
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        raise GruError(f"'{source.name}' cannot be read: {error.strerror}", "check the disk it is on") from error
+        raise GruError(
+            f"'{source.display_name}' cannot be read: {error.strerror}", "check the disk it is on"
+        ) from error
 
 
-def _decompressed(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]:
+def _decompress(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]:
     if compression == ".zst":
-        return _unpacked(raw, size)
-    opened: dict[str, Callable[[BinaryIO], _Compressed]] = {
+        return _decompress_zstd(raw, size)
+    openers: dict[str, Callable[[BinaryIO], _Compressed]] = {
         ".gz": lambda raw: cast(_Compressed, gzip.GzipFile(fileobj=raw)),
         ".bz2": bz2.BZ2File,
         ".xz": lzma.LZMAFile,
     }
-    stream = opened[compression](raw)
+    stream = openers[compression](raw)
     return iter(lambda: stream.read1(size), b"")
 
 
-def _unpacked(raw: BinaryIO, size: int) -> Iterator[bytes]:
+def _decompress_zstd(raw: BinaryIO, size: int) -> Iterator[bytes]:
     """What zstd packed, by larger steps than `ZstdFile` makes: a thread that reads has to wait after each.
 
     The step in which damage shows gives nothing. By small ones, all that comes before the damage can be had.
     """
-    given = 0
+    yielded = 0
     try:
-        for piece in _frames(raw, size, _PACKED):
-            yield piece
-            given += len(piece)
+        for chunk in _zstd_frames(raw, size, _ZSTD_READ_BYTES):
+            yield chunk
+            yielded += len(chunk)
     except zstd.ZstdError:
         if not raw.seekable():
             raise
         raw.seek(0)
-        for piece in _frames(raw, size, _SMALL_STEP):
-            if given < len(piece):
-                yield piece[given:]
-            given = max(0, given - len(piece))
+        for chunk in _zstd_frames(raw, size, _ZSTD_RETRY_BYTES):
+            if yielded < len(chunk):
+                yield chunk[yielded:]
+            yielded = max(0, yielded - len(chunk))
 
 
-def _frames(raw: BinaryIO, size: int, step: int) -> Iterator[bytes]:
+def _zstd_frames(raw: BinaryIO, size: int, read_size: int) -> Iterator[bytes]:
     """What zstd packed, frame by frame, so many bytes of the file at a time.
 
     Reddit's dumps are packed with a window that no decoder accepts unasked.
     """
-    packed = raw.read(step)
-    while packed:
-        frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _DUMP_WINDOW})
+    compressed = raw.read(read_size)
+    while compressed:
+        frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX})
         while True:
-            if piece := frame.decompress(packed, size):
-                yield piece
+            if chunk := frame.decompress(compressed, size):
+                yield chunk
             if frame.eof:
                 break
-            packed = raw.read(step) if frame.needs_input else b""
-            if frame.needs_input and not packed:
+            compressed = raw.read(read_size) if frame.needs_input else b""
+            if frame.needs_input and not compressed:
                 raise EOFError
-        packed = frame.unused_data or raw.read(step)
+        compressed = frame.unused_data or raw.read(read_size)
 
 
-def _refuse_binary(source: Source, piece: bytes) -> None:
-    if piece.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UsageError(f"'{source.name}' is UTF-16 text", "save it as UTF-8")
-    broken = piece.decode("utf-8", "replace").count("\ufffd") - piece.count("\ufffd".encode())
-    nuls = piece.count(0) > max(_FEW, len(piece) // 100) and not _begins_with_rows(source, piece)
-    if nuls or broken > max(_FEW, len(piece) // 10):
-        raise UsageError(f"'{source.name}' is a binary file, or text that is not UTF-8", "name a text file in UTF-8")
+def _refuse_binary(source: InputSource, chunk: bytes) -> None:
+    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UsageError(f"'{source.display_name}' is UTF-16 text", "save it as UTF-8")
+    invalid = chunk.decode("utf-8", "replace").count("\ufffd") - chunk.count("\ufffd".encode())
+    has_nuls = chunk.count(0) > max(_MAX_INVALID_BYTES, len(chunk) // 100) and not _begins_with_rows(source, chunk)
+    if has_nuls or invalid > max(_MAX_INVALID_BYTES, len(chunk) // 10):
+        raise UsageError(
+            f"'{source.display_name}' is a binary file, or text that is not UTF-8", "name a text file in UTF-8"
+        )
 
 
-def _begins_with_rows(source: Source, piece: bytes) -> bool:
+def _begins_with_rows(source: InputSource, chunk: bytes) -> bool:
     """Whether NULs are bad rows of a file, such as a crash leaves, and not its nature: by its name and first line."""
-    first = piece.partition(b"\n")[0]
-    if source.form not in _ROWS or not first.strip() or first.translate(None, _CONTROLS) != first:
+    first_line = chunk.partition(b"\n")[0]
+    if (
+        source.file_format not in _ROW_FORMATS
+        or not first_line.strip()
+        or first_line.translate(None, _CONTROL_BYTES) != first_line
+    ):
         return False
-    return "\ufffd" not in first.decode("utf-8", "replace")
+    return "\ufffd" not in first_line.decode("utf-8", "replace")

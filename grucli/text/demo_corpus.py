@@ -16,7 +16,7 @@ COLUMNS = ("thread", "turn", "body")
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class CorpusCounts:
     """How much was written."""
 
     conversations: int
@@ -24,7 +24,7 @@ class Counts:
     characters: int
 
 
-def write_corpus(dataset: Mapping[str, object], path: Path) -> Counts:
+def write_corpus(dataset: Mapping[str, object], path: Path) -> CorpusCounts:
     """Write the dataset as a `.csv` corpus; the file is whole or not there.
 
     A sender's consecutive messages are one turn, joined by newlines. Messages without text, and what is no message, are
@@ -43,19 +43,19 @@ def write_corpus(dataset: Mapping[str, object], path: Path) -> Counts:
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(COLUMNS)
         for thread, conversation in dataset.items():
-            number = 0
-            for number, body in enumerate(_turns(conversation), 1):
-                rows.writerow((thread, number, body))
+            turn_number = 0
+            for turn_number, body in enumerate(_turns(conversation), 1):
+                rows.writerow((thread, turn_number, body))
                 characters += len(body)
-            turns += number
-            conversations += number > 0
+            turns += turn_number
+            conversations += turn_number > 0
         text.detach()
-    return Counts(conversations, turns, characters)
+    return CorpusCounts(conversations, turns, characters)
 
 
 def _turns(conversation: object) -> Iterator[str]:
-    for _, said in groupby(_messages(conversation), key=lambda message: message[0]):
-        yield "\n".join(text for _, text in said)
+    for _, group in groupby(_messages(conversation), key=lambda message: message[0]):
+        yield "\n".join(text for _, text in group)
 
 
 def _messages(conversation: object) -> Iterator[tuple[str, str]]:

@@ -11,22 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.errors import GruError, NothingToDoError
+from grucli.errors import EmptyInputError, GruError
 from grucli.text.token_file import TokenFile
-from grucli.text.tokenizers import END
+from grucli.text.tokenizers import EOS
 
 BURN_IN = 512
 """Tokens that a scoring lane reads, unscored, before its first one, where it must start inside a text."""
 
-_NEAREST = 1 << 16
+_BOUNDARY_SEARCH_TOKENS = 1 << 16
 """Tokens searched for a document's beginning behind the even cut between two scoring lanes."""
 
-_LEAST_LANE = 4 * BURN_IN
-_RELEASE_EVERY = 256
+_MIN_LANE_TOKENS = 4 * BURN_IN
+_DROP_CACHE_EVERY_STEPS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class TrainBatch:
     """One window of every lane.
 
     `inputs`, `targets` int32 [T, B]: each target is the token after its input. `resets` bool [T, B]: the input is END,
@@ -35,21 +35,21 @@ class Batch:
 
     inputs: NDArray[np.int32]
     targets: NDArray[np.int32]
-    resets: NDArray[np.bool_]
-    fresh: bool
+    reset_mask: NDArray[np.bool_]
+    is_epoch_start: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ScoringBatch:
+class EvalBatch:
     """One window of every scoring lane, as `Batch`; `weights` float32 [T, B] is 1 where the target counts, else 0."""
 
     inputs: NDArray[np.int32]
     targets: NDArray[np.int32]
-    resets: NDArray[np.bool_]
-    weights: NDArray[np.float32]
+    reset_mask: NDArray[np.bool_]
+    loss_mask: NDArray[np.float32]
 
 
-class Batches:
+class BatchLoader:
     """The training batches of a token file, `B` lanes of `T` steps; `steps_per_epoch` of them see it about once.
 
     The lanes cut the ring of tokens into equal stretches. Each epoch turns the ring by an offset of its own, so that
@@ -63,7 +63,7 @@ class Batches:
             NothingToDoError: the file is shorter than one window.
         """
         if tokens.tokens <= T:
-            raise NothingToDoError(
+            raise EmptyInputError(
                 f"the corpus has {tokens.tokens} tokens, fewer than one window of {T + 1}",
                 "train on more text, or choose a shorter --seq",
             )
@@ -73,7 +73,7 @@ class Batches:
         self._seed = seed
         self._lanes = np.arange(B, dtype=np.int64) * tokens.tokens // B
 
-    def at(self, step: int) -> Batch:
+    def get_batch(self, step: int) -> TrainBatch:
         """The batch of `step`, counted from 0 over all epochs. The same arguments give the same batch, always.
 
         Raises:
@@ -81,16 +81,16 @@ class Batches:
         """
         epoch, window = divmod(step, self.steps_per_epoch)
         # The raw words of Philox are fixed by its definition; NumPy promises less for what it derives from them.
-        turn = np.random.Philox(key=np.array([self._seed % (1 << 64), epoch], dtype=np.uint64)).random_raw()
-        starts = self._lanes + int(turn) % self._tokens.tokens + window * self._T
-        ids = _read(self._tokens, starts + np.arange(self._T + 1, dtype=np.int64)[:, None])
-        if step % _RELEASE_EVERY == 0:
-            self._tokens.release()
+        rotation = np.random.Philox(key=np.array([self._seed % (1 << 64), epoch], dtype=np.uint64)).random_raw()
+        starts = self._lanes + int(rotation) % self._tokens.tokens + window * self._T
+        ids = _read_tokens(self._tokens, starts + np.arange(self._T + 1, dtype=np.int64)[:, None])
+        if step % _DROP_CACHE_EVERY_STEPS == 0:
+            self._tokens.drop_page_cache()
         inputs = ids[:-1]
-        return Batch(inputs=inputs, targets=ids[1:], resets=inputs == END, fresh=window == 0)
+        return TrainBatch(inputs=inputs, targets=ids[1:], reset_mask=inputs == EOS, is_epoch_start=window == 0)
 
 
-def scoring_windows(tokens: TokenFile, B: int, T: int) -> Iterator[ScoringBatch]:
+def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalBatch]:
     """Every token of a file as a target exactly once, in windows [T, B] that carry their state from one to the next.
 
     The consumer starts from a zero state. Lanes begin where a document does, so that none is cut; inside a running
@@ -102,43 +102,43 @@ def scoring_windows(tokens: TokenFile, B: int, T: int) -> Iterator[ScoringBatch]
         GruError: the token file holds an id that is none.
     """
     total = tokens.tokens - 1 if tokens.running_text else tokens.tokens
-    cuts = _cuts(tokens, B, T, total)
-    begins, ends = cuts[:-1], cuts[1:]
-    alone = (tokens.ids[begins % tokens.tokens] == END) | (begins == ends)
-    starts = np.where(alone, begins, np.maximum(begins - BURN_IN, 0))
+    boundaries = _lane_boundaries(tokens, B, T, total)
+    begins, ends = boundaries[:-1], boundaries[1:]
+    no_burn_in = (tokens.ids[begins % tokens.tokens] == EOS) | (begins == ends)
+    starts = np.where(no_burn_in, begins, np.maximum(begins - BURN_IN, 0))
     steps = np.arange(T, dtype=np.int64)[:, None]
     for window in range(-(-int((ends - starts).max()) // T)):
-        places = starts + window * T + steps
-        inside = places < ends
-        inputs = np.where(inside, _read(tokens, places), np.int32(END))
-        targets = np.where(inside, _read(tokens, places + 1), np.int32(END))
-        weights = (inside & (places >= begins)).astype(np.float32)
-        yield ScoringBatch(inputs=inputs, targets=targets, resets=inputs == END, weights=weights)
-        if window % _RELEASE_EVERY == _RELEASE_EVERY - 1:
-            tokens.release()
+        positions = starts + window * T + steps
+        in_range = positions < ends
+        inputs = np.where(in_range, _read_tokens(tokens, positions), np.int32(EOS))
+        targets = np.where(in_range, _read_tokens(tokens, positions + 1), np.int32(EOS))
+        loss_mask = (in_range & (positions >= begins)).astype(np.float32)
+        yield EvalBatch(inputs=inputs, targets=targets, reset_mask=inputs == EOS, loss_mask=loss_mask)
+        if window % _DROP_CACHE_EVERY_STEPS == _DROP_CACHE_EVERY_STEPS - 1:
+            tokens.drop_page_cache()
 
 
-def _cuts(tokens: TokenFile, B: int, T: int, total: int) -> NDArray[np.int64]:
+def _lane_boundaries(tokens: TokenFile, B: int, T: int, total: int) -> NDArray[np.int64]:
     """The borders int64 [B + 1] of the lanes, from 0 to `total`; lanes that are not needed are empty, at the end.
 
     A border that falls into the last comment has no document behind it: it stays at `total`.
     """
-    lanes = min(B, max(1, total // max(T, _LEAST_LANE if tokens.running_text else 1)))
-    cuts = np.full(B + 1, total, dtype=np.int64)
-    cuts[0] = 0
+    lanes = min(B, max(1, total // max(T, _MIN_LANE_TOKENS if tokens.running_text else 1)))
+    boundaries = np.full(B + 1, total, dtype=np.int64)
+    boundaries[0] = 0
     for lane in range(1, lanes):
-        even = max(total * lane // lanes, int(cuts[lane - 1]))
-        found = np.flatnonzero(tokens.ids[even : min(even + _NEAREST, total)] == END)
-        if found.size:
-            cuts[lane] = even + int(found[0])
-        elif tokens.running_text or even + _NEAREST < total:
-            cuts[lane] = even
-    return cuts
+        even_split = max(total * lane // lanes, int(boundaries[lane - 1]))
+        matches = np.flatnonzero(tokens.ids[even_split : min(even_split + _BOUNDARY_SEARCH_TOKENS, total)] == EOS)
+        if matches.size:
+            boundaries[lane] = even_split + int(matches[0])
+        elif tokens.running_text or even_split + _BOUNDARY_SEARCH_TOKENS < total:
+            boundaries[lane] = even_split
+    return boundaries
 
 
-def _read(tokens: TokenFile, places: NDArray[np.int64]) -> NDArray[np.int32]:
+def _read_tokens(tokens: TokenFile, positions: NDArray[np.int64]) -> NDArray[np.int32]:
     """The ids at `places`, taken around the ring."""
-    ids = tokens.ids[places % tokens.tokens].astype(np.int32)
+    ids = tokens.ids[positions % tokens.tokens].astype(np.int32)
     if int(ids.max()) >= tokens.vocab:
         raise GruError(f"the token file '{tokens.path}' is damaged", "remove it; it is made again from the corpus")
     return ids

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.errors import GruError
-from grucli.text.tokenizers import END, Tokenizer
+from grucli.text.tokenizers import EOS, Tokenizer
 
 _MAGIC = b"gru tokens 1\n"
-_HEADER = 4096
+_HEADER_BYTES = 4096
 
 
-class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of the ids in a file.
 
     `characters` counts the code points of the text, special tokens apart; `unknown_bytes` the UTF-8 bytes of it that
@@ -57,24 +57,24 @@ class TokenFile:
         try:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self.facts = _facts(self._map[:_HEADER])
-            dtype = smallest_type(self.facts.vocab)
-            if len(self._map) != _HEADER + self.facts.tokens * dtype.itemsize:
+            self.header = _parse_header(self._map[:_HEADER_BYTES])
+            dtype = min_uint_dtype(self.header.vocab)
+            if len(self._map) != _HEADER_BYTES + self.header.tokens * dtype.itemsize:
                 raise ValueError("its length is not what its header says")
         except (OSError, ValueError) as error:
             raise GruError(
                 f"the token file '{path}' cannot be read: {error}", "remove it; it is made again from the corpus"
             ) from error
-        self.ids: NDArray[np.unsignedinteger] = np.frombuffer(self._map, dtype=dtype, offset=_HEADER)
-        self.vocab = self.facts.vocab
-        self.tokens = self.facts.tokens
-        self.documents = self.facts.documents
-        self.characters = self.facts.characters
-        self.unknown_bytes = self.facts.unknown_bytes
-        self.running_text = self.facts.running_text
-        self.conversations = self.facts.conversations
+        self.ids: NDArray[np.unsignedinteger] = np.frombuffer(self._map, dtype=dtype, offset=_HEADER_BYTES)
+        self.vocab = self.header.vocab
+        self.tokens = self.header.tokens
+        self.documents = self.header.documents
+        self.characters = self.header.characters
+        self.unknown_bytes = self.header.unknown_bytes
+        self.running_text = self.header.running_text
+        self.conversations = self.header.conversations
 
-    def release(self) -> None:
+    def drop_page_cache(self) -> None:
         """Give the pages read so far back to the system, where it can be told; they are read again when needed."""
         if sys.platform != "win32":
             self._map.madvise(mmap.MADV_DONTNEED)
@@ -86,43 +86,43 @@ class TokenWriter:
     def __init__(self, path: Path, tokenizer: Tokenizer, *, running_text: bool) -> None:
         self._path = path
         self._tokenizer = tokenizer
-        self._dtype = smallest_type(tokenizer.size)
+        self._dtype = min_uint_dtype(tokenizer.vocab_size)
         self._running_text = running_text
         self._tokens = self._documents = self._characters = self._unknown_bytes = 0
         self._conversations = False
 
     def __enter__(self) -> Self:
         self._file = self._path.open("wb")
-        self._file.write(bytes(_HEADER))
+        self._file.write(bytes(_HEADER_BYTES))
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         with self._file:
-            if kind is None:
+            if exc_type is None:
                 self._file.seek(0)
-                self._file.write(_MAGIC + msgspec.json.encode(self.facts()))
+                self._file.write(_MAGIC + msgspec.json.encode(self.header()))
                 self._file.flush()
                 os.fsync(self._file.fileno())
 
-    def write_texts(self, texts: Sequence[str], leads: Sequence[int]) -> None:
+    def write_texts(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> None:
         """Append texts, each behind its lead: END where a document begins, TURN where a turn does."""
-        ids, unknown_bytes = self._tokenizer.encode_all(texts, leads)
-        begun = leads.count(END)
-        self._documents += begun
-        self._conversations |= begun < len(leads)
+        ids, unknown_bytes = self._tokenizer.encode_batch(texts, prefix_tokens)
+        num_documents = prefix_tokens.count(EOS)
+        self._documents += num_documents
+        self._conversations |= num_documents < len(prefix_tokens)
         self._append(ids, sum(map(len, texts)), unknown_bytes)
 
-    def write_more(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """Append the next slice of the document that was begun last."""
-        ids, unknown_bytes = self._tokenizer.encode_counting(text)
+        ids, unknown_bytes = self._tokenizer.encode_with_unknown_count(text)
         self._append(ids, len(text), unknown_bytes)
 
-    def facts(self) -> Facts:
+    def header(self) -> TokenFileHeader:
         """What has been written so far."""
-        return Facts(
-            vocab=self._tokenizer.size,
+        return TokenFileHeader(
+            vocab=self._tokenizer.vocab_size,
             tokens=self._tokens,
             documents=self._documents,
             characters=self._characters,
@@ -138,15 +138,15 @@ class TokenWriter:
         self._unknown_bytes += unknown_bytes
 
 
-def smallest_type(vocab: int) -> np.dtype[np.unsignedinteger]:
+def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
     """The smallest of uint8, uint16 and uint32 that holds every id below `vocab`."""
     return np.dtype(np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32)
 
 
-def _facts(header: bytes) -> Facts:
-    if len(header) != _HEADER or not header.startswith(_MAGIC):
+def _parse_header(data: bytes) -> TokenFileHeader:
+    if len(data) != _HEADER_BYTES or not data.startswith(_MAGIC):
         raise ValueError("it is no token file of this version")
-    facts = msgspec.json.decode(header[len(_MAGIC) :].rstrip(b"\0"), type=Facts)
-    if facts.tokens < 1 or facts.vocab < 1:
+    parsed = msgspec.json.decode(data[len(_MAGIC) :].rstrip(b"\0"), type=TokenFileHeader)
+    if parsed.tokens < 1 or parsed.vocab < 1:
         raise ValueError("it is empty")
-    return facts
+    return parsed

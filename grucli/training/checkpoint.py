@@ -16,14 +16,14 @@ import safetensors.numpy
 from grucli.errors import ModelFileError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
-from grucli.training.options import Limit, Recipe
+from grucli.training.options import Budget, Hyperparameters
 
-FORMAT = 1
-_KEY = "gru-checkpoint"
-_ADVICE = "begin the run again with --force"
+FORMAT = 2
+_METADATA_KEY = "gru-checkpoint"
+_HINT = "begin the run again with --force"
 
 
-class Position(msgspec.Struct, kw_only=True):
+class TrainState(msgspec.Struct, kw_only=True):
     """Where a run stands. Times in seconds, losses in nats a token.
 
     `corpus` is its fingerprint, and the tokens to train on and held out, so that another split is found out too.
@@ -32,25 +32,25 @@ class Position(msgspec.Struct, kw_only=True):
     """
 
     format: int = FORMAT
-    recipe: Recipe
-    limit: Limit
-    corpus: tuple[str, int, int]
+    hparams: Hyperparameters
+    budget: Budget
+    dataset_id: tuple[str, int, int]
     tokenizer: dict[str, object]
-    eval_given: bool = False
+    eval_every_given: bool = False
     eval_every: int | None = None
-    horizon: int | None = None
+    total_steps: int | None = None
     dropout: float = 0.0
     step: int = 0
     seconds: float = 0.0
-    summed_nats: float = 0.0
-    summed_steps: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
     train_nats: float | None = None
     val_nats: float | None = None
     val_nats_per_char: float | None = None
-    best_nats: float | None = None
+    best_val_nats: float | None = None
     best_step: int = 0
-    settling: int = 0
-    finished: str | None = None
+    num_bad_evals: int = 0
+    finish_reason: str | None = None
     threads: int = 1
 
 
@@ -58,16 +58,16 @@ class Position(msgspec.Struct, kw_only=True):
 class Checkpoint:
     """A position and its arrays: flat float32 [N] each, and the carried state [L, B, H]."""
 
-    position: Position
+    train_state: TrainState
     parameters: Float32
     m: Float32
     v: Float32
     state: Float32
 
 
-class _Envelope(msgspec.Struct):
+class _CheckpointEnvelope(msgspec.Struct):
     sha256: str
-    position: Position
+    train_state: TrainState
 
 
 def _arrays(checkpoint: Checkpoint) -> dict[str, Float32]:
@@ -88,8 +88,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         OSError: the disk refused; what was there before is still there.
     """
     arrays = _arrays(checkpoint)
-    envelope = msgspec.json.encode(_Envelope(_digest(arrays), checkpoint.position)).decode()
-    atomic_write(path, safetensors.numpy.save(arrays, {_KEY: envelope}))
+    envelope = msgspec.json.encode(_CheckpointEnvelope(_digest(arrays), checkpoint.train_state)).decode()
+    atomic_write(path, safetensors.numpy.save(arrays, {_METADATA_KEY: envelope}))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -105,11 +105,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        envelope = msgspec.json.decode(metadata.get(_KEY, ""), type=_Envelope)
-        if envelope.position.format != FORMAT:
-            raise ModelFileError(f"'{path}' is of format {envelope.position.format}", "update grucli, or " + _ADVICE)
+        envelope = msgspec.json.decode(metadata.get(_METADATA_KEY, ""), type=_CheckpointEnvelope)
+        if envelope.train_state.format != FORMAT:
+            raise ModelFileError(f"'{path}' is of format {envelope.train_state.format}", "update grucli, or " + _HINT)
         if _digest(arrays) != envelope.sha256:
             raise ValueError("its numbers are not those that were saved")
-        return Checkpoint(envelope.position, **arrays)
+        return Checkpoint(envelope.train_state, **arrays)
     except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"the checkpoint '{path}' is damaged: {error}", _ADVICE) from error
+        raise ModelFileError(f"the checkpoint '{path}' is damaged: {error}", _HINT) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Preparing:
+class SetupProgress:
     """Work before the first step: `stage` is a phrase such as "reading the corpus"; bytes, where they are known."""
 
     stage: str
@@ -18,7 +18,7 @@ class Preparing:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class TrainStarted:
     """The run is about to make its first step. `plan` is one sentence that says what it will do and about how long.
 
     `earlier`: what was found before it was gone on with, in order; samples of that time are not kept.
@@ -26,21 +26,21 @@ class Started:
 
     name: str
     path: Path
-    plan: str
+    description: str
     parameters: int
     vocab: int
     train_tokens: int
-    held_out_tokens: int
+    val_tokens: int
     step: int
-    notes: tuple[str, ...] = ()
-    earlier: tuple["Evaluated", ...] = ()
+    notices: tuple[str, ...] = ()
+    previous_evaluations: tuple["Evaluated", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Compiling:
     """Kernels that no earlier run has left are being compiled; `kept` says whether later runs will have them."""
 
-    kept: bool
+    cached_for_next_run: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Compiled:
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
+class StepCompleted:
     """A few steps were made. `steps` is the last step of the run, or None until it has been fixed."""
 
     step: int
-    steps: int | None
+    total_steps: int | None
     tokens: int
     seconds: float
     train_nats: float
@@ -70,7 +70,7 @@ class Evaluated:
     """The held-out loss after `step` steps (None where nothing is held out), and a fresh sample to look at."""
 
     step: int
-    steps: int | None
+    total_steps: int | None
     tokens: int
     seconds: float
     tokens_per_second: float
@@ -78,12 +78,12 @@ class Evaluated:
     val_nats: float | None
     val_nats_per_char: float | None
     val_bits_per_char: float | None
-    best: bool
+    is_best: bool
     sample: str
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class CheckpointSaved:
     """A checkpoint was written."""
 
     path: Path
@@ -91,17 +91,17 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class TrainFinished:
     """The run is over. `reason`: "limit" (asked for), "settled" (held-out loss stopped improving), "interrupted"
     (Ctrl-C), "terminated" (SIGTERM), "hung up" (SIGHUP) or "already finished" (resumed, with nothing left to
     do)."""
 
     reason: str
-    summary: "Summary"
+    summary: "TrainSummary"
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class TrainSummary:
     """What `gru train --json` and `gru models show --json` print: the contract's fields, in its order."""
 
     model: str
@@ -120,4 +120,6 @@ class Summary:
     parameters_sha256: str
 
 
-Event = Preparing | Started | Compiling | Compiled | Stepped | Evaluated | Saved | Finished
+TrainEvent = (
+    SetupProgress | TrainStarted | Compiling | Compiled | StepCompleted | Evaluated | CheckpointSaved | TrainFinished
+)

@@ -3,29 +3,41 @@
 import time
 from collections.abc import Generator, Iterator
 
-from grucli.engine.thread_pool import Crew
-from grucli.files import FolderLock
+from grucli.engine.thread_pool import ThreadPool
+from grucli.files import DirectoryLock
 from grucli.generation.copy_detection import save_index
 from grucli.kernels.jit import CACHE
-from grucli.model.config import parameter_count
-from grucli.model.store import NOVELTY, model_folder
-from grucli.text.dataset import Corpus
-from grucli.training.checkpoint import Position
-from grucli.training.events import Evaluated, Event, Finished, Preparing, Saved, Started
-from grucli.training.options import EVALUATIONS, MOST_MINUTES, PATIENCE, Limit, Plan
-from grucli.training.schedule import LEAST_DROPOUT, Stopwatch, dropout_for
-from grucli.training.setup_run import build, clear, index_corpus, intent_of, read_corpus, tidy, warm_up
+from grucli.model.config import num_parameters
+from grucli.model.store import NOVELTY, model_dir
+from grucli.text.dataset import Dataset
+from grucli.training.checkpoint import TrainState
+from grucli.training.events import CheckpointSaved, Evaluated, SetupProgress, TrainEvent, TrainFinished, TrainStarted
+from grucli.training.options import DEFAULT_NUM_EVALS, MAX_MINUTES, PATIENCE, Budget, TrainOptions
+from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout
+from grucli.training.setup_run import (
+    build_trainer,
+    clear_model_dir,
+    index_dataset,
+    load_dataset,
+    remove_if_empty,
+    resolve_run,
+    warm_up,
+)
 from grucli.training.signals import StopFlag
-from grucli.training.trainer import Run, Step
+from grucli.training.trainer import StepResult, Trainer
 
-_EVENT_EVERY = 0.1  # seconds between two `Stepped`
-_SAVE_EVERY = 60.0  # seconds of training that a killed run may lose
-_FORWARD_SHARE = 0.4  # what scoring a token costs, as a share of training on it
-_EARLY = (8, 4, 2)  # parts of the first interval after which to look already: that is when it learns to spell
-_MOST_SHARE = 0.2  # of a run's time that may go into evaluations
+_EVENT_EVERY_SECONDS = 0.1  # seconds between two `Stepped`
+_SAVE_EVERY_SECONDS = 60.0  # seconds of training that a killed run may lose
+_EVAL_COST_RATIO = 0.4  # what scoring a token costs, as a share of training on it
+_EARLY_EVAL_DIVISORS = (
+    8,
+    4,
+    2,
+)  # parts of the first interval after which to look already: that is when it learns to spell
+_MAX_EVAL_FRACTION = 0.2  # of a run's time that may go into evaluations
 
 
-def train(plan: Plan, stop: StopFlag) -> Generator[Event]:
+def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
     """Train as `plan` says, until its limit, until it has settled, or until `stop` is set.
 
     The run is saved at every evaluation, about once a minute, at its end, and when its reader goes away and closes
@@ -39,192 +51,192 @@ def train(plan: Plan, stop: StopFlag) -> Generator[Event]:
         StoppedError: `stop` was set before the first step.
         OSError: the disk refused; the last whole checkpoint is still there.
     """
-    yield Preparing("reading the corpus")
-    folder = model_folder(plan.model_name())
-    intent = intent_of(plan, folder)
-    with FolderLock(folder):
+    yield SetupProgress("reading the corpus")
+    directory = model_dir(options.model_name())
+    config = resolve_run(options, directory)
+    with DirectoryLock(directory):
         try:
-            corpus = yield from read_corpus(plan, intent, stop)
-            run = build(intent, plan, folder, corpus, Crew(plan.threads))
-            index = yield from index_corpus(plan, intent, folder, corpus, stop)
-            if index is not None and intent.checkpoint is not None:
-                save_index(folder / NOVELTY, index)
-            if _is_over(run):
-                yield Finished("already finished", run.summary())
+            dataset = yield from load_dataset(options, config, stop)
+            trainer = build_trainer(config, options, directory, dataset, ThreadPool(options.threads))
+            index = yield from index_dataset(options, config, directory, dataset, stop)
+            if index is not None and config.checkpoint is not None:
+                save_index(directory / NOVELTY, index)
+            if _is_finished(trainer):
+                yield TrainFinished("already finished", trainer.summary())
                 return
-            yield _started(run)
-            yield from warm_up(run)
-            if index is not None and intent.checkpoint is None:
-                clear(folder)
-                save_index(folder / NOVELTY, index)
+            yield _train_started(trainer)
+            yield from warm_up(trainer)
+            if index is not None and config.checkpoint is None:
+                clear_model_dir(directory)
+                save_index(directory / NOVELTY, index)
             del index  # it may be large, and a run is long
-            yield from _kept(run, _steps(run, stop))
+            yield from _save_on_close(trainer, _train_steps(trainer, stop))
         finally:
-            tidy(folder)
+            remove_if_empty(directory)
 
 
-def _is_over(run: Run) -> bool:
+def _is_finished(trainer: Trainer) -> bool:
     """Whether a run that is gone on with has nothing left to do."""
-    at = run.position
-    if at.step == 0:
+    state = trainer.train_state
+    if state.step == 0:
         return False
-    if at.finished is not None or _has_settled(at):
+    if state.finish_reason is not None or _should_stop_early(state):
         return True
-    horizon = _steps_asked_for(run) if at.horizon is None else at.horizon
-    return at.seconds >= _most_seconds(at.limit) if horizon is None else at.step >= horizon
+    total_steps = _requested_steps(trainer) if state.total_steps is None else state.total_steps
+    return state.seconds >= _max_seconds(state.budget) if total_steps is None else state.step >= total_steps
 
 
-def _started(run: Run) -> Started:
-    at, corpus = run.position, run.corpus
-    notes = corpus.report.notes() + run.notes
-    if corpus.held_out is None:
-        notes.append(_why_nothing_is_held_out(run))
+def _train_started(trainer: Trainer) -> TrainStarted:
+    state, dataset = trainer.train_state, trainer.dataset
+    notices = dataset.report.messages() + trainer.notices
+    if dataset.val is None:
+        notices.append(_no_val_message(trainer))
     if CACHE.problem is not None:
-        notes.append(f"kernels are compiled anew each time: {CACHE.problem}")
-    held_out = corpus.held_out.tokens if corpus.held_out is not None else 0
-    return Started(
-        name=run.folder.name,
-        path=run.folder,
-        plan=_sentence(run, corpus),
-        parameters=parameter_count(run.parameters.sizes),
-        vocab=run.parameters.sizes.V,
-        train_tokens=corpus.train.tokens,
-        held_out_tokens=held_out,
-        step=at.step,
-        notes=tuple(notes),
-        earlier=tuple(run.evaluations()) if at.step else (),
+        notices.append(f"kernels are compiled anew each time: {CACHE.problem}")
+    val_tokens = dataset.val.tokens if dataset.val is not None else 0
+    return TrainStarted(
+        name=trainer.model_dir.name,
+        path=trainer.model_dir,
+        description=_describe_run(trainer, dataset),
+        parameters=num_parameters(trainer.parameters.sizes),
+        vocab=trainer.parameters.sizes.V,
+        train_tokens=dataset.train.tokens,
+        val_tokens=val_tokens,
+        step=state.step,
+        notices=tuple(notices),
+        previous_evaluations=tuple(trainer.evaluations()) if state.step else (),
     )
 
 
-def _why_nothing_is_held_out(run: Run) -> str:
-    asked = run.position.recipe.val == 0
-    why = "as --val 0 asks" if asked else "because there is only one text, or one thread, to train on"
-    return f"nothing is held out, {why}: nobody will know how the model does on text it has not seen"
+def _no_val_message(trainer: Trainer) -> str:
+    requested = trainer.train_state.hparams.val == 0
+    reason = "as --val 0 asks" if requested else "because there is only one text, or one thread, to train on"
+    return f"nothing is held out, {reason}: nobody will know how the model does on text it has not seen"
 
 
-def _sentence(run: Run, corpus: Corpus) -> str:
-    at, sizes = run.position, run.parameters.sizes
+def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
+    state, sizes = trainer.train_state, trainer.parameters.sizes
     layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
-    name = f"'{run.folder.name}'"
-    begin = f"going on with {name} from step {at.step:,}" if at.step else f"training {name}"
-    kind = "conversations" if corpus.conversations else "running text" if corpus.running_text else "comments"
+    name = f"'{trainer.model_dir.name}'"
+    prefix = f"going on with {name} from step {state.step:,}" if state.step else f"training {name}"
+    kind = "conversations" if dataset.conversations else "running text" if dataset.running_text else "comments"
     return (
-        f"{begin}: a {sizes.cell} with {layers} units on {corpus.train.tokens:,} tokens of {kind}, "
-        f"{at.limit.words(measured=corpus.held_out is not None)}"
+        f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {kind}, "
+        f"{state.budget.describe(has_val=dataset.val is not None)}"
     )
 
 
-def _kept(run: Run, events: Generator[Event]) -> Iterator[Event]:
+def _save_on_close(trainer: Trainer, events: Generator[TrainEvent]) -> Iterator[TrainEvent]:
     """The events of a run, which is saved if whoever takes them goes away: each leaves it where it can be gone on."""
-    saved = run.position.step
+    saved_step = trainer.train_state.step
     try:
         for event in events:
-            if isinstance(event, Evaluated | Saved):
-                saved = event.step
+            if isinstance(event, Evaluated | CheckpointSaved):
+                saved_step = event.step
             yield event
     except GeneratorExit:
-        if run.position.step > saved:
-            run.save()
+        if trainer.train_state.step > saved_step:
+            trainer.save()
         raise
 
 
-def _steps(run: Run, stop: StopFlag) -> Generator[Event]:
-    at, pace = run.position, _Pace(run)
-    recent: list[Step] = []
-    shown = saved = time.monotonic()
-    while at.horizon is None or at.step < at.horizon:
-        recent.append(run.step())
-        pace.note(recent[-1])
+def _train_steps(trainer: Trainer, stop: StopFlag) -> Generator[TrainEvent]:
+    state, run_length = trainer.train_state, _RunLength(trainer)
+    recent: list[StepResult] = []
+    last_event_at = last_save_at = time.monotonic()
+    while state.total_steps is None or state.step < state.total_steps:
+        recent.append(trainer.step())
+        run_length.record_step(recent[-1])
         # No event comes between a step and its evaluation, because a run may be left for good at any event.
-        seen = run.evaluate() if pace.evaluation_due() else None
+        evaluation = trainer.evaluate() if run_length.evaluation_due() else None
         now = time.monotonic()
-        if seen is not None or now - shown >= _EVENT_EVERY:
-            yield run.stepped(recent)
-            recent, shown = [], now
-        if seen is not None:
-            yield seen
-            yield Saved(run.folder, at.step)
-            saved = shown = time.monotonic()
-            if _has_settled(at):
-                yield from _finish(run, "settled")
+        if evaluation is not None or now - last_event_at >= _EVENT_EVERY_SECONDS:
+            yield trainer.step_event(recent)
+            recent, last_event_at = [], now
+        if evaluation is not None:
+            yield evaluation
+            yield CheckpointSaved(trainer.model_dir, state.step)
+            last_save_at = last_event_at = time.monotonic()
+            if _should_stop_early(state):
+                yield from _finish(trainer, "settled")
                 return
-        elif now - saved >= _SAVE_EVERY:
-            yield Saved(run.save(), at.step)
-            saved = time.monotonic()
-        if stop.reason is not None and (at.horizon is None or at.step < at.horizon):
-            yield Saved(run.save(), at.step)
-            yield Finished(stop.reason, run.summary())
+        elif now - last_save_at >= _SAVE_EVERY_SECONDS:
+            yield CheckpointSaved(trainer.save(), state.step)
+            last_save_at = time.monotonic()
+        if stop.reason is not None and (state.total_steps is None or state.step < state.total_steps):
+            yield CheckpointSaved(trainer.save(), state.step)
+            yield TrainFinished(stop.reason, trainer.summary())
             return
-    yield from _finish(run, "limit")
+    yield from _finish(trainer, "limit")
 
 
-def _has_settled(at: Position) -> bool:
-    return not at.limit.given and at.settling >= PATIENCE
+def _should_stop_early(state: TrainState) -> bool:
+    return not state.budget.is_set and state.num_bad_evals >= PATIENCE
 
 
-def _most_seconds(limit: Limit) -> float:
-    return 60.0 * (MOST_MINUTES if limit.minutes is None else limit.minutes)
+def _max_seconds(budget: Budget) -> float:
+    return 60.0 * (MAX_MINUTES if budget.minutes is None else budget.minutes)
 
 
-def _steps_asked_for(run: Run) -> int | None:
+def _requested_steps(trainer: Trainer) -> int | None:
     """The steps that a limit of steps or epochs comes to, or None where there is no such limit."""
-    limit = run.position.limit
-    if limit.steps is None and limit.epochs is not None:
-        return max(1, round(limit.epochs * run.batches.steps_per_epoch))
-    return limit.steps
+    budget = trainer.train_state.budget
+    if budget.steps is None and budget.epochs is not None:
+        return max(1, round(budget.epochs * trainer.loader.steps_per_epoch))
+    return budget.steps
 
 
-def _finish(run: Run, reason: str) -> Iterator[Event]:
-    run.position.finished = reason
-    yield Saved(run.save(), run.position.step)
-    yield Finished(reason, run.summary())
+def _finish(trainer: Trainer, reason: str) -> Iterator[TrainEvent]:
+    trainer.train_state.finish_reason = reason
+    yield CheckpointSaved(trainer.save(), trainer.train_state.step)
+    yield TrainFinished(reason, trainer.summary())
 
 
-class _Pace:
+class _RunLength:
     """Fixes the horizon, from the limit or from the first measured steps, and all that follows from it.
 
     They go into the position, and so into the checkpoint: a resumed run keeps them.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        at = run.position
-        self._stopwatch = Stopwatch(max(0.0, _most_seconds(at.limit) - at.seconds))
-        if at.step == 0:
-            at.dropout = LEAST_DROPOUT if at.recipe.dropout is None else at.recipe.dropout
-        asked = _steps_asked_for(run)
-        if at.horizon is None and asked is not None:
-            self._fix(asked)
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        state = trainer.train_state
+        self._timer = StepTimer(max(0.0, _max_seconds(state.budget) - state.seconds))
+        if state.step == 0:
+            state.dropout = MIN_DROPOUT if state.hparams.dropout is None else state.hparams.dropout
+        requested = _requested_steps(trainer)
+        if state.total_steps is None and requested is not None:
+            self._set_total_steps(requested)
 
-    def note(self, step: Step) -> None:
+    def record_step(self, step: StepResult) -> None:
         """A step was made."""
-        at = self._run.position
-        if at.horizon is None:
-            more = self._stopwatch.more_steps(step.seconds)
-            if more is not None:
-                self._fix(at.step + more)
+        state = self._trainer.train_state
+        if state.total_steps is None:
+            remaining = self._timer.remaining_steps(step.seconds)
+            if remaining is not None:
+                self._set_total_steps(state.step + remaining)
 
-    def _fix(self, horizon: int) -> None:
-        at = self._run.position
-        at.horizon = max(horizon, at.step)
-        if at.recipe.dropout is None:
-            tokens = at.horizon * at.recipe.batch * at.recipe.seq
-            at.dropout = dropout_for(tokens / self._run.corpus.train.tokens)
-        if not at.eval_given:
-            at.eval_every = max(1, -(-at.horizon // self._evaluations(at.horizon)))
+    def _set_total_steps(self, total_steps: int) -> None:
+        state = self._trainer.train_state
+        state.total_steps = max(total_steps, state.step)
+        if state.hparams.dropout is None:
+            tokens = state.total_steps * state.hparams.batch * state.hparams.seq
+            state.dropout = default_dropout(tokens / self._trainer.dataset.train.tokens)
+        if not state.eval_every_given:
+            state.eval_every = max(1, -(-state.total_steps // self._num_evaluations(state.total_steps)))
 
-    def _evaluations(self, horizon: int) -> int:
+    def _num_evaluations(self, total_steps: int) -> int:
         """How many evaluations such a run can afford: a fifth of its time at most, and one in any case."""
-        held_out, recipe = self._run.corpus.held_out, self._run.position.recipe
-        if held_out is None:
-            return EVALUATIONS
-        share = _FORWARD_SHARE * held_out.tokens / (horizon * recipe.batch * recipe.seq)
-        return max(1, min(EVALUATIONS, int(_MOST_SHARE / share)))
+        val, hparams = self._trainer.dataset.val, self._trainer.train_state.hparams
+        if val is None:
+            return DEFAULT_NUM_EVALS
+        cost_ratio = _EVAL_COST_RATIO * val.tokens / (total_steps * hparams.batch * hparams.seq)
+        return max(1, min(DEFAULT_NUM_EVALS, int(_MAX_EVAL_FRACTION / cost_ratio)))
 
     def evaluation_due(self) -> bool:
         """Whether the step just made is to be followed by an evaluation."""
-        at = self._run.position
-        if at.eval_every is None:
+        state = self._trainer.train_state
+        if state.eval_every is None:
             return False
-        early = not at.eval_given and at.step in {at.eval_every // part for part in _EARLY}
-        return early or at.step == at.horizon or at.step % at.eval_every == 0
+        early = not state.eval_every_given and state.step in {state.eval_every // part for part in _EARLY_EVAL_DIVISORS}
+        return early or state.step == state.total_steps or state.step % state.eval_every == 0

@@ -4,30 +4,32 @@ import math
 
 import numpy as np
 
-from grucli.engine.thread_pool import Crew
+from grucli.engine.thread_pool import ThreadPool
 from grucli.kernels.adamw import adamw, sum_of_squares
 from grucli.kernels.arrays import Float32, zeros
 from grucli.model.parameters import Parameters
 
 BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-8
 WEIGHT_DECAY = 0.01
-CLIP = 1.0
-_BLOCK = 1 << 14  # the norm is summed in blocks of this size, so that it does not depend on the number of threads
+MAX_GRAD_NORM = 1.0
+_NORM_BLOCK = 1 << 14  # the norm is summed in blocks of this size, so that it does not depend on the number of threads
 
 
 class AdamW:
     """First and second moments `m`, `v` [N] of the flat parameters, and the step that uses them."""
 
-    def __init__(self, parameters: Parameters, crew: Crew) -> None:
-        self._parameters, self._crew = parameters, crew
+    def __init__(self, parameters: Parameters, pool: ThreadPool) -> None:
+        self._parameters, self._pool = parameters, pool
         self.m: Float32 = zeros(parameters.flat.size)
         self.v: Float32 = zeros(parameters.flat.size)
 
-    def _norm(self, g: Float32) -> float:
+    def _grad_norm(self, g: Float32) -> float:
         def squares(low: int, high: int) -> list[float]:
-            return [sum_of_squares(start, min(start + _BLOCK, high), g) for start in range(low, high, _BLOCK)]
+            return [sum_of_squares(start, min(start + _NORM_BLOCK, high), g) for start in range(low, high, _NORM_BLOCK)]
 
-        return math.sqrt(math.fsum(part for parts in self._crew.share(g.size, squares, _BLOCK) for part in parts))
+        return math.sqrt(
+            math.fsum(part for parts in self._pool.parallel_for(g.size, squares, _NORM_BLOCK) for part in parts)
+        )
 
     def step(self, step: int, gradients: Parameters, learning_rate: float) -> float:
         """Update the parameters for step number `step` (from 0); return the norm of the gradient before clipping.
@@ -35,14 +37,14 @@ class AdamW:
         Nothing is changed where that norm is not a finite number.
         """
         p, g = self._parameters.flat, gradients.flat
-        norm = self._norm(g)
+        norm = self._grad_norm(g)
         if not math.isfinite(norm):
             return norm
         constants = tuple(
             map(
                 np.float32,
                 (
-                    min(1.0, CLIP / (norm + 1e-12)),
+                    min(1.0, MAX_GRAD_NORM / (norm + 1e-12)),
                     BETA1,
                     BETA2,
                     learning_rate / (1 - BETA1 ** (step + 1)),
@@ -52,5 +54,7 @@ class AdamW:
                 ),
             )
         )
-        self._crew.share(p.size, lambda low, high: adamw(low, high, p, g, self.m, self.v, *constants), _BLOCK)
+        self._pool.parallel_for(
+            p.size, lambda low, high: adamw(low, high, p, g, self.m, self.v, *constants), _NORM_BLOCK
+        )
         return norm

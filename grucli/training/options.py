@@ -10,18 +10,18 @@ from grucli.errors import UsageError
 from grucli.model.cells import CELLS
 from grucli.text.tokenizers import KINDS
 
-MOST_MINUTES = 10.0
+MAX_MINUTES = 10.0
 """The length of a run that was given no limit and does not settle earlier."""
 
 PATIENCE = 5
 """Evaluations without a better held-out loss after which such a run has settled."""
 
-EVALUATIONS = 20
+DEFAULT_NUM_EVALS = 20
 """How often a run is evaluated where nothing else was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainOptions:
     """The options of `gru train`; None is an option that was not given."""
 
     sources: Sequence[str]
@@ -54,11 +54,11 @@ class Plan:
         if self.name is not None:
             return self.name
         stem = Path(self.sources[0]).name.split(".")[0] if self.sources[0] != "-" else "stdin"
-        kept = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "-" for sign in stem)
-        return kept.strip("-_")[:48] or "model"
+        sanitized = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "-" for sign in stem)
+        return sanitized.strip("-_")[:48] or "model"
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides what a run computes, apart from its corpus and its limit. Kept in the checkpoint.
 
     `vocab` and `dropout` are None where they are left to the tokenizer and to the length of the run.
@@ -78,7 +78,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """When a run ends; at most one is not None, and with none it ends when it has settled, or after `MOST_MINUTES`."""
 
     steps: int | None = None
@@ -86,11 +86,11 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     minutes: float | None = None
 
     @property
-    def given(self) -> bool:
+    def is_set(self) -> bool:
         """Whether there is one."""
-        return self != Limit()
+        return self != Budget()
 
-    def words(self, *, measured: bool) -> str:
+    def describe(self, *, has_val: bool) -> str:
         """The limit in a phrase. `measured`: there is held-out text, without which no run can settle."""
         if self.steps is not None:
             return f"{self.steps:,} steps"
@@ -99,69 +99,78 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         if self.minutes is not None:
             # The number of steps is settled early, at the speed that was measured then.
             return f"about {'a minute' if self.minutes == 1 else f'{self.minutes:g} minutes'} of training"
-        if not measured:
-            return f"about {MOST_MINUTES:g} minutes of training"
-        most = f"at most about {MOST_MINUTES:g} minutes"
-        return f"until the held-out loss has not improved for {PATIENCE} evaluations, {most}"
+        if not has_val:
+            return f"about {MAX_MINUTES:g} minutes of training"
+        at_most = f"at most about {MAX_MINUTES:g} minutes"
+        return f"until the held-out loss has not improved for {PATIENCE} evaluations, {at_most}"
 
 
-def _check(plan: Plan) -> None:
-    most = 1 << 20
+def _check_ranges(options: TrainOptions) -> None:
+    max_vocab = 1 << 20
     for flag, value, fits, allowed in (
-        ("cell", plan.cell, lambda v: v in CELLS, f"one of: {', '.join(CELLS)}"),
-        ("tokenizer", plan.tokenizer, lambda v: v in KINDS, f"one of: {', '.join(KINDS)}"),
-        ("hidden", plan.hidden, lambda v: 1 <= v <= 1 << 13, "a whole number from 1 to 8192"),
-        ("layers", plan.layers, lambda v: 1 <= v <= 64, "a whole number from 1 to 64"),
-        ("embed", plan.embed, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
-        ("vocab", plan.vocab, lambda v: 4 <= v <= most, f"a whole number from 4 to {most}"),
-        ("batch", plan.batch, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
-        ("seq", plan.seq, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
-        ("lr", plan.lr, lambda v: 0 < v <= 100, "a number above 0 and up to 100, such as 0.004"),
-        ("dropout", plan.dropout, lambda v: 0 <= v < 1, "a number from 0 up, below 1"),
-        ("steps", plan.steps, lambda v: 1 <= v < 1 << 40, "a whole number from 1 to 1099511627775"),
-        ("epochs", plan.epochs, lambda v: 0 < v < 1e9, "a number above 0 and below 1000000000"),
-        ("minutes", plan.minutes, lambda v: 0 < v < 1e7, "a number above 0 and below 10000000"),
-        ("val", plan.val, lambda v: 0 <= v < 1, "a share from 0 (hold nothing out) up, below 1"),
-        ("eval-every", plan.eval_every, lambda v: 1 <= v < 1 << 40, "a whole number of steps from 1 to 1099511627775"),
-        ("seed", plan.seed, lambda v: 0 <= v < 1 << 63, "a whole number from 0 to 9223372036854775807"),
+        ("cell", options.cell, lambda v: v in CELLS, f"one of: {', '.join(CELLS)}"),
+        ("tokenizer", options.tokenizer, lambda v: v in KINDS, f"one of: {', '.join(KINDS)}"),
+        ("hidden", options.hidden, lambda v: 1 <= v <= 1 << 13, "a whole number from 1 to 8192"),
+        ("layers", options.layers, lambda v: 1 <= v <= 64, "a whole number from 1 to 64"),
+        ("embed", options.embed, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("vocab", options.vocab, lambda v: 4 <= v <= max_vocab, f"a whole number from 4 to {max_vocab}"),
+        ("batch", options.batch, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("seq", options.seq, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
+        ("lr", options.lr, lambda v: 0 < v <= 100, "a number above 0 and up to 100, such as 0.004"),
+        ("dropout", options.dropout, lambda v: 0 <= v < 1, "a number from 0 up, below 1"),
+        ("steps", options.steps, lambda v: 1 <= v < 1 << 40, "a whole number from 1 to 1099511627775"),
+        ("epochs", options.epochs, lambda v: 0 < v < 1e9, "a number above 0 and below 1000000000"),
+        ("minutes", options.minutes, lambda v: 0 < v < 1e7, "a number above 0 and below 10000000"),
+        ("val", options.val, lambda v: 0 <= v < 1, "a share from 0 (hold nothing out) up, below 1"),
+        (
+            "eval-every",
+            options.eval_every,
+            lambda v: 1 <= v < 1 << 40,
+            "a whole number of steps from 1 to 1099511627775",
+        ),
+        ("seed", options.seed, lambda v: 0 <= v < 1 << 63, "a whole number from 0 to 9223372036854775807"),
     ):
         if value is not None and not fits(value):
             raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
 
 
-def limit_of(plan: Plan) -> Limit:
+def budget_from(options: TrainOptions) -> Budget:
     """The limit that was asked for.
 
     Raises:
         UsageError: two were.
     """
-    given = [flag for flag in ("steps", "epochs", "minutes") if getattr(plan, flag) is not None]
+    given = [flag for flag in ("steps", "epochs", "minutes") if getattr(options, flag) is not None]
     if len(given) > 1:
         raise UsageError(f"--{given[0]} and --{given[1]} were both given", "give one limit")
-    return Limit(steps=plan.steps, epochs=plan.epochs, minutes=plan.minutes)
+    return Budget(steps=options.steps, epochs=options.epochs, minutes=options.minutes)
 
 
-def recipe_of(plan: Plan) -> Recipe:
+def hparams_from(options: TrainOptions) -> Hyperparameters:
     """The recipe of a new run.
 
     Raises:
         UsageError: a value out of range, or options that exclude each other.
     """
-    _check(plan)
-    if plan.resume and plan.force:
+    _check_ranges(options)
+    if options.resume and options.force:
         raise UsageError("--resume and --force were both given", "--resume goes on, --force begins anew: choose one")
-    if plan.resume and plan.start_from is not None:
+    if options.resume and options.start_from is not None:
         raise UsageError("--resume and --from were both given", "--from begins a new model: give it another --name")
-    if plan.val and plan.val_file is not None:
+    if options.val and options.val_file is not None:
         raise UsageError("--val and --val-file were both given", "choose one")
-    given = {field: getattr(plan, field) for field in Recipe.__struct_fields__ if getattr(plan, field) is not None}
-    return Recipe(**given)
+    given = {
+        field: getattr(options, field)
+        for field in Hyperparameters.__struct_fields__
+        if getattr(options, field) is not None
+    }
+    return Hyperparameters(**given)
 
 
-def differences(plan: Plan, recipe: Recipe) -> list[str]:
+def changed_options(options: TrainOptions, hparams: Hyperparameters) -> list[str]:
     """Options that were given and are not those of `recipe`, in words."""
     return [
-        f"--{field} {getattr(plan, field)} (it has {getattr(recipe, field)})"
-        for field in Recipe.__struct_fields__
-        if getattr(plan, field) is not None and getattr(plan, field) != getattr(recipe, field)
+        f"--{field} {getattr(options, field)} (it has {getattr(hparams, field)})"
+        for field in Hyperparameters.__struct_fields__
+        if getattr(options, field) is not None and getattr(options, field) != getattr(hparams, field)
     ]

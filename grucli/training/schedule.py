@@ -8,55 +8,57 @@ horizon until its first steps have been timed; from then on it is a number like 
 import math
 import statistics
 
-WARM_UP = 100
+WARMUP_STEPS = 100
 """Steps in which the rate rises, in a run long enough for them."""
 
-FLOOR = 0.02
+MIN_LR_RATIO = 0.02
 """The share of the full rate that is left at the end."""
 
 
-LEAST_DROPOUT, MOST_DROPOUT, DROPOUT_AN_EPOCH = 0.05, 0.5, 0.05
+MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH = 0.05, 0.5, 0.05
 
 
-def rate(step: int, horizon: int | None, peak: float) -> float:
+def learning_rate_at(step: int, total_steps: int | None, peak_lr: float) -> float:
     """The learning rate of `step` (from 0) in a run of `horizon` steps, or of a length not yet known."""
-    warm_up = WARM_UP if horizon is None else max(1, min(WARM_UP, horizon // 10))
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    if horizon is None:
-        return peak
-    progress = min(1.0, (step - warm_up) / max(1, horizon - warm_up))
-    return peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
+    warmup = WARMUP_STEPS if total_steps is None else max(1, min(WARMUP_STEPS, total_steps // 10))
+    if step < warmup:
+        return peak_lr * (step + 1) / warmup
+    if total_steps is None:
+        return peak_lr
+    progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+    return peak_lr * (MIN_LR_RATIO + (1 - MIN_LR_RATIO) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def dropout_for(epochs: float) -> float:
+def default_dropout(epochs: float) -> float:
     """The share to drop in a run that sees its corpus so many times.
 
     Text that is seen once or twice cannot be learned by heart, and dropping then only slows learning down; after ten
     times most of what is learned is the corpus itself. The line between was found on held-out text.
     """
-    return min(MOST_DROPOUT, max(LEAST_DROPOUT, DROPOUT_AN_EPOCH * epochs))
+    return min(MAX_DROPOUT, max(MIN_DROPOUT, DROPOUT_PER_EPOCH * epochs))
 
 
-class Stopwatch:
+class StepTimer:
     """Times the first steps of a run, until they say how many more fit into `budget` seconds.
 
     What is measured is a share of the budget, a few seconds at most. The first steps find caches cold and do not count.
     """
 
-    _COLD, _LEAST, _SHARE, _LONGEST = 3, 8, 0.03, 5.0
+    _SKIPPED_STEPS, _MIN_STEPS, _BUDGET_FRACTION, _MAX_SECONDS = 3, 8, 0.03, 5.0
 
-    def __init__(self, budget: float) -> None:
-        self._budget = budget
+    def __init__(self, budget_seconds: float) -> None:
+        self._budget_seconds = budget_seconds
         self._times: list[float] = []
 
-    def more_steps(self, seconds: float) -> int | None:
+    def remaining_steps(self, seconds: float) -> int | None:
         """Note a step of so many seconds; the steps that are left, once that can be told."""
         self._times.append(seconds)
         spent = sum(self._times)
-        warm = self._times[self._COLD :]
-        enough = len(warm) >= self._LEAST and spent >= min(self._LONGEST, self._SHARE * self._budget)
-        if not enough and spent < self._budget:
+        warm = self._times[self._SKIPPED_STEPS :]
+        enough = len(warm) >= self._MIN_STEPS and spent >= min(
+            self._MAX_SECONDS, self._BUDGET_FRACTION * self._budget_seconds
+        )
+        if not enough and spent < self._budget_seconds:
             return None
-        typical = statistics.median(warm or self._times)
-        return max(0, int((self._budget - spent) / typical))
+        median_seconds = statistics.median(warm or self._times)
+        return max(0, int((self._budget_seconds - spent) / median_seconds))

@@ -5,9 +5,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-from grucli.errors import ending_signals
+from grucli.errors import termination_signals
 
-_REASONS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
+_REASON_BY_SIGNAL = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 
 
 class StopFlag:
@@ -18,22 +18,22 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self._before: dict[int, object] = {}
+        self._previous_handlers: dict[int, object] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # Python refuses handlers anywhere else
-            for number in (signal.SIGINT, *ending_signals()):
-                self._before[number] = signal.signal(number, self._stop)
+            for signum in (signal.SIGINT, *termination_signals()):
+                self._previous_handlers[signum] = signal.signal(signum, self._on_signal)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        self._before.clear()
+        for signum, handler in self._previous_handlers.items():
+            signal.signal(signum, handler)  # type: ignore[arg-type]
+        self._previous_handlers.clear()
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.reason is not None:
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        if signum == signal.SIGINT and self.reason is not None:
             raise KeyboardInterrupt
-        self.reason = _REASONS.get(number, "hung up")
+        self.reason = _REASON_BY_SIGNAL.get(signum, "hung up")

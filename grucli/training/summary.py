@@ -1,11 +1,11 @@
 """What a run came to, read back from the model that it left."""
 
 from grucli.model.store import BEST, LAST, ModelEntry, find_entry, find_model, model_names
-from grucli.model.weights import describe_weights
-from grucli.training.events import Summary
+from grucli.model.weights import read_model_info
+from grucli.training.events import TrainSummary
 
 
-def entry_of(name_or_path: str | None) -> ModelEntry:
+def resolve_entry(name_or_path: str | None) -> ModelEntry:
     """The model that is meant, by name or path, None for the newest; a weights file of its own has the file's name.
 
     Raises:
@@ -13,13 +13,17 @@ def entry_of(name_or_path: str | None) -> ModelEntry:
     """
     if name_or_path is None or name_or_path in model_names():
         return find_entry(name_or_path)
-    weights = find_model(name_or_path)
-    path, name = (weights.parent, weights.resolve().parent.name) if weights.name in (BEST, LAST) else (weights, "")
-    about = weights.stat()
-    return ModelEntry(name or weights.stem, path, about.st_mtime, about.st_size, describe_weights(weights), None)
+    weights_path = find_model(name_or_path)
+    path, name = (
+        (weights_path.parent, weights_path.resolve().parent.name)
+        if weights_path.name in (BEST, LAST)
+        else (weights_path, "")
+    )
+    stat = weights_path.stat()
+    return ModelEntry(name or weights_path.stem, path, stat.st_mtime, stat.st_size, read_model_info(weights_path), None)
 
 
-def summarise(entry: ModelEntry) -> Summary:
+def summarize(entry: ModelEntry) -> TrainSummary:
     """The summary of the run that made a model: that of its last weights, or of its best where it has no others.
 
     Raises:
@@ -27,14 +31,14 @@ def summarise(entry: ModelEntry) -> Summary:
     """
     last = entry.path / LAST
     path = entry.path if entry.path.is_file() else last if last.is_file() else entry.path / BEST
-    about = describe_weights(path)
-    card = about.card
-    return Summary(
+    info = read_model_info(path)
+    card = info.card
+    return TrainSummary(
         model=entry.name,
         path=str(entry.path),
-        cell=about.sizes.cell,
-        parameters=about.parameters,
-        vocab=about.sizes.V,
+        cell=info.sizes.cell,
+        parameters=info.parameters,
+        vocab=info.sizes.V,
         steps=card.steps,
         tokens=card.tokens,
         seconds=card.seconds,
@@ -43,5 +47,5 @@ def summarise(entry: ModelEntry) -> Summary:
         val_nats=card.val_nats,
         val_nats_per_char=card.val_nats_per_char,
         val_bits_per_char=card.val_bits_per_char,
-        parameters_sha256=about.parameters_sha256,
+        parameters_sha256=info.parameters_sha256,
     )

@@ -11,28 +11,28 @@ from typing import TypedDict
 import msgspec
 
 from grucli import __version__
-from grucli.engine.network import Dropout, Network
-from grucli.engine.thread_pool import Crew
+from grucli.engine.network import DropoutMask, Network
+from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import DivergedError, ModelFileError, UsageError
-from grucli.files import atomic_write, named
-from grucli.generation.evaluation import Scorer
-from grucli.generation.sampler import Draw, Sampler
-from grucli.model.config import parameter_count
+from grucli.files import atomic_write, oserror_for
+from grucli.generation.evaluation import Evaluator
+from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.model.config import num_parameters
 from grucli.model.parameters import Parameters
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
-from grucli.model.weights import Card, Weights, describe_weights, parameters_sha256, save_weights
-from grucli.text.dataset import Corpus
-from grucli.text.loader import Batches
-from grucli.training.checkpoint import Checkpoint, Position, save_checkpoint
-from grucli.training.events import Evaluated, Stepped, Summary
+from grucli.model.weights import ModelCard, SavedModel, parameters_sha256, read_model_info, save_weights
+from grucli.text.dataset import Dataset
+from grucli.text.loader import BatchLoader
+from grucli.training.checkpoint import Checkpoint, TrainState, save_checkpoint
+from grucli.training.events import Evaluated, StepCompleted, TrainSummary
 from grucli.training.optimizers import AdamW
-from grucli.training.schedule import rate
+from grucli.training.schedule import learning_rate_at
 
-_SAMPLE = Draw(temp=0.8, max_chars=240)
+_SAMPLE_CONFIG = GenerationConfig(temp=0.8, max_chars=240)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepResult:
     """What one step was: its mean nats a token, the gradient's norm before clipping, and its seconds."""
 
     nats: float
@@ -40,7 +40,7 @@ class Step:
     seconds: float
 
 
-class _Figures(TypedDict):
+class _MetricsDict(TypedDict):
     """What is known of a run so far, by the names that notes, cards, events and summaries have for it."""
 
     tokens: int
@@ -52,74 +52,76 @@ class _Figures(TypedDict):
     val_bits_per_char: float | None
 
 
-class Run:
+class Trainer:
     """See the module. `position` says where it stands and is all, besides the arrays, that a checkpoint keeps; `notes`
     are what the user should know before it goes on."""
 
-    def __init__(self, folder: Path, corpus: Corpus, parameters: Parameters, position: Position, crew: Crew) -> None:
-        recipe = position.recipe
-        self.folder, self.corpus, self.parameters, self.position = folder, corpus, parameters, position
-        self.notes: list[str] = []
-        self.batches = Batches(corpus.train, recipe.batch, recipe.seq, recipe.seed)
-        self._network = Network(parameters, recipe.seq, recipe.batch, crew)
+    def __init__(
+        self, model_dir: Path, dataset: Dataset, parameters: Parameters, train_state: TrainState, pool: ThreadPool
+    ) -> None:
+        hparams = train_state.hparams
+        self.model_dir, self.dataset, self.parameters, self.train_state = model_dir, dataset, parameters, train_state
+        self.notices: list[str] = []
+        self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
+        self._network = Network(parameters, hparams.seq, hparams.batch, pool)
         self._gradients = Parameters(parameters.sizes)
-        self._optimiser = AdamW(parameters, crew)
-        self._state = self._network.zero_state()
-        self._scorer = Scorer(parameters, crew)
+        self._optimizer = AdamW(parameters, pool)
+        self._hidden_state = self._network.zero_state()
+        self._evaluator = Evaluator(parameters, pool)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on exactly where `checkpoint` was taken."""
         self.parameters.flat[...] = checkpoint.parameters
-        self._optimiser.m[...] = checkpoint.m
-        self._optimiser.v[...] = checkpoint.v
-        self._state[...] = checkpoint.state
-        noted = [line for line in read_metrics(self.folder) if line.step <= self.position.step]
-        atomic_write(self.folder / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in noted))
+        self._optimizer.m[...] = checkpoint.m
+        self._optimizer.v[...] = checkpoint.v
+        self._hidden_state[...] = checkpoint.state
+        metrics = [line for line in read_metrics(self.model_dir) if line.step <= self.train_state.step]
+        atomic_write(self.model_dir / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in metrics))
         # Killed between the checkpoint and the best weights, which are those of the checkpoint then.
-        if 0 < self.position.step == self.position.best_step != self._best_step_saved():
+        if 0 < self.train_state.step == self.train_state.best_step != self._saved_best_step():
             self._save_weights(BEST)
 
-    def _best_step_saved(self) -> int | None:
+    def _saved_best_step(self) -> int | None:
         try:
-            return describe_weights(self.folder / BEST).card.steps
+            return read_model_info(self.model_dir / BEST).card.steps
         except (UsageError, ModelFileError):
             return None
 
     @property
     def tokens(self) -> int:
         """Tokens trained on so far."""
-        return self.position.step * self.position.recipe.batch * self.position.recipe.seq
+        return self.train_state.step * self.train_state.hparams.batch * self.train_state.hparams.seq
 
     @property
     def learning_rate(self) -> float:
         """That of the next step."""
-        return rate(self.position.step, self.position.horizon, self.position.recipe.lr)
+        return learning_rate_at(self.train_state.step, self.train_state.total_steps, self.train_state.hparams.lr)
 
-    def step(self) -> Step:
+    def step(self) -> StepResult:
         """Train on the next window.
 
         Raises:
             DivergedError: the loss or the gradient is not a finite number; nothing was changed by this step.
         """
-        began, at = time.perf_counter(), self.position
-        batch = self.batches.at(at.step)
-        if batch.fresh:
-            self._state.fill(0)
-        dropout = Dropout(at.dropout, at.recipe.seed * 1_000_003 + at.step)
-        self._network.forward(batch.inputs, batch.resets, self._state, dropout)
-        nats = self._network.backward(batch.inputs, batch.targets, batch.resets, self._gradients, dropout)
-        norm = self._optimiser.step(at.step, self._gradients, self.learning_rate)
+        started_at, state = time.perf_counter(), self.train_state
+        batch = self.loader.get_batch(state.step)
+        if batch.is_epoch_start:
+            self._hidden_state.fill(0)
+        dropout = DropoutMask(state.dropout, state.hparams.seed * 1_000_003 + state.step)
+        self._network.forward(batch.inputs, batch.reset_mask, self._hidden_state, dropout)
+        nats = self._network.backward(batch.inputs, batch.targets, batch.reset_mask, self._gradients, dropout)
+        norm = self._optimizer.step(state.step, self._gradients, self.learning_rate)
         if not (math.isfinite(nats) and math.isfinite(norm)):
             raise DivergedError(
-                f"training diverged at step {at.step + 1:,}: the loss is {nats:g}, the gradient's norm {norm:g}",
-                f"begin again with --force and a smaller --lr than {at.recipe.lr:g}; the last good weights are kept",
+                f"training diverged at step {state.step + 1:,}: the loss is {nats:g}, the gradient's norm {norm:g}",
+                f"begin again with --force and a smaller --lr than {state.hparams.lr:g}; the last good weights are kept",
             )
-        seconds = time.perf_counter() - began
-        at.step += 1
-        at.seconds += seconds
-        at.summed_nats += nats
-        at.summed_steps += 1
-        return Step(nats, norm, seconds)
+        seconds = time.perf_counter() - started_at
+        state.step += 1
+        state.seconds += seconds
+        state.loss_sum += nats
+        state.loss_steps += 1
+        return StepResult(nats, norm, seconds)
 
     def evaluate(self) -> Evaluated:
         """Score the held-out text, note it, and save the run, and its weights as the best if they are so far.
@@ -127,76 +129,78 @@ class Run:
         Raises:
             OSError: the disk refused; the last whole checkpoint is still there.
         """
-        at = self.position
-        at.train_nats = at.summed_nats / max(at.summed_steps, 1)
-        at.summed_nats, at.summed_steps = 0.0, 0
-        scores = self._scorer.score(self.corpus.held_out) if self.corpus.held_out is not None else None
-        at.val_nats = scores.nats_per_token if scores else None
-        at.val_nats_per_char = scores.nats_per_char if scores else None
-        best = scores is None or at.best_nats is None or scores.nats_per_token < at.best_nats
-        at.settling = 0 if best else at.settling + 1
+        state = self.train_state
+        state.train_nats = state.loss_sum / max(state.loss_steps, 1)
+        state.loss_sum, state.loss_steps = 0.0, 0
+        scores = self._evaluator.evaluate_tokens(self.dataset.val) if self.dataset.val is not None else None
+        state.val_nats = scores.nats_per_token if scores else None
+        state.val_nats_per_char = scores.nats_per_char if scores else None
+        best = scores is None or state.best_val_nats is None or scores.nats_per_token < state.best_val_nats
+        state.num_bad_evals = 0 if best else state.num_bad_evals + 1
         if best:
-            at.best_nats, at.best_step = at.val_nats, at.step
-        self._note()
+            state.best_val_nats, state.best_step = state.val_nats, state.step
+        self._record_metrics()
         self.save(best=best)
         return Evaluated(
-            step=at.step,
-            steps=at.horizon,
-            best=best,
-            sample=self._sample(),
-            **self._figures(),
+            step=state.step,
+            total_steps=state.total_steps,
+            is_best=best,
+            sample=self._generate_sample(),
+            **self._metrics(),
         )
 
-    def _figures(self) -> _Figures:
-        at = self.position
-        nats = at.val_nats_per_char
-        return _Figures(
+    def _metrics(self) -> _MetricsDict:
+        state = self.train_state
+        nats = state.val_nats_per_char
+        return _MetricsDict(
             tokens=self.tokens,
-            seconds=at.seconds,
-            tokens_per_second=self.tokens / at.seconds if at.seconds > 0 else 0.0,
-            train_nats=at.train_nats if at.train_nats is not None else at.summed_nats / max(at.summed_steps, 1),
-            val_nats=at.val_nats,
+            seconds=state.seconds,
+            tokens_per_second=self.tokens / state.seconds if state.seconds > 0 else 0.0,
+            train_nats=state.train_nats if state.train_nats is not None else state.loss_sum / max(state.loss_steps, 1),
+            val_nats=state.val_nats,
             val_nats_per_char=nats,
             val_bits_per_char=None if nats is None else nats / math.log(2),
         )
 
-    def _sample(self) -> str:
+    def _generate_sample(self) -> str:
         sampler = Sampler(self._weights(), threads=1)
-        stream = sampler.stream(sampler.begin(), replace(_SAMPLE, seed=self.position.step))
+        stream = sampler.stream(sampler.initial_state(), replace(_SAMPLE_CONFIG, seed=self.train_state.step))
         return "".join(piece.text for piece in stream)
 
-    def _note(self) -> None:
-        line = Metrics(step=self.position.step, lr=self.learning_rate, **self._figures())
-        path = self.folder / METRICS
-        with named(path), path.open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
+    def _record_metrics(self) -> None:
+        metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._metrics())
+        path = self.model_dir / METRICS
+        with oserror_for(path), path.open("ab") as file:
+            file.write(msgspec.json.encode(metrics) + b"\n")
 
     def evaluations(self) -> Iterator[Evaluated]:
         """Those that were noted so far, without what the network wrote then; an odd line is left out."""
-        least, last = math.inf, -1
-        for line in read_metrics(self.folder):
-            if line.train_nats is None or not last < line.step <= self.position.step:
+        min_val_nats, last_step = math.inf, -1
+        for metrics in read_metrics(self.model_dir):
+            if metrics.train_nats is None or not last_step < metrics.step <= self.train_state.step:
                 continue
-            best, last = line.val_nats is None or line.val_nats < least, line.step
-            least = line.val_nats if best and line.val_nats is not None else least
-            figures = {name: getattr(line, name) for name in _Figures.__annotations__}
-            yield Evaluated(step=line.step, steps=self.position.horizon, best=best, sample="", **figures)
+            best, last_step = metrics.val_nats is None or metrics.val_nats < min_val_nats, metrics.step
+            min_val_nats = metrics.val_nats if best and metrics.val_nats is not None else min_val_nats
+            values = {name: getattr(metrics, name) for name in _MetricsDict.__annotations__}
+            yield Evaluated(
+                step=metrics.step, total_steps=self.train_state.total_steps, is_best=best, sample="", **values
+            )
 
-    def _weights(self) -> Weights:
-        corpus = self.corpus
-        card = Card(
+    def _weights(self) -> SavedModel:
+        dataset = self.dataset
+        card = ModelCard(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             program=f"gru {__version__}",
-            fingerprint=corpus.fingerprint,
-            running_text=corpus.running_text,
-            conversations=corpus.conversations,
-            steps=self.position.step,
-            **self._figures(),
+            fingerprint=dataset.fingerprint,
+            running_text=dataset.running_text,
+            conversations=dataset.conversations,
+            steps=self.train_state.step,
+            **self._metrics(),
         )
-        return Weights(self.parameters.sizes, corpus.tokenizer, self.parameters.views, card)
+        return SavedModel(self.parameters.sizes, dataset.tokenizer, self.parameters.views, card)
 
     def _save_weights(self, name: str) -> None:
-        save_weights(self.folder / name, self._weights())
+        save_weights(self.model_dir / name, self._weights())
 
     def save(self, best: bool = False) -> Path:
         """Write the checkpoint, then the last weights, and the `best`; before any evaluation they are that too.
@@ -206,37 +210,39 @@ class Run:
         Raises:
             OSError: the disk refused; the last whole checkpoint is still there.
         """
-        checkpoint = Checkpoint(self.position, self.parameters.flat, self._optimiser.m, self._optimiser.v, self._state)
-        save_checkpoint(self.folder / OPTIMIZER, checkpoint)
+        checkpoint = Checkpoint(
+            self.train_state, self.parameters.flat, self._optimizer.m, self._optimizer.v, self._hidden_state
+        )
+        save_checkpoint(self.model_dir / OPTIMIZER, checkpoint)
         self._save_weights(LAST)
-        if best or not (self.folder / BEST).exists():
+        if best or not (self.model_dir / BEST).exists():
             self._save_weights(BEST)
-        return self.folder
+        return self.model_dir
 
-    def stepped(self, steps: list[Step]) -> Stepped:
+    def step_event(self, steps: list[StepResult]) -> StepCompleted:
         """The last few steps as an event."""
-        at = self.position
-        window = sum(step.seconds for step in steps)
-        return Stepped(
-            step=at.step,
-            steps=at.horizon,
+        state = self.train_state
+        window_seconds = sum(step.seconds for step in steps)
+        return StepCompleted(
+            step=state.step,
+            total_steps=state.total_steps,
             tokens=self.tokens,
-            seconds=at.seconds,
+            seconds=state.seconds,
             train_nats=sum(step.nats for step in steps) / len(steps),
-            tokens_per_second=len(steps) * at.recipe.batch * at.recipe.seq / max(window, 1e-9),
+            tokens_per_second=len(steps) * state.hparams.batch * state.hparams.seq / max(window_seconds, 1e-9),
             learning_rate=self.learning_rate,
             gradient_norm=steps[-1].gradient_norm,
         )
 
-    def summary(self) -> Summary:
+    def summary(self) -> TrainSummary:
         """The run as `--json` prints it."""
-        return Summary(
-            model=self.folder.name,
-            path=str(self.folder),
-            cell=self.position.recipe.cell,
-            parameters=parameter_count(self.parameters.sizes),
+        return TrainSummary(
+            model=self.model_dir.name,
+            path=str(self.model_dir),
+            cell=self.train_state.hparams.cell,
+            parameters=num_parameters(self.parameters.sizes),
             vocab=self.parameters.sizes.V,
-            steps=self.position.step,
-            **self._figures(),
+            steps=self.train_state.step,
+            **self._metrics(),
             parameters_sha256=parameters_sha256(self.parameters.views),
         )

@@ -7,187 +7,211 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.chat.events import Reading
+from grucli.chat.events import PromptProgress
 from grucli.chat.session import Session
-from grucli.chat.session_store import Archive
-from grucli.chat.turns import Voice
+from grucli.chat.session_store import SessionStore
+from grucli.chat.turns import ChatModel
 from grucli.errors import UsageError
-from grucli.generation.sampler import Draw, Gates, Likely, Piece, Sample, State, Surprise
-from grucli.text.tokenizers import END, TURN, UNKNOWN
+from grucli.generation.sampler import (
+    GateActivations,
+    GenerationConfig,
+    Sample,
+    State,
+    TextChunk,
+    TokenProb,
+    TokenSurprisal,
+)
+from grucli.text.tokenizers import EOS, EOT, UNK
 
-NATS = 0.5  # of each character
+NATS_PER_CHAR = 0.5  # of each character
 
 
-class FakeUtterance:
+class FakeReplyStream:
     """Says its seed, a piece a character, until it has no more to say or reaches the limit."""
 
-    def __init__(self, voice: "FakeVoice", before: State, draw: Draw) -> None:
-        self._voice, self._draw, self._before = voice, draw, voice.memory(before)
-        self._whole = voice.says.format(seed=draw.seed)
-        self._said = ""
+    def __init__(self, model: "FakeChatModel", state: State, config: GenerationConfig) -> None:
+        self._model, self._config, self._context = model, config, model.context_of(state)
+        self._full_text = model.reply_template.format(seed=config.seed)
+        self._text = ""
 
-    def __iter__(self) -> Iterator[Piece]:
-        while self._stopped() == "interrupted":
-            text = self._whole[len(self._said) :][:1]
-            self._said += text
-            yield Piece(text, 1, NATS)
+    def __iter__(self) -> Iterator[TextChunk]:
+        while self._finish_reason() == "interrupted":
+            text = self._full_text[len(self._text) :][:1]
+            self._text += text
+            yield TextChunk(text, 1, NATS_PER_CHAR)
 
-    def _stopped(self) -> str:
-        if self._said == self._whole:
-            return "turn" if self._voice.conversations else "end"
-        return "length" if len(self._said) == self._draw.max_chars else "interrupted"
+    def _finish_reason(self) -> str:
+        if self._text == self._full_text:
+            return "turn" if self._model.conversations else "end"
+        return "length" if len(self._text) == self._config.max_chars else "interrupted"
 
     @property
     def sample(self) -> Sample:
-        return Sample(self._said, "", self._draw.seed, len(self._said), NATS / math.log(2), self._stopped())
+        return Sample(
+            self._text, "", self._config.seed, len(self._text), NATS_PER_CHAR / math.log(2), self._finish_reason()
+        )
 
 
-class FakeEncoder:
+class FakeTokenizer:
     """Knows ASCII alone."""
 
     def encode(self, text: str) -> NDArray[np.int32]:
-        return np.array([ord(sign) if sign.isascii() else UNKNOWN for sign in text], np.int32)
+        return np.array([ord(char) if char.isascii() else UNK for char in text], np.int32)
 
-    def cut(self, text: str) -> Sequence[str]:
+    def split(self, text: str) -> Sequence[str]:
         return list(text)
 
 
-class FakeVoice:
+class FakeChatModel:
     """See the module. `says` may hold `{seed}`; `heard` is every text that was read, in order."""
 
-    def __init__(self, conversations: bool, says: str = "<{seed}>") -> None:
-        self.tokenizer = FakeEncoder()
+    def __init__(self, conversations: bool, reply_template: str = "<{seed}>") -> None:
+        self.tokenizer = FakeTokenizer()
         self.conversations = conversations
-        self.sha256 = f"that of {says}"
-        self.says = says
-        self.gated = True
-        self.heard: list[str] = []
-        self._memories: list[str] = []
-        self._numbers: dict[str, int] = {}
+        self.sha256 = f"that of {reply_template}"
+        self.reply_template = reply_template
+        self.has_gates = True
+        self.texts_read: list[str] = []
+        self._contexts: list[str] = []
+        self._context_ids: dict[str, int] = {}
 
-    def memory(self, state: State) -> str:
-        return self._memories[state.last]
+    def context_of(self, state: State) -> str:
+        return self._contexts[state.last_token]
 
-    def remember(self, text: str) -> State:
-        if text not in self._numbers:
-            self._numbers[text] = len(self._memories)
-            self._memories.append(text)
-        return State(np.zeros((1, 1), np.float32), self._numbers[text])
+    def state_for(self, text: str) -> State:
+        if text not in self._context_ids:
+            self._context_ids[text] = len(self._contexts)
+            self._contexts.append(text)
+        return State(np.zeros((1, 1), np.float32), self._context_ids[text])
 
-    def begin(self) -> State:
-        return self.remember("")
+    def initial_state(self) -> State:
+        return self.state_for("")
 
     def read(self, state: State, text: str) -> State:
-        self.heard.append(text)
-        return self.remember(self.memory(state) + text)
+        self.texts_read.append(text)
+        return self.state_for(self.context_of(state) + text)
 
     def end_turn(self, state: State) -> State:
-        return self.remember(self.memory(state) + "|")
+        return self.state_for(self.context_of(state) + "|")
 
-    def stream(self, state: State, draw: Draw) -> FakeUtterance:
-        return FakeUtterance(self, state, draw)
+    def stream(self, state: State, config: GenerationConfig) -> FakeReplyStream:
+        return FakeReplyStream(self, state, config)
 
-    def write(self, state: State, prompt: str, n: int, draw: Draw) -> Iterator[Sample]:
-        for seed in range(draw.seed, draw.seed + n):
-            utterance = self.stream(state, replace(draw, seed=seed))
-            for _ in utterance:
+    def generate(self, state: State, prompt: str, n: int, config: GenerationConfig) -> Iterator[Sample]:
+        for seed in range(config.seed, config.seed + n):
+            stream = self.stream(state, replace(config, seed=seed))
+            for _ in stream:
                 pass
-            yield utterance.sample
+            yield stream.sample
 
-    def peek(self, state: State, n: int, draw: Draw) -> list[Likely]:
-        ends = Likely("", 0.25, TURN if self.conversations else END)
-        return [Likely("a", 0.5, 97), ends, Likely("\ufffd", 0.125, 200), Likely("b", 0.0625, 98)][:n]
+    def top_next_tokens(self, state: State, n: int, config: GenerationConfig) -> list[TokenProb]:
+        end_token = TokenProb("", 0.25, EOT if self.conversations else EOS)
+        return [TokenProb("a", 0.5, 97), end_token, TokenProb("\ufffd", 0.125, 200), TokenProb("b", 0.0625, 98)][:n]
 
-    def score(self, state: State, text: str) -> list[Surprise]:
+    def surprisals(self, state: State, text: str) -> list[TokenSurprisal]:
         """A digit surprises by as many bits; any other character by one, and by four out of the blue."""
-        usual = 1.0 if self.memory(state) else 4.0
-        return [Surprise(sign, float(sign) if sign in "0123456789" else usual) for sign in text]
+        default_bits = 1.0 if self.context_of(state) else 4.0
+        return [TokenSurprisal(char, float(char) if char in "0123456789" else default_bits) for char in text]
 
-    def gates(self, state: State, text: str) -> list[Gates]:
-        return [Gates(sign, (0.25, 0.75), ()) for sign in text] if self.gated else [Gates(text, (), ())]
+    def gate_activations(self, state: State, text: str) -> list[GateActivations]:
+        return (
+            [GateActivations(char, (0.25, 0.75), ()) for char in text]
+            if self.has_gates
+            else [GateActivations(text, (), ())]
+        )
 
 
-class FakeShelf:
+class FakeModelProvider:
     """A shelf of fake voices by name, the first of them the newest."""
 
-    def __init__(self, **voices: Voice) -> None:
-        self.voices = voices
-        self.news: dict[str, tuple[Voice, str]] = {}
-        self.trained: dict[str, int] = {}
+    def __init__(self, **models: ChatModel) -> None:
+        self.models = models
+        self.reloaded: dict[str, tuple[ChatModel, str]] = {}
+        self.pending_polls: dict[str, int] = {}
 
     def names(self) -> Sequence[str]:
-        return list(self.voices)
+        return list(self.models)
 
-    def open(self, name: str | None) -> tuple[str, Voice]:
-        name = next(iter(self.voices)) if name is None else name
-        if name not in self.voices:
+    def open(self, name: str | None) -> tuple[str, ChatModel]:
+        name = next(iter(self.models)) if name is None else name
+        if name not in self.models:
             raise UsageError(f"there is no model '{name}'", "see which there are")
-        return name, self.voices[name]
+        return name, self.models[name]
 
-    def to_come(self, name: str) -> bool:
+    def is_pending(self, name: str) -> bool:
         """Those in `trained` are to come for so many questions."""
-        left = self.trained.pop(name, 0)
-        if left > 1:
-            self.trained[name] = left - 1
-        return left > 0
+        polls_left = self.pending_polls.pop(name, 0)
+        if polls_left > 1:
+            self.pending_polls[name] = polls_left - 1
+        return polls_left > 0
 
-    def newer(self, name: str) -> tuple[Voice, str] | None:
-        return self.news.pop(name, None)
+    def reload_if_changed(self, name: str) -> tuple[ChatModel, str] | None:
+        return self.reloaded.pop(name, None)
 
     def sha256(self, name: str) -> str:
-        return self.voices[name].sha256 if name in self.voices else ""
+        return self.models[name].sha256 if name in self.models else ""
 
 
-def talker(
-    says: str = "<{seed}>",
+def conversation_session(
+    reply_template: str = "<{seed}>",
     seed: int = 7,
     pace: float = 0.0,
     max_chars: int = 500,
-    scene: str = "",
-    archive: Archive | None = None,
+    preamble: str = "",
+    store: SessionStore | None = None,
     follow: bool = False,
 ) -> Session:
     """A session with a model of conversations, `emo`; the shelf has `ann`, which is another, and `bard`, none, too."""
-    shelf = FakeShelf(emo=FakeVoice(True, says), bard=FakeVoice(False, says), ann=FakeVoice(True, says))
-    draw = Draw(seed=seed, max_chars=max_chars)
-    return Session(shelf, None, draw, pace, scene=scene, archive=archive, follow=follow)
+    provider = FakeModelProvider(
+        emo=FakeChatModel(True, reply_template),
+        bard=FakeChatModel(False, reply_template),
+        ann=FakeChatModel(True, reply_template),
+    )
+    config = GenerationConfig(seed=seed, max_chars=max_chars)
+    return Session(provider, None, config, pace, preamble=preamble, store=store, follow=follow)
 
 
-def writer(
-    says: str = "<{seed}>",
+def completion_session(
+    reply_template: str = "<{seed}>",
     seed: int = 7,
     pace: float = 0.0,
     max_chars: int = 500,
-    scene: str = "",
-    archive: Archive | None = None,
+    preamble: str = "",
+    store: SessionStore | None = None,
 ) -> Session:
     """A session with a model that continues texts, `bard`."""
-    draw = Draw(seed=seed, max_chars=max_chars)
-    return Session(FakeShelf(bard=FakeVoice(False, says)), None, draw, pace, scene=scene, archive=archive)
+    config = GenerationConfig(seed=seed, max_chars=max_chars)
+    return Session(
+        FakeModelProvider(bard=FakeChatModel(False, reply_template)), None, config, pace, preamble=preamble, store=store
+    )
 
 
-def fake(session: Session) -> FakeVoice:
+def fake_model(session: Session) -> FakeChatModel:
     """The voice of a session made here."""
-    assert isinstance(session.voice, FakeVoice)
-    return session.voice
+    assert isinstance(session.model, FakeChatModel)
+    return session.model
 
 
-def in_mind(session: Session) -> str:
+def context_of_reply(session: Session) -> str:
     """What the model had read, and said, when the last reply began."""
     assert session.last is not None
-    return fake(session).memory(drained(session.memory.before_reply(session.tree, session.last.place, lambda: False)))
+    return fake_model(session).context_of(
+        run_to_end(session.state_cache.state_before_reply(session.tree, session.last.context, lambda: False))
+    )
 
 
-def in_mind_now(session: Session) -> str:
+def current_context(session: Session) -> str:
     """What the model has in mind when the user speaks next."""
-    return fake(session).memory(drained(session.memory.before_line(session.tree, lambda: False)))
+    return fake_model(session).context_of(
+        run_to_end(session.state_cache.state_before_input(session.tree, lambda: False))
+    )
 
 
-def drained(reading: Generator[Reading, None, State | None]) -> State:
+def run_to_end(steps: Generator[PromptProgress, None, State | None]) -> State:
     """The state that a reading comes to which nobody stops."""
     while True:
         try:
-            next(reading)
+            next(steps)
         except StopIteration as done:
             state: State = done.value
             return state

@@ -4,26 +4,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.chat.chat_settings import SETTINGS, Setting
-from grucli.chat.command_help import EXPLAINED
-from grucli.chat.commands import COMMANDS, Command, hear, introduction, is_command, suggest
-from grucli.chat.events import Branch, Branched, Ended, Event, Helped, Left, Listed, Recounted, Refused, Told
-from grucli.chat.model_loader import StoredModels
+from grucli.chat.chat_settings import SETTINGS, ChatSetting
+from grucli.chat.command_help import COMMAND_DETAILS
+from grucli.chat.commands import COMMANDS, SlashCommand, complete, greeting, handle_line, is_command
+from grucli.chat.events import (
+    ChatEvent,
+    CommandError,
+    Help,
+    History,
+    Listing,
+    Message,
+    Quit,
+    ReplyFinished,
+    TreeRow,
+    TurnTreeView,
+)
+from grucli.chat.model_loader import ModelLoader
 from grucli.chat.session import Session
-from grucli.chat.session_store import Archive
+from grucli.chat.session_store import SessionStore
 from grucli.errors import ModelFileError
-from grucli.generation.sampler import Draw
-from tests.chat.fakes import FakeShelf, FakeVoice, fake, in_mind, talker, writer
+from grucli.generation.sampler import GenerationConfig
+from tests.chat.fakes import (
+    FakeChatModel,
+    FakeModelProvider,
+    completion_session,
+    context_of_reply,
+    conversation_session,
+    fake_model,
+)
 from tests.model.factories import add_model
 
 
-def do(session: Session, line: str) -> list[Event]:
-    return list(hear(session, line))
+def run_line(session: Session, line: str) -> list[ChatEvent]:
+    return list(handle_line(session, line))
 
 
-def refusal(session: Session, line: str) -> Refused:
-    (event,) = do(session, line)
-    assert isinstance(event, Refused)
+def command_error(session: Session, line: str) -> CommandError:
+    (event,) = run_line(session, line)
+    assert isinstance(event, CommandError)
     return event
 
 
@@ -42,19 +60,19 @@ def refusal(session: Session, line: str) -> Refused:
     ],
 )
 def test_a_setting_is_set_and_told(line: str, field: str, value: float) -> None:
-    session = talker()
-    (told,) = do(session, line)
-    assert isinstance(told, Told)
-    assert getattr(session.draw, field) == value
-    assert told.text == f"{line.split()[0]}: {value:g}"
-    (told,) = do(session, line.split()[0])
-    assert isinstance(told, Told)
-    assert told.text.startswith(f"{line.split()[0]} {value:g} · ")
+    session = conversation_session()
+    (reported,) = run_line(session, line)
+    assert isinstance(reported, Message)
+    assert getattr(session.config, field) == value
+    assert reported.text == f"{line.split()[0]}: {value:g}"
+    (reported,) = run_line(session, line.split()[0])
+    assert isinstance(reported, Message)
+    assert reported.text.startswith(f"{line.split()[0]} {value:g} · ")
 
 
 def test_the_pace_is_set() -> None:
-    session = talker()
-    do(session, "/pace 30")
+    session = conversation_session()
+    run_line(session, "/pace 30")
     assert session.pace == 30
 
 
@@ -79,14 +97,14 @@ def test_the_pace_is_set() -> None:
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_what_can(line: str, what: str, todo: str) -> None:
-    session = talker()
-    before = session.draw, session.pace, session.model
-    event = refusal(session, line)
-    assert what in event.what
-    assert todo in event.todo
-    assert "--" not in event.what + event.todo
-    assert len(event.what) < 300
-    assert (session.draw, session.pace, session.model) == before
+    session = conversation_session()
+    before = session.config, session.pace, session.model_name
+    event = command_error(session, line)
+    assert what in event.message
+    assert todo in event.hint
+    assert "--" not in event.message + event.hint
+    assert len(event.message) < 300
+    assert (session.config, session.pace, session.model_name) == before
 
 
 @pytest.mark.parametrize(
@@ -103,40 +121,42 @@ def test_a_value_that_cannot_be_is_refused_with_what_can(line: str, what: str, t
     ],
 )
 def test_an_unknown_command_names_the_nearest(typed: str, meant: str) -> None:
-    event = refusal(talker(), typed)
-    assert f"did you mean {meant}?" in event.todo
-    assert typed.split()[0] in event.what
+    event = command_error(conversation_session(), typed)
+    assert f"did you mean {meant}?" in event.hint
+    assert typed.split()[0] in event.message
 
 
 @pytest.mark.parametrize("typed", ["/" + "x" * 1_000_000, "/opening", "/nothing", "/system", "/x"])
 def test_an_unknown_command_that_is_near_nothing_names_the_list(typed: str) -> None:
-    event = refusal(talker(), typed)
-    assert event.todo.startswith("/help")
-    assert len(event.what) < 300
+    event = command_error(conversation_session(), typed)
+    assert event.hint.startswith("/help")
+    assert len(event.message) < 300
 
 
 @pytest.mark.parametrize("line", ["hello", "", " /temp 1", "/r/python is", "/u/name", "/s/", "a /temp"])
 def test_what_is_no_command_is_said(line: str) -> None:
     assert not is_command(line)
-    session = writer()
-    do(session, line)
-    assert "".join(fake(session).heard) == line
+    session = completion_session()
+    run_line(session, line)
+    assert "".join(fake_model(session).texts_read) == line
 
 
 def test_two_slashes_say_one() -> None:
-    session = writer()
-    do(session, "//temp 1")
-    assert fake(session).heard == ["/temp 1"]
+    session = completion_session()
+    run_line(session, "//temp 1")
+    assert fake_model(session).texts_read == ["/temp 1"]
 
 
 def test_help_names_every_command_and_setting() -> None:
-    session = talker()
-    do(session, "/temp 0.3")
-    helped, told = do(session, "/help")
-    assert isinstance(helped, Helped)
-    assert isinstance(told, Told)
+    session = conversation_session()
+    run_line(session, "/temp 0.3")
+    helped, reported = run_line(session, "/help")
+    assert isinstance(helped, Help)
+    assert isinstance(reported, Message)
     shown = (
-        " ".join([*(usage for _, usage, _ in helped.commands), *helped.settings, told.text]).replace(",", "").split()
+        " ".join([*(usage for _, usage, _ in helped.commands), *helped.settings, reported.text])
+        .replace(",", "")
+        .split()
     )
     assert {f"/{command.name}" for command in COMMANDS} <= set(shown)
     assert "/temp 0.3" in helped.settings
@@ -145,57 +165,57 @@ def test_help_names_every_command_and_setting() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_each_command_is_explained_by_its_name(command: Command) -> None:
-    session = talker()
+def test_each_command_is_explained_by_its_name(command: SlashCommand) -> None:
+    session = conversation_session()
     for name in (command.name, f"/{command.name}"):
-        listed = do(session, f"/help {name}")[0]
-        assert listed == Listed(((command.usage, command.now(session), command.does),))
-    if command.name in EXPLAINED:
-        example = EXPLAINED[command.name][1]
-        assert do(session, f"/help {command.name}")[2] == Told(f"for example: {example}")
+        listed = run_line(session, f"/help {name}")[0]
+        assert listed == Listing(((command.usage, command.current(session), command.help_text),))
+    if command.name in COMMAND_DETAILS:
+        example = COMMAND_DETAILS[command.name][1]
+        assert run_line(session, f"/help {command.name}")[2] == Message(f"for example: {example}")
         assert example.split()[0] == f"/{command.name}"
 
 
 def test_what_is_explained_is_there() -> None:
-    assert set(EXPLAINED) <= {command.name for command in COMMANDS}
-    assert {"relevance", "mirostat", "best"} <= set(EXPLAINED)
-    assert "did you mean /temp?" in refusal(talker(), "/help tepm").todo
+    assert set(COMMAND_DETAILS) <= {command.name for command in COMMANDS}
+    assert {"relevance", "mirostat", "best"} <= set(COMMAND_DETAILS)
+    assert "did you mean /temp?" in command_error(conversation_session(), "/help tepm").hint
 
 
 def test_every_command_can_be_typed_alone() -> None:
     for command in COMMANDS:
-        assert do(talker(), f"/{command.name}")
-        session = talker()
-        do(session, "/best 2 hi")
-        do(session, "/pick")
-        refused = any(isinstance(event, Refused) for event in do(session, f"/{command.name}"))
+        assert run_line(conversation_session(), f"/{command.name}")
+        session = conversation_session()
+        run_line(session, "/best 2 hi")
+        run_line(session, "/pick")
+        refused = any(isinstance(event, CommandError) for event in run_line(session, f"/{command.name}"))
         assert refused == (command.name == "rewind")
 
 
 @pytest.mark.parametrize("line", ["/quit", "/exit", "/bye", "/q", "/quit "])
 def test_quit_leaves(line: str) -> None:
-    assert do(talker(), line) == [Left()]
+    assert run_line(conversation_session(), line) == [Quit()]
 
 
 def test_regen_draws_again_and_reset_forgets() -> None:
-    session = talker()
-    do(session, "hi")
-    assert isinstance(do(session, "/regen")[-1], Ended)
+    session = conversation_session()
+    run_line(session, "hi")
+    assert isinstance(run_line(session, "/regen")[-1], ReplyFinished)
     assert [turn.seed for turn in session.turns] == [8]
     for again in ("/reset", "/clear"):
-        do(session, "hi")
-        do(session, again)
-        assert refusal(session, "/regen").what == "there is no reply to draw again"
-    assert do(session, "/?") == do(session, "/help")
+        run_line(session, "hi")
+        run_line(session, again)
+        assert command_error(session, "/regen").message == "there is no reply to draw again"
+    assert run_line(session, "/?") == run_line(session, "/help")
 
 
 def test_seed_and_regen_give_the_same_reply() -> None:
-    session = talker()
-    do(session, "hi")
+    session = conversation_session()
+    run_line(session, "hi")
     first = session.turns[-1].reply
-    do(session, "/regen")
-    do(session, "/seed 7")
-    do(session, "/regen")
+    run_line(session, "/regen")
+    run_line(session, "/seed 7")
+    run_line(session, "/regen")
     assert session.turns[-1].reply == first
 
 
@@ -208,64 +228,66 @@ def test_seed_and_regen_give_the_same_reply() -> None:
 )
 def test_a_model_that_is_not_there_is_looked_for_in_the_chat(todo: str, as_typed: str, home: Path) -> None:
     add_model("emo")
-    session = Session(StoredModels(1), "emo", Draw(), 0)
-    assert refusal(session, f"/model {'nope' if 'see' in todo else 'emoo'}").todo == as_typed
+    session = Session(ModelLoader(1), "emo", GenerationConfig(), 0)
+    assert command_error(session, f"/model {'nope' if 'see' in todo else 'emoo'}").hint == as_typed
 
 
 def test_model_lists_and_switches() -> None:
-    session = talker()
-    listed, _ = do(session, "/model")
-    assert listed == Listed((("emo", "now", ""), ("bard", "", ""), ("ann", "", "")))
-    assert do(session, "/model bard") == [Told(introduction(session))]
-    assert session.model == "bard"
+    session = conversation_session()
+    listed, _ = run_line(session, "/model")
+    assert listed == Listing((("emo", "now", ""), ("bard", "", ""), ("ann", "", "")))
+    assert run_line(session, "/model bard") == [Message(greeting(session))]
+    assert session.model_name == "bard"
 
 
 def test_a_model_of_another_kind_begins_a_session_and_tells(tmp_path: Path) -> None:
-    with talker(archive=Archive(tmp_path)) as session:
-        do(session, "hi")
-        do(session, "/save it")
-        *_, told = do(session, "/model bard")
-        assert told == Told("it is of another kind, so this is a new session; /load it goes back to the one before")
-    session = talker()
-    do(session, "hi")
-    assert do(session, "/model bard")[-1] == Told("it is of another kind, so this is a new session")
+    with conversation_session(store=SessionStore(tmp_path)) as session:
+        run_line(session, "hi")
+        run_line(session, "/save it")
+        *_, reported = run_line(session, "/model bard")
+        assert reported == Message(
+            "it is of another kind, so this is a new session; /load it goes back to the one before"
+        )
+    session = conversation_session()
+    run_line(session, "hi")
+    assert run_line(session, "/model bard")[-1] == Message("it is of another kind, so this is a new session")
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_each_setting_is_set_by_its_name(setting: Setting) -> None:
-    session = talker()
-    for value in setting.values or ("5",):
+def test_each_setting_is_set_by_its_name(setting: ChatSetting) -> None:
+    session = conversation_session()
+    for value in setting.completions or ("5",):
         for line in (f"/set {setting.name} {value}", f"/{setting.name} {value}", f"/set /{setting.name} {value}"):
-            (told,) = do(session, line)
-            assert isinstance(told, Told)
-            assert told.text == f"/{setting.name}: {setting.told(session)}"
-        assert setting.now(session) == value
-    assert do(session, f"/set {setting.name}") == do(session, f"/{setting.name}")
+            (reported,) = run_line(session, line)
+            assert isinstance(reported, Message)
+            assert reported.text == f"/{setting.name}: {setting.confirmation(session)}"
+        assert setting.current(session) == value
+    assert run_line(session, f"/set {setting.name}") == run_line(session, f"/{setting.name}")
 
 
 def test_set_alone_lists_and_names_the_nearest() -> None:
-    session = talker()
-    (listed,) = do(session, "/set")
-    assert isinstance(listed, Listed)
-    assert [row[:2] for row in listed.rows] == [(setting.name, setting.now(session)) for setting in SETTINGS]
-    assert refusal(session, "/set tmep 1").todo == "did you mean temp?"
-    assert refusal(session, "/set nothing 1").todo == "/set lists them"
-    assert refusal(session, "/set zzzzzz 1").todo == "/set lists them"
-    assert "'hot' is not a number" in refusal(session, "/set temp hot").what
+    session = conversation_session()
+    (listed,) = run_line(session, "/set")
+    assert isinstance(listed, Listing)
+    assert [row[:2] for row in listed.rows] == [(setting.name, setting.current(session)) for setting in SETTINGS]
+    assert command_error(session, "/set tmep 1").hint == "did you mean temp?"
+    assert command_error(session, "/set nothing 1").hint == "/set lists them"
+    assert command_error(session, "/set zzzzzz 1").hint == "/set lists them"
+    assert "'hot' is not a number" in command_error(session, "/set temp hot").message
 
 
 def test_texts_are_added_and_taken_away() -> None:
-    session = talker()
-    do(session, r"/stop \n")
-    (told,) = do(session, "/stop the end")
-    assert session.draw.stop == ("\n", "the end")
-    assert isinstance(told, Told)
-    assert told.text == r"/stop: ends at '\n', 'the end'"
-    do(session, "/block damn*")
-    assert session.draw.block == ("damn*",)
-    assert refusal(session, "/block a*b")
-    assert do(session, "/block off") == [Told("/block: nothing is blocked any more")]
-    assert do(session, "/stop off") == [Told("/stop: no text ends a reply any more")]
+    session = conversation_session()
+    run_line(session, r"/stop \n")
+    (reported,) = run_line(session, "/stop the end")
+    assert session.config.stop == ("\n", "the end")
+    assert isinstance(reported, Message)
+    assert reported.text == r"/stop: ends at '\n', 'the end'"
+    run_line(session, "/block damn*")
+    assert session.config.block == ("damn*",)
+    assert command_error(session, "/block a*b")
+    assert run_line(session, "/block off") == [Message("/block: nothing is blocked any more")]
+    assert run_line(session, "/stop off") == [Message("/stop: no text ends a reply any more")]
 
 
 @pytest.mark.parametrize(
@@ -282,132 +304,134 @@ def test_texts_are_added_and_taken_away() -> None:
     ],
 )
 def test_what_was_set_is_told_in_a_few_words(line: str, told: str) -> None:
-    assert do(talker(), line) == [Told(told)]
+    assert run_line(conversation_session(), line) == [Message(told)]
 
 
 def test_going_back_tells_where() -> None:
-    session = talker()
-    do(session, "hi")
-    do(session, "and\nso " + "x" * 100)
-    assert do(session, "/undo") == [Told("back at turn 1: hi → <7>")]
-    assert do(session, "/undo 1") == [Told("this is the beginning again")]
-    assert refusal(session, "/undo").what == "there is nothing to undo"
-    (told,) = do(session, "/rewind 2")
-    assert isinstance(told, Told)
-    assert told.text.startswith("back at turn 2: and so xxx")
-    assert len(told.text) < 100
-    assert "1 to 2" in refusal(session, "/undo 3").todo
-    for odd in ("0", "-1"):
-        assert refusal(session, f"/undo {odd}") == Refused(f"/undo is {odd}", "/undo takes a number from 1 to 2")
-    do(session, "/rewind 1")
-    assert refusal(session, "/undo 2").todo == "/undo takes 1, as there is one turn"
-    assert "/tree" in refusal(session, "/rewind 9").todo
-    assert "/tree" in refusal(session, "/rewind").todo
-    assert "'x' is not a whole number" in refusal(session, "/undo x").what
+    session = conversation_session()
+    run_line(session, "hi")
+    run_line(session, "and\nso " + "x" * 100)
+    assert run_line(session, "/undo") == [Message("back at turn 1: hi → <7>")]
+    assert run_line(session, "/undo 1") == [Message("this is the beginning again")]
+    assert command_error(session, "/undo").message == "there is nothing to undo"
+    (reported,) = run_line(session, "/rewind 2")
+    assert isinstance(reported, Message)
+    assert reported.text.startswith("back at turn 2: and so xxx")
+    assert len(reported.text) < 100
+    assert "1 to 2" in command_error(session, "/undo 3").hint
+    for malformed in ("0", "-1"):
+        assert command_error(session, f"/undo {malformed}") == CommandError(
+            f"/undo is {malformed}", "/undo takes a number from 1 to 2"
+        )
+    run_line(session, "/rewind 1")
+    assert command_error(session, "/undo 2").hint == "/undo takes 1, as there is one turn"
+    assert "/tree" in command_error(session, "/rewind 9").hint
+    assert "/tree" in command_error(session, "/rewind").hint
+    assert "'x' is not a whole number" in command_error(session, "/undo x").message
 
 
 def test_a_fork_is_named_and_gone_back_to() -> None:
-    session = talker()
-    do(session, "hi")
-    assert "branch-2" in str(do(session, "/fork"))
-    do(session, "there")
-    assert "/rewind branch-2" in str(do(session, "/fork side"))
-    assert do(session, "/rewind main") == [Told("back at turn 1: hi → <7>")]
+    session = conversation_session()
+    run_line(session, "hi")
+    assert "branch-2" in str(run_line(session, "/fork"))
+    run_line(session, "there")
+    assert "/rewind branch-2" in str(run_line(session, "/fork side"))
+    assert run_line(session, "/rewind main") == [Message("back at turn 1: hi → <7>")]
     for name in ("side", "main"):
-        assert "already" in refusal(session, f"/fork {name}").what
+        assert "already" in command_error(session, f"/fork {name}").message
     for name in ("7", "a b", "-x", "x" * 70):
-        assert "cannot be the name" in refusal(session, f"/fork {name}").what
+        assert "cannot be the name" in command_error(session, f"/fork {name}").message
 
 
 def test_a_branch_that_is_taken_elsewhere_is_told() -> None:
-    session = talker()
+    session = conversation_session()
     for line in ("hi", "/fork side", "there"):
-        do(session, line)
-    (told,) = do(session, "/rewind 1")
-    assert told == Told("back at turn 1: hi → <7>; the branch side ends here now")
-    assert do(session, "/rewind main") == [Told("back at turn 1: hi → <7>")]
+        run_line(session, line)
+    (reported,) = run_line(session, "/rewind 1")
+    assert reported == Message("back at turn 1: hi → <7>; the branch side ends here now")
+    assert run_line(session, "/rewind main") == [Message("back at turn 1: hi → <7>")]
 
 
 def test_the_tree_shows_every_turn_and_where_the_session_stands() -> None:
-    session = talker()
-    assert do(session, "/tree") == [Told("nothing was said so far")]
+    session = conversation_session()
+    assert run_line(session, "/tree") == [Message("nothing was said so far")]
     for line in ("a", "b", "/fork side", "c", "/rewind 1", "d"):
-        do(session, line)
-    (tree,) = do(session, "/tree")
+        run_line(session, line)
+    (tree,) = run_line(session, "/tree")
     turns = session.tree.turns
-    assert tree == Branched(
+    assert tree == TurnTreeView(
         (
-            Branch(turns[1], 0, (), False, True),
-            Branch(turns[2], 1, ("main",), False, False),
-            Branch(turns[3], 1, (), False, False),
-            Branch(turns[4], 1, ("side",), True, True),
+            TreeRow(turns[1], 0, (), False, True),
+            TreeRow(turns[2], 1, ("main",), False, False),
+            TreeRow(turns[3], 1, (), False, False),
+            TreeRow(turns[4], 1, ("side",), True, True),
         )
     )
-    assert tree.now == 4
+    assert tree.head == 4
     for back in ("/undo 2", "/rewind 0", "/reset"):
-        do(session, "/rewind 4")
-        do(session, back)
-        (tree,) = do(session, "/tree")
-        assert isinstance(tree, Branched)
-        assert (tree.now, tree.beginning) == (0, ("side",))
+        run_line(session, "/rewind 4")
+        run_line(session, back)
+        (tree,) = run_line(session, "/tree")
+        assert isinstance(tree, TurnTreeView)
+        assert (tree.head, tree.root_branches) == (0, ("side",))
 
 
 def test_branches_of_a_session_in_which_nothing_was_said_are_shown() -> None:
-    session = talker()
-    do(session, "/fork")
-    do(session, "/fork a")
-    assert do(session, "/tree") == [Branched((), ("main", "branch-2", "a"))]
+    session = conversation_session()
+    run_line(session, "/fork")
+    run_line(session, "/fork a")
+    assert run_line(session, "/tree") == [TurnTreeView((), ("main", "branch-2", "a"))]
 
 
 def test_another_model_of_the_kind_reads_what_was_said() -> None:
-    session = talker()
-    do(session, "hi")
-    (told,) = do(session, "/model ann")
-    assert isinstance(told, Told)
-    assert told.text.endswith("It has heard what was said so far.")
-    do(session, "you")
-    assert in_mind(session) == "hi|<7>|you|"
-    do(session, "/model bard")
+    session = conversation_session()
+    run_line(session, "hi")
+    (reported,) = run_line(session, "/model ann")
+    assert isinstance(reported, Message)
+    assert reported.text.endswith("It has heard what was said so far.")
+    run_line(session, "you")
+    assert context_of_reply(session) == "hi|<7>|you|"
+    run_line(session, "/model bard")
     assert session.turns == []
 
 
 def test_a_model_that_has_learnt_is_taken_up_with_the_dialogue() -> None:
-    session = talker(follow=True)
-    do(session, "hi")
-    newer = FakeVoice(True, "better")
-    shelf(session).news["emo"] = (newer, "step 1,200")
-    told, *events = do(session, "you")
-    assert told == Told("emo has learnt: step 1,200")
-    assert isinstance(events[-1], Ended)
+    session = conversation_session(follow=True)
+    run_line(session, "hi")
+    newer = FakeChatModel(True, "better")
+    provider_of(session).reloaded["emo"] = (newer, "step 1,200")
+    reported, *events = run_line(session, "you")
+    assert reported == Message("emo has learnt: step 1,200")
+    assert isinstance(events[-1], ReplyFinished)
     assert events[-1].turn.reply == "better"
-    assert in_mind(session) == "hi|<7>|you|"
-    shelf(session).news["emo"] = (FakeVoice(False), "step 1,300")
-    do(session, "Once")
+    assert context_of_reply(session) == "hi|<7>|you|"
+    provider_of(session).reloaded["emo"] = (FakeChatModel(False), "step 1,300")
+    run_line(session, "Once")
     assert [turn.line for turn in session.turns] == ["Once"]
 
 
 def test_nobody_is_followed_who_was_not_asked_to_be() -> None:
-    session = talker()
-    shelf(session).news["emo"] = (FakeVoice(True, "better"), "step 1,200")
-    do(session, "hi")
+    session = conversation_session()
+    provider_of(session).reloaded["emo"] = (FakeChatModel(True, "better"), "step 1,200")
+    run_line(session, "hi")
     assert session.turns[-1].reply == "<7>"
 
 
-def shelf(session: Session) -> FakeShelf:
-    assert isinstance(session._shelf, FakeShelf)
-    return session._shelf
+def provider_of(session: Session) -> FakeModelProvider:
+    assert isinstance(session._models, FakeModelProvider)
+    return session._models
 
 
 def test_history_has_every_turn() -> None:
-    session = talker()
-    assert do(session, "/history") == [Told("nothing was said so far")]
-    do(session, "hi")
-    do(session, "so " * 1000)
-    (listed,) = do(session, "/history")
-    assert isinstance(listed, Listed)
+    session = conversation_session()
+    assert run_line(session, "/history") == [Message("nothing was said so far")]
+    run_line(session, "hi")
+    run_line(session, "so " * 1000)
+    (listed,) = run_line(session, "/history")
+    assert isinstance(listed, Listing)
     assert listed.rows[:2] == (("you", "turn 1", "hi"), ("emo", "seed 7", "<7>"))
     assert all(len(row[2]) <= 201 for row in listed.rows)
-    assert isinstance(listed, Recounted)
+    assert isinstance(listed, History)
     assert list(listed.turns) == session.turns
 
 
@@ -430,41 +454,41 @@ def test_history_has_every_turn() -> None:
     ],
 )
 def test_tab_offers_commands_and_values(line: str, offered: list[str]) -> None:
-    found = list(suggest(talker(), line))
-    assert [suggestion.text for suggestion in found] == offered
-    for suggestion in found:
+    result = list(complete(conversation_session(), line))
+    assert [suggestion.text for suggestion in result] == offered
+    for suggestion in result:
         assert (line[: suggestion.start] + suggestion.text).startswith(line)
 
 
 def test_tab_says_what_a_value_is() -> None:
-    session = talker()
-    do(session, "hi")
-    assert [found.does for found in suggest(session, "/rewind ")] == ["hi → <7>", "hi → <7>", "the beginning"]
-    assert [found.does for found in suggest(session, "/help tr")] == ["every turn, with its branches"]
-    assert [found.does for found in suggest(session, "/model e")] == ["now"]
+    session = conversation_session()
+    run_line(session, "hi")
+    assert [result.description for result in complete(session, "/rewind ")] == ["hi → <7>", "hi → <7>", "the beginning"]
+    assert [found.description for found in complete(session, "/help tr")] == ["every turn, with its branches"]
+    assert [found.description for found in complete(session, "/model e")] == ["now"]
 
 
 def test_what_tab_offers_is_never_refused() -> None:
-    session = talker()
-    for suggestion in suggest(session, "/"):
-        do(session, "/best 2 hi")
-        do(session, "/pick 2")
-        refused = any(isinstance(event, Refused) for event in do(session, suggestion.text))
+    session = conversation_session()
+    for suggestion in complete(session, "/"):
+        run_line(session, "/best 2 hi")
+        run_line(session, "/pick 2")
+        refused = any(isinstance(event, CommandError) for event in run_line(session, suggestion.text))
         assert refused == (suggestion.text == "/rewind")
     for known in COMMANDS:
-        for suggestion in suggest(session, f"/{known.name} "):
-            assert not isinstance(do(session, f"/{known.name} {suggestion.text}")[0], Refused)
+        for suggestion in complete(session, f"/{known.name} "):
+            assert not isinstance(run_line(session, f"/{known.name} {suggestion.text}")[0], CommandError)
 
 
 @given(
     st.lists(st.one_of(st.text(), st.builds("/{} {}".format, st.sampled_from([c.name for c in COMMANDS]), st.text())))
 )
 def test_nothing_that_can_be_typed_ends_a_session(lines: list[str]) -> None:
-    session = talker()
+    session = conversation_session()
     for line in lines:
-        events = do(session, line)
+        events = run_line(session, line)
         assert events
-        if events == [Left()]:
+        if events == [Quit()]:
             assert line.split()[0] in ("/quit", "/exit", "/bye", "/q")
 
 
@@ -472,12 +496,12 @@ def test_nothing_that_can_be_typed_ends_a_session(lines: list[str]) -> None:
     "error", [MemoryError(), OSError(5, "Input/output error"), ModelFileError("damaged", "train it again")]
 )
 def test_what_goes_wrong_inside_is_told(error: Exception) -> None:
-    class Broken(FakeShelf):
-        def open(self, name: str | None) -> tuple[str, FakeVoice]:
+    class Broken(FakeModelProvider):
+        def open(self, name: str | None) -> tuple[str, FakeChatModel]:
             if name is None:
-                return "emo", FakeVoice(True)
+                return "emo", FakeChatModel(True)
             raise error
 
-    session = Session(Broken(), None, Draw(), 0)
-    assert refusal(session, "/model other").todo
-    assert isinstance(do(session, "hi")[-1], Ended)
+    session = Session(Broken(), None, GenerationConfig(), 0)
+    assert command_error(session, "/model other").hint
+    assert isinstance(run_line(session, "hi")[-1], ReplyFinished)

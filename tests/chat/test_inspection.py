@@ -1,68 +1,70 @@
 import pytest
 
-from grucli.chat.commands import hear
-from grucli.chat.events import Event, Gated, Misread, Refused, Scored
-from grucli.chat.inspection import LONGEST, UPDATE
+from grucli.chat.commands import handle_line
+from grucli.chat.events import ChatEvent, CommandError, GateValues, TextSurprisal, UnknownSymbols
+from grucli.chat.inspection import MAX_CHARS, UPDATE_GATE_LABEL
 from grucli.chat.session import Session
-from grucli.generation.sampler import Draw
-from tests.chat.fakes import fake, talker, writer
-from tests.chat.test_state_cache import SAMPLERS, OneModel
+from grucli.generation.sampler import GenerationConfig
+from tests.chat.fakes import completion_session, conversation_session, fake_model
+from tests.chat.test_state_cache import SAMPLERS, SingleModelProvider
 
 
-def do(session: Session, line: str) -> list[Event]:
-    return list(hear(session, line))
+def run_line(session: Session, line: str) -> list[ChatEvent]:
+    return list(handle_line(session, line))
 
 
 def test_a_text_is_scored_where_the_user_would_say_it() -> None:
-    session = talker()
-    assert do(session, "/score a2") == [Scored((("a", 4.0), ("2", 2.0)), 3.0)]
-    do(session, "hi")
-    assert do(session, "/score a2") == [Scored((("a", 1.0), ("2", 2.0)), 1.5)]
+    session = conversation_session()
+    assert run_line(session, "/score a2") == [TextSurprisal((("a", 4.0), ("2", 2.0)), 3.0)]
+    run_line(session, "hi")
+    assert run_line(session, "/score a2") == [TextSurprisal((("a", 1.0), ("2", 2.0)), 1.5)]
     assert len(session.turns) == 1
 
 
 def test_without_a_text_it_is_the_last_reply() -> None:
-    session = talker("5")
-    do(session, "hi")
-    assert do(session, "/score") == [Scored((("5", 5.0),), 5.0)]
+    session = conversation_session("5")
+    run_line(session, "hi")
+    assert run_line(session, "/score") == [TextSurprisal((("5", 5.0),), 5.0)]
 
 
 def test_gates_are_the_mean_of_the_layers() -> None:
-    assert do(talker(), "/gates ab") == [Gated((("a", 0.5), ("b", 0.5)), UPDATE)]
-    session = writer("x")
-    do(session, "hi")
-    assert do(session, "/gates") == [Gated((("x", 0.5),), UPDATE)]
+    assert run_line(conversation_session(), "/gates ab") == [GateValues((("a", 0.5), ("b", 0.5)), UPDATE_GATE_LABEL)]
+    session = completion_session("x")
+    run_line(session, "hi")
+    assert run_line(session, "/gates") == [GateValues((("x", 0.5),), UPDATE_GATE_LABEL)]
 
 
 def test_a_cell_without_gates_says_so() -> None:
-    session = talker()
-    fake(session).gated = False
-    (refused,) = do(session, "/gates ab")
-    assert isinstance(refused, Refused)
-    assert "no update gate" in refused.what
+    session = conversation_session()
+    fake_model(session).has_gates = False
+    (refused,) = run_line(session, "/gates ab")
+    assert isinstance(refused, CommandError)
+    assert "no update gate" in refused.message
 
 
 @pytest.mark.parametrize("command", ["/score", "/gates"])
 def test_there_must_be_a_text_of_a_bearable_length(command: str) -> None:
-    (refused,) = do(talker(), command)
-    assert isinstance(refused, Refused)
-    (refused,) = do(talker(), f"{command} {'x' * (LONGEST + 1)}")
-    assert isinstance(refused, Refused)
-    assert f"{LONGEST:,}" in refused.todo
+    (refused,) = run_line(conversation_session(), command)
+    assert isinstance(refused, CommandError)
+    (refused,) = run_line(conversation_session(), f"{command} {'x' * (MAX_CHARS + 1)}")
+    assert isinstance(refused, CommandError)
+    assert f"{MAX_CHARS:,}" in refused.hint
 
 
 def test_symbols_that_the_model_does_not_know_are_told() -> None:
-    assert do(talker(), "/score 漢")[0] == Misread(1, ("漢",))
+    assert run_line(conversation_session(), "/score 漢")[0] == UnknownSymbols(1, ("漢",))
 
 
 @pytest.mark.parametrize("conversations", [True, False])
 @pytest.mark.parametrize("kind", ["char", "word", "subword"])
 def test_the_parts_are_the_text(kind: str, conversations: bool) -> None:
-    session = Session(OneModel(SAMPLERS[kind, conversations]), None, Draw(max_chars=9, seed=3), 0)
+    session = Session(
+        SingleModelProvider(SAMPLERS[kind, conversations]), None, GenerationConfig(max_chars=9, seed=3), 0
+    )
     text = "where did the cat\nsit, 漢?"
-    scored, gated = do(session, f"/score {text}")[-1], do(session, f"/gates {text}")[-1]
-    assert isinstance(scored, Scored)
-    assert isinstance(gated, Gated)
+    scored, gated = run_line(session, f"/score {text}")[-1], run_line(session, f"/gates {text}")[-1]
+    assert isinstance(scored, TextSurprisal)
+    assert isinstance(gated, GateValues)
     assert "".join(part for part, _ in scored.pieces) == text == "".join(part for part, _ in gated.pieces)
     assert scored.bits_per_char == pytest.approx(sum(bits for _, bits in scored.pieces) / len(text))
     assert all(0 < mean < 1 for _, mean in gated.pieces)

@@ -9,114 +9,116 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grucli.chat.commands import hear
-from grucli.chat.events import Copyable, Event, Refused, Told
-from grucli.chat.sample_command import flat_line, sample_line
+from grucli.chat.commands import handle_line
+from grucli.chat.events import ChatEvent, CommandError, Message, SampleCommand
+from grucli.chat.sample_command import sample_command, sample_command_one_line
 from grucli.chat.session import Session
-from grucli.chat.session_store import Archive
-from grucli.chat.turns import Place, Turn
+from grucli.chat.session_store import SessionStore
+from grucli.chat.turns import ReplyContext, Turn
 from grucli.errors import UsageError
-from grucli.generation.phrase_matcher import read_stop
-from grucli.generation.sampler import Draw
-from tests.chat.fakes import FakeShelf, FakeVoice, talker, writer
+from grucli.generation.phrase_matcher import unescape_stop
+from grucli.generation.sampler import GenerationConfig
+from tests.chat.fakes import FakeChatModel, FakeModelProvider, completion_session, conversation_session
 
 bash = shutil.which("bash")
-with_bash = pytest.mark.skipif(bash is None, reason="there is no bash here")
+needs_bash = pytest.mark.skipif(bash is None, reason="there is no bash here")
 
-SIGNS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-
-
-def do(session: Session, *lines: str) -> list[Event]:
-    return [event for line in lines for event in hear(session, line)]
+CHARS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
-def command(session: Session) -> str:
-    (event,) = do(session, "/cmd")
-    assert isinstance(event, Copyable)
+def run_lines(session: Session, *lines: str) -> list[ChatEvent]:
+    return [event for line in lines for event in handle_line(session, line)]
+
+
+def sample_command_of(session: Session) -> str:
+    (event,) = run_lines(session, "/cmd")
+    assert isinstance(event, SampleCommand)
     return event.text
 
 
-def doubt(session: Session) -> str:
+def warning_text(session: Session) -> str:
     """What is told behind the line."""
-    line, *told = do(session, "/cmd")
-    assert isinstance(line, Copyable)
-    assert all(isinstance(event, Told) for event in told)
-    return "".join(event.text for event in told if isinstance(event, Told))
+    line, *messages = run_lines(session, "/cmd")
+    assert isinstance(line, SampleCommand)
+    assert all(isinstance(event, Message) for event in messages)
+    return "".join(event.text for event in messages if isinstance(event, Message))
 
 
-def as_heard(line: str) -> list[str]:
+def parse_with_bash(line: str) -> list[str]:
     """The arguments that a shell makes of a line, without the name of the program."""
     assert bash is not None
-    return heard_by(bash, line)
+    return parse_with_shell(bash, line)
 
 
-def heard_by(shell: str, line: str) -> list[str]:
+def parse_with_shell(shell: str, line: str) -> list[str]:
     posix, fish = 'gru() { printf "%s\\0" "$@"; }', r'function gru; printf "%s\0" $argv; end'
     program = f"{fish if shell.endswith('fish') else posix}\n{line}"
-    heard = subprocess.run([shell, "-c", program], capture_output=True, check=True, timeout=60)
-    return heard.stdout.decode().split("\0")[:-1]
+    completed = subprocess.run([shell, "-c", program], capture_output=True, check=True, timeout=60)
+    return completed.stdout.decode().split("\0")[:-1]
 
 
 def test_the_line_has_the_dialogue_and_the_ways() -> None:
-    session = talker(scene="Hi, I am Ann.")
-    do(session, "it's you", "/temp 1.2", "/top-k 40", "so?")
-    assert command(session) == (
+    session = conversation_session(preamble="Hi, I am Ann.")
+    run_lines(session, "it's you", "/temp 1.2", "/top-k 40", "so?")
+    assert sample_command_of(session) == (
         "gru sample emo --reply-to 'Hi, I am Ann.' --reply-to 'it'\"'\"'s you' --reply-to '<7>' --reply-to 'so?' "
         "--temp 1.2 --top-k 40 --max-chars 500 --seed 8"
     )
 
 
 def test_what_was_gone_on_with_is_a_prompt() -> None:
-    session = talker("abcdef", max_chars=3)
-    do(session, "hi", "", "")
-    assert command(session) == "gru sample emo --reply-to hi --prompt abcabc --temp 0.8 --max-chars 3 --seed 9"
-    do(session, "/undo 2", "you")
-    assert "--reply-to hi --reply-to abc --reply-to you --temp" in command(session)
+    session = conversation_session("abcdef", max_chars=3)
+    run_lines(session, "hi", "", "")
+    assert (
+        sample_command_of(session) == "gru sample emo --reply-to hi --prompt abcabc --temp 0.8 --max-chars 3 --seed 9"
+    )
+    run_lines(session, "/undo 2", "you")
+    assert "--reply-to hi --reply-to abc --reply-to you --temp" in sample_command_of(session)
 
 
 def test_a_text_that_is_continued_is_a_prompt() -> None:
-    session = writer(scene="It was\n")
-    do(session, "night", "day")
-    assert command(session).startswith("gru sample bard --prompt 'It was\nday' --temp")
+    session = completion_session(preamble="It was\n")
+    run_lines(session, "night", "day")
+    assert sample_command_of(session).startswith("gru sample bard --prompt 'It was\nday' --temp")
 
 
 def test_a_reply_that_was_stopped_ends_there_again() -> None:
-    session = talker("abcdef")
-    do(session, "/min 5")
-    for event in hear(session, "hi"):
+    session = conversation_session("abcdef")
+    run_lines(session, "/min 5")
+    for event in handle_line(session, "hi"):
         if getattr(event, "text", "") == "c":
             session.stop()
-    assert command(session).endswith("--temp 0.8 --max-chars 3 --min-chars 3 --seed 7")
+    assert sample_command_of(session).endswith("--temp 0.8 --max-chars 3 --min-chars 3 --seed 7")
 
 
 def test_what_settings_may_say_otherwise_is_always_told() -> None:
-    shelf = FakeShelf(emo=FakeVoice(True))
-    session = Session(shelf, None, Draw(top_k=40, seed=1), 0)
-    do(session, "/top-k 0", "hi")
-    assert " --top-k 0 " in command(session)
+    provider = FakeModelProvider(emo=FakeChatModel(True))
+    session = Session(provider, None, GenerationConfig(top_k=40, seed=1), 0)
+    run_lines(session, "/top-k 0", "hi")
+    assert " --top-k 0 " in sample_command_of(session)
 
 
 def test_stops_and_blocked_words_are_told() -> None:
-    session = talker()
-    do(session, r"/stop \n", "/stop the end", "/block damn*", "/block it's", "hi")
-    line = command(session)
+    session = conversation_session()
+    run_lines(session, r"/stop \n", "/stop the end", "/block damn*", "/block it's", "hi")
+    line = sample_command_of(session)
     assert r"--stop '\n' --stop 'the end'" in line
     assert line.endswith("--block-word 'damn*' --block-word 'it'\"'\"'s'")
 
 
 def test_numbers_are_told_as_they_would_be_typed() -> None:
-    session = talker()
-    do(session, "/mirostat 3", "/temp 0.15", "/top-p 0.30000000000000004", "hi")
-    line = command(session)
+    session = conversation_session()
+    run_lines(session, "/mirostat 3", "/temp 0.15", "/top-p 0.30000000000000004", "hi")
+    line = sample_command_of(session)
     assert "--mirostat 3 " in line + " "
     assert "--temp 0.15 " in line
     assert "--top-p 0.30000000000000004 " in line
 
 
 def test_a_search_is_told_without_what_means_nothing_to_it() -> None:
-    session = talker()
-    do(session, "/beam 4", "/top-k 3", "hi")
-    assert command(session) == "gru sample emo --reply-to hi --max-chars 500 --beam 4"
+    session = conversation_session()
+    run_lines(session, "/beam 4", "/top-k 3", "hi")
+    assert sample_command_of(session) == "gru sample emo --reply-to hi --max-chars 500 --beam 4"
 
 
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash", "zsh", "fish"])
@@ -137,10 +139,10 @@ def test_every_shell_reads_the_same(shell: str) -> None:
         "{a,b}",
         "\n\x01",
     ]
-    session = talker()
-    do(session, *texts, "/block it's", "/block damn*", "/stop \\n", "last")
+    session = conversation_session()
+    run_lines(session, *texts, "/block it's", "/block damn*", "/stop \\n", "last")
     assert session.last is not None
-    heard = heard_by(path, sample_line(session, session.last, windows=False))
+    heard = parse_with_shell(path, sample_command(session, session.last, windows=False))
     given: dict[str, tuple[str, ...]] = dict.fromkeys(("--reply-to", "--block-word", "--stop"), ())
     for name, text in itertools.pairwise(heard):
         if name in given:
@@ -160,18 +162,18 @@ def test_every_shell_reads_the_same(shell: str) -> None:
     ],
 )
 def test_there_is_not_a_line_for_everything(lines: tuple[str, ...], what: str) -> None:
-    session = talker()
-    do(session, *lines)
-    (refused,) = do(session, "/cmd")
-    assert isinstance(refused, Refused)
-    assert what in refused.what
+    session = conversation_session()
+    run_lines(session, *lines)
+    (refused,) = run_lines(session, "/cmd")
+    assert isinstance(refused, CommandError)
+    assert what in refused.message
 
 
 def test_a_dialogue_longer_than_is_kept_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grucli.chat.turn_tree.TURNS_KEPT", 2)
-    session = talker()
-    do(session, "a", "b", "c")
-    assert isinstance(do(session, "/cmd")[0], Refused)
+    monkeypatch.setattr("grucli.chat.turn_tree.MAX_TURNS", 2)
+    session = conversation_session()
+    run_lines(session, "a", "b", "c")
+    assert isinstance(run_lines(session, "/cmd")[0], CommandError)
 
 
 @pytest.mark.parametrize(
@@ -186,146 +188,146 @@ def test_a_dialogue_longer_than_is_kept_has_none(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_going_about_leaves_no_doubt(way: tuple[str, ...]) -> None:
-    session = talker()
-    do(session, "hello", *way)
-    assert doubt(session) == ""
+    session = conversation_session()
+    run_lines(session, "hello", *way)
+    assert warning_text(session) == ""
 
 
 def test_the_line_names_the_model_that_drew_the_reply() -> None:
-    session = talker()
-    do(session, "hi", "/model ann")
-    assert command(session).startswith("gru sample emo ")
-    do(session, "/regen")
-    assert command(session).startswith("gru sample ann ")
+    session = conversation_session()
+    run_lines(session, "hi", "/model ann")
+    assert sample_command_of(session).startswith("gru sample emo ")
+    run_lines(session, "/regen")
+    assert sample_command_of(session).startswith("gru sample ann ")
 
 
 def test_a_model_that_is_another_one_now_leaves_a_doubt() -> None:
-    session = talker()
-    do(session, "hi")
-    shelf = session._shelf
-    assert isinstance(shelf, FakeShelf)
-    shelf.voices["emo"] = FakeVoice(True, "something else")
-    assert doubt(session) == "it may give another reply: emo has changed since"
-    del shelf.voices["emo"]
-    assert doubt(session) == "it may give another reply: emo cannot be read any more"
+    session = conversation_session()
+    run_lines(session, "hi")
+    provider = session._models
+    assert isinstance(provider, FakeModelProvider)
+    provider.models["emo"] = FakeChatModel(True, "something else")
+    assert warning_text(session) == "it may give another reply: emo has changed since"
+    del provider.models["emo"]
+    assert warning_text(session) == "it may give another reply: emo cannot be read any more"
 
 
-def kept(tmp_path: Path) -> Path:
+def save_three_turns(tmp_path: Path) -> Path:
     """The file of a session of three turns, each of which answers the one before."""
-    session = talker(archive=Archive(tmp_path))
+    session = conversation_session(store=SessionStore(tmp_path))
     with session:
-        do(session, "one", "two", "three", "/save it")
+        run_lines(session, "one", "two", "three", "/save it")
     return tmp_path / "it.jsonl"
 
 
-def loaded(tmp_path: Path) -> Session:
-    session = talker(archive=Archive(tmp_path))
-    do(session, "/load it")
+def load_saved_session(tmp_path: Path) -> Session:
+    session = conversation_session(store=SessionStore(tmp_path))
+    run_lines(session, "/load it")
     return session
 
 
 def test_what_was_kept_whole_leaves_no_doubt(tmp_path: Path) -> None:
-    kept(tmp_path)
-    with loaded(tmp_path) as session:
-        assert doubt(session) == ""
+    save_three_turns(tmp_path)
+    with load_saved_session(tmp_path) as session:
+        assert warning_text(session) == ""
 
 
 def test_what_stands_after_another_turn_than_it_answered_leaves_a_doubt(tmp_path: Path) -> None:
-    file = kept(tmp_path)
+    file = save_three_turns(tmp_path)
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(b"torn\n" if b'"line":"two"' in line else line for line in lines))
-    with loaded(tmp_path) as session:
+    with load_saved_session(tmp_path) as session:
         assert [turn.line for turn in session.turns] == ["one", "three"]
-        assert doubt(session) == "it may give another reply: what this answered is not what stands before it now"
-        do(session, "four")  # which answers what stands there now
-        assert doubt(session) == ""
-        do(session, "/undo 2")
-        assert doubt(session) == ""
-    with loaded(tmp_path) as session:
-        do(session, "/rewind 4")
-        assert doubt(session) == ""
+        assert warning_text(session) == "it may give another reply: what this answered is not what stands before it now"
+        run_lines(session, "four")  # which answers what stands there now
+        assert warning_text(session) == ""
+        run_lines(session, "/undo 2")
+        assert warning_text(session) == ""
+    with load_saved_session(tmp_path) as session:
+        run_lines(session, "/rewind 4")
+        assert warning_text(session) == ""
 
 
 def test_what_was_kept_without_its_origin_leaves_a_doubt(tmp_path: Path) -> None:
-    file = kept(tmp_path)
+    file = save_three_turns(tmp_path)
     entries = map(json.loads, file.read_text("utf-8").splitlines())
     older = [{name: entry[name] for name in entry if name not in ("sha256", "texts")} for entry in entries]
     file.write_text("".join(f"{json.dumps(entry)}\n" for entry in older), "utf-8")
-    with loaded(tmp_path) as session:
-        assert "was not noted" in doubt(session)
+    with load_saved_session(tmp_path) as session:
+        assert "was not noted" in warning_text(session)
 
 
 def test_what_settings_stop_at_leaves_a_doubt_and_what_they_block_does_not() -> None:
-    draw = Draw(stop=("end",), block=("damn",), seed=1)
-    session = Session(FakeShelf(emo=FakeVoice(True)), None, draw, 0)
-    do(session, "hi")
-    assert doubt(session) == ""
-    do(session, "/stop off", "/block off", "hi")
-    line = do(session, "/cmd")[0]
-    assert isinstance(line, Copyable)
+    config = GenerationConfig(stop=("end",), block=("damn",), seed=1)
+    session = Session(FakeModelProvider(emo=FakeChatModel(True)), None, config, 0)
+    run_lines(session, "hi")
+    assert warning_text(session) == ""
+    run_lines(session, "/stop off", "/block off", "hi")
+    line = run_lines(session, "/cmd")[0]
+    assert isinstance(line, SampleCommand)
     assert " --block=''" in line.text
-    assert "settings have a stop" in doubt(session)
+    assert "settings have a stop" in warning_text(session)
 
 
 def test_of_what_a_beam_found_only_the_likeliest_has_a_line() -> None:
-    session = talker()
-    do(session, "/beam 4", "/best 2 hi", "/pick 1")
-    assert doubt(session) == ""
-    do(session, "/pick 2")
-    (refused,) = do(session, "/cmd")
-    assert isinstance(refused, Refused)
-    assert "not the likeliest" in refused.what
+    session = conversation_session()
+    run_lines(session, "/beam 4", "/best 2 hi", "/pick 1")
+    assert warning_text(session) == ""
+    run_lines(session, "/pick 2")
+    (refused,) = run_lines(session, "/cmd")
+    assert isinstance(refused, CommandError)
+    assert "not the likeliest" in refused.message
 
 
 def test_nothing_said_cannot_be_said_again() -> None:
-    turn = Turn(Place(0, "hi", ""), "", Draw(), "interrupted", None)
+    turn = Turn(ReplyContext(0, "hi", ""), "", GenerationConfig(), "interrupted", None)
     with pytest.raises(UsageError, match="nothing of this reply"):
-        sample_line(talker(), turn)
+        sample_command(conversation_session(), turn)
 
 
-@with_bash
+@needs_bash
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.one_of(st.text(SIGNS, max_size=9), st.sampled_from(["-n", "--", "''", "\n", "\\", "$(x)", "!"])), max_size=4
+        st.one_of(st.text(CHARS, max_size=9), st.sampled_from(["-n", "--", "''", "\n", "\\", "$(x)", "!"])), max_size=4
     )
 )
 def test_a_shell_reads_what_was_said(lines: list[str]) -> None:
-    session = talker("re'ply\n")
-    do(session, *(f"//{line[1:]}" if line.startswith("/") else f".{line}" for line in lines), "-last")
+    session = conversation_session("re'ply\n")
+    run_lines(session, *(f"//{line[1:]}" if line.startswith("/") else f".{line}" for line in lines), "-last")
     assert session.last is not None
-    line = sample_line(session, session.last, windows=False)
-    assert not any(unicodedata.category(sign).startswith(("C", "Zl", "Zp")) for sign in line.replace("\n", ""))
-    said = session.memory.turns_before(session.tree, session.last.place)
+    line = sample_command(session, session.last, windows=False)
+    assert not any(unicodedata.category(char).startswith(("C", "Zl", "Zp")) for char in line.replace("\n", ""))
+    said = session.state_cache.turns_before(session.tree, session.last.context)
     assert said is not None
-    heard = as_heard(line)
-    told = [heard[i + 1] for i, word in enumerate(heard) if word == "--reply-to"]
+    heard = parse_with_bash(line)
+    reported = [heard[i + 1] for i, word in enumerate(heard) if word == "--reply-to"]
     hung = [word.removeprefix("--reply-to=") for word in heard if word.startswith("--reply-to=")]
-    assert sorted(told + hung) == sorted(said)
+    assert sorted(reported + hung) == sorted(said)
     assert heard[:2] == ["sample", "emo"]
 
 
-@with_bash
+@needs_bash
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.text(st.sampled_from("\\nt\n\t'x\x1b") | SIGNS, min_size=1, max_size=6), max_size=4).map(tuple))
+@given(st.lists(st.text(st.sampled_from("\\nt\n\t'x\x1b") | CHARS, min_size=1, max_size=6), max_size=4).map(tuple))
 def test_stops_reach_the_program_as_they_are_meant(stops: tuple[str, ...]) -> None:
-    session = talker()
-    session.draw = Draw(stop=stops)
-    do(session, "hi")
+    session = conversation_session()
+    session.config = GenerationConfig(stop=stops)
+    run_lines(session, "hi")
     assert session.last is not None
-    heard = as_heard(sample_line(session, session.last, windows=False))
-    told = [word for name, word in itertools.pairwise(heard) if name == "--stop"]
+    heard = parse_with_bash(sample_command(session, session.last, windows=False))
+    reported = [word for name, word in itertools.pairwise(heard) if name == "--stop"]
     hung = [word.removeprefix("--stop=") for word in heard if word.startswith("--stop=")]
-    assert sorted(map(read_stop, told + hung)) == sorted(stops)
+    assert sorted(map(unescape_stop, reported + hung)) == sorted(stops)
 
 
-@with_bash
+@needs_bash
 @pytest.mark.parametrize("line", ["", "-x", "--", "'", "''x", "-\n", "a\x1b[2Jb", "tab\there", "\u202e", "👩‍👩‍👧"])
 def test_odd_texts_reach_the_program_whole(line: str) -> None:
-    session = talker()
-    list(session.say(line))
+    session = conversation_session()
+    list(session.send(line))
     assert session.last is not None
-    heard = as_heard(sample_line(session, session.last, windows=False))
+    heard = parse_with_bash(sample_command(session, session.last, windows=False))
     assert heard[2:4] == ["--reply-to", line] or heard[2] == f"--reply-to={line}"
 
 
@@ -334,22 +336,22 @@ def test_odd_texts_reach_the_program_whole(line: str) -> None:
     [("it's", "'it''s'"), ("", "=''"), ("two\nlines $x `", '"two`nlines `$x ``"'), ("-x", "='-x'")],
 )
 def test_a_line_for_powershell(line: str, quoted: str) -> None:
-    session = talker()
-    list(session.say(line))
+    session = conversation_session()
+    list(session.send(line))
     assert session.last is not None
-    assert f"--reply-to{'' if quoted.startswith('=') else ' '}{quoted} " in sample_line(
+    assert f"--reply-to{'' if quoted.startswith('=') else ' '}{quoted} " in sample_command(
         session, session.last, windows=True
     )
 
 
 def test_powershell_has_no_word_for_some() -> None:
-    session = talker()
-    list(session.say("\x1b"))
+    session = conversation_session()
+    list(session.send("\x1b"))
     assert session.last is not None
     with pytest.raises(UsageError, match="PowerShell"):
-        sample_line(session, session.last, windows=True)
-    do(session, "/block it's", "/reset", "hi")
-    assert sample_line(session, session.last, windows=True).endswith("--block-word 'it''s'")
+        sample_command(session, session.last, windows=True)
+    run_lines(session, "/block it's", "/reset", "hi")
+    assert sample_command(session, session.last, windows=True).endswith("--block-word 'it''s'")
 
 
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash", "zsh", "fish"])
@@ -358,25 +360,25 @@ def test_every_shell_reads_a_line_without_breaks_the_same(shell: str) -> None:
     if path is None:
         pytest.skip(f"there is no {shell} here")
     texts = ["two\nlines", "\n\n a", "\n'b", "c\n\\", "\x1b\n-d", "\n漢\n\x01", "%s\n%s", "it's"]
-    session = talker()
-    do(session, *(f".{text}" for text in texts), "last")
+    session = conversation_session()
+    run_lines(session, *(f".{text}" for text in texts), "last")
     assert session.last is not None
-    line = sample_line(session, session.last, windows=False, flat=True)
+    line = sample_command(session, session.last, windows=False, one_line=True)
     assert line.isprintable()
-    told = [text for name, text in itertools.pairwise(heard_by(path, line)) if name == "--reply-to"]
-    assert [text for text in told if "<" not in text] == [*(f".{text}" for text in texts), "last"]
+    reported = [text for name, text in itertools.pairwise(parse_with_shell(path, line)) if name == "--reply-to"]
+    assert [text for text in reported if "<" not in text] == [*(f".{text}" for text in texts), "last"]
 
 
-@with_bash
+@needs_bash
 @settings(max_examples=40, deadline=None)
-@given(st.text(st.sampled_from("\n\n-'\\\x1b%") | SIGNS, max_size=12))
+@given(st.text(st.sampled_from("\n\n-'\\\x1b%") | CHARS, max_size=12))
 def test_a_line_without_breaks_says_the_same(said: str) -> None:
-    session = talker()
-    list(session.say(said))
+    session = conversation_session()
+    list(session.send(said))
     assert session.last is not None
     if said.endswith("\n"):
-        assert flat_line(session, session.last) == ""
+        assert sample_command_one_line(session, session.last) == ""
         return
-    flat = sample_line(session, session.last, windows=False, flat=True)
+    flat = sample_command(session, session.last, windows=False, one_line=True)
     assert "\n" not in flat
-    assert as_heard(flat) == as_heard(sample_line(session, session.last, windows=False))
+    assert parse_with_bash(flat) == parse_with_bash(sample_command(session, session.last, windows=False))

@@ -8,65 +8,72 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grucli.chat.session import Session
-from grucli.chat.state_cache import paragraphs, parts
-from grucli.chat.turns import Voice
-from grucli.generation.sampler import Draw, Sampler, State
-from grucli.model.config import Sizes, parameter_shapes
-from grucli.model.weights import Card, Weights
-from grucli.text.tokenizers import learn
-from tests.chat.fakes import drained, fake, in_mind, in_mind_now, talker, writer
+from grucli.chat.state_cache import paragraphs, split_at_words
+from grucli.chat.turns import ChatModel
+from grucli.generation.sampler import GenerationConfig, Sampler, State
+from grucli.model.config import ModelConfig, parameter_shapes
+from grucli.model.weights import ModelCard, SavedModel
+from grucli.text.tokenizers import train
+from tests.chat.fakes import (
+    completion_session,
+    context_of_reply,
+    conversation_session,
+    current_context,
+    fake_model,
+    run_to_end,
+)
 
 TEXT = "the cat sat on the mat. the dog, too!\n\nwhere did they sit? here; there\tand where? "
 
 
-def sampler(kind: str, conversations: bool) -> Sampler:
-    tokenizer = learn(kind, iter([TEXT * 3]), 300 if kind == "subword" else None)
-    sizes = Sizes("gru", tokenizer.size, 4, 6, 2)
+def make_sampler(kind: str, conversations: bool) -> Sampler:
+    tokenizer = train(kind, iter([TEXT * 3]), 300 if kind == "subword" else None)
+    config = ModelConfig("gru", tokenizer.vocab_size, 4, 6, 2)
     rng = np.random.default_rng(1)
-    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(sizes).items()}
-    return Sampler(Weights(sizes, tokenizer, arrays, Card(conversations=conversations)), 1)
+    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(config).items()}
+    return Sampler(SavedModel(config, tokenizer, arrays, ModelCard(conversations=conversations)), 1)
 
 
-SAMPLERS = {(kind, turns): sampler(kind, turns) for kind in ("char", "word", "subword") for turns in (True, False)}
+SAMPLERS = {(kind, turns): make_sampler(kind, turns) for kind in ("char", "word", "subword") for turns in (True, False)}
 
 
-class OneModel:
-    def __init__(self, voice: Sampler) -> None:
-        self.voice = voice
+class SingleModelProvider:
+    def __init__(self, model: Sampler) -> None:
+        self.model = model
 
     def names(self) -> Sequence[str]:
         return ["one"]
 
-    def open(self, name: str | None) -> tuple[str, Voice]:
-        return "one", self.voice
+    def open(self, name: str | None) -> tuple[str, ChatModel]:
+        return "one", self.model
 
-    def to_come(self, name: str) -> bool:
+    def is_pending(self, name: str) -> bool:
         return False
 
-    def newer(self, name: str) -> None:
+    def reload_if_changed(self, name: str) -> None:
         return None
 
     def sha256(self, name: str) -> str:
-        return self.voice.sha256
+        return self.model.sha256
 
 
-def recalled(session: Session) -> State:
+def state_before_last_reply(session: Session) -> State:
     assert session.last is not None
-    return drained(session.memory.before_reply(session.tree, session.last.place, lambda: False))
+    return run_to_end(session.state_cache.state_before_reply(session.tree, session.last.context, lambda: False))
 
 
-def same(one: State, other: State) -> bool:
-    return one.last == other.last and one.tail == other.tail and np.array_equal(one.layers, other.layers)
+def states_equal(one: State, other: State) -> bool:
+    return one.last_token == other.last_token and one.tail == other.tail and np.array_equal(one.hidden, other.hidden)
 
 
-def by_hand(session: Session) -> State:
+def recomputed_state(session: Session) -> State:
     """What `gru sample` makes of the texts that `/cmd` would give it."""
-    voice, last = session.voice, session.last
+    model, last = session.model, session.last
     assert last is not None
-    state = voice.begin()
-    for text in session.memory.turns_before(session.tree, last.place) or ():
-        state = voice.end_turn(voice.read(state, text))
-    return voice.read(state, last.lead)
+    state = model.initial_state()
+    for text in session.state_cache.turns_before(session.tree, last.context) or ():
+        state = model.end_turn(model.read(state, text))
+    return model.read(state, last.prefix)
 
 
 @pytest.mark.parametrize("conversations", [True, False])
@@ -77,29 +84,31 @@ def by_hand(session: Session) -> State:
     st.sampled_from(["", "the dog, too!", "a scene\n\n of two\n"]),
 )
 def test_states_are_functions_of_the_texts(kind: str, conversations: bool, lines: list[str], scene: str) -> None:
-    voice = SAMPLERS[kind, conversations]
-    session = Session(OneModel(voice), None, Draw(max_chars=7, temp=1.5, seed=3), 0, scene=scene)
+    model = SAMPLERS[kind, conversations]
+    session = Session(
+        SingleModelProvider(model), None, GenerationConfig(max_chars=7, temp=1.5, seed=3), 0, preamble=scene
+    )
     for line in lines:
         match line:
             case "/regen" if session.last:
-                list(session.again())
+                list(session.regenerate())
             case "/undo" if session.last:
                 session.undo(1)
             case "/reset":
                 session.reset()
             case _:
-                list(session.say(line.removeprefix("/")))
+                list(session.send(line.removeprefix("/")))
     if session.last is None:
         return
-    known = recalled(session)
-    assert same(known, by_hand(session))
+    known = state_before_last_reply(session)
+    assert states_equal(known, recomputed_state(session))
     # What was forgotten is read anew, to the same state; and from it the same reply comes.
-    session.memory = type(session.memory)(voice, session.scene)
-    assert same(recalled(session), known)
-    drawn = voice.stream(known, session.last.draw)
-    for _ in drawn:
+    session.state_cache = type(session.state_cache)(model, session.preamble)
+    assert states_equal(state_before_last_reply(session), known)
+    generated = model.stream(known, session.last.config)
+    for _ in generated:
         pass
-    assert drawn.sample.text == session.last.reply
+    assert generated.sample.text == session.last.reply
 
 
 @pytest.mark.parametrize("kind", ["char", "word", "subword"])
@@ -108,17 +117,17 @@ def test_states_are_functions_of_the_texts(kind: str, conversations: bool, lines
 def test_parts_are_the_same_tokens_as_the_whole(kind: str, text: str) -> None:
     encode = SAMPLERS[kind, True].tokenizer.encode
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("grucli.chat.state_cache.READ_AT_ONCE", 30)
-        cut = list(parts(text))
+        patch.setattr("grucli.chat.state_cache.PREFILL_CHUNK_CHARS", 30)
+        cut = list(split_at_words(text))
     assert "".join(cut) == text
     assert all(cut)
     assert [token for part in cut for token in encode(part)] == list(encode(text))
 
 
 def test_a_long_text_is_cut_often_enough_to_be_stopped() -> None:
-    cut = list(parts("word " * 10_000))
+    cut = list(split_at_words("word " * 10_000))
     assert max(map(len, cut)) <= 4096
-    assert list(parts("x" * 10_000)) == ["x" * 10_000]
+    assert list(split_at_words("x" * 10_000)) == ["x" * 10_000]
 
 
 def test_paragraphs_are_what_stands_between_empty_lines() -> None:
@@ -127,79 +136,81 @@ def test_paragraphs_are_what_stands_between_empty_lines() -> None:
 
 
 def test_a_scene_is_turns_or_a_beginning() -> None:
-    session = talker(scene="Hi, I am Ann.\n\nHi Ann!\n")
-    list(session.say("so?"))
-    assert in_mind(session) == "Hi, I am Ann.|Hi Ann!|so?|"
+    session = conversation_session(preamble="Hi, I am Ann.\n\nHi Ann!\n")
+    list(session.send("so?"))
+    assert context_of_reply(session) == "Hi, I am Ann.|Hi Ann!|so?|"
     session.reset()
-    assert in_mind_now(session) == "Hi, I am Ann.|Hi Ann!|"
-    told = writer(scene="Once\n")
-    list(told.say("upon"))
-    assert in_mind(told) == "Once\nupon"
-    assert in_mind_now(told) == "Once\n"
+    assert current_context(session) == "Hi, I am Ann.|Hi Ann!|"
+    reported = completion_session(preamble="Once\n")
+    list(reported.send("upon"))
+    assert context_of_reply(reported) == "Once\nupon"
+    assert current_context(reported) == "Once\n"
 
 
 def test_going_back_reads_nothing_again() -> None:
-    session = talker()
+    session = conversation_session()
     for line in ("a", "b", "c"):
-        list(session.say(line))
-    list(session.say("d"))
-    heard = len(fake(session).heard)
+        list(session.send(line))
+    list(session.send("d"))
+    heard = len(fake_model(session).texts_read)
     session.undo(2)
-    assert in_mind_now(session) == "a|<7>|b|<8>|"
-    list(session.again())
-    assert len(fake(session).heard) == heard
+    assert current_context(session) == "a|<7>|b|<8>|"
+    list(session.regenerate())
+    assert len(fake_model(session).texts_read) == heard
 
 
 def test_a_reply_that_was_gone_on_with_is_read_as_one() -> None:
-    session = talker("abcdefgh", max_chars=3)
-    list(session.say("hi"))
-    list(session.say(""))
-    assert in_mind(session) == "hi|abc"
-    session.memory = type(session.memory)(session.voice, "")
-    fake(session).heard.clear()
-    assert in_mind_now(session) == "hi|abcabc|"
-    assert fake(session).heard == ["hi", "abcabc"]
+    session = conversation_session("abcdefgh", max_chars=3)
+    list(session.send("hi"))
+    list(session.send(""))
+    assert context_of_reply(session) == "hi|abc"
+    session.state_cache = type(session.state_cache)(session.model, "")
+    fake_model(session).texts_read.clear()
+    assert current_context(session) == "hi|abcabc|"
+    assert fake_model(session).texts_read == ["hi", "abcabc"]
 
 
 def test_a_long_text_that_goes_on_is_read_on_to_the_same_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grucli.chat.state_cache.READ_AT_ONCE", 20)
-    voice = SAMPLERS["subword", False]
-    session = Session(OneModel(voice), None, Draw(max_chars=15, temp=1.5, seed=3), 0, scene=TEXT)
+    monkeypatch.setattr("grucli.chat.state_cache.PREFILL_CHUNK_CHARS", 20)
+    model = SAMPLERS["subword", False]
+    session = Session(
+        SingleModelProvider(model), None, GenerationConfig(max_chars=15, temp=1.5, seed=3), 0, preamble=TEXT
+    )
     for line in ("the cat", "", "", "", "", "the dog", "", ""):
-        list(session.say(line))
-        assert same(recalled(session), by_hand(session))
+        list(session.send(line))
+        assert states_equal(state_before_last_reply(session), recomputed_state(session))
     for turn in session.turns[::-1]:
         session.rewind(str(turn.number))
-        assert same(recalled(session), by_hand(session))
+        assert states_equal(state_before_last_reply(session), recomputed_state(session))
 
 
 def test_a_long_text_that_goes_on_is_not_read_twice() -> None:
-    session = writer("", scene="word " * 10_000)
-    list(session.say("one"))
-    heard = fake(session).heard
+    session = completion_session("", preamble="word " * 10_000)
+    list(session.send("one"))
+    heard = fake_model(session).texts_read
     assert sum(map(len, heard)) == 50_003
-    list(session.say("two"))
+    list(session.send("two"))
     assert sum(map(len, heard)) < 50_003 + 4096 + 3
 
 
 def test_states_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grucli.chat.state_cache.STATES_KEPT", 6)
-    session = talker()
+    monkeypatch.setattr("grucli.chat.state_cache.MAX_CACHED_STATES", 6)
+    session = conversation_session()
     for line in "abcdefghij":
-        list(session.say(line))
-    assert len(session.memory._states) == 6
+        list(session.send(line))
+    assert len(session.state_cache._states) == 6
     session.rewind("1")
-    assert in_mind_now(session) == "a|<7>|"
+    assert current_context(session) == "a|<7>|"
 
 
 def test_what_was_forgotten_is_told_from_what_was_never_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grucli.chat.turn_tree.TURNS_KEPT", 2)
-    session = talker()
-    list(session.say("a"))
-    list(session.say("b"))
+    monkeypatch.setattr("grucli.chat.turn_tree.MAX_TURNS", 2)
+    session = conversation_session()
+    list(session.send("a"))
+    list(session.send("b"))
     assert session.last is not None
-    assert session.memory.turns_before(session.tree, session.last.place) == ["a", "<7>", "b"]
-    list(session.say("c"))
-    list(session.say("d"))
-    assert session.memory.turns_before(session.tree, session.last.place) is None
-    assert in_mind(session) == "a|<7>|b|<8>|c|<9>|d|"
+    assert session.state_cache.turns_before(session.tree, session.last.context) == ["a", "<7>", "b"]
+    list(session.send("c"))
+    list(session.send("d"))
+    assert session.state_cache.turns_before(session.tree, session.last.context) is None
+    assert context_of_reply(session) == "a|<7>|b|<8>|c|<9>|d|"

@@ -11,7 +11,7 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.model.weights import Card
+from grucli.model.weights import ModelCard
 from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
@@ -21,96 +21,98 @@ Output = pytest.CaptureFixture[str]
 def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRU_HOME", str(tmp_path))
     add_model("emo", modified=1e9)
-    add_model("talk", modified=2e9, card=Card(conversations=True))
+    add_model("talk", modified=2e9, card=ModelCard(conversations=True))
 
 
-def chat(monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *words: str) -> tuple[str, str]:
+def run_chat(monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *options: str) -> tuple[str, str]:
     """Give stdout and stderr of a chat in which `lines` were said."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
-    assert main(["chat", "--max-chars", "20", *words]) == 0
+    assert main(["chat", "--max-chars", "20", *options]) == 0
     out, err = capsys.readouterr()
     return out, err
 
 
-def objects(monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *words: str) -> list[dict[str, object]]:
-    out, err = chat(monkeypatch, capsys, lines, "--json", *words)
+def run_chat_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *options: str
+) -> list[dict[str, object]]:
+    out, err = run_chat(monkeypatch, capsys, lines, "--json", *options)
     assert err == ""
     return [json.loads(line) for line in out.splitlines()]
 
 
-def refused(capsys: Output, *words: str) -> str:
-    assert main(["chat", *words]) == ExitStatus.USAGE
+def usage_error(capsys: Output, *options: str) -> str:
+    assert main(["chat", *options]) == ExitStatus.USAGE
     err = capsys.readouterr().err
     assert err.count("\n") == 2
     return err
 
 
 def test_a_line_in_a_line_out(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    out, err = chat(monkeypatch, capsys, "hello\nthere\n", "--seed", "3")
+    out, err = run_chat(monkeypatch, capsys, "hello\nthere\n", "--seed", "3")
     assert err == ""
     assert len(out.splitlines()) == 2
-    assert chat(monkeypatch, capsys, "hello\nthere\n", "--seed", "3")[0] == out
+    assert run_chat(monkeypatch, capsys, "hello\nthere\n", "--seed", "3")[0] == out
 
 
 def test_a_session_is_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
-    first = objects(monkeypatch, capsys, "hello\nthere\n/save trip\n", "--seed", "3", "--temp", "1.5")[:2]
+    first = run_chat_json(monkeypatch, capsys, "hello\nthere\n/save trip\n", "--seed", "3", "--temp", "1.5")[:2]
     (file,) = (tmp_path / "sessions").iterdir()
     assert file.suffix == ".jsonl"
     if sys.platform != "win32":
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    second = objects(monkeypatch, capsys, "/history\n/temp\nhole\n", "--continue")
+    second = run_chat_json(monkeypatch, capsys, "/history\n/temp\nhole\n", "--continue")
     (again,) = (tmp_path / "sessions").iterdir()
     assert again == file
     assert [turn["reply"] for turn in second[0]["turns"]] == [each["reply"] for each in first]  # type: ignore[attr-defined]
     assert str(second[1]["text"]).startswith("/temp 1.5")
     assert (second[2]["turn"], second[2]["seed"]) == (3, 5)
-    whole = objects(monkeypatch, capsys, "hello\nthere\nhole\n", "--seed", "3", "--temp", "1.5")
+    whole = run_chat_json(monkeypatch, capsys, "hello\nthere\nhole\n", "--seed", "3", "--temp", "1.5")
     assert whole[2] == second[2]
 
 
 def test_a_pipe_leaves_no_session_that_nobody_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
 ) -> None:
-    chat(monkeypatch, capsys, "hello\nthere\n")
+    run_chat(monkeypatch, capsys, "hello\nthere\n")
     assert list(tmp_path.rglob("*.jsonl")) == []
 
 
 def test_what_is_asked_for_wins_over_the_session(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    chat(monkeypatch, capsys, "/save trip\nhello\n", "--temp", "1.5", "--top-k", "3")
-    told = objects(monkeypatch, capsys, "/temp\n/top-k\n", "--continue", "--temp", "0.1")
-    assert [str(each["text"]).split(" · ")[0] for each in told] == ["/temp 0.1", "/top-k 3"]
+    run_chat(monkeypatch, capsys, "/save trip\nhello\n", "--temp", "1.5", "--top-k", "3")
+    reported = run_chat_json(monkeypatch, capsys, "/temp\n/top-k\n", "--continue", "--temp", "0.1")
+    assert [str(each["text"]).split(" · ")[0] for each in reported] == ["/temp 0.1", "/top-k 3"]
 
 
 def test_what_is_wrong_with_a_session_is_told_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
 ) -> None:
-    chat(monkeypatch, capsys, "/save trip\nhello\n")
+    run_chat(monkeypatch, capsys, "/save trip\nhello\n")
     with (tmp_path / "sessions" / "trip.jsonl").open("a") as file:
         file.write("?\n?\n")
-    assert "2 lines of its file could not" in chat(monkeypatch, capsys, "", "--continue")[1]
+    assert "2 lines of its file could not" in run_chat(monkeypatch, capsys, "", "--continue")[1]
 
 
 def test_nothing_to_go_on_with(capsys: Output) -> None:
-    assert "no session to go on with" in refused(capsys, "--continue")
+    assert "no session to go on with" in usage_error(capsys, "--continue")
 
 
 def test_a_session_whose_model_is_gone_names_it(
     monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
 ) -> None:
-    chat(monkeypatch, capsys, "/save trip\nhello\n", "talk")
+    run_chat(monkeypatch, capsys, "/save trip\nhello\n", "talk")
     (tmp_path / "models" / "talk").rename(tmp_path / "models" / "speaker")
-    assert "'talk'" in refused(capsys, "--continue")
-    told = chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1]
-    assert told == "this is trip, whose model was talk; speaker goes on in its place\n"
+    assert "'talk'" in usage_error(capsys, "--continue")
+    reported = run_chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1]
+    assert reported == "this is trip, whose model was talk; speaker goes on in its place\n"
 
 
 def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
-    scene = tmp_path / "scene.txt"
-    scene.write_text("hello\n\nthere\n")
-    objects(monkeypatch, capsys, "o\n", "--seed", "3")
-    with_scene = objects(monkeypatch, capsys, "/cmd\no\n/cmd\n", "--seed", "3", "--opening", str(scene))
+    preamble = tmp_path / "scene.txt"
+    preamble.write_text("hello\n\nthere\n")
+    run_chat_json(monkeypatch, capsys, "o\n", "--seed", "3")
+    with_scene = run_chat_json(monkeypatch, capsys, "/cmd\no\n/cmd\n", "--seed", "3", "--opening", str(preamble))
     assert "--reply-to hello --reply-to there --reply-to o --temp" in str(with_scene[-1]["text"])
-    written = objects(monkeypatch, capsys, "o\n/cmd\n", "emo", "--opening", str(scene))
+    written = run_chat_json(monkeypatch, capsys, "o\n/cmd\n", "emo", "--opening", str(preamble))
     assert "--prompt 'hello\n\nthere\no' --temp" in str(written[-1]["text"])
 
 
@@ -119,7 +121,7 @@ def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Outp
 )
 def test_an_opening_that_is_none(capsys: Output, tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "scene.txt").write_bytes(content)
-    assert what in refused(capsys, "--opening", str(tmp_path / "scene.txt"))
+    assert what in usage_error(capsys, "--opening", str(tmp_path / "scene.txt"))
     assert main(["chat", "--opening", str(tmp_path / "none.txt")]) != 0
     assert "none.txt" in capsys.readouterr().err
 
@@ -135,12 +137,12 @@ def test_an_opening_that_is_none(capsys: Output, tmp_path: Path, content: bytes,
     ],
 )
 def test_values_that_cannot_be_name_what_can(capsys: Output, words: list[str], what: str) -> None:
-    assert what in refused(capsys, *words)
+    assert what in usage_error(capsys, *words)
 
 
 def test_blocked_letters_are_never_said(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
     (tmp_path / "block.txt").write_text("o*\nh*\n")
-    replies = objects(
+    replies = run_chat_json(
         monkeypatch, capsys, "hello\n" * 5, "--block", str(tmp_path / "block.txt"), "--stop", "t", "--temp", "2"
     )
     words = " ".join(str(each["reply"]) for each in replies).replace(",", " ").split()
@@ -148,8 +150,10 @@ def test_blocked_letters_are_never_said(monkeypatch: pytest.MonkeyPatch, capsys:
     assert not any("t" in word for word in words)
 
 
-def lines_of(replies: list[dict[str, object]], what: str) -> list[str]:
-    return [str(each["text" if what == "command" else "reply"]) for each in replies if each["is"] == what]
+def texts_of_type(replies: list[dict[str, object]], event_type: str) -> list[str]:
+    return [
+        str(event["text" if event_type == "command" else "reply"]) for event in replies if event["is"] == event_type
+    ]
 
 
 @pytest.mark.parametrize("model", ["talk", "emo"])
@@ -161,8 +165,8 @@ def test_the_line_of_cmd_gives_the_reply_again(
 ) -> None:
     picked = "/regen" if "beam" in ways else "/spread 1.5 0.9\n/pick 1"
     lines = f"{ways}\nhello\n/cmd\nthere\n/cmd\n/regen\n/cmd\n{picked}\n/cmd\n\n/cmd\n".lstrip("\n")
-    said = objects(monkeypatch, capsys, lines, model, "--seed", "3", "--temp", "1.2")
-    replies, commands = lines_of(said, "reply"), lines_of(said, "command")
+    said = run_chat_json(monkeypatch, capsys, lines, model, "--seed", "3", "--temp", "1.2")
+    replies, commands = texts_of_type(said, "reply"), texts_of_type(said, "command")
     assert len(replies) == len(commands) == 5
     assert "another reply" not in str(said)
     for reply, command in zip(replies, commands, strict=True):

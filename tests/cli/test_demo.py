@@ -11,40 +11,40 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.model.weights import Card
+from grucli.model.weights import ModelCard
 from grucli.training import loop
-from grucli.training.events import Event
-from grucli.training.options import Plan
+from grucli.training.events import TrainEvent
+from grucli.training.options import TrainOptions
 from grucli.training.signals import StopFlag
 from tests.model.factories import add_model
-from tests.ui.fake_events import run
+from tests.ui.fake_events import training_run
 
 Output = pytest.CaptureFixture[str]
-TALK = {"a": {"messages": [[{"sender": "x", "text": "hello"}], [{"sender": "y", "text": "hello there"}]]}}
+CONVERSATIONS = {"a": {"messages": [[{"sender": "x", "text": "hello"}], [{"sender": "y", "text": "hello there"}]]}}
 
 
 @pytest.fixture
-def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+def trained_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrainOptions]:
     """Give the plans that were trained; each leaves a model behind."""
     monkeypatch.setenv("GRU_HOME", str(tmp_path))
     package = ModuleType("chitchat_dataset")
-    package.Dataset = lambda: TALK  # type: ignore[attr-defined]
+    package.Dataset = lambda: CONVERSATIONS  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "chitchat_dataset", package)
-    seen: list[Plan] = []
+    trained: list[TrainOptions] = []
 
-    def train(plan: Plan, stop: StopFlag) -> Iterator[Event]:
-        seen.append(plan)
-        yield from run(200, reason="limit" if plan.minutes == 1 else "interrupted")
-        add_model(plan.model_name(), card=Card(conversations=True))
+    def train(plan: TrainOptions, stop: StopFlag) -> Iterator[TrainEvent]:
+        trained.append(plan)
+        yield from training_run(200, reason="limit" if plan.minutes == 1 else "interrupted")
+        add_model(plan.model_name(), card=ModelCard(conversations=True))
 
     monkeypatch.setattr(loop, "train", train)
-    return seen
+    return trained
 
 
-def test_it_trains_replies_and_says_what_to_try_next(plans: list[Plan], capsys: Output) -> None:
-    add_model("demo", card=Card(conversations=True))
+def test_it_trains_replies_and_says_what_to_try_next(trained_options: list[TrainOptions], capsys: Output) -> None:
+    add_model("demo", card=ModelCard(conversations=True))
     assert main(["demo"]) == 0
-    (plan,) = plans
+    (plan,) = trained_options
     assert (plan.model_name(), plan.minutes, plan.force) == ("demo", 1.0, True)
     with Path(plan.sources[0]).open(newline="") as file:
         assert [row["body"] for row in csv.DictReader(file)] == ["hello", "hello there"]
@@ -56,8 +56,8 @@ def test_it_trains_replies_and_says_what_to_try_next(plans: list[Plan], capsys: 
     assert "gru chat demo" in err
 
 
-def test_it_can_be_stopped(plans: list[Plan], capsys: Output) -> None:
-    assert main(["demo", "--minutes", "2"]) == ExitStatus.INTERRUPTED
+def test_it_can_be_stopped(trained_options: list[TrainOptions], capsys: Output) -> None:
+    assert main(["demo", "--minutes", "2"]) == ExitStatus.SIGINT
     out, err = capsys.readouterr()
     assert "> Hi" not in out
     assert "--name demo --resume" in err
@@ -75,23 +75,25 @@ def test_without_the_conversations_it_says_what_to_install(
     assert not (tmp_path / "models").exists()
 
 
-def test_as_json_it_is_the_summary_and_the_replies(plans: list[Plan], capsys: Output) -> None:
-    add_model("demo", card=Card(conversations=True))
+def test_as_json_it_is_the_summary_and_the_replies(trained_options: list[TrainOptions], capsys: Output) -> None:
+    add_model("demo", card=ModelCard(conversations=True))
     assert main(["demo", "--json"]) == 0
     (document,) = capsys.readouterr().out.splitlines()
-    told = json.loads(document)
-    assert told["steps"] == 200
-    assert len(told["replies"]) == 5
-    assert told["replies"][0]["prompt"] == "Hi, how are you?"
+    reported = json.loads(document)
+    assert reported["steps"] == 200
+    assert len(reported["replies"]) == 5
+    assert reported["replies"][0]["prompt"] == "Hi, how are you?"
 
 
-def test_a_demo_that_is_stopped_is_a_document_too(plans: list[Plan], capsys: Output) -> None:
-    assert main(["demo", "--minutes", "2", "--json"]) == ExitStatus.INTERRUPTED
+def test_a_demo_that_is_stopped_is_a_document_too(trained_options: list[TrainOptions], capsys: Output) -> None:
+    assert main(["demo", "--minutes", "2", "--json"]) == ExitStatus.SIGINT
     assert json.loads(capsys.readouterr().out)["replies"] == []
 
 
 @pytest.mark.parametrize("pace", ["nan", "inf", "-1"])
-def test_a_pace_that_is_none_is_refused_before_the_training(plans: list[Plan], capsys: Output, pace: str) -> None:
+def test_a_pace_that_is_none_is_refused_before_the_training(
+    trained_options: list[TrainOptions], capsys: Output, pace: str
+) -> None:
     assert main(["demo", "--pace", pace]) == ExitStatus.USAGE
     assert "--pace is" in capsys.readouterr().err
-    assert plans == []
+    assert trained_options == []

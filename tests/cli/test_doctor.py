@@ -12,27 +12,27 @@ from grucli.errors import ExitStatus
 from grucli.kernels import jit
 
 Output = pytest.CaptureFixture[str]
-FACTS = ["versions", "processor", "kernels", "speed", "places", "settings"]
-LINES = ["processor", "cores", "vectors", "multiplies bytes", "one core", "all cores", "memory", "kernel cache"]
-LINES += ["data", "models", "cache", "config", "versions", "setting"]
+SECTIONS = ["versions", "processor", "kernels", "speed", "places", "settings"]
+ROW_LABELS = ["processor", "cores", "vectors", "multiplies bytes", "one core", "all cores", "memory", "kernel cache"]
+ROW_LABELS += ["data", "models", "cache", "config", "versions", "setting"]
 
 
 @pytest.fixture(autouse=True)
-def quick(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system_info, "SECONDS", 0.001)
-    monkeypatch.setattr(system_info, "_READ", 1 << 20)
+def fast_benchmarks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_info, "_SECONDS_PER_ROUND", 0.001)
+    monkeypatch.setattr(system_info, "_MEMORY_TEST_BYTES", 1 << 20)
     monkeypatch.delenv("GRU_TEST_DATA", raising=False)
 
 
-def document(capsys: Output) -> dict[str, Any]:
+def read_json(capsys: Output) -> dict[str, Any]:
     assert main(["doctor", "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    found: dict[str, Any] = json.loads(out)
-    return found
+    result: dict[str, Any] = json.loads(out)
+    return result
 
 
-def lines(capsys: Output) -> list[tuple[str, str]]:
+def read_rows(capsys: Output) -> list[tuple[str, str]]:
     assert main(["doctor"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -40,22 +40,22 @@ def lines(capsys: Output) -> list[tuple[str, str]]:
 
 
 def test_json_is_one_document_with_every_fact(capsys: Output, home: Path) -> None:
-    found = document(capsys)
-    assert list(found) == FACTS
-    assert found["places"] == {
+    result = read_json(capsys)
+    assert list(result) == SECTIONS
+    assert result["places"] == {
         "data": str(home),
         "models": str(home / "models"),
         "cache": str(home / "cache"),
         "config": str(home / "config.toml"),
         "config_exists": False,
     }
-    assert found["settings"] == [{"name": "GRU_HOME", "value": str(home), "source": "environment", "note": None}]
+    assert result["settings"] == [{"name": "GRU_HOME", "value": str(home), "source": "environment", "note": None}]
 
 
 def test_people_get_a_line_a_fact(capsys: Output, home: Path) -> None:
-    found = lines(capsys)
-    assert [name for name, _ in found] == LINES
-    shown, facts = dict(found), document(capsys)
+    result = read_rows(capsys)
+    assert [name for name, _ in result] == ROW_LABELS
+    shown, facts = dict(result), read_json(capsys)
     assert facts["processor"]["name"] in shown["processor"]
     assert shown["vectors"] == f"{facts['processor']['vector_bits']} bits"
     assert shown["models"] == str(home / "models")
@@ -69,9 +69,9 @@ def test_settings_are_listed_with_their_source(capsys: Output, home: Path, monke
     (home / "config.toml").write_text('temp = 0.5\n[train]\nbatch = 64\nname = "\\u001b[31m"\n')
     monkeypatch.setenv("GRU_TEMP", "0.7")
     monkeypatch.setenv("GRU_TEPM", "0.9")
-    found = lines(capsys)
-    assert ("config", str(home / "config.toml")) in found
-    assert [fact for name, fact in found if name == "setting"][1:] == [
+    result = read_rows(capsys)
+    assert ("config", str(home / "config.toml")) in result
+    assert [fact for name, fact in result if name == "setting"][1:] == [
         "GRU_TEMP = 0.7 (environment)",
         "GRU_TEPM (environment; no effect: no option has this name)",
         "temp = 0.5 (config.toml; no effect: GRU_TEMP goes before it)",
@@ -83,14 +83,14 @@ def test_settings_are_listed_with_their_source(capsys: Output, home: Path, monke
 def test_nothing_set(capsys: Output, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GRU_HOME")
     monkeypatch.setattr("platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "none"))
-    assert lines(capsys)[-1] == ("settings", "all as they come")
+    assert read_rows(capsys)[-1] == ("settings", "all as they come")
 
 
 def test_a_broken_cache_is_shown(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "CACHE", jit.KernelCache(None, "others may write to it"))
-    shown = dict(lines(capsys))["kernel cache"]
+    shown = dict(read_rows(capsys))["kernel cache"]
     assert shown == "none, so each run compiles anew: others may write to it"
-    assert document(capsys)["kernels"] == {"folder": None, "problem": "others may write to it", "filled": False}
+    assert read_json(capsys)["kernels"] == {"folder": None, "problem": "others may write to it", "filled": False}
 
 
 @pytest.mark.parametrize(("words", "said"), [(["extra"], "extra"), (["--jsn"], "did you mean '--json'?")])

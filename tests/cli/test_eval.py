@@ -23,32 +23,32 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def scores(capsys: Output, *words: str) -> dict[str, float]:
-    assert main(["eval", "emo", *words, "--json"]) == 0
-    document: dict[str, float] = json.loads(capsys.readouterr().out)
-    return document
+def run_eval(capsys: Output, *options: str) -> dict[str, float]:
+    assert main(["eval", "emo", *options, "--json"]) == 0
+    result: dict[str, float] = json.loads(capsys.readouterr().out)
+    return result
 
 
 def test_json_has_the_figures_of_the_whole_file(capsys: Output, corpus: Path) -> None:
-    found = scores(capsys, str(corpus))
-    assert list(found) == FIELDS
-    assert found["characters"] == sum(len(line.split(",")[1]) for line in corpus.read_text().splitlines()[1:])
-    assert found["bits_per_char"] == pytest.approx(found["nats_per_char"] / math.log(2))
-    assert found["perplexity"] == pytest.approx(math.exp(found["nats_per_token"]))
+    result = run_eval(capsys, str(corpus))
+    assert list(result) == FIELDS
+    assert result["characters"] == sum(len(line.split(",")[1]) for line in corpus.read_text().splitlines()[1:])
+    assert result["bits_per_char"] == pytest.approx(result["nats_per_char"] / math.log(2))
+    assert result["perplexity"] == pytest.approx(math.exp(result["nats_per_token"]))
 
 
 def test_the_held_out_part_is_a_part(capsys: Output, corpus: Path) -> None:
-    whole, tenth = scores(capsys, str(corpus)), scores(capsys, str(corpus), "--split", "val")
-    half = scores(capsys, str(corpus), "--split", "val", "--val", "0.5")
+    whole, tenth = run_eval(capsys, str(corpus)), run_eval(capsys, str(corpus), "--split", "val")
+    half = run_eval(capsys, str(corpus), "--split", "val", "--val", "0.5")
     assert 0 < tenth["characters"] < half["characters"] < whole["characters"]
 
 
 def test_people_get_a_line_a_figure(capsys: Output, corpus: Path) -> None:
-    found = scores(capsys, str(corpus))
+    result = run_eval(capsys, str(corpus))
     assert main(["eval", "emo", str(corpus)]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[0] == f"bits per character  {found['bits_per_char']:.4f}"
-    assert out.splitlines()[-1] == f"characters          {found['characters']:,}"
+    assert out.splitlines()[0] == f"bits per character  {result['bits_per_char']:.4f}"
+    assert out.splitlines()[-1] == f"characters          {result['characters']:,}"
     assert err == ""
 
 
@@ -68,8 +68,8 @@ def test_rows_that_could_not_be_read_are_counted(capsys: Output, corpus: Path) -
         (["{corpus}", "--split", "val", "--val", "1"], ExitStatus.USAGE, "--val"),
         (["{corpus}.csv"], ExitStatus.USAGE, "corpus.csv.csv"),
         ([], ExitStatus.USAGE, "CORPUS"),
-        (["{empty}"], ExitStatus.NOTHING, "empty.txt"),
-        (["{one}", "--split", "val"], ExitStatus.NOTHING, "nothing of"),
+        (["{empty}"], ExitStatus.NO_DATA, "empty.txt"),
+        (["{one}", "--split", "val"], ExitStatus.NO_DATA, "nothing of"),
     ],
 )
 def test_what_cannot_be_scored(

@@ -10,39 +10,39 @@ import pytest
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
 from grucli.reddit.fetch import retry, run
-from grucli.reddit.fetch.events import Event, Summary
-from grucli.reddit.fetch.run import Plan
-from tests.reddit.comment_factory import forum
-from tests.reddit.fetch.fake_arctic_shift import Fake, serving
+from grucli.reddit.fetch.events import FetchEvent, FetchSummary
+from grucli.reddit.fetch.run import FetchOptions
+from tests.reddit.comment_factory import make_comments
+from tests.reddit.fetch.fake_arctic_shift import FakeArcticShift, serve_arctic_shift
 
 Output = pytest.CaptureFixture[str]
-_HIDE = "grucli.ui.views.fetch_view.FetchView.hide_bar"
+_HIDE_BAR = "grucli.ui.views.fetch_view.FetchView.hide_bar"
 
 
 @pytest.fixture(autouse=True)
-def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "sleep", lambda seconds: None)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def fake() -> Iterator[Fake]:
-    with serving(Fake(forum(150))) as fake:
-        yield fake
+def server() -> Iterator[FakeArcticShift]:
+    with serve_arctic_shift(FakeArcticShift(make_comments(150))) as server:
+        yield server
 
 
-def fetch(fake: Fake, output: Path, *words: str) -> int:
-    return main(["fetch", *words, "-o", str(output), "--base-url", fake.url, "--rate", "1000"])
+def run_fetch(server: FakeArcticShift, output: Path, *options: str) -> int:
+    return main(["fetch", *options, "-o", str(output), "--base-url", server.url, "--rate", "1000"])
 
 
 def test_every_option_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    plans: list[Plan] = []
+    plans: list[FetchOptions] = []
 
     class Stub:
-        summary: Summary | None = None
+        summary: FetchSummary | None = None
 
-        def __init__(self, plan: Plan) -> None:
+        def __init__(self, plan: FetchOptions) -> None:
             plans.append(plan)
 
         def __enter__(self) -> "Stub":
@@ -51,22 +51,22 @@ def test_every_option_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
         def __exit__(self, *error: object) -> None:
             pass
 
-        def run(self) -> Iterator[Event]:
+        def run(self) -> Iterator[FetchEvent]:
             yield from ()
 
-    monkeypatch.setattr(run, "Fetch", Stub)
+    monkeypatch.setattr(run, "FetchRun", Stub)
     assert main(["fetch", "-o", "a.jsonl"]) == 0
     words = "--source reddit --after 30d --before 2024 --limit 5 --rate 0.5 --base-url http://x --resume --force"
     assert main(["fetch", "r/a", "u/b", "-o", "b.jsonl", *words.split()]) == 0
     assert plans == [
-        Plan((), "a.jsonl"),
-        Plan(("r/a", "u/b"), "b.jsonl", "reddit", "30d", "2024", 5, 0.5, "http://x", resume=True, force=True),
+        FetchOptions((), "a.jsonl"),
+        FetchOptions(("r/a", "u/b"), "b.jsonl", "reddit", "30d", "2024", 5, 0.5, "http://x", resume=True, force=True),
     ]
 
 
-def test_what_is_said_and_what_is_printed(fake: Fake, tmp_path: Path, capsys: Output) -> None:
+def test_what_is_said_and_what_is_printed(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
     output = tmp_path / "a.jsonl"
-    assert fetch(fake, output, "r/askscience", "--json") == ExitStatus.DONE
+    assert run_fetch(server, output, "r/askscience", "--json") == ExitStatus.OK
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert list(document) == ["fetched", "pages", "retries", "first", "last", "complete"]
@@ -76,20 +76,20 @@ def test_what_is_said_and_what_is_printed(fake: Fake, tmp_path: Path, capsys: Ou
     assert f"{output} holds 150 comments of r/askscience, from 2020-09-13 12:26:" in err
     assert "the range is complete" in err
     assert f"gru clean {output} -o {tmp_path / 'a.csv'}" in err
-    assert fetch(fake, output, "--resume") == ExitStatus.DONE
+    assert run_fetch(server, output, "--resume") == ExitStatus.OK
     out, err = capsys.readouterr()
     assert out == ""
     assert "was fetched to its end before" in err
 
 
-def test_quiet_is_quiet(fake: Fake, tmp_path: Path, capsys: Output) -> None:
-    assert fetch(fake, tmp_path / "a.jsonl", "r/askscience", "-q") == 0
+def test_quiet_is_quiet(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
+    assert run_fetch(server, tmp_path / "a.jsonl", "r/askscience", "-q") == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_service_that_refuses(fake: Fake, tmp_path: Path, capsys: Output) -> None:
-    fake.faults = [None, "refused"]
-    assert fetch(fake, tmp_path / "a.jsonl", "r/askscience", "--json") == ExitStatus.SERVICE
+def test_a_service_that_refuses(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
+    server.faults = [None, "refused"]
+    assert run_fetch(server, tmp_path / "a.jsonl", "r/askscience", "--json") == ExitStatus.SERVICE
     out, err = capsys.readouterr()
     assert 90 < json.loads(out)["fetched"] <= 100
     assert json.loads(out)["complete"] is False
@@ -98,14 +98,16 @@ def test_a_service_that_refuses(fake: Fake, tmp_path: Path, capsys: Output) -> N
     assert "--resume" in err.splitlines()[-1]
 
 
-def test_nobody_of_this_name(fake: Fake, tmp_path: Path, capsys: Output) -> None:
-    assert fetch(fake, tmp_path / "a.jsonl", "r/nobody", "--json") == ExitStatus.NOTHING
+def test_nobody_of_this_name(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
+    assert run_fetch(server, tmp_path / "a.jsonl", "r/nobody", "--json") == ExitStatus.NO_DATA
     assert json.loads(capsys.readouterr().out)["fetched"] == 0
 
 
 @pytest.mark.parametrize("words", [[], ["askscience"], ["r/a", "--limit", "0"], ["r/a", "--after", "soon"]])
-def test_a_command_line_that_cannot_be_meant(fake: Fake, tmp_path: Path, capsys: Output, words: list[str]) -> None:
-    assert fetch(fake, tmp_path / "a.jsonl", *words, "--json") == ExitStatus.USAGE
+def test_a_command_line_that_cannot_be_meant(
+    server: FakeArcticShift, tmp_path: Path, capsys: Output, words: list[str]
+) -> None:
+    assert run_fetch(server, tmp_path / "a.jsonl", *words, "--json") == ExitStatus.USAGE
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 2
@@ -116,43 +118,47 @@ def test_an_output_is_asked_for_as_it_is_typed(capsys: Output) -> None:
     assert capsys.readouterr().err.startswith("gru: fetch needs -o FILE\n")
 
 
-def test_a_folder_that_is_not_there_is_not_made(fake: Fake, tmp_path: Path, capsys: Output) -> None:
-    assert fetch(fake, tmp_path / "typo" / "a.jsonl", "r/a") == ExitStatus.USAGE
+def test_a_folder_that_is_not_there_is_not_made(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
+    assert run_fetch(server, tmp_path / "typo" / "a.jsonl", "r/a") == ExitStatus.USAGE
     assert capsys.readouterr().err.splitlines()[0] == f"gru: there is no folder '{tmp_path / 'typo'}'"
     assert not (tmp_path / "typo").exists()
 
 
-def test_ctrl_c(fake: Fake, tmp_path: Path, capsys: Output) -> None:
-    fake.on_request = lambda number: signal.raise_signal(signal.SIGINT) if number == 2 else None
-    assert fetch(fake, tmp_path / "a.jsonl", "r/askscience", "--json") == ExitStatus.INTERRUPTED
+def test_ctrl_c(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
+    server.on_request = lambda number: signal.raise_signal(signal.SIGINT) if number == 2 else None
+    assert run_fetch(server, tmp_path / "a.jsonl", "r/askscience", "--json") == ExitStatus.SIGINT
     out, err = capsys.readouterr()
     assert 90 < json.loads(out)["fetched"] <= 100
     assert "stopped by Ctrl-C" in err
-    assert fetch(fake, tmp_path / "a.jsonl", "--resume") == ExitStatus.DONE
+    assert run_fetch(server, tmp_path / "a.jsonl", "--resume") == ExitStatus.OK
     assert len((tmp_path / "a.jsonl").read_bytes().splitlines()) == 150
 
 
 def test_ctrl_c_tells_what_is_saved_whenever_it_comes(
-    fake: Fake, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+    server: FakeArcticShift, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While an earlier run's record is read, while whole pages are left behind, and while the bar is taken back."""
     output = tmp_path / "a.jsonl"
-    assert fetch(fake, output, "r/askscience", "--limit", "100") == ExitStatus.DONE
+    assert run_fetch(server, output, "r/askscience", "--limit", "100") == ExitStatus.OK
 
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    for moment in ("grucli.reddit.fetch.run.sweep", "grucli.reddit.fetch.output._cut", _HIDE):
+    for moment in ("grucli.reddit.fetch.run.sweep", "grucli.reddit.fetch.output._cut", _HIDE_BAR):
         with monkeypatch.context() as patch:
             patch.setattr(moment, interrupt)
-            assert fetch(fake, output, "--resume", "--limit", "100") == ExitStatus.INTERRUPTED
+            assert run_fetch(server, output, "--resume", "--limit", "100") == ExitStatus.SIGINT
         said, todo = capsys.readouterr().err.splitlines()[-2:]
         assert said == f"gru: stopped by Ctrl-C; 100 comments are saved in '{output}'"
         assert todo.strip().startswith(f"go on:  gru fetch -o {output} --resume")
 
 
-def test_a_table_of_the_settings_may_hold_the_rate(fake: Fake, tmp_path: Path, home: Path, capsys: Output) -> None:
+def test_a_table_of_the_settings_may_hold_the_rate(
+    server: FakeArcticShift, tmp_path: Path, home: Path, capsys: Output
+) -> None:
     home.mkdir()
     (home / "config.toml").write_text("[fetch]\nrate = 0\n")
-    assert main(["fetch", "r/askscience", "-o", str(tmp_path / "a.jsonl"), "--base-url", fake.url]) == ExitStatus.USAGE
+    assert (
+        main(["fetch", "r/askscience", "-o", str(tmp_path / "a.jsonl"), "--base-url", server.url]) == ExitStatus.USAGE
+    )
     assert "--rate" in capsys.readouterr().err

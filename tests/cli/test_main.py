@@ -15,10 +15,18 @@ import typer
 
 from grucli import __version__, cli
 from grucli.__main__ import main
-from grucli.cli.command_base import Asked, variable
+from grucli.cli.command_base import GlobalOptions, envvar_name
 from grucli.cli.command_base import commands as all_commands
-from grucli.cli.train import STOPPED
-from grucli.errors import BusyError, DivergedError, GruError, ModelFileError, NothingToDoError, StoppedError, UsageError
+from grucli.cli.train import EXIT_STATUS_BY_REASON
+from grucli.errors import (
+    CancelledError,
+    DivergedError,
+    EmptyInputError,
+    GruError,
+    LockedError,
+    ModelFileError,
+    UsageError,
+)
 from grucli.training.signals import StopFlag
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
@@ -31,18 +39,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def gru(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_gru(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program as a user does."""
-    command = [sys.executable, "-m", "grucli", *words]
+    command = [sys.executable, "-m", "grucli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
 
 
-def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def run(arguments: Sequence[str], asked: Asked) -> int:
+def make_run_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def run(arguments: Sequence[str], asked: GlobalOptions) -> int:
         asked.debug = "--debug" in arguments
         raise error
 
-    monkeypatch.setattr(cli, "run", run)
+    monkeypatch.setattr(cli, "parse_and_run", run)
 
 
 @pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
@@ -55,12 +63,12 @@ def test_help_leads_with_examples_and_has_every_command(capsys: Output, words: l
         assert f"\n  {name} " in out
 
 
-def commands() -> list[list[str]]:
-    inside = ("list", "show", "rename", "remove", "path")
-    return [["models", name] for name in inside] + [[name] for name in cli.COMMANDS]
+def command_paths() -> list[list[str]]:
+    subcommands = ("list", "show", "rename", "remove", "path")
+    return [["models", name] for name in subcommands] + [[name] for name in cli.COMMANDS]
 
 
-@pytest.mark.parametrize("words", [*commands(), ["models"]], ids=" ".join)
+@pytest.mark.parametrize("words", [*command_paths(), ["models"]], ids=" ".join)
 def test_every_command_helps_with_an_example_first(capsys: Output, words: list[str]) -> None:
     assert main([*words, "-h"]) == 0
     out = capsys.readouterr().out
@@ -84,7 +92,7 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("words", [*commands(), ["models"], []], ids=" ".join)
+@pytest.mark.parametrize("words", [*command_paths(), ["models"], []], ids=" ".join)
 def test_the_version_everywhere(capsys: Output, words: list[str]) -> None:
     assert main([*words, "--version"]) == 0
     assert capsys.readouterr().out == f"gru {__version__}\n"
@@ -153,9 +161,9 @@ def test_mistakes_in_the_command_line(capsys: Output, words: list[str], what: st
 
 ERRORS: list[tuple[BaseException, int, str]] = [
     (UsageError("wrong", "do it right"), 2, "wrong"),
-    (NothingToDoError("empty", "bring more"), 3, "empty"),
+    (EmptyInputError("empty", "bring more"), 3, "empty"),
     (ModelFileError("damaged", "take another"), 1, "damaged"),
-    (BusyError("busy", "wait"), 1, "busy"),
+    (LockedError("busy", "wait"), 1, "busy"),
     (DivergedError("diverged", "smaller --lr"), 1, "diverged"),
     (GruError("so what\nnow", "do"), 1, "so what now"),
     (KeyboardInterrupt(), 130, "Ctrl-C"),
@@ -181,7 +189,7 @@ ERRORS: list[tuple[BaseException, int, str]] = [
 def test_every_error_is_two_lines(
     capsys: Output, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, says: str
 ) -> None:
-    raising(monkeypatch, error)
+    make_run_raise(monkeypatch, error)
     assert main([]) == status
     out, err = capsys.readouterr()
     assert out == ""
@@ -205,13 +213,13 @@ def test_every_error_is_two_lines(
 def test_a_path_that_leads_nowhere_is_put_right_by_what_is_wrong_with_it(
     capsys: Output, monkeypatch: pytest.MonkeyPatch, number: int, todo: str
 ) -> None:
-    raising(monkeypatch, OSError(number, "no", "somewhere"))
+    make_run_raise(monkeypatch, OSError(number, "no", "somewhere"))
     assert main([]) == 2
     assert todo in capsys.readouterr().err.splitlines()[1]
 
 
 def test_a_traceback_only_when_asked_for(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    raising(monkeypatch, ValueError("odd"))
+    make_run_raise(monkeypatch, ValueError("odd"))
     assert main(["--debug"]) == 1
     err = capsys.readouterr().err
     assert err.index("Traceback") < err.index("gru: something went wrong")
@@ -225,7 +233,7 @@ def test_debug_everywhere(capsys: Output, words: list[str]) -> None:
 
 def test_an_exit_within_a_library_is_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
     for error, status in [(SystemExit(1), 1), (SystemExit(0), 0), (SystemExit("text"), 1)]:
-        raising(monkeypatch, error)
+        make_run_raise(monkeypatch, error)
         assert main([]) == status
 
 
@@ -235,7 +243,7 @@ def test_a_signal_unwinds(monkeypatch: pytest.MonkeyPatch, capsys: Output, name:
     unwound = []
     number = getattr(signal, name)
 
-    def run(arguments: Sequence[str], asked: Asked) -> int:
+    def run(arguments: Sequence[str], asked: GlobalOptions) -> int:
         try:
             os.kill(os.getpid(), number)
             signal.pause()
@@ -243,7 +251,7 @@ def test_a_signal_unwinds(monkeypatch: pytest.MonkeyPatch, capsys: Output, name:
             unwound.append(True)
         return 0
 
-    monkeypatch.setattr(cli, "run", run)
+    monkeypatch.setattr(cli, "parse_and_run", run)
     before = signal.getsignal(number)
     assert main([]) == status
     assert unwound
@@ -253,14 +261,14 @@ def test_a_signal_unwinds(monkeypatch: pytest.MonkeyPatch, capsys: Output, name:
 
 @posix_only
 def test_who_was_told_to_outlive_the_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(arguments: Sequence[str], asked: Asked) -> int:
+    def run(arguments: Sequence[str], asked: GlobalOptions) -> int:
         os.kill(os.getpid(), signal.SIGHUP)
         with StopFlag() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
         assert stop.reason is None
         return 0
 
-    monkeypatch.setattr(cli, "run", run)
+    monkeypatch.setattr(cli, "parse_and_run", run)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert main([]) == 0
@@ -274,7 +282,7 @@ def test_a_signal_stops_a_run(name: str, reason: str, status: int) -> None:
     with StopFlag() as stop:
         os.kill(os.getpid(), getattr(signal, name))
     assert stop.reason == reason
-    assert StoppedError(reason).status == STOPPED[reason] == status
+    assert CancelledError(reason).status == EXIT_STATUS_BY_REASON[reason] == status
 
 
 @posix_only
@@ -301,68 +309,73 @@ def test_a_full_disk_behind_stdout(words: list[str]) -> None:
 
 
 def test_the_program_as_a_user_runs_it() -> None:
-    done = gru("models", "list", "--json")
+    done = run_gru("models", "list", "--json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
-    done = gru("models", "show", "emo")
+    done = run_gru("models", "show", "emo")
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 2
 
 
-Settle = Callable[..., dict[str, object]]
+RunOptions = Callable[..., dict[str, object]]
 
 
 @pytest.fixture
-def settle() -> Settle:
+def run_options() -> RunOptions:
     """A command of its own, which shows what its options came to."""
-    from grucli.cli.command_base import Command, Group, explain
+    from grucli.cli.command_base import GruCommand, GruGroup, usage_error_from_click
 
-    app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False)
-    seen: dict[str, object] = {}
+    app = typer.Typer(cls=GruGroup, rich_markup_mode=None, add_completion=False)
+    received: dict[str, object] = {}
 
-    @app.command(cls=Command)
+    @app.command(cls=GruCommand)
     def draw(
         top_k: int = 1, temp: float = 0.8, force: bool = typer.Option(False, "--force"), name: str = "none"
     ) -> None:
-        seen.update(top_k=top_k, temp=temp, force=force, name=name)
+        received.update(top_k=top_k, temp=temp, force=force, name=name)
 
     @app.callback()
     def root() -> None: ...
 
     def run(*words: str) -> dict[str, object]:
         try:
-            with typer.main.get_command(app).make_context("gru", ["draw", *words], obj=Asked()) as context:
+            with typer.main.get_command(app).make_context("gru", ["draw", *words], obj=GlobalOptions()) as context:
                 context.command.invoke(context)
         except typer.TyperException as error:
-            raise explain(error) from error
-        return seen
+            raise usage_error_from_click(error) from error
+        return received
 
     return run
 
 
 def test_flags_go_before_variables_before_settings_before_defaults(
-    settle: Settle, home: Path, monkeypatch: pytest.MonkeyPatch
+    run_options: RunOptions, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert settle() == {"top_k": 1, "temp": 0.8, "force": False, "name": "none"}
+    assert run_options() == {"top_k": 1, "temp": 0.8, "force": False, "name": "none"}
     (home / "config.toml").write_text('top-k = 2\n[draw]\ntemp = 0.2\nforce = true\nname = "emo"\n')
-    assert settle() == {"top_k": 2, "temp": 0.2, "force": True, "name": "emo"}
+    assert run_options() == {"top_k": 2, "temp": 0.2, "force": True, "name": "emo"}
     monkeypatch.setenv("GRU_TOP_K", "3")
     monkeypatch.setenv("GRU_FORCE", "false")
-    assert settle() == {"top_k": 3, "temp": 0.2, "force": False, "name": "emo"}
-    assert settle("--top-k", "4", "--force", "--name", "x") == {"top_k": 4, "temp": 0.2, "force": True, "name": "x"}
+    assert run_options() == {"top_k": 3, "temp": 0.2, "force": False, "name": "emo"}
+    assert run_options("--top-k", "4", "--force", "--name", "x") == {
+        "top_k": 4,
+        "temp": 0.2,
+        "force": True,
+        "name": "x",
+    }
 
 
 def test_a_wrong_value_is_told_with_where_it_came_from(
-    settle: Settle, home: Path, monkeypatch: pytest.MonkeyPatch
+    run_options: RunOptions, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match=r"^--top-k: 'x' is not a whole number$"):
-        settle("--top-k", "x")
+        run_options("--top-k", "x")
     (home / "config.toml").write_text("top-k = 1.5")
     with pytest.raises(UsageError, match=r"--top-k \(from '.*config.toml'\): '1.5' is not a whole number$"):
-        settle()
+        run_options()
     monkeypatch.setenv("GRU_TOP_K", "many")
     with pytest.raises(UsageError, match=r"--top-k \(from the variable GRU_TOP_K\): 'many' is not"):
-        settle()
+        run_options()
 
 
 def test_wrong_settings_stop_a_command_but_not_help(capsys: Output, home: Path) -> None:
@@ -374,7 +387,7 @@ def test_wrong_settings_stop_a_command_but_not_help(capsys: Output, home: Path) 
 
 
 def test_an_option_has_its_variable() -> None:
-    assert variable("--top-k") == "GRU_TOP_K"
+    assert envvar_name("--top-k") == "GRU_TOP_K"
 
 
 @pytest.mark.parametrize("words", [["--version"], ["train", "--version"], ["models", "--version"]], ids=" ".join)
@@ -384,12 +397,12 @@ def test_the_version_as_json(capsys: Output, words: list[str]) -> None:
 
 
 def test_every_command_takes_json() -> None:
-    assert all("json" in options for _, options in all_commands(cli.tree()))
+    assert all("json" in options for _, options in all_commands(cli.build_cli()))
 
 
 def test_ctrl_c_while_the_program_loads(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
-    done = gru("models", PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path(cli.__file__).parents[2])]))
+    done = run_gru("models", PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path(cli.__file__).parents[2])]))
     assert done.returncode == 130
     assert done.stdout == ""
     first, second = done.stderr.splitlines()
@@ -422,10 +435,14 @@ def test_a_home_that_cannot_be_one(
 
 def test_a_home_that_the_system_does_not_make(capsys: Output, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GRU_HOME", str(tmp_path / "nope"))
-    raising(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "nope" / "cache")))
+    make_run_raise(
+        monkeypatch, FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "nope" / "cache"))
+    )
     assert main([]) == 1
     assert f"GRU_HOME is '{tmp_path / 'nope'}'" in capsys.readouterr().err
-    raising(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "mine.txt")))
+    make_run_raise(
+        monkeypatch, FileNotFoundError(errno.ENOENT, "No such file or directory", str(tmp_path / "mine.txt"))
+    )
     assert main([]) == 2
     assert "GRU_HOME" not in capsys.readouterr().err
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from grucli.__main__ import main
-from grucli.files import FolderLock
+from grucli.files import DirectoryLock
 from grucli.model.store import BEST, LAST, model_names
-from grucli.model.weights import Card, describe_weights
+from grucli.model.weights import ModelCard, read_model_info
 from tests.model.factories import add_model
-from tests.ui.fake_streams import Pipe
+from tests.ui.fake_streams import PipeStream
 
 Output = pytest.CaptureFixture[str]
-CARD = Card(
+CARD = ModelCard(
     steps=50, tokens=6400, seconds=61.5, tokens_per_second=104.0, train_nats=1.5, val_nats=1.6, val_nats_per_char=1.1,
     val_bits_per_char=1.587, note="\x1b[31mred \u202e[bold]",
 )  # fmt: skip
@@ -30,8 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("words", [["models"], ["models", "list"]], ids=" ".join)
 def test_listing(capsys: Output, words: list[str]) -> None:
     add_model("old", 1e9)
-    torn = add_model("torn", 1.5e9)
-    (torn / BEST).write_bytes(b"torn")
+    truncated = add_model("torn", 1.5e9)
+    (truncated / BEST).write_bytes(b"torn")
     add_model("new", 1.2e9, card=CARD)
     assert main(words) == 0
     out, err = capsys.readouterr()
@@ -61,38 +61,38 @@ def test_no_models(capsys: Output) -> None:
 
 
 def test_showing_in_full_and_guarded(capsys: Output) -> None:
-    folder = add_model("emo", card=CARD)
-    (folder / "metrics.jsonl").write_text('{"step": 25}\n{"step": 50}\n')
+    directory = add_model("emo", card=CARD)
+    (directory / "metrics.jsonl").write_text('{"step": 25}\n{"step": 50}\n')
     for words in (["models", "show", "emo"], ["models", "show"]):
         assert main(words) == 0
         out = capsys.readouterr().out
         parts = ("50 steps", "6,400 tokens", "1:02", "1.587", "after 2 evaluations", "[31mred [bold]")
-        for part in ("emo", str(folder), *parts):
+        for part in ("emo", str(directory), *parts):
             assert part in out
         assert "\x1b" not in out
         assert "\u202e" not in out
 
 
 def test_showing_as_json_is_the_summary_of_the_last_weights(capsys: Output) -> None:
-    add_model("emo", card=Card(steps=1))
-    folder = add_model("emo", file=LAST, card=CARD)
+    add_model("emo", card=ModelCard(steps=1))
+    directory = add_model("emo", file=LAST, card=CARD)
     assert main(["models", "show", "emo", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
-    about = describe_weights(folder / LAST)
+    about = read_model_info(directory / LAST)
     assert list(summary) == [
         "model", "path", "cell", "parameters", "vocab", "steps", "tokens", "seconds", "tokens_per_second", "train_nats",
         "val_nats", "val_nats_per_char", "val_bits_per_char", "parameters_sha256",
     ]  # fmt: skip
     assert summary["model"] == "emo"
-    assert summary["path"] == str(folder)
+    assert summary["path"] == str(directory)
     assert (summary["steps"], summary["val_bits_per_char"]) == (50, 1.587)
     assert (summary["vocab"], summary["parameters"]) == (about.sizes.V, about.parameters)
     assert summary["parameters_sha256"] == about.parameters_sha256
 
 
 def test_showing_tells_the_training_that_json_tells_and_which_weights_were_best(capsys: Output) -> None:
-    best = Card(steps=40, tokens=5120, seconds=50.0, val_bits_per_char=1.25)
-    folder = add_model("emo", card=best)
+    best = ModelCard(steps=40, tokens=5120, seconds=50.0, val_bits_per_char=1.25)
+    directory = add_model("emo", card=best)
     assert main(["models", "show", "emo"]) == 0
     assert "best" not in capsys.readouterr().out
     add_model("emo", file=LAST, card=CARD)
@@ -101,19 +101,19 @@ def test_showing_tells_the_training_that_json_tells_and_which_weights_were_best(
     assert facts["training"] == "50 steps, 6,400 tokens, 1:02"
     assert facts["held"] == "out    1.587 bits a character"
     assert facts["best"] == "1.250 at step 40, kept to write with"
-    assert facts["sha256"] == describe_weights(folder / LAST).parameters_sha256
+    assert facts["sha256"] == read_model_info(directory / LAST).parameters_sha256
 
 
 @pytest.mark.parametrize("words", [["models"], ["models", "show"], ["models", "show", "--json"], ["doctor"]])
 def test_a_reader_that_has_had_enough_is_no_failure(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone(Pipe):
+    class Gone(PipeStream):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
         def fileno(self) -> int:
             raise OSError
 
-    err = Pipe()
+    err = PipeStream()
     add_model("emo")
     monkeypatch.setattr(sys, "stdout", Gone())
     monkeypatch.setattr(sys, "stderr", err)
@@ -122,24 +122,24 @@ def test_a_reader_that_has_had_enough_is_no_failure(words: list[str], monkeypatc
 
 
 def test_a_damaged_model(capsys: Output) -> None:
-    folder = add_model("emo")
-    (folder / BEST).write_bytes(b"torn")
+    directory = add_model("emo")
+    (directory / BEST).write_bytes(b"torn")
     assert main(["models", "show", "emo", "--json"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert "cut short" in err
     assert main(["models", "show", "emo"]) == 1
     out, err = capsys.readouterr()
-    assert str(folder) in out
+    assert str(directory) in out
     assert "cut short" in err.splitlines()[0]
     assert "gru models remove emo" in err.splitlines()[1]
 
 
 def test_showing_a_model_by_its_path(capsys: Output, tmp_path: Path) -> None:
-    folder = add_model("emo", card=CARD)
+    directory = add_model("emo", card=CARD)
     alone = tmp_path / "a-friends.safetensors"
-    alone.write_bytes((folder / BEST).read_bytes())
-    for path, name in ((alone, "a-friends"), (folder, "emo"), (folder / BEST, "emo")):
+    alone.write_bytes((directory / BEST).read_bytes())
+    for path, name in ((alone, "a-friends"), (directory, "emo"), (directory / BEST, "emo")):
         assert main(["models", "show", str(path)]) == 0
         out = capsys.readouterr().out
         assert out.splitlines()[0].split() == ["model", name]
@@ -153,20 +153,20 @@ def test_showing_a_model_by_its_path(capsys: Output, tmp_path: Path) -> None:
 
 
 def test_what_is_done_to_models_as_json(capsys: Output, home: Path) -> None:
-    folder = add_model("emo")
+    directory = add_model("emo")
     assert main(["models", "path", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"path": str(folder / BEST)}
+    assert json.loads(capsys.readouterr().out) == {"path": str(directory / BEST)}
     assert main(["models", "rename", "emo", "feelings", "--json"]) == 0
-    renamed = {"model": "feelings", "path": str(folder.with_name("feelings")), "was": "emo"}
+    renamed = {"model": "feelings", "path": str(directory.with_name("feelings")), "was": "emo"}
     assert json.loads(capsys.readouterr().out) == renamed
     assert main(["models", "remove", "feelings", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"removed": ["feelings"]}
 
 
 def test_path_is_a_line_for_scripts(capsys: Output) -> None:
-    folder = add_model("emo")
+    directory = add_model("emo")
     assert main(["models", "path"]) == 0
-    assert capsys.readouterr().out == f"{folder / BEST}\n"
+    assert capsys.readouterr().out == f"{directory / BEST}\n"
 
 
 def test_renaming(capsys: Output) -> None:
@@ -206,8 +206,8 @@ def test_removing_without_anybody_to_ask(capsys: Output, monkeypatch: pytest.Mon
 
 
 def test_a_model_in_training(capsys: Output) -> None:
-    folder = add_model("emo")
-    with FolderLock(folder):
+    directory = add_model("emo")
+    with DirectoryLock(directory):
         assert main(["models", "remove", "emo", "-y"]) == 1
         assert "in use by process" in capsys.readouterr().err
     assert model_names() == ["emo"]

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.model.store import PURGED, learners_of, remove_model, rename_model
-from grucli.model.weights import Card
+from grucli.model.store import PURGED, models_trained_on, remove_model, rename_model
+from grucli.model.weights import ModelCard
 from grucli.paths import cache_dir
-from grucli.reddit.corpus.pseudonyms import AuthorHash, author_key
+from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
 from grucli.reddit.fetch.comment_source import Target
-from grucli.reddit.fetch.state import digest, new_record, save_record
-from grucli.text.dataset import prepare
-from grucli.training.setup_run import clear
+from grucli.reddit.fetch.state import digest, new_state, save_state
+from grucli.text.dataset import prepare_dataset
+from grucli.training.setup_run import clear_model_dir
 from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
@@ -26,23 +26,23 @@ Output = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def corpus(home: Path, tmp_path: Path) -> Path:
-    hashed = AuthorHash(author_key())
+    hashed = AuthorHasher(author_key())
     path = tmp_path / "corpus.csv"
     rows = [f"t3_{n // 4}.1,{n % 4 + 1},c{n},{hashed('ann' if n % 4 == 1 else 'bob')},word {n}\n" for n in range(40)]
     path.write_text("thread,turn,id,author,body\n" + "".join(rows))
     return path
 
 
-def learn(path: Path) -> str:
+def prepare_corpus(path: Path) -> str:
     """Prepare a corpus as training does; its fingerprint."""
-    return prepare(
+    return prepare_dataset(
         [str(path)],
         column=None,
         tokenizer="char",
         vocab=None,
-        held_out=0.1,
-        held_out_file=None,
-        cache=cache_dir(),
+        val_fraction=0.1,
+        val_file=None,
+        cache_dir=cache_dir(),
         on_progress=lambda *_: None,
     ).fingerprint
 
@@ -78,8 +78,8 @@ def test_who_purges_what_was_fetched_is_told_not_to_fetch_it_again(capsys: Outpu
     fetched = tmp_path / "a.jsonl"
     fetched.write_text('{"id":"c1","body":"one"}\n{"id":"c2","body":"two"}\n')
     page = fetched.read_bytes()
-    record = new_record("arctic-shift", 0, 9, [Target("r", "a")])
-    save_record(fetched, replace(record, bytes=len(page), page_bytes=len(page), page_digest=digest(page)))
+    record = new_state("arctic-shift", 0, 9, [Target("r", "a")])
+    save_state(fetched, replace(record, bytes=len(page), page_bytes=len(page), page_digest=digest(page)))
     (tmp_path / "ids").write_text("c1")
     words = ["purge", str(fetched), "--ids", str(tmp_path / "ids")]
     assert main([*words, "--dry-run"]) == 0
@@ -123,9 +123,9 @@ def test_ids_may_be_piped_in(capsys: Output, corpus: Path, tmp_path: Path, monke
 
 
 def test_cached_text_goes_and_models_that_remember_are_named(capsys: Output, corpus: Path) -> None:
-    fingerprint = learn(corpus)
-    add_model("reddit", card=Card(fingerprint=fingerprint))
-    add_model("other", card=Card(fingerprint="something else"))
+    fingerprint = prepare_corpus(corpus)
+    add_model("reddit", card=ModelCard(fingerprint=fingerprint))
+    add_model("other", card=ModelCard(fingerprint="something else"))
     kept = list((cache_dir() / "tokens").iterdir())
     assert kept
     assert main(["purge", str(corpus), "--author", "ann", "--dry-run"]) == 0
@@ -137,12 +137,12 @@ def test_cached_text_goes_and_models_that_remember_are_named(capsys: Output, cor
     assert "learnt from it and remember it still: reddit\n" in err
     assert "--name reddit --force" in err
     assert list((cache_dir() / "tokens").iterdir()) == []
-    assert learn(corpus) != fingerprint
+    assert prepare_corpus(corpus) != fingerprint
 
 
 def test_a_model_that_remembers_is_named_at_every_purge(capsys: Output, corpus: Path) -> None:
-    folder = add_model("talk", card=Card(fingerprint=learn(corpus)))
-    add_model("other", card=Card(fingerprint="something else"))
+    directory = add_model("talk", card=ModelCard(fingerprint=prepare_corpus(corpus)))
+    add_model("other", card=ModelCard(fingerprint="something else"))
     named = []
     for numbers in ("c1", "c2", "c2", "c3"):
         corpus.with_name("ids").write_text(numbers)
@@ -150,7 +150,7 @@ def test_a_model_that_remembers_is_named_at_every_purge(capsys: Output, corpus: 
         named.append(json.loads(capsys.readouterr().out)["models"])
     assert named == [["talk"], ["talk"], [], ["talk"]]
     rename_model("talk", "chatter")
-    (folder.with_name("other") / PURGED).write_text("{torn")
+    (directory.with_name("other") / PURGED).write_text("{torn")
     words = ["purge", str(corpus), "--author", "bob", "--json"]
     assert main([*words, "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["models"] == ["chatter"]
@@ -160,13 +160,13 @@ def test_a_model_that_remembers_is_named_at_every_purge(capsys: Output, corpus: 
 
 
 def test_a_model_that_is_trained_anew_has_forgotten(corpus: Path) -> None:
-    folder = add_model("talk", card=Card(fingerprint=learn(corpus)))
+    directory = add_model("talk", card=ModelCard(fingerprint=prepare_corpus(corpus)))
     assert main(["purge", str(corpus), "--author", "ann"]) == 0
-    fingerprint = learn(corpus)
-    assert [entry.name for entry in learners_of(fingerprint)] == ["talk"]
-    clear(folder)
-    add_model("talk", card=Card(fingerprint="of another corpus"))
-    assert learners_of(fingerprint) == []
+    fingerprint = prepare_corpus(corpus)
+    assert [entry.name for entry in models_trained_on(fingerprint)] == ["talk"]
+    clear_model_dir(directory)
+    add_model("talk", card=ModelCard(fingerprint="of another corpus"))
+    assert models_trained_on(fingerprint) == []
 
 
 def test_what_is_marked_read_only_stays_as_it_is(capsys: Output, corpus: Path) -> None:
@@ -192,7 +192,7 @@ def test_rows_that_cannot_be_read_are_told_of(capsys: Output, corpus: Path) -> N
 
 
 def test_where_nothing_goes_the_cache_stays(corpus: Path) -> None:
-    learn(corpus)
+    prepare_corpus(corpus)
     kept = list((cache_dir() / "tokens").iterdir())
     assert main(["purge", str(corpus), "--author", "zoe"]) == 0
     assert list((cache_dir() / "tokens").iterdir()) == kept
@@ -201,11 +201,11 @@ def test_where_nothing_goes_the_cache_stays(corpus: Path) -> None:
 def test_token_files_that_cannot_be_removed_are_named(
     capsys: Output, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn(corpus)
-    [folder] = (cache_dir() / "tokens").iterdir()
+    prepare_corpus(corpus)
+    [directory] = (cache_dir() / "tokens").iterdir()
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # as on Windows, where a run has it open
     assert main(["purge", str(corpus), "--author", "ann"]) == 0
-    assert f"remove them by hand: {folder}" in capsys.readouterr().err
+    assert f"remove them by hand: {directory}" in capsys.readouterr().err
 
 
 def test_nothing_is_shown_of_a_hostile_name_but_its_letters(capsys: Output, corpus: Path) -> None:
@@ -224,8 +224,8 @@ def test_nothing_is_shown_of_a_hostile_name_but_its_letters(capsys: Output, corp
         (["{corpus}", "--ids", "{corpus}"], ExitStatus.USAGE, "line 1"),
         (["{folder}/a.txt", "--author", "ann"], ExitStatus.USAGE, "--not-author"),
         (["{folder}/plain.csv", "--author", "ann"], ExitStatus.USAGE, "it has: id, body"),
-        (["{folder}/empty.csv", "--author", "ann"], ExitStatus.NOTHING, "no comment"),
-        (["{corpus}", "--ids", "{folder}/empty.csv"], ExitStatus.NOTHING, "no id"),
+        (["{folder}/empty.csv", "--author", "ann"], ExitStatus.NO_DATA, "no comment"),
+        (["{corpus}", "--ids", "{folder}/empty.csv"], ExitStatus.NO_DATA, "no id"),
     ],
 )
 def test_what_cannot_be_purged(

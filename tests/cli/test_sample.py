@@ -13,11 +13,11 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.generation.sampler import Draw, Piece, Sampler, Stream
+from grucli.generation.sampler import GenerationConfig, Sampler, Stream, TextChunk
 from grucli.model.store import BEST
-from grucli.model.weights import Card
+from grucli.model.weights import ModelCard
 from tests.model.factories import add_model, make_weights
-from tests.ui.fake_streams import Pipe, Screen
+from tests.ui.fake_streams import PipeStream, TtyStream
 
 Output = pytest.CaptureFixture[str]
 FIELDS = ["text", "prompt", "seed", "tokens", "bits_per_char", "stopped"]
@@ -27,56 +27,56 @@ FIELDS = ["text", "prompt", "seed", "tokens", "bits_per_char", "stopped"]
 def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRU_HOME", str(tmp_path))
     monkeypatch.setenv("TERM", "xterm-256color")
-    add_model("talk", modified=1e9, card=Card(conversations=True))
+    add_model("talk", modified=1e9, card=ModelCard(conversations=True))
     add_model("emo", modified=2e9)
 
 
-def sample(capsys: Output, *words: str) -> str:
+def run_sample(capsys: Output, *options: str) -> str:
     """Give what is written by three short samples of the newest model, without a fuss."""
-    drawn = [] if "--beam" in words else ["--temp", "1"]
-    assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", *drawn, *words]) == 0
+    sampling_options = [] if "--beam" in options else ["--temp", "1"]
+    assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", *sampling_options, *options]) == 0
     out, err = capsys.readouterr()
-    assert re.fullmatch(r"3 samples, [\d,]+ characters, [\d,]+ characters/s\n" if "-n" not in words else "", err)
+    assert re.fullmatch(r"3 samples, [\d,]+ characters, [\d,]+ characters/s\n" if "-n" not in options else "", err)
     return out
 
 
-def objects(capsys: Output, *words: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in sample(capsys, "--json", *words).splitlines()]
+def run_sample_json(capsys: Output, *options: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in run_sample(capsys, "--json", *options).splitlines()]
 
 
 def test_samples_are_lines_with_a_separator_between_them(capsys: Output) -> None:
-    texts = [str(each["text"]) for each in objects(capsys, "--seed", "4")]
-    assert sample(capsys, "--seed", "4") == "\n--\n".join(texts) + "\n"
+    texts = [str(each["text"]) for each in run_sample_json(capsys, "--seed", "4")]
+    assert run_sample(capsys, "--seed", "4") == "\n--\n".join(texts) + "\n"
     assert all(5 <= len(text) <= 20 for text in texts)
 
 
 def test_json_is_one_object_a_line(capsys: Output) -> None:
-    drawn = objects(capsys, "--seed", "7")
-    assert [list(each) for each in drawn] == [FIELDS] * 3
-    assert [each["seed"] for each in drawn] == [7, 8, 9]
+    generated = run_sample_json(capsys, "--seed", "7")
+    assert [list(each) for each in generated] == [FIELDS] * 3
+    assert [each["seed"] for each in generated] == [7, 8, 9]
 
 
 def test_off_a_terminal_samples_come_in_the_order_of_their_seeds(capsys: Output) -> None:
     assert main(["sample", "-n", "40", "--seed", "3", "--max-chars", "90", "--temp", "1", "--json"]) == 0
-    drawn = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [each["seed"] for each in drawn] == list(range(3, 43))
-    assert len({each["tokens"] // 32 for each in drawn}) > 1  # some were over slices before others
+    generated = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["seed"] for each in generated] == list(range(3, 43))
+    assert len({each["tokens"] // 32 for each in generated}) > 1  # some were over slices before others
 
 
 def test_a_seed_gives_its_text_whatever_is_drawn_beside_it(capsys: Output) -> None:
-    texts = {each["seed"]: each["text"] for each in objects(capsys, "--seed", "7")}
-    assert sample(capsys, "-n", "1", "--seed", "8") == f"{texts[8]}\n"
+    texts = {each["seed"]: each["text"] for each in run_sample_json(capsys, "--seed", "7")}
+    assert run_sample(capsys, "-n", "1", "--seed", "8") == f"{texts[8]}\n"
     assert len(set(texts.values())) == 3
 
 
 def test_without_a_seed_every_call_has_its_own_and_names_it(capsys: Output) -> None:
-    seeds = {objects(capsys)[0]["seed"] for _ in range(4)}
+    seeds = {run_sample_json(capsys)[0]["seed"] for _ in range(4)}
     assert len(seeds) > 1
 
 
 def test_a_terminal_gets_the_same_text(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    texts = {each["seed"]: each["text"] for each in objects(capsys, "emo", "--seed", "7", "--prompt", "hell")}
-    out, err = Screen(), Screen()
+    texts = {each["seed"]: each["text"] for each in run_sample_json(capsys, "emo", "--seed", "7", "--prompt", "hell")}
+    out, err = TtyStream(), TtyStream()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     words = ["-n", "3", "--max-chars", "20", "--min-chars", "5", "--temp", "1", "--seed", "7", "--prompt", "hell"]
@@ -88,16 +88,16 @@ def test_a_terminal_gets_the_same_text(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(stream: Stream) -> Iterator[Piece]:
-        yield Piece("half a sam", 10, 1.0)
+    def stopped(stream: Stream) -> Iterator[TextChunk]:
+        yield TextChunk("half a sam", 10, 1.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Sampler, "wake", lambda sampler: None)
+    monkeypatch.setattr(Sampler, "warm_up", lambda sampler: None)
     monkeypatch.setattr(Stream, "__iter__", stopped)
-    screen = Screen()
+    screen = TtyStream()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
-    assert main(["sample", "emo", "--seed", "7", "--pace", "0"]) == ExitStatus.INTERRUPTED
+    assert main(["sample", "emo", "--seed", "7", "--pace", "0"]) == ExitStatus.SIGINT
     shown = screen.getvalue()
     assert "half a sam\n" in shown
     assert "half-written" not in shown
@@ -107,85 +107,85 @@ def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.Mo
 def test_a_beginning_is_continued(capsys: Output, tmp_path: Path) -> None:
     file = tmp_path / "beginning.txt"
     file.write_text("hello \n", "utf-8-sig")
-    typed = sample(capsys, "--seed", "1", "--prompt", "hello ")
-    assert sample(capsys, "--seed", "1", "--prompt-file", str(file)) == typed
+    typed = run_sample(capsys, "--seed", "1", "--prompt", "hello ")
+    assert run_sample(capsys, "--seed", "1", "--prompt-file", str(file)) == typed
     assert all(text.startswith("hello ") for text in typed.split("\n--\n"))
-    drawn = objects(capsys, "--seed", "1", "--prompt", "hello ")
-    assert {each["prompt"] for each in drawn} == {"hello "}
-    assert typed == "\n--\n".join(f"hello {each['text']}" for each in drawn) + "\n"
-    assert [each["text"] for each in drawn] != [each["text"] for each in objects(capsys, "--seed", "1")]
+    generated = run_sample_json(capsys, "--seed", "1", "--prompt", "hello ")
+    assert {each["prompt"] for each in generated} == {"hello "}
+    assert typed == "\n--\n".join(f"hello {each['text']}" for each in generated) + "\n"
+    assert [each["text"] for each in generated] != [each["text"] for each in run_sample_json(capsys, "--seed", "1")]
 
 
 def test_a_reply_is_to_what_was_said(capsys: Output) -> None:
-    one = sample(capsys, "talk", "--seed", "1", "--reply-to", "hello")
-    assert one != sample(capsys, "talk", "--seed", "1", "--reply-to", "there")
-    begun = sample(capsys, "talk", "--seed", "1", "--reply-to", "hello", "--prompt", "there")
+    one = run_sample(capsys, "talk", "--seed", "1", "--reply-to", "hello")
+    assert one != run_sample(capsys, "talk", "--seed", "1", "--reply-to", "there")
+    begun = run_sample(capsys, "talk", "--seed", "1", "--reply-to", "hello", "--prompt", "there")
     assert all(text.startswith("there") for text in begun.split("\n--\n"))
 
 
 def test_a_dialogue_is_its_turns_in_order(capsys: Output) -> None:
     turns = ["--reply-to", "hello", "--reply-to", "there", "--reply-to", "hell"]
-    drawn = objects(capsys, "talk", "--seed", "1", *turns)
-    sampler = Sampler(make_weights(Card(conversations=True)), 1)
-    state = sampler.begin()
+    generated = run_sample_json(capsys, "talk", "--seed", "1", *turns)
+    sampler = Sampler(make_weights(ModelCard(conversations=True)), 1)
+    state = sampler.initial_state()
     for turn in ("hello", "there", "hell"):
         state = sampler.end_turn(sampler.read(state, turn))
-    expected = sampler.write(state, "", 3, Draw(temp=1, max_chars=20, min_chars=5, seed=1))
-    assert {each["seed"]: each["text"] for each in drawn} == {sample.seed: sample.text for sample in expected}
-    assert drawn != objects(capsys, "talk", "--seed", "1", *turns[2:])
+    expected = sampler.generate(state, "", 3, GenerationConfig(temp=1, max_chars=20, min_chars=5, seed=1))
+    assert {each["seed"]: each["text"] for each in generated} == {sample.seed: sample.text for sample in expected}
+    assert generated != run_sample_json(capsys, "talk", "--seed", "1", *turns[2:])
 
 
 def test_a_beginning_from_another_program(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = sample(capsys, "--seed", "1", "--prompt", "hello ")
+    typed = run_sample(capsys, "--seed", "1", "--prompt", "hello ")
 
     class Stdin:
         buffer = io.BytesIO("hello \r\n".encode("utf-8-sig"))
 
     monkeypatch.setattr(sys, "stdin", Stdin)
-    assert sample(capsys, "--seed", "1", "--prompt-file", "-") == typed
+    assert run_sample(capsys, "--seed", "1", "--prompt-file", "-") == typed
 
 
 def test_every_way_to_draw_can_be_asked_for(capsys: Output, tmp_path: Path) -> None:
     blocked = tmp_path / "words.txt"
     blocked.write_text("# none of these\nh\nel*\n")
-    plain = {each["seed"]: each["text"] for each in objects(capsys, "--seed", "3", "--min-chars", "12")}
-    for words, draw in (
-        (["--stop", "e", "--stop", "lo"], Draw(stop=("e", "lo"))),
-        (["--block", str(blocked)], Draw(block=("h", "el*"))),
-        (["--mirostat", "1.5"], Draw(mirostat=1.5)),
-        (["--repeat-penalty", "2"], Draw(repeat_penalty=2)),
-        (["--beam", "3"], Draw(beam=3)),
+    plain = {each["seed"]: each["text"] for each in run_sample_json(capsys, "--seed", "3", "--min-chars", "12")}
+    for words, config in (
+        (["--stop", "e", "--stop", "lo"], GenerationConfig(stop=("e", "lo"))),
+        (["--block", str(blocked)], GenerationConfig(block=("h", "el*"))),
+        (["--mirostat", "1.5"], GenerationConfig(mirostat=1.5)),
+        (["--repeat-penalty", "2"], GenerationConfig(repeat_penalty=2)),
+        (["--beam", "3"], GenerationConfig(beam=3)),
     ):
-        seeded = [] if draw.beam else ["--seed", "3"]
-        drawn = objects(capsys, *seeded, "--min-chars", "12", *words)
+        seeded = [] if config.beam else ["--seed", "3"]
+        generated = run_sample_json(capsys, *seeded, "--min-chars", "12", *words)
         sampler = Sampler(make_weights(), 1)
-        asked = replace(draw, temp=1, max_chars=20, min_chars=12, seed=3)
-        expected = list(sampler.write(sampler.begin(), "", 3, asked))
-        assert sorted(str(each["text"]) for each in drawn) == sorted(sample.text for sample in expected)
-        assert {each["seed"]: each["text"] for each in drawn} != plain
+        asked = replace(config, temp=1, max_chars=20, min_chars=12, seed=3)
+        expected = list(sampler.generate(sampler.initial_state(), "", 3, asked))
+        assert sorted(str(each["text"]) for each in generated) == sorted(sample.text for sample in expected)
+        assert {each["seed"]: each["text"] for each in generated} != plain
     replies = ["talk", "--reply-to", "hello", "--seed", "3"]
-    assert objects(capsys, *replies, "--relevance", "0.8") != objects(capsys, *replies)
+    assert run_sample_json(capsys, *replies, "--relevance", "0.8") != run_sample_json(capsys, *replies)
 
 
 def test_a_stop_is_typed_as_in_a_chat(capsys: Output) -> None:
     add_model("lines", modified=3e9, weights=make_weights(text="a\nb\\n"))
     words = ["--seed", "3", "--max-chars", "60", "--min-chars"]
     for typed, stop in ((r"\n", "\n"), (r"\\", "\\")):
-        free = [str(each["text"]) for each in objects(capsys, *words, "40")]
+        free = [str(each["text"]) for each in run_sample_json(capsys, *words, "40")]
         assert all(stop in text for text in free)
-        cut = [str(each["text"]) for each in objects(capsys, *words, "0", "--stop", typed)]
+        cut = [str(each["text"]) for each in run_sample_json(capsys, *words, "0", "--stop", typed)]
         assert not any(stop in text for text in cut)
-        stopped = [str(each["text"]) for each in objects(capsys, *words, "40", "--stop", typed)]
+        stopped = [str(each["text"]) for each in run_sample_json(capsys, *words, "40", "--stop", typed)]
         assert all(len(text) >= 40 and stop not in text[40:] for text in stopped)
 
 
 def test_settings_that_stand_somewhere_do_not_keep_a_beam_from_searching(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = objects(capsys, "--beam", "4")
+    result = run_sample_json(capsys, "--beam", "4")
     monkeypatch.setenv("GRU_TEMP", "1.3")
     monkeypatch.setenv("GRU_MIROSTAT", "3")
-    assert [each["text"] for each in objects(capsys, "--beam", "4")] == [each["text"] for each in found]
+    assert [each["text"] for each in run_sample_json(capsys, "--beam", "4")] == [each["text"] for each in result]
     monkeypatch.setenv("GRU_BEAM", "4")
     assert main(["sample", "--temp", "1"]) == ExitStatus.USAGE
     assert "--temp means nothing with --beam" in capsys.readouterr().err
@@ -193,11 +193,11 @@ def test_settings_that_stand_somewhere_do_not_keep_a_beam_from_searching(
 
 
 def test_a_beam_on_a_terminal_shows_each_text_once(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    drawn = [str(each["text"]) for each in objects(capsys, "--beam", "4")]
-    out = Screen()
+    generated = [str(each["text"]) for each in run_sample_json(capsys, "--beam", "4")]
+    out = TtyStream()
     monkeypatch.setattr(sys, "stdout", out)
     assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", "--beam", "4", "--pace", "0"]) == 0
-    assert out.getvalue() == "\n--\n".join(drawn) + "\n"
+    assert out.getvalue() == "\n--\n".join(generated) + "\n"
 
 
 def test_whoever_asks_for_quiet_is_not_told_how_many(capsys: Output) -> None:
@@ -263,18 +263,18 @@ def test_a_damaged_model(capsys: Output) -> None:
 
 
 def test_a_reader_that_left_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone(Pipe):
+    class Gone(PipeStream):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
         def fileno(self) -> int:
             raise OSError
 
-    err = Pipe()
+    err = PipeStream()
     monkeypatch.setattr(sys, "stdout", Gone())
     monkeypatch.setattr(sys, "stderr", err)
     for n in ("1", "100"):
-        assert main(["sample", "-n", n]) == ExitStatus.DONE  # however much was written before it left
+        assert main(["sample", "-n", n]) == ExitStatus.OK  # however much was written before it left
     assert err.getvalue() == ""
 
 

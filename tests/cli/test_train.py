@@ -16,57 +16,59 @@ from grucli.__main__ import main
 from grucli.errors import DivergedError, ExitStatus
 from grucli.model.cells import CELLS
 from grucli.training import loop
-from grucli.training.events import Event
-from grucli.training.options import Plan, Recipe
+from grucli.training.events import TrainEvent
+from grucli.training.options import Hyperparameters, TrainOptions
 from grucli.training.signals import StopFlag
-from tests.ui.fake_events import run, started, summary
-from tests.ui.fake_streams import Pipe
+from tests.ui.fake_events import make_summary, run_started, training_run
+from tests.ui.fake_streams import PipeStream
 
 Output = pytest.CaptureFixture[str]
 
 
-class Loop:
+class FakeTraining:
     """Stands where training is: keeps the plan, and tells of a run that ends as it is told to."""
 
     def __init__(self) -> None:
-        self.plan: Plan | None = None
+        self.plan: TrainOptions | None = None
         self.reason = "limit"
         self.error: BaseException | None = None
 
-    def train(self, plan: Plan, stop: StopFlag) -> Iterator[Event]:
+    def train(self, plan: TrainOptions, stop: StopFlag) -> Iterator[TrainEvent]:
         self.plan = plan
         if self.error is not None:
-            yield started()
+            yield run_started()
             raise self.error
-        yield from run(200, reason=self.reason)
+        yield from training_run(200, reason=self.reason)
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loop:
+def fake_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTraining:
     monkeypatch.setenv("GRU_HOME", str(tmp_path))
-    fake = Loop()
-    monkeypatch.setattr(loop, "train", fake.train)
-    return fake
+    training = FakeTraining()
+    monkeypatch.setattr(loop, "train", training.train)
+    return training
 
 
-def test_what_was_not_given_is_left_to_the_plan(fake: Loop) -> None:
-    assert main(["train", "a.csv", "b.txt"]) == ExitStatus.DONE
-    assert fake.plan == Plan(sources=("a.csv", "b.txt"))
+def test_what_was_not_given_is_left_to_the_plan(fake_training: FakeTraining) -> None:
+    assert main(["train", "a.csv", "b.txt"]) == ExitStatus.OK
+    assert fake_training.plan == TrainOptions(sources=("a.csv", "b.txt"))
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_cell_can_be_asked_for(fake: Loop, cell: str) -> None:
-    assert main(["train", "a.csv", "--cell", cell]) == ExitStatus.DONE
-    assert fake.plan is not None
-    assert fake.plan.cell == cell
+def test_every_cell_can_be_asked_for(fake_training: FakeTraining, cell: str) -> None:
+    assert main(["train", "a.csv", "--cell", cell]) == ExitStatus.OK
+    assert fake_training.plan is not None
+    assert fake_training.plan.cell == cell
 
 
 def test_help_tells_the_defaults_of_the_recipe() -> None:
     left = {"vocab": "by the tokenizer", "dropout": "by how often the corpus is seen"}
-    options = {option.name: option for option in cli.tree().commands["train"].params if isinstance(option, TyperOption)}
-    for name, default in msgspec.structs.asdict(Recipe()).items():
-        told = left[name] if default is None else default
-        assert f"[default: {told}]" in str(options[name].help)
+    options = {
+        option.name: option for option in cli.build_cli().commands["train"].params if isinstance(option, TyperOption)
+    }
+    for name, default in msgspec.structs.asdict(Hyperparameters()).items():
+        reported = left[name] if default is None else default
+        assert f"[default: {reported}]" in str(options[name].help)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_a_value_that_is_too_large_is_told_the_largest(
     assert bound in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_every_option_reaches_the_plan(fake: Loop) -> None:
+def test_every_option_reaches_the_plan(fake_training: FakeTraining) -> None:
     given: dict[str, object] = {
         "name": "emo", "cell": "gru", "hidden": 8, "layers": 2, "embed": 3, "tokenizer": "word", "vocab": 99,
         "batch": 4, "seq": 5, "lr": 0.1, "dropout": 0.3, "steps": 6, "epochs": 1.5, "minutes": 0.25, "val": 0.2,
@@ -100,16 +102,16 @@ def test_every_option_reaches_the_plan(fake: Loop) -> None:
         for field, value in given.items()
         for word in ("--from" if field == "start_from" else "--" + field.replace("_", "-"), str(value))
     ]
-    assert main(["train", "-", *words, "--resume", "--force"]) == ExitStatus.DONE
-    plan = Plan(sources=("-",), resume=True, force=True, **given)  # type: ignore[arg-type]
-    assert fake.plan == plan
+    assert main(["train", "-", *words, "--resume", "--force"]) == ExitStatus.OK
+    plan = TrainOptions(sources=("-",), resume=True, force=True, **given)  # type: ignore[arg-type]
+    assert fake_training.plan == plan
     assert None not in dataclasses.asdict(plan).values()
 
 
-def test_json_is_all_there_is_on_stdout(fake: Loop, capsys: Output) -> None:
-    assert main(["train", "a.csv", "--json"]) == ExitStatus.DONE
+def test_json_is_all_there_is_on_stdout(fake_training: FakeTraining, capsys: Output) -> None:
+    assert main(["train", "a.csv", "--json"]) == ExitStatus.OK
     out, err = capsys.readouterr()
-    assert json.loads(out) == dataclasses.asdict(summary(200))
+    assert json.loads(out) == dataclasses.asdict(make_summary(200))
     assert list(json.loads(out))[:4] == ["model", "path", "cell", "parameters"]
     assert "held out" in err
 
@@ -119,34 +121,36 @@ def test_json_is_all_there_is_on_stdout(fake: Loop, capsys: Output) -> None:
     [("limit", 0), ("settled", 0), ("already finished", 0), ("interrupted", 130), ("terminated", 143)],
 )
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_the_status_says_how_it_ended(fake: Loop, capsys: Output, reason: str, status: int, form: list[str]) -> None:
-    fake.reason = reason
+def test_the_status_says_how_it_ended(
+    fake_training: FakeTraining, capsys: Output, reason: str, status: int, form: list[str]
+) -> None:
+    fake_training.reason = reason
     assert main(["train", "my file.csv", "--column", "text", *form]) == status
     out, err = capsys.readouterr()
     assert ("gru train 'my file.csv' --name emo --column text --resume" in err) == (status >= 130)
     assert out.startswith("{" if form else "    step")
 
 
-def test_quiet_leaves_the_table_alone(fake: Loop, capsys: Output) -> None:
+def test_quiet_leaves_the_table_alone(fake_training: FakeTraining, capsys: Output) -> None:
     assert main(["-q", "train", "a.csv"]) == 0
     out, err = capsys.readouterr()
     assert out.count("\n") == 3
     assert err == ""
 
 
-def test_what_goes_wrong_is_two_lines_below_the_table(fake: Loop, capsys: Output) -> None:
-    fake.error = DivergedError("the loss is not a number at step 7", "choose a lower --lr")
+def test_what_goes_wrong_is_two_lines_below_the_table(fake_training: FakeTraining, capsys: Output) -> None:
+    fake_training.error = DivergedError("the loss is not a number at step 7", "choose a lower --lr")
     assert main(["train", "a.csv", "--json"]) == ExitStatus.FAILED
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith("gru: the loss is not a number at step 7\n     choose a lower --lr\n")
 
 
-@pytest.mark.parametrize(("left_at", "status"), [(1, ExitStatus.FAILED), (4, ExitStatus.DONE)])
+@pytest.mark.parametrize(("left_at", "status"), [(1, ExitStatus.FAILED), (4, ExitStatus.OK)])
 def test_a_reader_that_leaves_before_the_end_ends_the_training(
-    fake: Loop, monkeypatch: pytest.MonkeyPatch, left_at: int, status: int
+    fake_training: FakeTraining, monkeypatch: pytest.MonkeyPatch, left_at: int, status: int
 ) -> None:
-    class Leaving(Pipe):
+    class Leaving(PipeStream):
         written = 0
 
         def write(self, text: str) -> int:
@@ -162,10 +166,10 @@ def test_a_reader_that_leaves_before_the_end_ends_the_training(
     assert main(["train", "a.csv"]) == status
 
 
-def test_signals_are_as_they_were_afterwards(fake: Loop) -> None:
+def test_signals_are_as_they_were_afterwards(fake_training: FakeTraining) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    fake.error = KeyboardInterrupt()
-    assert main(["train", "a.csv"]) == ExitStatus.INTERRUPTED
+    fake_training.error = KeyboardInterrupt()
+    assert main(["train", "a.csv"]) == ExitStatus.SIGINT
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
@@ -179,7 +183,9 @@ def test_signals_are_as_they_were_afterwards(fake: Loop) -> None:
         (["a.csv", "--threads", "0"], "--threads"),
     ],
 )
-def test_a_command_line_that_cannot_be_meant(fake: Loop, capsys: Output, words: list[str], said: str) -> None:
+def test_a_command_line_that_cannot_be_meant(
+    fake_training: FakeTraining, capsys: Output, words: list[str], said: str
+) -> None:
     assert main(["train", *words]) == ExitStatus.USAGE
     out, err = capsys.readouterr()
     assert out == ""

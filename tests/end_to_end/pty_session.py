@@ -10,10 +10,10 @@ import pytest
 
 pexpect = pytest.importorskip("pexpect")
 
-PATIENCE = 120  # seconds: kernels may have to be compiled first
+TIMEOUT = 120  # seconds: kernels may have to be compiled first
 
 
-class Person:
+class PtySession:
     """Somebody who runs `gru` with these arguments, and sees its screen; `history` is what was scrolled away.
 
     `program` is what Python is told to run.
@@ -30,7 +30,7 @@ class Person:
             env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": ""},
             dimensions=(height, width),
             encoding="utf-8",
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
 
     @property
@@ -38,13 +38,13 @@ class Person:
         """The rows that were scrolled away."""
         return ["".join(line[x].data for x in range(self.screen.columns)) for line in self.screen.history.top]
 
-    def type(self, keys: str) -> None:
+    def send(self, keys: str) -> None:
         self.child.send(keys)
 
-    def see(self, condition: Callable[[str], object]) -> str:
+    def wait_for(self, condition: Callable[[str], object]) -> str:
         """Wait until the screen is as it should be."""
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
             text = "\n".join(row.rstrip() for row in self.screen.display)
             if condition(text):
                 return text
@@ -60,17 +60,17 @@ class Person:
         self.child.setwinsize(height, width)
         self.screen.resize(height, width)
 
-    def end(self) -> int:
+    def wait_for_exit(self) -> int:
         """Wait for the program to end; its exit status."""
         try:
             while True:
-                self._stream.feed(self.child.read_nonblocking(65536, timeout=PATIENCE))
+                self._stream.feed(self.child.read_nonblocking(65536, timeout=TIMEOUT))
         except pexpect.EOF:
             self.child.close()
         return int(self.child.exitstatus)
 
 
-SHELL = """
+SHELL_PROGRAM = """
 import os, signal, sys
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 gru = os.fork()
@@ -89,7 +89,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """As much of a shell as is needed: what Ctrl-Z stops goes on with Enter."""
 
 
-class PersonWithAShell(Person):
+class ShellPtySession(PtySession):
     """Somebody who can stop the program."""
 
-    program = ("-c", SHELL)
+    program = ("-c", SHELL_PROGRAM)

@@ -14,15 +14,15 @@ import numpy as np
 from rich.console import Console
 
 from grucli.chat.session import Session
-from grucli.chat.session_store import Archive
-from grucli.generation.sampler import Draw, Sampler
-from grucli.model.config import Sizes, parameter_shapes
-from grucli.model.weights import Card, Weights
-from grucli.text.tokenizers import learn
+from grucli.chat.session_store import SessionStore
+from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.model.config import ModelConfig, parameter_shapes
+from grucli.model.weights import ModelCard, SavedModel
+from grucli.text.tokenizers import train
 from grucli.ui.chat.screen import ChatScreen
 
-LOOKS = 20
-LINES = (
+NUM_REPORTS = 20
+USER_LINES = (
     "hello",
     "what do you think of it",
     "/regen",
@@ -30,7 +30,7 @@ LINES = (
     "/undo",
     "so",
 )
-WHILES = (
+OCCASIONAL_COMMANDS = (
     "/spread 0.5 1.0",
     "/best 3",
     "/peek",
@@ -43,7 +43,7 @@ WHILES = (
 )
 
 
-class _Nowhere:
+class _NullTerminal:
     """A terminal that remembers nothing."""
 
     encoding = "utf-8"
@@ -58,16 +58,16 @@ class _Nowhere:
         return True
 
 
-class _Shelf:
+class _SingleModelProvider:
     """One model."""
 
     def __init__(self) -> None:
-        tokenizer = learn("char", iter(["abcdefghijklmnopqrstuvwxyz ,'" * 2]))
-        sizes = Sizes("gru", tokenizer.size, 16, 64, 1)
-        random = np.random.default_rng(0)
-        shapes = parameter_shapes(sizes)
-        arrays = {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-        self._sampler = Sampler(Weights(sizes, tokenizer, arrays, Card(conversations=True)))
+        tokenizer = train("char", iter(["abcdefghijklmnopqrstuvwxyz ,'" * 2]))
+        config = ModelConfig("gru", tokenizer.vocab_size, 16, 64, 1)
+        rng = np.random.default_rng(0)
+        shapes = parameter_shapes(config)
+        arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+        self._sampler = Sampler(SavedModel(config, tokenizer, arrays, ModelCard(conversations=True)))
 
     def names(self) -> list[str]:
         return ["soak"]
@@ -75,48 +75,50 @@ class _Shelf:
     def open(self, name: str | None) -> tuple[str, Sampler]:
         return "soak", self._sampler
 
-    def to_come(self, name: str) -> bool:
+    def is_pending(self, name: str) -> bool:
         return False
 
-    def newer(self, name: str) -> None:
+    def reload_if_changed(self, name: str) -> None:
         return None
 
     def sha256(self, name: str) -> str:
         return self._sampler.sha256
 
 
-def memory() -> float:
+def memory_mb() -> float:
     """What this process has in memory now, in MB; where that is not told, the most that it had."""
     status = Path("/proc/self/statm")
     if status.exists():
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 1e6 if sys.platform == "darwin" else most / 1e3
+    max_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return max_rss / 1e6 if sys.platform == "darwin" else max_rss / 1e3
 
 
-def soak(replies: int, folder: Path) -> Iterator[tuple[int, float]]:
+def run_soak(replies: int, directory: Path) -> Iterator[tuple[int, float]]:
     """Talk until so many replies were drawn; from time to time how many there are, and the memory in MB."""
-    session = Session(_Shelf(), None, Draw(max_chars=60, seed=1), 0, archive=Archive(folder))
-    screen = ChatScreen(session, Console(file=_Nowhere(), force_terminal=True, width=80, height=24))  # type: ignore[arg-type]
+    session = Session(
+        _SingleModelProvider(), None, GenerationConfig(max_chars=60, seed=1), 0, store=SessionStore(directory)
+    )
+    screen = ChatScreen(session, Console(file=_NullTerminal(), force_terminal=True, width=80, height=24))  # type: ignore[arg-type]
     with session:
-        for number in range(1, replies + 1):
-            screen.answer(LINES[number % len(LINES)] if session.turns else LINES[0])
-            if number % 25 == 0:
-                screen.answer(WHILES[number // 25 % len(WHILES)])
-            if number % 1000 == 0:
-                screen.answer("/fork")
-            if number % max(replies // LOOKS, 1) == 0:
-                yield number, memory()
+        for reply_count in range(1, replies + 1):
+            screen.handle(USER_LINES[reply_count % len(USER_LINES)] if session.turns else USER_LINES[0])
+            if reply_count % 25 == 0:
+                screen.handle(OCCASIONAL_COMMANDS[reply_count // 25 % len(OCCASIONAL_COMMANDS)])
+            if reply_count % 1000 == 0:
+                screen.handle("/fork")
+            if reply_count % max(replies // NUM_REPORTS, 1) == 0:
+                yield reply_count, memory_mb()
 
 
 def main() -> None:
     """Print the curve."""
     replies = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    with tempfile.TemporaryDirectory() as folder:
-        for number, now in soak(replies, Path(folder)):
-            sys.stdout.write(f"{number:>8,} replies  {now:7.1f} MB  {'#' * round(now / 4)}\n")
+    with tempfile.TemporaryDirectory() as directory:
+        for reply_count, megabytes in run_soak(replies, Path(directory)):
+            sys.stdout.write(f"{reply_count:>8,} replies  {megabytes:7.1f} MB  {'#' * round(megabytes / 4)}\n")
             sys.stdout.flush()
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.end_to_end.soak import LOOKS
+from tests.end_to_end.soak import NUM_REPORTS
 
 REPLIES = 10_000
 
@@ -16,6 +16,6 @@ def test_ten_thousand_replies_in_flat_memory() -> None:
     command = [sys.executable, "-m", "tests.end_to_end.soak", str(REPLIES)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     memory = [float(line.split()[2]) for line in done.stdout.splitlines()]
-    assert len(memory) == LOOKS
+    assert len(memory) == NUM_REPORTS
     # Within the first thousands the turns that are kept, and their states, come to be as many as there ever are.
-    assert max(memory[LOOKS // 2 :]) - memory[LOOKS // 2] < 3, done.stdout
+    assert max(memory[NUM_REPORTS // 2 :]) - memory[NUM_REPORTS // 2] < 3, done.stdout

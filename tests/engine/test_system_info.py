@@ -10,49 +10,49 @@ import pytest
 
 from grucli import __version__
 from grucli.engine import system_info
-from grucli.engine.system_info import Setting, examine, find_settings, gflops
-from grucli.engine.thread_pool import default_threads
+from grucli.engine.system_info import ConfigEntry, active_settings, collect_system_info, measure_gflops
+from grucli.engine.thread_pool import default_num_threads
 from grucli.errors import UsageError
 from grucli.kernels import jit
-from grucli.kernels.microkernel import HAS_DOT, LANES
+from grucli.kernels.microkernel import HAS_VNNI, LANES
 
-VARIABLES = {"GRU_TEMP", "GRU_TOP_K", "GRU_BATCH"}
+OPTION_VARIABLES = {"GRU_TEMP", "GRU_TOP_K", "GRU_BATCH"}
 
 
 @pytest.fixture(autouse=True)
-def quick(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system_info, "SECONDS", 0.001)
-    monkeypatch.setattr(system_info, "_READ", 1 << 20)
+def fast_benchmarks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_info, "_SECONDS_PER_ROUND", 0.001)
+    monkeypatch.setattr(system_info, "_MEMORY_TEST_BYTES", 1 << 20)
 
 
-def configure(home: Path, text: str) -> None:
+def write_config(home: Path, text: str) -> None:
     home.mkdir()
     (home / "config.toml").write_text(text)
 
 
 def test_every_fact_is_there(home: Path) -> None:
-    found = examine(VARIABLES)
-    assert found.processor.name
-    assert found.processor.target
-    assert found.processor.cores == default_threads()
-    assert (found.processor.vector_bits, found.processor.multiplies_bytes) == (32 * LANES, HAS_DOT)
-    speed = found.speed
+    result = collect_system_info(OPTION_VARIABLES)
+    assert result.processor.name
+    assert result.processor.target
+    assert result.processor.cores == default_num_threads()
+    assert (result.processor.simd_bits, result.processor.has_vnni) == (32 * LANES, HAS_VNNI)
+    speed = result.speed
     for figure in (speed.gflops_one_core, speed.gflops_all_cores, speed.memory_gb_per_second):
         assert math.isfinite(figure)
         assert figure > 0
-    assert list(found.versions) == ["grucli", "python", "numpy", "numba", "llvmlite"]
-    assert found.versions["grucli"] == __version__
-    assert found.versions["python"] == platform.python_version()
-    assert found.versions["numpy"] == np.__version__
+    assert list(result.versions) == ["grucli", "python", "numpy", "numba", "llvmlite"]
+    assert result.versions["grucli"] == __version__
+    assert result.versions["python"] == platform.python_version()
+    assert result.versions["numpy"] == np.__version__
 
 
 def test_places_follow_the_home(home: Path) -> None:
-    places = examine(VARIABLES).places
+    places = collect_system_info(OPTION_VARIABLES).directories
     assert (places.data, places.models, places.cache) == (home, home / "models", home / "cache")
     assert (places.config, places.config_exists) == (home / "config.toml", False)
     assert not home.exists()
-    configure(home, "")
-    assert examine(VARIABLES).places.config_exists
+    write_config(home, "")
+    assert collect_system_info(OPTION_VARIABLES).directories.config_exists
 
 
 def test_the_cache_is_told_as_it_was_before_measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -61,18 +61,24 @@ def test_the_cache_is_told_as_it_was_before_measuring(monkeypatch: pytest.Monkey
         return 1.0
 
     monkeypatch.setattr(jit, "CACHE", jit.KernelCache(tmp_path, None))
-    monkeypatch.setattr(system_info, "gflops", compile_one)
-    assert examine(VARIABLES).kernels == system_info.Kernels(tmp_path, None, filled=False)
-    assert examine(VARIABLES).kernels == system_info.Kernels(tmp_path, None, filled=True)
+    monkeypatch.setattr(system_info, "measure_gflops", compile_one)
+    assert collect_system_info(OPTION_VARIABLES).kernel_cache == system_info.KernelCacheInfo(
+        tmp_path, None, is_warm=False
+    )
+    assert collect_system_info(OPTION_VARIABLES).kernel_cache == system_info.KernelCacheInfo(
+        tmp_path, None, is_warm=True
+    )
 
 
 def test_a_cache_that_is_none_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "CACHE", jit.KernelCache(None, "others may write to it"))
-    assert examine(VARIABLES).kernels == system_info.Kernels(None, "others may write to it", filled=False)
+    assert collect_system_info(OPTION_VARIABLES).kernel_cache == system_info.KernelCacheInfo(
+        None, "others may write to it", is_warm=False
+    )
 
 
 def test_more_threads_than_cores_multiply_too() -> None:
-    assert gflops(default_threads() + 1) > 0
+    assert measure_gflops(default_num_threads() + 1) > 0
 
 
 def test_the_processor_has_a_name_where_the_system_tells_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,51 +88,53 @@ def test_the_processor_has_a_name_where_the_system_tells_none(monkeypatch: pytes
     monkeypatch.setattr(Path, "read_text", refuse)
     monkeypatch.setattr("subprocess.run", refuse)
     monkeypatch.setattr(platform, "processor", lambda: "")
-    assert system_info._name() == platform.machine()
+    assert system_info._cpu_name() == platform.machine()
 
 
 def test_settings_come_with_their_source(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRU_TEMP", "0.5")
-    configure(home, "top_k = 3\n[train]\nbatch = 64\n")
-    assert find_settings(VARIABLES) == (
-        Setting("GRU_HOME", str(home), "environment", None),
-        Setting("GRU_TEMP", "0.5", "environment", None),
-        *unread(),
-        Setting("top_k", "3", "config.toml", None),
-        Setting("train.batch", "64", "config.toml", None),
+    write_config(home, "top_k = 3\n[train]\nbatch = 64\n")
+    assert active_settings(OPTION_VARIABLES) == (
+        ConfigEntry("GRU_HOME", str(home), "environment", None),
+        ConfigEntry("GRU_TEMP", "0.5", "environment", None),
+        *unknown_entries(),
+        ConfigEntry("top_k", "3", "config.toml", None),
+        ConfigEntry("train.batch", "64", "config.toml", None),
     )
 
 
-def unread() -> list[Setting]:
+def unknown_entries() -> list[ConfigEntry]:
     """What the tests' own variable comes to, where it is set."""
     note = "no option has this name"
-    return [Setting(name, None, "environment", note) for name in ("GRU_TEST_DATA",) if os.environ.get(name)]
+    return [ConfigEntry(name, None, "environment", note) for name in ("GRU_TEST_DATA",) if os.environ.get(name)]
 
 
 @pytest.mark.parametrize("key", ["top-k", "top_k"])
 def test_an_entry_that_a_variable_goes_before_says_so(home: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("GRU_TOP_K", "5")
-    configure(home, f"[sample]\n{key} = 3\n")
-    assert find_settings(VARIABLES)[-1] == Setting(f"sample.{key}", "3", "config.toml", "GRU_TOP_K goes before it")
+    write_config(home, f"[sample]\n{key} = 3\n")
+    assert active_settings(OPTION_VARIABLES)[-1] == ConfigEntry(
+        f"sample.{key}", "3", "config.toml", "GRU_TOP_K goes before it"
+    )
 
 
 def test_the_value_of_a_variable_that_nothing_reads_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRU_PASSWORD", "hunter2")
-    found = find_settings(VARIABLES)
-    assert Setting("GRU_PASSWORD", None, "environment", "no option has this name") in found
-    assert "hunter2" not in repr(found)
+    result = active_settings(OPTION_VARIABLES)
+    assert ConfigEntry("GRU_PASSWORD", None, "environment", "no option has this name") in result
+    assert "hunter2" not in repr(result)
 
 
 def test_an_empty_variable_is_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRU_TEMP", "")
     monkeypatch.setenv("GRU_TOP_K", "")
-    configure(home, "top-k = 3")
-    names = {setting.name: setting.note for setting in find_settings(VARIABLES)}
+    write_config(home, "top-k = 3")
+    names = {setting.name: setting.note for setting in active_settings(OPTION_VARIABLES)}
     assert "GRU_TEMP" not in names
     assert names["top-k"] is None
 
 
 def test_settings_that_are_no_toml(home: Path) -> None:
-    configure(home, "top-k =")
+    write_config(home, "top-k =")
     with pytest.raises(UsageError, match="no TOML"):
-        examine(VARIABLES)
+        collect_system_info(OPTION_VARIABLES)

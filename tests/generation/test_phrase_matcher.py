@@ -12,34 +12,38 @@ from grucli.errors import UsageError
 from grucli.generation.phrase_matcher import (
     BANNED,
     STOPS,
-    Phrases,
-    Place,
+    MatchState,
+    PhraseMatcher,
     check_blocked,
+    escape_stop,
     read_phrases,
-    read_stop,
-    typed_stop,
+    unescape_stop,
 )
-from grucli.text.tokenizers import SPECIALS, Tokenizer
+from grucli.text.tokenizers import NUM_SPECIAL_TOKENS, Tokenizer
 from grucli.text.tokenizers.char import CharTokenizer
 from grucli.text.tokenizers.subword import SubwordTokenizer
 from grucli.text.tokenizers.word import WordTokenizer
 
 ALPHABET = "abAßs .\n_é"
-CHARS = CharTokenizer(ALPHABET)
-WORDS = WordTokenizer([" a", "a", " ab", "ab", " b", "b", ".", "..", "\n", " ", "A", " é", "ß", " ss", "a'b", " ba"])
-PIECES = SubwordTokenizer(["a", "b", "A", "s", ".", "_", "ab", " a", " ab", "ba", " b", "ss", "s.", "..", "ß", "é"])
-SPELLED = SubwordTokenizer(["a", "b", "s"])
-IN_BYTES = [*SPELLED.encode("abs .éÉ日\n").tolist()]
+CHAR_TOKENIZER = CharTokenizer(ALPHABET)
+WORD_TOKENIZER = WordTokenizer(
+    [" a", "a", " ab", "ab", " b", "b", ".", "..", "\n", " ", "A", " é", "ß", " ss", "a'b", " ba"]
+)
+SUBWORD_TOKENIZER = SubwordTokenizer(
+    ["a", "b", "A", "s", ".", "_", "ab", " a", " ab", "ba", " b", "ss", "s.", "..", "ß", "é"]
+)
+BYTE_TOKENIZER = SubwordTokenizer(["a", "b", "s"])
+BYTE_IDS = [*BYTE_TOKENIZER.encode("abs .éÉ日\n").tolist()]
 
 word = st.text("abs", min_size=1, max_size=3)
 phrase = st.one_of(
     word, st.text("abA é", min_size=1, max_size=4), st.builds("{} {}".format, word, word), st.sampled_from([".b", "b."])
 ).filter(lambda text: bool(text.strip()))
-blocked = st.lists(st.one_of(phrase, phrase.map("{}*".format)), max_size=4).map(tuple)
-stops = st.lists(st.text("ab .\n", min_size=1, max_size=3), max_size=3).map(tuple)
+blocked_phrases = st.lists(st.one_of(phrase, phrase.map("{}*".format)), max_size=4).map(tuple)
+stop_strings = st.lists(st.text("ab .\n", min_size=1, max_size=3), max_size=3).map(tuple)
 
 
-def pattern(phrase: str) -> re.Pattern[str]:
+def phrase_pattern(phrase: str) -> re.Pattern[str]:
     """What says a phrase in a folded text, as soon as that is known."""
     text = " ".join(phrase.removesuffix("*").casefold().split())
     before = r"(?<!\w)" if re.match(r"\w", text) else ""
@@ -47,53 +51,57 @@ def pattern(phrase: str) -> re.Pattern[str]:
     return re.compile(before + r"\s+".join(map(re.escape, text.split(" "))) + after)
 
 
-def verdict(text: str, piece: str, stops: tuple[str, ...], blocked: tuple[str, ...], whole_words: bool) -> int | None:
+def expected_outcome(
+    text: str, piece: str, stops: tuple[str, ...], blocked: tuple[str, ...], whole_words: bool
+) -> int | None:
     """What the piece does to the text, read a character at a time; `text` itself says and stops nothing."""
-    drawn = text
+    generated = text
     for char in piece:
-        drawn += char
-        if any(pattern(each).search(drawn.casefold()) for each in blocked):
+        generated += char
+        if any(phrase_pattern(each).search(generated.casefold()) for each in blocked):
             return BANNED
-        if any(stop in drawn for stop in stops):
+        if any(stop in generated for stop in stops):
             return STOPS
-    if whole_words and any(pattern(each).search(drawn.casefold() + " ") for each in blocked):
+    if whole_words and any(phrase_pattern(each).search(generated.casefold() + " ") for each in blocked):
         return BANNED
     return None
 
 
-def behind(phrases: Phrases, place: int, V: int) -> list[int]:
+def next_states(phrases: PhraseMatcher, state: int, V: int) -> list[int]:
     """The place behind each token, as the kernels read the table."""
-    table, _ = phrases.table(Place())
-    kind, closing, first, end = table.places[place]
-    row = table.usual[kind].copy()
-    assert (np.diff(table.own[first:end, 0]) > 0).all()
-    row[table.own[first:end, 0]] = table.own[first:end, 1]
+    table, _ = phrases.table(MatchState())
+    kind, closing, first, end = table.states[state]
+    row = table.default_next[kind].copy()
+    assert (np.diff(table.overrides[first:end, 0]) > 0).all()
+    row[table.overrides[first:end, 0]] = table.overrides[first:end, 1]
     if closing:
-        row[table.usual[2] != 0] = BANNED
+        row[table.default_next[2] != 0] = BANNED
     assert row.shape == (V,)
     return [int(number) for number in row]
 
 
-@pytest.mark.parametrize("tokenizer", [CHARS, WORDS, PIECES])
-@given(stops=stops, blocked=blocked, data=st.data())
+@pytest.mark.parametrize("tokenizer", [CHAR_TOKENIZER, WORD_TOKENIZER, SUBWORD_TOKENIZER])
+@given(stops=stop_strings, blocked=blocked_phrases, data=st.data())
 @settings(max_examples=60)
 def test_the_table_says_of_every_token_what_the_text_says(
     tokenizer: Tokenizer, stops: tuple[str, ...], blocked: tuple[str, ...], data: st.DataObject
 ) -> None:
-    phrases = Phrases(tokenizer, stops, blocked)
-    _, place = phrases.table(Place())
-    whole = {t: p.decode() for t, p in enumerate(tokenizer.pieces) if t >= SPECIALS and (p.isascii() or len(p) > 1)}
+    phrases = PhraseMatcher(tokenizer, stops, blocked)
+    _, state = phrases.table(MatchState())
+    whole = {
+        t: p.decode() for t, p in enumerate(tokenizer.pieces) if t >= NUM_SPECIAL_TOKENS and (p.isascii() or len(p) > 1)
+    }
     likely = {t: p for t, p in whole.items() if p.strip("\0\t") in p and set(p) <= set(ALPHABET + "'")}
     text = ""
     for _ in range(8):
-        row = behind(phrases, place, tokenizer.size)
+        row = next_states(phrases, state, tokenizer.vocab_size)
         for token, piece in likely.items():
-            expected = verdict(text, piece, stops, blocked, tokenizer is WORDS)
+            expected = expected_outcome(text, piece, stops, blocked, tokenizer is WORD_TOKENIZER)
             assert (row[token] if row[token] < 0 else None) == expected, (text, piece)
         going_on = [token for token in likely if row[token] >= 0]
         assume(going_on)
         token = data.draw(st.sampled_from(going_on))
-        text, place = text + likely[token], row[token]
+        text, state = text + likely[token], row[token]
 
 
 @given(
@@ -105,17 +113,17 @@ def test_the_table_says_of_every_token_what_the_text_says(
 def test_characters_spelled_in_bytes_say_nothing_blocked_either(
     blocked: tuple[str, ...], stops: tuple[str, ...], data: st.DataObject
 ) -> None:
-    phrases = Phrases(SPELLED, stops, blocked)
-    _, place = phrases.table(Place())
+    phrases = PhraseMatcher(BYTE_TOKENIZER, stops, blocked)
+    _, state = phrases.table(MatchState())
     ids: list[int] = []
     for _ in range(12):
-        row = behind(phrases, place, SPELLED.size)
-        going_on = [token for token in IN_BYTES if row[token] >= 0]
+        row = next_states(phrases, state, BYTE_TOKENIZER.vocab_size)
+        going_on = [token for token in BYTE_IDS if row[token] >= 0]
         assume(going_on)
         ids.append(data.draw(st.sampled_from(going_on)))
-        place = row[ids[-1]]
-    text = SPELLED.decode(ids)
-    assert not any(pattern(each).search(text.casefold()) for each in blocked)
+        state = row[ids[-1]]
+    text = BYTE_TOKENIZER.decode(ids)
+    assert not any(phrase_pattern(each).search(text.casefold()) for each in blocked)
     assert not any(stop in text for stop in stops)
 
 
@@ -135,43 +143,46 @@ def test_characters_spelled_in_bytes_say_nothing_blocked_either(
 )
 def test_a_word_counts_as_a_whole(phrase: str, says: list[str], says_not: list[str]) -> None:
     for text, expected in [*((text, True) for text in says), *((text, False) for text in says_not)]:
-        phrases, place = Phrases(CHARS, (), (phrase,)), Place()
+        phrases, state = PhraseMatcher(CHAR_TOKENIZER, (), (phrase,)), MatchState()
         said = False
         for char in text:
-            after = phrases.feed(place, char)
+            after = phrases.advance(state, char)
             said = said or after == BANNED
-            place = after if isinstance(after, Place) else place
+            state = after if isinstance(after, MatchState) else state
         assert said == expected, text
 
 
 def test_a_word_may_have_begun_before() -> None:
-    phrases = Phrases(CHARS, ("sa",), ("abs", "b"))
-    assert phrases.feed(phrases.after("a b A"), "b") == Place(phrases.after("ab").blocked, (), True)
-    after = phrases.feed(phrases.after("ab"), "s")
-    assert isinstance(after, Place)
-    assert phrases.feed(after, " ") == BANNED
-    assert phrases.feed(phrases.after("aab"), "s") == Place(in_word=True, stops=phrases.feed(Place(), "s").stops)  # type: ignore[union-attr]
+    phrases = PhraseMatcher(CHAR_TOKENIZER, ("sa",), ("abs", "b"))
+    assert phrases.advance(phrases.state_after("a b A"), "b") == MatchState(phrases.state_after("ab").blocked, (), True)
+    after = phrases.advance(phrases.state_after("ab"), "s")
+    assert isinstance(after, MatchState)
+    assert phrases.advance(after, " ") == BANNED
+    assert phrases.advance(phrases.state_after("aab"), "s") == MatchState(
+        in_word=True,
+        stops=phrases.advance(MatchState(), "s").stops,  # type: ignore[union-attr]
+    )
     # What was said before is not this text's affair: neither a whole word, nor half a stop.
-    assert isinstance(phrases.feed(phrases.after("abs"), " "), Place)
-    assert isinstance(phrases.feed(phrases.after("s"), "a"), Place)
+    assert isinstance(phrases.advance(phrases.state_after("abs"), " "), MatchState)
+    assert isinstance(phrases.advance(phrases.state_after("s"), "a"), MatchState)
 
 
 def test_what_may_become_a_stop_is_held_back() -> None:
-    phrases = Phrases(CHARS, ("\n\n", "User:"), ())
-    assert [phrases.held("", text) for text in ("a", "a\n", "aUs", "Uses", "")] == [0, 1, 2, 0, 0]
-    assert phrases.stop_in("a\n\nb") == 1
-    assert phrases.stop_in("a") is None
-    assert Phrases(CHARS, ("bcd", "c"), ()).stop_in("abcd") == 2  # the one that is over first
+    phrases = PhraseMatcher(CHAR_TOKENIZER, ("\n\n", "User:"), ())
+    assert [phrases.withheld_chars("", text) for text in ("a", "a\n", "aUs", "Uses", "")] == [0, 1, 2, 0, 0]
+    assert phrases.find_stop("a\n\nb") == 1
+    assert phrases.find_stop("a") is None
+    assert PhraseMatcher(CHAR_TOKENIZER, ("bcd", "c"), ()).find_stop("abcd") == 2  # the one that is over first
 
 
 def test_what_says_a_blocked_word_at_the_end_is_taken_off() -> None:
-    phrases = Phrases(CHARS, (), ("bad", "ba", "a b"))
+    phrases = PhraseMatcher(CHAR_TOKENIZER, (), ("bad", "ba", "a b"))
     cases = {"so bad": "so b", "so bade": "so bade", "bad.": "bad.", "xbad": "xbad", "BA": "B", "a  b": "a  ", "": ""}
     for text, left in cases.items():
-        assert text[: len(text) - phrases.unsaid("", text)] == left
-    assert phrases.unsaid("so b", "ad") == 2  # all of it: "b" and "ba" are left
-    assert phrases.unsaid("x", "bad") == 0
-    assert Phrases(CHARS, ("x",), ()).unsaid("", "bad") == 0
+        assert text[: len(text) - phrases.chars_to_trim("", text)] == left
+    assert phrases.chars_to_trim("so b", "ad") == 2  # all of it: "b" and "ba" are left
+    assert phrases.chars_to_trim("x", "bad") == 0
+    assert PhraseMatcher(CHAR_TOKENIZER, ("x",), ()).chars_to_trim("", "bad") == 0
 
 
 def test_phrases_of_a_file(tmp_path: Path) -> None:
@@ -189,21 +200,21 @@ def test_phrases_of_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("phrase", ["", " ", "*", " * ", "a*b", "**a", "x" * 201])
 def test_what_is_no_phrase_is_refused(phrase: str) -> None:
     with pytest.raises(UsageError, match="cannot be blocked"):
-        Phrases(CHARS, (), (phrase,))
+        PhraseMatcher(CHAR_TOKENIZER, (), (phrase,))
 
 
 @pytest.mark.parametrize(("stops", "said"), [(("",), "0 characters"), (("x" * 201,), "201"), (("x",) * 65, "65 times")])
 def test_what_can_stop_nothing_is_refused(stops: tuple[str, ...], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Phrases(CHARS, stops)
+        PhraseMatcher(CHAR_TOKENIZER, stops)
 
 
 def test_thousands_of_words_take_no_more_room_than_they_need() -> None:
     rng = np.random.default_rng(0)
     many = tuple({"".join(rng.choice(list("abs"), 9)) for _ in range(3000)})
-    table, _ = Phrases(PIECES, (), many).table(Place())
-    assert len(table.places) < 9 * len(many)
-    assert len(table.own) < 40 * len(many)
+    table, _ = PhraseMatcher(SUBWORD_TOKENIZER, (), many).table(MatchState())
+    assert len(table.states) < 9 * len(many)
+    assert len(table.overrides) < 40 * len(many)
 
 
 def test_more_than_can_be_told_apart_is_refused_before_any_of_it_is_worked_out() -> None:
@@ -219,18 +230,20 @@ def test_more_than_can_be_told_apart_is_refused_before_any_of_it_is_worked_out()
 def test_a_table_that_the_tokens_make_too_large_is_refused(
     monkeypatch: pytest.MonkeyPatch, stops: tuple[str, ...], blocked: tuple[str, ...]
 ) -> None:
-    phrases = Phrases(PIECES, stops, blocked)
-    entries = len(Phrases(PIECES, stops, blocked).table(Place())[0].usual[0])
-    monkeypatch.setattr("grucli.generation.phrase_matcher.MOST_ENTRIES", entries)
+    phrases = PhraseMatcher(SUBWORD_TOKENIZER, stops, blocked)
+    entries = len(PhraseMatcher(SUBWORD_TOKENIZER, stops, blocked).table(MatchState())[0].default_next[0])
+    monkeypatch.setattr("grucli.generation.phrase_matcher.MAX_TABLE_ENTRIES", entries)
     for _ in range(2):  # nor is it let through when it is asked for again
-        with pytest.raises(UsageError, match=f"more than {entries} entries, for the {PIECES.size} tokens"):
-            phrases.table(Place())
+        with pytest.raises(
+            UsageError, match=f"more than {entries} entries, for the {SUBWORD_TOKENIZER.vocab_size} tokens"
+        ):
+            phrases.table(MatchState())
 
 
 def test_a_vocabulary_without_pieces() -> None:
-    table, place = Phrases(CharTokenizer(""), ("a",), ("b",)).table(Place())
-    assert table.usual.shape == (3, SPECIALS)
-    assert place == 0
+    table, state = PhraseMatcher(CharTokenizer(""), ("a",), ("b",)).table(MatchState())
+    assert table.default_next.shape == (3, NUM_SPECIAL_TOKENS)
+    assert state == 0
 
 
 @pytest.mark.parametrize(
@@ -238,10 +251,10 @@ def test_a_vocabulary_without_pieces() -> None:
     [(r"\n", "\n"), (r"a\tb", "a\tb"), (r"\\n", r"\n"), (r"¯\_(ツ)", r"¯\_(ツ)"), ("\n", "\n"), ("\\", "\\")],
 )
 def test_a_stop_is_typed_on_one_line(typed: str, meant: str) -> None:
-    assert read_stop(typed) == meant
+    assert unescape_stop(typed) == meant
 
 
 @given(st.text(st.sampled_from("\\nt\n\t'") | st.characters()))
 def test_every_stop_can_be_typed(stop: str) -> None:
-    assert read_stop(typed_stop(stop)) == stop
-    assert "\n" not in typed_stop(stop)
+    assert unescape_stop(escape_stop(stop)) == stop
+    assert "\n" not in escape_stop(stop)

@@ -21,14 +21,14 @@ from grucli.model.cells import CELLS
 @settings(max_examples=60)
 def test_a_window_forward_and_back(name: str, seed: int, T: int, B: int, below: int, H: int, share: float) -> None:
     rng, cell = np.random.default_rng(seed), CELLS[name]
-    single = {key: array.astype(np.float32) for key, array in cell.initialise(rng, below, H).items()}
+    single = {key: array.astype(np.float32) for key, array in cell.initialize(rng, below, H).items()}
     for bias in single.keys() - {"U", "W"}:
         single[bias] += rng.standard_normal(single[bias].shape).astype(np.float32)
     parameters = {key: array.astype(np.float64) for key, array in single.items()}
     x, ds = rng.standard_normal((T, B, below)), rng.standard_normal((T, B, H)).astype(np.float32)
     s0 = rng.standard_normal((B, H)).astype(np.float32)
-    resets = rng.random((T, B)) < 0.2
-    s, backprop = cell.forward(parameters, x, s0.astype(np.float64), resets)
+    reset_mask = rng.random((T, B)) < 0.2
+    s, backprop = cell.forward(parameters, x, s0.astype(np.float64), reset_mask)
     dx, ds0, gradients = backprop(ds.astype(np.float64))
 
     layer, state, split = LAYERS[name](T, B, H), s0.copy(), round(share * B)
@@ -37,8 +37,8 @@ def test_a_window_forward_and_back(name: str, seed: int, T: int, B: int, below: 
     layer.gates[...] = x @ parameters["U"]
     layer.dstate.fill(0)
     for low, high in ((split, B), (0, split)):
-        layer.forward(low, high, single, state, resets)
-        layer.backward(low, high, ds, resets)
+        layer.forward(low, high, single, state, reset_mask)
+        layer.backward(low, high, ds, reset_mask)
 
     assert {"U", "W", *layer.bias_gradients()} == gradients.keys()
     da = layer.gates.reshape(T * B, 3 * H).astype(np.float64)

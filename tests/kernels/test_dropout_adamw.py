@@ -6,27 +6,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grucli.kernels.adamw import adamw, sum_of_squares
-from grucli.kernels.dropout import drop
+from grucli.kernels.dropout import apply_dropout
 
 
-def key(value: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+def make_key(value: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
     return np.array([value], np.uint32)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_the_right_share_is_dropped_and_the_mean_is_kept(rate: float) -> None:
     x = np.ones(200_000, np.float32)
-    drop(0, x.size, x, key(7), rate)
+    apply_dropout(0, x.size, x, make_key(7), rate)
     assert (x == 0).mean() == pytest.approx(rate, abs=0.005)
     np.testing.assert_allclose(x[x != 0], 1 / (1 - rate), rtol=1e-6)
 
 
 def test_a_mask_is_a_function_of_its_key_and_of_the_place() -> None:
     whole, halves, other = (np.ones(999, np.float32) for _ in range(3))
-    drop(0, 999, whole, key(1), 0.5)
-    drop(500, 999, halves, key(1), 0.5)
-    drop(0, 500, halves, key(1), 0.5)
-    drop(0, 999, other, key(2), 0.5)
+    apply_dropout(0, 999, whole, make_key(1), 0.5)
+    apply_dropout(500, 999, halves, make_key(1), 0.5)
+    apply_dropout(0, 500, halves, make_key(1), 0.5)
+    apply_dropout(0, 999, other, make_key(2), 0.5)
     np.testing.assert_array_equal(whole, halves)
     assert 0.4 < (whole == other).mean() < 0.6
 

@@ -19,31 +19,31 @@ posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSI
 def test_the_cache_is_the_user_s_alone(home: Path) -> None:
     cache = jit._open_cache()
     assert cache.problem is None
-    assert cache.folder is not None
-    assert not cache.filled
-    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
-    assert cache.folder.is_relative_to(home)
+    assert cache.directory is not None
+    assert not cache.is_warm
+    assert stat.S_IMODE(cache.directory.stat().st_mode) == 0o700
+    assert cache.directory.is_relative_to(home)
 
 
 @posix
 @pytest.mark.parametrize("which", ["parent", "folder"])
 def test_nothing_is_cached_where_others_could_write(home: Path, which: str) -> None:
-    folder = jit._open_cache().folder
-    assert folder is not None
-    (folder if which == "folder" else folder.parent).chmod(0o777)
+    directory = jit._open_cache().directory
+    assert directory is not None
+    (directory if which == "folder" else directory.parent).chmod(0o777)
     cache = jit._open_cache()
-    assert cache.folder is None
+    assert cache.directory is None
     assert cache.problem is not None
     assert "others may write" in cache.problem
 
 
 @posix
 def test_a_link_is_not_followed(home: Path, tmp_path: Path) -> None:
-    folder = jit._open_cache().folder
-    assert folder is not None
-    folder.rmdir()
-    folder.symlink_to(tmp_path)
-    assert jit._open_cache().folder is None
+    directory = jit._open_cache().directory
+    assert directory is not None
+    directory.rmdir()
+    directory.symlink_to(tmp_path)
+    assert jit._open_cache().directory is None
 
 
 def test_a_file_in_the_way_is_a_reason(home: Path) -> None:
@@ -59,15 +59,15 @@ def test_a_full_disk_is_a_reason(home: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_old_folders_go_and_the_newest_stay(home: Path) -> None:
-    folder = jit._open_cache().folder
-    assert folder is not None
+    directory = jit._open_cache().directory
+    assert directory is not None
     for age in range(6):
-        old = folder.parent / f"old{age}"
+        old = directory.parent / f"old{age}"
         (old / "below").mkdir(parents=True)
         (old / "below" / "code.nbi").write_bytes(b"x")
         os.utime(old, (1000 - age, 1000 - age))
     jit._open_cache()
-    assert {path.name for path in folder.parent.iterdir()} == {folder.name, "old0", "old1", "old2"}
+    assert {path.name for path in directory.parent.iterdir()} == {directory.name, "old0", "old1", "old2"}
 
 
 def test_another_source_is_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(
         monkeypatch.setitem(sys.modules, "doubling", module)  # where Numba's cache looks for it
         spec.loader.exec_module(module)
         twice, noticed = jit.kernel(module.twice), list[bool]()
-        with jit.on_compiling(lambda noticed=noticed: noticed.append(True)):  # type: ignore[misc]
+        with jit.notify_on_compile(lambda noticed=noticed: noticed.append(True)):  # type: ignore[misc]
             assert twice(4) == twice(3) + 2 == 8
         assert len(noticed) == times
         jit.kernel(module.twice)(1.5)  # nobody listens any more
@@ -102,24 +102,26 @@ def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(
 ONE_SIGNATURE = """
 import sys
 from pathlib import Path
-from tests.training.small_runs import plan, summary, write_corpus
-from grucli.generation.sampler import Draw, Sampler
+from tests.training.small_runs import run_summary, small_options, write_small_corpus
+from grucli.generation.sampler import GenerationConfig, Sampler
 from grucli.model.store import find_model
 from grucli.model.weights import load_weights
 
 folder = Path(sys.argv[1])
-corpus = write_corpus(folder / "corpus.csv")
+corpus = write_small_corpus(folder / "corpus.csv")
 for cell in ("gru", "gru-after"):
-    summary(plan(corpus, name=cell, cell=cell, dropout=0.2, threads=2))
+    run_summary(small_options(corpus, name=cell, cell=cell, dropout=0.2, threads=2))
     # Floats are a benchmark's: whoever wants them instead compiles them instead.
-    sampler = Sampler(load_weights(find_model(cell)), rounded=True)
-    state = sampler.read(sampler.begin(), "the cat")
-    list(sampler.stream(state, Draw(max_chars=20)))
-    list(sampler.write(state, "", 20, Draw(max_chars=20, top_p=0.9, top_k=5)))
-    rules = Draw(max_chars=20, mirostat=2, relevance=0.3, stop=("on",), block=("cat", "ma*"), repeat_penalty=1.1)
-    list(sampler.write(state, "", 20, rules))
-    list(sampler.stream(state, Draw(max_chars=20, beam=3, relevance=0.3)))
-    sampler.score(state, " sat"), sampler.gates(state, " sat"), sampler.peek(state, 5, rules)
+    sampler = Sampler(load_weights(find_model(cell)), quantized=True)
+    state = sampler.read(sampler.initial_state(), "the cat")
+    list(sampler.stream(state, GenerationConfig(max_chars=20)))
+    list(sampler.generate(state, "", 20, GenerationConfig(max_chars=20, top_p=0.9, top_k=5)))
+    rules = GenerationConfig(
+        max_chars=20, mirostat=2, relevance=0.3, stop=("on",), block=("cat", "ma*"), repeat_penalty=1.1
+    )
+    list(sampler.generate(state, "", 20, rules))
+    list(sampler.stream(state, GenerationConfig(max_chars=20, beam=3, relevance=0.3)))
+    sampler.surprisals(state, " sat"), sampler.gate_activations(state, " sat"), sampler.top_next_tokens(state, 5, rules)
 seen = 0
 for name, module in list(sys.modules.items()):
     if name.startswith("grucli.kernels"):

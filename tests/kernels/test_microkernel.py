@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import kernel
-from grucli.kernels.microkernel import WIDTH, pack, pack_transposed, panels_for, product
+from grucli.kernels.microkernel import NR, gemm_panels, num_panels, pack, pack_transposed
 
 
 @kernel
-def multiply(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32) -> None:
-    product(a, start, stride, rows, panels, c, 0)
+def gemm_at(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32) -> None:
+    gemm_panels(a, start, stride, rows, panels, c, 0)
 
 
 @given(rows=st.integers(1, 20), K=st.integers(1, 70), columns=st.integers(1, 100), skip=st.integers(0, 3))
@@ -21,10 +21,10 @@ def test_products_of_any_shape(rows: int, K: int, columns: int, skip: int) -> No
     rng = np.random.default_rng(rows * K + columns)
     a = rng.standard_normal((rows, K + skip)).astype(np.float32)
     b = rng.standard_normal((K, columns + skip)).astype(np.float32)
-    panels = empty(panels_for(columns), K, WIDTH)
+    panels = empty(num_panels(columns), K, NR)
     pack(b, skip, columns, panels)
-    c = np.full((rows, panels.shape[0] * WIDTH), 7, np.float32)
-    multiply(a, skip, K + skip, rows, panels, c)
+    c = np.full((rows, panels.shape[0] * NR), 7, np.float32)
+    gemm_at(a, skip, K + skip, rows, panels, c)
     exact = a[:, skip:].astype(np.float64) @ b[:, skip:].astype(np.float64)
     np.testing.assert_allclose(c[:, :columns], exact, rtol=1e-4, atol=1e-4)
     assert not c[:, columns:].any()
@@ -34,7 +34,7 @@ def test_products_of_any_shape(rows: int, K: int, columns: int, skip: int) -> No
 @settings(max_examples=30)
 def test_packing_the_transpose_is_transposing_and_packing(K: int, N: int, skip: int) -> None:
     matrix = np.random.default_rng(K).standard_normal((N, K + skip)).astype(np.float32)
-    ours, plain = empty(panels_for(N), K, WIDTH), empty(panels_for(N), K, WIDTH)
+    ours, plain = empty(num_panels(N), K, NR), empty(num_panels(N), K, NR)
     pack_transposed(matrix, skip, K, ours)
     pack(np.ascontiguousarray(matrix[:, skip:].T), 0, N, plain)
     np.testing.assert_array_equal(ours, plain)
@@ -44,9 +44,9 @@ def test_packing_the_transpose_is_transposing_and_packing(K: int, N: int, skip: 
 def test_a_row_does_not_depend_on_its_neighbours(rows: int) -> None:
     rng = np.random.default_rng(rows)
     a, b = rng.standard_normal((16, 50)).astype(np.float32), rng.standard_normal((50, 40)).astype(np.float32)
-    panels = empty(panels_for(40), 50, WIDTH)
+    panels = empty(num_panels(40), 50, NR)
     pack(b, 0, 40, panels)
-    whole, part = empty(16, panels.shape[0] * WIDTH), empty(16, panels.shape[0] * WIDTH)
-    multiply(a, 0, 50, 16, panels, whole)
-    multiply(a, 0, 50, rows, panels, part)
+    whole, part = empty(16, panels.shape[0] * NR), empty(16, panels.shape[0] * NR)
+    gemm_at(a, 0, 50, 16, panels, whole)
+    gemm_at(a, 0, 50, rows, panels, part)
     np.testing.assert_array_equal(whole[:rows], part[:rows])

@@ -35,25 +35,25 @@ def guarded(array):
     return placed
 
 
-from grucli.kernels import adamw, arrays, cell, dropout, gru, gru_after, loss, novelty, products, streaming, tile
-from grucli.kernels.sampling import RECENT, Guard, Rules, Streams
-from grucli.model import products as all_rows
+from grucli.kernels import adamw, arrays, bloom, cell, dropout, gru, gru_after, loss, quantized
+from grucli.kernels.sampling import REPEAT_WINDOW, DecodeState, SamplingParams, TokenAutomaton
+from grucli.engine import matmul
 
-for module in (cell, gru, gru_after, all_rows, streaming):
+for module in (cell, gru, gru_after, matmul, quantized):
     for name in ("empty", "zeros"):
         if hasattr(module, name):
             plain = getattr(arrays, name)
             setattr(module, name, lambda *shape, plain=plain: guarded(plain(*shape)))
-plain_packed = streaming.packed
+plain_pack_weights = quantized.pack_weights
 
 
-def packed(*arguments, **options):
-    made = plain_packed(*arguments, **options)
+def pack_weights(*arguments, **options):
+    made = plain_pack_weights(*arguments, **options)
     return type(made)(*(guarded(part) if isinstance(part, np.ndarray) else part for part in made))
 
 
 for module in (cell, gru, gru_after):
-    module.packed = packed
+    module.pack_weights = pack_weights
 
 
 def random(*shape):
@@ -77,23 +77,23 @@ for seed, (T, B, E, H, V, L) in enumerate(
     logits, bias = random(N, V), random(V)
     loss.cross_entropy(logits, bias, targets, random(N))
     loss.cross_entropy_gradient(logits, bias, targets, np.float32(1))
-    dropout.drop(0, N * E, x.reshape(-1), guarded(np.array([seed], np.uint32)), 0.5)
+    dropout.apply_dropout(0, N * E, x.reshape(-1), guarded(np.array([seed], np.uint32)), 0.5)
     flat = [random(N * E) for _ in range(4)]
     adamw.adamw(0, N * E, *flat, *(np.float32(0.5) for _ in range(7)))
     adamw.sum_of_squares(0, N * E, flat[0])
-    engine = all_rows.TileProducts(all_rows.Crew(2))
+    backend = matmul.TileBackend(matmul.ThreadPool(2))
     a, b, c = random(N, H), random(H, V), random(N, V)
-    engine.times(a, engine.factor(b), random(N, V))
-    engine.times(c, engine.transposed_factor(b), random(N, H))
-    engine.transposed_times(a, c, random(H, V))
-    engine.transposed_times(a, c, random(H, V), slice(V // 2, V), -(V // 2))
-    walk = novelty.Walk(*(guarded(array) for array in novelty.begin()))
+    backend.matmul(a, backend.pack(b), random(N, V))
+    backend.matmul(c, backend.pack_transposed(b), random(N, H))
+    backend.matmul_tn(a, c, random(H, V))
+    backend.matmul_tn(a, c, random(H, V), slice(V // 2, V), -(V // 2))
+    hash_state = bloom.RollingHash(*(guarded(array) for array in bloom.new_rolling_hash()))
     pieces, starts = guarded(np.frombuffer(b"x" * (V - 3), np.uint8)), guarded(np.arange(-3, V - 2).clip(0))
     bits = guarded(np.zeros(8 * H, np.uint64))
-    novelty.note(guarded(rng.integers(0, V, 500).astype(np.int32)), pieces, starts, walk, bits, 6)
-    novelty.note(guarded(np.full(99, V - 1, np.int32)), pieces, starts, walk, bits, 6)
-    assert novelty.longest_run(guarded(np.frombuffer(b"x" * 99, np.uint8)), walk, bits, 6) == 99
-    novelty.longest_run(guarded(rng.integers(0, 256, 999).astype(np.uint8)), walk, bits, 6)
+    bloom.bloom_add_tokens(guarded(rng.integers(0, V, 500).astype(np.int32)), pieces, starts, hash_state, bits, 6)
+    bloom.bloom_add_tokens(guarded(np.full(99, V - 1, np.int32)), pieces, starts, hash_state, bits, 6)
+    assert bloom.longest_match(guarded(np.frombuffer(b"x" * 99, np.uint8)), hash_state, bits, 6) == 99
+    bloom.longest_match(guarded(rng.integers(0, 256, 999).astype(np.uint8)), hash_state, bits, 6)
     resets = guarded(rng.random((T, B)) < 0.3)
     for make, streams_of, names in (
         (gru.Gru, gru.gru_streams, ()),
@@ -113,24 +113,24 @@ for seed, (T, B, E, H, V, L) in enumerate(
         layer.dstate[...] = 0
         for low, high in ((0, B // 2), (B // 2, B)):
             layer.backward(low, high, random(T, B, H), resets)
-        for rounded in (False, True):
-            writer = streams_of(table, layers, random(H, V), random(V), rounded=rounded)
+        for quantized_weights in (False, True):
+            writer = streams_of(table, layers, random(H, V), random(V), quantized=quantized_weights)
             writer.read(ids(V, 5, 1), random(L, 1, H))
             writer.read(ids(V, 3, B), random(L, B, H), random(3, B, H))
-            streams = Streams(
+            streams = DecodeState(
                 guarded(np.arange(B).astype(np.uint64)), ids(V, B), guarded(np.zeros(B, np.int32)),
                 guarded(np.zeros(B, np.int64)), guarded(np.zeros(B, np.int64)), guarded(np.zeros(B)),
-                guarded(np.full((B, RECENT), -1, np.int32)), guarded(np.full(B, 3.0)), ids(2, B),
+                guarded(np.full((B, REPEAT_WINDOW), -1, np.int32)), guarded(np.full(B, 3.0)), ids(2, B),
             )
             usual = rng.integers(0, 2, (3, V)).astype(np.int32)
             usual[:2, [V - 1, V - 2]] = [1, -1]
-            guard = Guard(
+            automaton = TokenAutomaton(
                 guarded(usual), guarded(np.array([[0, 0, 0, 1], [1, 1, 1, 2]], np.int32)),
                 guarded(np.array([[V - 1, 0], [3, 1]], np.int32)),
             )
-            rules = Rules(
+            rules = SamplingParams(
                 0.8, 3, 0.9, 0.01, 1.1, 2.0, 0.3 if B % 2 == 0 else 0.0, 1, 50, guarded(np.ones(V, np.int16)),
-                True, guard,
+                True, automaton,
             )
             writer.write(0, B, rules, streams, random(L, B, H), guarded(np.zeros((B, 6), np.int32)))
 print("inside")

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import numpy as np
 
-from grucli.model.config import Sizes, parameter_shapes
+from grucli.model.config import ModelConfig, parameter_shapes
 from grucli.model.store import BEST
-from grucli.model.weights import Card, Weights, save_weights
+from grucli.model.weights import ModelCard, SavedModel, save_weights
 from grucli.paths import models_dir
-from grucli.text.tokenizers import learn
+from grucli.text.tokenizers import train
 
 
-def make_weights(card: Card | None = None, seed: int = 0, text: str = "hello there, hello there") -> Weights:
+def make_weights(card: ModelCard | None = None, seed: int = 0, text: str = "hello there, hello there") -> SavedModel:
     """A network of two units that has learnt nothing but the characters of a text."""
-    tokenizer = learn("char", iter([text]))
-    sizes = Sizes("gru", tokenizer.size, 2, 2, 1)
+    tokenizer = train("char", iter([text]))
+    config = ModelConfig("gru", tokenizer.vocab_size, 2, 2, 1)
     rng = np.random.default_rng(seed)
-    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(sizes).items()}
-    return Weights(sizes, tokenizer, arrays, card or Card())
+    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(config).items()}
+    return SavedModel(config, tokenizer, arrays, card or ModelCard())
 
 
 def add_model(
-    name: str, modified: float = 1e9, file: str = BEST, card: Card | None = None, weights: Weights | None = None
+    name: str, modified: float = 1e9, file: str = BEST, card: ModelCard | None = None, weights: SavedModel | None = None
 ) -> Path:
     """Put a model into the store; its folder."""
     path = models_dir() / name / file

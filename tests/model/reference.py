@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.model.cells import CELLS
-from grucli.model.config import Sizes
+from grucli.model.config import ModelConfig
 
 Float64 = NDArray[np.float64]
 
 
-def parameters_of_layer(parameters: Mapping[str, Float64], index: int) -> dict[str, Float64]:
+def layer_parameters(parameters: Mapping[str, Float64], index: int) -> dict[str, Float64]:
     prefix = f"layers.{index}."
     return {name.removeprefix(prefix): array for name, array in parameters.items() if name.startswith(prefix)}
 
@@ -22,27 +22,27 @@ def log_softmax(logits: Float64) -> Float64:
 
 
 def loss_and_gradients(
-    sizes: Sizes,
+    config: ModelConfig,
     parameters: Mapping[str, Float64],
     inputs: NDArray[np.int32],
     targets: NDArray[np.int32],
-    resets: NDArray[np.bool_],
+    reset_mask: NDArray[np.bool_],
     state: Float64,
 ) -> tuple[float, dict[str, Float64]]:
     """Mean nats a token over [T, B], and its gradient by parameter name."""
     x = parameters["embedding"][inputs]
     backprops = []
-    for index in range(sizes.L):
-        x, backprop = CELLS[sizes.cell].forward(parameters_of_layer(parameters, index), x, state[index], resets)
+    for index in range(config.L):
+        x, backprop = CELLS[config.cell].forward(layer_parameters(parameters, index), x, state[index], reset_mask)
         backprops.append(backprop)
-    logs = log_softmax(x @ parameters["out.W"] + parameters["out.b"])
-    nats = -np.take_along_axis(logs, targets[..., None], -1).mean()
-    dlogits = (np.exp(logs) - np.eye(sizes.V)[targets]) / targets.size
+    log_probs = log_softmax(x @ parameters["out.W"] + parameters["out.b"])
+    loss = -np.take_along_axis(log_probs, targets[..., None], -1).mean()
+    dlogits = (np.exp(log_probs) - np.eye(config.V)[targets]) / targets.size
     gradients = {"out.W": np.tensordot(x, dlogits, ([0, 1], [0, 1])), "out.b": dlogits.sum((0, 1))}
     ds = dlogits @ parameters["out.W"].T
-    for index in reversed(range(sizes.L)):
-        ds, _, of_layer = backprops[index](ds)
-        gradients |= {f"layers.{index}.{name}": gradient for name, gradient in of_layer.items()}
+    for index in reversed(range(config.L)):
+        ds, _, layer_gradients = backprops[index](ds)
+        gradients |= {f"layers.{index}.{name}": gradient for name, gradient in layer_gradients.items()}
     gradients["embedding"] = np.zeros_like(parameters["embedding"])
     np.add.at(gradients["embedding"], inputs, ds)
-    return float(nats), gradients
+    return float(loss), gradients

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.errors import BusyError, UsageError
-from grucli.files import FolderLock
+from grucli.errors import LockedError, UsageError
+from grucli.files import DirectoryLock
 from grucli.model.store import (
     BEST,
     LAST,
@@ -18,7 +18,7 @@ from grucli.model.store import (
     find_entry,
     find_model,
     list_models,
-    model_folder,
+    model_dir,
     model_names,
     read_metrics,
     remove_model,
@@ -40,43 +40,43 @@ def test_models_are_listed_newest_first() -> None:
     assert list_models() == []
     add_model("old", 1e9)
     add_model("new", 2e9)
-    folder = add_model("begun", 1.5e9, LAST)
+    directory = add_model("begun", 1.5e9, LAST)
     (models_dir() / "empty").mkdir()
     (models_dir() / "stray.safetensors").write_bytes(b"")
     add_model(".hidden")
     entries = list_models()
     assert [entry.name for entry in entries] == model_names() == ["new", "begun", "old"]
-    assert entries[1].path == folder
+    assert entries[1].path == directory
     assert entries[1].modified == 1.5e9
-    assert entries[1].bytes == (folder / LAST).stat().st_size
-    assert all(entry.problem is None and entry.description is not None for entry in entries)
+    assert entries[1].bytes == (directory / LAST).stat().st_size
+    assert all(entry.problem is None and entry.info is not None for entry in entries)
 
 
 def test_a_damaged_model_is_listed_with_its_problem() -> None:
-    folder = add_model("torn")
-    (folder / BEST).write_bytes(b"torn")
+    directory = add_model("torn")
+    (directory / BEST).write_bytes(b"torn")
     (entry,) = list_models()
-    assert entry.description is None
+    assert entry.info is None
     assert entry.problem is not None
     assert "cut short" in entry.problem
 
 
 def test_the_best_weights_speak_for_a_model() -> None:
-    folder = add_model("emo", file=LAST)
-    assert find_model("emo") == folder / LAST
+    directory = add_model("emo", file=LAST)
+    assert find_model("emo") == directory / LAST
     add_model("emo")
-    assert find_model("emo") == folder / BEST
+    assert find_model("emo") == directory / BEST
 
 
 def test_a_model_is_found_by_name_path_folder_or_as_the_newest(tmp_path: Path) -> None:
-    folder = add_model("emo", 2e9)
+    directory = add_model("emo", 2e9)
     add_model("other", 1e9)
     copy = tmp_path / "copy.safetensors"
-    copy.write_bytes((folder / BEST).read_bytes())
-    assert find_model(None) == folder / BEST
+    copy.write_bytes((directory / BEST).read_bytes())
+    assert find_model(None) == directory / BEST
     assert find_entry(None).name == "emo"
-    assert find_model(str(folder)) == folder / BEST
-    assert find_model(str(folder / BEST)) == folder / BEST
+    assert find_model(str(directory)) == directory / BEST
+    assert find_model(str(directory / BEST)) == directory / BEST
     assert find_model("copy.safetensors") == Path("copy.safetensors")
     # The store goes before a folder that happens to lie here.
     (tmp_path / "other").mkdir()
@@ -86,17 +86,17 @@ def test_a_model_is_found_by_name_path_folder_or_as_the_newest(tmp_path: Path) -
 def test_an_unknown_model_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="no model yet") as caught:
         find_model(None)
-    assert "gru demo" in caught.value.todo
+    assert "gru demo" in caught.value.hint
     with pytest.raises(UsageError, match="nor any other"):
         find_model("emo")
     add_model("emotions")
     for find in (find_model, find_entry, remove_model):
         with pytest.raises(UsageError, match="no model 'emotion'") as caught:
             find("emotion")
-        assert "'emotions'" in caught.value.todo
+        assert "'emotions'" in caught.value.hint
     with pytest.raises(UsageError) as caught:
         find_model("zzz")
-    assert "gru models" in caught.value.todo
+    assert "gru models" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../emo", "none/none.safetensors", "a\0b", "x" * 5000, "\ud800"])
@@ -112,35 +112,35 @@ def test_a_file_that_is_no_weights_file_is_told_so(tmp_path: Path) -> None:
         find_model("corpus.csv")
 
 
-GOOD = ["emo", "a", "7", "r_soccer-2.1", "Ünï", "x" * 64, "best", "console", "com10"]
-BAD = [
+VALID_NAMES = ["emo", "a", "7", "r_soccer-2.1", "Ünï", "x" * 64, "best", "console", "com10"]
+INVALID_NAMES = [
     "", ".", "..", ".hidden", "-n", "_x", "a/b", "a\\b", "a b", "a\nb", "a\0b", "a:b", "a*", "emo.", "x" * 65, "$(rm)",
     "\u202eemo", "CON", "nul", "com1", "lpt9.txt", "aux.x", "emo.safetensors", "emo.SafeTensors", "a'b", "ü" * 65,
     "\ud800",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", VALID_NAMES)
 def test_good_names(name: str) -> None:
     assert validate_name(name) == name
-    assert model_folder(name) == models_dir() / name
+    assert model_dir(name) == models_dir() / name
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", INVALID_NAMES)
 def test_bad_names(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         validate_name(name)
-    assert caught.value.todo
+    assert caught.value.hint
 
 
 @given(st.text())
 def test_a_good_name_is_one_part_of_a_path(name: str) -> None:
     try:
-        folder = model_folder(name)
+        directory = model_dir(name)
     except UsageError:
         return
-    assert folder.parent == models_dir()
-    assert folder.name == name
+    assert directory.parent == models_dir()
+    assert directory.name == name
     assert name.isprintable()
 
 
@@ -167,20 +167,20 @@ def test_removing() -> None:
 
 
 def test_a_model_in_training_is_left_alone() -> None:
-    folder = add_model("emo")
-    with FolderLock(folder):
+    directory = add_model("emo")
+    with DirectoryLock(directory):
         for change in (lambda: remove_model("emo"), lambda: rename_model("emo", "other")):
-            with pytest.raises(BusyError, match="in use by process"):
+            with pytest.raises(LockedError, match="in use by process"):
                 change()
     assert model_names() == ["emo"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
 def test_removing_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
-    folder = add_model("emo")
+    directory = add_model("emo")
     elsewhere = tmp_path / "elsewhere"
-    folder.rename(elsewhere)
-    folder.symlink_to(elsewhere)
+    directory.rename(elsewhere)
+    directory.symlink_to(elsewhere)
     assert model_names() == ["emo"]
     remove_model("emo")
     assert model_names() == []

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from grucli.read import json_lines
 from grucli.read.blocks import Block
-from grucli.read.json_lines import JsonLines, answer
+from grucli.read.json_lines import JsonLinesDecoder, response_items
 from grucli.read.row_report import RowReport
 from grucli.read.rows import read_rows
 from grucli.reddit.comments import Comment
 
-LINES = [
+JSON_LINES = [
     b'{"body":"x","id":"a"}',
     b'{"id":"b","body":"y \\"body\\" z"}',
     b'{"body":"x","body":"y"}',
@@ -47,34 +47,36 @@ LINES = [
 ]
 
 
-def one_by_one(type_: Any, data: bytes, first: int) -> tuple[list[Any], RowReport]:
-    reader, report = JsonLines(type_, "body"), RowReport()
+def decode_one_by_one(type_: Any, data: bytes, first: int) -> tuple[list[Any], RowReport]:
+    reader, report = JsonLinesDecoder(type_, "body"), RowReport()
     values = [
-        (number, value) for number, line in Block(first, data).lines() for value in reader._line(number, line, report)
+        (number, value)
+        for number, line in Block(first, data).lines()
+        for value in reader._decode_line(number, line, report)
     ]
     return values, report
 
 
-@given(st.lists(st.sampled_from(LINES), min_size=1, max_size=6), st.sampled_from([Comment, dict[str, object]]))
+@given(st.lists(st.sampled_from(JSON_LINES), min_size=1, max_size=6), st.sampled_from([Comment, dict[str, object]]))
 @example([b'{"a":\n{}}', b"{}{}"], Comment)
 @example([b'{"body":"w","a":\n{"b":"c"}}{"body":"x"}'], Comment)
 @example([b'{"body":"x","body":"y"}'], Comment)
 def test_a_block_at_once_is_its_lines_one_by_one(lines: list[bytes], type_: Any) -> None:
     data = b"\n".join(lines)
     report = RowReport()
-    numbers, values = JsonLines(type_, "body").decode(Block(7, data), report)
+    numbers, values = JsonLinesDecoder(type_, "body").decode(Block(7, data), report)
 
-    assert (list(zip(numbers, values, strict=True)), report) == one_by_one(type_, data, 7)
+    assert (list(zip(numbers, values, strict=True)), report) == decode_one_by_one(type_, data, 7)
     assert report.read == len(values) + report.skipped.total()
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_sound_blocks_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
-    monkeypatch.setattr(JsonLines, "_line", lambda *_: pytest.fail("line by line"))
+    monkeypatch.setattr(JsonLinesDecoder, "_decode_line", lambda *_: pytest.fail("line by line"))
     block = Block(3, b'{"body":"a","score":1}' + end + b'{"id":"b","body":"\\"data\\" \\"body\\""}')
     report = RowReport()
 
-    assert JsonLines(Comment, "body").decode(block, report) == (
+    assert JsonLinesDecoder(Comment, "body").decode(block, report) == (
         range(3, 5),
         [Comment("a", score=1), Comment('"data" "body"', "b")],
     )
@@ -83,12 +85,12 @@ def test_sound_blocks_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch, end: 
 
 def test_a_field_of_a_wrong_type_is_named() -> None:
     report = RowReport()
-    JsonLines(Comment, "body").decode(Block(1, b'{"body":"x","author":5}\n{"body":3}'), report)
+    JsonLinesDecoder(Comment, "body").decode(Block(1, b'{"body":"x","author":5}\n{"body":3}'), report)
 
     assert report.skipped == {"'author' of a wrong type": 1, "'body' of a wrong type": 1}
 
 
-def wrapped(body: str, *replies: dict[str, Any]) -> dict[str, Any]:
+def wrap_comment(body: str, *replies: dict[str, Any]) -> dict[str, Any]:
     inside = {"kind": "Listing", "data": {"children": list(replies)}} if replies else ""
     return {"kind": "t1", "data": {"body": body, "replies": inside}}
 
@@ -97,11 +99,14 @@ LISTING = {
     "kind": "Listing",
     "data": {
         "children": [
-            wrapped(
-                "a", wrapped("a1", wrapped("a11")), wrapped("a2"), {"kind": "more", "data": {"children": ["x", "y"]}}
+            wrap_comment(
+                "a",
+                wrap_comment("a1", wrap_comment("a11")),
+                wrap_comment("a2"),
+                {"kind": "more", "data": {"children": ["x", "y"]}},
             ),
             {"kind": "t3", "data": {"title": "post", "selftext": "text"}},
-            wrapped("b"),
+            wrap_comment("b"),
         ]
     },
 }
@@ -154,7 +159,7 @@ def test_a_json_of_lines_is_lines(tmp_path: Path) -> None:
 def test_a_document_that_is_no_answer_is_a_bad_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
 ) -> None:
-    monkeypatch.setattr(json_lines, "LONGEST_DOCUMENT", 2000 if "xxx" in text else 1 << 20)
+    monkeypatch.setattr(json_lines, "MAX_DOCUMENT_BYTES", 2000 if "xxx" in text else 1 << 20)
     path = tmp_path / "a.json"
     path.write_text(text)
     report = RowReport()
@@ -164,15 +169,17 @@ def test_a_document_that_is_no_answer_is_a_bad_row(
 
 
 def test_replies_may_be_nested_deep() -> None:
-    deep = wrapped("0")
+    deep = wrap_comment("0")
     for number in range(1, 5000):
-        deep = wrapped(str(number), deep)
-    found = answer([deep])
+        deep = wrap_comment(str(number), deep)
+    result = response_items([deep])
 
-    assert found is not None
-    assert len(list(found)) == 5000
+    assert result is not None
+    assert len(list(result)) == 5000
 
 
 def test_what_is_no_answer() -> None:
-    assert [answer(value) for value in ({"body": "x"}, {"data": None}, {"data": {"x": 1}}, "x", None)] == [None] * 5
-    assert answer({"kind": "more", "data": {"children": ["x"]}}) is None
+    assert [response_items(value) for value in ({"body": "x"}, {"data": None}, {"data": {"x": 1}}, "x", None)] == [
+        None
+    ] * 5
+    assert response_items({"kind": "more", "data": {"children": ["x"]}}) is None

@@ -12,13 +12,13 @@ from grucli.errors import ExitStatus, GruError, UsageError
 from grucli.read.records import open_records
 from grucli.read.row_report import RowReport
 from grucli.read.rows import read_rows
-from grucli.read.sources import locate
+from grucli.read.sources import resolve_source
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 
-def written(path: Path, rows: int = 3000) -> Path:
+def write_table(path: Path, rows: int = 3000) -> Path:
     table = pyarrow.table(
         {
             "id": [f"c{n}" for n in range(rows)],
@@ -33,14 +33,14 @@ def written(path: Path, rows: int = 3000) -> Path:
 
 
 def test_its_rows_are_records(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.parquet")
-    told: list[int] = []
-    records = open_records(locate(str(path)), "body", RowReport(), told.append)
+    path = write_table(tmp_path / "a.parquet")
+    reported: list[int] = []
+    records = open_records(resolve_source(str(path)), "body", RowReport(), reported.append)
 
     assert records.columns == ("id", "body", "score", "created_utc")
-    found = list(records.rows)
-    assert found[2999] == (3000, {"id": "c2999", "body": "text 2999", "score": 2999, "created_utc": 1134365188})
-    assert sum(told) == path.stat().st_size
+    result = list(records.rows)
+    assert result[2999] == (3000, {"id": "c2999", "body": "text 2999", "score": 2999, "created_utc": 1134365188})
+    assert sum(reported) == path.stat().st_size
     assert next(read_rows(str(path), "id", RowReport())).body == "c0"
 
 
@@ -49,7 +49,7 @@ def test_what_is_none_is_refused(tmp_path: Path) -> None:
     path.write_text("body\nx\n")
     with pytest.raises(UsageError, match="no Parquet file"):
         list(read_rows(str(path), None, RowReport()))
-    packed = written(tmp_path / "b.parquet").rename(tmp_path / "b.parquet.gz")
+    packed = write_table(tmp_path / "b.parquet").rename(tmp_path / "b.parquet.gz")
     with pytest.raises(UsageError, match="compressed twice"):
         list(read_rows(str(packed), None, RowReport()))
 
@@ -60,15 +60,15 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("grucli.optional_imports.importlib.import_module", missing)
     with pytest.raises(UsageError) as caught:
-        list(read_rows(str(written(tmp_path / "a.parquet")), None, RowReport()))
-    assert "grucli[parquet]" in caught.value.todo
+        list(read_rows(str(write_table(tmp_path / "a.parquet")), None, RowReport()))
+    assert "grucli[parquet]" in caught.value.hint
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.data())
 def test_a_damaged_one_is_an_error_and_nothing_worse(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.parquet"
-    whole = bytearray(written(path, 50).read_bytes())
+    whole = bytearray(write_table(path, 50).read_bytes())
     for _ in range(data.draw(st.integers(0, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
@@ -77,7 +77,7 @@ def test_a_damaged_one_is_an_error_and_nothing_worse(tmp_path: Path, data: st.Da
 
 
 def test_a_file_cut_short_is_damaged(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.parquet")
+    path = write_table(tmp_path / "a.parquet")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(GruError, match="damaged") as caught:
         list(read_rows(str(path), None, RowReport()))

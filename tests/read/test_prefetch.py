@@ -9,25 +9,25 @@ from itertools import islice
 import pytest
 
 from grucli.read import prefetch as module
-from grucli.read.prefetch import ahead
+from grucli.read.prefetch import prefetch
 
 
-def threads() -> list[threading.Thread]:
+def prefetch_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
 
 
-def until(condition: object) -> None:
-    limit = time.monotonic() + 30
+def wait_until(condition: object) -> None:
+    deadline = time.monotonic() + 30
     while not condition():  # type: ignore[operator]
-        assert time.monotonic() < limit
+        assert time.monotonic() < deadline
         time.sleep(0.001)
 
 
-class Source:
+class CountingSource:
     """Numbers, that tells how many were taken, and whether it was closed."""
 
     def __init__(self, count: int, error: BaseException | None = None) -> None:
-        self.taken = 0
+        self.num_taken = 0
         self.closed = False
         self._count = count
         self._error = error
@@ -35,7 +35,7 @@ class Source:
     def items(self) -> Generator[int, None, None]:
         try:
             for number in range(self._count):
-                self.taken += 1
+                self.num_taken += 1
                 yield number
             if self._error is not None:
                 raise self._error
@@ -44,28 +44,28 @@ class Source:
 
 
 def test_the_examples_hold() -> None:
-    found = doctest.testmod(module)
-    assert found.attempted
-    assert not found.failed
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed
 
 
 @pytest.mark.parametrize(("count", "most"), [(0, 1), (1, 1), (2, 1), (1000, 1), (1000, 7)])
 def test_all_items_come_in_order(count: int, most: int) -> None:
-    source = Source(count)
+    source = CountingSource(count)
 
-    assert list(ahead(source.items(), most)) == list(range(count))
+    assert list(prefetch(source.items(), most)) == list(range(count))
     assert source.closed
-    assert threads() == []
+    assert prefetch_threads() == []
 
 
 def test_no_more_are_taken_than_may_be() -> None:
-    source = Source(100)
-    items = ahead(source.items(), 3)
+    source = CountingSource(100)
+    items = prefetch(source.items(), 3)
     for number in range(10):
         assert next(items) == number
-        until(lambda: source.taken == number + 4)  # noqa: B023 - called at once
+        wait_until(lambda: source.num_taken == number + 4)  # noqa: B023 - called at once
     time.sleep(0.02)
-    assert source.taken == 13
+    assert source.num_taken == 13
     items.close()
 
 
@@ -73,38 +73,38 @@ def test_another_thread_takes_them() -> None:
     def where() -> Generator[threading.Thread, None, None]:
         yield threading.current_thread()
 
-    assert list(ahead(where(), 1)) != [threading.current_thread()]
+    assert list(prefetch(where(), 1)) != [threading.current_thread()]
 
 
 @pytest.mark.parametrize("error", [ValueError("torn"), KeyboardInterrupt(), SystemExit(3)])
 def test_an_error_comes_in_its_place(error: BaseException) -> None:
-    source = Source(5, error)
-    items = ahead(source.items(), 2)
+    source = CountingSource(5, error)
+    items = prefetch(source.items(), 2)
     assert list(islice(items, 5)) == [0, 1, 2, 3, 4]
     with pytest.raises(type(error)) as caught:
         next(items)
 
     assert caught.value is error
     assert source.closed
-    assert threads() == []
+    assert prefetch_threads() == []
 
 
 @pytest.mark.parametrize("taken", [1, 50])
 def test_whoever_stops_early_leaves_nothing_behind(taken: int) -> None:
-    source = Source(10**9)
-    items = ahead(source.items(), 2)
+    source = CountingSource(10**9)
+    items = prefetch(source.items(), 2)
     for _ in range(taken):
         next(items)
     items.close()
 
     assert source.closed
-    assert threads() == []
-    assert source.taken <= taken + 3
+    assert prefetch_threads() == []
+    assert source.num_taken <= taken + 3
 
 
 def test_who_never_begins_begins_no_thread() -> None:
-    source = Source(5)
-    ahead(source.items(), 2).close()
+    source = CountingSource(5)
+    prefetch(source.items(), 2).close()
 
-    assert source.taken == 0
-    assert threads() == []
+    assert source.num_taken == 0
+    assert prefetch_threads() == []

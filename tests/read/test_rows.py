@@ -18,8 +18,8 @@ from grucli.errors import ExitStatus, GruError, UsageError
 from grucli.read import blocks, sources
 from grucli.read.records import open_records
 from grucli.read.rows import Row, RowReport, read_rows, read_running_text
-from grucli.read.sources import locate
-from tests.read.compression import PACK
+from grucli.read.sources import resolve_source
+from tests.read.compression import COMPRESS
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -28,7 +28,7 @@ else:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[str, str | bytes], str]:
+def write_file(tmp_path: Path) -> Callable[[str, str | bytes], str]:
     def writing(name: str, content: str | bytes) -> str:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -37,26 +37,26 @@ def write(tmp_path: Path) -> Callable[[str, str | bytes], str]:
     return writing
 
 
-Write = Callable[[str, str | bytes], str]
+WriteFile = Callable[[str, str | bytes], str]
 
 
-def bodies(source: str, column: str | None = None, report: RowReport | None = None) -> list[str]:
+def read_bodies(source: str, column: str | None = None, report: RowReport | None = None) -> list[str]:
     return [row.body for row in read_rows(source, column, report or RowReport())]
 
 
-def counted(source: str) -> tuple[list[str], dict[str, int], dict[str, list[int]]]:
+def read_and_count(source: str) -> tuple[list[str], dict[str, int], dict[str, list[int]]]:
     report = RowReport()
-    got = bodies(source, None, report)
-    assert report.read == len(got) + report.skipped.total()
-    return got, dict(report.skipped), report.lines
+    texts = read_bodies(source, None, report)
+    assert report.read == len(texts) + report.skipped.total()
+    return texts, dict(report.skipped), report.lines
 
 
-def as_stdin(monkeypatch: pytest.MonkeyPatch, content: str | bytes) -> None:
+def set_stdin(monkeypatch: pytest.MonkeyPatch, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
-@pytest.mark.parametrize("packing", PACK)
+@pytest.mark.parametrize("packing", COMPRESS)
 @pytest.mark.parametrize(
     ("suffix", "content"),
     [
@@ -66,80 +66,80 @@ def as_stdin(monkeypatch: pytest.MonkeyPatch, content: str | bytes) -> None:
         (".ndjson", '{"body":"one, \\"two\\"\\nthree"}\n{"thread":"t","body":"four"}\n'),
     ],
 )
-def test_every_form_gives_the_same_rows(write: Write, suffix: str, content: str, packing: str) -> None:
-    source = write("corpus" + suffix + packing, PACK[packing](content.encode()))
+def test_every_form_gives_the_same_rows(write_file: WriteFile, suffix: str, content: str, packing: str) -> None:
+    source = write_file("corpus" + suffix + packing, COMPRESS[packing](content.encode()))
 
     assert list(read_rows(source, None, RowReport())) == [Row('one, "two"\nthree', None), Row("four", "t")]
 
 
-def test_a_byte_order_mark_is_no_text(write: Write) -> None:
-    assert bodies(write("a.csv", "\ufeffbody\nx\n")) == ["x"]
-    assert bodies(write("a.tsv", "\ufeffx\t1\n")) == ["x"]
-    assert "".join(read_running_text(write("a.txt", "\ufeffx"), RowReport())) == "x"
+def test_a_byte_order_mark_is_no_text(write_file: WriteFile) -> None:
+    assert read_bodies(write_file("a.csv", "\ufeffbody\nx\n")) == ["x"]
+    assert read_bodies(write_file("a.tsv", "\ufeffx\t1\n")) == ["x"]
+    assert "".join(read_running_text(write_file("a.txt", "\ufeffx"), RowReport())) == "x"
 
 
-def test_a_thread_may_be_a_number(write: Write) -> None:
-    source = write("a.jsonl", '{"body":"a","thread":7}\n{"body":"b","thread":""}\n{"body":"c","thread":[]}\n')
+def test_a_thread_may_be_a_number(write_file: WriteFile) -> None:
+    source = write_file("a.jsonl", '{"body":"a","thread":7}\n{"body":"b","thread":""}\n{"body":"c","thread":[]}\n')
 
     assert [row.thread for row in read_rows(source, None, RowReport())] == ["7", None]
 
 
-def test_tsv_without_a_header_has_its_text_first(write: Write) -> None:
-    source = write("a.tsv", 'one "quote\t1\tx\r\ntwo\t2\ty\n')
+def test_tsv_without_a_header_has_its_text_first(write_file: WriteFile) -> None:
+    source = write_file("a.tsv", 'one "quote\t1\tx\r\ntwo\t2\ty\n')
 
-    assert bodies(source) == ['one "quote', "two"]
-    assert bodies(source, "3") == ["x", "y"]
-    assert bodies(source, "2") == ["1", "2"]
-
-
-def test_tsv_with_a_header(write: Write) -> None:
-    assert bodies(write("a.tsv", "id\tbody\n1\tone\n")) == ["one"]
-    assert bodies(write("b.tsv", "id\tsaid\n1\tone\n"), "said") == ["one"]
+    assert read_bodies(source) == ['one "quote', "two"]
+    assert read_bodies(source, "3") == ["x", "y"]
+    assert read_bodies(source, "2") == ["1", "2"]
 
 
-def test_the_only_column_needs_no_name(write: Write) -> None:
-    assert bodies(write("a.csv", "comment\none\n")) == ["one"]
-    assert bodies(write("a.jsonl", '{"comment":"one"}\n{"comment":"two","n":1}\n')) == ["one", "two"]
+def test_tsv_with_a_header(write_file: WriteFile) -> None:
+    assert read_bodies(write_file("a.tsv", "id\tbody\n1\tone\n")) == ["one"]
+    assert read_bodies(write_file("b.tsv", "id\tsaid\n1\tone\n"), "said") == ["one"]
 
 
-def test_leading_blank_lines_are_no_header(write: Write) -> None:
-    assert bodies(write("a.csv", "\n\nid,body\n1,x\n")) == ["x"]
+def test_the_only_column_needs_no_name(write_file: WriteFile) -> None:
+    assert read_bodies(write_file("a.csv", "comment\none\n")) == ["one"]
+    assert read_bodies(write_file("a.jsonl", '{"comment":"one"}\n{"comment":"two","n":1}\n')) == ["one", "two"]
+
+
+def test_leading_blank_lines_are_no_header(write_file: WriteFile) -> None:
+    assert read_bodies(write_file("a.csv", "\n\nid,body\n1,x\n")) == ["x"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
-def test_a_missing_column_names_those_there(write: Write, name: str) -> None:
+def test_a_missing_column_names_those_there(write_file: WriteFile, name: str) -> None:
     content = "id,said\n1,x\n" if name == "a.csv" else '{"id":1,"said":"x"}\n'
 
     for column in (None, "boddy"):
         with pytest.raises(UsageError) as caught:
-            bodies(write(name, content), column)
-        assert (column or "body") in caught.value.what
-        assert "id, said" in caught.value.todo
+            read_bodies(write_file(name, content), column)
+        assert (column or "body") in caught.value.message
+        assert "id, said" in caught.value.hint
 
 
-def test_a_missing_column_of_a_long_json_file_is_told_early(write: Write) -> None:
+def test_a_missing_column_of_a_long_json_file_is_told_early(write_file: WriteFile) -> None:
     with pytest.raises(UsageError):
-        bodies(write("a.jsonl", '{"id":1,"said":"x"}\n' * 1000 + '{"body":"x"}\n'))
+        read_bodies(write_file("a.jsonl", '{"id":1,"said":"x"}\n' * 1000 + '{"body":"x"}\n'))
 
 
-def test_json_rows_without_the_field_are_counted(write: Write) -> None:
-    got, skipped, lines = counted(write("a.jsonl", '{"n":1,"m":2}\n{"body":"x"}\n{"n":1}\n'))
+def test_json_rows_without_the_field_are_counted(write_file: WriteFile) -> None:
+    got, skipped, lines = read_and_count(write_file("a.jsonl", '{"n":1,"m":2}\n{"body":"x"}\n{"n":1}\n'))
 
     assert (got, skipped, lines) == (["x"], {"no field 'body'": 2}, {"no field 'body'": [1, 3]})
 
 
 @pytest.mark.parametrize("column", ["4", "0", "-1", "text"])
-def test_a_tsv_column_that_is_not_there(write: Write, column: str) -> None:
+def test_a_tsv_column_that_is_not_there(write_file: WriteFile, column: str) -> None:
     with pytest.raises(UsageError) as caught:
-        bodies(write("a.tsv", "x\ty\tz\n"), column)
+        read_bodies(write_file("a.tsv", "x\ty\tz\n"), column)
 
-    assert "1, 2, 3" in caught.value.todo
+    assert "1, 2, 3" in caught.value.hint
 
 
-@pytest.mark.parametrize("header", ["body,body", '"body', "\xff", "x" * (blocks.LONGEST + 1)])
-def test_a_csv_without_a_usable_header_is_refused(write: Write, header: str) -> None:
+@pytest.mark.parametrize("header", ["body,body", '"body', "\xff", "x" * (blocks.MAX_LINE_BYTES + 1)])
+def test_a_csv_without_a_usable_header_is_refused(write_file: WriteFile, header: str) -> None:
     with pytest.raises(UsageError):
-        bodies(write("a.csv", header.encode("latin-1") + b"\n1,2\n"))
+        read_bodies(write_file("a.csv", header.encode("latin-1") + b"\n1,2\n"))
 
 
 BAD_JSON: dict[str, tuple[bytes, str]] = {
@@ -160,20 +160,20 @@ BAD_JSON: dict[str, tuple[bytes, str]] = {
     "empty": (b'{"body":""}', "empty"),
     "blank": (b'{"body":" \\n\\u00a0"}', "empty"),
     "thread": (b'{"body":"y","thread":{}}', "thread is no text"),
-    "long": (b'{"body":"%s"}' % (b"y" * blocks.LONGEST), "line too long"),
+    "long": (b'{"body":"%s"}' % (b"y" * blocks.MAX_LINE_BYTES), "line too long"),
     "other": (b"hello", "not JSON"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_JSON)
-def test_a_bad_json_row_is_counted_and_the_others_kept(write: Write, name: str) -> None:
+def test_a_bad_json_row_is_counted_and_the_others_kept(write_file: WriteFile, name: str) -> None:
     bad, reason = BAD_JSON[name]
-    source = write("a.jsonl", b'{"body":"before"}\n' + bad + b'\n{"body":"after"}\n')
+    source = write_file("a.jsonl", b'{"body":"before"}\n' + bad + b'\n{"body":"after"}\n')
 
-    assert counted(source) == (["before", "after"], {reason: 1}, {reason: [2]})
+    assert read_and_count(source) == (["before", "after"], {reason: 1}, {reason: [2]})
 
 
-HALVES = {
+LONE_SURROGATES = {
     r"\ud83d": "\ufffd",
     r"a\uDE00b": "a\ufffdb",
     r"\ud83d\ud83d\ude00": "\ufffd\U0001f600",
@@ -182,24 +182,28 @@ HALVES = {
 }
 
 
-@pytest.mark.parametrize(("escaped", "text"), HALVES.items())
-def test_half_a_character_costs_no_row(write: Write, escaped: str, text: str) -> None:
+@pytest.mark.parametrize(("escaped", "text"), LONE_SURROGATES.items())
+def test_half_a_character_costs_no_row(write_file: WriteFile, escaped: str, text: str) -> None:
     line = f'{{"x":"\\udc00","body":"{escaped}"}}'
-    assert bodies(write("a.jsonl", f'{{"body":"before"}}\n{line}\n{{"body":"after"}}\n')) == ["before", text, "after"]
-    assert bodies(write("b.jsonl", f'{{"data":[{line}]}}\n')) == [text]
-    assert bodies(write("c.json", f'{{"data":[\n{line}\n]}}\n')) == [text]
+    assert read_bodies(write_file("a.jsonl", f'{{"body":"before"}}\n{line}\n{{"body":"after"}}\n')) == [
+        "before",
+        text,
+        "after",
+    ]
+    assert read_bodies(write_file("b.jsonl", f'{{"data":[{line}]}}\n')) == [text]
+    assert read_bodies(write_file("c.json", f'{{"data":[\n{line}\n]}}\n')) == [text]
 
 
-def test_a_key_that_is_only_inside_is_not_there_twice(write: Write) -> None:
-    source = write("a.jsonl", '{"body":"\\"body\\"","x":{"body":1,"body":2},"y":["body"]}\n')
+def test_a_key_that_is_only_inside_is_not_there_twice(write_file: WriteFile) -> None:
+    source = write_file("a.jsonl", '{"body":"\\"body\\"","x":{"body":1,"body":2},"y":["body"]}\n')
 
-    assert bodies(source) == ['"body"']
+    assert read_bodies(source) == ['"body"']
 
 
-def test_a_csv_header_over_the_limit_of_a_field(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grucli.read.records.LONGEST", 1000)
+def test_a_csv_header_over_the_limit_of_a_field(write_file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grucli.read.records.MAX_LINE_BYTES", 1000)
     with pytest.raises(UsageError, match="field too long"):
-        bodies(write("a.csv", '"body\n' + "x\n" * 1000))
+        read_bodies(write_file("a.csv", '"body\n' + "x\n" * 1000))
 
 
 BAD_CSV: dict[str, tuple[bytes, str]] = {
@@ -209,25 +213,25 @@ BAD_CSV: dict[str, tuple[bytes, str]] = {
     "NUL": (b"1,a\0b", "NUL character"),
     "empty": (b"1,", "empty"),
     "blank": (b'1," \n "', "empty"),
-    "long line": (b"1," + b"y" * blocks.LONGEST, "line too long"),
+    "long line": (b"1," + b"y" * blocks.MAX_LINE_BYTES, "line too long"),
     "text behind a quote": (b'1,"a" b', "not CSV"),
     "bare return": (b"1,a\rb", "not CSV"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_CSV)
-def test_a_bad_csv_row_is_counted_and_the_others_kept(write: Write, name: str) -> None:
+def test_a_bad_csv_row_is_counted_and_the_others_kept(write_file: WriteFile, name: str) -> None:
     bad, reason = BAD_CSV[name]
-    source = write("a.csv", b"id,body\n0,before\n" + bad + b"\n3,after\n")
+    source = write_file("a.csv", b"id,body\n0,before\n" + bad + b"\n3,after\n")
 
-    assert counted(source) == (["before", "after"], {reason: 1}, {reason: [3]})
+    assert read_and_count(source) == (["before", "after"], {reason: 1}, {reason: [3]})
 
 
 def test_a_csv_quote_that_is_never_closed_costs_rows_and_not_memory(
-    write: Write, monkeypatch: pytest.MonkeyPatch
+    write_file: WriteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("grucli.read.records.LONGEST", 1000)
-    got, skipped, lines = counted(write("a.csv", 'id,body\n0,before\n1,"open\n' + "2,x\n" * 400))
+    monkeypatch.setattr("grucli.read.records.MAX_LINE_BYTES", 1000)
+    got, skipped, lines = read_and_count(write_file("a.csv", 'id,body\n0,before\n1,"open\n' + "2,x\n" * 400))
 
     assert got == ["before"] + ["x"] * (len(got) - 1)
     assert len(got) > 100
@@ -235,50 +239,58 @@ def test_a_csv_quote_that_is_never_closed_costs_rows_and_not_memory(
     assert lines == {"field too long": [3]}
 
 
-def test_a_csv_quote_that_the_next_row_closes_is_no_comment(write: Write) -> None:
-    source = write("a.csv", 'id,body\n0,before\n1,"open\n2,x\n3,"quoted"\n4,after\n')
+def test_a_csv_quote_that_the_next_row_closes_is_no_comment(write_file: WriteFile) -> None:
+    source = write_file("a.csv", 'id,body\n0,before\n1,"open\n2,x\n3,"quoted"\n4,after\n')
 
-    assert counted(source) == (["before", "after"], {"not CSV": 1}, {"not CSV": [3]})
-
-
-def test_a_torn_csv_row_at_the_end_is_counted(write: Write) -> None:
-    assert counted(write("a.csv", 'id,body\n1,one\n2,"tw')) == (["one"], {"unfinished row": 1}, {"unfinished row": [3]})
-    assert counted(write("a.csv", "id,body\n1,one\n2")) == (["one"], {"too few fields": 1}, {"too few fields": [3]})
+    assert read_and_count(source) == (["before", "after"], {"not CSV": 1}, {"not CSV": [3]})
 
 
-def test_commas_in_a_csv_of_one_column_are_text(write: Write) -> None:
+def test_a_torn_csv_row_at_the_end_is_counted(write_file: WriteFile) -> None:
+    assert read_and_count(write_file("a.csv", 'id,body\n1,one\n2,"tw')) == (
+        ["one"],
+        {"unfinished row": 1},
+        {"unfinished row": [3]},
+    )
+    assert read_and_count(write_file("a.csv", "id,body\n1,one\n2")) == (
+        ["one"],
+        {"too few fields": 1},
+        {"too few fields": [3]},
+    )
+
+
+def test_commas_in_a_csv_of_one_column_are_text(write_file: WriteFile) -> None:
     content = 'body\nhello, world\nplain\n"quoted, it is"\r\nsaid "no", twice\r\na,,b,\n"one",two\n"three\nfour",5\n'
     report = RowReport()
-    source = write("a.csv", content)
+    source = write_file("a.csv", content)
 
-    assert bodies(source, None, report) == ["hello, world", "plain", "quoted, it is", 'said "no", twice', "a,,b,"]
+    assert read_bodies(source, None, report) == ["hello, world", "plain", "quoted, it is", 'said "no", twice', "a,,b,"]
     assert report.skipped == {"too many fields": 2}
-    assert report.notes() == [
+    assert report.messages() == [
         f"'{source}' has one column: 3 rows with unquoted commas taken as one text each",
         "2 rows skipped: too many fields",
     ]
 
 
-def test_commas_between_columns_are_no_text(write: Write) -> None:
-    assert counted(write("a.csv", "id,body\n1,hello, world\n2,x\n"))[:2] == (["x"], {"too many fields": 1})
+def test_commas_between_columns_are_no_text(write_file: WriteFile) -> None:
+    assert read_and_count(write_file("a.csv", "id,body\n1,hello, world\n2,x\n"))[:2] == (["x"], {"too many fields": 1})
 
 
-def test_notes_count_in_words(write: Write) -> None:
+def test_notes_count_in_words(write_file: WriteFile) -> None:
     report = RowReport()
-    bodies(write("a.jsonl", '{"body":"x"}\nno\n{"body":""}\n{"body":" "}\n'), None, report)
+    read_bodies(write_file("a.jsonl", '{"body":"x"}\nno\n{"body":""}\n{"body":" "}\n'), None, report)
 
-    assert report.notes() == ["2 rows skipped: empty", "1 row skipped: not JSON"]
+    assert report.messages() == ["2 rows skipped: empty", "1 row skipped: not JSON"]
 
 
-def test_lines_are_counted_through_rows_of_several_lines(write: Write) -> None:
-    _, _, lines = counted(write("a.csv", 'id,body\n1,"a\nb\nc"\n\n2\n3,"d\ne"\n4\n'))
+def test_lines_are_counted_through_rows_of_several_lines(write_file: WriteFile) -> None:
+    _, _, lines = read_and_count(write_file("a.csv", 'id,body\n1,"a\nb\nc"\n\n2\n3,"d\ne"\n4\n'))
 
     assert lines == {"too few fields": [6, 9]}
 
 
-def test_bad_tsv_rows_are_counted(write: Write) -> None:
-    content = b"one\t1\ntwo\nthree\t3\t3\n\xff\t4\n\t5\nlast\t6\n" + b"y" * blocks.LONGEST + b"\t7\nend\t8"
-    got, skipped, lines = counted(write("a.tsv", content))
+def test_bad_tsv_rows_are_counted(write_file: WriteFile) -> None:
+    content = b"one\t1\ntwo\nthree\t3\t3\n\xff\t4\n\t5\nlast\t6\n" + b"y" * blocks.MAX_LINE_BYTES + b"\t7\nend\t8"
+    got, skipped, lines = read_and_count(write_file("a.tsv", content))
 
     assert got == ["one", "last", "end"]
     assert skipped == {"too few fields": 1, "too many fields": 1, "not UTF-8": 1, "empty": 1, "line too long": 1}
@@ -286,40 +298,40 @@ def test_bad_tsv_rows_are_counted(write: Write) -> None:
     assert lines["line too long"] == [7]
 
 
-def test_only_the_first_few_line_numbers_are_kept(write: Write) -> None:
-    _, skipped, lines = counted(write("a.jsonl", '{"body":"x"}\n' + "no\n" * 50))
+def test_only_the_first_few_line_numbers_are_kept(write_file: WriteFile) -> None:
+    _, skipped, lines = read_and_count(write_file("a.jsonl", '{"body":"x"}\n' + "no\n" * 50))
 
     assert skipped == {"not JSON": 50}
     assert lines == {"not JSON": [2, 3, 4, 5, 6]}
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_what_comes_before_damage_is_kept(write: Write, packing: str) -> None:
+def test_what_comes_before_damage_is_kept(write_file: WriteFile, packing: str) -> None:
     numbered = [json.dumps({"body": f"{number} {os.urandom(40).hex()}"}) for number in range(20_000)]
-    packed = PACK[packing]("\n".join(numbered).encode())
-    cut = write("cut.jsonl" + packing, packed[: len(packed) * 9 // 10])
-    got, skipped, lines = counted(cut)
+    packed = COMPRESS[packing]("\n".join(numbered).encode())
+    cut = write_file("cut.jsonl" + packing, packed[: len(packed) * 9 // 10])
+    got, skipped, lines = read_and_count(cut)
 
     assert 1000 < len(got) < 20_000
     assert [json.dumps({"body": body}) for body in got] == numbered[: len(got)]
     assert skipped == {"damaged compressed data": 1}
     assert lines == {"damaged compressed data": [len(got) + 1]}
     report = RowReport()
-    bodies(cut, None, report)
-    assert report.notes() == [f"'{cut}' is damaged: everything after line {len(got):,} is missing"]
+    read_bodies(cut, None, report)
+    assert report.messages() == [f"'{cut}' is damaged: everything after line {len(got):,} is missing"]
 
     flipped = bytearray(packed)
     flipped[len(packed) * 8 // 10] ^= 0xFF
     report = RowReport()
-    got = bodies(write("flipped.jsonl" + packing, bytes(flipped)), None, report)
+    got = read_bodies(write_file("flipped.jsonl" + packing, bytes(flipped)), None, report)
     assert len(got) > 1000
     assert report.skipped.total() >= 1
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_what_comes_before_damage_is_kept_where_steps_are_large(write: Write, share: float) -> None:
+def test_what_comes_before_damage_is_kept_where_steps_are_large(write_file: WriteFile, share: float) -> None:
     text = "\n".join(f"{number} and some words that come again" for number in range(50_000)).encode()
-    packed = bytearray(PACK[".zst"](text))
+    packed = bytearray(COMPRESS[".zst"](text))
     packed[int(len(packed) * share)] ^= 0xFF
     byte_by_byte, frame = bytearray(), zstd.ZstdDecompressor()
     with suppress(zstd.ZstdError):
@@ -327,8 +339,8 @@ def test_what_comes_before_damage_is_kept_where_steps_are_large(write: Write, sh
             byte_by_byte += frame.decompress(bytes([octet]))
 
     got = bytearray()
-    with suppress(sources.Damaged):
-        for piece in sources.read_bytes(locate(write("flipped.jsonl.zst", bytes(packed))), None, 1 << 24):
+    with suppress(sources.CorruptDataError):
+        for piece in sources.read_bytes(resolve_source(write_file("flipped.jsonl.zst", bytes(packed))), None, 1 << 24):
             got += piece
     block = 1 << 17  # of which one may end, and the damaged one begin, within a step
     assert len(byte_by_byte) > 4 * block
@@ -338,53 +350,53 @@ def test_what_comes_before_damage_is_kept_where_steps_are_large(write: Write, sh
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("kept", [1, 3, 9, 20])
-def test_where_nothing_comes_before_the_damage_it_is_a_failure(write: Write, packing: str, kept: int) -> None:
-    packed = PACK[packing](os.urandom(500_000).replace(b"\n", b"x"))  # not one line ends in what is kept
-    source = write("a.jsonl" + packing, packed[:kept])
+def test_where_nothing_comes_before_the_damage_it_is_a_failure(write_file: WriteFile, packing: str, kept: int) -> None:
+    packed = COMPRESS[packing](os.urandom(500_000).replace(b"\n", b"x"))  # not one line ends in what is kept
+    source = write_file("a.jsonl" + packing, packed[:kept])
     with pytest.raises(GruError, match="damaged: nothing in it can be read") as caught:
-        bodies(source)
+        read_bodies(source)
 
     assert caught.value.status == ExitStatus.FAILED
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_damage_in_the_first_line_leaves_nothing(write: Write, packing: str) -> None:
-    packed = PACK[packing](os.urandom(400_000).hex().encode())
-    source = write("a.jsonl" + packing, packed[: len(packed) * 3 // 4])
+def test_damage_in_the_first_line_leaves_nothing(write_file: WriteFile, packing: str) -> None:
+    packed = COMPRESS[packing](os.urandom(400_000).hex().encode())
+    source = write_file("a.jsonl" + packing, packed[: len(packed) * 3 // 4])
     with pytest.raises(GruError, match="damaged: nothing in it can be read") as caught:
-        bodies(source)
+        read_bodies(source)
 
     assert caught.value.status == ExitStatus.FAILED
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_what_is_not_compressed_at_all_is_refused(write: Write, packing: str) -> None:
+def test_what_is_not_compressed_at_all_is_refused(write_file: WriteFile, packing: str) -> None:
     with pytest.raises(UsageError) as caught:
-        bodies(write("a.jsonl" + packing, '{"body":"x"}\n' * 10))
+        read_bodies(write_file("a.jsonl" + packing, '{"body":"x"}\n' * 10))
 
-    assert "decompressed" in caught.value.what
+    assert "decompressed" in caught.value.message
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(st.sampled_from(list(itertools.product([".csv", ".tsv", ".jsonl", ".txt"], PACK))), st.binary(max_size=200))
+@given(st.sampled_from(list(itertools.product([".csv", ".tsv", ".jsonl", ".txt"], COMPRESS))), st.binary(max_size=200))
 @example((".csv", ""), b'body\n"')
 @example((".jsonl", ".zst"), b"")
 def test_any_bytes_are_read_or_refused(tmp_path: Path, suffixes: tuple[str, str], content: bytes) -> None:
     path = tmp_path / ("a" + "".join(suffixes))
-    for data in (content, PACK[suffixes[1]](content), PACK[suffixes[1]](content)[:-3]):
+    for data in (content, COMPRESS[suffixes[1]](content), COMPRESS[suffixes[1]](content)[:-3]):
         path.write_bytes(data)
         report = RowReport()
         try:
             if suffixes[0] == ".txt":
                 "".join(read_running_text(str(path), report)).encode()
             else:
-                got = bodies(str(path), None, report)
+                got = read_bodies(str(path), None, report)
                 assert all(body.encode() and not body.isspace() for body in got)
                 assert report.read == len(got) + report.skipped.total()
         except UsageError:
             pass
         except GruError as refused:
-            if not suffixes[1] or "damaged" not in refused.what:
+            if not suffixes[1] or "damaged" not in refused.message:
                 raise
 
 
@@ -399,8 +411,8 @@ def test_whatever_csv_and_json_writers_write_is_read_back(tmp_path: Path, texts:
         writer.writerows([["id", "body"], *([number, text] for number, text in enumerate(texts))])
     json_path.write_text("".join(json.dumps({"body": text}) + "\n" for text in texts), encoding="utf-8")
 
-    assert bodies(str(csv_path)) == texts
-    assert bodies(str(json_path)) == texts
+    assert read_bodies(str(csv_path)) == texts
+    assert read_bodies(str(json_path)) == texts
 
 
 @pytest.mark.parametrize(
@@ -408,12 +420,12 @@ def test_whatever_csv_and_json_writers_write_is_read_back(tmp_path: Path, texts:
     [b"\x89PNG\r\n\x1a\n" + bytes(200), os.urandom(5000), "body\nxyz\n".encode("utf-16"), bytes(range(256)) * 9],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
-def test_binary_files_are_refused(write: Write, name: str, content: bytes) -> None:
-    source = write(name, content)
+def test_binary_files_are_refused(write_file: WriteFile, name: str, content: bytes) -> None:
+    source = write_file(name, content)
     with pytest.raises(UsageError) as caught:
         list(read_running_text(source, RowReport()) if name == "a.txt" else read_rows(source, None, RowReport()))
 
-    assert "UTF-" in caught.value.what
+    assert "UTF-" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -424,19 +436,21 @@ def test_binary_files_are_refused(write: Write, name: str, content: bytes) -> No
         ("a.tsv", b"id\tbody\n1\tone\n%s\n2\ttwo\n", "too few fields"),
     ],
 )
-def test_nuls_where_a_crash_left_them_are_a_bad_row(write: Write, name: str, content: bytes, reason: str) -> None:
-    texts, skipped, _ = counted(write(name, content % bytes(5000)))
+def test_nuls_where_a_crash_left_them_are_a_bad_row(
+    write_file: WriteFile, name: str, content: bytes, reason: str
+) -> None:
+    texts, skipped, _ = read_and_count(write_file(name, content % bytes(5000)))
     assert (texts, skipped) == (["one", "two"], {reason: 1})
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt", "a.jsonl.zst", "a.csv.gz", "a.txt.xz"])
-def test_an_empty_file_has_no_rows(write: Write, name: str) -> None:
-    source = write(name, PACK[next(packing for packing in reversed(PACK) if name.endswith(packing))](b""))
-    _has_no_rows(name, source)
-    _has_no_rows(name, write(name, b""))
+def test_an_empty_file_has_no_rows(write_file: WriteFile, name: str) -> None:
+    source = write_file(name, COMPRESS[next(packing for packing in reversed(COMPRESS) if name.endswith(packing))](b""))
+    _assert_no_rows(name, source)
+    _assert_no_rows(name, write_file(name, b""))
 
 
-def _has_no_rows(name: str, source: str) -> None:
+def _assert_no_rows(name: str, source: str) -> None:
     report = RowReport()
     assert list(read_running_text(source, report) if ".txt" in name else read_rows(source, None, report)) == []
     assert report == RowReport()
@@ -445,38 +459,38 @@ def _has_no_rows(name: str, source: str) -> None:
 @pytest.mark.parametrize("name", ["nothing.csv", "a\0b.csv", "x" * 5000 + ".csv", ""])
 def test_no_such_file(name: str) -> None:
     with pytest.raises(UsageError):
-        bodies(name)
+        read_bodies(name)
 
 
-def test_a_folder_and_an_unknown_suffix_are_refused(write: Write, tmp_path: Path) -> None:
+def test_a_folder_and_an_unknown_suffix_are_refused(write_file: WriteFile, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folder"):
-        bodies(str(tmp_path))
+        read_bodies(str(tmp_path))
     with pytest.raises(UsageError) as caught:
-        bodies(write("a.doc", "x"))
-    assert ".csv" in caught.value.todo
-    assert ".zst" in caught.value.todo
+        read_bodies(write_file("a.doc", "x"))
+    assert ".csv" in caught.value.hint
+    assert ".zst" in caught.value.hint
 
 
-def test_a_file_that_may_not_be_opened(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write("a.csv", "body\nx\n")
+def test_a_file_that_may_not_be_opened(write_file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_file("a.csv", "body\nx\n")
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UsageError, match="Permission denied"):
-        bodies(source)
+        read_bodies(source)
 
 
-def test_a_failing_disk_is_no_damage(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk_is_no_damage(write_file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(5, "Input/output error")
 
-    source = write("a.csv", "body\nx\n")
+    source = write_file("a.csv", "body\nx\n")
     monkeypatch.setattr(Path, "open", lambda *_, **__: Failing())
     with pytest.raises(GruError, match="Input/output error") as caught:
-        bodies(source)
+        read_bodies(source)
     assert not isinstance(caught.value, UsageError)
 
 
@@ -494,108 +508,108 @@ def test_a_failing_disk_is_no_damage(write: Write, monkeypatch: pytest.MonkeyPat
 def test_standard_input_is_known_by_its_first_line(
     monkeypatch: pytest.MonkeyPatch, content: str, expected: list[str]
 ) -> None:
-    as_stdin(monkeypatch, content)
+    set_stdin(monkeypatch, content)
 
-    assert bodies("-") == expected
+    assert read_bodies("-") == expected
 
 
 def test_standard_input_without_the_named_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    as_stdin(monkeypatch, "id,said\n1,x\n")
+    set_stdin(monkeypatch, "id,said\n1,x\n")
     with pytest.raises(UsageError, match="column 'text'"):
-        bodies("-", "text")
+        read_bodies("-", "text")
 
 
-def test_a_dump_is_known_by_its_content(write: Write) -> None:
+def test_a_dump_is_known_by_its_content(write_file: WriteFile) -> None:
     packed = zstd.compress(b'{"body":"x"}\n', options={zstd.CompressionParameter.window_log: 31})
 
-    assert bodies(write("RC_2005-12.zst", packed)) == ["x"]
+    assert read_bodies(write_file("RC_2005-12.zst", packed)) == ["x"]
 
 
-def test_progress_counts_the_bytes_on_the_disk(write: Write) -> None:
-    source = write("a.jsonl.gz", gzip.compress(b'{"body":"x"}\n' * 100_000))
-    told: list[int] = []
-    assert len(list(read_rows(source, None, RowReport(), told.append))) == 100_000
+def test_progress_counts_the_bytes_on_the_disk(write_file: WriteFile) -> None:
+    source = write_file("a.jsonl.gz", gzip.compress(b'{"body":"x"}\n' * 100_000))
+    reported: list[int] = []
+    assert len(list(read_rows(source, None, RowReport(), reported.append))) == 100_000
 
-    assert sum(told) == Path(source).stat().st_size
+    assert sum(reported) == Path(source).stat().st_size
 
 
-def test_a_decompression_bomb_and_a_giant_line_take_no_memory(write: Write) -> None:
+def test_a_decompression_bomb_and_a_giant_line_take_no_memory(write_file: WriteFile) -> None:
     bomb = zstd.compress(b'{"body":"x"}\n' + b"y" * 100_000_000 + b'\n{"body":"z"}\n')
-    source = write("a.jsonl.zst", bomb)
+    source = write_file("a.jsonl.zst", bomb)
     tracemalloc.start()
-    got = counted(source)
+    got = read_and_count(source)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert got == (["x", "z"], {"line too long": 1}, {"line too long": [2]})
-    assert peak < 4 * blocks.LONGEST
+    assert peak < 4 * blocks.MAX_LINE_BYTES
 
 
-def test_records_have_all_their_fields(write: Write) -> None:
+def test_records_have_all_their_fields(write_file: WriteFile) -> None:
     def fields(source: str) -> list[dict[str, object]]:
-        return [record.fields for record in open_records(locate(source), "body", RowReport()).rows]
+        return [record.fields for record in open_records(resolve_source(source), "body", RowReport()).rows]
 
-    assert fields(write("a.jsonl", '{"id":"a","body":"x","score":null,"edited":1.5}')) == [
+    assert fields(write_file("a.jsonl", '{"id":"a","body":"x","score":null,"edited":1.5}')) == [
         {"id": "a", "body": "x", "score": None, "edited": 1.5}
     ]
-    assert fields(write("a.csv", "id,body,score\na,x,3\n")) == [{"id": "a", "body": "x", "score": "3"}]
-    assert fields(write("a.tsv", "x\t3\n")) == [{"1": "x", "2": "3"}]
+    assert fields(write_file("a.csv", "id,body,score\na,x,3\n")) == [{"id": "a", "body": "x", "score": "3"}]
+    assert fields(write_file("a.tsv", "x\t3\n")) == [{"1": "x", "2": "3"}]
 
 
-def test_a_running_text_is_no_rows(write: Write) -> None:
+def test_a_running_text_is_no_rows(write_file: WriteFile) -> None:
     with pytest.raises(UsageError, match="running text"):
-        bodies(write("a.txt", "x"))
+        read_bodies(write_file("a.txt", "x"))
 
 
-def test_running_text_is_told_by_its_name(write: Write) -> None:
-    assert locate(write("a.txt", "")).form == "txt"
-    assert locate(write("a.TXT.gz", "")).form == "txt"
-    assert locate(write("a.csv", "")).form == "csv"
-    assert locate("-").form is None
+def test_running_text_is_told_by_its_name(write_file: WriteFile) -> None:
+    assert resolve_source(write_file("a.txt", "")).file_format == "txt"
+    assert resolve_source(write_file("a.TXT.gz", "")).file_format == "txt"
+    assert resolve_source(write_file("a.csv", "")).file_format == "csv"
+    assert resolve_source("-").file_format is None
 
 
-def slices(source: str) -> Iterator[str]:
+def read_slices(source: str) -> Iterator[str]:
     return read_running_text(source, RowReport())
 
 
-def test_running_text_comes_back_whole_in_slices_that_end_before_white_space(write: Write) -> None:
+def test_running_text_comes_back_whole_in_slices_that_end_before_white_space(write_file: WriteFile) -> None:
     text = "".join(f"word{number}é \r\n\t" + " " * (number % 4) for number in range(30_000))
-    got = list(slices(write("a.txt", text)))
+    got = list(read_slices(write_file("a.txt", text)))
 
     assert "".join(got) == text
     assert len(got) > 3
     assert all(not end[-1].isspace() and begin[0] in " \n" for end, begin in itertools.pairwise(got))
 
 
-def test_running_text_without_white_space_is_bounded_too(write: Write) -> None:
+def test_running_text_without_white_space_is_bounded_too(write_file: WriteFile) -> None:
     text = "é" * 3_000_000
-    got = list(slices(write("a.txt", text)))
+    got = list(read_slices(write_file("a.txt", text)))
 
     assert "".join(got) == text
     assert max(map(len, got)) < 1_200_000
 
 
-def test_bytes_that_are_not_utf8_are_left_out_of_running_text_and_counted(write: Write) -> None:
+def test_bytes_that_are_not_utf8_are_left_out_of_running_text_and_counted(write_file: WriteFile) -> None:
     report = RowReport()
-    text = "".join(read_running_text(write("a.txt", b"one\ntwo\xff\xfe\xfd \n\ne\xe9nd \xf0\x9f"), report))
+    text = "".join(read_running_text(write_file("a.txt", b"one\ntwo\xff\xfe\xfd \n\ne\xe9nd \xf0\x9f"), report))
 
     assert text == "one\ntwo \n\nend "
     assert report.skipped == {"bytes that are not UTF-8": 3}
     assert report.lines == {"bytes that are not UTF-8": [2, 4, 4]}
-    assert report.notes() == ["bytes that are not UTF-8 were removed in 3 places"]
-    "".join(read_running_text(write("b.txt", b"one\n\xfftwo"), report))
+    assert report.messages() == ["bytes that are not UTF-8 were removed in 3 places"]
+    "".join(read_running_text(write_file("b.txt", b"one\n\xfftwo"), report))
     assert report.lines == {"bytes that are not UTF-8": [2, 4, 4, 2]}
 
 
-def test_a_running_text_that_is_cut_short_is_kept_up_to_there(write: Write) -> None:
+def test_a_running_text_that_is_cut_short_is_kept_up_to_there(write_file: WriteFile) -> None:
     text = os.urandom(200_000).hex()
     report = RowReport()
-    got = "".join(read_running_text(write("a.txt.gz", gzip.compress(text.encode())[:-20_000]), report))
+    got = "".join(read_running_text(write_file("a.txt.gz", gzip.compress(text.encode())[:-20_000]), report))
 
     assert text.startswith(got)
     assert len(got) > 200_000
     assert report.skipped == {"damaged compressed data": 1}
-    assert [note.partition("' ")[2] for note in report.notes()] == [
+    assert [note.partition("' ")[2] for note in report.messages()] == [
         "is damaged: everything after what could be read of its first line is missing"
     ]
 
@@ -605,6 +619,6 @@ def test_real_corpora() -> None:
     data = Path(os.environ.get("GRU_TEST_DATA", ""))
     report = RowReport()
 
-    assert len(bodies(str(data / "RC_2005-12.zst"), None, report)) == 1075
-    assert bodies(str(data / "goemotions-train.tsv"))[0].startswith("My favourite food")
+    assert len(read_bodies(str(data / "RC_2005-12.zst"), None, report)) == 1075
+    assert read_bodies(str(data / "goemotions-train.tsv"))[0].startswith("My favourite food")
     assert not report.skipped

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from grucli.errors import UsageError
 from grucli.reddit import timestamps
-from grucli.reddit.timestamps import parse_moment, show_moment
+from grucli.reddit.timestamps import format_timestamp, parse_timestamp
 
-LAST_DAY = int(datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC).timestamp())
+LAST_DAY_TIMESTAMP = int(datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC).timestamp())
 
 
 def test_the_examples() -> None:
@@ -21,22 +21,22 @@ def test_the_examples() -> None:
     assert result.failed == 0
 
 
-@given(st.integers(0, LAST_DAY))
+@given(st.integers(0, LAST_DAY_TIMESTAMP))
 def test_what_is_shown_is_read_back(moment: int) -> None:
-    assert parse_moment(show_moment(moment), "--after", 0) == moment
+    assert parse_timestamp(format_timestamp(moment), "--after", 0) == moment
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("12h", 43_200), ("2w", 1_209_600), ("1y", 31_536_000), (" 3d ", 259_200)]
 )
 def test_an_age_counts_back(text: str, seconds: int) -> None:
-    assert parse_moment(text, "--before", 2e9 + 0.9) == 2_000_000_000 - seconds
+    assert parse_timestamp(text, "--before", 2e9 + 0.9) == 2_000_000_000 - seconds
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_moment_or_refused(text: str) -> None:
     with suppress(UsageError):
-        assert 0 <= parse_moment(text, "--after", 2e9) <= timestamps.LATEST
+        assert 0 <= parse_timestamp(text, "--after", 2e9) <= timestamps.MAX_TIMESTAMP
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_any_text_is_a_moment_or_refused(text: str) -> None:
 )
 def test_what_is_no_moment(text: str) -> None:
     with pytest.raises(UsageError, match="--before"):
-        parse_moment(text, "--before", 2e9)
+        parse_timestamp(text, "--before", 2e9)
 
 
 def test_a_date_without_dashes_is_no_number_of_seconds() -> None:
-    assert parse_moment("20240131", "--after", 0) == parse_moment("2024-01-31", "--after", 0)
-    assert parse_moment("0", "--after", 0) == 0
+    assert parse_timestamp("20240131", "--after", 0) == parse_timestamp("2024-01-31", "--after", 0)
+    assert parse_timestamp("0", "--after", 0) == 0

@@ -14,62 +14,62 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grucli.errors import ExitStatus, GruError, NothingToDoError, UsageError
+from grucli.errors import EmptyInputError, ExitStatus, GruError, UsageError
 from grucli.read import blocks
 from grucli.text import dataset, tokenizers
-from grucli.text.dataset import Corpus, OnProgress, prepare
+from grucli.text.dataset import Dataset, StageProgress, prepare_dataset
 from grucli.text.token_file import TokenFile
-from grucli.text.tokenizers import END, KINDS, TURN, Tokenizer
-from tests.read.compression import PACK
+from grucli.text.tokenizers import EOS, EOT, KINDS, Tokenizer
+from tests.read.compression import COMPRESS
 
-relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+relaxed_settings = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
 
-def silent(stage: str, done: int, total: int | None) -> None:
+def check_progress(stage: str, done: int, total: int | None) -> None:
     assert stage
     assert total is None or 0 <= done <= total
 
 
-def ready(
-    folder: Path,
+def prepare_in(
+    directory: Path,
     *names: str,
     tokenizer: str | Tokenizer = "char",
     held_out: float = 0.1,
     held_out_file: str | None = None,
     column: str | None = None,
     vocab: int | None = None,
-    on_progress: OnProgress = silent,
-) -> Corpus:
-    return prepare(
-        [name if name == "-" else str(folder / name) for name in names],
+    on_progress: StageProgress = check_progress,
+) -> Dataset:
+    return prepare_dataset(
+        [name if name == "-" else str(directory / name) for name in names],
         column=column,
         tokenizer=tokenizer,
         vocab=vocab,
-        held_out=held_out,
-        held_out_file=held_out_file and str(folder / held_out_file),
-        cache=folder / "cache",
+        val_fraction=held_out,
+        val_file=held_out_file and str(directory / held_out_file),
+        cache_dir=directory / "cache",
         on_progress=on_progress,
     )
 
 
-def texts(tokens: TokenFile | None, tokenizer: Tokenizer) -> list[list[str]]:
+def read_documents(tokens: TokenFile | None, tokenizer: Tokenizer) -> list[list[str]]:
     """The documents of a file, each a list of turns."""
-    found: list[list[list[int]]] = []
+    result: list[list[list[int]]] = []
     for token in [] if tokens is None else tokens.ids.tolist():
-        if token == END:
-            found.append([[]])
-        elif token == TURN:
-            found[-1].append([])
+        if token == EOS:
+            result.append([[]])
+        elif token == EOT:
+            result[-1].append([])
         else:
-            found[-1][-1].append(token)
-    return [[tokenizer.decode(turn) for turn in document] for document in found]
+            result[-1][-1].append(token)
+    return [[tokenizer.decode(turn) for turn in document] for document in result]
 
 
-def both(made: Corpus) -> tuple[list[list[str]], list[list[str]]]:
-    return texts(made.train, made.tokenizer), texts(made.held_out, made.tokenizer)
+def read_splits(dataset: Dataset) -> tuple[list[list[str]], list[list[str]]]:
+    return read_documents(dataset.train, dataset.tokenizer), read_documents(dataset.val, dataset.tokenizer)
 
 
-def rows(path: Path, bodies: Iterable[str], threads: Iterable[str | None] | None = None) -> None:
+def write_rows(path: Path, bodies: Iterable[str], threads: Iterable[str | None] | None = None) -> None:
     lines = [{"body": body} for body in bodies]
     for line, thread in zip(lines, threads or [], strict=False):
         line["thread"] = thread  # type: ignore[assignment]
@@ -79,9 +79,9 @@ def rows(path: Path, bodies: Iterable[str], threads: Iterable[str | None] | None
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_row_is_a_document_on_one_side(tmp_path: Path, kind: str) -> None:
     bodies = [f"comment\n number  {number % 700}" for number in range(1000)]
-    rows(tmp_path / "a.jsonl", bodies)
-    made = ready(tmp_path, "a.jsonl", tokenizer=kind, held_out=0.3)
-    train, held_out = both(made)
+    write_rows(tmp_path / "a.jsonl", bodies)
+    made = prepare_in(tmp_path, "a.jsonl", tokenizer=kind, held_out=0.3)
+    train, held_out = read_splits(made)
 
     if kind != "word":
         assert Counter(document[0] for document in train + held_out) == Counter(bodies)
@@ -90,12 +90,12 @@ def test_every_row_is_a_document_on_one_side(tmp_path: Path, kind: str) -> None:
     assert len(train) + len(held_out) == 1000 == made.train.documents + len(held_out)
     assert made.report.read == 1000
     assert (made.running_text, made.conversations) == (False, False)
-    assert made.train.vocab == made.tokenizer.size
+    assert made.train.vocab == made.tokenizer.vocab_size
 
 
 def test_rows_keep_their_order(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", map(str, range(500)))
-    train, held_out = both(ready(tmp_path, "a.jsonl"))
+    write_rows(tmp_path / "a.jsonl", map(str, range(500)))
+    train, held_out = read_splits(prepare_in(tmp_path, "a.jsonl"))
 
     for side in (train, held_out):
         assert side == sorted(side, key=lambda document: int(document[0]))
@@ -103,18 +103,18 @@ def test_rows_keep_their_order(tmp_path: Path) -> None:
 
 def test_conversations_are_documents_of_turns(tmp_path: Path) -> None:
     threads = ["a", "a", "a", None, None, "b", "c", "c", "b"]
-    rows(tmp_path / "a.jsonl", map(str, range(9)), threads)
-    made = ready(tmp_path, "a.jsonl", held_out=0)
+    write_rows(tmp_path / "a.jsonl", map(str, range(9)), threads)
+    made = prepare_in(tmp_path, "a.jsonl", held_out=0)
 
-    assert both(made) == ([["0", "1", "2"], ["3"], ["4"], ["5"], ["6", "7"], ["8"]], [])
+    assert read_splits(made) == ([["0", "1", "2"], ["3"], ["4"], ["5"], ["6", "7"], ["8"]], [])
     assert made.conversations
-    assert made.held_out is None
+    assert made.val is None
 
 
 def test_no_post_is_on_both_sides(tmp_path: Path) -> None:
     posts = [f"t3_{number // 5:x}.{number % 5}" for number in range(400)]
-    rows(tmp_path / "a.jsonl", [post.split(".")[0] for post in posts], posts)
-    train, held_out = both(ready(tmp_path, "a.jsonl", held_out=0.3))
+    write_rows(tmp_path / "a.jsonl", [post.split(".")[0] for post in posts], posts)
+    train, held_out = read_splits(prepare_in(tmp_path, "a.jsonl", held_out=0.3))
 
     assert len(train) + len(held_out) == 400
     assert 10 < len({turn for document in held_out for turn in document}) < 40
@@ -122,13 +122,13 @@ def test_no_post_is_on_both_sides(tmp_path: Path) -> None:
 
 
 def test_a_thread_does_not_go_on_in_the_next_file(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", ["x"], ["t"])
-    rows(tmp_path / "b.jsonl", ["y"], ["t"])
+    write_rows(tmp_path / "a.jsonl", ["x"], ["t"])
+    write_rows(tmp_path / "b.jsonl", ["y"], ["t"])
 
-    assert both(ready(tmp_path, "a.jsonl", "b.jsonl", held_out=0))[0] == [["x"], ["y"]]
+    assert read_splits(prepare_in(tmp_path, "a.jsonl", "b.jsonl", held_out=0))[0] == [["x"], ["y"]]
 
 
-@relaxed
+@relaxed_settings
 @given(
     st.text(st.sampled_from("ab \n\r\té日"), min_size=1, max_size=400),
     st.floats(0, 0.99),
@@ -136,8 +136,8 @@ def test_a_thread_does_not_go_on_in_the_next_file(tmp_path: Path) -> None:
 )
 def test_running_text_is_split_by_characters(tmp_path: Path, text: str, share: float, kind: str) -> None:
     (tmp_path / "a.txt").write_bytes(text.encode())
-    made = ready(tmp_path, "a.txt", held_out=share, tokenizer=tokenizers.learn(kind, [text]))
-    train, held_out = both(made)
+    made = prepare_in(tmp_path, "a.txt", held_out=share, tokenizer=tokenizers.train(kind, [text]))
+    train, held_out = read_splits(made)
     cut = max(1, int(len(text) * (1 - share)))
 
     assert train == [[text[:cut]]]
@@ -151,8 +151,8 @@ def test_running_text_is_split_by_characters(tmp_path: Path, text: str, share: f
 def test_a_running_text_of_many_slices_is_the_text(tmp_path: Path, kind: str) -> None:
     text = "".join(f"word {number % 50}, then  more\n" for number in range(12_000))
     (tmp_path / "a.txt").write_text(text)
-    made = ready(tmp_path, "a.txt", held_out=0.25, tokenizer=kind)
-    train, held_out = both(made)
+    made = prepare_in(tmp_path, "a.txt", held_out=0.25, tokenizer=kind)
+    train, held_out = read_splits(made)
     whole = made.tokenizer.encode(text[: int(len(text) * 0.75)])
 
     assert train[0][0] + held_out[0][0] == text
@@ -162,34 +162,36 @@ def test_a_running_text_of_many_slices_is_the_text(tmp_path: Path, kind: str) ->
 def test_several_running_texts_are_one_after_the_other(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("aaaaaa")
     (tmp_path / "b.txt").write_text("bbbb")
-    known = tokenizers.learn("char", ["ab"])
+    known = tokenizers.train("char", ["ab"])
 
-    for share, expected in [
+    for fraction, expected in [
         (0.5, ([["aaaaa"]], [["a"], ["bbbb"]])),
         (0.4, ([["aaaaaa"]], [["bbbb"]])),
         (0.1, ([["aaaaaa"], ["bbb"]], [["b"]])),
         (0.0, ([["aaaaaa"], ["bbbb"]], [])),
     ]:
-        made = ready(tmp_path, "a.txt", "b.txt", held_out=share, tokenizer=known)
-        assert both(made) == expected
+        made = prepare_in(tmp_path, "a.txt", "b.txt", held_out=fraction, tokenizer=known)
+        assert read_splits(made) == expected
         assert made.running_text
 
 
 def test_running_texts_among_rows_are_a_document_each(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a running\ntext " * 10_000)
-    rows(tmp_path / "b.jsonl", ["one", "two"])
-    known = tokenizers.learn("char", ["one two a running text\n"])
-    made = ready(tmp_path, "b.jsonl", "a.txt", held_out=0, tokenizer=known)
+    write_rows(tmp_path / "b.jsonl", ["one", "two"])
+    known = tokenizers.train("char", ["one two a running text\n"])
+    made = prepare_in(tmp_path, "b.jsonl", "a.txt", held_out=0, tokenizer=known)
 
-    assert both(made)[0] == [["one"], ["two"], ["a running\ntext " * 10_000]]
+    assert read_splits(made)[0] == [["one"], ["two"], ["a running\ntext " * 10_000]]
     assert not made.running_text
 
 
-@relaxed
+@relaxed_settings
 @given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=8), st.floats(0.001, 0.999))
 def test_two_different_comments_stand_on_two_sides(tmp_path: Path, bodies: list[str], share: float) -> None:
-    rows(tmp_path / "a.jsonl", bodies)
-    train, held_out = both(ready(tmp_path, "a.jsonl", held_out=share, tokenizer=tokenizers.learn("char", ["abcdef"])))
+    write_rows(tmp_path / "a.jsonl", bodies)
+    train, held_out = read_splits(
+        prepare_in(tmp_path, "a.jsonl", held_out=share, tokenizer=tokenizers.train("char", ["abcdef"]))
+    )
 
     assert train
     assert bool(held_out) == (len(set(bodies)) > 1)
@@ -197,42 +199,42 @@ def test_two_different_comments_stand_on_two_sides(tmp_path: Path, bodies: list[
 
 
 def test_a_held_out_file_is_held_out_whole(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", ["one", "two", "three"])
-    rows(tmp_path / "b.jsonl", ["zwei", "one"])
-    made = ready(tmp_path, "a.jsonl", held_out_file="b.jsonl")
-    train, held_out = both(made)
+    write_rows(tmp_path / "a.jsonl", ["one", "two", "three"])
+    write_rows(tmp_path / "b.jsonl", ["zwei", "one"])
+    made = prepare_in(tmp_path, "a.jsonl", held_out_file="b.jsonl")
+    train, held_out = read_splits(made)
 
     assert train == [["one"], ["two"], ["three"]]
     assert held_out == [["we"], ["one"]]  # what was never trained on is unknown
-    assert made.held_out is not None
-    assert made.held_out.unknown_bytes == 2
+    assert made.val is not None
+    assert made.val.unknown_bytes == 2
     assert made.report.read == 5
-    assert made.fingerprint == ready(tmp_path, "a.jsonl").fingerprint
+    assert made.fingerprint == prepare_in(tmp_path, "a.jsonl").fingerprint
 
 
 def test_the_tokenizer_never_sees_what_is_held_out(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a" * 90 + "b" * 10)
 
-    made = ready(tmp_path, "a.txt")
-    assert made.held_out is not None
-    assert made.held_out.unknown_bytes == 10
+    made = prepare_in(tmp_path, "a.txt")
+    assert made.val is not None
+    assert made.val.unknown_bytes == 10
 
 
 def test_bad_rows_are_reported_also_from_the_cache(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"body":"a"}\nno\n{"body":"b"}\n')
 
     for _ in range(2):
-        report = ready(tmp_path, "a.jsonl").report
+        report = prepare_in(tmp_path, "a.jsonl").report
         assert (report.read, report.skipped, report.lines) == (3, {"not JSON": 1}, {"not JSON": [2]})
 
 
 def test_remarks_name_the_file_also_from_the_cache(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", ["a"])
+    write_rows(tmp_path / "a.jsonl", ["a"])
     packed = gzip.compress(b"".join(b'{"body":"%d %s"}\n' % (n, os.urandom(40).hex().encode()) for n in range(3000)))
     (tmp_path / "b.jsonl.gz").write_bytes(packed[: len(packed) // 2])
-    notes = ready(tmp_path, "a.jsonl", "b.jsonl.gz").report.notes()
+    notes = prepare_in(tmp_path, "a.jsonl", "b.jsonl.gz").report.messages()
     (tmp_path / "b.jsonl.gz").rename(tmp_path / "c.jsonl.gz")
-    again = ready(tmp_path, "a.jsonl", "c.jsonl.gz").report.notes()
+    again = prepare_in(tmp_path, "a.jsonl", "c.jsonl.gz").report.messages()
 
     assert len(notes) == 1
     assert re.search(r"b\.jsonl\.gz' is damaged: everything after line [\d,]+ is missing$", notes[0])
@@ -241,68 +243,68 @@ def test_remarks_name_the_file_also_from_the_cache(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zst"])
 def test_a_damaged_file_without_a_text_is_a_failure_and_no_empty_corpus(tmp_path: Path, name: str) -> None:
-    torn = b"body\n" + os.urandom(1_000_000).hex().encode()
-    packed = PACK[Path(name).suffix](torn)
+    truncated = b"body\n" + os.urandom(1_000_000).hex().encode()
+    packed = COMPRESS[Path(name).suffix](truncated)
     (tmp_path / name).write_bytes(packed[: len(packed) * 9 // 10])
     with pytest.raises(GruError, match="is damaged: everything after line 1 is missing") as caught:
-        ready(tmp_path, name)
+        prepare_in(tmp_path, name)
 
     assert caught.value.status == ExitStatus.FAILED
 
 
 def test_what_was_made_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows(tmp_path / "a.jsonl", map(str, range(50)))
-    first = ready(tmp_path, "a.jsonl", tokenizer="subword", vocab=300)
+    write_rows(tmp_path / "a.jsonl", map(str, range(50)))
+    first = prepare_in(tmp_path, "a.jsonl", tokenizer="subword", vocab=300)
     shutil.copy(tmp_path / "a.jsonl", tmp_path / "copy.jsonl")
     monkeypatch.setattr(dataset, "_build", lambda *_: pytest.fail("made again"))
-    again = ready(tmp_path, "copy.jsonl", tokenizer="subword", vocab=300)
+    again = prepare_in(tmp_path, "copy.jsonl", tokenizer="subword", vocab=300)
 
     assert again.train.path == first.train.path
     assert again.fingerprint == first.fingerprint
     assert again.tokenizer.to_json() == first.tokenizer.to_json()
-    assert both(again) == both(first)
+    assert read_splits(again) == read_splits(first)
 
 
 def test_other_choices_make_other_files(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", map(str, range(50)))
-    rows(tmp_path / "b.jsonl", map(str, range(51)))
+    write_rows(tmp_path / "a.jsonl", map(str, range(50)))
+    write_rows(tmp_path / "b.jsonl", map(str, range(51)))
     (tmp_path / "a.tsv").write_text("1\t2\n3\t4\n")
-    known = tokenizers.learn("char", ["12"])
+    known = tokenizers.train("char", ["12"])
     made = [
-        ready(tmp_path, "a.jsonl"),
-        ready(tmp_path, "a.jsonl", held_out=0.2),
-        ready(tmp_path, "a.jsonl", tokenizer="word"),
-        ready(tmp_path, "a.jsonl", vocab=5),
-        ready(tmp_path, "a.jsonl", tokenizer=known),
-        ready(tmp_path, "a.jsonl", held_out_file="b.jsonl"),
-        ready(tmp_path, "b.jsonl"),
-        ready(tmp_path, "a.tsv"),
+        prepare_in(tmp_path, "a.jsonl"),
+        prepare_in(tmp_path, "a.jsonl", held_out=0.2),
+        prepare_in(tmp_path, "a.jsonl", tokenizer="word"),
+        prepare_in(tmp_path, "a.jsonl", vocab=5),
+        prepare_in(tmp_path, "a.jsonl", tokenizer=known),
+        prepare_in(tmp_path, "a.jsonl", held_out_file="b.jsonl"),
+        prepare_in(tmp_path, "b.jsonl"),
+        prepare_in(tmp_path, "a.tsv"),
     ]
 
     assert len({one.train.path for one in made}) == len(made)
     assert len({one.fingerprint for one in made}) == 3
-    assert ready(tmp_path, "a.tsv", column="2").fingerprint != made[-1].fingerprint
+    assert prepare_in(tmp_path, "a.tsv", column="2").fingerprint != made[-1].fingerprint
     assert made[4].tokenizer.to_json() == known.to_json()
 
 
 @pytest.mark.parametrize("name", ["train.tokens", "held_out.tokens", "corpus.json"])
 @pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: b"", lambda data: b"{}" + data[2:]])
 def test_a_damaged_cache_is_made_again(tmp_path: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
-    rows(tmp_path / "a.jsonl", map(str, range(50)))
-    first = ready(tmp_path, "a.jsonl")
-    expected = both(first)
+    write_rows(tmp_path / "a.jsonl", map(str, range(50)))
+    first = prepare_in(tmp_path, "a.jsonl")
+    expected = read_splits(first)
     broken = first.train.path.parent / name
     data = broken.read_bytes()
     broken.unlink()
     broken.write_bytes(damage(data))
-    again = ready(tmp_path, "a.jsonl")
+    again = prepare_in(tmp_path, "a.jsonl")
 
-    assert both(again) == expected
+    assert read_splits(again) == expected
     assert broken.read_bytes() == data
 
 
 def test_the_cache_is_bounded_and_keeps_what_was_used_last(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", map(str, range(50)))
+    write_rows(tmp_path / "a.jsonl", map(str, range(50)))
     cache = tmp_path / "cache" / "tokens"
     left = cache / ".making-killed"
     fresh = cache / ".making-busy"
@@ -311,7 +313,7 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(tmp_path: Path) -> No
     os.utime(left, (0, 0))
     made = []
     for number in range(12):
-        made.append(ready(tmp_path, "a.jsonl", vocab=10 + number).train.path.parent)
+        made.append(prepare_in(tmp_path, "a.jsonl", vocab=10 + number).train.path.parent)
         os.utime(made[-1], (number, number))
     kept = {path.name for path in cache.iterdir()}
 
@@ -321,18 +323,18 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(tmp_path: Path) -> No
 def test_standard_input_is_read_as_often_as_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"id,body\n1,one\n2,two\n")))
-        made = ready(tmp_path, "-", held_out=0)
-        assert both(made)[0] == [["one"], ["two"]]
-        assert made.report.notes() == []
+        made = prepare_in(tmp_path, "-", held_out=0)
+        assert read_splits(made)[0] == [["one"], ["two"]]
+        assert made.report.messages() == []
     assert [path.name for path in (tmp_path / "cache" / "tokens").iterdir()] == [made.train.path.parent.name]
 
 
 def test_plain_text_on_standard_input_is_remarked_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one, two\nthree\n")))
-    made = ready(tmp_path, "-", held_out=0)
+    made = prepare_in(tmp_path, "-", held_out=0)
 
-    assert both(made)[0] == [["one, two"], ["three"]]
-    assert made.report.notes() == [
+    assert read_splits(made)[0] == [["one, two"], ["three"]]
+    assert made.report.messages() == [
         "'standard input' is neither JSON lines nor a table: each line is taken as one comment"
     ]
 
@@ -340,12 +342,12 @@ def test_plain_text_on_standard_input_is_remarked_on(tmp_path: Path, monkeypatch
 def test_a_standard_input_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError, match="closed"):
-        ready(tmp_path, "-")
+        prepare_in(tmp_path, "-")
 
 
 def test_standard_input_is_named_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="twice"):
-        ready(tmp_path, "-", "-")
+        prepare_in(tmp_path, "-", "-")
 
 
 @pytest.mark.parametrize(
@@ -361,57 +363,57 @@ def test_standard_input_is_named_once(tmp_path: Path) -> None:
 )
 def test_an_empty_corpus(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
-    with pytest.raises(NothingToDoError) as caught:
-        ready(tmp_path, name)
+    with pytest.raises(EmptyInputError) as caught:
+        prepare_in(tmp_path, name)
 
-    assert name in caught.value.what
-    assert ("(2 rows skipped: not JSON; 1 row skipped: empty)" in caught.value.what) == ("no" in content)
+    assert name in caught.value.message
+    assert ("(2 rows skipped: not JSON; 1 row skipped: empty)" in caught.value.message) == ("no" in content)
     assert list((tmp_path / "cache" / "tokens").iterdir()) == []
 
 
 def test_an_empty_held_out_file(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", ["x"])
-    rows(tmp_path / "b.jsonl", [])
-    with pytest.raises(NothingToDoError, match=r"b\.jsonl"):
-        ready(tmp_path, "a.jsonl", held_out_file="b.jsonl")
+    write_rows(tmp_path / "a.jsonl", ["x"])
+    write_rows(tmp_path / "b.jsonl", [])
+    with pytest.raises(EmptyInputError, match=r"b\.jsonl"):
+        prepare_in(tmp_path, "a.jsonl", held_out_file="b.jsonl")
 
 
 def test_a_corpus_of_one_character(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    rows(tmp_path / "a.jsonl", ["x"])
+    write_rows(tmp_path / "a.jsonl", ["x"])
 
     for name in ("a.txt", "a.jsonl"):
-        assert both(ready(tmp_path, name)) == ([["x"]], [])
+        assert read_splits(prepare_in(tmp_path, name)) == ([["x"]], [])
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 7, float("nan")])
 def test_a_share_out_of_range(tmp_path: Path, share: float) -> None:
-    rows(tmp_path / "a.jsonl", ["x"])
+    write_rows(tmp_path / "a.jsonl", ["x"])
     with pytest.raises(UsageError) as caught:
-        ready(tmp_path, "a.jsonl", held_out=share)
+        prepare_in(tmp_path, "a.jsonl", held_out=share)
 
-    assert "--val" in caught.value.todo
+    assert "--val" in caught.value.hint
 
 
 def test_no_such_file_kind_or_column(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", ["x", "y"])
+    write_rows(tmp_path / "a.jsonl", ["x", "y"])
     with pytest.raises(UsageError):
-        ready(tmp_path, "b.jsonl")
+        prepare_in(tmp_path, "b.jsonl")
     with pytest.raises(UsageError):
-        ready(tmp_path, "a.jsonl", held_out_file="b.jsonl")
+        prepare_in(tmp_path, "a.jsonl", held_out_file="b.jsonl")
     with pytest.raises(UsageError):
-        ready(tmp_path, "a.jsonl", tokenizer="syllable")
+        prepare_in(tmp_path, "a.jsonl", tokenizer="syllable")
     with pytest.raises(UsageError):
-        ready(tmp_path, "a.jsonl", column="text")
+        prepare_in(tmp_path, "a.jsonl", column="text")
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", ["x", "y"])
+    write_rows(tmp_path / "a.jsonl", ["x", "y"])
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(GruError) as caught:
-        ready(tmp_path, "a.jsonl")
+        prepare_in(tmp_path, "a.jsonl")
 
-    assert "GRU_HOME" in caught.value.todo
+    assert "GRU_HOME" in caught.value.hint
 
 
 @pytest.mark.parametrize("fatal", ["fsync", "rename"])
@@ -419,14 +421,14 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    rows(tmp_path / "a.jsonl", ["x", "y"])
+    write_rows(tmp_path / "a.jsonl", ["x", "y"])
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync" if fatal == "fsync" else "pathlib.Path.rename", full)
         with pytest.raises(GruError, match="No space left"):
-            ready(tmp_path, "a.jsonl")
+            prepare_in(tmp_path, "a.jsonl")
     assert list((tmp_path / "cache" / "tokens").iterdir()) == []
 
-    assert len(both(ready(tmp_path, "a.jsonl"))[0]) == 1
+    assert len(read_splits(prepare_in(tmp_path, "a.jsonl"))[0]) == 1
 
 
 def test_a_stop_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -434,9 +436,9 @@ def test_a_stop_leaves_nothing_behind(tmp_path: Path) -> None:
         if stage == "writing tokens":
             raise KeyboardInterrupt
 
-    rows(tmp_path / "a.jsonl", ["x", "y"])
+    write_rows(tmp_path / "a.jsonl", ["x", "y"])
     with pytest.raises(KeyboardInterrupt):
-        ready(tmp_path, "a.jsonl", on_progress=stop)
+        prepare_in(tmp_path, "a.jsonl", on_progress=stop)
     assert list((tmp_path / "cache" / "tokens").iterdir()) == []
 
 
@@ -444,44 +446,44 @@ def test_a_lost_reader_of_the_progress_is_no_full_disk(tmp_path: Path) -> None:
     def gone(stage: str, done: int, total: int | None) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    rows(tmp_path / "a.jsonl", ["x", "y"])
+    write_rows(tmp_path / "a.jsonl", ["x", "y"])
     with pytest.raises(BrokenPipeError):
-        ready(tmp_path, "a.jsonl", on_progress=gone)
+        prepare_in(tmp_path, "a.jsonl", on_progress=gone)
 
 
 def test_another_process_may_be_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows(tmp_path / "a.jsonl", map(str, range(50)))
+    write_rows(tmp_path / "a.jsonl", map(str, range(50)))
     build = dataset._build
 
-    def build_twice(folder: Path, *rest: object) -> None:
+    def build_twice(directory: Path, *rest: object) -> None:
         monkeypatch.setattr(dataset, "_build", build)
-        ready(tmp_path, "a.jsonl")
-        build(folder, *rest)  # type: ignore[arg-type]
+        prepare_in(tmp_path, "a.jsonl")
+        build(directory, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dataset, "_build", build_twice)
-    assert len(both(ready(tmp_path, "a.jsonl"))[0]) > 30
+    assert len(read_splits(prepare_in(tmp_path, "a.jsonl"))[0]) > 30
     assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 1
 
 
 def test_progress_names_stages_and_ends_at_the_total(tmp_path: Path) -> None:
-    told: dict[str, tuple[int, int | None]] = {}
+    reported: dict[str, tuple[int, int | None]] = {}
 
     def note(stage: str, done: int, total: int | None) -> None:
-        told[stage] = (done, total)
+        reported[stage] = (done, total)
 
     (tmp_path / "a.txt").write_text("some text " * 20_000)
-    ready(tmp_path, "a.txt", on_progress=note)
+    prepare_in(tmp_path, "a.txt", on_progress=note)
 
-    assert list(told) == ["looking at the corpus", "measuring the corpus", "learning tokens", "writing tokens"]
-    assert set(told.values()) == {(200_000, 200_000)}
+    assert list(reported) == ["looking at the corpus", "measuring the corpus", "learning tokens", "writing tokens"]
+    assert set(reported.values()) == {(200_000, 200_000)}
 
 
 def test_nothing_held_out_is_the_whole_file(tmp_path: Path) -> None:
-    rows(tmp_path / "a.jsonl", map(str, range(50)))
+    write_rows(tmp_path / "a.jsonl", map(str, range(50)))
     with (tmp_path / "a.jsonl").open("a") as file:
         file.write("no\n")
-    known = tokenizers.learn("char", ["01234567"])
-    made = ready(tmp_path, "a.jsonl", tokenizer=known, held_out=0)
+    known = tokenizers.train("char", ["01234567"])
+    made = prepare_in(tmp_path, "a.jsonl", tokenizer=known, held_out=0)
 
     assert made.train.documents == 50
     assert made.train.unknown_bytes == 10
@@ -493,11 +495,11 @@ def test_nothing_held_out_is_the_whole_file(tmp_path: Path) -> None:
 def test_memory_does_not_follow_the_corpus(
     tmp_path: Path, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "BLOCK", 1 << 17)
-    monkeypatch.setattr(dataset, "_BATCH", 1 << 16)
-    monkeypatch.setattr(tokenizers.subword, "_SAMPLE", 1 << 16)
+    monkeypatch.setattr(blocks, "TARGET_BLOCK_BYTES", 1 << 17)
+    monkeypatch.setattr(dataset, "_BATCH_CHARS", 1 << 16)
+    monkeypatch.setattr(tokenizers.subword, "_TRAIN_CHARS", 1 << 16)
     line = "it was the best of times, it was the worst of times "
-    known = tokenizers.learn(kind, [line])
+    known = tokenizers.train(kind, [line])
     peaks = []
     for size in (6_000, 30_000):
         with (tmp_path / name).open("w") as file:
@@ -506,7 +508,7 @@ def test_memory_does_not_follow_the_corpus(
                 for number in range(size)
             )
         tracemalloc.start()
-        ready(tmp_path, name, tokenizer=known)
+        prepare_in(tmp_path, name, tokenizer=known)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
@@ -517,9 +519,9 @@ def test_memory_does_not_follow_the_corpus(
 def test_the_usual_split_of_tinyshakespeare(tmp_path: Path) -> None:
     source = Path(os.environ.get("GRU_TEST_DATA", "")) / "tinyshakespeare.txt"
     shutil.copyfile(source, tmp_path / "a.txt")
-    made = ready(tmp_path, "a.txt")
+    made = prepare_in(tmp_path, "a.txt")
 
     assert made.train.characters == 1_003_854
-    assert made.held_out is not None
-    assert made.held_out.characters == 111_540
-    assert made.held_out.unknown_bytes == 0
+    assert made.val is not None
+    assert made.val.characters == 111_540
+    assert made.val.unknown_bytes == 0

@@ -4,29 +4,29 @@ from pathlib import Path
 import pytest
 
 from grucli.read.rows import Row, RowReport, read_rows
-from grucli.text.demo_corpus import Counts, write_corpus
+from grucli.text.demo_corpus import CorpusCounts, write_corpus
 from tests.fault_injection import failing_disk
 
 
-def message(sender: str, text: object) -> dict[str, object]:
+def make_message(sender: str, text: object) -> dict[str, object]:
     return {"sender": sender, "text": text, "timestamp": "2018-05-02T19:38:15Z"}
 
 
 DATASET: dict[str, object] = {
     "first": {
         "messages": [
-            [message("ann", "Hello, you"), message("ann", ' "quoted"\nand more ')],
-            [message("bob", "hi")],
-            [message("bob", "😝")],
-            [message("ann", "")],
-            [message("bob", "still me"), message("ann", "bye")],
+            [make_message("ann", "Hello, you"), make_message("ann", ' "quoted"\nand more ')],
+            [make_message("bob", "hi")],
+            [make_message("bob", "😝")],
+            [make_message("ann", "")],
+            [make_message("bob", "still me"), make_message("ann", "bye")],
         ],
         "ratings": {},
     },
     "empty": {"messages": [[]]},
-    "odd": {"messages": [3, [3, message("ann", None)], None]},
+    "odd": {"messages": [3, [3, make_message("ann", None)], None]},
     "odder": 3,
-    "second": {"messages": [[message("cid", "alone")]]},
+    "second": {"messages": [[make_message("cid", "alone")]]},
 }
 
 
@@ -42,7 +42,7 @@ def test_a_senders_messages_in_a_row_are_one_turn(tmp_path: Path) -> None:
         Row("bye", "first"),
         Row("alone", "second"),
     ]
-    assert counts == Counts(2, 4, sum(len(row.body) for row in rows))
+    assert counts == CorpusCounts(2, 4, sum(len(row.body) for row in rows))
     assert not report.skipped
     assert path.read_text(encoding="utf-8").splitlines()[0] == "thread,turn,body"
 

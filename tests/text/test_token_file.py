@@ -8,35 +8,35 @@ from hypothesis import strategies as st
 
 from grucli.errors import GruError
 from grucli.text import tokenizers
-from grucli.text.token_file import TokenFile, TokenWriter, smallest_type
-from grucli.text.tokenizers import END, TURN, UNKNOWN, Tokenizer
+from grucli.text.token_file import TokenFile, TokenWriter, min_uint_dtype
+from grucli.text.tokenizers import EOS, EOT, UNK, Tokenizer
 
-ABC = tokenizers.learn("char", ["abcé"])
+TOKENIZER = tokenizers.train("char", ["abcé"])
 
 
-def write(path: Path, tokenizer: Tokenizer = ABC) -> TokenFile:
+def write_token_file(path: Path, tokenizer: Tokenizer = TOKENIZER) -> TokenFile:
     with TokenWriter(path, tokenizer, running_text=False) as writer:
-        writer.write_texts(["ab", "c?€"], [END, TURN])
-        writer.write_texts(["é"], [END])
-        writer.write_more("ba")
+        writer.write_texts(["ab", "c?€"], [EOS, EOT])
+        writer.write_texts(["é"], [EOS])
+        writer.append_text("ba")
     return TokenFile(path)
 
 
 def test_documents_stand_end_to_end_behind_their_leads(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.tokens")
-    a, b, c, e = ABC.encode("abcé")
+    file = write_token_file(tmp_path / "a.tokens")
+    a, b, c, e = TOKENIZER.encode("abcé")
 
-    assert file.ids.tolist() == [END, a, b, TURN, c, UNKNOWN, UNKNOWN, END, e, b, a]
+    assert file.ids.tolist() == [EOS, a, b, EOT, c, UNK, UNK, EOS, e, b, a]
     assert file.ids.dtype == np.uint8
     assert not file.ids.flags.writeable
     assert (file.tokens, file.documents, file.characters, file.unknown_bytes) == (11, 2, 8, 4)
-    assert (file.vocab, file.running_text, file.conversations) == (ABC.size, False, True)
+    assert (file.vocab, file.running_text, file.conversations) == (TOKENIZER.vocab_size, False, True)
 
 
 def test_released_pages_are_read_again(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.tokens")
+    file = write_token_file(tmp_path / "a.tokens")
     before = file.ids.tolist()
-    file.release()
+    file.drop_page_cache()
 
     assert file.ids.tolist() == before
 
@@ -45,14 +45,14 @@ def test_released_pages_are_read_again(tmp_path: Path) -> None:
     ("vocab", "name"), [(4, "uint8"), (256, "uint8"), (257, "uint16"), (65536, "uint16"), (65537, "uint32")]
 )
 def test_the_smallest_type_that_holds_every_id(vocab: int, name: str) -> None:
-    assert smallest_type(vocab) == np.dtype(name)
-    assert np.iinfo(smallest_type(vocab)).max >= vocab - 1
+    assert min_uint_dtype(vocab) == np.dtype(name)
+    assert np.iinfo(min_uint_dtype(vocab)).max >= vocab - 1
 
 
 def test_ids_above_one_byte_come_back(tmp_path: Path) -> None:
-    many = tokenizers.learn("char", [chr(point) for point in range(0x4E00, 0x4E00 + 400)], 500)
+    many = tokenizers.train("char", [chr(point) for point in range(0x4E00, 0x4E00 + 400)], 500)
     with TokenWriter(tmp_path / "a.tokens", many, running_text=True) as writer:
-        writer.write_texts([chr(0x4E00 + 399)], [END])
+        writer.write_texts([chr(0x4E00 + 399)], [EOS])
     file = TokenFile(tmp_path / "a.tokens")
 
     assert file.ids.dtype == np.uint16
@@ -62,8 +62,8 @@ def test_ids_above_one_byte_come_back(tmp_path: Path) -> None:
 
 def test_a_file_that_was_not_finished_cannot_be_opened(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with TokenWriter(tmp_path / "a.tokens", ABC, running_text=False) as writer:
-            writer.write_texts(["ab"], [END])
+        with TokenWriter(tmp_path / "a.tokens", TOKENIZER, running_text=False) as writer:
+            writer.write_texts(["ab"], [EOS])
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -88,12 +88,12 @@ def test_a_file_that_was_not_finished_cannot_be_opened(tmp_path: Path) -> None:
 )
 def test_damage_is_told(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "a.tokens"
-    write(path)
+    write_token_file(path)
     path.write_bytes(damage(path.read_bytes()))
 
     with pytest.raises(GruError) as caught:
         TokenFile(path)
-    assert "remove it" in caught.value.todo
+    assert "remove it" in caught.value.hint
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 @given(st.integers(0, 4200), st.integers(1, 255))
 def test_any_flipped_byte_is_told_or_leaves_a_readable_file(tmp_path: Path, place: int, mask: int) -> None:
     path = tmp_path / "a.tokens"
-    write(path)
+    write_token_file(path)
     data = bytearray(path.read_bytes())
     data[place % len(data)] ^= mask
     path.unlink()

@@ -10,99 +10,101 @@ from hypothesis import strategies as st
 
 from grucli.errors import ModelFileError, UsageError
 from grucli.text import tokenizers
-from grucli.text.tokenizers import END, KINDS, SPECIALS, TURN, UNKNOWN, Tokenizer, base, char, subword, word
+from grucli.text.tokenizers import EOS, EOT, KINDS, NUM_SPECIAL_TOKENS, UNK, Tokenizer, base, char, subword, word
 
 TEXT = (
     "It was the best of times,\n\nit was the  worst of times... don't you think so?!\n"
     "   indented, with a tab\there and * * stars ** and_underscores_ 😝 naïve café ’tis 日本語\r\n"
 ) * 3
-ODD = "a  b\n\n\n c \u2581\u2581x\u2581 \0 😝👩‍👩‍👧 <0x41><unk></s>\t\r\n…'' \u00a0\u2003 end \ufeff\U0010ffff   "
+UNUSUAL_TEXT = (
+    "a  b\n\n\n c \u2581\u2581x\u2581 \0 😝👩‍👩‍👧 <0x41><unk></s>\t\r\n…'' \u00a0\u2003 end \ufeff\U0010ffff   "
+)
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
-wordy = st.lists(
+word_text = st.lists(
     st.sampled_from(["the", " ", "  ", "\n", "\n\n", "\t", "don't", "’", ".", "..", "!?", "_", "é", "x1", "\u2581"])
 )
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
-    return tokenizers.learn(request.param, [TEXT])
+    return tokenizers.train(request.param, [TEXT])
 
 
 @pytest.fixture(scope="module")
-def pieces() -> Tokenizer:
-    return tokenizers.learn("subword", [TEXT], 320)
+def subword_tokenizer() -> Tokenizer:
+    return tokenizers.train("subword", [TEXT], 320)
 
 
 def test_text_that_was_learned_comes_back_exactly(tokenizer: Tokenizer) -> None:
-    ids, unknown_bytes = tokenizer.encode_counting(TEXT)
+    ids, unknown_bytes = tokenizer.encode_with_unknown_count(TEXT)
 
     assert unknown_bytes == 0
     assert ids.dtype == np.int32
-    assert ids.min() >= SPECIALS
-    assert ids.max() < tokenizer.size == len(tokenizer.pieces)
+    assert ids.min() >= NUM_SPECIAL_TOKENS
+    assert ids.max() < tokenizer.vocab_size == len(tokenizer.pieces)
     assert tokenizer.decode(ids) == TEXT
-    assert tokenizer.characters[ids].sum() == len(TEXT)
+    assert tokenizer.token_lengths[ids].sum() == len(TEXT)
 
 
 @given(any_text)
-@example(ODD)
+@example(UNUSUAL_TEXT)
 @example("")
-def test_subwords_know_every_text(pieces: Tokenizer, text: str) -> None:
-    ids, unknown_bytes = pieces.encode_counting(text)
+def test_subwords_know_every_text(subword_tokenizer: Tokenizer, text: str) -> None:
+    ids, unknown_bytes = subword_tokenizer.encode_with_unknown_count(text)
 
     assert unknown_bytes == 0
-    assert pieces.decode(ids) == text
-    assert pieces.characters[ids].sum() == len(text)
+    assert subword_tokenizer.decode(ids) == text
+    assert subword_tokenizer.token_lengths[ids].sum() == len(text)
 
 
-@given(any_text | wordy.map("".join))
-@example(ODD)
+@given(any_text | word_text.map("".join))
+@example(UNUSUAL_TEXT)
 def test_words_cut_any_text_into_all_of_itself(text: str) -> None:
-    learned = tokenizers.learn("word", [text])
+    learned = tokenizers.train("word", [text])
 
     assert learned.decode(learned.encode(text)) == text
 
 
 @given(any_text)
-@example(ODD)
+@example(UNUSUAL_TEXT)
 def test_characters_know_every_text_they_have_seen(text: str) -> None:
-    learned = tokenizers.learn("char", [text])
+    learned = tokenizers.train("char", [text])
 
     assert learned.decode(learned.encode(text)) == text
     assert len(learned.encode(text)) == len(text)
 
 
 @given(any_text)
-@example(ODD)
+@example(UNUSUAL_TEXT)
 def test_what_is_unknown_is_counted_in_bytes(tokenizer: Tokenizer, text: str) -> None:
-    ids, unknown_bytes = tokenizer.encode_counting(text)
+    ids, unknown_bytes = tokenizer.encode_with_unknown_count(text)
     known = b"".join(tokenizer.pieces[token] for token in ids)
 
     assert unknown_bytes == len(text.encode()) - len(known)
-    assert (unknown_bytes > 0) == bool((ids == UNKNOWN).any())
+    assert (unknown_bytes > 0) == bool((ids == UNK).any())
 
 
-@given(st.lists(st.tuples(any_text, st.sampled_from([END, TURN])), max_size=6))
+@given(st.lists(st.tuples(any_text, st.sampled_from([EOS, EOT])), max_size=6))
 @example([])
-@example([("", END), ("\u2581", TURN), (ODD, END), ("", TURN)])
+@example([("", EOS), ("\u2581", EOT), (UNUSUAL_TEXT, EOS), ("", EOT)])
 def test_many_texts_at_once_are_the_texts_one_by_one(tokenizer: Tokenizer, rows: list[tuple[str, int]]) -> None:
-    texts, leads = [text for text, _ in rows], [lead for _, lead in rows]
-    ids, unknown_bytes = tokenizer.encode_all(texts, leads)
+    texts, prefix_tokens = [text for text, _ in rows], [prefix_token for _, prefix_token in rows]
+    ids, unknown_bytes = tokenizer.encode_batch(texts, prefix_tokens)
     one_by_one = [[lead, *tokenizer.encode(text).tolist()] for text, lead in rows]
 
     assert ids.tolist() == [token for part in one_by_one for token in part]
-    assert unknown_bytes == sum(tokenizer.encode_counting(text)[1] for text in texts)
+    assert unknown_bytes == sum(tokenizer.encode_with_unknown_count(text)[1] for text in texts)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_many_leads_as_texts(kind: str) -> None:
     with pytest.raises(ValueError, match=r"lead|argument"):
-        tokenizers.learn(kind, [TEXT]).encode_all(["a", "b"], [END])
+        tokenizers.train(kind, [TEXT]).encode_batch(["a", "b"], [EOS])
 
 
 @given(any_text)
-@example(ODD)
+@example(UNUSUAL_TEXT)
 def test_a_stream_of_ids_gives_the_same_text(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
     decoder = tokenizer.decoder()
@@ -110,109 +112,109 @@ def test_a_stream_of_ids_gives_the_same_text(tokenizer: Tokenizer, text: str) ->
     assert "".join(decoder.push(token) for token in ids.tolist()) + decoder.flush() == tokenizer.decode(ids)
 
 
-@given(any_text | wordy.map("".join))
-@example(ODD)
+@given(any_text | word_text.map("".join))
+@example(UNUSUAL_TEXT)
 @example("\ud800")
 def test_a_text_is_cut_into_what_its_ids_stand_for(tokenizer: Tokenizer, text: str) -> None:
-    parts, ids = tokenizer.cut(text), tokenizer.encode(text).tolist()
+    parts, ids = tokenizer.split(text), tokenizer.encode(text).tolist()
 
-    assert "".join(parts) == base.without_surrogates(text)
+    assert "".join(parts) == base.replace_surrogates(text)
     for part, token in zip(parts, ids, strict=True):
         known = tokenizer.pieces[token]
-        assert token == UNKNOWN or known == part.encode() or (len(known) == 1 and part.encode()[-1:] in (b"", known))
+        assert token == UNK or known == part.encode() or (len(known) == 1 and part.encode()[-1:] in (b"", known))
 
 
-def test_a_decoder_holds_back_half_a_character(pieces: Tokenizer) -> None:
-    ids = pieces.encode("🜁").tolist()
-    decoder = pieces.decoder()
+def test_a_decoder_holds_back_half_a_character(subword_tokenizer: Tokenizer) -> None:
+    ids = subword_tokenizer.encode("🜁").tolist()
+    decoder = subword_tokenizer.decoder()
 
     assert [decoder.push(token) for token in ids] == ["", "", "", "🜁"]
     assert decoder.push(ids[0]) == ""
     assert decoder.flush() == "\ufffd"
-    assert decoder.push(pieces.encode("b").tolist()[0]) == "b"
+    assert decoder.push(subword_tokenizer.encode("b").tolist()[0]) == "b"
 
 
 def test_surrogates_are_no_characters(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode("the \udc80").tolist() == tokenizer.encode("the \ufffd").tolist()
-    assert tokenizers.learn(tokenizer.kind, ["\ud800a" * 2]).to_json() == (
-        tokenizers.learn(tokenizer.kind, ["\ufffda" * 2]).to_json()
+    assert tokenizers.train(tokenizer.kind, ["\ud800a" * 2]).to_json() == (
+        tokenizers.train(tokenizer.kind, ["\ufffda" * 2]).to_json()
     )
 
 
 @given(st.integers(1, 40), st.integers(0, 20))
 @settings(max_examples=20)
-def test_a_long_text_may_be_encoded_in_slices(pieces: Tokenizer, words: int, spaces: int) -> None:
+def test_a_long_text_may_be_encoded_in_slices(subword_tokenizer: Tokenizer, words: int, spaces: int) -> None:
     text = ("times" * words + " " * spaces + "worst\n") * 200
-    by_lines = [pieces.encode(line).tolist() for line in text.splitlines(keepends=True)]
+    by_lines = [subword_tokenizer.encode(line).tolist() for line in text.splitlines(keepends=True)]
 
-    assert pieces.encode(text).tolist() == [token for line in by_lines for token in line]
+    assert subword_tokenizer.encode(text).tolist() == [token for line in by_lines for token in line]
 
 
-def test_a_long_text_without_a_space_is_encoded_whole(pieces: Tokenizer) -> None:
+def test_a_long_text_without_a_space_is_encoded_whole(subword_tokenizer: Tokenizer) -> None:
     text = "x" * 9000 + "\u2581" + "日本" * 3000
 
-    assert pieces.decode(pieces.encode(text)) == text
+    assert subword_tokenizer.decode(subword_tokenizer.encode(text)) == text
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_most_frequent_symbols_are_known(kind: str) -> None:
     texts = ["once upon a time"] + ["zebra zebra zebra"] * 50
-    learned = tokenizers.learn(kind, texts, {"char": 9, "word": 5, "subword": 300}[kind])
+    learned = tokenizers.train(kind, texts, {"char": 9, "word": 5, "subword": 300}[kind])
 
-    assert learned.size <= {"char": 9, "word": 5, "subword": 300}[kind]
-    assert learned.encode_counting("zebra zebra")[1] == 0
-    assert learned.encode_counting("upon")[1] == {"char": 4, "word": 4, "subword": 0}[kind]
+    assert learned.vocab_size <= {"char": 9, "word": 5, "subword": 300}[kind]
+    assert learned.encode_with_unknown_count("zebra zebra")[1] == 0
+    assert learned.encode_with_unknown_count("upon")[1] == {"char": 4, "word": 4, "subword": 0}[kind]
 
 
 def test_a_symbol_seen_once_in_a_long_text_teaches_the_unknown_token() -> None:
-    learned = tokenizers.learn("char", ["ab" * 6000, "c"])
+    learned = tokenizers.train("char", ["ab" * 6000, "c"])
 
-    assert learned.encode("abc").tolist() == [3, 4, UNKNOWN]
-    assert tokenizers.learn("char", ["ab", "c"]).encode_counting("abc")[1] == 0
+    assert learned.encode("abc").tolist() == [3, 4, UNK]
+    assert tokenizers.train("char", ["ab", "c"]).encode_with_unknown_count("abc")[1] == 0
 
 
 def test_learning_does_not_depend_on_the_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = tokenizers.learn("char", [TEXT]).to_json()
-    monkeypatch.setattr(char, "_SLICE", 7)
+    whole = tokenizers.train("char", [TEXT]).to_json()
+    monkeypatch.setattr(char, "_SLICE_CHARS", 7)
 
-    assert tokenizers.learn("char", iter(TEXT)).to_json() == whole
+    assert tokenizers.train("char", iter(TEXT)).to_json() == whole
 
 
 def test_counting_many_words_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = tokenizers.learn("word", TEXT.splitlines(keepends=True)).to_json()
-    monkeypatch.setattr(word, "_COUNTED", 200)
+    whole = tokenizers.train("word", TEXT.splitlines(keepends=True)).to_json()
+    monkeypatch.setattr(word, "_MAX_COUNTED_WORDS", 200)
 
-    assert tokenizers.learn("word", TEXT.splitlines(keepends=True), 200).to_json() == whole
+    assert tokenizers.train("word", TEXT.splitlines(keepends=True), 200).to_json() == whole
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_learning_twice_gives_the_same(kind: str) -> None:
-    assert tokenizers.learn(kind, [TEXT]).to_json() == tokenizers.learn(kind, [TEXT]).to_json()
+    assert tokenizers.train(kind, [TEXT]).to_json() == tokenizers.train(kind, [TEXT]).to_json()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("texts", [[], [""], ["\n"], ["a"], ["a" * 5000], ["\u2581\0\t"]])
 def test_next_to_no_text_can_be_learned(kind: str, texts: list[str]) -> None:
-    learned = tokenizers.learn(kind, texts)
+    learned = tokenizers.train(kind, texts)
 
     assert learned.decode(learned.encode("".join(texts))) in {"".join(texts), ""}
 
 
 def test_counting_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word, "_COUNTED", 100)
+    monkeypatch.setattr(word, "_MAX_COUNTED_WORDS", 100)
     noise = [f"n{number} the the" for number in range(2000)]
-    learned = tokenizers.learn("word", noise, 20)
+    learned = tokenizers.train("word", noise, 20)
 
-    assert learned.pieces[SPECIALS] == b" the"
+    assert learned.pieces[NUM_SPECIAL_TOKENS] == b" the"
     assert b"n0" not in learned.pieces
 
 
 def test_the_sample_for_subwords_is_bounded_and_even(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subword, "_SAMPLE", 1000)
-    sample = subword._Sample()
+    monkeypatch.setattr(subword, "_TRAIN_CHARS", 1000)
+    sample = subword._SegmentSample()
     for number in range(3000):
         sample.add(f"{number:05d}")
-    kept = [int(segment) for segment in sample.kept]
+    kept = [int(segment) for segment in sample.segments]
 
     assert 100 <= len(kept) <= 200
     assert kept[0] == 0
@@ -221,37 +223,37 @@ def test_the_sample_for_subwords_is_bounded_and_even(monkeypatch: pytest.MonkeyP
 
 
 def test_subwords_learn_whole_words_and_keep_rare_characters_out() -> None:
-    learned = tokenizers.learn("subword", [TEXT, "".join(map(chr, range(0x4E00, 0x5200)))], 400)
+    learned = tokenizers.train("subword", [TEXT, "".join(map(chr, range(0x4E00, 0x5200)))], 400)
 
     assert b" times" in learned.pieces
-    assert learned.size <= 400
+    assert learned.vocab_size <= 400
 
 
 def test_learning_and_loading_subwords_say_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    learned = tokenizers.learn("subword", [TEXT, ODD])
-    tokenizers.from_json(learned.to_json()).encode(ODD)
+    learned = tokenizers.train("subword", [TEXT, UNUSUAL_TEXT])
+    tokenizers.from_json(learned.to_json()).encode(UNUSUAL_TEXT)
 
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("vocab", [0, -1, 3, base.LARGEST_VOCAB + 1])
+@pytest.mark.parametrize("vocab", [0, -1, 3, base.MAX_VOCAB_SIZE + 1])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_vocabulary_out_of_range_is_refused(kind: str, vocab: int) -> None:
     with pytest.raises(UsageError) as caught:
-        tokenizers.learn(kind, [TEXT], vocab)
+        tokenizers.train(kind, [TEXT], vocab)
 
-    assert "--vocab" in caught.value.todo
+    assert "--vocab" in caught.value.hint
 
 
 def test_an_unknown_kind_is_refused_and_the_kinds_are_named() -> None:
     with pytest.raises(UsageError) as caught:
-        tokenizers.learn("syllable", [TEXT])
+        tokenizers.train("syllable", [TEXT])
 
-    assert all(kind in caught.value.todo for kind in KINDS)
+    assert all(kind in caught.value.hint for kind in KINDS)
 
 
 @given(any_text)
-@example(ODD)
+@example(UNUSUAL_TEXT)
 def test_json_gives_the_same_tokenizer(tokenizer: Tokenizer, text: str) -> None:
     again = tokenizers.from_json(json.loads(json.dumps(tokenizer.to_json())))
 
@@ -272,7 +274,7 @@ def test_json_gives_the_same_tokenizer(tokenizer: Tokenizer, text: str) -> None:
         {"kind": "char", "symbols": 3},
         {"kind": "char", "symbols": "aba"},
         {"kind": "char", "symbols": "a\ud800"},
-        {"kind": "char", "symbols": "\ud800" * (base.LARGEST_VOCAB + 1)},
+        {"kind": "char", "symbols": "\ud800" * (base.MAX_VOCAB_SIZE + 1)},
         {"kind": "word", "words": "abc"},
         {"kind": "word", "words": ["a", 1]},
         {"kind": "word", "words": ["a", ""]},
@@ -309,7 +311,7 @@ def test_any_description_gives_a_tokenizer_or_a_model_file_error(kind: str, valu
         return
     ids = made.encode(text)
 
-    assert ((ids >= 0) & (ids < made.size)).all()
+    assert ((ids >= 0) & (ids < made.vocab_size)).all()
 
 
 @given(st.lists(st.text(st.sampled_from("ab \u00a0é日"), min_size=1, max_size=6), unique=True, max_size=30), any_text)
@@ -324,7 +326,7 @@ def test_hostile_pieces_never_break_a_text(chosen: list[str], text: str) -> None
 
 
 def first_ids(kind: str) -> list[int]:
-    return [int(token) for token in tokenizers.learn(kind, [TEXT]).encode(TEXT)[:50]]
+    return [int(token) for token in tokenizers.train(kind, [TEXT]).encode(TEXT)[:50]]
 
 
 @pytest.mark.parametrize("kind", KINDS)

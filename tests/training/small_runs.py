@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from grucli.training.events import Evaluated, Event, Finished, Stepped, Summary
+from grucli.training.events import Evaluated, StepCompleted, TrainEvent, TrainFinished, TrainSummary
 from grucli.training.loop import train
-from grucli.training.options import Plan
+from grucli.training.options import TrainOptions
 from grucli.training.signals import StopFlag
 
 SENTENCES = (
@@ -16,14 +16,14 @@ SENTENCES = (
 )
 
 
-def write_corpus(path: Path, rows: int = 400) -> Path:
+def write_small_corpus(path: Path, rows: int = 400) -> Path:
     lines = [f"{SENTENCES[i % 4]} {i * i % 37}" for i in range(rows)]
     path.write_text("body\n" + "".join(f'"{line}"\n' for line in lines), encoding="utf-8")
     return path
 
 
-def plan(corpus: Path, **changes: object) -> Plan:
-    small: dict[str, object] = {
+def small_options(corpus: Path, **changes: object) -> TrainOptions:
+    defaults: dict[str, object] = {
         "sources": [str(corpus)],
         "name": "small",
         "hidden": 12,
@@ -34,23 +34,25 @@ def plan(corpus: Path, **changes: object) -> Plan:
         "steps": 30,
         "threads": 1,
     }
-    return Plan(**(small | changes))  # type: ignore[arg-type]
+    return TrainOptions(**(defaults | changes))  # type: ignore[arg-type]
 
 
-def events(asked: Plan, stop_after: int | None = None, reason: str = "interrupted") -> Iterator[Event]:
+def run_events(
+    options: TrainOptions, stop_after: int | None = None, reason: str = "interrupted"
+) -> Iterator[TrainEvent]:
     """The events of a run that is asked to stop once it has made `stop_after` steps in all."""
-    stop = StopFlag()
-    for event in train(asked, stop):
-        if stop_after is not None and isinstance(event, Stepped | Evaluated) and event.step >= stop_after:
-            stop.reason = reason
+    stop_flag = StopFlag()
+    for event in train(options, stop_flag):
+        if stop_after is not None and isinstance(event, StepCompleted | Evaluated) and event.step >= stop_after:
+            stop_flag.reason = reason
         yield event
 
 
-def finish(asked: Plan, stop_after: int | None = None) -> Finished:
-    *_, last = events(asked, stop_after)
-    assert isinstance(last, Finished)
+def run_to_finish(options: TrainOptions, stop_after: int | None = None) -> TrainFinished:
+    *_, last = run_events(options, stop_after)
+    assert isinstance(last, TrainFinished)
     return last
 
 
-def summary(asked: Plan) -> Summary:
-    return finish(asked).summary
+def run_summary(options: TrainOptions) -> TrainSummary:
+    return run_to_finish(options).summary

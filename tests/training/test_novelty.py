@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from grucli.errors import StoppedError
-from grucli.generation.copy_detection import Index, index_beside, load_index
-from grucli.model.store import BEST, NOVELTY, find_model, model_folder
+from grucli.errors import CancelledError
+from grucli.generation.copy_detection import CopyIndex, load_index, load_index_for
+from grucli.model.store import BEST, NOVELTY, find_model, model_dir
 from grucli.model.weights import load_weights
 from grucli.training import loop
-from grucli.training.events import Finished, Preparing
+from grucli.training.events import SetupProgress, TrainFinished
 from grucli.training.loop import train
 from grucli.training.signals import StopFlag
-from tests.training.small_runs import events, finish, plan, summary
+from tests.training.small_runs import run_events, run_summary, run_to_finish, small_options
 
 CORPUS = "it was a bright cold day in April, and the clocks were striking thirteen; number "
 OTHER = "all happy families are alike; each unhappy family is unhappy in its own way, number "
@@ -22,76 +22,78 @@ pytestmark = pytest.mark.usefixtures("home")
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    return write(tmp_path / "small.csv", CORPUS)
+    return write_corpus(tmp_path / "small.csv", CORPUS)
 
 
-def write(path: Path, sentence: str) -> Path:
+def write_corpus(path: Path, sentence: str) -> Path:
     path.write_text("body\n" + "".join(f'"{sentence}{i}"\n' for i in range(60)), "utf-8")
     return path
 
 
-def index_of(name: str) -> Index:
-    return index_beside(find_model(name), load_weights(find_model(name)).card.fingerprint)
+def load_model_index(name: str) -> CopyIndex:
+    return load_index_for(find_model(name), load_weights(find_model(name)).card.fingerprint)
 
 
 def test_a_run_leaves_an_index_of_what_it_learnt_from(corpus: Path) -> None:
-    stages = {event.stage for event in events(plan(corpus)) if isinstance(event, Preparing)}
+    stages = {event.stage for event in run_events(small_options(corpus)) if isinstance(event, SetupProgress)}
     assert "indexing the text" in stages
-    index = index_of("small")
+    index = load_model_index("small")
     assert index.longest_copy(CORPUS) == len(CORPUS)
     assert index.longest_copy(OTHER) == 0
-    assert index.remarks() == []
+    assert index.warnings() == []
 
 
 def test_what_is_held_out_is_not_learnt_from(corpus: Path, tmp_path: Path) -> None:
-    finish(plan(corpus, val_file=str(write(tmp_path / "other.csv", OTHER))))
-    assert index_of("small").longest_copy(OTHER) == 0
+    run_to_finish(small_options(corpus, val_file=str(write_corpus(tmp_path / "other.csv", OTHER))))
+    assert load_model_index("small").longest_copy(OTHER) == 0
 
 
 def test_a_resumed_run_keeps_its_index(corpus: Path) -> None:
-    finish(plan(corpus), 5)
-    path = model_folder("small") / NOVELTY
+    run_to_finish(small_options(corpus), 5)
+    path = model_dir("small") / NOVELTY
     before = path.stat().st_ino
-    assert not any(isinstance(e, Preparing) and "index" in e.stage for e in events(plan(corpus, resume=True)))
+    assert not any(
+        isinstance(e, SetupProgress) and "index" in e.stage for e in run_events(small_options(corpus, resume=True))
+    )
     assert path.stat().st_ino == before
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged", "of another text"])
 @pytest.mark.parametrize("over", [True, False])
 def test_a_resumed_run_makes_the_index_that_it_lacks(corpus: Path, tmp_path: Path, damage: str, over: bool) -> None:
-    finish(plan(write(tmp_path / "other.csv", OTHER), name="other"))
-    finish(plan(corpus), None if over else 5)
-    path = model_folder("small") / NOVELTY
+    run_to_finish(small_options(write_corpus(tmp_path / "other.csv", OTHER), name="other"))
+    run_to_finish(small_options(corpus), None if over else 5)
+    path = model_dir("small") / NOVELTY
     if damage == "missing":
         path.unlink()
     else:
-        path.write_bytes(b"gru" if damage == "damaged" else (model_folder("other") / NOVELTY).read_bytes())
-    assert finish(plan(corpus, resume=True)).reason == ("already finished" if over else "limit")
-    assert index_of("small").longest_copy(CORPUS) == len(CORPUS)
+        path.write_bytes(b"gru" if damage == "damaged" else (model_dir("other") / NOVELTY).read_bytes())
+    assert run_to_finish(small_options(corpus, resume=True)).reason == ("already finished" if over else "limit")
+    assert load_model_index("small").longest_copy(CORPUS) == len(CORPUS)
     # What such a run began from is not known any more.
-    assert not index_of("small").whole
+    assert not load_model_index("small").complete
 
 
 def test_an_adapted_model_knows_both_texts(corpus: Path, tmp_path: Path) -> None:
-    other = write(tmp_path / "other.csv", OTHER)
+    other = write_corpus(tmp_path / "other.csv", OTHER)
     bare: dict[str, object] = {"start_from": "small", "hidden": None, "layers": None, "embed": None}
-    summary(plan(corpus))
-    summary(plan(other, name="both", **bare))
-    index = index_of("both")
-    assert index.whole
+    run_summary(small_options(corpus))
+    run_summary(small_options(other, name="both", **bare))
+    index = load_model_index("both")
+    assert index.complete
     # What the tokenizer of the first does not know ends a copy: "h", "w" and the rest of it are known.
     assert index.longest_copy(CORPUS) == len(CORPUS)
     assert len(index.filters) == 2
-    (model_folder("small") / NOVELTY).unlink()
-    summary(plan(other, name="half", **bare))
-    assert not index_of("half").whole
-    assert index_of("half").longest_copy(CORPUS) == 0
+    (model_dir("small") / NOVELTY).unlink()
+    run_summary(small_options(other, name="half", **bare))
+    assert not load_model_index("half").complete
+    assert load_model_index("half").longest_copy(CORPUS) == 0
 
 
 def test_a_run_that_begins_anew_has_a_new_index(corpus: Path, tmp_path: Path) -> None:
-    summary(plan(corpus))
-    summary(plan(write(tmp_path / "other.csv", CORPUS.upper()), force=True))
-    assert index_of("small").longest_copy(CORPUS) == 0
+    run_summary(small_options(corpus))
+    run_summary(small_options(write_corpus(tmp_path / "other.csv", CORPUS.upper()), force=True))
+    assert load_model_index("small").longest_copy(CORPUS) == 0
 
 
 def test_until_the_first_step_the_old_model_keeps_its_index(
@@ -100,21 +102,21 @@ def test_until_the_first_step_the_old_model_keeps_its_index(
     def failing(*_: object) -> None:
         raise MemoryError
 
-    summary(plan(corpus))
+    run_summary(small_options(corpus))
     monkeypatch.setattr(loop, "warm_up", failing)
     with pytest.raises(MemoryError):
-        finish(plan(write(tmp_path / "other.csv", OTHER), force=True))
-    assert index_of("small").longest_copy(CORPUS) == len(CORPUS)
+        run_to_finish(small_options(write_corpus(tmp_path / "other.csv", OTHER), force=True))
+    assert load_model_index("small").longest_copy(CORPUS) == len(CORPUS)
 
 
 def test_indexing_can_be_stopped_and_leaves_nothing(corpus: Path) -> None:
     stop = StopFlag()
-    with pytest.raises(StoppedError):  # noqa: PT012 - it is stopped in the midst
-        for event in train(plan(corpus), stop):
-            assert not isinstance(event, Finished)
-            if isinstance(event, Preparing) and "index" in event.stage:
+    with pytest.raises(CancelledError):  # noqa: PT012 - it is stopped in the midst
+        for event in train(small_options(corpus), stop):
+            assert not isinstance(event, TrainFinished)
+            if isinstance(event, SetupProgress) and "index" in event.stage:
                 stop.reason = "interrupted"
-    assert not model_folder("small").exists()
+    assert not model_dir("small").exists()
 
 
 def test_a_full_disk_leaves_nothing(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,11 +126,11 @@ def test_a_full_disk_leaves_nothing(corpus: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(loop, "save_index", full)
     with pytest.raises(OSError, match="No space"):
-        finish(plan(corpus))
-    assert not model_folder("small").exists()
+        run_to_finish(small_options(corpus))
+    assert not model_dir("small").exists()
 
 
 def test_it_lies_beside_the_weights(corpus: Path) -> None:
-    summary(plan(corpus))
-    assert {path.name for path in model_folder("small").iterdir()} >= {BEST, NOVELTY}
-    assert load_index(model_folder("small") / NOVELTY).fingerprint
+    run_summary(small_options(corpus))
+    assert {path.name for path in model_dir("small").iterdir()} >= {BEST, NOVELTY}
+    assert load_index(model_dir("small") / NOVELTY).fingerprint

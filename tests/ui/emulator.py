@@ -5,10 +5,10 @@ from itertools import groupby
 import pyte
 from pyte.screens import Char
 
-from tests.ui.fake_streams import Screen
+from tests.ui.fake_streams import TtyStream
 
 
-class _FaintScreen(pyte.HistoryScreen):
+class _DimAwareScreen(pyte.HistoryScreen):
     """A screen that knows faint text, which pyte does not: it is kept as text that blinks, which nobody writes here."""
 
     def select_graphic_rendition(self, *attrs: int, **_: bool) -> None:
@@ -17,12 +17,12 @@ class _FaintScreen(pyte.HistoryScreen):
             super().select_graphic_rendition(22)
 
 
-class Emulator(Screen):
+class TerminalEmulator(TtyStream):
     """A stream that is a terminal. `written` is all that was written, `rows` the rows of the screen with its past."""
 
     def __init__(self, width: int = 80, height: int = 30) -> None:
         super().__init__()
-        self.screen = _FaintScreen(width, height, history=5000)
+        self.screen = _DimAwareScreen(width, height, history=5000)
         self._stream = pyte.Stream(self.screen)
 
     def write(self, text: str) -> int:
@@ -44,12 +44,12 @@ class Emulator(Screen):
         rows = []
         for text, styles in self._rows():
             row = ""
-            before = ""
+            previous_style = ""
             for style, run in groupby(zip(styles, text, strict=True), key=lambda each: each[0]):
-                shown = "".join(sign for _, sign in run)
-                row += (f"⟨{style}⟩" if style != before else "") + shown
-                before = style
-            rows.append(row + ("⟨⟩" if before else ""))
+                text_run = "".join(char for _, char in run)
+                row += (f"⟨{style}⟩" if style != previous_style else "") + text_run
+                previous_style = style
+            rows.append(row + ("⟨⟩" if previous_style else ""))
         return rows
 
     def _rows(self) -> list[tuple[str, list[str]]]:
@@ -60,10 +60,12 @@ class Emulator(Screen):
         rows = []
         for line in lines:
             cells = [line[x] for x in range(columns)]
-            while cells and cells[-1].data == " " and not _style(cells[-1]):
+            while cells and cells[-1].data == " " and not _cell_style(cells[-1]):
                 cells.pop()
             # The second cell of a wide character is empty.
-            rows.append(("".join(cell.data for cell in cells), [_style(cell) for cell in cells for _ in cell.data]))
+            rows.append(
+                ("".join(cell.data for cell in cells), [_cell_style(cell) for cell in cells for _ in cell.data])
+            )
         while rows and not rows[-1][0].rstrip():
             rows.pop()
         return rows
@@ -72,8 +74,8 @@ class Emulator(Screen):
         return not self.screen.cursor.hidden
 
 
-def _style(cell: Char) -> str:
-    marks = [name for name, on in (("bold", cell.bold), ("dim", cell.blink), ("reverse", cell.reverse)) if on]
-    colours = [cell.fg] if cell.fg != "default" else []
-    colours += [f"on {cell.bg}"] if cell.bg != "default" else []
-    return " ".join([*marks, *colours])
+def _cell_style(cell: Char) -> str:
+    attributes = [name for name, on in (("bold", cell.bold), ("dim", cell.blink), ("reverse", cell.reverse)) if on]
+    colors = [cell.fg] if cell.fg != "default" else []
+    colors += [f"on {cell.bg}"] if cell.bg != "default" else []
+    return " ".join([*attributes, *colors])

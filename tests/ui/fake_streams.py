@@ -5,18 +5,18 @@ import io
 from grucli.ui.terminal.console import Terminal
 
 
-class Pipe(io.StringIO):
+class PipeStream(io.StringIO):
     """What a command's output goes to when it is not a terminal."""
 
 
-class Screen(io.StringIO):
+class TtyStream(io.StringIO):
     """What a command's output goes to on a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
-class Terminals:
+class CapturedTerminal:
     """A `Terminal` on streams of the given kinds, and what was written to them."""
 
     def __init__(self, out: io.StringIO, err: io.StringIO, quiet: int = 0, width: int = 80, height: int = 30) -> None:

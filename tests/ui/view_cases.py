@@ -8,35 +8,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grucli.engine.system_info import Kernels, Machine, Places, Processor, Setting, Speed
+from grucli.engine.system_info import ConfigEntry, CpuBenchmark, CpuInfo, Directories, KernelCacheInfo, SystemInfo
 from grucli.errors import ModelFileError, ServiceError, UsageError
-from grucli.generation.copy_detection import Examined
-from grucli.generation.evaluation import Scores
-from grucli.reddit.clean.explain import Explained
+from grucli.generation.copy_detection import CheckedSample
+from grucli.generation.evaluation import EvalResult
+from grucli.reddit.clean.explain import Explanation
 from grucli.reddit.clean.report import CleanReport
-from grucli.reddit.clean.rule_engine import Step
+from grucli.reddit.clean.rule_engine import RuleStep
 from grucli.reddit.clean.rules.registry import RULES
 from grucli.reddit.comments import Comment
-from grucli.reddit.corpus.purge import Purge
-from grucli.reddit.fetch.comment_source import Notice, Span, Waiting
-from grucli.reddit.fetch.events import Done, Ended, Paged, Started, Summary
+from grucli.reddit.corpus.purge import PurgeResult
+from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
+from grucli.reddit.fetch.events import FetchFinished, FetchStarted, FetchSummary, PageFetched, TargetFinished
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.transient_bar import TransientBar
-from grucli.ui.views.clean_view import CleanView, show_report, show_rules, show_steps
-from grucli.ui.views.copy_view import show_examined
-from grucli.ui.views.doctor_view import show_machine
+from grucli.ui.views.clean_view import CleanView, show_report, show_rule_trace, show_rules
+from grucli.ui.views.copy_view import show_checked_samples
+from grucli.ui.views.doctor_view import show_system_info
 from grucli.ui.views.eval_view import show_scores
-from grucli.ui.views.fetch_view import FetchView, show_fetched
-from grucli.ui.views.purge_view import show_fetch, show_memories, show_missing, show_purge
-from grucli.ui.views.sample_progress import BatchView
-from grucli.ui.views.sample_writer import StreamView
-from tests.ui.fake_streams import Pipe
+from grucli.ui.views.fetch_view import FetchView, show_fetch_result
+from grucli.ui.views.purge_view import print_models_to_retrain, print_not_found, print_purge_result, warn_fetched_file
+from grucli.ui.views.sample_progress import SampleProgress
+from grucli.ui.views.sample_writer import SampleWriter
+from tests.ui.fake_streams import PipeStream
 
 DAY = 86_400
 NEW_YEAR = 1_704_067_200
 
 
-class Clock:
+class FakeClock:
     """Time passes when somebody says so."""
 
     now = 100.0
@@ -45,231 +45,239 @@ class Clock:
         return self.now
 
 
-def _piped(terminal: Terminal) -> Terminal:
+def _with_piped_stdout(terminal: Terminal) -> Terminal:
     """The same terminal, where data go elsewhere."""
-    return Terminal(Pipe(), terminal.messages.file, width=terminal.messages.width)  # type: ignore[arg-type]
+    return Terminal(PipeStream(), terminal.messages.file, width=terminal.messages.width)  # type: ignore[arg-type]
 
 
-def _draw_anew(view: TransientBar) -> None:
+def _redraw_bar(view: TransientBar) -> None:
     """Let the bar be as things are now, without waiting for the thread that draws it."""
     view.hide_bar()
     view.show_bar()
 
 
 @contextmanager
-def fetching(terminal: Terminal) -> Iterator[None]:
+def fetch_running(terminal: Terminal) -> Iterator[None]:
     """Two names, a range that is known, a quarter of it done."""
-    names, span, clock = ("r/askscience", "u/somebody"), Span(NEW_YEAR, NEW_YEAR + 365 * DAY), Clock()
+    names, time_range, clock = ("r/askscience", "u/somebody"), TimeRange(NEW_YEAR, NEW_YEAR + 365 * DAY), FakeClock()
     with FetchView(terminal, clock) as view:
-        view.show(Started(names, "Arctic Shift", span, 2.0, "ask.jsonl.zst", 0))
-        view.show(Paged("r/askscience", 100, 100, 1, NEW_YEAR + DAY, 0.002))
+        view.show(FetchStarted(names, "Arctic Shift", time_range, 2.0, "ask.jsonl.zst", 0))
+        view.show(PageFetched("r/askscience", 100, 100, 1, NEW_YEAR + DAY, 0.002))
         clock.now += 95
-        view.show(Paged("r/askscience", 100, 18_900, 189, NEW_YEAR + 90 * DAY, 0.247))
-        _draw_anew(view)
+        view.show(PageFetched("r/askscience", 100, 18_900, 189, NEW_YEAR + 90 * DAY, 0.247))
+        _redraw_bar(view)
         yield
 
 
 @contextmanager
-def backing_off(terminal: Terminal) -> Iterator[None]:
+def fetch_backing_off(terminal: Terminal) -> Iterator[None]:
     """The server asks for a pause, after it said something that is passed on."""
-    clock = Clock()
+    clock = FakeClock()
     with FetchView(terminal, clock) as view:
-        view.show(Started(("r/askscience",), "Arctic Shift", Span(0, NEW_YEAR), 0.5, "ask.jsonl", 41_000))
+        view.show(FetchStarted(("r/askscience",), "Arctic Shift", TimeRange(0, NEW_YEAR), 0.5, "ask.jsonl", 41_000))
         view.show(Notice("the archive has nothing before 2005-12-01: the fetch begins there"))
-        view.show(Paged("r/askscience", 100, 41_100, 411, NEW_YEAR - 300 * DAY, 0.83))
-        view.show(Waiting(64.0, "the archive asks to slow down (429)"))
+        view.show(PageFetched("r/askscience", 100, 41_100, 411, NEW_YEAR - 300 * DAY, 0.83))
+        view.show(RetryWait(64.0, "the archive asks to slow down (429)"))
         clock.now += 9
-        _draw_anew(view)
+        _redraw_bar(view)
         yield
 
 
-def fetched(terminal: Terminal) -> None:
+def fetch_complete(terminal: Terminal) -> None:
     """A fetch that is complete."""
-    summary = Summary(76_543, 766, 3, NEW_YEAR + 61, NEW_YEAR + 365 * DAY - 7, True)
-    show_fetched(terminal, Done(summary, ("r/askscience", "u/somebody"), "ask.jsonl.zst", "", 212, False))
+    summary = FetchSummary(76_543, 766, 3, NEW_YEAR + 61, NEW_YEAR + 365 * DAY - 7, True)
+    show_fetch_result(terminal, FetchFinished(summary, ("r/askscience", "u/somebody"), "ask.jsonl.zst", "", 212, False))
 
 
-def fetched_in_part(terminal: Terminal) -> None:
+def fetch_incomplete(terminal: Terminal) -> None:
     """A fetch that is not complete, and a name that nobody knows."""
-    with FetchView(_piped(terminal)) as view:
-        view.show(Started(("r/askscience", "r/tpyo"), "Reddit", Span(0, NEW_YEAR), 1.5, "my ask.jsonl", 0))
-        view.show(Ended("r/tpyo", 0, True))
-    short = "Reddit gives the newest 1,000 comments of r/askscience alone; --source arctic-shift has the older ones too"
-    summary = Summary(1000, 10, 0, NEW_YEAR - 3 * DAY, NEW_YEAR - 60, False)
-    show_fetched(terminal, Done(summary, ("r/askscience", "r/tpyo"), "my ask.jsonl", short, 1, False))
+    with FetchView(_with_piped_stdout(terminal)) as view:
+        view.show(FetchStarted(("r/askscience", "r/tpyo"), "Reddit", TimeRange(0, NEW_YEAR), 1.5, "my ask.jsonl", 0))
+        view.show(TargetFinished("r/tpyo", 0, True))
+    incomplete_reason = (
+        "Reddit gives the newest 1,000 comments of r/askscience alone; --source arctic-shift has the older ones too"
+    )
+    summary = FetchSummary(1000, 10, 0, NEW_YEAR - 3 * DAY, NEW_YEAR - 60, False)
+    show_fetch_result(
+        terminal, FetchFinished(summary, ("r/askscience", "r/tpyo"), "my ask.jsonl", incomplete_reason, 1, False)
+    )
 
 
-def report(conversations: int | None = None) -> CleanReport:
+def make_clean_report(conversations: int | None = None) -> CleanReport:
     """Rules that dropped much, little and nothing, for one reason and for several."""
-    found = CleanReport(read=1_234_567, kept=901_234, characters=98_765_432, conversations=conversations)
-    found.drop("schema: no text", 20, [("RC_2024-01.zst", line) for line in (7, 1300, 77_000)])
-    found.drop("schema: the row is cut short", 1, [("RC_2024-01.zst", 1_234_567)])
-    found.drop("deleted", 133_312, [("RC_2024-01.zst", 12)])
-    found.drop("bot: name", 9000, [("RC_2024-01.zst", 4), ("RC_2024-01.zst", 90)])
-    found.drop("bot: says so", 1000, [("RC_2024-01.zst", 41)])
-    found.drop("length: too short", 60_000, [("RC_2024-01.zst", 2)])
-    found.drop("duplicate", 130_000, [("RC_2024-01.zst", line) for line in (15, 16, 17, 18)])
-    return found
+    result = CleanReport(read=1_234_567, kept=901_234, characters=98_765_432, conversations=conversations)
+    result.drop("schema: no text", 20, [("RC_2024-01.zst", line) for line in (7, 1300, 77_000)])
+    result.drop("schema: the row is cut short", 1, [("RC_2024-01.zst", 1_234_567)])
+    result.drop("deleted", 133_312, [("RC_2024-01.zst", 12)])
+    result.drop("bot: name", 9000, [("RC_2024-01.zst", 4), ("RC_2024-01.zst", 90)])
+    result.drop("bot: says so", 1000, [("RC_2024-01.zst", 41)])
+    result.drop("length: too short", 60_000, [("RC_2024-01.zst", 2)])
+    result.drop("duplicate", 130_000, [("RC_2024-01.zst", line) for line in (15, 16, 17, 18)])
+    return result
 
 
 @contextmanager
-def cleaning(terminal: Terminal) -> Iterator[None]:
+def clean_running(terminal: Terminal) -> Iterator[None]:
     """A cleaning at a third of its bytes."""
-    clock = Clock()
+    clock = FakeClock()
     with CleanView(terminal, clock) as view:
-        view.begin(3_000_000_000)
+        view.start(3_000_000_000)
         clock.now += 20
-        view.progress(1_000_000_000, report())
-        _draw_anew(view)
+        view.progress(1_000_000_000, make_clean_report())
+        _redraw_bar(view)
         yield
 
 
 @contextmanager
-def cleaning_a_pipe(terminal: Terminal) -> Iterator[None]:
+def clean_running_on_pipe(terminal: Terminal) -> Iterator[None]:
     """A cleaning of which nobody knows how much there is to read."""
-    clock = Clock()
+    clock = FakeClock()
     with CleanView(terminal, clock) as view:
-        view.begin(None)
+        view.start(None)
         clock.now += 20
-        view.progress(1_000_000_000, report())
-        _draw_anew(view)
+        view.progress(1_000_000_000, make_clean_report())
+        _redraw_bar(view)
         yield
 
 
-def conversations(terminal: Terminal) -> None:
+def clean_conversations(terminal: Terminal) -> None:
     """The report of --replies."""
-    show_report(terminal, report(conversations=123_456))
+    show_report(terminal, make_clean_report(conversations=123_456))
 
 
-def explained(terminal: Terminal) -> None:
+def clean_explained(terminal: Terminal) -> None:
     """A comment that rules mend, and at last one drops."""
     raw = (
         "&gt; is it safe?\n\n**Yes**, see [the paper](https://example.org/a) \x1b[31mor ask me at somebody@example.org"
     )
-    said = "Yes, see the paper \x1b[31mor ask me: somebody@example.org"
+    cleaned_text = "Yes, see the paper \x1b[31mor ask me: somebody@example.org"
     steps = [
-        Step("schema", raw, raw),
-        Step("deleted", raw, raw),
-        Step("bot", raw, raw),
-        Step("entities", raw, raw.replace("&gt;", ">")),
-        Step("quotes", raw.replace("&gt;", ">"), raw.partition("\n\n")[2]),
-        Step("markdown", raw.partition("\n\n")[2], said),
-        Step("urls", said, said),
-        Step("text", said, said.replace("\x1b[31m", "")),
-        Step("personal", said, "Yes, see the paper or ask me: [EMAIL]"),
-        Step("length", said, said),
-        Step("duplicate", said, said, "as c1f2, line 1,204 of RC_2024-01.zst"),
+        RuleStep("schema", raw, raw),
+        RuleStep("deleted", raw, raw),
+        RuleStep("bot", raw, raw),
+        RuleStep("entities", raw, raw.replace("&gt;", ">")),
+        RuleStep("quotes", raw.replace("&gt;", ">"), raw.partition("\n\n")[2]),
+        RuleStep("markdown", raw.partition("\n\n")[2], cleaned_text),
+        RuleStep("urls", cleaned_text, cleaned_text),
+        RuleStep("text", cleaned_text, cleaned_text.replace("\x1b[31m", "")),
+        RuleStep("personal", cleaned_text, "Yes, see the paper or ask me: [EMAIL]"),
+        RuleStep("length", cleaned_text, cleaned_text),
+        RuleStep("duplicate", cleaned_text, cleaned_text, "as c1f2, line 1,204 of RC_2024-01.zst"),
     ]
     comment = Comment(raw, "c2102", "somebody", "askscience", -3)
-    show_steps(terminal, Explained(comment, "dumps/RC_2024-01.zst", 1_234_567, steps))
+    show_rule_trace(terminal, Explanation(comment, "dumps/RC_2024-01.zst", 1_234_567, steps))
 
 
-def purged(terminal: Terminal) -> None:
+def purge_done(terminal: Terminal) -> None:
     """What an author wrote is taken out; models remember it, and a name was not found."""
-    show_purge(terminal, "ask.csv", Purge(1204, 75_339, 98_765, 5_000_000, 12, {"somebody"}), dry_run=False)
-    show_missing(terminal, 3, ["nobody", "no-one"])
-    show_fetch(terminal, "ask.csv")
-    show_memories(terminal, ["ask", "ask-2"], ["/home/somebody/.cache/gru/corpora/ab12"])
+    print_purge_result(
+        terminal, "ask.csv", PurgeResult(1204, 75_339, 98_765, 5_000_000, 12, {"somebody"}), dry_run=False
+    )
+    print_not_found(terminal, 3, ["nobody", "no-one"])
+    warn_fetched_file(terminal, "ask.csv")
+    print_models_to_retrain(terminal, ["ask", "ask-2"], ["/home/somebody/.cache/gru/corpora/ab12"])
 
 
-def would_be_purged(terminal: Terminal) -> None:
+def purge_dry_run(terminal: Terminal) -> None:
     """--dry-run; and a corpus in which there is nothing to take out."""
-    show_purge(terminal, "ask.csv", Purge(1, 75_339, 65, 5_000_000), dry_run=True)
-    show_purge(terminal, "other.csv", Purge(kept=1), dry_run=True)
+    print_purge_result(terminal, "ask.csv", PurgeResult(1, 75_339, 65, 5_000_000), dry_run=True)
+    print_purge_result(terminal, "other.csv", PurgeResult(kept=1), dry_run=True)
 
 
-def purged_of_one(terminal: Terminal) -> None:
+def purge_single(terminal: Terminal) -> None:
     """No model is known that has learnt from it."""
-    show_purge(terminal, "ask.csv", Purge(1, 75_339, 65, 5_000_000, 1), dry_run=False)
-    show_memories(terminal, [], [])
+    print_purge_result(terminal, "ask.csv", PurgeResult(1, 75_339, 65, 5_000_000, 1), dry_run=False)
+    print_models_to_retrain(terminal, [], [])
 
 
-def doctor(terminal: Terminal) -> None:
+def doctor_report(terminal: Terminal) -> None:
     """A machine, and settings of every kind."""
     home = Path("/home/somebody/.local/share/gru")
-    show_machine(
+    show_system_info(
         terminal,
-        Machine(
+        SystemInfo(
             {"grucli": "0.1.0", "python": "3.11.7", "numpy": "2.4.6", "numba": "0.68.1", "llvmlite": "0.50.0"},
-            Processor("AMD EPYC", "znver4", 16, 512, True),
-            Kernels(Path("/home/somebody/.cache/gru/kernels/27896e779ce03ac1"), None, True),
-            Speed(113.7, 1754.4, 24.7),
-            Places(home, home / "models", Path("/home/somebody/.cache/gru"), home / "config.toml", False),
+            CpuInfo("AMD EPYC", "znver4", 16, 512, True),
+            KernelCacheInfo(Path("/home/somebody/.cache/gru/kernels/27896e779ce03ac1"), None, True),
+            CpuBenchmark(113.7, 1754.4, 24.7),
+            Directories(home, home / "models", Path("/home/somebody/.cache/gru"), home / "config.toml", False),
             (
-                Setting("GRU_TEMP", "0.5", "environment", None),
-                Setting("GRU_TEPM", None, "environment", "there is no such option"),
-                Setting("train.batch", "32", "config.toml", None),
+                ConfigEntry("GRU_TEMP", "0.5", "environment", None),
+                ConfigEntry("GRU_TEPM", None, "environment", "there is no such option"),
+                ConfigEntry("train.batch", "32", "config.toml", None),
             ),
         ),
     )
 
 
-def scores(terminal: Terminal) -> None:
+def eval_result(terminal: Terminal) -> None:
     """What gru eval found."""
-    show_scores(terminal, Scores(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890))
+    show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890))
 
 
-def _examined(seed: int, text: str, copied: int) -> Examined:
-    return Examined(text, "", seed, len(text), 2.0, "end", copied=copied, novel=copied == 0)
+def _checked_sample(seed: int, text: str, copied: int) -> CheckedSample:
+    return CheckedSample(text, "", seed, len(text), 2.0, "end", copied=copied, novel=copied == 0)
 
 
-EXAMINED = (
-    _examined(7, "I think that this is the first of them, and that nobody has ever said it before.", 0),
-    _examined(8, "Four score and seven years ago our fathers brought forth, upon this continent, a new nation.", 87),
-    _examined(9, "Me too.", 0),
+CHECKED_SAMPLES = (
+    _checked_sample(7, "I think that this is the first of them, and that nobody has ever said it before.", 0),
+    _checked_sample(
+        8, "Four score and seven years ago our fathers brought forth, upon this continent, a new nation.", 87
+    ),
+    _checked_sample(9, "Me too.", 0),
 )
 
 
-def examined(terminal: Terminal) -> None:
+def copies_marked(terminal: Terminal) -> None:
     """--novelty: one sample of three is a copy."""
-    with StreamView(terminal) as view:
-        show_examined(terminal, view, EXAMINED, refuse=False, json=False)
+    with SampleWriter(terminal) as view:
+        show_checked_samples(terminal, view, CHECKED_SAMPLES, refuse=False, json=False)
 
 
-def refused(terminal: Terminal) -> None:
+def copies_excluded(terminal: Terminal) -> None:
     """--no-copies: it is left out."""
-    with StreamView(terminal) as view:
-        show_examined(terminal, view, EXAMINED, refuse=True, json=False)
+    with SampleWriter(terminal) as view:
+        show_checked_samples(terminal, view, CHECKED_SAMPLES, refuse=True, json=False)
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _FakeSample:
     text: str
 
 
-def _batch(terminal: Terminal) -> tuple[BatchView, Iterator[_Drawn]]:
+def _sample_batch(terminal: Terminal) -> tuple[SampleProgress, Iterator[_FakeSample]]:
     """Samples on their way into a file, ten a second."""
-    clock = Clock()
+    clock = FakeClock()
 
-    def drawn() -> Iterator[_Drawn]:
+    def generate() -> Iterator[_FakeSample]:
         for _ in range(1000):
             clock.now += 0.1
-            yield _Drawn("x" * 123)
+            yield _FakeSample("x" * 123)
 
-    view = BatchView(_piped(terminal), 1000, clock)
-    return view, view.follow(drawn())
+    view = SampleProgress(_with_piped_stdout(terminal), 1000, clock)
+    return view, view.track(generate())
 
 
 @contextmanager
-def drawing_a_batch(terminal: Terminal) -> Iterator[None]:
+def batch_running(terminal: Terminal) -> Iterator[None]:
     """Four hundred of a thousand."""
-    view, samples = _batch(terminal)
+    view, samples = _sample_batch(terminal)
     for _ in range(401):
         next(samples)
-    _draw_anew(view)
+    _redraw_bar(view)
     yield
     view.hide_bar()
 
 
-def drawn_batch(terminal: Terminal) -> None:
+def batch_finished(terminal: Terminal) -> None:
     """All of them."""
-    view, samples = _batch(terminal)
+    view, samples = _sample_batch(terminal)
     for _ in samples:
         pass
     view.finish()
 
 
-def errors(terminal: Terminal) -> None:
+def error_messages(terminal: Terminal) -> None:
     """One of each kind."""
     for error in (
         UsageError("there is no model 'emu'", "did you mean emo? gru models lists them"),
@@ -285,31 +293,31 @@ def errors(terminal: Terminal) -> None:
         terminal.print_error(error)
 
 
-LINES = {
-    "fetch, complete": fetched,
-    "fetch, not complete": fetched_in_part,
-    "clean, report": lambda terminal: show_report(terminal, report()),
-    "clean, report of replies": conversations,
-    "clean, dry run": lambda terminal: show_report(terminal, report(), on_stdout=True),
+PRINTED = {
+    "fetch, complete": fetch_complete,
+    "fetch, not complete": fetch_incomplete,
+    "clean, report": lambda terminal: show_report(terminal, make_clean_report()),
+    "clean, report of replies": clean_conversations,
+    "clean, dry run": lambda terminal: show_report(terminal, make_clean_report(), on_stdout=True),
     "clean, rules": lambda terminal: show_rules(terminal, RULES),
-    "clean, explain": explained,
-    "purge": purged,
-    "purge, of one": purged_of_one,
-    "purge, dry run": would_be_purged,
-    "doctor": doctor,
-    "eval": scores,
-    "sample, novelty": examined,
-    "sample, no copies": refused,
-    "sample, batch": drawn_batch,
-    "errors": errors,
+    "clean, explain": clean_explained,
+    "purge": purge_done,
+    "purge, of one": purge_single,
+    "purge, dry run": purge_dry_run,
+    "doctor": doctor_report,
+    "eval": eval_result,
+    "sample, novelty": copies_marked,
+    "sample, no copies": copies_excluded,
+    "sample, batch": batch_finished,
+    "errors": error_messages,
 }
 """What is printed and stays."""
 
-BARS = {
-    "fetch, while it runs": fetching,
-    "fetch, backing off": backing_off,
-    "clean, while it runs": cleaning,
-    "clean, of a pipe": cleaning_a_pipe,
-    "sample, batch while it runs": drawing_a_batch,
+PROGRESS_BARS = {
+    "fetch, while it runs": fetch_running,
+    "fetch, backing off": fetch_backing_off,
+    "clean, while it runs": clean_running,
+    "clean, of a pipe": clean_running_on_pipe,
+    "sample, batch while it runs": batch_running,
 }
 """What is taken back."""

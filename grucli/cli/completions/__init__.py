@@ -5,7 +5,7 @@ itself. `python -m grucli.cli.completions` writes them into `completions/`, and 
 """
 
 from grucli.cli.completions.bash import bash
-from grucli.cli.completions.command_spec import SHELLS, entries
+from grucli.cli.completions.command_spec import SHELLS, command_specs
 from grucli.cli.completions.fish import fish
 from grucli.cli.completions.powershell import powershell
 from grucli.cli.completions.zsh import zsh
@@ -23,4 +23,4 @@ def script(shell: str) -> str:
     makers = {"bash": bash, "zsh": zsh, "fish": fish, "powershell": powershell, "pwsh": powershell}
     if shell not in makers:
         raise UsageError(f"there is no completion for '{shell}'", f"choose one of {', '.join(SHELLS)}")
-    return makers[shell](entries())
+    return makers[shell](command_specs())

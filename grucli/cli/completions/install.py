@@ -11,7 +11,7 @@ from grucli.cli.completions import script
 from grucli.errors import UsageError
 from grucli.files import atomic_write
 
-_BY_HAND = "print a script with: gru --show-completion bash, zsh, fish or powershell"
+_MANUAL_HINT = "print a script with: gru --show-completion bash, zsh, fish or powershell"
 
 
 def current_shell() -> str:
@@ -25,7 +25,7 @@ def current_shell() -> str:
     except (shellingham.ShellDetectionFailure, OSError):
         login = Path(os.environ.get("SHELL", "")).name
     if not login:
-        raise UsageError("your shell cannot be told from here", _BY_HAND)
+        raise UsageError("your shell cannot be told from here", _MANUAL_HINT)
     return login
 
 
@@ -38,18 +38,18 @@ def install(shell: str, home: Path) -> list[Path]:
         UsageError: there is no place known for this shell.
         OSError: a file could not be written.
     """
-    target, start_up, line = _place(shell, home)
+    target, startup_file, line = _completion_paths(shell, home)
     atomic_write(target, script(shell).encode())
-    if start_up is None:
+    if startup_file is None:
         return [target]
-    before = start_up.read_bytes() if start_up.is_file() else b""
+    before = startup_file.read_bytes() if startup_file.is_file() else b""
     if line.encode() not in before.splitlines():
         gap = b"" if not before or before.endswith(b"\n") else b"\n"
-        atomic_write(start_up, before + gap + line.encode() + b"\n")
-    return [target, start_up]
+        atomic_write(startup_file, before + gap + line.encode() + b"\n")
+    return [target, startup_file]
 
 
-def _place(shell: str, home: Path) -> tuple[Path, Path | None, str]:
+def _completion_paths(shell: str, home: Path) -> tuple[Path, Path | None, str]:
     """Where a shell's script goes, which start-up file has to name it, and in which line."""
     if shell == "bash":
         target = home / ".bash_completions" / "gru.sh"
@@ -65,16 +65,16 @@ def _place(shell: str, home: Path) -> tuple[Path, Path | None, str]:
         profile = _powershell_profile(shell)
         target = profile.with_name("gru.ps1")
         return target, profile, f". '{target}'"
-    raise UsageError(f"gru cannot install itself into the shell '{shell}'", _BY_HAND)
+    raise UsageError(f"gru cannot install itself into the shell '{shell}'", _MANUAL_HINT)
 
 
 def _powershell_profile(shell: str) -> Path:
     """The start-up file of PowerShell, which only PowerShell knows."""
     program = shutil.which(shell)
     if program is None:
-        raise UsageError(f"'{shell}' is not on the PATH", _BY_HAND)
+        raise UsageError(f"'{shell}' is not on the PATH", _MANUAL_HINT)
     command = [program, "-NoProfile", "-NonInteractive", "-Command", "Write-Output $PROFILE"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    if not answer:
-        raise UsageError(f"'{shell}' does not say where its profile is", _BY_HAND)
-    return Path(answer)
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if not output:
+        raise UsageError(f"'{shell}' does not say where its profile is", _MANUAL_HINT)
+    return Path(output)

@@ -22,19 +22,19 @@ class Cell(Protocol):
     def gates(self) -> tuple[str, ...]:
         """Its gates, in the order in which they lie in the parameters."""
 
-    def shapes(self, below: int, H: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, input_size: int, H: int) -> dict[str, tuple[int, ...]]:
         """Each parameter's name and shape, for a layer of H units over an input of `below` numbers."""
 
-    def initialise(self, rng: np.random.Generator, below: int, H: int) -> dict[str, Float64]:
+    def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
         """Fresh parameters, in the names and shapes of `shapes`."""
 
     def forward(
-        self, parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]
+        self, parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]
     ) -> tuple[Float64, Backprop]:
         """The specification: x [T, B, below], s0 [B, H], resets [T, B] → states s [T, B, H] and a function that
         takes ds [T, B, H] to (dx, ds0, gradients by name). Where `resets` is true the state is zero before the step."""
 
-    def look(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+    def inspect_gates(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
         """As `forward` without resets: the states, and what can be seen of its gates, each [T, B, H]: "update", how
         much of the old state stays, and "reset", how much of it the new one is made from, where the cell has them."""
 

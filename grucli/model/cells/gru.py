@@ -19,32 +19,32 @@ from numpy.typing import NDArray
 from grucli.model.cells.base import Arrays, Backprop, Float64, glorot, orthogonal, sigmoid
 
 
-class Gru:
+class GRUCell:
     """The specification of `gru`, in float64."""
 
     name = "gru"
     gates = ("z", "r", "h")
 
-    def shapes(self, below: int, H: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, input_size: int, H: int) -> dict[str, tuple[int, ...]]:
         """U [below, 3H], W [H, 3H], b [3H]."""
-        return {"U": (below, 3 * H), "W": (H, 3 * H), "b": (3 * H,)}
+        return {"U": (input_size, 3 * H), "W": (H, 3 * H), "b": (3 * H,)}
 
-    def initialise(self, rng: np.random.Generator, below: int, H: int) -> dict[str, Float64]:
+    def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
         """Orthogonal recurrent weights, one matrix a gate; z starts near 0.73, so that a fresh state lasts a while."""
         return {
-            "U": np.hstack([glorot(rng, below, H) for _ in self.gates]),
+            "U": np.hstack([glorot(rng, input_size, H) for _ in self.gates]),
             "W": np.hstack([orthogonal(rng, H) for _ in self.gates]),
             "b": np.concatenate([np.ones(H), np.zeros(2 * H)]),
         }
 
     def forward(
-        self, parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]
+        self, parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]
     ) -> tuple[Float64, Backprop]:
         """See `Cell.forward`."""
         T, B, _ = x.shape
         H = s0.shape[1]
         U, W = parameters["U"], parameters["W"]
-        z, r, h, previous, s = _walk(parameters, x, s0, resets)
+        z, r, h, s_prev, s = _forward_states(parameters, x, s0, reset_mask)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
             da = np.empty((T, B, 3 * H))
@@ -54,39 +54,39 @@ class Gru:
                 d = ds[t] + carried
                 da_h = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
                 d_reset_state = da_h @ W[:, 2 * H :].T
-                da_z = d * (previous[t] - h[t]) * z[t] * (1.0 - z[t])
-                da_r = d_reset_state * previous[t] * r[t] * (1.0 - r[t])
+                da_z = d * (s_prev[t] - h[t]) * z[t] * (1.0 - z[t])
+                da_r = d_reset_state * s_prev[t] * r[t] * (1.0 - r[t])
                 carried = d * z[t] + d_reset_state * r[t] + da_z @ W[:, :H].T + da_r @ W[:, H : 2 * H].T
-                carried = np.where(resets[t][:, None], 0.0, carried)
+                carried = np.where(reset_mask[t][:, None], 0.0, carried)
                 da[t] = np.hstack([da_z, da_r, da_h])
-                dW += np.hstack([previous[t].T @ da[t, :, : 2 * H], (r[t] * previous[t]).T @ da_h])
+                dW += np.hstack([s_prev[t].T @ da[t, :, : 2 * H], (r[t] * s_prev[t]).T @ da_h])
             dU = np.tensordot(x, da, axes=([0, 1], [0, 1]))
             return da @ U.T, carried, {"U": dU, "W": dW, "b": da.sum(axis=(0, 1))}
 
         return s, backprop
 
-    def look(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+    def inspect_gates(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
         """See `Cell.look`."""
-        z, r, _, _, s = _walk(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
+        z, r, _, _, s = _forward_states(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
         return s, {"update": z, "reset": r}
 
 
-def _walk(parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]) -> tuple[Float64, ...]:
+def _forward_states(parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]) -> tuple[Float64, ...]:
     """z, r, h, s_{t-1} and s, each [T, B, H]."""
     T, B, _ = x.shape
     H = s0.shape[1]
     U, W, b = parameters["U"], parameters["W"], parameters["b"]
-    z, r, h, previous, s = (np.empty((T, B, H)) for _ in range(5))
+    z, r, h, s_prev, s = (np.empty((T, B, H)) for _ in range(5))
     state = s0
     for t in range(T):
-        state = np.where(resets[t][:, None], 0.0, state)
+        state = np.where(reset_mask[t][:, None], 0.0, state)
         a = x[t] @ U + b
         z[t] = sigmoid(a[:, :H] + state @ W[:, :H])
         r[t] = sigmoid(a[:, H : 2 * H] + state @ W[:, H : 2 * H])
         h[t] = np.tanh(a[:, 2 * H :] + (r[t] * state) @ W[:, 2 * H :])
-        previous[t] = state
+        s_prev[t] = state
         state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
-    return z, r, h, previous, s
+    return z, r, h, s_prev, s
 
 
-GRU = Gru()
+GRU = GRUCell()

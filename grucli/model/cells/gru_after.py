@@ -26,77 +26,77 @@ from grucli.model.cells.base import Arrays, Backprop, Float64, sigmoid
 from grucli.model.cells.gru import GRU
 
 
-class GruAfter:
+class GRUAfterCell:
     """The specification of `gru-after`, in float64."""
 
     name = "gru-after"
     gates = GRU.gates
 
-    def shapes(self, below: int, H: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, input_size: int, H: int) -> dict[str, tuple[int, ...]]:
         """U [below, 3H], W [H, 3H], b [3H], c [H]."""
-        return GRU.shapes(below, H) | {"c": (H,)}
+        return GRU.shapes(input_size, H) | {"c": (H,)}
 
-    def initialise(self, rng: np.random.Generator, below: int, H: int) -> dict[str, Float64]:
+    def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
         """As `gru` begins; c is zero."""
-        return GRU.initialise(rng, below, H) | {"c": np.zeros(H)}
+        return GRU.initialize(rng, input_size, H) | {"c": np.zeros(H)}
 
     def forward(
-        self, parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]
+        self, parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]
     ) -> tuple[Float64, Backprop]:
         """See `Cell.forward`."""
         T, B, _ = x.shape
         H = s0.shape[1]
         U, W = parameters["U"], parameters["W"]
-        z, r, q, h, previous, s = _walk(parameters, x, s0, resets)
+        z, r, q, h, s_prev, s = _forward_states(parameters, x, s0, reset_mask)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
-            da, dproduct = np.empty((T, B, 3 * H)), np.empty((T, B, 3 * H))
+            da, d_product = np.empty((T, B, 3 * H)), np.empty((T, B, 3 * H))
             carried = np.zeros((B, H))
             for t in reversed(range(T)):
                 d = ds[t] + carried
                 da_h = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
-                da_z = d * (previous[t] - h[t]) * z[t] * (1.0 - z[t])
+                da_z = d * (s_prev[t] - h[t]) * z[t] * (1.0 - z[t])
                 da_r = da_h * q[t] * r[t] * (1.0 - r[t])
                 da[t] = np.hstack([da_z, da_r, da_h])
-                dproduct[t] = np.hstack([da_z, da_r, da_h * r[t]])
-                carried = np.where(resets[t][:, None], 0.0, d * z[t] + dproduct[t] @ W.T)
-            over_all = ([0, 1], [0, 1])
+                d_product[t] = np.hstack([da_z, da_r, da_h * r[t]])
+                carried = np.where(reset_mask[t][:, None], 0.0, d * z[t] + d_product[t] @ W.T)
+            time_and_batch = ([0, 1], [0, 1])
             return (
                 da @ U.T,
                 carried,
                 {
-                    "U": np.tensordot(x, da, over_all),
-                    "W": np.tensordot(previous, dproduct, over_all),
+                    "U": np.tensordot(x, da, time_and_batch),
+                    "W": np.tensordot(s_prev, d_product, time_and_batch),
                     "b": da.sum(axis=(0, 1)),
-                    "c": dproduct[:, :, 2 * H :].sum(axis=(0, 1)),
+                    "c": d_product[:, :, 2 * H :].sum(axis=(0, 1)),
                 },
             )
 
         return s, backprop
 
-    def look(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+    def inspect_gates(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
         """See `Cell.look`."""
-        z, r, _, _, _, s = _walk(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
+        z, r, _, _, _, s = _forward_states(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
         return s, {"update": z, "reset": r}
 
 
-def _walk(parameters: Arrays, x: Float64, s0: Float64, resets: NDArray[np.bool_]) -> tuple[Float64, ...]:
+def _forward_states(parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]) -> tuple[Float64, ...]:
     """z, r, q, h, s_{t-1} and s, each [T, B, H]."""
     T, B, _ = x.shape
     H = s0.shape[1]
     U, W, b, c = (parameters[name] for name in ("U", "W", "b", "c"))
-    z, r, q, h, previous, s = (np.empty((T, B, H)) for _ in range(6))
+    z, r, q, h, s_prev, s = (np.empty((T, B, H)) for _ in range(6))
     state = s0
     for t in range(T):
-        state = np.where(resets[t][:, None], 0.0, state)
+        state = np.where(reset_mask[t][:, None], 0.0, state)
         a, product = x[t] @ U + b, state @ W
         z[t] = sigmoid(a[:, :H] + product[:, :H])
         r[t] = sigmoid(a[:, H : 2 * H] + product[:, H : 2 * H])
         q[t] = product[:, 2 * H :] + c
         h[t] = np.tanh(a[:, 2 * H :] + r[t] * q[t])
-        previous[t] = state
+        s_prev[t] = state
         state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
-    return z, r, q, h, previous, s
+    return z, r, q, h, s_prev, s
 
 
-GRU_AFTER = GruAfter()
+GRU_AFTER = GRUAfterCell()

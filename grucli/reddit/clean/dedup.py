@@ -11,111 +11,115 @@ from numpy.typing import NDArray
 
 Keys: TypeAlias = NDArray[np.uint64]
 
-MOST = 1 << 24
+MAX_ENTRIES = 1 << 24
 """Places of a table at its largest: 128 MiB, of which there are two."""
 
-NEAR_MOST = 1 << 25
+MAX_NEAR_ENTRIES = 1 << 25
 """The same for near duplicates, of which each has several hashes."""
 
-_LEAST = 1 << 14
-_CHUNK = 1 << 16
+_MIN_TABLE_SIZE = 1 << 14
+_REHASH_CHUNK = 1 << 16
 _ONE = np.uint64(1)
 
 
-class Seen:
+class RecentHashSet:
     """A set of 64-bit hashes that forgets the oldest ones once there are too many.
 
     It is a table that doubles until it has `most` places; when half of those are taken, it is put aside, a new one is
     begun, and the one put aside before is forgotten. So at least the last `most / 2` different hashes are known, and
     whatever keeps coming is never forgotten.
 
-    >>> seen = Seen()
-    >>> seen.fresh(np.array([7, 8, 7], np.uint64)), seen.fresh(np.array([9, 8], np.uint64))
+    >>> seen = RecentHashSet()
+    >>> seen.add_new(np.array([7, 8, 7], np.uint64)), seen.add_new(np.array([9, 8], np.uint64))
     (array([ True,  True, False]), array([ True, False]))
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         """Begin empty; `most` is a power of two."""
-        self._most = most
-        self._now: Keys = np.zeros(min(_LEAST, most), np.uint64)
-        self._taken = 0
-        self._before: Keys | None = None
-        self.forgot = False
+        self._max_entries = max_entries
+        self._current: Keys = np.zeros(min(_MIN_TABLE_SIZE, max_entries), np.uint64)
+        self._current_count = 0
+        self._previous: Keys | None = None
+        self.has_evicted = False
 
     @property
-    def looks_back(self) -> int:
+    def guaranteed_capacity(self) -> int:
         """How many different hashes are known at least, once any have been forgotten."""
-        return self._most // 2
+        return self._max_entries // 2
 
-    def fresh(self, keys: Keys) -> NDArray[np.bool_]:
+    def add_new(self, keys: Keys) -> NDArray[np.bool_]:
         """Whether each hash comes for the first time; they are known from then on."""
-        fresh = np.zeros(len(keys), np.bool_)
-        different, first = _distinct(_filled(keys))
-        places = _places(self._now, different)
-        old: NDArray[np.bool_] = np.equal(self._now[places], different)
-        known = old if self._before is None else old | _contains(self._before, different)
-        fresh[first[~known]] = True
-        self._insert(different[~old], places[~old])
-        return fresh
+        is_new = np.zeros(len(keys), np.bool_)
+        unique, first = _unique(_replace_zero(keys))
+        slots = _probe(self._current, unique)
+        in_current: NDArray[np.bool_] = np.equal(self._current[slots], unique)
+        is_known = in_current if self._previous is None else in_current | _contains(self._previous, unique)
+        is_new[first[~is_known]] = True
+        self._insert(unique[~in_current], slots[~in_current])
+        return is_new
 
-    def known(self, keys: Keys) -> NDArray[np.bool_]:
+    def contains(self, keys: Keys) -> NDArray[np.bool_]:
         """Whether each hash came before."""
-        keys = _filled(keys)
-        known = _contains(self._now, keys)
-        return known if self._before is None else known | _contains(self._before, keys)
+        keys = _replace_zero(keys)
+        is_known = _contains(self._current, keys)
+        return is_known if self._previous is None else is_known | _contains(self._previous, keys)
 
     def add(self, keys: Keys) -> None:
         """Let hashes be known."""
-        different = np.unique(_filled(keys))
-        places = _places(self._now, different)
-        new = self._now[places] != different
-        self._insert(different[new], places[new])
+        unique = np.unique(_replace_zero(keys))
+        slots = _probe(self._current, unique)
+        is_missing = self._current[slots] != unique
+        self._insert(unique[is_missing], slots[is_missing])
 
-    def _insert(self, keys: Keys, places: NDArray[np.uint64]) -> None:
+    def _insert(self, keys: Keys, slots: NDArray[np.uint64]) -> None:
         """Put in different hashes that are not in the table; the places are those they would have in it."""
-        table = self._now
+        table = self._current
         while len(keys):
-            room = self._room(len(keys))
-            if table is not self._now:  # as after each time that not all of them had room
-                table, places = self._now, _places(self._now, keys)
-            _insert(table, keys[:room], places[:room])
-            self._taken += len(keys[:room])
-            keys = keys[room:]
+            capacity = self._ensure_capacity(len(keys))
+            if table is not self._current:  # as after each time that not all of them had room
+                table, slots = self._current, _probe(self._current, keys)
+            _insert(table, keys[:capacity], slots[:capacity])
+            self._current_count += len(keys[:capacity])
+            keys = keys[capacity:]
 
-    def _room(self, wanted: int) -> int:
+    def _ensure_capacity(self, count: int) -> int:
         """How many more hashes the table takes, after it was made larger, or a new one begun."""
-        while self._taken + wanted > self._now.size // 2 and self._now.size < self._most:
-            larger: Keys = np.zeros(self._now.size * 2, np.uint64)
-            for start in range(0, self._now.size, _CHUNK):
-                part = self._now[start : start + _CHUNK]
-                part = part[part != 0]
-                _insert(larger, part, _places(larger, part))
-            self._now = larger
-        if self._taken >= self._now.size // 2:
-            self.forgot = self.forgot or self._before is not None
-            self._before, self._now, self._taken = self._now, np.zeros(self._most, np.uint64), 0
-        return self._now.size // 2 - self._taken
+        while self._current_count + count > self._current.size // 2 and self._current.size < self._max_entries:
+            larger: Keys = np.zeros(self._current.size * 2, np.uint64)
+            for start in range(0, self._current.size, _REHASH_CHUNK):
+                segment = self._current[start : start + _REHASH_CHUNK]
+                segment = segment[segment != 0]
+                _insert(larger, segment, _probe(larger, segment))
+            self._current = larger
+        if self._current_count >= self._current.size // 2:
+            self.has_evicted = self.has_evicted or self._previous is not None
+            self._previous, self._current, self._current_count = (
+                self._current,
+                np.zeros(self._max_entries, np.uint64),
+                0,
+            )
+        return self._current.size // 2 - self._current_count
 
 
-class NearlySeen:
+class LshIndex:
     """Whether a text that is nearly the same came before, by hashes of which such texts share at least one."""
 
-    def __init__(self, most: int = NEAR_MOST) -> None:
+    def __init__(self, max_entries: int = MAX_NEAR_ENTRIES) -> None:
         """Begin empty; `most` is a power of two: hashes, of which a text has several."""
-        self._seen = Seen(most)
+        self._hashes = RecentHashSet(max_entries)
         self._bands = 1
 
     @property
-    def forgot(self) -> bool:
+    def has_evicted(self) -> bool:
         """Whether any have been forgotten."""
-        return self._seen.forgot
+        return self._hashes.has_evicted
 
     @property
-    def looks_back(self) -> int:
+    def guaranteed_capacity(self) -> int:
         """How many texts are known at least, once any have been forgotten."""
-        return self._seen.looks_back // self._bands
+        return self._hashes.guaranteed_capacity // self._bands
 
-    def fresh(self, bands: Keys, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def add_new(self, bands: Keys, selected: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which of the texts asked for are like none before; those, and those alone, are known from then on.
 
         Args:
@@ -123,21 +127,21 @@ class NearlySeen:
             asked: which texts to look at [n].
         """
         self._bands = bands.shape[1]
-        fresh = asked.copy()
-        rows = np.flatnonzero(asked & bands.any(axis=1))
-        known = np.any(self._seen.known(bands[rows].ravel()).reshape(len(rows), self._bands), axis=1)
-        here: set[int] = set()
-        for row, was_known in zip(rows.tolist(), known, strict=True):
-            own = set(bands[row].tolist())
-            if was_known or not own.isdisjoint(here):
-                fresh[row] = False
+        is_new = selected.copy()
+        rows = np.flatnonzero(selected & bands.any(axis=1))
+        is_known = np.any(self._hashes.contains(bands[rows].ravel()).reshape(len(rows), self._bands), axis=1)
+        new_hashes: set[int] = set()
+        for row, was_known in zip(rows.tolist(), is_known, strict=True):
+            text_hashes = set(bands[row].tolist())
+            if was_known or not text_hashes.isdisjoint(new_hashes):
+                is_new[row] = False
             else:
-                here |= own
-        self._seen.add(np.fromiter(here, np.uint64, len(here)))
-        return fresh
+                new_hashes |= text_hashes
+        self._hashes.add(np.fromiter(new_hashes, np.uint64, len(new_hashes)))
+        return is_new
 
 
-def _distinct(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
+def _unique(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
     """The different hashes, and where each is first."""
     ordered = np.sort(keys)
     if bool((ordered[1:] == ordered[:-1]).any()):
@@ -145,30 +149,30 @@ def _distinct(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
     return keys, np.arange(len(keys))
 
 
-def _filled(keys: Keys) -> Keys:
+def _replace_zero(keys: Keys) -> Keys:
     """Hashes without 0, which stands for an empty place."""
     return np.maximum(keys, _ONE)
 
 
-def _places(table: Keys, keys: Keys) -> NDArray[np.uint64]:
+def _probe(table: Keys, keys: Keys) -> NDArray[np.uint64]:
     """Where each hash is, or would be put: linear probing, for all of them at once."""
     mask = np.uint64(table.size - 1)
-    places = keys & mask
-    open_ = np.arange(len(keys))
-    while len(open_):
-        there = table[places[open_]]
-        open_ = open_[(there != 0) & (there != keys[open_])]
-        places[open_] = (places[open_] + _ONE) & mask
-    return places
+    slots = keys & mask
+    pending = np.arange(len(keys))
+    while len(pending):
+        occupants = table[slots[pending]]
+        pending = pending[(occupants != 0) & (occupants != keys[pending])]
+        slots[pending] = (slots[pending] + _ONE) & mask
+    return slots
 
 
 def _contains(table: Keys, keys: Keys) -> NDArray[np.bool_]:
-    return np.equal(table[_places(table, keys)], keys)
+    return np.equal(table[_probe(table, keys)], keys)
 
 
-def _insert(table: Keys, keys: Keys, places: NDArray[np.uint64]) -> None:
+def _insert(table: Keys, keys: Keys, slots: NDArray[np.uint64]) -> None:
     """Put in different hashes that are not there, at their places. Where two want one place, the loser tries again."""
     while len(keys):
-        table[places] = keys
-        keys = keys[table[places] != keys]
-        places = _places(table, keys)
+        table[slots] = keys
+        keys = keys[table[slots] != keys]
+        slots = _probe(table, keys)

@@ -22,39 +22,46 @@ from numpy.typing import NDArray
 from grucli.errors import UsageError
 from grucli.files import OutputLock
 from grucli.read.blocks import Block
-from grucli.read.json_lines import without_halves
+from grucli.read.json_lines import replace_lone_surrogates
 from grucli.read.records import Record, open_records
 from grucli.read.row_report import RowReport
-from grucli.read.rows import DEFAULT_COLUMN, PATIENCE, no_column, record_column, table_column
-from grucli.read.sources import STDIN, OnBytes, Source, locate
-from grucli.reddit.clean.batch import Batch, Cleaned, Job, batch_cleaner
-from grucli.reddit.clean.dedup import NearlySeen, Seen
-from grucli.reddit.clean.report import FIRST, SCHEMA, CleanReport
-from grucli.reddit.clean.rules.config import Settings
+from grucli.read.rows import DEFAULT_COLUMN, MAX_ROWS_WITHOUT_COLUMN, missing_column_error, record_column, table_column
+from grucli.read.sources import STDIN, ByteProgress, InputSource, resolve_source
+from grucli.reddit.clean.batch import CleanedBatch, CleanJob, RawBatch, make_job_cleaner
+from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
+from grucli.reddit.clean.report import MAX_EXAMPLES, SCHEMA, CleanReport
+from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import RULES
-from grucli.reddit.clean.worker_pool import Workers
-from grucli.reddit.corpus.conversations import Threads
-from grucli.reddit.corpus.pseudonyms import AuthorHash, author_key
-from grucli.reddit.corpus.writer import COLUMNS, TURN_COLUMNS, CorpusWriter, Output, output, row_encoder
+from grucli.reddit.clean.worker_pool import WorkerPool
+from grucli.reddit.corpus.conversations import ConversationBuilder
+from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
+from grucli.reddit.corpus.writer import (
+    COLUMNS,
+    CONVERSATION_COLUMNS,
+    CorpusWriter,
+    OutputSpec,
+    make_row_encoder,
+    parse_output,
+)
 
-DUPLICATE, NEAR = "duplicate", "near-duplicate"
+DUPLICATE, NEAR_DUPLICATE = "duplicate", "near-duplicate"
 CONVERSATION = "conversation"
 """In the report, the rule of what is in no conversation."""
 
-_ROWS = 500
-_NAMES = 3
-_WORTH_WORKERS = 1 << 25
+_ROWS_PER_BATCH = 500
+_MAX_NAMED = 3
+_MIN_BYTES_FOR_WORKERS = 1 << 25
 """Bytes of input from which several processes are worth the time it takes to begin them."""
 
-_MOST_WORKERS = 8
+_MAX_DEFAULT_WORKERS = 8
 """More are only begun on demand: one process reads for all of them, and cannot feed any number."""
 
-OnProgress = Callable[[int, CleanReport], None]
+CleanProgress = Callable[[int, CleanReport], None]
 """Told how many more bytes of the input have been read, and the report so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CleanOptions:
     """One cleaning. `output` is None for one that writes nothing; `workers` None for as many as are worth while.
 
     There are never more workers than cores. `min_turns`: with `replies`, the least turns of a conversation. `force`:
@@ -64,9 +71,9 @@ class Plan:
         UsageError: no sources, an output that must not be written, or options that do not go together.
     """
 
-    sources: tuple[Source, ...]
-    output: Output | None
-    settings: Settings = field(default_factory=Settings)
+    sources: tuple[InputSource, ...]
+    output: OutputSpec | None
+    rule_config: RuleConfig = field(default_factory=RuleConfig)
     column: str | None = None
     near_duplicates: bool = False
     replies: bool = False
@@ -79,22 +86,24 @@ class Plan:
             raise UsageError("there is no FILE to clean", "see: gru clean --help")
         if self.min_turns is not None and not self.replies:
             raise UsageError("--min-turns is for conversations", "give it together with --replies")
-        self._refuse_idle()
+        self._check_skipped_rules()
         if self.output is not None:
             _check_output(self.output, self.sources, self.force)
 
-    def _refuse_idle(self) -> None:
+    def _check_skipped_rules(self) -> None:
         """See that nothing is asked of a rule that is to be left out: it would be as if it had not been asked for."""
-        unasked = Settings()
-        asked = {
-            each.name for each in fields(Settings) if getattr(self.settings, each.name) != getattr(unasked, each.name)
+        defaults = RuleConfig()
+        changed = {
+            each.name
+            for each in fields(RuleConfig)
+            if getattr(self.rule_config, each.name) != getattr(defaults, each.name)
         }
         if self.near_duplicates:
-            asked.add("near_duplicates")
+            changed.add("near_duplicates")
         for rule in RULES:
-            for option in rule.options if rule.name in self.settings.skip else ():
+            for option in rule.options if rule.name in self.rule_config.skip_rules else ():
                 name = option.removeprefix("--").replace("-", "_")
-                if not asked.isdisjoint((name, f"{name}s")):  # what may be given more than once has a field of many
+                if not changed.isdisjoint((name, f"{name}s")):  # what may be given more than once has a field of many
                     raise UsageError(
                         f"{option} and --skip-rule {rule.name} contradict each other", "leave out one of them"
                     )
@@ -106,24 +115,25 @@ class Plan:
         return sum(path.stat().st_size for path in paths if path is not None) if None not in paths else None
 
 
-def locate_all(names: Iterable[str]) -> tuple[Source, ...]:
+def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:
     """The sources that a user named.
 
     Raises:
         UsageError: one is not there, is no rows, or standard input is named twice.
     """
-    sources = tuple(map(locate, names))
+    sources = tuple(map(resolve_source, names))
     if sum(source.path is None for source in sources) > 1:
         raise UsageError(f"standard input ('{STDIN}') is named twice", "name it once")
     for source in sources:
-        if source.form == "txt":
+        if source.file_format == "txt":
             raise UsageError(
-                f"'{source.name}' is one running text, and not comments", "name a dump, .jsonl, .csv, .tsv or .parquet"
+                f"'{source.display_name}' is one running text, and not comments",
+                "name a dump, .jsonl, .csv, .tsv or .parquet",
             )
     return sources
 
 
-def locate_output(name: str | None, replies: bool) -> Output:
+def resolve_output(name: str | None, replies: bool) -> OutputSpec:
     """The corpus to write that a user named, or forgot to name.
 
     Raises:
@@ -131,10 +141,10 @@ def locate_output(name: str | None, replies: bool) -> Output:
     """
     if name is None:
         raise UsageError("there is no -o FILE to write to", "name a .csv, .jsonl or .txt, or try --dry-run")
-    return output(name, conversations=replies)
+    return parse_output(name, conversations=replies)
 
 
-def pattern(text: str | None, option: str) -> re.Pattern[str] | None:
+def compile_pattern(text: str | None, option: str) -> re.Pattern[str] | None:
     """The regular expression that a user typed, None where none was.
 
     Raises:
@@ -148,7 +158,7 @@ def pattern(text: str | None, option: str) -> re.Pattern[str] | None:
         ) from error
 
 
-def _check_output(output: Output, sources: Iterable[Source], force: bool) -> None:
+def _check_output(output: OutputSpec, sources: Iterable[InputSource], force: bool) -> None:
     """See that a corpus may be written there: not in the place of a source nor, without `force`, of any other file."""
     path = output.path
     if not path.exists():
@@ -159,7 +169,7 @@ def _check_output(output: Output, sources: Iterable[Source], force: bool) -> Non
         raise UsageError(f"'{path}' exists already", "give another name to -o, or replace it with --force")
 
 
-def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
+def clean(options: CleanOptions, on_progress: CleanProgress | None = None) -> CleanReport:
     """Clean, and write what is kept. Where nothing is, nothing is written.
 
     Raises:
@@ -168,195 +178,203 @@ def clean(plan: Plan, on_progress: OnProgress | None = None) -> CleanReport:
         GruError: the disk failed, a source is damaged from its beginning on, or a worker process died.
         OSError: the output cannot be written.
     """
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     report = CleanReport()
-    told = on_progress or (lambda count, report: None)
-    job = make_job(plan)
-    workers = min(plan.workers or _worth_while(plan.size), _cores())
+    notify = on_progress or (lambda count, report: None)
+    job = make_job(options)
+    workers = min(options.workers or _default_workers(options.size), _cores())
     # Beside workers there is no core to spare, and whoever feeds them waits for nothing but them.
-    reading = Reading(plan, lambda count: told(count, report), reads_ahead=workers == 1)
-    sieve = _Sieve(job)
+    reader = BatchReader(options, lambda count: notify(count, report), reads_ahead=workers == 1)
+    deduplicator = _Deduplicator(job)
     try:
         with ExitStack() as stack:
-            if plan.output is not None:
-                stack.enter_context(OutputLock(plan.output.path))
-                _check_output(plan.output, plan.sources, plan.force)  # somebody may just have written it
-            results = _results(stack, job, workers, reading.batches())
-            write = stack.enter_context(_Corpus(plan, report))
+            if options.output is not None:
+                stack.enter_context(OutputLock(options.output.path))
+                _check_output(options.output, options.sources, options.force)  # somebody may just have written it
+            results = _iter_cleaned(stack, job, workers, reader.batches())
+            sink = stack.enter_context(_CorpusSink(options, report))
             for cleaned in results:
-                report.add_rows(cleaned.report, plan.sources[cleaned.source].name)
-                _count(report, cleaned, plan)
-                reading.check(cleaned)
-                write.add(sieve.sift(cleaned, report, plan.sources[cleaned.source].name))
-            reading.finish()
-            for source, rows in zip(plan.sources, reading.reports, strict=True):
-                report.add_rows(rows, source.name)
-            write.finish()
+                report.add_rows(cleaned.report, options.sources[cleaned.source_index].display_name)
+                _count_dropped(report, cleaned, options)
+                reader.check(cleaned)
+                sink.add(deduplicator.filter_new(cleaned, report, options.sources[cleaned.source_index].display_name))
+            reader.finish()
+            for source, rows in zip(options.sources, reader.reports, strict=True):
+                report.add_rows(rows, source.display_name)
+            sink.finish()
             if not report.kept:
-                raise _NothingKept
-    except _NothingKept:
+                raise _EmptyOutputError
+    except _EmptyOutputError:
         pass
-    report.notes += [*reading.notes(), *sieve.notes()]
-    report.seconds = time.perf_counter() - began
+    report.notes += [*reader.notes(), *deduplicator.notes()]
+    report.seconds = time.perf_counter() - started_at
     return report
 
 
-def kept_rows(plan: Plan) -> Iterator[bytes]:
+def iter_kept_rows(options: CleanOptions) -> Iterator[bytes]:
     """The rows that a cleaning keeps, encoded, before conversations are made of them; nothing is reported.
 
     Raises:
         UsageError, GruError: as `clean`.
     """
-    job = make_job(plan)
-    clean_batch, sieve = batch_cleaner(replace(job, alone=True)), _Sieve(job)
-    for batch in Reading(plan, lambda count: None).batches():
-        yield from sieve.sift(clean_batch(batch), CleanReport(), plan.sources[batch.source].name)
+    job = make_job(options)
+    clean_batch, deduplicator = make_job_cleaner(replace(job, single_process=True)), _Deduplicator(job)
+    for batch in BatchReader(options, lambda count: None).batches():
+        yield from deduplicator.filter_new(
+            clean_batch(batch), CleanReport(), options.sources[batch.source_index].display_name
+        )
 
 
-def counted_rules(settings: Settings, near_duplicates: bool) -> list[str]:
+def counted_rules(config: RuleConfig, near_duplicates: bool) -> list[str]:
     """The names of the rules that may drop a comment in such a cleaning, in their order."""
     names = [
         rule.name
         for rule in RULES
-        if rule.name not in settings.skip
-        and (rule.judge or rule.name == DUPLICATE or (rule.judge_for and rule.judge_for(settings)))
+        if rule.name not in config.skip_rules
+        and (rule.check or rule.name == DUPLICATE or (rule.make_check and rule.make_check(config)))
     ]
-    return [*names, NEAR] if near_duplicates else names
+    return [*names, NEAR_DUPLICATE] if near_duplicates else names
 
 
-class _NothingKept(Exception):  # noqa: N818 - it takes the output back, and no user meets it
+class _EmptyOutputError(Exception):
     """There is nothing to write."""
 
 
-def make_job(plan: Plan) -> Job:
+def make_job(options: CleanOptions) -> CleanJob:
     """What is to be done with each batch. The user's key is made when it is needed and is not there yet."""
-    form = plan.output.form if plan.output is not None else "csv"
-    named = plan.output is not None and form != "txt"
-    return Job(
-        settings=plan.settings,
-        form=form,
-        hashed=AuthorHash(author_key()) if named else None,
-        replies=plan.replies,
-        exact=DUPLICATE not in plan.settings.skip,
-        near=plan.near_duplicates,
+    file_format = options.output.file_format if options.output is not None else "csv"
+    names_authors = options.output is not None and file_format != "txt"
+    return CleanJob(
+        rule_config=options.rule_config,
+        file_format=file_format,
+        author_hasher=AuthorHasher(author_key()) if names_authors else None,
+        replies=options.replies,
+        dedup_exact=DUPLICATE not in options.rule_config.skip_rules,
+        dedup_near=options.near_duplicates,
     )
 
 
-def _results(stack: ExitStack, job: Job, count: int, batches: Iterator[Batch]) -> Iterator[Cleaned]:
-    clean_batch = batch_cleaner(replace(job, alone=count == 1))  # what cannot be had is told here, whoever works
+def _iter_cleaned(stack: ExitStack, job: CleanJob, count: int, batches: Iterator[RawBatch]) -> Iterator[CleanedBatch]:
+    clean_batch = make_job_cleaner(
+        replace(job, single_process=count == 1)
+    )  # what cannot be had is told here, whoever works
     if count == 1:
         return map(clean_batch, batches)
-    return stack.enter_context(Workers(job, count)).clean(batches)
+    return stack.enter_context(WorkerPool(job, count)).imap(batches)
 
 
-def _worth_while(size: int | None) -> int:
+def _default_workers(size: int | None) -> int:
     """How many processes to clean with, unasked: this one, which reads for all others, needs a core of its own."""
-    return max(1, min(_MOST_WORKERS, _cores() - 1)) if size is not None and size >= _WORTH_WORKERS else 1
+    return max(1, min(_MAX_DEFAULT_WORKERS, _cores() - 1)) if size is not None and size >= _MIN_BYTES_FOR_WORKERS else 1
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _count(report: CleanReport, cleaned: Cleaned, plan: Plan) -> None:
-    name = plan.sources[cleaned.source].name
-    for verdict, (count, lines) in cleaned.dropped.items():
-        report.drop(verdict, count, [(name, line) for line in lines])
+def _count_dropped(report: CleanReport, cleaned: CleanedBatch, options: CleanOptions) -> None:
+    name = options.sources[cleaned.source_index].display_name
+    for drop_reason, (count, lines) in cleaned.dropped.items():
+        report.drop(drop_reason, count, [(name, line) for line in lines])
 
 
-class Reading:
+class BatchReader:
     """The sources, as batches. `reports`: what became of the rows that are decoded here, by source."""
 
-    def __init__(self, plan: Plan, on_bytes: OnBytes, *, reads_ahead: bool = False) -> None:
-        self.reports = [RowReport() for _ in plan.sources]
-        self._sources = plan.sources
-        self._column = plan.column
-        self._replies = plan.replies
+    def __init__(self, options: CleanOptions, on_bytes: ByteProgress, *, reads_ahead: bool = False) -> None:
+        self.reports = [RowReport() for _ in options.sources]
+        self._sources = options.sources
+        self._column = options.column
+        self._replies = options.replies
         self._on_bytes = on_bytes
         self._reads_ahead = reads_ahead
-        self._fields: dict[int, tuple[str, tuple[str, ...]]] = {}
-        self._textless: dict[int, int] = {}
-        self._answering: dict[int, bool] = {}
+        self._fields_without_column: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self._rows_without_text: dict[int, int] = {}
+        self._has_parents: dict[int, bool] = {}
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[RawBatch]:
         """Every batch of every source.
 
         Raises:
             UsageError, GruError: as `open_records`, and for a table without the column, or one of conversations from
                 which conversations are to be made.
         """
-        for number, source in enumerate(self._sources):
-            column, report = self._column or DEFAULT_COLUMN, self.reports[number]
-            records = open_records(source, column, report, self._on_bytes, reads_ahead=self._reads_ahead)
+        for source_index, source in enumerate(self._sources):
+            column, report = self._column or DEFAULT_COLUMN, self.reports[source_index]
+            records = open_records(source, column, report, self._on_bytes, use_prefetch=self._reads_ahead)
             if records.blocks is not None:
-                yield from self._blocks(number, records.blocks)
+                yield from self._blocks(source_index, records.blocks)
             elif records.columns is None:
-                yield from self._named(number, records.rows)
+                yield from self._records(source_index, records.rows)
             elif records.columns:
-                self._refuse_conversations(number, records.columns)
-                yield from _chunks(number, table_column(source, records, self._column), records.rows)
+                self._refuse_conversations(source_index, records.columns)
+                yield from _chunks(source_index, table_column(source, records, self._column), records.rows)
 
-    def check(self, cleaned: Cleaned) -> None:
+    def check(self, cleaned: CleanedBatch) -> None:
         """Give up a source of which the first rows, a thousand or all, have no field of the text.
 
         Raises:
             UsageError: that is so; it names the fields there.
         """
-        number = cleaned.source
+        source_index = cleaned.source_index
         if cleaned.rows:
-            self._answering[number] = self._answering.get(number, False) or cleaned.answers
-        if number not in self._fields:
+            self._has_parents[source_index] = self._has_parents.get(source_index, False) or cleaned.has_parents
+        if source_index not in self._fields_without_column:
             return
-        without = cleaned.dropped.get(f"{SCHEMA}: no text", (0, []))[0]
-        if cleaned.rows or without < sum(count for count, _ in cleaned.dropped.values()):
-            del self._fields[number]
+        without_text = cleaned.dropped.get(f"{SCHEMA}: no text", (0, []))[0]
+        if cleaned.rows or without_text < sum(count for count, _ in cleaned.dropped.values()):
+            del self._fields_without_column[source_index]
             return
-        self._textless[number] = self._textless.get(number, 0) + without
-        if self._textless[number] >= PATIENCE:
-            self._refuse(number)
+        self._rows_without_text[source_index] = self._rows_without_text.get(source_index, 0) + without_text
+        if self._rows_without_text[source_index] >= MAX_ROWS_WITHOUT_COLUMN:
+            self._raise_no_column(source_index)
 
     def finish(self) -> None:
         """Give up the same way what had fewer rows, now that there are no more."""
-        for number in self._textless:
-            if number in self._fields:
-                self._refuse(number)
+        for source_index in self._rows_without_text:
+            if source_index in self._fields_without_column:
+                self._raise_no_column(source_index)
 
     def notes(self) -> list[str]:
         """What should be known about it, once all is read: of what no conversation can be made."""
-        silent = [repr(self._sources[number].name) for number, answers in self._answering.items() if not answers]
-        if not self._replies or not silent:
+        without_parents = [
+            repr(self._sources[source_index].display_name)
+            for source_index, has_parents in self._has_parents.items()
+            if not has_parents
+        ]
+        if not self._replies or not without_parents:
             return []
-        names = ", ".join(silent[:_NAMES]) + (", …" if len(silent) > _NAMES else "")
+        names = ", ".join(without_parents[:_MAX_NAMED]) + (", …" if len(without_parents) > _MAX_NAMED else "")
         return [f"no comment in {names} says what it replies to (parent_id): each is a conversation of its own"]
 
-    def _refuse_conversations(self, number: int, fields: Collection[str]) -> None:
+    def _refuse_conversations(self, source_index: int, fields: Collection[str]) -> None:
         """Give up a source of conversations from which they are to be made anew: it has lost what replies to what."""
         if self._replies and "thread" in fields and "turn" in fields and "parent_id" not in fields:
             raise UsageError(
-                f"'{self._sources[number].name}' holds conversations already, of which --replies would make single "
+                f"'{self._sources[source_index].display_name}' holds conversations already, of which --replies would make single "
                 "comments",
                 "train on it as it is, or name what it was made of",
             )
 
-    def _refuse(self, number: int) -> None:
-        raise no_column(self._sources[number], *self._fields[number])
+    def _raise_no_column(self, source_index: int) -> None:
+        raise missing_column_error(self._sources[source_index], *self._fields_without_column[source_index])
 
-    def _blocks(self, number: int, blocks: Iterator[Block]) -> Iterator[Batch]:
+    def _blocks(self, source_index: int, blocks: Iterator[Block]) -> Iterator[RawBatch]:
         first = next(blocks)
-        column = self._column_of(number, _first_fields(first))
+        column = self._column_of(source_index, _first_fields(first))
         for block in chain([first], blocks):
-            yield Batch(number, column, block, [])
+            yield RawBatch(source_index, column, block, [])
 
-    def _named(self, number: int, rows: Iterator[Record]) -> Iterator[Batch]:
+    def _records(self, source_index: int, rows: Iterator[Record]) -> Iterator[RawBatch]:
         first = next(rows, None)
         if first is not None:
-            yield from _chunks(number, self._column_of(number, first.fields), chain([first], rows))
+            yield from _chunks(source_index, self._column_of(source_index, first.fields), chain([first], rows))
 
-    def _column_of(self, number: int, fields: dict[str, object]) -> str:
-        self._refuse_conversations(number, fields)
+    def _column_of(self, source_index: int, fields: dict[str, object]) -> str:
+        self._refuse_conversations(source_index, fields)
         column = record_column(fields, self._column)
         if fields and column not in fields:
-            self._fields[number] = column, tuple(fields)
+            self._fields_without_column[source_index] = column, tuple(fields)
         return column
 
 
@@ -364,108 +382,116 @@ def _first_fields(block: Block) -> dict[str, object]:
     """The fields of a block's first row; none where that is no comment."""
     line = next((line for _, line in block.lines() if line is None or line.strip()), None)
     try:
-        fields = msgspec.json.decode(without_halves(line or b"{}"))
+        fields = msgspec.json.decode(replace_lone_surrogates(line or b"{}"))
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) and "data" not in fields else {}
 
 
-def _chunks(number: int, column: str, rows: Iterator[Record]) -> Iterator[Batch]:
+def _chunks(source_index: int, column: str, rows: Iterator[Record]) -> Iterator[RawBatch]:
     chunk: list[Record] = []
     for row in rows:
         chunk.append(row)
-        if len(chunk) == _ROWS:
-            yield Batch(number, column, None, chunk)
+        if len(chunk) == _ROWS_PER_BATCH:
+            yield RawBatch(source_index, column, None, chunk)
             chunk = []
     if chunk:
-        yield Batch(number, column, None, chunk)
+        yield RawBatch(source_index, column, None, chunk)
 
 
-class _Sieve:
+class _Deduplicator:
     """Leaves out what came before."""
 
-    def __init__(self, job: Job) -> None:
-        self._exact = Seen() if job.exact else None
-        self._near = NearlySeen() if job.near else None
+    def __init__(self, job: CleanJob) -> None:
+        self._exact = RecentHashSet() if job.dedup_exact else None
+        self._near = LshIndex() if job.dedup_near else None
 
-    def sift(self, cleaned: Cleaned, report: CleanReport, name: str) -> list[bytes]:
+    def filter_new(self, cleaned: CleanedBatch, report: CleanReport, source_name: str) -> list[bytes]:
         """The rows of a batch that are new; the others are counted."""
-        new = np.ones(len(cleaned.rows), np.bool_)
+        is_new = np.ones(len(cleaned.rows), np.bool_)
         if self._exact is not None:
-            new = self._exact.fresh(np.frombuffer(cleaned.keys, np.uint64))
-            self._drop(DUPLICATE, ~new, cleaned, report, name)
-        if self._near is not None and cleaned.near is not None:
-            first = self._near.fresh(cleaned.near, new)
-            self._drop(NEAR, new & ~first, cleaned, report, name)
-            new = first
-        if not new.all():
-            left = new.tolist()
-            cleaned.characters = list(compress(cleaned.characters, left))
-            cleaned.rows = list(compress(cleaned.rows, left))
+            is_new = self._exact.add_new(np.frombuffer(cleaned.dedup_keys, np.uint64))
+            self._drop(DUPLICATE, ~is_new, cleaned, report, source_name)
+        if self._near is not None and cleaned.near_hashes is not None:
+            is_first = self._near.add_new(cleaned.near_hashes, is_new)
+            self._drop(NEAR_DUPLICATE, is_new & ~is_first, cleaned, report, source_name)
+            is_new = is_first
+        if not is_new.all():
+            is_kept = is_new.tolist()
+            cleaned.text_lengths = list(compress(cleaned.text_lengths, is_kept))
+            cleaned.rows = list(compress(cleaned.rows, is_kept))
         report.kept += len(cleaned.rows)
-        report.characters += sum(cleaned.characters)
+        report.characters += sum(cleaned.text_lengths)
         return cleaned.rows
 
     def notes(self) -> list[str]:
         """What should be known about it."""
         return [
-            f"{kind}s were looked for among the last {seen.looks_back:,} or more different comments"
-            for kind, seen in ((DUPLICATE, self._exact), (NEAR, self._near))
-            if seen is not None and seen.forgot
+            f"{rule}s were looked for among the last {hash_set.guaranteed_capacity:,} or more different comments"
+            for rule, hash_set in ((DUPLICATE, self._exact), (NEAR_DUPLICATE, self._near))
+            if hash_set is not None and hash_set.has_evicted
         ]
 
-    def _drop(self, rule: str, which: NDArray[np.bool_], cleaned: Cleaned, report: CleanReport, name: str) -> None:
-        places = np.flatnonzero(which)
-        if len(places):
-            report.drop(rule, len(places), [(name, cleaned.lines[place]) for place in places[:FIRST]])
+    def _drop(
+        self, rule: str, mask: NDArray[np.bool_], cleaned: CleanedBatch, report: CleanReport, source_name: str
+    ) -> None:
+        indices = np.flatnonzero(mask)
+        if len(indices):
+            report.drop(
+                rule, len(indices), [(source_name, cleaned.line_numbers[index]) for index in indices[:MAX_EXAMPLES]]
+            )
 
 
-class _Corpus:
+class _CorpusSink:
     """What is kept, on its way to the output, if there is one; conversations are put together in between."""
 
-    def __init__(self, plan: Plan, report: CleanReport) -> None:
-        self._plan = plan
+    def __init__(self, options: CleanOptions, report: CleanReport) -> None:
+        self._options = options
         self._report = report
         self._stack = ExitStack()
-        self._threads: Threads | None = None
+        self._conversations: ConversationBuilder | None = None
         self._writer: CorpusWriter | None = None
 
     def __enter__(self) -> Self:
-        output, replies = self._plan.output, self._plan.replies
+        output, replies = self._options.output, self._options.replies
         with ExitStack() as stack:
             if output is not None:
-                self._writer = stack.enter_context(CorpusWriter(output, TURN_COLUMNS if replies else COLUMNS))
+                self._writer = stack.enter_context(CorpusWriter(output, CONVERSATION_COLUMNS if replies else COLUMNS))
             if replies:
-                folder = Path(tempfile.gettempdir()) if output is None else output.path.absolute().parent
-                self._threads = stack.enter_context(Threads(folder))
+                directory = Path(tempfile.gettempdir()) if output is None else output.path.absolute().parent
+                self._conversations = stack.enter_context(ConversationBuilder(directory))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self._stack.__exit__(exc_type, exc, tb)
 
     def add(self, rows: list[bytes]) -> None:
         """Take rows: encoded ones, or records for conversations."""
-        if self._threads is not None:
+        if self._conversations is not None:
             for row in rows:
-                self._threads.add(row)
+                self._conversations.add(row)
         elif self._writer is not None:
             self._writer.write(b"".join(rows))
 
     def finish(self) -> None:
         """Write the conversations, and count them, and what is in none."""
-        if self._threads is None:
+        if self._conversations is None:
             return
         report = self._report
         report.conversations = report.kept = report.characters = 0
-        encode = None if self._plan.output is None else row_encoder(self._plan.output.form, TURN_COLUMNS)
-        for path in self._threads.paths(self._plan.min_turns or 1):
+        encode = (
+            None
+            if self._options.output is None
+            else make_row_encoder(self._options.output.file_format, CONVERSATION_COLUMNS)
+        )
+        for path in self._conversations.paths(self._options.min_turns or 1):
             report.conversations += 1
             report.kept += len(path)
             report.characters += sum(len(turn.body or "") for turn in path)
             if encode is not None and self._writer is not None:
                 self._writer.write(b"".join(map(encode, path)))
-        for reason, count in self._threads.left_out.items():
+        for reason, count in self._conversations.omitted.items():
             report.drop(f"{CONVERSATION}: {reason}", count, [])

@@ -3,21 +3,21 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from grucli.read.row_report import DAMAGED, RowReport
+from grucli.read.row_report import CORRUPT, RowReport
 
 SCHEMA = "schema"
 """The rule under which a row counts that is no comment at all."""
 
-FIRST = 5
+MAX_EXAMPLES = 5
 """So many places of each reason are kept."""
 
 
 @dataclass(slots=True)
-class Drops:
+class DropStats:
     """Comments that were dropped for one reason: how many, and the first few places, as the file and the line."""
 
     count: int = 0
-    first: list[tuple[str, int]] = field(default_factory=list)
+    examples: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -33,29 +33,29 @@ class CleanReport:
     characters: int = 0
     seconds: float = 0.0
     conversations: int | None = None
-    reasons: dict[str, dict[str, Drops]] = field(default_factory=dict)
+    reasons: dict[str, dict[str, DropStats]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
     def dropped(self) -> Counter[str]:
         """How many comments each rule dropped."""
-        return Counter({rule: sum(drops.count for drops in by.values()) for rule, by in self.reasons.items()})
+        return Counter({rule: sum(stats.count for stats in by.values()) for rule, by in self.reasons.items()})
 
-    def drop(self, verdict: str, count: int, places: list[tuple[str, int]]) -> None:
+    def drop(self, drop_reason: str, count: int, examples: list[tuple[str, int]]) -> None:
         """Count comments that were dropped under a verdict: a rule's name, or `rule: reason`."""
-        rule, _, reason = verdict.partition(": ")
-        drops = self.reasons.setdefault(rule, {}).setdefault(reason, Drops())
-        drops.count += count
-        drops.first += places[: FIRST - len(drops.first)]
+        rule, _, reason = drop_reason.partition(": ")
+        stats = self.reasons.setdefault(rule, {}).setdefault(reason, DropStats())
+        stats.count += count
+        stats.examples += examples[: MAX_EXAMPLES - len(stats.examples)]
 
     def add_rows(self, rows: RowReport, source: str) -> None:
         """Take in what reading did: its bad rows are no comments."""
         self.read += rows.read
         for reason, count in rows.skipped.items():
             self.drop(f"{SCHEMA}: {reason}", count, [(source, line) for line in rows.lines[reason]])
-        self.notes += [f"'{name}' {what}" for name, what in rows.remarks]
+        self.notes += [f"'{name}' {what}" for name, what in rows.warnings]
 
     @property
-    def damaged(self) -> bool:
+    def has_corrupt_input(self) -> bool:
         """Whether a part of the input could not be read for damage."""
-        return DAMAGED in self.reasons.get(SCHEMA, {})
+        return CORRUPT in self.reasons.get(SCHEMA, {})

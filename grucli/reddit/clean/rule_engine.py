@@ -9,30 +9,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from grucli.errors import UsageError
-from grucli.reddit.clean.fast_path import glance, glances
-from grucli.reddit.clean.rules.config import Settings
-from grucli.reddit.clean.rules.metadata import Judge, bot, deleted, fields_sound, says_nothing, schema
-from grucli.reddit.clean.rules.registry import NAMES, RULES, Mend
+from grucli.reddit.clean.fast_path import clean_if_simple, clean_simple_batch
+from grucli.reddit.clean.rules.config import RuleConfig
+from grucli.reddit.clean.rules.metadata import (
+    RuleFilter,
+    bot,
+    deleted,
+    fields_pass_fast_check,
+    passes_text_fast_check,
+    schema,
+)
+from grucli.reddit.clean.rules.registry import RULE_NAMES, RULES, Transform
 from grucli.reddit.comments import Comment
 
-__all__ = ["Clean", "Settings", "Step", "cleaner", "explain", "sweeper"]
+__all__ = ["CommentCleaner", "RuleConfig", "RuleStep", "make_batch_cleaner", "make_cleaner", "trace_rules"]
 
-Clean = Callable[[Comment], str | None]
+CommentCleaner = Callable[[Comment], str | None]
 
-_MOST_ROUNDS = 12
+_MAX_PASSES = 12
 """Mark-up nested deeper than this was nested to do harm."""
 
-_KNOT = "nested too deep"
+_NESTED_TOO_DEEP = "nested too deep"
 
-LENGTH = "length"
+LENGTH_RULE = "length"
 """The rule that a plain text is seen to meet by its length alone."""
 
-_SEEN_AT_A_GLANCE = (schema, deleted, bot)
+_FAST_CHECKED = (schema, deleted, bot)
 """The judges that a sound comment need not be brought before."""
 
 
 @dataclass(frozen=True)
-class Step:
+class RuleStep:
     """What one rule did to a text; `dropped` is why it dropped the comment, if it did ("" without a reason)."""
 
     rule: str
@@ -41,12 +48,12 @@ class Step:
     dropped: str | None = None
 
 
-def cleaner(settings: Settings) -> Clean:
+def make_cleaner(config: RuleConfig) -> CommentCleaner:
     """A function that cleans a comment in place and gives None, or else why it is dropped: "rule" or "rule: reason".
 
     It mends body, score and date, and clears ids and names that cannot be any. It keeps nothing between two comments.
 
-    >>> clean = cleaner(Settings())
+    >>> clean = make_cleaner(RuleConfig())
     >>> comment = Comment(body="*Yes* &amp;amp; [no](http://a.b)", score="3")
     >>> clean(comment), comment.body, comment.score
     (None, 'Yes & no', 3)
@@ -56,164 +63,168 @@ def cleaner(settings: Settings) -> Clean:
     Raises:
         UsageError: a rule to skip that does not exist, or a language without what it needs.
     """
-    plan = _plan(settings)
+    sequence = _make_sequence(config)
 
     def clean(comment: Comment) -> str | None:
-        dropped = _judged(plan.first, comment, None)
-        return _mended(plan, comment, None) if dropped is None else dropped
+        dropped = _apply_filters(sequence.metadata_checks, comment, None)
+        return _transform_and_filter(sequence, comment, None) if dropped is None else dropped
 
     return clean
 
 
-def sweeper(settings: Settings) -> Callable[[Sequence[Comment]], list[str | None]]:
+def make_batch_cleaner(config: RuleConfig) -> Callable[[Sequence[Comment]], list[str | None]]:
     """A function that does what `cleaner`'s does, to many comments at once, of which most need no more than a glance.
 
-    >>> sweeper(Settings())([Comment("Well.", author="a"), Comment("[removed]"), Comment("*Yes*")])
+    >>> make_batch_cleaner(RuleConfig())([Comment("Well.", author="a"), Comment("[removed]"), Comment("*Yes*")])
     [None, 'deleted: removed', None]
 
     Raises:
         UsageError: as `cleaner`.
     """
-    plan = _plan(settings)
-    fewest, most = (settings.min_chars, settings.max_chars) if plan.measures else (0, sys.maxsize)
-    filters = tuple(named for named in plan.first if named[1] not in _SEEN_AT_A_GLANCE)
-    others = filters + tuple(named for named in plan.last if named[0] != LENGTH)
+    sequence = _make_sequence(config)
+    min_chars, max_chars = (config.min_chars, config.max_chars) if sequence.checks_length else (0, sys.maxsize)
+    filters = tuple(named_check for named_check in sequence.metadata_checks if named_check[1] not in _FAST_CHECKED)
+    others = filters + tuple(named for named in sequence.text_checks if named[0] != LENGTH_RULE)
 
-    def sweep(comments: Sequence[Comment]) -> list[str | None]:
-        verdicts: list[str | None] = [None] * len(comments)
+    def clean_batch(comments: Sequence[Comment]) -> list[str | None]:
+        drop_reasons: list[str | None] = [None] * len(comments)
         bodies = [comment.body or "" for comment in comments]
-        texts, sound = glances(bodies, plan.straightens), fields_sound(comments)
-        for row, (body, text, is_sound) in enumerate(zip(bodies, texts, sound, strict=True)):
-            if text is None or not is_sound or not fewest <= len(text) <= most:
-                first = filters if is_sound and says_nothing(body) else plan.first
-                dropped = _judged(first, comments[row], None)
-                verdicts[row] = _mended(plan, comments[row], None) if dropped is None else dropped
+        texts, fields_pass = clean_simple_batch(bodies, sequence.normalize_quotes), fields_pass_fast_check(comments)
+        for row, (body, text, fields_ok) in enumerate(zip(bodies, texts, fields_pass, strict=True)):
+            if text is None or not fields_ok or not min_chars <= len(text) <= max_chars:
+                checks = filters if fields_ok and passes_text_fast_check(body) else sequence.metadata_checks
+                dropped = _apply_filters(checks, comments[row], None)
+                drop_reasons[row] = _transform_and_filter(sequence, comments[row], None) if dropped is None else dropped
             else:
                 if text is not body:
                     comments[row].body = text
                 if others:
-                    verdicts[row] = _judged(others, comments[row], None)
-        return verdicts
+                    drop_reasons[row] = _apply_filters(others, comments[row], None)
+        return drop_reasons
 
-    return sweep
+    return clean_batch
 
 
-def explain(comment: Comment, settings: Settings) -> list[Step]:
+def trace_rules(comment: Comment, config: RuleConfig) -> list[RuleStep]:
     """What each rule does to a comment, in order, up to the one that drops it. The comment is cleaned in place.
 
     Every rule at work has a step. Where rules are applied again, there are further steps for those that change or drop
     something then. The duplicates are not told: they depend on other comments.
 
-    >>> [step.rule for step in explain(Comment(body="*&lt;3*"), Settings()) if step.before != step.after]
+    >>> [step.rule for step in trace_rules(Comment(body="*&lt;3*"), RuleConfig()) if step.before != step.after]
     ['entities', 'markdown']
 
     Raises:
         UsageError: as `cleaner`.
     """
-    trace: list[Step] = []
-    plan = _plan(settings)
-    if _judged(plan.first, comment, trace) is None:
-        _mended(plan, comment, trace)
-    met: set[str] = set()
+    trace: list[RuleStep] = []
+    sequence = _make_sequence(config)
+    if _apply_filters(sequence.metadata_checks, comment, trace) is None:
+        _transform_and_filter(sequence, comment, trace)
+    seen_rules: set[str] = set()
     steps = []
     for step in trace:
-        if step.rule not in met or step.before != step.after or step.dropped is not None:
+        if step.rule not in seen_rules or step.before != step.after or step.dropped is not None:
             steps.append(step)
-        met.add(step.rule)
+        seen_rules.add(step.rule)
     return steps
 
 
-_Judges = tuple[tuple[str, Judge], ...]
-_Mends = tuple[tuple[str, Mend], ...]
+_Checks = tuple[tuple[str, RuleFilter], ...]
+_Transforms = tuple[tuple[str, Transform], ...]
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _RuleSequence:
     """The rules at work: judges of facts, menders, judges of the text.
 
     `again`: those of `first` that are asked again about a mended text. `straightens`: whether quotes are. `measures`:
     whether there is a judge of the length.
     """
 
-    first: _Judges
-    mends: _Mends
-    last: _Judges
-    again: _Judges
-    straightens: bool
-    measures: bool
+    metadata_checks: _Checks
+    transforms: _Transforms
+    text_checks: _Checks
+    recheck: _Checks
+    normalize_quotes: bool
+    checks_length: bool
 
 
-class _KnotError(Exception):
+class _NoFixedPointError(Exception):
     """A text that does not settle; the rule is the last that changed it."""
 
 
-def _plan(settings: Settings) -> _Plan:
-    if unknown := settings.skip - NAMES:
+def _make_sequence(config: RuleConfig) -> _RuleSequence:
+    if unknown := config.skip_rules - RULE_NAMES:
         names = ", ".join(rule.name for rule in RULES)
         raise UsageError(f"there is no rule '{min(unknown)}' to skip", f"choose among: {names}")
-    first: list[tuple[str, Judge]] = []
-    mends: list[tuple[str, Mend]] = []
-    last: list[tuple[str, Judge]] = []
-    again: list[tuple[str, Judge]] = []
-    begun = False
+    metadata_checks: list[tuple[str, RuleFilter]] = []
+    transforms: list[tuple[str, Transform]] = []
+    text_checks: list[tuple[str, RuleFilter]] = []
+    recheck: list[tuple[str, RuleFilter]] = []
+    transforms_started = False
     for rule in RULES:
-        begun = begun or rule.mend is not None
-        if rule.name in settings.skip:
+        transforms_started = transforms_started or rule.transform is not None
+        if rule.name in config.skip_rules:
             continue
-        if rule.mend is not None:
-            mends.append((rule.name, rule.mend))
-        judge = rule.judge_for(settings) if rule.judge_for is not None else rule.judge
-        if judge is not None:
-            (last if begun else first).append((rule.name, judge))
-            if rule.reads_text:
-                again.append((rule.name, judge))
-    straightens, measures = "text" not in settings.skip, LENGTH not in settings.skip
-    return _Plan(tuple(first), tuple(mends), tuple(last), tuple(again), straightens, measures)
+        if rule.transform is not None:
+            transforms.append((rule.name, rule.transform))
+        check = rule.make_check(config) if rule.make_check is not None else rule.check
+        if check is not None:
+            (text_checks if transforms_started else metadata_checks).append((rule.name, check))
+            if rule.recheck_after_transform:
+                recheck.append((rule.name, check))
+    normalize_quotes, checks_length = "text" not in config.skip_rules, LENGTH_RULE not in config.skip_rules
+    return _RuleSequence(
+        tuple(metadata_checks), tuple(transforms), tuple(text_checks), tuple(recheck), normalize_quotes, checks_length
+    )
 
 
-def _mended(plan: _Plan, comment: Comment, trace: list[Step] | None) -> str | None:
+def _transform_and_filter(sequence: _RuleSequence, comment: Comment, trace: list[RuleStep] | None) -> str | None:
     """Mend the text of a comment that is not dropped before, and judge it then."""
     raw = comment.body or ""
     try:
-        text = _settled(plan.mends, plan.straightens, raw, trace)
-    except _KnotError as knot:
+        text = _apply_until_stable(sequence.transforms, sequence.normalize_quotes, raw, trace)
+    except _NoFixedPointError as error:
         if trace is not None:
-            trace.append(Step(str(knot), raw, raw, _KNOT))
-        return f"{knot}: {_KNOT}"
+            trace.append(RuleStep(str(error), raw, raw, _NESTED_TOO_DEEP))
+        return f"{error}: {_NESTED_TOO_DEEP}"
     comment.body = text
-    dropped = _judged(plan.last, comment, trace)
-    if dropped is not None or text == raw or (trace is None and says_nothing(text)):
+    dropped = _apply_filters(sequence.text_checks, comment, trace)
+    if dropped is not None or text == raw or (trace is None and passes_text_fast_check(text)):
         return dropped
-    return _judged(plan.again, comment, trace)
+    return _apply_filters(sequence.recheck, comment, trace)
 
 
-def _judged(judges: _Judges, comment: Comment, trace: list[Step] | None) -> str | None:
-    for name, judge in judges:
-        reason = judge(comment)
+def _apply_filters(checks: _Checks, comment: Comment, trace: list[RuleStep] | None) -> str | None:
+    for name, check in checks:
+        reason = check(comment)
         if trace is not None:
             body = comment.body if isinstance(comment.body, str) else ""
-            trace.append(Step(name, body, body, reason))
+            trace.append(RuleStep(name, body, body, reason))
         if reason is not None:
             return f"{name}: {reason}" if reason else name
     return None
 
 
-def _settled(mends: _Mends, straightens: bool, text: str, trace: list[Step] | None) -> str:
+def _apply_until_stable(
+    transforms: _Transforms, normalize_quotes: bool, text: str, trace: list[RuleStep] | None
+) -> str:
     """The text when all of `mends`, one after another, leave it as it is."""
-    unchanged, wanted, changer = 0, len(mends), ""
-    for _ in range(_MOST_ROUNDS if mends else 0):
-        for name, mend in mends:
-            mended = mend(text)
+    unchanged_count, transform_count, last_changed_by = 0, len(transforms), ""
+    for _ in range(_MAX_PASSES if transforms else 0):
+        for name, transform in transforms:
+            transformed = transform(text)
             if trace is not None:
-                trace.append(Step(name, text, mended))
-            if mended == text:
-                unchanged += 1
-                if unchanged == wanted:
+                trace.append(RuleStep(name, text, transformed))
+            if transformed == text:
+                unchanged_count += 1
+                if unchanged_count == transform_count:
                     return text
             else:
-                unchanged, text, changer = 0, mended, name
-                if trace is None and (settled := glance(text, straightens)) is not None:
-                    return settled
-    if mends:
-        raise _KnotError(changer)
+                unchanged_count, text, last_changed_by = 0, transformed, name
+                if trace is None and (stable := clean_if_simple(text, normalize_quotes)) is not None:
+                    return stable
+    if transforms:
+        raise _NoFixedPointError(last_changed_by)
     return text

@@ -18,28 +18,28 @@ from types import TracebackType
 from typing import Self
 
 from grucli.errors import GruError
-from grucli.reddit.clean.batch import Batch, Cleaned, Job, batch_cleaner
+from grucli.reddit.clean.batch import CleanedBatch, CleanJob, RawBatch, make_job_cleaner
 
 if sys.platform == "linux":
     import fcntl
 
-_IN_FLIGHT = 2
+_BATCHES_PER_WORKER = 2
 """Batches that a process has at a time: one at work, and one so that it need not wait."""
 
-_PIPE = 1 << 20
+_PIPE_BYTES = 1 << 20
 """Bytes that a pipe should hold, the most that Linux gives unasked."""
 
-_PATIENCE = 5.0
+_JOIN_TIMEOUT = 5.0
 """Seconds in which a process that was told to end does."""
 
 
-class Workers:
+class WorkerPool:
     """Up to so many processes for one job: `with Workers(job, 4) as workers: for cleaned in workers.clean(batches)`.
 
     Leaving the block, however, ends them.
     """
 
-    def __init__(self, job: Job, count: int) -> None:
+    def __init__(self, job: CleanJob, count: int) -> None:
         """Prepare; each process begins when there is a batch for it."""
         self._job = job
         self._count = count
@@ -49,62 +49,62 @@ class Workers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         for worker in self._workers:
             worker.kill()
         for worker in self._workers:
             worker.join()
 
-    def clean(self, batches: Iterable[Batch]) -> Iterator[Cleaned]:
+    def imap(self, batches: Iterable[RawBatch]) -> Iterator[CleanedBatch]:
         """The results of the batches, in their order; no more are read ahead than the processes have at work.
 
         Raises:
             GruError: a process died.
         """
-        at_work: deque[_Worker] = deque()
-        for number, batch in enumerate(batches):
-            if len(at_work) == _IN_FLIGHT * self._count:
-                yield at_work.popleft().result()
-            turn = number % self._count
-            if turn == len(self._workers):
+        in_flight: deque[_Worker] = deque()
+        for batch_index, batch in enumerate(batches):
+            if len(in_flight) == _BATCHES_PER_WORKER * self._count:
+                yield in_flight.popleft().result()
+            worker_index = batch_index % self._count
+            if worker_index == len(self._workers):
                 self._workers.append(_Worker(self._job))
-            worker = self._workers[turn]
+            worker = self._workers[worker_index]
             worker.send(batch)
-            at_work.append(worker)
-        while at_work:
-            yield at_work.popleft().result()
+            in_flight.append(worker)
+        while in_flight:
+            yield in_flight.popleft().result()
 
 
 class _Worker:
     """A process, seen from the one that began it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: CleanJob) -> None:
         # A fresh process, on every system: a copy of this one would have its threads' locks, without the threads.
         context = multiprocessing.get_context("spawn")
-        inbox, self._out = context.Pipe(duplex=False)
-        self._in, outbox = context.Pipe(duplex=False)
-        _widen(self._out.fileno(), self._in.fileno())
-        self._process = context.Process(target=_work, args=(job, inbox, outbox), daemon=True)
+        task_conn, self._task_conn = context.Pipe(duplex=False)
+        self._result_conn, result_conn = context.Pipe(duplex=False)
+        _enlarge_pipe(self._task_conn.fileno(), self._result_conn.fileno())
+        self._process = context.Process(target=_worker_main, args=(job, task_conn, result_conn), daemon=True)
         try:
-            with _deaf():
+            with _ignore_sigint():
                 self._process.start()
         finally:
-            inbox.close()
-            outbox.close()
+            task_conn.close()
+            result_conn.close()
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: RawBatch) -> None:
         try:
-            self._out.send(batch)
+            self._task_conn.send(batch)
         except OSError as error:
-            raise self._died() from error
+            raise self._crash_error() from error
 
-    def result(self) -> Cleaned:
+    def result(self) -> CleanedBatch:
         try:
-            result = self._in.recv()
+            result = self._result_conn.recv()
         except (EOFError, OSError) as error:
-            raise self._died() from error
-        if isinstance(result, Cleaned):
+            raise self._crash_error() from error
+        if isinstance(result, CleanedBatch):
             return result
         raise RuntimeError(f"in a worker process: {result}")
 
@@ -113,59 +113,59 @@ class _Worker:
 
     def join(self) -> None:
         self._process.join()
-        self._out.close()
-        self._in.close()
+        self._task_conn.close()
+        self._result_conn.close()
 
-    def _died(self) -> GruError:
-        self._process.join(_PATIENCE)
-        how = f" (exit status {self._process.exitcode})" if self._process.exitcode is not None else ""
+    def _crash_error(self) -> GruError:
+        self._process.join(_JOIN_TIMEOUT)
+        exit_note = f" (exit status {self._process.exitcode})" if self._process.exitcode is not None else ""
         return GruError(
-            f"a worker process ended before its work was done{how}",
+            f"a worker process ended before its work was done{exit_note}",
             "the system may have run out of memory: run it again with fewer --workers",
         )
 
 
-def _widen(*pipes: int) -> None:
+def _enlarge_pipe(*pipes: int) -> None:
     """Let pipes hold a batch, where the system can: with its 64 KiB both ends would wait for each other many times."""
     if sys.platform == "linux":
         for pipe in pipes:
             with contextlib.suppress(OSError):  # the user's share of such memory is spent
-                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def _ignore_sigint() -> Iterator[None]:
     """Let a process that begins in the block inherit that Ctrl-C is nothing to it; only a main thread can see to it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
 
 
-def _work(job: Job, inbox: Connection, outbox: Connection) -> None:
+def _worker_main(job: CleanJob, task_conn: Connection, result_conn: Connection) -> None:
     """What a process does all its life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
-    waiting: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[RawBatch | None] = queue.SimpleQueue()
     # Whoever writes to this process must never wait for its results to be read.
-    threading.Thread(target=_receive, args=(inbox, waiting), daemon=True).start()
+    threading.Thread(target=_receive, args=(task_conn, tasks), daemon=True).start()
     with contextlib.suppress(BrokenPipeError, ConnectionError):
         try:
-            clean = batch_cleaner(job)
-            while (batch := waiting.get()) is not None:
-                outbox.send(clean(batch))
+            clean_batch = make_job_cleaner(job)
+            while (batch := tasks.get()) is not None:
+                result_conn.send(clean_batch(batch))
         except (BrokenPipeError, ConnectionError):
             raise
         except Exception as error:
-            outbox.send(f"{type(error).__name__}: {error}")
+            result_conn.send(f"{type(error).__name__}: {error}")
 
 
-def _receive(inbox: Connection, waiting: "queue.SimpleQueue[Batch | None]") -> None:
+def _receive(task_conn: Connection, tasks: "queue.SimpleQueue[RawBatch | None]") -> None:
     try:
         while True:
-            waiting.put(inbox.recv())
+            tasks.put(task_conn.recv())
     except (EOFError, OSError):
-        waiting.put(None)
+        tasks.put(None)

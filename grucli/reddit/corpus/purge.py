@@ -14,29 +14,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grucli.errors import BusyError, GruError, NothingToDoError, UsageError
+from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.read.blocks import read_blocks
 from grucli.read.records import Records, open_records
-from grucli.read.row_report import DAMAGED, RowReport
+from grucli.read.row_report import CORRUPT, RowReport
 from grucli.read.rows import DEFAULT_COLUMN
-from grucli.read.sources import COMPRESSIONS, STDIN, Source, locate
-from grucli.reddit.corpus.pseudonyms import NOBODY, AuthorHash, existing_key, key_file
-from grucli.reddit.corpus.writer import CorpusWriter, Output, line_encoder
-from grucli.text.dataset import OnProgress, post_of
+from grucli.read.sources import COMPRESSIONS, STDIN, InputSource, resolve_source
+from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
+from grucli.reddit.corpus.writer import CorpusWriter, OutputSpec, make_record_encoder
+from grucli.text.dataset import StageProgress, post_of
 
 Fields = dict[str, object]
 
-PURGED_FORMS = ("csv", "tsv", "jsonl")
+PURGEABLE_FORMATS = ("csv", "tsv", "jsonl")
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_GENERATIONS = 4
+_MAX_HASH_GENERATIONS = 4
 _STAGE = "looking for the comments"
-_hash = re.compile(r"[0-9a-f]{16}")
-_id = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
+_HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
+_ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PurgeCriteria:
     """Whose comments, or which ones, are to be taken out.
 
     `ids`: without `t1_`. `names`: in small letters. `hashes`: the name behind each hash that a corpus may have in place
@@ -48,7 +48,7 @@ class Wanted:
     hashes: Mapping[str, str] | None = None
 
 
-def wanted_by(id_files: Sequence[str], authors: Sequence[str]) -> Wanted:
+def build_criteria(id_files: Sequence[str], authors: Sequence[str]) -> PurgeCriteria:
     """What some files of ids (one a line, with or without `t1_`; `-`: standard input) and some names ask for.
 
     Raises:
@@ -62,24 +62,24 @@ def wanted_by(id_files: Sequence[str], authors: Sequence[str]) -> Wanted:
         )
     ids = frozenset(id_ for name in id_files for id_ in read_ids(name))
     if id_files and not ids and not authors:
-        raise NothingToDoError(f"there is no id in {', '.join(map(repr, id_files))}", "write one id a line: t1_c0abcde")
-    names = frozenset(map(_author, authors))
+        raise EmptyInputError(f"there is no id in {', '.join(map(repr, id_files))}", "write one id a line: t1_c0abcde")
+    names = frozenset(map(_parse_author, authors))
     key = existing_key() if names else None
-    return Wanted(ids, names, None if key is None else dict(_hashes(names, AuthorHash(key))))
+    return PurgeCriteria(ids, names, None if key is None else dict(_hash_candidates(names, AuthorHasher(key))))
 
 
-def _hashes(names: Iterable[str], hashed: AuthorHash) -> Iterator[tuple[str, str]]:
+def _hash_candidates(names: Iterable[str], hasher: AuthorHasher) -> Iterator[tuple[str, str]]:
     """What may stand for each name: its hash, or, in a corpus that was made of a corpus, a hash of that one."""
     for name in names:
-        seen = name
-        for _ in range(_GENERATIONS):
-            seen = hashed(seen)
-            yield seen, name
+        digest = name
+        for _ in range(_MAX_HASH_GENERATIONS):
+            digest = hasher(digest)
+            yield digest, name
 
 
-def _author(name: str) -> str:
+def _parse_author(name: str) -> str:
     bare = re.sub(r"^/?u/", "", name.strip()).lower()
-    if bare in NOBODY:
+    if bare in DELETED_AUTHORS:
         raise UsageError(f"--author: '{name}' is nobody's name", "give a name as Reddit shows it, with or without u/")
     return bare
 
@@ -96,13 +96,13 @@ def read_ids(name: str) -> Iterator[str]:
         raise UsageError(f"there is no file '{name}'", "give --ids a file with one id a line, or - for standard input")
     suffix = "" if path is None else path.suffix.lower()
     report = RowReport()
-    for block in read_blocks(Source(name, path, "txt", suffix if suffix in COMPRESSIONS else ""), report):
+    for block in read_blocks(InputSource(name, path, "txt", suffix if suffix in COMPRESSIONS else ""), report):
         for number, line in block.lines():
             text = "…" if line is None else line.decode("utf-8", "replace").strip()
             if not text or text.startswith("#"):
                 continue
             id_ = text.removeprefix("t1_")
-            if not _id.fullmatch(id_):
+            if not _ID_PATTERN.fullmatch(id_):
                 raise UsageError(
                     f"line {number} of '{name}' is not the id of a comment: '{text[:40]}'",
                     "write one id a line, as in: t1_c0abcde",
@@ -113,7 +113,7 @@ def read_ids(name: str) -> Iterator[str]:
 
 
 @dataclass
-class Purge:
+class PurgeResult:
     """What was done, or would be.
 
     `removed`, `kept`: comments. `removed_characters`, `characters`: of their texts. `cut`: conversations that go on
@@ -125,14 +125,19 @@ class Purge:
     kept: int = 0
     removed_characters: int = 0
     characters: int = 0
-    cut: int = 0
-    found: set[str] = field(default_factory=set)
+    split_conversations: int = 0
+    matched: set[str] = field(default_factory=set)
     report: RowReport = field(default_factory=RowReport)
 
 
 def purge(
-    name: str, wanted: Wanted, *, dry_run: bool, before_writing: Callable[[], object], on_progress: OnProgress
-) -> Purge:
+    name: str,
+    criteria: PurgeCriteria,
+    *,
+    dry_run: bool,
+    before_writing: Callable[[], object],
+    on_progress: StageProgress,
+) -> PurgeResult:
     """Take what is wanted out of the corpus `name`, or with `dry_run` only say what that would be.
 
     Where nothing is to be taken out the file is not touched. `before_writing` is called once it is certain that the
@@ -145,59 +150,61 @@ def purge(
         GruError: it is damaged; or needs a key of author names that is not here.
         OSError: the file system refused, the disk is full; the corpus is as it was.
     """
-    source = corpus_to_purge(name, dry_run=dry_run)
+    source = resolve_corpus(name, dry_run=dry_run)
     path = source.path
     assert path is not None
-    before = _state(path)
-    done = Purge()
-    records = open_records(source, "id" if wanted.ids else "author", done.report, _counter(path, on_progress))
-    form = "jsonl" if records.columns is None else source.form
-    if form is None:
+    signature_before = _file_signature(path)
+    result = PurgeResult()
+    records = open_records(source, "id" if criteria.ids else "author", result.report, _byte_counter(path, on_progress))
+    file_format = "jsonl" if records.columns is None else source.file_format
+    if file_format is None:
         raise UsageError(
             f"'{name}' does not say by its name what it is", f"rename it: {_suffixes()}, compressed or not"
         )
-    rows = _remaining(name, records, wanted, done)
+    rows = _kept_rows(name, records, criteria, result)
     if dry_run:
         for _ in rows:
             pass
-        return _checked(done, name)
+        return _verify_complete(result, name)
     with (
         OutputLock(path),
         suppress(_NothingRemovedError),
-        CorpusWriter(Output(path, form, source.compression), records.columns or ()) as file,
+        CorpusWriter(OutputSpec(path, file_format, source.compression), records.columns or ()) as writer,
     ):
-        encode = line_encoder(form)
+        encode = make_record_encoder(file_format)
         for row in rows:
-            file.write(encode(row))
-        if not _checked(done, name).removed:
+            writer.write(encode(row))
+        if not _verify_complete(result, name).removed:
             raise _NothingRemovedError
-        if _state(path) != before:
-            raise BusyError(f"'{name}' has changed while it was read", "nothing was written; run it again")
+        if _file_signature(path) != signature_before:
+            raise LockedError(f"'{name}' has changed while it was read", "nothing was written; run it again")
         before_writing()
-    return done
+    return result
 
 
 class _NothingRemovedError(Exception):
     """Gives up the new file, which is as the old one."""
 
 
-def corpus_to_purge(name: str, *, dry_run: bool) -> Source:
+def resolve_corpus(name: str, *, dry_run: bool) -> InputSource:
     """The corpus a user named; it is a file.
 
     Raises:
         UsageError: there is none, it is of a form from which nothing can be taken out, or, unless nothing is to be
             written, it is read-only.
     """
-    source = locate(name)
+    source = resolve_source(name)
     if source.path is None:
         raise UsageError("standard input ('-') cannot be purged", "name the file that is to be without the comments")
-    if source.form == "txt":
+    if source.file_format == "txt":
         raise UsageError(
             f"'{name}' is a .txt, which has lost who wrote what",
             "make it anew from its source: gru clean … --not-author NAME, into a .csv if you like to purge it",
         )
-    if source.form not in (*PURGED_FORMS, None):
-        raise UsageError(f"a .{source.form} cannot be purged", f"make a corpus of it first: gru clean '{name}' -o …")
+    if source.file_format not in (*PURGEABLE_FORMATS, None):
+        raise UsageError(
+            f"a .{source.file_format} cannot be purged", f"make a corpus of it first: gru clean '{name}' -o …"
+        )
     if not dry_run and _is_read_only(source.path):
         raise UsageError(f"'{name}' is read-only", "chmod u+w it first, or purge a copy")
     return source
@@ -209,16 +216,16 @@ def _is_read_only(path: Path) -> bool:
 
 
 def _suffixes() -> str:
-    return ", ".join(f".{form}" for form in PURGED_FORMS)
+    return ", ".join(f".{form}" for form in PURGEABLE_FORMATS)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def _file_signature(path: Path) -> tuple[int, int, int]:
     """What changes when somebody writes to a file, or puts another one in its place."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    file_stat = path.stat()
+    return file_stat.st_mtime_ns, file_stat.st_size, file_stat.st_ino
 
 
-def _counter(path: Path, on_progress: OnProgress) -> Callable[[int], None]:
+def _byte_counter(path: Path, on_progress: StageProgress) -> Callable[[int], None]:
     total, done = path.stat().st_size, 0
 
     def on_bytes(count: int) -> None:
@@ -229,81 +236,83 @@ def _counter(path: Path, on_progress: OnProgress) -> Callable[[int], None]:
     return on_bytes
 
 
-def _checked(done: Purge, name: str) -> Purge:
+def _verify_complete(result: PurgeResult, name: str) -> PurgeResult:
     """See that all of the corpus was read.
 
     Raises:
         NothingToDoError: there is nothing in it.
         GruError: a part of it is missing.
     """
-    if DAMAGED in done.report.skipped:
+    if CORRUPT in result.report.skipped:
         raise GruError(
             f"'{name}' is damaged: a part of it cannot be read", "nothing was changed; fetch or copy it again"
         )
-    if not done.removed + done.kept:
-        why = "; ".join(done.report.notes())
-        raise NothingToDoError(f"there is no comment in '{name}'" + (f" ({why})" if why else ""), "name another corpus")
-    return done
+    if not result.removed + result.kept:
+        notes = "; ".join(result.report.messages())
+        raise EmptyInputError(
+            f"there is no comment in '{name}'" + (f" ({notes})" if notes else ""), "name another corpus"
+        )
+    return result
 
 
-def _remaining(name: str, records: Records, wanted: Wanted, done: Purge) -> Iterator[Fields]:
+def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
     """The rows that stay, with the threads and turns that they have then.
 
     Raises:
         UsageError: the corpus does not say what is asked for.
         GruError: its authors are hashed, and the key is not here.
     """
-    needed = [column for column, values in (("id", wanted.ids), ("author", wanted.names)) if values]
-    missing = set(needed)
+    required = [column for column, values in (("id", criteria.ids), ("author", criteria.names)) if values]
+    missing = set(required)
     first: Sequence[str] = records.columns or ()
     if records.columns:
-        _refuse_missing(name, missing - set(first), first)
-    threads = _Threads()
+        _require_columns(name, missing - set(first), first)
+    renamer = _ThreadRenamer()
     for record in records.rows:
         fields = record.fields
         first = first or tuple(fields)
         missing -= fields.keys()
-        what = _match(fields, wanted, name)
+        criterion = _matching_criterion(fields, criteria, name)
         body = fields.get(DEFAULT_COLUMN)
         size = len(body) if isinstance(body, str) else 0
-        done.cut += threads.see(fields, what is not None)
-        if what is None:
-            done.kept += 1
-            done.characters += size
+        result.split_conversations += renamer.update(fields, criterion is not None)
+        if criterion is None:
+            result.kept += 1
+            result.characters += size
             yield fields
         else:
-            done.found.add(what)
-            done.removed += 1
-            done.removed_characters += size
-    if done.kept:
-        _refuse_missing(name, missing, first)
+            result.matched.add(criterion)
+            result.removed += 1
+            result.removed_characters += size
+    if result.kept:
+        _require_columns(name, missing, first)
 
 
-def _refuse_missing(name: str, missing: set[str], there: Iterable[str]) -> None:
+def _require_columns(name: str, missing: set[str], available: Iterable[str]) -> None:
     if missing:
         raise UsageError(
             f"'{name}' has no column '{min(missing)}', and so does not say which comments are meant",
-            f"it has: {', '.join(there)}",
+            f"it has: {', '.join(available)}",
         )
 
 
-def _match(fields: Fields, wanted: Wanted, name: str) -> str | None:
+def _matching_criterion(fields: Fields, criteria: PurgeCriteria, name: str) -> str | None:
     """The id or author for which a row is to be taken out, None where it stays.
 
     Raises:
         GruError: the author is a hash, and there is no key to compare names with.
     """
     id_, author = fields.get("id"), fields.get("author")
-    if wanted.ids and isinstance(id_, str | int) and (bare := str(id_).removeprefix("t1_")) in wanted.ids:
+    if criteria.ids and isinstance(id_, str | int) and (bare := str(id_).removeprefix("t1_")) in criteria.ids:
         return bare
-    if not wanted.names or not isinstance(author, str):
+    if not criteria.names or not isinstance(author, str):
         return None
-    small = author.lower()
-    if small in wanted.names:
-        return small
-    if wanted.hashes is not None:
-        return wanted.hashes.get(author)
-    if _hash.fullmatch(author):
+    lowercase = author.lower()
+    if lowercase in criteria.names:
+        return lowercase
+    if criteria.hashes is not None:
+        return criteria.hashes.get(author)
+    if _HASH_PATTERN.fullmatch(author):
         raise GruError(
             f"'{name}' has hashes in place of names, and the key to them is not here ('{key_file()}')",
             "run it where the corpus was made, or name the comments with --ids",
@@ -311,7 +320,7 @@ def _match(fields: Fields, wanted: Wanted, name: str) -> str | None:
     return None
 
 
-class _Threads:
+class _ThreadRenamer:
     """Gives what is left of conversations names and turns, so that nothing is joined over a gap.
 
     What stands before a gap keeps the thread's name. What comes behind gets one of its own, with the post's part as it
@@ -323,37 +332,37 @@ class _Threads:
         self._name = ""
         self._turn = 0
         self._gap = False
-        self._moved = False
-        self._written: str | None = None
+        self._renumbered = False
+        self._last_written_name: str | None = None
 
-    def see(self, fields: Fields, removed: bool) -> bool:
+    def update(self, fields: Fields, removed: bool) -> bool:
         """Take the next row, and change what it says of its place if need be; whether a new conversation begins so."""
-        thread = _thread(fields)
+        thread = _get_thread(fields)
         if thread is None:
             self._source = None
-            self._written = self._written if removed else None
+            self._last_written_name = self._last_written_name if removed else None
             return False
         if thread != self._source:
             # The same name again, now that what stood between is gone, would be read as one conversation.
-            self._gap = self._moved = thread == self._written
+            self._gap = self._renumbered = thread == self._last_written_name
             self._source, self._name, self._turn = thread, thread, 0
         if removed:
             self._gap = self._gap or self._turn > 0
-            self._moved = True
+            self._renumbered = True
             return False
-        begins = self._gap
-        if begins:
-            self._name, self._turn, self._gap = _new_name(self._name, fields), 0, False
+        is_new = self._gap
+        if is_new:
+            self._name, self._turn, self._gap = _unique_thread_name(self._name, fields), 0, False
         self._turn += 1
-        self._written = self._name
-        if self._moved:
+        self._last_written_name = self._name
+        if self._renumbered:
             fields["thread"] = self._name
             if "turn" in fields:
                 fields["turn"] = str(self._turn) if isinstance(fields["turn"], str) else self._turn
-        return begins
+        return is_new
 
 
-def _thread(fields: Fields) -> str | None:
+def _get_thread(fields: Fields) -> str | None:
     """The thread of a row, as a reader of corpora understands it."""
     thread = fields.get("thread")
     if isinstance(thread, int):
@@ -361,7 +370,7 @@ def _thread(fields: Fields) -> str | None:
     return thread if isinstance(thread, str) and thread else None
 
 
-def _new_name(name: str, fields: Fields) -> str:
+def _unique_thread_name(name: str, fields: Fields) -> str:
     """A name for the rest of a thread, behind a gap: the post, and a number that no other path has.
 
     Paths are counted without a leading zero; this is one, with a number made of what the rest begins with, which begins

@@ -21,7 +21,7 @@ import msgspec
 
 from grucli.errors import UsageError
 from grucli.files import atomic_writer
-from grucli.read.sources import COMPRESSIONS, FORMS
+from grucli.read.sources import COMPRESSIONS, FORMATS
 from grucli.reddit.comments import Comment
 
 if sys.version_info >= (3, 14):
@@ -32,11 +32,11 @@ else:
 COLUMNS = ("id", "author", "subreddit", "score", "created_utc", "body")
 """The columns of a corpus of comments: fields of a `Comment`, the author as a keyed hash."""
 
-TURN_COLUMNS = ("thread", "turn", *COLUMNS)
+CONVERSATION_COLUMNS = ("thread", "turn", *COLUMNS)
 """The columns of a corpus of conversations, whose rows of one `thread` stand together."""
 
-WRITTEN_FORMS = ("csv", "jsonl", "txt")
-_BATCH = 1 << 18
+OUTPUT_FORMATS = ("csv", "jsonl", "txt")
+_BUFFER_BYTES = 1 << 18
 _json = msgspec.json.Encoder()
 _CRLF, _LF = "\r\n", "\n"
 
@@ -45,15 +45,15 @@ RowEncoder = Callable[[msgspec.Struct], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputSpec:
     """A corpus to write. `form`: "csv", "jsonl", "txt" or "tsv"; `compression`: ".gz", ".bz2", ".xz", ".zst" or ""."""
 
     path: Path
-    form: str
+    file_format: str
     compression: str
 
 
-def output(name: str | Path, *, conversations: bool = False) -> Output:
+def parse_output(name: str | Path, *, conversations: bool = False) -> OutputSpec:
     """What is to be written under a name; its suffixes tell form and compression.
 
     Raises:
@@ -62,85 +62,85 @@ def output(name: str | Path, *, conversations: bool = False) -> Output:
     path = Path(name)
     suffix = path.suffix.lower()
     compression = suffix if suffix in COMPRESSIONS else ""
-    form = FORMS.get(Path(path.stem).suffix.lower() if compression else suffix)
-    if form not in WRITTEN_FORMS:
-        forms = ", ".join(f".{form}" for form in WRITTEN_FORMS)
+    file_format = FORMATS.get(Path(path.stem).suffix.lower() if compression else suffix)
+    if file_format not in OUTPUT_FORMATS:
+        formats = ", ".join(f".{form}" for form in OUTPUT_FORMATS)
         raise UsageError(
             f"'{name}' has no suffix of a corpus that can be written",
-            f"end its name in {forms}, compressed or not ({', '.join(COMPRESSIONS)})",
+            f"end its name in {formats}, compressed or not ({', '.join(COMPRESSIONS)})",
         )
-    if conversations and form == "txt":
+    if conversations and file_format == "txt":
         raise UsageError(f"'{name}' cannot hold conversations: a .txt is one running text", "write a .csv or a .jsonl")
-    return Output(path, form, compression)
+    return OutputSpec(path, file_format, compression)
 
 
-def row_encoder(form: str, columns: Sequence[str] = COLUMNS) -> RowEncoder:
+def make_row_encoder(file_format: str, columns: Sequence[str] = COLUMNS) -> RowEncoder:
     r"""What turns a comment into a row of a corpus of this form: a pure function.
 
     In a `.csv` a missing value is empty. A `.txt` is read as one running text, in which nothing but the text itself can
     say where a comment ends: it has the bodies alone, an empty line behind each. What no file in UTF-8 can hold (half
     of a surrogate pair) becomes a question mark.
 
-    >>> row_encoder("csv", ("id", "score", "body"))(Comment("Well, yes.", "c1"))
+    >>> make_row_encoder("csv", ("id", "score", "body"))(Comment("Well, yes.", "c1"))
     b'c1,,"Well, yes."\n'
-    >>> row_encoder("jsonl", ("id", "score", "body"))(Comment("Well, yes.", "c1", score=3))
+    >>> make_row_encoder("jsonl", ("id", "score", "body"))(Comment("Well, yes.", "c1", score=3))
     b'{"id":"c1","score":3,"body":"Well, yes."}\n'
-    >>> row_encoder("txt")(Comment("Well, yes.", "c1"))
+    >>> make_row_encoder("txt")(Comment("Well, yes.", "c1"))
     b'Well, yes.\n\n'
     """
-    if form == "txt":
-        return _text
-    values = attrgetter(*columns) if len(columns) > 1 else _single(columns[0])
-    if form == "csv":
+    if file_format == "txt":
+        return _encode_text
+    values = attrgetter(*columns) if len(columns) > 1 else _single_getter(columns[0])
+    if file_format == "csv":
         return lambda row: csv_line(values(row))
     encode, names = json_line, tuple(columns)
     return lambda row: encode(dict(zip(names, values(row), strict=True)))
 
 
-def rows_encoder(form: str) -> Callable[[Sequence[Comment]], list[bytes]]:
+def make_batch_encoder(file_format: str) -> Callable[[Sequence[Comment]], list[bytes]]:
     r"""What gives for many comments, of sound fields, what `row_encoder` gives for each, in less time.
 
-    >>> rows_encoder("csv")([Comment("Well.", "c1", "", "pics", 3, 0), Comment("Well, yes.", "c2")])
+    >>> make_batch_encoder("csv")([Comment("Well.", "c1", "", "pics", 3, 0), Comment("Well, yes.", "c2")])
     [b'c1,,pics,3,0,Well.\n', b'c2,,,,,"Well, yes."\n']
     """
-    encode = row_encoder(form)
-    if form != "csv":
+    encode = make_row_encoder(file_format)
+    if file_format != "csv":
         return lambda rows: list(map(encode, rows))
 
     def encode_all(rows: Sequence[Comment]) -> list[bytes]:
         heads = [f"{row.id},{row.author},{row.subreddit},{row.score},{row.created_utc}," for row in rows]
-        if not _are_plain("".join(heads), len(heads) * (len(COLUMNS) - 1)):
+        if not _need_no_quoting("".join(heads), len(heads) * (len(COLUMNS) - 1)):
             return list(map(encode, rows))
         texts = [row.body or "" for row in rows]
         return [
-            (f"{head}{_quoted(text)}\n" if _is_odd(text) else f"{head}{text}\n").encode("utf-8", "replace")
+            (f"{head}{_quote(text)}\n" if _needs_quoting(text) else f"{head}{text}\n").encode("utf-8", "replace")
             for head, text in zip(heads, texts, strict=True)
         ]
 
     return encode_all
 
 
-def _are_plain(heads: str, commas: int) -> bool:
+def _need_no_quoting(heads: str, commas: int) -> bool:
     """Whether no field in the heads of some rows needs quotes, nor is missing, so that they have `commas` commas."""
     return heads.isprintable() and '"' not in heads and heads.count(",") == commas and "None" not in heads
 
 
-def _is_odd(text: str) -> bool:
+def _needs_quoting(text: str) -> bool:
     return "," in text or '"' in text or "\n" in text or "\r" in text
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-class _Echo:
+class _LineCapture:
     """A file that hands back what is written to it: `csv.writer` returns what its file returns."""
 
     def write(self, text: str) -> str:
         return text
 
 
-_csv = csv.writer(_Echo(), lineterminator=_CRLF)
+_csv = csv.writer(_LineCapture(), lineterminator=_CRLF)
 """Every Python quotes a field for the characters of its line terminator, and not every one for a lone \\r besides."""
 
 
@@ -154,7 +154,7 @@ def csv_line(values: Sequence[object]) -> bytes:
     names, text = values[:-1], values[-1] if values else None
     head = ",".join(map(str, names) if None not in names else ["" if name is None else str(name) for name in names])
     if type(text) is str and '"' not in head and head.count(",") == len(names) - 1 and head.isprintable():
-        return f"{head},{_quoted(text) if _is_odd(text) else text}\n".encode("utf-8", "replace")
+        return f"{head},{_quote(text) if _needs_quoting(text) else text}\n".encode("utf-8", "replace")
     text = cast(str, _csv.writerow(values))
     return (text[: -len(_CRLF)] + _LF).encode("utf-8", "replace")
 
@@ -163,19 +163,19 @@ def _tsv_line(values: Sequence[object]) -> bytes:
     return ("\t".join(map(str, values)) + _LF).encode("utf-8", "replace")
 
 
-def line_encoder(form: str) -> Callable[[dict[str, object]], bytes]:
+def make_record_encoder(file_format: str) -> Callable[[dict[str, object]], bytes]:
     r"""What turns a record's fields into its line, for rows that were read from a file of this form.
 
-    >>> line_encoder("csv")({"id": "c1", "body": "a, b"}), line_encoder("tsv")({"id": "c1", "body": "a, b"})
+    >>> make_record_encoder("csv")({"id": "c1", "body": "a, b"}), make_record_encoder("tsv")({"id": "c1", "body": "a, b"})
     (b'c1,"a, b"\n', b'c1\ta, b\n')
     """
-    if form == "jsonl":
+    if file_format == "jsonl":
         return json_line
-    line = _TABLES[form]
-    return lambda fields: line(list(fields.values()))
+    encode_line = _TABLE_ENCODERS[file_format]
+    return lambda fields: encode_line(list(fields.values()))
 
 
-_TABLES: dict[str, Callable[[Sequence[object]], bytes]] = {"csv": csv_line, "tsv": _tsv_line}
+_TABLE_ENCODERS: dict[str, Callable[[Sequence[object]], bytes]] = {"csv": csv_line, "tsv": _tsv_line}
 """The forms whose first line names the columns. A `.tsv` quotes nothing, and so is only written as it was read."""
 
 
@@ -188,19 +188,19 @@ def json_line(fields: dict[str, object]) -> bytes:
     try:
         return _json.encode(fields) + b"\n"
     except UnicodeEncodeError:
-        return _json.encode({str(_whole(name)): _whole(value) for name, value in fields.items()}) + b"\n"
+        return _json.encode({str(_encodable(name)): _encodable(value) for name, value in fields.items()}) + b"\n"
 
 
-def _whole(value: object) -> object:
+def _encodable(value: object) -> object:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def _text(row: msgspec.Struct) -> bytes:
+def _encode_text(row: msgspec.Struct) -> bytes:
     body = cast(str, row.body)  # type: ignore[attr-defined]
     return body.encode("utf-8", "replace") + b"\n\n"
 
 
-def _single(column: str) -> Callable[[object], tuple[object]]:
+def _single_getter(column: str) -> Callable[[object], tuple[object]]:
     get = attrgetter(column)
     return lambda row: (get(row),)
 
@@ -221,43 +221,47 @@ class CorpusWriter:
         OSError: the file system refused, the disk is full; it names the file.
     """
 
-    def __init__(self, out: Output, columns: Sequence[str] = COLUMNS) -> None:
+    def __init__(self, output: OutputSpec, columns: Sequence[str] = COLUMNS) -> None:
         """Prepare to write rows of these columns; nothing happens to the disk yet."""
-        self.output = out
+        self.output = output
         self._columns = columns
         self._stack = ExitStack()
         self._stream: _Stream | None = None
-        self._waiting = bytearray()
+        self._buffer = bytearray()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._stream = _compressed(stack.enter_context(atomic_writer(self.output.path)), self.output.compression)
-            stack.push(self._end)
-            if self.output.form in _TABLES:
-                self.write(_TABLES[self.output.form](self._columns))
+            self._stream = _open_compressed(
+                stack.enter_context(atomic_writer(self.output.path)), self.output.compression
+            )
+            stack.push(self._finish)
+            if self.output.file_format in _TABLE_ENCODERS:
+                self.write(_TABLE_ENCODERS[self.output.file_format](self._columns))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self._stack.__exit__(exc_type, exc, tb)
 
     def write(self, rows: bytes) -> None:
         """Append whole rows, as an encoder gave them."""
-        self._waiting += rows
-        if len(self._waiting) >= _BATCH:
+        self._buffer += rows
+        if len(self._buffer) >= _BUFFER_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         assert self._stream is not None
-        self._stream.write(bytes(self._waiting))
-        self._waiting.clear()
+        self._stream.write(bytes(self._buffer))
+        self._buffer.clear()
 
-    def _end(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def _finish(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
         """Finish the stream; of one that is given up nothing matters any more."""
         assert self._stream is not None
-        if kind is None:
+        if exc_type is None:
             self._flush()
             self._stream.close()
         else:
@@ -265,7 +269,7 @@ class CorpusWriter:
                 self._stream.close()
 
 
-class _Plain:
+class _UncompressedFile:
     """A file that is written as it is, and closed by whoever opened it."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -275,7 +279,7 @@ class _Plain:
         pass
 
 
-def _compressed(file: BinaryIO, compression: str) -> _Stream:
+def _open_compressed(file: BinaryIO, compression: str) -> _Stream:
     if compression == ".gz":
         return cast(_Stream, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
     if compression == ".bz2":
@@ -284,4 +288,4 @@ def _compressed(file: BinaryIO, compression: str) -> _Stream:
         return lzma.LZMAFile(file, "wb", check=lzma.CHECK_CRC64)
     if compression == ".zst":
         return cast(_Stream, zstd.ZstdFile(file, "wb", options={zstd.CompressionParameter.checksum_flag: 1}))
-    return _Plain(file)
+    return _UncompressedFile(file)

@@ -12,52 +12,52 @@ from contextlib import suppress
 import msgspec
 
 from grucli.errors import ServiceError
-from grucli.read.json_lines import without_halves
+from grucli.read.json_lines import replace_lone_surrogates
 from grucli.reddit.comments import Comment
 from grucli.reddit.fetch.comment_source import (
-    Batch,
-    End,
+    Cursor,
+    EndOfRange,
+    FetchItem,
     Gap,
-    Position,
-    Span,
-    Step,
+    Page,
+    RetryWait,
     Target,
-    Waiting,
+    TimeRange,
+    created_second,
+    describe_unreadable,
     read_comment,
-    read_odd,
-    second_of,
 )
-from grucli.reddit.fetch.http_client import Answer, Web
-from grucli.reddit.fetch.retry import Fault, Overload, Pace, Refusal, persist
+from grucli.reddit.fetch.http_client import HttpClient, HttpResponse
+from grucli.reddit.fetch.retry import AccessDeniedError, QueryTimeoutError, RateLimiter, TransientError, call_with_retry
 
-ADDRESS = "https://arctic-shift.photon-reddit.com"
-POLITE = 2.0
+BASE_URL = "https://arctic-shift.photon-reddit.com"
+DEFAULT_RATE = 2.0
 """Requests a second that the archive is glad to answer."""
 
-PAGE = 100
+PAGE_SIZE = 100
 """Comments of a page, the most that there are."""
 
-_FIRST = 1_104_537_600
+_FIRST_TIMESTAMP = 1_104_537_600
 """The first second of 2005: nobody had commented yet, and smaller numbers may not be taken for seconds since 1970."""
 
 _FIELDS = ",".join(Comment.__struct_fields__)
-_TOO_HARD = re.compile(r"time[d ]*out|slow down", re.IGNORECASE)
-_ASK_LATER = {408: "the archive waited too long for the question", 429: "the archive asks to slow down"}
-_QUOTED = 200
-_SURE = 4
-_LATELY = 64
+_TIMEOUT_PATTERN = re.compile(r"time[d ]*out|slow down", re.IGNORECASE)
+_RETRYABLE_STATUS = {408: "the archive waited too long for the question", 429: "the archive asks to slow down"}
+_MAX_QUOTED_CHARS = 200
+_GROW_AFTER_SUCCESSES = 4
+_FORGET_FAILURE_AFTER = 64
 
 
-class _Empty(Fault):
+class _EmptyResponseError(TransientError):
     """An answer without comments. That may be the truth, when it is given twice."""
 
-    tries = 1
+    max_attempts = 1
 
 
-class _Forgetful(Fault):
+class _MissingCommentsError(TransientError):
     """An answer that lacks comments which were given before. That is hardly the truth."""
 
-    tries = 3
+    max_attempts = 3
 
 
 class _Document(msgspec.Struct):
@@ -70,7 +70,7 @@ class _Document(msgspec.Struct):
     error: object = None
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _ParsedPage(msgspec.Struct, frozen=True):
     """What can be used of an answer.
 
     `comments`: those within the time asked about, in order. `full`: that time may hold more. `odd`: the rows in it that
@@ -78,15 +78,15 @@ class _Page(msgspec.Struct, frozen=True):
     """
 
     comments: list[Comment]
-    full: bool = False
-    odd: Mapping[str, int] = {}
+    is_full: bool = False
+    unreadable: Mapping[str, int] = {}
 
-    def lost(self, until: int, seen: Collection[str]) -> list[str]:
+    def new_unreadable(self, until: int, seen_ids: Collection[str]) -> list[str]:
         """The keys of the rows up to a second that cannot be read and have not been seen."""
-        return [key for key, second in self.odd.items() if second <= until and key not in seen]
+        return [key for key, second in self.unreadable.items() if second <= until and key not in seen_ids]
 
 
-class _Width:
+class _WindowSize:
     """How long a time is asked about at once, in seconds: `most` at first.
 
     A time that was too hard is halved. After four answers in a row it is doubled, but stays below what was too hard
@@ -94,24 +94,26 @@ class _Width:
     in dozens too hard, and one that had a bad hour is soon asked as before.
     """
 
-    def __init__(self, most: int) -> None:
-        self.seconds = self._most = most
-        self._too_hard: int | None = None
-        self._answers = 0
+    def __init__(self, max_seconds: int) -> None:
+        self.seconds = self._max_seconds = max_seconds
+        self._failed_seconds: int | None = None
+        self._successes = 0
 
-    def answered(self) -> None:
+    def on_success(self) -> None:
         """Take in that an answer came."""
-        self._answers += 1
-        if self._answers >= _LATELY:
-            self._too_hard = None
-        wider = min(2 * self.seconds, self._most)
-        if self._answers % _SURE == 0 and (self._too_hard is None or wider < self._too_hard):
-            self.seconds = wider
+        self._successes += 1
+        if self._successes >= _FORGET_FAILURE_AFTER:
+            self._failed_seconds = None
+        larger = min(2 * self.seconds, self._max_seconds)
+        if self._successes % _GROW_AFTER_SUCCESSES == 0 and (
+            self._failed_seconds is None or larger < self._failed_seconds
+        ):
+            self.seconds = larger
 
-    def overloaded(self, asked: int) -> None:
+    def on_timeout(self, window_seconds: int) -> None:
         """Take in that `asked` seconds, more than one, were too hard."""
-        self._too_hard, self._answers = asked, 0
-        self.seconds = asked // 2
+        self._failed_seconds, self._successes = window_seconds, 0
+        self.seconds = window_seconds // 2
 
 
 class ArcticShift:
@@ -123,50 +125,50 @@ class ArcticShift:
 
     title = "Arctic Shift"
 
-    def __init__(self, address: str | None = None, rate: float | None = None) -> None:
-        self.rate = POLITE if rate is None else rate
-        self._pace = Pace(self.rate)
-        self._web = Web(ADDRESS if address is None else address)
+    def __init__(self, base_url: str | None = None, rate: float | None = None) -> None:
+        self.rate = DEFAULT_RATE if rate is None else rate
+        self._rate_limiter = RateLimiter(self.rate)
+        self._http = HttpClient(BASE_URL if base_url is None else base_url)
 
-    def walk(self, target: Target, span: Span, position: Position, most: int | None) -> Iterator[Step]:
+    def paginate(self, target: Target, time_range: TimeRange, cursor: Cursor, limit: int | None) -> Iterator[FetchItem]:
         """Go on from `position`, where `at` is the second reached and `seen` are its comments so far.
 
         Raises:
             ServiceError: the archive cannot be reached, or refuses, however often it is asked.
         """
-        width = _Width(span.before - span.after)
-        while most is None or most > 0:
-            at = max(span.after, _FIRST) if position.at is None else position.at
-            if at >= span.before:
-                yield End(covered=True)
+        window_size = _WindowSize(time_range.before - time_range.after)
+        while limit is None or limit > 0:
+            timestamp = max(time_range.after, _FIRST_TIMESTAMP) if cursor.timestamp is None else cursor.timestamp
+            if timestamp >= time_range.before:
+                yield EndOfRange(complete=True)
                 return
-            part = Span(at, min(at + width.seconds, span.before))
+            window = TimeRange(timestamp, min(timestamp + window_size.seconds, time_range.before))
             try:
-                page = yield from self._page(target, part, position)
-            except Overload as fault:
-                if part.before - part.after <= 1:
-                    raise refused(target, fault.why) from fault
-                width.overloaded(part.before - part.after)
+                page = yield from self._fetch_page(target, window, cursor)
+            except QueryTimeoutError as error:
+                if window.before - window.after <= 1:
+                    raise fetch_error(target, error.message) from error
+                window_size.on_timeout(window.before - window.after)
                 continue
-            width.answered()
-            fresh = [comment for comment in page.comments if comment.id not in position.seen]
-            crowded = page.full and second_of(page.comments[0]) == second_of(page.comments[-1])
-            if not fresh and not crowded:
-                lost = page.lost(part.before, position.seen)
-                position = Position(part.before, (), position.began)
-                yield Batch((), position, _share(position, span), part.before, len(lost))
+            window_size.on_success()
+            new_comments = [comment for comment in page.comments if comment.id not in cursor.seen_ids]
+            second_overflow = page.is_full and created_second(page.comments[0]) == created_second(page.comments[-1])
+            if not new_comments and not second_overflow:
+                unreadable = page.new_unreadable(window.before, cursor.seen_ids)
+                cursor = Cursor(window.before, (), cursor.first_timestamp)
+                yield Page((), cursor, _progress(cursor, time_range), window.before, len(unreadable))
                 continue
-            kept = fresh if most is None else fresh[:most]
-            most = None if most is None else most - len(kept)
-            at = second_of((kept or page.comments)[-1])
-            lost = page.lost(at, position.seen)
-            position = _after(position, kept, {key: page.odd[key] for key in lost})
-            if crowded and len(kept) == len(fresh):
-                position, gap = _past_crowd(target, position)
+            comments = new_comments if limit is None else new_comments[:limit]
+            limit = None if limit is None else limit - len(comments)
+            timestamp = created_second((comments or page.comments)[-1])
+            unreadable = page.new_unreadable(timestamp, cursor.seen_ids)
+            cursor = _advance_cursor(cursor, comments, {key: page.unreadable[key] for key in unreadable})
+            if second_overflow and len(comments) == len(new_comments):
+                cursor, gap = _skip_full_second(target, cursor)
                 yield gap
-            yield Batch(kept, position, _share(position, span), at, len(lost))
+            yield Page(comments, cursor, _progress(cursor, time_range), timestamp, len(unreadable))
 
-    def _page(self, target: Target, part: Span, position: Position) -> Generator[Waiting, None, _Page]:
+    def _fetch_page(self, target: Target, window: TimeRange, cursor: Cursor) -> Generator[RetryWait, None, _ParsedPage]:
         """Ask for the comments of a time, as often as it takes.
 
         Raises:
@@ -175,147 +177,156 @@ class ArcticShift:
         """
         try:
             try:
-                return (yield from self._ask(target, part, position.seen))
-            except (_Empty, _Forgetful) as fault:
-                if position.began is None:
+                return (yield from self._request_page(target, window, cursor.seen_ids))
+            except (_EmptyResponseError, _MissingCommentsError) as error:
+                if cursor.first_timestamp is None:
                     raise
                 # Nobody may have commented for so long, or the last comments were taken out; or it has lost its memory.
                 # Then it does not know the first one either; and it may have found it again over that question.
-                first = Span(position.began, position.began + 1)
-                if not (yield from self._page(target, first, Position())).comments:
-                    raise refused(target, fault.why) from fault
-                return (yield from self._ask(target, part, position.seen))
-        except (_Empty, _Forgetful):
-            return _Page([])
-        except Overload:
+                first_second = TimeRange(cursor.first_timestamp, cursor.first_timestamp + 1)
+                if not (yield from self._fetch_page(target, first_second, Cursor())).comments:
+                    raise fetch_error(target, error.message) from error
+                return (yield from self._request_page(target, window, cursor.seen_ids))
+        except (_EmptyResponseError, _MissingCommentsError):
+            return _ParsedPage([])
+        except QueryTimeoutError:
             raise
-        except Fault as fault:
-            raise refused(target, fault.why) from fault
+        except TransientError as error:
+            raise fetch_error(target, error.message) from error
 
-    def _ask(self, target: Target, part: Span, seen: tuple[str, ...]) -> Generator[Waiting, None, _Page]:
+    def _request_page(
+        self, target: Target, window: TimeRange, seen_ids: tuple[str, ...]
+    ) -> Generator[RetryWait, None, _ParsedPage]:
         """Ask until there is an answer that can be used.
 
         Raises:
             Fault: there is none.
             ServiceError: there will be none.
         """
-        fields = {
+        params = {
             "subreddit" if target.kind == "r" else "author": target.name,
-            "after": str(part.after - 1),
-            "before": str(part.before),
-            "limit": str(PAGE),
+            "after": str(window.after - 1),
+            "before": str(window.before),
+            "limit": str(PAGE_SIZE),
             "sort": "asc",
             "fields": _FIELDS,
         }
 
-        def ask() -> _Page:
-            answer = self._web.get("/api/comments/search", fields)
-            if answer.status == 200:  # any other is waited for as the fault that it is
-                self._pace.answered(answer.headers)
-            return _judge(_rows(target, answer), part, seen)
+        def send() -> _ParsedPage:
+            response = self._http.get("/api/comments/search", params)
+            if response.status_code == 200:  # any other is waited for as the fault that it is
+                self._rate_limiter.on_response(response.headers)
+            return _validate_page(_parse_response(target, response), window, seen_ids)
 
-        return (yield from persist(ask, self._pace))
+        return (yield from call_with_retry(send, self._rate_limiter))
 
 
-def refused(target: Target, why: str) -> ServiceError:
+def fetch_error(target: Target, reason: str) -> ServiceError:
     """The error for a service that cannot be asked about `target` any further."""
-    return ServiceError(f"{target} cannot be fetched: {why}", "try again later")
+    return ServiceError(f"{target} cannot be fetched: {reason}", "try again later")
 
 
-def _document(body: bytes) -> _Document:
+def _decode_document(body: bytes) -> _Document:
     """An answer's content; that of an empty object where it cannot be understood."""
     # One comment with half a character in it must not take a hundred others along, again and again.
-    for text in (body, without_halves(body.decode("utf-8", "replace").encode())):
+    for text in (body, replace_lone_surrogates(body.decode("utf-8", "replace").encode())):
         with suppress(msgspec.MsgspecError, ValueError, RecursionError):
             return msgspec.json.decode(text, type=_Document)
     return _Document()
 
 
-def _rows(target: Target, answer: Answer) -> Sequence[object]:
+def _parse_response(target: Target, response: HttpResponse) -> Sequence[object]:
     """The rows of an answer, for `read_comment`.
 
     Raises:
         Fault: there are none, and asking again may help.
         ServiceError: asking again will not help.
     """
-    document = _document(answer.body)
-    said = f": '{document.error[:_QUOTED]}'" if isinstance(document.error, str) and document.error else ""
-    if answer.status == 422 or (answer.status != 429 and _TOO_HARD.search(said)):
-        raise Overload(f"the archive found the question too hard{said}", answer.headers)
-    if answer.status == 200 and document.data is not None and not document.error:
+    document = _decode_document(response.content)
+    detail = f": '{document.error[:_MAX_QUOTED_CHARS]}'" if isinstance(document.error, str) and document.error else ""
+    if response.status_code == 422 or (response.status_code != 429 and _TIMEOUT_PATTERN.search(detail)):
+        raise QueryTimeoutError(f"the archive found the question too hard{detail}", response.headers)
+    if response.status_code == 200 and document.data is not None and not document.error:
         return document.data
-    if answer.status == 200 and not said:
-        raise Fault("an answer cannot be understood")
-    if answer.status == 403:
-        raise Refusal("the archive does not let this program in (403)")
-    if answer.status == 200 or answer.status >= 500 or answer.status in _ASK_LATER:
-        problem = _ASK_LATER.get(answer.status, "the archive has a problem")
-        status = "" if answer.status == 200 else f" ({answer.status})"
-        raise Fault(f"{problem}{status}{said}", answer.headers)
-    if 300 <= answer.status < 400:
-        raise refused(target, f"the archive has moved to '{answer.headers.get('Location', '?')[:_QUOTED]}'")
+    if response.status_code == 200 and not detail:
+        raise TransientError("an answer cannot be understood")
+    if response.status_code == 403:
+        raise AccessDeniedError("the archive does not let this program in (403)")
+    if response.status_code == 200 or response.status_code >= 500 or response.status_code in _RETRYABLE_STATUS:
+        problem = _RETRYABLE_STATUS.get(response.status_code, "the archive has a problem")
+        status = "" if response.status_code == 200 else f" ({response.status_code})"
+        raise TransientError(f"{problem}{status}{detail}", response.headers)
+    if 300 <= response.status_code < 400:
+        raise fetch_error(
+            target, f"the archive has moved to '{response.headers.get('Location', '?')[:_MAX_QUOTED_CHARS]}'"
+        )
     raise ServiceError(
-        f"the archive refused to look for {target} ({answer.status}){said}", "check the name and the options"
+        f"the archive refused to look for {target} ({response.status_code}){detail}", "check the name and the options"
     )
 
 
-def _judge(rows: Sequence[object], part: Span, seen: tuple[str, ...]) -> _Page:
+def _validate_page(rows: Sequence[object], window: TimeRange, seen_ids: tuple[str, ...]) -> _ParsedPage:
     """What of an answer can be used, once it is believed.
 
     Raises:
         Fault: it is not what was asked for, and asking again may help.
     """
-    found = [read_comment(row) for row in rows]
-    comments = [comment for comment in found if comment is not None]
-    times = [second_of(comment) for comment in comments]
-    full = len(rows) >= PAGE and (not times or times[-1] < part.before)
+    parsed = [read_comment(row) for row in rows]
+    comments = [comment for comment in parsed if comment is not None]
+    times = [created_second(comment) for comment in comments]
+    is_full = len(rows) >= PAGE_SIZE and (not times or times[-1] < window.before)
     if times != sorted(times):
-        raise Fault("an answer is out of order")
-    if (times and times[0] < part.after - 1) or (full and (not times or times[-1] < part.after)):
-        raise Fault("an answer holds other comments than were asked for")
-    if not rows and seen:
-        raise _Forgetful("an answer lacks comments that were there before")
+        raise TransientError("an answer is out of order")
+    if (times and times[0] < window.after - 1) or (is_full and (not times or times[-1] < window.after)):
+        raise TransientError("an answer holds other comments than were asked for")
+    if not rows and seen_ids:
+        raise _MissingCommentsError("an answer lacks comments that were there before")
     if not rows:
-        raise _Empty("an answer is empty")
-    inside = {str(one.id): one for one in comments if part.after <= second_of(one) < part.before}
-    return _Page(list(inside.values()), full, _odd(rows, found, part))
+        raise _EmptyResponseError("an answer is empty")
+    in_window = {str(one.id): one for one in comments if window.after <= created_second(one) < window.before}
+    return _ParsedPage(list(in_window.values()), is_full, _unreadable_rows(rows, parsed, window))
 
 
-def _odd(rows: Sequence[object], found: Sequence[Comment | None], part: Span) -> dict[str, int]:
+def _unreadable_rows(rows: Sequence[object], parsed: Sequence[Comment | None], window: TimeRange) -> dict[str, int]:
     """The rows that cannot be read, each by its key, with the second at which it stands among the others."""
-    odd, at = dict[str, int](), part.after
-    for row, comment in zip(rows, found, strict=True):
+    unreadable, timestamp = dict[str, int](), window.after
+    for row, comment in zip(rows, parsed, strict=True):
         if comment is not None:
-            at = max(second_of(comment), part.after)
+            timestamp = max(created_second(comment), window.after)
             continue
-        strange = read_odd(row)
-        at_own = at if strange.second is None else strange.second
-        if part.after <= at_own < part.before:
-            odd[strange.key] = at_own
-    return odd
+        unreadable_row = describe_unreadable(row)
+        own_timestamp = timestamp if unreadable_row.timestamp is None else unreadable_row.timestamp
+        if window.after <= own_timestamp < window.before:
+            unreadable[unreadable_row.key] = own_timestamp
+    return unreadable
 
 
-def _after(position: Position, kept: list[Comment], odd: Mapping[str, int]) -> Position:
+def _advance_cursor(cursor: Cursor, comments: list[Comment], unreadable: Mapping[str, int]) -> Cursor:
     """The position behind these comments, which are in order, and these odd ones by their keys."""
-    if not kept:
-        return position
-    last = second_of(kept[-1])
-    before = position.seen if position.at == last else ()
-    began = second_of(kept[0]) if position.began is None else position.began
-    seen = *(str(one.id) for one in kept if second_of(one) == last), *(key for key in odd if odd[key] == last)
-    return Position(last, (*before, *seen), began)
+    if not comments:
+        return cursor
+    last_timestamp = created_second(comments[-1])
+    earlier_ids = cursor.seen_ids if cursor.timestamp == last_timestamp else ()
+    first_timestamp = created_second(comments[0]) if cursor.first_timestamp is None else cursor.first_timestamp
+    seen_ids = (
+        *(str(one.id) for one in comments if created_second(one) == last_timestamp),
+        *(key for key in unreadable if unreadable[key] == last_timestamp),
+    )
+    return Cursor(last_timestamp, (*earlier_ids, *seen_ids), first_timestamp)
 
 
-def _past_crowd(target: Target, position: Position) -> tuple[Position, Gap]:
+def _skip_full_second(target: Target, cursor: Cursor) -> tuple[Cursor, Gap]:
     """The next second: the archive gives no more of this one."""
-    assert position.at is not None
-    gap = Gap(f"more than {PAGE} comments of {target} may stand in the second {position.at}; the archive gives no more")
-    return Position(position.at + 1, (), position.began), gap
+    assert cursor.timestamp is not None
+    gap = Gap(
+        f"more than {PAGE_SIZE} comments of {target} may stand in the second {cursor.timestamp}; the archive gives no more"
+    )
+    return Cursor(cursor.timestamp + 1, (), cursor.first_timestamp), gap
 
 
-def _share(position: Position, span: Span) -> float:
+def _progress(cursor: Cursor, time_range: TimeRange) -> float:
     """How much of the time has been walked through, from the first comment on: before it may lie empty years."""
-    if position.began is None or position.at is None:
+    if cursor.first_timestamp is None or cursor.timestamp is None:
         return 0.0
-    begin = max(span.after, position.began)
-    return min(max((position.at - begin) / max(span.before - begin, 1), 0.0), 1.0)
+    start = max(time_range.after, cursor.first_timestamp)
+    return min(max((cursor.timestamp - start) / max(time_range.before - start, 1), 0.0), 1.0)

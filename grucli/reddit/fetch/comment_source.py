@@ -16,13 +16,13 @@ import msgspec
 
 from grucli.errors import UsageError
 from grucli.reddit.comments import Comment
-from grucli.reddit.timestamps import LATEST
+from grucli.reddit.timestamps import MAX_TIMESTAMP
 
-FINAL_AFTER = 36 * 3_600
+SCORE_SETTLED_AFTER_SECONDS = 36 * 3_600
 """Seconds after which the votes on a comment have settled."""
 
-_LONGEST_ID = 64
-_written = re.compile(
+_MAX_ID_CHARS = 64
+_TARGET_PATTERN = re.compile(
     r"(?:https?://(?:(?:www|old|new)\.)?reddit\.com)?/?(r|u|user)/([A-Za-z0-9_][A-Za-z0-9_.-]{0,39})/?"
 )
 
@@ -44,13 +44,13 @@ class Target:
         Raises:
             UsageError: it names neither.
         """
-        found = _written.fullmatch(text.strip())
-        if found is None:
-            plain = text.strip().strip("/")
-            named = plain not in ("r", "u", "user") and _written.fullmatch(f"r/{plain}")
-            todo = f"write r/{plain} or u/{plain}" if named else "write r/NAME or u/NAME"
-            raise UsageError(f"'{text}' is neither a subreddit nor a person", todo)
-        return cls(found[1][0], found[2])
+        match = _TARGET_PATTERN.fullmatch(text.strip())
+        if match is None:
+            stripped = text.strip().strip("/")
+            name_match = stripped not in ("r", "u", "user") and _TARGET_PATTERN.fullmatch(f"r/{stripped}")
+            hint = f"write r/{stripped} or u/{stripped}" if name_match else "write r/NAME or u/NAME"
+            raise UsageError(f"'{text}' is neither a subreddit nor a person", hint)
+        return cls(match[1][0], match[2])
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -66,26 +66,26 @@ def parse_targets(names: Iterable[str]) -> list[Target]:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """From the second `after`, which belongs to it, to the second `before`, which does not; seconds since 1970."""
 
     after: int
     before: int
 
 
-class Position(msgspec.Struct, frozen=True):
+class Cursor(msgspec.Struct, frozen=True):
     """How far a walk has come. `at` and `seen` are the source's own business; a walk begins with the empty one.
 
     `began` is the second of the first comment met, from which progress is counted where the range has no beginning.
     """
 
-    at: int | None = None
-    seen: tuple[str, ...] = ()
-    began: int | None = None
+    timestamp: int | None = None
+    seen_ids: tuple[str, ...] = ()
+    first_timestamp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Page:
     """Comments that are new, or none, each with an id and a whole `created_utc`.
 
     `share` of the range has been walked; `at`: the second that was reached. `lost`: comments among these that cannot be
@@ -93,27 +93,27 @@ class Batch:
     """
 
     comments: Sequence[Comment]
-    position: Position
-    share: float
-    at: int
-    lost: int = 0
+    cursor: Cursor
+    progress: float
+    timestamp: int
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Odd:
+class UnreadableRow:
     """A comment that cannot be read. `second`: when it was written, where that can be; `key`: what it is known by."""
 
-    second: int | None
+    timestamp: int | None
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class RetryWait:
     """Nothing will happen for some seconds. `again`: because a request failed, and will be made again."""
 
     seconds: float
-    why: str
-    again: bool = True
+    reason: str
+    is_retry: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +131,22 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndOfRange:
     """The walk is over. `covered`: it has seen the whole range, as far as the source knows it."""
 
-    covered: bool
+    complete: bool
 
 
-Step = Batch | Waiting | Gap | End
+FetchItem = Page | RetryWait | Gap | EndOfRange
 
 
-class Source(Protocol):
+class CommentSource(Protocol):
     """Where comments are asked for, one subreddit or person after the other, `rate` times a second at most."""
 
     title: str
     rate: float
 
-    def walk(self, target: Target, span: Span, position: Position, most: int | None) -> Iterator[Step]:
+    def paginate(self, target: Target, time_range: TimeRange, cursor: Cursor, limit: int | None) -> Iterator[FetchItem]:
         """Go on from `position` through the comments of `target` within `span`, at most `most` of them (None: all).
 
         Raises:
@@ -155,7 +155,7 @@ class Source(Protocol):
         ...
 
 
-def second_of(comment: Comment) -> int:
+def created_second(comment: Comment) -> int:
     """The second at which a placed comment was written."""
     assert isinstance(comment.created_utc, int)
     return comment.created_utc
@@ -171,17 +171,17 @@ def read_comment(row: object) -> Comment | None:
         if isinstance(row, msgspec.Raw):
             comment = msgspec.json.decode(row, type=Comment)
         else:
-            comment = _without_halves(msgspec.convert(row, type=Comment))
+            comment = _replace_surrogates(msgspec.convert(row, type=Comment))
         created = float(comment.created_utc) if comment.created_utc is not None else -1.0
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
         return None
-    if not 0 <= created <= LATEST or not comment.id or len(comment.id) > _LONGEST_ID:
+    if not 0 <= created <= MAX_TIMESTAMP or not comment.id or len(comment.id) > _MAX_ID_CHARS:
         return None
     comment.created_utc = int(created)
     return comment
 
 
-def read_odd(row: object) -> Odd:
+def describe_unreadable(row: object) -> UnreadableRow:
     """What can be said of a row that `read_comment` cannot read.
 
     Its key tells it from others, and is the same when the row comes again; no comment has such an id.
@@ -195,12 +195,12 @@ def read_odd(row: object) -> Odd:
         fields = {name: fields.get(name) for name in ("id", "author", "created_utc", "body")}
         with suppress(ValueError, OverflowError):
             second = int(float(str(fields["created_utc"])))
-    known_by = bytes(fields) if isinstance(fields, msgspec.Raw) else repr(fields).encode("utf-8", "replace")
-    digest = hashlib.blake2b(known_by, digest_size=8).hexdigest()
-    return Odd(second if second is not None and 0 <= second <= LATEST else None, f"?{digest}")
+    identity = bytes(fields) if isinstance(fields, msgspec.Raw) else repr(fields).encode("utf-8", "replace")
+    digest = hashlib.blake2b(identity, digest_size=8).hexdigest()
+    return UnreadableRow(second if second is not None and 0 <= second <= MAX_TIMESTAMP else None, f"?{digest}")
 
 
-def _without_halves(comment: Comment) -> Comment:
+def _replace_surrogates(comment: Comment) -> Comment:
     for field in Comment.__struct_fields__:
         value = getattr(comment, field)
         if isinstance(value, str):

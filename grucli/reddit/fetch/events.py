@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 
-from grucli.reddit.fetch.comment_source import Notice, Span, Waiting
+from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class FetchStarted:
     """The first request is about to be made. `fetched`: comments that are in the output already."""
 
     names: tuple[str, ...]
     title: str
-    span: Span
+    time_range: TimeRange
     rate: float
     output: str
     fetched: int
 
 
 @dataclass(frozen=True, slots=True)
-class Paged:
+class PageFetched:
     """A page is saved, or that there was none. `fetched` and `pages` count the whole fetch; `share` of it is done.
 
     `at`: the second that was reached.
@@ -28,37 +28,37 @@ class Paged:
     new: int
     fetched: int
     pages: int
-    at: int
-    share: float
+    timestamp: int
+    progress: float
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class TargetFinished:
     """There is no more of one name. `covered`: the whole range was seen."""
 
     name: str
     fetched: int
-    covered: bool
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FetchFinished:
     """Everything asked for was done, now or (`before`) by an earlier run.
 
     `shortfall`: what is missing, and what can be done about it, in a sentence; empty where the range is complete.
     `unsettled`: comments that were so new that their scores may still change.
     """
 
-    summary: "Summary"
+    summary: "FetchSummary"
     names: tuple[str, ...]
     output: str
-    shortfall: str
-    unsettled: int
-    before: bool
+    incomplete_reason: str
+    scores_not_final: int
+    was_already_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class FetchSummary:
     """What `gru fetch --json` prints, for all runs of a fetch together; `first` and `last` in seconds since 1970."""
 
     fetched: int
@@ -69,4 +69,4 @@ class Summary:
     complete: bool
 
 
-Event = Started | Paged | Waiting | Notice | Ended | Done
+FetchEvent = FetchStarted | PageFetched | RetryWait | Notice | TargetFinished | FetchFinished

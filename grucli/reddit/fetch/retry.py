@@ -13,63 +13,63 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry
 
 from grucli.errors import UsageError
-from grucli.reddit.fetch.comment_source import Waiting
+from grucli.reddit.fetch.comment_source import RetryWait
 
-FASTEST = 1000.0
+MAX_RATE = 1000.0
 """Requests a second that may be asked for: a loopback server of one's own bears that, nothing else does."""
 
-SLOWEST = 0.01
+MIN_RATE = 0.01
 """Requests a second from which on a fetch of more than a page may yet end."""
 
-LONGEST_WAIT = 900.0
+MAX_BACKOFF = 900.0
 """Seconds to wait at most, whatever a service asks for: one that wants more is asked another day."""
 
-_TRIES = 8
-_EPOCH = 1e8
+_MAX_ATTEMPTS = 8
+_MIN_EPOCH_SECONDS = 1e8
 """A reset later than this many seconds is a moment since 1970, not a time from now."""
 
-_WORTH_SAYING = 3.0
-_Answer = TypeVar("_Answer")
+_REPORT_DELAY_ABOVE = 3.0
+_Result = TypeVar("_Result")
 
 
-class Fault(HTTPError):  # noqa: N818 - it is dealt with, like weather; no user meets it
+class TransientError(HTTPError):
     """A request failed, in a way that may pass: `why`, in words, and the headers that say how long to wait.
 
     `tries`: how often in a row a fault of this kind is worth another request.
     """
 
-    tries = _TRIES
+    max_attempts = _MAX_ATTEMPTS
 
-    def __init__(self, why: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
         self.headers = headers or {}
 
 
-class Overload(Fault):
+class QueryTimeoutError(TransientError):
     """The service took too long over the question. A smaller question helps more than asking again."""
 
-    tries = 2
+    max_attempts = 2
 
 
-class Refusal(Fault):
+class AccessDeniedError(TransientError):
     """The service does not want to answer. That seldom passes."""
 
-    tries = 2
+    max_attempts = 2
 
 
-class Patience(Retry):
+class RetryPolicy(Retry):
     """How often to ask again, and how long to wait before: 1, 2, 4 … 60 seconds, a little more by chance."""
 
     def get_backoff_time(self) -> float:
         """Seconds to wait after the failures so far; urllib3 itself would ask again at once after the first."""
         wait = self.backoff_factor * 2.0 ** (len(self.history) - 1)
-        return min(wait, float(self.backoff_max)) * _a_little_more(self.backoff_jitter)
+        return min(wait, float(self.backoff_max)) * _jitter(self.backoff_jitter)
 
-    def seconds(self, headers: Mapping[str, str]) -> float:
+    def backoff_seconds(self, headers: Mapping[str, str]) -> float:
         """Seconds to wait now, after an answer with these headers."""
-        asked = (self._retry_after(headers), reset_after(headers))
-        return min(max(self.get_backoff_time(), *asked), LONGEST_WAIT)
+        requested = (self._retry_after(headers), rate_limit_reset(headers))
+        return min(max(self.get_backoff_time(), *requested), MAX_BACKOFF)
 
     def _retry_after(self, headers: Mapping[str, str]) -> float:
         try:
@@ -78,34 +78,34 @@ class Patience(Retry):
             return 0.0
 
 
-def _a_little_more(jitter: float) -> float:
+def _jitter(jitter: float) -> float:
     """A factor from 1 to 1 + jitter. The clock is random enough to keep two programs from asking in step."""
     return 1.0 + jitter * (time.monotonic_ns() % 997) / 997
 
 
-def new_patience() -> Patience:
+def default_retry_policy() -> RetryPolicy:
     """The patience that each request begins with."""
-    return Patience(total=_TRIES, backoff_factor=1.0, backoff_max=60.0, backoff_jitter=0.1)
+    return RetryPolicy(total=_MAX_ATTEMPTS, backoff_factor=1.0, backoff_max=60.0, backoff_jitter=0.1)
 
 
-def reset_after(headers: Mapping[str, str]) -> float:
+def rate_limit_reset(headers: Mapping[str, str]) -> float:
     """Seconds until the limit on requests, where it is used up, is lifted; 0 where the headers say nothing sensible.
 
     `X-RateLimit-Reset` counts from now or from 1970.
 
-    >>> reset_after({"X-RateLimit-Reset": "12.5"}), reset_after({"X-RateLimit-Reset": "soon"}), reset_after({})
+    >>> rate_limit_reset({"X-RateLimit-Reset": "12.5"}), rate_limit_reset({"X-RateLimit-Reset": "soon"}), rate_limit_reset({})
     (12.5, 0.0, 0.0)
-    >>> reset_after({"X-RateLimit-Reset": "12.5", "X-RateLimit-Remaining": "3"})
+    >>> rate_limit_reset({"X-RateLimit-Reset": "12.5", "X-RateLimit-Remaining": "3"})
     0.0
     """
-    reset = _number(headers.get("X-RateLimit-Reset"))
-    remaining = _number(headers.get("X-RateLimit-Remaining"))
+    reset = _parse_finite(headers.get("X-RateLimit-Reset"))
+    remaining = _parse_finite(headers.get("X-RateLimit-Remaining"))
     if reset is None or (remaining is not None and remaining >= 1):
         return 0.0
-    return min(max(reset - time.time() if reset > _EPOCH else reset, 0.0), LONGEST_WAIT)
+    return min(max(reset - time.time() if reset > _MIN_EPOCH_SECONDS else reset, 0.0), MAX_BACKOFF)
 
 
-def _number(text: str | None) -> float | None:
+def _parse_finite(text: str | None) -> float | None:
     try:
         number = float(text) if text is not None else math.nan
     except ValueError:
@@ -113,7 +113,7 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-class Pace:
+class RateLimiter:
     """No more than `rate` requests a second, and none while the service has said that the limit is used up.
 
     Raises:
@@ -121,64 +121,64 @@ class Pace:
     """
 
     def __init__(self, rate: float) -> None:
-        if not SLOWEST <= rate <= FASTEST:
+        if not MIN_RATE <= rate <= MAX_RATE:
             raise UsageError(
-                f"--rate: {rate:g} requests a second cannot be kept", f"name a number from {SLOWEST:g} to {FASTEST:g}"
+                f"--rate: {rate:g} requests a second cannot be kept", f"name a number from {MIN_RATE:g} to {MAX_RATE:g}"
             )
         self._rate = rate
-        self._next = self._allowed = -math.inf
+        self._next_request_at = self._blocked_until = -math.inf
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """Why the next request has to wait: because of the service, or because of the rate that was asked for."""
-        if self._allowed >= self._next:
+        if self._blocked_until >= self._next_request_at:
             return "the service allows no more requests for now"
         return f"--rate {self._rate:g} means a request every {1 / self._rate:.0f} seconds"
 
-    def due(self) -> float:
+    def delay(self) -> float:
         """Seconds until the next request may be made."""
-        return max(self._next - time.monotonic(), self._allowed - time.monotonic(), 0.0)
+        return max(self._next_request_at - time.monotonic(), self._blocked_until - time.monotonic(), 0.0)
 
-    def asked(self) -> None:
+    def on_request(self) -> None:
         """Note that a request is made now."""
-        self._next = time.monotonic() + 1 / self._rate
+        self._next_request_at = time.monotonic() + 1 / self._rate
 
-    def answered(self, headers: Mapping[str, str]) -> None:
+    def on_response(self, headers: Mapping[str, str]) -> None:
         """Note what an answer says of the limit."""
         if "X-RateLimit-Remaining" in headers:
-            self._allowed = max(self._allowed, time.monotonic() + reset_after(headers))
+            self._blocked_until = max(self._blocked_until, time.monotonic() + rate_limit_reset(headers))
 
 
-def persist(ask: Callable[[], _Answer], pace: Pace) -> Generator[Waiting, None, _Answer]:
+def call_with_retry(send: Callable[[], _Result], rate_limiter: RateLimiter) -> Generator[RetryWait, None, _Result]:
     """Make a request at the given pace, and again while it fails and may yet succeed; the answer.
 
     Raises:
         Fault: the last one, when it has failed too often.
     """
-    patience: Retry = new_patience()
+    policy: Retry = default_retry_policy()
     while True:
-        due = pace.due()
-        if due > _WORTH_SAYING:
-            yield Waiting(due, pace.why, again=False)
-        if due > 0:
-            sleep(due)
-        pace.asked()
+        delay = rate_limiter.delay()
+        if delay > _REPORT_DELAY_ABOVE:
+            yield RetryWait(delay, rate_limiter.reason, is_retry=False)
+        if delay > 0:
+            sleep(delay)
+        rate_limiter.on_request()
         try:
-            return ask()
-        except Fault as fault:
-            patience = _after(patience, fault)
-            assert isinstance(patience, Patience)
-            waiting = Waiting(patience.seconds(fault.headers), fault.why)
-        yield waiting
-        sleep(waiting.seconds)
+            return send()
+        except TransientError as error:
+            policy = _consume_attempt(policy, error)
+            assert isinstance(policy, RetryPolicy)
+            wait = RetryWait(policy.backoff_seconds(error.headers), error.message)
+        yield wait
+        sleep(wait.seconds)
 
 
-def _after(patience: Retry, fault: Fault) -> Retry:
+def _consume_attempt(policy: Retry, error: TransientError) -> Retry:
     """The patience that is left after a fault; the fault itself where none is."""
-    alike = sum(type(past.error) is type(fault) for past in patience.history)
-    if alike >= fault.tries:
-        raise fault
+    same_type_failures = sum(type(attempt.error) is type(error) for attempt in policy.history)
+    if same_type_failures >= error.max_attempts:
+        raise error
     try:
-        return patience.increment("GET", error=fault)
+        return policy.increment("GET", error=error)
     except MaxRetryError:
-        raise fault from None
+        raise error from None

@@ -17,44 +17,51 @@ from typing import Self, cast
 from msgspec.structs import replace
 
 from grucli import optional_imports
-from grucli.errors import ExitStatus, GruError, NothingToDoError, ServiceError, UsageError
+from grucli.errors import EmptyInputError, ExitStatus, GruError, ServiceError, UsageError
 from grucli.files import OutputLock
 from grucli.reddit.fetch.arctic_shift import ArcticShift
 from grucli.reddit.fetch.comment_source import (
-    FINAL_AFTER,
-    Batch,
-    End,
+    SCORE_SETTLED_AFTER_SECONDS,
+    CommentSource,
+    EndOfRange,
     Gap,
     Notice,
-    Source,
-    Span,
+    Page,
+    RetryWait,
     Target,
-    Waiting,
+    TimeRange,
+    created_second,
     parse_targets,
-    second_of,
 )
-from grucli.reddit.fetch.events import Done, Ended, Event, Paged, Started, Summary
-from grucli.reddit.fetch.output import Output
+from grucli.reddit.fetch.events import (
+    FetchEvent,
+    FetchFinished,
+    FetchStarted,
+    FetchSummary,
+    PageFetched,
+    TargetFinished,
+)
+from grucli.reddit.fetch.output import FetchOutput
 from grucli.reddit.fetch.state import (
-    BEGIN_AGAIN,
-    NameRecord,
-    Record,
-    check_same,
+    RESTART_HINT,
+    FetchState,
+    TargetState,
+    check_compatible,
     digest,
-    load_record,
-    new_record,
-    put_back_record,
-    read_raw_record,
-    save_record,
-    sweep,
+    load_state,
+    new_state,
+    read_raw_state,
+    remove_stale_temporaries,
+    restore_state,
+    save_state,
 )
-from grucli.reddit.timestamps import parse_moment, show_moment
+from grucli.reddit.timestamps import format_timestamp, parse_timestamp
 
 ARCTIC_SHIFT, REDDIT = "arctic-shift", "reddit"
 
 
 @dataclass(frozen=True)
-class Plan:
+class FetchOptions:
     """What to fetch, as it was typed: None was not. `names`: each r/NAME or u/NAME. `limit`: comments of each name.
 
     `after`, `before`: the range, see `moments`; by default all there is until now. `rate`: requests a second.
@@ -72,13 +79,13 @@ class Plan:
     force: bool = False
 
 
-class FetchStoppedError(GruError):
+class FetchInterruptedError(GruError):
     """Ctrl-C, in a fetch that can go on."""
 
-    status = ExitStatus.INTERRUPTED
+    status = ExitStatus.SIGINT
 
 
-class Fetch:
+class FetchRun:
     """One run of a fetch: `with Fetch(plan) as fetch: for event in fetch.run(): ...`.
 
     The output begins to exist with the first page; until then `--force` has replaced no comment.
@@ -92,277 +99,299 @@ class Fetch:
         OSError: the disk failed.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, options: FetchOptions) -> None:
+        self._options = options
         self._now = time.time()
-        self._path = Path(plan.output)
-        self._output = Output(self._path)
-        self._asked = _asked(plan, self._now)
-        if plan.limit is not None and plan.limit < 1:
-            raise UsageError(f"--limit: {plan.limit} comments are none", "name a number from 1 up")
+        self._path = Path(options.output)
+        self._output = FetchOutput(self._path)
+        self._time_bounds = _parse_time_bounds(options, self._now)
+        if options.limit is not None and options.limit < 1:
+            raise UsageError(f"--limit: {options.limit} comments are none", "name a number from 1 up")
         self._lock = OutputLock(self._path)
-        self._record: Record | None = None
-        self._record_before: bytes | None = None
-        self._known_on_disk = False
-        self._told: set[str] = set()
+        self._state_or_none: FetchState | None = None
+        self._previous_state_json: bytes | None = None
+        self._state_on_disk = False
+        self._notified_targets: set[str] = set()
 
     def __enter__(self) -> Self:
         self._lock.__enter__()
         try:
-            sweep(self._path)
-            self._record = self._go_on() if self._plan.resume else None
-            if self._record is None:
-                self._record = self._begin()
+            remove_stale_temporaries(self._path)
+            self._state_or_none = self._resume() if self._options.resume else None
+            if self._state_or_none is None:
+                self._state_or_none = self._start()
         except BaseException:
             self._close()
             raise
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._close()
-        if isinstance(error, KeyboardInterrupt):
-            raise self.stopped() from None
-        if isinstance(error, ServiceError) and self._known_on_disk:
+        if isinstance(exc, KeyboardInterrupt):
+            raise self.interrupted_error() from None
+        if isinstance(exc, ServiceError) and self._state_on_disk:
             # Where nothing came at all, the service's own advice comes first: the name may be misspelt.
-            first = "" if self._known.fetched else f"{error.todo}; "
-            raise ServiceError(f"{error.what}; {self._saved()}", first + self._next_step()) from error
-        if isinstance(error, OSError) and self._known_on_disk:
-            reason = (error.strerror or "the disk failed").lower()
-            raise GruError(f"{reason}: '{self._path}'; {self._saved()}", self._next_step()) from error
+            hint_prefix = "" if self._state.fetched else f"{exc.hint}; "
+            raise ServiceError(f"{exc.message}; {self._saved_message()}", hint_prefix + self._resume_hint()) from exc
+        if isinstance(exc, OSError) and self._state_on_disk:
+            reason = (exc.strerror or "the disk failed").lower()
+            raise GruError(f"{reason}: '{self._path}'; {self._saved_message()}", self._resume_hint()) from exc
 
     @property
-    def summary(self) -> Summary | None:
+    def summary(self) -> FetchSummary | None:
         """What has been fetched up to now; None where the fetch was refused before it began."""
-        record = self._record
-        if record is None:
+        state = self._state_or_none
+        if state is None:
             return None
-        return Summary(record.fetched, record.pages, record.retries, record.first, record.last, record.complete)
+        return FetchSummary(state.fetched, state.pages, state.retries, state.first, state.last, state.complete)
 
-    def run(self) -> Iterator[Event]:
+    def run(self) -> Iterator[FetchEvent]:
         """Fetch what is left, and tell what happens."""
-        ended_before = self._known.ended
-        if not ended_before:
-            source = open_source(self._known.source, self._known.address, self._plan.rate)
-            names, span = tuple(entry.name for entry in self._known.names), Span(self._known.after, self._known.before)
-            self._announce()
-            yield Started(names, source.title, span, source.rate, self._plan.output, self._known.fetched)
-            for index, entry in enumerate(self._known.names):
+        was_already_complete = self._state.ended
+        if not was_already_complete:
+            source = open_source(self._state.source, self._state.base_url, self._options.rate)
+            names, time_range = (
+                tuple(entry.name for entry in self._state.targets),
+                TimeRange(self._state.after, self._state.before),
+            )
+            self._persist_initial_state()
+            yield FetchStarted(names, source.title, time_range, source.rate, self._options.output, self._state.fetched)
+            for index, entry in enumerate(self._state.targets):
                 if not entry.ended:
-                    yield from self._walk(source, index)
-        record = self._known
-        if record.fetched == 0:
-            if not record.begun:
-                put_back_record(self._path, self._record_before)
-            raise _nothing(record)
+                    yield from self._fetch_target(source, index)
+        state = self._state
+        if state.fetched == 0:
+            if not state.output_started:
+                restore_state(self._path, self._previous_state_json)
+            raise _no_comments_error(state)
         assert self.summary is not None
-        names = tuple(entry.name for entry in record.names)
-        yield Done(self.summary, names, self._plan.output, self._shortfall(), record.unsettled, ended_before)
+        names = tuple(entry.name for entry in state.targets)
+        yield FetchFinished(
+            self.summary,
+            names,
+            self._options.output,
+            self._incomplete_reason(),
+            state.scores_not_final,
+            was_already_complete,
+        )
 
     @property
-    def _known(self) -> Record:
-        assert self._record is not None, "a fetch is used within its context"
-        return self._record
+    def _state(self) -> FetchState:
+        assert self._state_or_none is not None, "a fetch is used within its context"
+        return self._state_or_none
 
-    def _begin(self) -> Record:
+    def _start(self) -> FetchState:
         """The record of a new fetch. Nothing is written yet."""
-        plan = self._plan
-        if not plan.names:
+        options = self._options
+        if not options.names:
             raise UsageError("there is no NAME to fetch", "write r/NAME, such as r/askscience; see: gru fetch --help")
-        if not plan.force and self._path.exists():
+        if not options.force and self._path.exists():
             raise UsageError(f"'{self._path}' exists", "go on with it by --resume, or replace it by --force")
-        after, before = (moment[1] if moment else None for moment in self._asked)
+        after, before = (moment[1] if moment else None for moment in self._time_bounds)
         # Nobody has written what lies in the future: a range that ends there would never be complete.
-        span = Span(after or 0, min(int(self._now) if before is None else before, int(self._now)))
-        if span.after >= span.before:
+        time_range = TimeRange(after or 0, min(int(self._now) if before is None else before, int(self._now)))
+        if time_range.after >= time_range.before:
             raise UsageError(
-                f"nothing lies after {show_moment(span.after)} and before {show_moment(span.before)}",
+                f"nothing lies after {format_timestamp(time_range.after)} and before {format_timestamp(time_range.before)}",
                 "let --after be earlier than --before",
             )
-        record = new_record(plan.source or ARCTIC_SHIFT, span.after, span.before, parse_targets(plan.names))
-        record = replace(record, asked_after=plan.after, asked_before=plan.before, address=plan.base_url)
-        return replace(record, begun=False, replaces=self._path.exists())
+        state = new_state(
+            options.source or ARCTIC_SHIFT, time_range.after, time_range.before, parse_targets(options.names)
+        )
+        state = replace(state, after_option=options.after, before_option=options.before, base_url=options.base_url)
+        return replace(state, output_started=False, may_replace=self._path.exists())
 
-    def _go_on(self) -> Record | None:
+    def _resume(self) -> FetchState | None:
         """The record of the fetch to go on with, and its output open and cut to what the record vouches for."""
-        plan = self._plan
-        record = load_record(self._path)
-        if record is None:
+        options = self._options
+        state = load_state(self._path)
+        if state is None:
             if self._path.exists():
-                raise self._output.unknown()
+                raise self._output.missing_state_error()
             return None
-        after, before = self._asked
-        targets = parse_targets(plan.names)
-        check_same(self._path, record, source=plan.source, targets=targets, after=after, before=before)
-        if record.begun:
-            self._output.reopen(record)
-        elif self._path.exists() and not record.replaces:
-            raise UsageError(f"'{self._path}' exists, and is not of the fetch to go on with", BEGIN_AGAIN)
-        self._known_on_disk = True
-        return record if plan.base_url is None else replace(record, address=plan.base_url)
+        after, before = self._time_bounds
+        targets = parse_targets(options.names)
+        check_compatible(self._path, state, source=options.source, targets=targets, after=after, before=before)
+        if state.output_started:
+            self._output.reopen(state)
+        elif self._path.exists() and not state.may_replace:
+            raise UsageError(f"'{self._path}' exists, and is not of the fetch to go on with", RESTART_HINT)
+        self._state_on_disk = True
+        return state if options.base_url is None else replace(state, base_url=options.base_url)
 
-    def _announce(self) -> None:
+    def _persist_initial_state(self) -> None:
         """Put on the disk what is about to be fetched, so that whatever happens from now on, `--resume` goes on."""
-        if not self._known_on_disk:
-            self._record_before = read_raw_record(self._path)
-            self._note(self._known)
-            self._known_on_disk = True
+        if not self._state_on_disk:
+            self._previous_state_json = read_raw_state(self._path)
+            self._save_state(self._state)
+            self._state_on_disk = True
 
-    def _walk(self, source: Source, index: int) -> Iterator[Event]:
+    def _fetch_target(self, source: CommentSource, index: int) -> Iterator[FetchEvent]:
         """Fetch what is left of one name."""
-        entry, record = self._known.names[index], self._known
-        most = None if self._plan.limit is None else max(self._plan.limit - entry.fetched, 0)
-        span = Span(record.after, record.before)
-        for step in source.walk(Target.parse(entry.name), span, entry.position, most):
-            match step:
-                case Batch():
-                    self._keep(index, step)
-                    yield self._paged(index, step)
-                    if step.lost and entry.name not in self._told:
-                        self._told.add(entry.name)
-                        count = f"{_comments(step.lost)} of {entry.name} cannot be read"
+        entry, state = self._state.targets[index], self._state
+        limit = None if self._options.limit is None else max(self._options.limit - entry.fetched, 0)
+        time_range = TimeRange(state.after, state.before)
+        for item in source.paginate(Target.parse(entry.name), time_range, entry.cursor, limit):
+            match item:
+                case Page():
+                    self._commit_page(index, item)
+                    yield self._page_event(index, item)
+                    if item.unreadable and entry.name not in self._notified_targets:
+                        self._notified_targets.add(entry.name)
+                        count = f"{_count_comments(item.unreadable)} of {entry.name} cannot be read"
                         yield Notice(f"{count} and left out; the end says how many in all")
-                case Waiting():
-                    if step.again:
-                        self._record = replace(self._known, retries=self._known.retries + 1)
-                    yield step
+                case RetryWait():
+                    if item.is_retry:
+                        self._state_or_none = replace(self._state, retries=self._state.retries + 1)
+                    yield item
                 case Gap(text):
-                    self._record = replace(self._known, gaps=self._known.gaps + 1)
+                    self._state_or_none = replace(self._state, gaps=self._state.gaps + 1)
                     yield Notice(text)
-                case End(covered):
-                    ended = replace(self._known.names[index], ended=True, covered=covered)
-                    self._note(self._with(index, ended))
-                    yield Ended(ended.name, ended.fetched, covered)
+                case EndOfRange(complete):
+                    ended = replace(self._state.targets[index], ended=True, complete=complete)
+                    self._save_state(self._replace_target(index, ended))
+                    yield TargetFinished(ended.name, ended.fetched, complete)
 
-    def _keep(self, index: int, batch: Batch) -> None:
+    def _commit_page(self, index: int, page: Page) -> None:
         """Save a page: the output first, then the record that vouches for it; of no comments, the position alone."""
-        if not batch.comments:
-            passed = replace(self._known.names[index], position=batch.position)
-            self._note(replace(self._with(index, passed), lost=self._known.lost + batch.lost))
+        if not page.comments:
+            advanced = replace(self._state.targets[index], cursor=page.cursor)
+            self._save_state(
+                replace(self._replace_target(index, advanced), unreadable=self._state.unreadable + page.unreadable)
+            )
             return
-        if not self._output.open:
-            self._record = replace(self._known, begun=True)
-            self._output.begin(self._record)
-        page = self._output.append(batch.comments)
-        record, times = self._known, [second_of(comment) for comment in batch.comments]
-        entry = record.names[index]
-        entry = replace(entry, position=batch.position, fetched=entry.fetched + len(times))
-        self._note(
+        if not self._output.is_open:
+            self._state_or_none = replace(self._state, output_started=True)
+            self._output.start(self._state_or_none)
+        data = self._output.append(page.comments)
+        state, times = self._state, [created_second(comment) for comment in page.comments]
+        entry = state.targets[index]
+        entry = replace(entry, cursor=page.cursor, fetched=entry.fetched + len(times))
+        self._save_state(
             replace(
-                self._with(index, entry),
-                bytes=record.bytes + len(page),
-                page_bytes=len(page),
-                page_digest=digest(page),
-                pages=record.pages + 1,
-                first=min([*times, *_some(record.first)], default=None),
-                last=max([*times, *_some(record.last)], default=None),
-                lost=record.lost + batch.lost,
-                unsettled=record.unsettled + sum(second > self._now - FINAL_AFTER for second in times),
+                self._replace_target(index, entry),
+                bytes=state.bytes + len(data),
+                page_bytes=len(data),
+                page_digest=digest(data),
+                pages=state.pages + 1,
+                first=min([*times, *_as_list(state.first)], default=None),
+                last=max([*times, *_as_list(state.last)], default=None),
+                unreadable=state.unreadable + page.unreadable,
+                scores_not_final=state.scores_not_final
+                + sum(second > self._now - SCORE_SETTLED_AFTER_SECONDS for second in times),
             )
         )
 
-    def _with(self, index: int, entry: NameRecord) -> Record:
-        names = self._known.names
-        return replace(self._known, names=(*names[:index], entry, *names[index + 1 :]))
+    def _replace_target(self, index: int, entry: TargetState) -> FetchState:
+        names = self._state.targets
+        return replace(self._state, targets=(*names[:index], entry, *names[index + 1 :]))
 
-    def _note(self, record: Record) -> None:
+    def _save_state(self, state: FetchState) -> None:
         """Make this the record, on the disk first."""
-        save_record(self._path, record)
-        self._record = record
+        save_state(self._path, state)
+        self._state_or_none = state
 
-    def _paged(self, index: int, batch: Batch) -> Paged:
-        record, entry, names = self._known, self._known.names[index], len(self._known.names)
-        share = max(batch.share, entry.fetched / self._plan.limit if self._plan.limit is not None else 0.0)
-        share = (sum(entry.ended for entry in record.names) + min(share, 1.0)) / names
-        return Paged(entry.name, len(batch.comments), record.fetched, record.pages, batch.at, share)
+    def _page_event(self, index: int, page: Page) -> PageFetched:
+        state, entry, target_count = self._state, self._state.targets[index], len(self._state.targets)
+        progress = max(page.progress, entry.fetched / self._options.limit if self._options.limit is not None else 0.0)
+        progress = (sum(entry.ended for entry in state.targets) + min(progress, 1.0)) / target_count
+        return PageFetched(entry.name, len(page.comments), state.fetched, state.pages, page.timestamp, progress)
 
-    def _shortfall(self) -> str:
+    def _incomplete_reason(self) -> str:
         """What the output lacks of the range, and what can be done about it; empty where it lacks nothing."""
-        record = self._known
-        if record.complete:
+        state = self._state
+        if state.complete:
             return ""
-        if not record.ended:
-            lost = f"{_comments(record.lost)} could not be read; " if record.lost else ""
-            words = shlex.join(["gru", "fetch", "-o", self._plan.output, "--resume"])
-            return f"{lost}--limit was reached before the end of the range; to go on:  {words}"
-        if not all(entry.covered for entry in record.names):
+        if not state.ended:
+            unreadable = f"{_count_comments(state.unreadable)} could not be read; " if state.unreadable else ""
+            command = shlex.join(["gru", "fetch", "-o", self._options.output, "--resume"])
+            return f"{unreadable}--limit was reached before the end of the range; to go on:  {command}"
+        if not all(entry.complete for entry in state.targets):
             return "Reddit gives only the newest 1,000 comments; --source arctic-shift has older ones too"
-        often = "once" if record.gaps == 1 else f"{record.gaps:,} times"
-        gaps = [f"{often}, more comments stood in one second than the source gives"] if record.gaps else []
+        times = "once" if state.gaps == 1 else f"{state.gaps:,} times"
+        gaps = [f"{times}, more comments stood in one second than the source gives"] if state.gaps else []
         return "; ".join(
-            [*gaps, *([f"{_comments(record.lost)} could not be read, and left out"] if record.lost else [])]
+            [
+                *gaps,
+                *([f"{_count_comments(state.unreadable)} could not be read, and left out"] if state.unreadable else []),
+            ]
         )
 
     def _close(self) -> None:
         """Leave whole pages behind, so that the output can be read as it is, and let the next one in."""
         try:
             saved = self._output.close()
-            if saved is not None and self._record is not None and saved.pages != self._record.pages:
-                self._record = saved
+            if saved is not None and self._state_or_none is not None and saved.pages != self._state_or_none.pages:
+                self._state_or_none = saved
         finally:
-            self._lock.remove()
+            self._lock.release_and_delete()
 
-    def stopped(self) -> FetchStoppedError:
+    def interrupted_error(self) -> FetchInterruptedError:
         """The error for Ctrl-C, at whatever moment it came: what is there, and how to go on with it."""
-        if self._record is None:
+        if self._state_or_none is None:
             # It came while an earlier run's record was read, or before: what lies on the disk is all there is.
             with suppress(OSError, GruError):
-                self._record = load_record(self._path) if self._plan.resume else None
-                self._known_on_disk = self._record is not None
-        return FetchStoppedError(f"stopped by Ctrl-C; {self._saved()}", self._next_step())
+                self._state_or_none = load_state(self._path) if self._options.resume else None
+                self._state_on_disk = self._state_or_none is not None
+        return FetchInterruptedError(f"stopped by Ctrl-C; {self._saved_message()}", self._resume_hint())
 
-    def _saved(self) -> str:
-        fetched = self._record.fetched if self._record is not None else 0
+    def _saved_message(self) -> str:
+        fetched = self._state_or_none.fetched if self._state_or_none is not None else 0
         verb = "is" if fetched == 1 else "are"
-        return f"{_comments(fetched)} {verb} saved in '{self._path}'" if fetched else "there was no comment to save yet"
+        return (
+            f"{_count_comments(fetched)} {verb} saved in '{self._path}'"
+            if fetched
+            else "there was no comment to save yet"
+        )
 
-    def _next_step(self) -> str:
+    def _resume_hint(self) -> str:
         """What to type to go on."""
-        if not self._known_on_disk:
+        if not self._state_on_disk:
             return "run the same command to begin again"
-        words = ["gru", "fetch", "-o", self._plan.output, "--resume"]
-        for option, value in (("--limit", self._plan.limit), ("--rate", self._plan.rate)):
-            words += [option, f"{value:g}"] if value is not None else []
-        return f"go on:  {shlex.join(words)}"
+        command = ["gru", "fetch", "-o", self._options.output, "--resume"]
+        for option, value in (("--limit", self._options.limit), ("--rate", self._options.rate)):
+            command += [option, f"{value:g}"] if value is not None else []
+        return f"go on:  {shlex.join(command)}"
 
 
-def open_source(name: str, address: str | None, rate: float | None) -> Source:
+def open_source(name: str, base_url: str | None, rate: float | None) -> CommentSource:
     """The source called `name`, at another `address` than its own where one is given.
 
     Raises:
         UsageError: the address or the rate cannot be meant, a library is missing, or who asks is not known there.
     """
     if name == ARCTIC_SHIFT:
-        return ArcticShift(address, rate)
-    module = optional_imports.load("grucli.reddit.fetch.praw_source", REDDIT, "--source reddit")
-    return cast(Source, module.RedditListings(address, rate))
+        return ArcticShift(base_url, rate)
+    module = optional_imports.import_optional("grucli.reddit.fetch.praw_source", REDDIT, "--source reddit")
+    return cast(CommentSource, module.RedditListings(base_url, rate))
 
 
-def _asked(plan: Plan, now: float) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+def _parse_time_bounds(options: FetchOptions, now: float) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
     """The bounds of the range that were typed, each with what it means now."""
-    if plan.resume and plan.force:
+    if options.resume and options.force:
         raise UsageError("--resume goes on and --force begins again", "use one of them")
     return (
-        (plan.after, parse_moment(plan.after, "--after", now)) if plan.after is not None else None,
-        (plan.before, parse_moment(plan.before, "--before", now)) if plan.before is not None else None,
+        (options.after, parse_timestamp(options.after, "--after", now)) if options.after is not None else None,
+        (options.before, parse_timestamp(options.before, "--before", now)) if options.before is not None else None,
     )
 
 
-def _comments(count: int) -> str:
+def _count_comments(count: int) -> str:
     return "1 comment" if count == 1 else f"{count:,} comments"
 
 
-def _some(value: int | None) -> list[int]:
+def _as_list(value: int | None) -> list[int]:
     return [] if value is None else [value]
 
 
-def _nothing(record: Record) -> NothingToDoError:
-    names = " or ".join(entry.name for entry in record.names)
-    until = show_moment(record.before)
-    when = f"from {show_moment(record.after)} to {until}" if record.after else f"before {until}"
-    return NothingToDoError(
+def _no_comments_error(state: FetchState) -> EmptyInputError:
+    names = " or ".join(entry.name for entry in state.targets)
+    until = format_timestamp(state.before)
+    when = f"from {format_timestamp(state.after)} to {until}" if state.after else f"before {until}"
+    return EmptyInputError(
         f"there are no comments of {names} {when}"
-        + (f" but {record.lost:,} that cannot be read" if record.lost else ""),
+        + (f" but {state.unreadable:,} that cannot be read" if state.unreadable else ""),
         "check how the name is spelt, and the range",
     )

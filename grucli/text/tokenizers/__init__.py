@@ -4,18 +4,18 @@ from collections.abc import Iterable
 
 from grucli.errors import ModelFileError, UsageError
 from grucli.text.tokenizers import char, subword, word
-from grucli.text.tokenizers.base import END, SPECIALS, TURN, UNKNOWN, Decoder, Tokenizer
+from grucli.text.tokenizers.base import EOS, EOT, NUM_SPECIAL_TOKENS, UNK, Decoder, Tokenizer
 
-__all__ = ["END", "KINDS", "SPECIALS", "TURN", "UNKNOWN", "Decoder", "Tokenizer", "from_json", "learn"]
+__all__ = ["EOS", "EOT", "KINDS", "NUM_SPECIAL_TOKENS", "UNK", "Decoder", "Tokenizer", "from_json", "train"]
 
 KINDS = ("char", "word", "subword")
 """The kinds there are."""
 
-_LEARN = {"char": char.learn, "word": word.learn, "subword": subword.learn}
+_TRAIN = {"char": char.train, "word": word.train, "subword": subword.train}
 _FROM_JSON = {"char": char.from_json, "word": word.from_json, "subword": subword.from_json}
 
 
-def learn(kind: str, texts: Iterable[str], vocab: int | None = None) -> Tokenizer:
+def train(kind: str, texts: Iterable[str], vocab: int | None = None) -> Tokenizer:
     """Learn a tokenizer from a stream of texts, in bounded memory.
 
     Args:
@@ -26,9 +26,9 @@ def learn(kind: str, texts: Iterable[str], vocab: int | None = None) -> Tokenize
     Raises:
         UsageError: no such kind, or a vocabulary out of range.
     """
-    if kind not in _LEARN:
+    if kind not in _TRAIN:
         raise UsageError(f"there is no tokenizer '{kind}'", f"choose one of {', '.join(KINDS)}")
-    return _LEARN[kind](texts, vocab)
+    return _TRAIN[kind](texts, vocab)
 
 
 def from_json(data: object) -> Tokenizer:

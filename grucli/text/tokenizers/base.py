@@ -16,24 +16,24 @@ from numpy.typing import NDArray
 
 from grucli.errors import ModelFileError, UsageError
 
-UNKNOWN, END, TURN = 0, 1, 2
+UNK, EOS, EOT = 0, 1, 2
 """Ids of the special tokens, the same in every tokenizer: a symbol that is not known, a document's border, and the
 border between two turns of a conversation."""
 
-SPECIALS = 3
-LARGEST_VOCAB = 1 << 20
-LONGEST_PIECE = 256
+NUM_SPECIAL_TOKENS = 3
+MAX_VOCAB_SIZE = 1 << 20
+MAX_PIECE_BYTES = 256
 """Bytes. Longer words are left unknown, and longer pieces in a file are refused."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def without_surrogates(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Replace each lone surrogate, which is no character and has no UTF-8 bytes, by U+FFFD."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
-def chosen_vocab(vocab: int | None, default: int, least: int) -> int:
+def resolve_vocab_size(vocab: int | None, default: int, min_size: int) -> int:
     """The vocabulary that was asked for, special tokens included.
 
     Raises:
@@ -41,34 +41,34 @@ def chosen_vocab(vocab: int | None, default: int, least: int) -> int:
     """
     if vocab is None:
         return default
-    if not least <= vocab <= LARGEST_VOCAB:
+    if not min_size <= vocab <= MAX_VOCAB_SIZE:
         raise UsageError(
-            f"a vocabulary of {vocab} cannot be learned", f"choose --vocab between {least} and {LARGEST_VOCAB}"
+            f"a vocabulary of {vocab} cannot be learned", f"choose --vocab between {min_size} and {MAX_VOCAB_SIZE}"
         )
     return vocab
 
 
-def checked_pieces(pieces: object, what: str) -> list[str]:
+def validate_pieces(pieces: object, label: str) -> list[str]:
     """`pieces` as a list of distinct, non-empty texts of bounded length.
 
     Raises:
         ModelFileError: it is anything else.
     """
     if not isinstance(pieces, list | tuple) or not all(isinstance(piece, str) for piece in pieces):
-        raise damaged(f"its {what} are not a list of texts")
-    if len(pieces) > LARGEST_VOCAB - SPECIALS:
-        raise damaged(f"it has {len(pieces)} {what}")
+        raise corrupt_tokenizer_error(f"its {label} are not a list of texts")
+    if len(pieces) > MAX_VOCAB_SIZE - NUM_SPECIAL_TOKENS:
+        raise corrupt_tokenizer_error(f"it has {len(pieces)} {label}")
     for piece in pieces:
-        if not piece or _SURROGATE.search(piece) or len(piece.encode()) > LONGEST_PIECE:
-            raise damaged(f"one of its {what} is empty, too long or no text")
+        if not piece or _SURROGATE.search(piece) or len(piece.encode()) > MAX_PIECE_BYTES:
+            raise corrupt_tokenizer_error(f"one of its {label} is empty, too long or no text")
     if len(set(pieces)) != len(pieces):
-        raise damaged(f"one of its {what} is there twice")
+        raise corrupt_tokenizer_error(f"one of its {label} is there twice")
     return list(pieces)
 
 
-def damaged(why: str) -> ModelFileError:
+def corrupt_tokenizer_error(reason: str) -> ModelFileError:
     """The error for a tokenizer that cannot be read back."""
-    return ModelFileError(f"the tokenizer in this file is damaged: {why}", "use another model, or train it again")
+    return ModelFileError(f"the tokenizer in this file is damaged: {reason}", "use another model, or train it again")
 
 
 class Decoder:
@@ -99,18 +99,18 @@ class Tokenizer(ABC):
     kind: ClassVar[str]
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        self.pieces: tuple[bytes, ...] = (b"",) * SPECIALS + tuple(pieces)
-        self.size: int = len(self.pieces)
-        self.characters: NDArray[np.int16] = np.array(
+        self.pieces: tuple[bytes, ...] = (b"",) * NUM_SPECIAL_TOKENS + tuple(pieces)
+        self.vocab_size: int = len(self.pieces)
+        self.token_lengths: NDArray[np.int16] = np.array(
             [sum(byte & 0xC0 != 0x80 for byte in piece) for piece in self.pieces], dtype=np.int16
         )
 
     @abstractmethod
-    def encode_counting(self, text: str) -> tuple[NDArray[np.int32], int]:
+    def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
         """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
 
     @abstractmethod
-    def encode_all(self, texts: Sequence[str], leads: Sequence[int]) -> tuple[NDArray[np.int32], int]:
+    def encode_batch(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> tuple[NDArray[np.int32], int]:
         """The ids of many texts end to end, each behind its own special token, and the bytes that became unknown.
 
         Args:
@@ -119,7 +119,7 @@ class Tokenizer(ABC):
         """
 
     @abstractmethod
-    def cut(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
         """The part of `text` that each of its ids stands for; joined they are `text`. Of tokens that spell a character
         in bytes, the last one stands for it and the others for nothing."""
 
@@ -129,7 +129,7 @@ class Tokenizer(ABC):
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """The ids of `text`, int32 [N]."""
-        return self.encode_counting(text)[0]
+        return self.encode_with_unknown_count(text)[0]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; bytes that can be no character become U+FFFD."""

@@ -5,12 +5,19 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.text.tokenizers.base import SPECIALS, Tokenizer, checked_pieces, chosen_vocab, damaged, without_surrogates
+from grucli.text.tokenizers.base import (
+    NUM_SPECIAL_TOKENS,
+    Tokenizer,
+    corrupt_tokenizer_error,
+    replace_surrogates,
+    resolve_vocab_size,
+    validate_pieces,
+)
 
 DEFAULT_VOCAB = 512
 _CODE_POINTS = 0x110000
-_SLICE = 1 << 20
-_LONG = 10_000
+_SLICE_CHARS = 1 << 20
+_LONG_TEXT_CHARS = 10_000
 """Characters. In a text longer than this, a symbol seen once is an accident and teaches the unknown token instead."""
 
 
@@ -23,48 +30,48 @@ class CharTokenizer(Tokenizer):
         super().__init__(symbol.encode() for symbol in symbols)
         self._symbols = symbols
         self._ids = np.zeros(_CODE_POINTS, dtype=np.int32)
-        self._ids[_code_points(symbols)] = np.arange(SPECIALS, self.size, dtype=np.int32)
+        self._ids[_code_points(symbols)] = np.arange(NUM_SPECIAL_TOKENS, self.vocab_size, dtype=np.int32)
 
-    def encode_counting(self, text: str) -> tuple[NDArray[np.int32], int]:
+    def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
         """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
         points = _code_points(text)
         ids = self._ids[points]
         return ids, _utf8_length(points[ids == 0])
 
-    def encode_all(self, texts: Sequence[str], leads: Sequence[int]) -> tuple[NDArray[np.int32], int]:
+    def encode_batch(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> tuple[NDArray[np.int32], int]:
         """As for every tokenizer, in one look-up: each text takes a NUL in front, which its lead replaces."""
-        if len(texts) != len(leads):
+        if len(texts) != len(prefix_tokens):
             raise ValueError("as many leads as texts")
         if not texts:
             return np.empty(0, dtype=np.int32), 0
         points = _code_points("\0" + "\0".join(texts))
         ids = self._ids[points]
         lengths = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
-        ids[np.cumsum(lengths) - lengths] = leads
+        ids[np.cumsum(lengths) - lengths] = prefix_tokens
         return ids, _utf8_length(points[ids == 0])
 
-    def cut(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
         """Its characters."""
-        return list(without_surrogates(text))
+        return list(replace_surrogates(text))
 
     def to_json(self) -> dict[str, object]:
         """`{"kind": "char", "symbols": "…"}`."""
         return {"kind": self.kind, "symbols": self._symbols}
 
 
-def learn(texts: Iterable[str], vocab: int | None) -> CharTokenizer:
+def train(texts: Iterable[str], vocab: int | None) -> CharTokenizer:
     """Know the most frequent characters of `texts`, at most `vocab` tokens in all (by default 512).
 
     Raises:
         UsageError: a vocabulary out of range.
     """
-    room = chosen_vocab(vocab, DEFAULT_VOCAB, SPECIALS + 1) - SPECIALS
+    capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, NUM_SPECIAL_TOKENS + 1) - NUM_SPECIAL_TOKENS
     counts = np.zeros(_CODE_POINTS, dtype=np.int64)
     for slice_ in _slices(texts):
         counts += np.bincount(_code_points(slice_), minlength=_CODE_POINTS)
-    seen = np.flatnonzero(counts >= (2 if counts.sum() > _LONG else 1))
-    often = seen[np.argsort(-counts[seen], kind="stable")][:room]
-    return CharTokenizer("".join(map(chr, often.tolist())))
+    candidates = np.flatnonzero(counts >= (2 if counts.sum() > _LONG_TEXT_CHARS else 1))
+    most_frequent = candidates[np.argsort(-counts[candidates], kind="stable")][:capacity]
+    return CharTokenizer("".join(map(chr, most_frequent.tolist())))
 
 
 def from_json(data: dict[str, object]) -> CharTokenizer:
@@ -75,25 +82,25 @@ def from_json(data: dict[str, object]) -> CharTokenizer:
     """
     symbols = data.get("symbols")
     if not isinstance(symbols, str):
-        raise damaged("its symbols are not a text")
-    return CharTokenizer("".join(checked_pieces(tuple(symbols), "symbols")))
+        raise corrupt_tokenizer_error("its symbols are not a text")
+    return CharTokenizer("".join(validate_pieces(tuple(symbols), "symbols")))
 
 
 def _slices(texts: Iterable[str]) -> Iterator[str]:
     """The texts joined into slices of about a million characters: one count for thousands of short comments."""
-    waiting: list[str] = []
+    pending: list[str] = []
     size = 0
     for text in texts:
-        waiting.append(text)
+        pending.append(text)
         size += len(text)
-        if size >= _SLICE:
-            yield "".join(waiting)
-            waiting, size = [], 0
-    yield "".join(waiting)
+        if size >= _SLICE_CHARS:
+            yield "".join(pending)
+            pending, size = [], 0
+    yield "".join(pending)
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(without_surrogates(text).encode("utf-32-le"), dtype="<u4")
+    return np.frombuffer(replace_surrogates(text).encode("utf-32-le"), dtype="<u4")
 
 
 def _utf8_length(points: NDArray[np.uint32]) -> int:

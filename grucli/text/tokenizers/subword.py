@@ -18,32 +18,32 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from grucli.text.tokenizers.base import (
-    SPECIALS,
+    NUM_SPECIAL_TOKENS,
     Tokenizer,
-    checked_pieces,
-    chosen_vocab,
-    damaged,
-    without_surrogates,
+    corrupt_tokenizer_error,
+    replace_surrogates,
+    resolve_vocab_size,
+    validate_pieces,
 )
 
 DEFAULT_VOCAB = 1024
-LEAST_VOCAB = 300
-_NEWLINE = SPECIALS
-_BYTES = _NEWLINE + 1
-_LEARNED = _BYTES + 256 + 1
-_MARK = "\u2581"
-_MARK_IDS = [_BYTES + byte for byte in _MARK.encode()]
+MIN_VOCAB_SIZE = 300
+_NEWLINE_ID = NUM_SPECIAL_TOKENS
+_FIRST_BYTE_ID = _NEWLINE_ID + 1
+_FIRST_PIECE_ID = _FIRST_BYTE_ID + 256 + 1
+_SPACE_SYMBOL = "\u2581"
+_SPACE_SYMBOL_IDS = [_FIRST_BYTE_ID + byte for byte in _SPACE_SYMBOL.encode()]
 _RESERVED = re.compile(r"<0x[0-9A-F]{2}>")
-_LONGEST_LEARNED = 16
+_MAX_PIECE_CHARS = 16
 """Characters of a piece: sentencepiece's own limit."""
 
-_SEGMENT = 2000
+_SEGMENT_CHARS = 2000
 """Characters. The time of one call grows faster than the text, so that a long text is encoded in segments."""
 
-_SAMPLE = 4_000_000
+_TRAIN_CHARS = 4_000_000
 """Characters that pieces are learned from."""
 
-_COVERAGE = 0.9995
+_CHARACTER_COVERAGE = 0.9995
 """The share of all characters that get pieces of their own; the rest are spelled in bytes."""
 
 
@@ -55,32 +55,32 @@ class SubwordTokenizer(Tokenizer):
     def __init__(self, learned: Sequence[str]) -> None:
         super().__init__([b"\n", *(bytes([byte]) for byte in range(256)), b" ", *(piece.encode() for piece in learned)])
         self._learned = list(learned)
-        self._processor = sentencepiece.SentencePieceProcessor(model_proto=_model(self._learned))
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=_serialize_model(self._learned))
 
-    def encode_counting(self, text: str) -> tuple[NDArray[np.int32], int]:
+    def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
         """The ids of `text`, int32 [N], and 0: nothing is ever unknown."""
-        return _flat(self._encode_segments(list(_segments(without_surrogates(text))))), 0
+        return _flatten(self._encode_segments(list(_segments(replace_surrogates(text))))), 0
 
-    def encode_all(self, texts: Sequence[str], leads: Sequence[int]) -> tuple[NDArray[np.int32], int]:
+    def encode_batch(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> tuple[NDArray[np.int32], int]:
         """As for every tokenizer, in one call of sentencepiece for all the texts."""
         segments: list[str] = []
-        begins: list[int] = []
+        starts: list[int] = []
         for text in texts:
-            begins.append(len(segments))
-            segments.extend(_segments(without_surrogates(text)))
+            starts.append(len(segments))
+            segments.extend(_segments(replace_surrogates(text)))
         parts = self._encode_segments(segments)
-        for begin, lead in zip(begins, leads, strict=True):
+        for begin, lead in zip(starts, prefix_tokens, strict=True):
             parts[begin].insert(0, lead)
-        return _flat(parts), 0
+        return _flatten(parts), 0
 
     def _encode_segments(self, segments: list[str]) -> list[list[int]]:
         parts: list[list[int]] = self._processor.encode(segments, out_type=int) if segments else []
-        for place, segment in enumerate(segments):
-            if segment == _MARK:
-                parts[place] = list(_MARK_IDS)
+        for index, segment in enumerate(segments):
+            if segment == _SPACE_SYMBOL:
+                parts[index] = list(_SPACE_SYMBOL_IDS)
         return parts
 
-    def cut(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
         """Its pieces; a character without one stands at the last of its bytes."""
         return list(map(self.decoder().push, self.encode(text).tolist()))
 
@@ -89,19 +89,19 @@ class SubwordTokenizer(Tokenizer):
         return {"kind": self.kind, "pieces": self._learned}
 
 
-def learn(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
+def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
     """Learn pieces from an even sample of `texts`, at most `vocab` tokens in all (by default 1024).
 
     Raises:
         UsageError: a vocabulary out of range.
     """
-    room = chosen_vocab(vocab, DEFAULT_VOCAB, LEAST_VOCAB) - _LEARNED
-    sample = _Sample()
+    capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, MIN_VOCAB_SIZE) - _FIRST_PIECE_ID
+    sample = _SegmentSample()
     for text in texts:
-        for segment in _segments(without_surrogates(text)):
+        for segment in _segments(replace_surrogates(text)):
             sample.add(segment)
-    sentences = list(_sentences(sample.kept, room // 2))
-    return SubwordTokenizer(_pieces(sentences, room) if sentences else [])
+    sentences = list(_sentences(sample.segments, capacity // 2))
+    return SubwordTokenizer(_train_pieces(sentences, capacity) if sentences else [])
 
 
 def from_json(data: dict[str, object]) -> SubwordTokenizer:
@@ -110,48 +110,50 @@ def from_json(data: dict[str, object]) -> SubwordTokenizer:
     Raises:
         ModelFileError: it is no such description.
     """
-    pieces = checked_pieces(data.get("pieces"), "pieces")
-    if not all(_fits(piece) for piece in pieces):
-        raise damaged("one of its pieces cannot be cut from a text")
+    pieces = validate_pieces(data.get("pieces"), "pieces")
+    if not all(_is_valid_piece(piece) for piece in pieces):
+        raise corrupt_tokenizer_error("one of its pieces cannot be cut from a text")
     return SubwordTokenizer(pieces)
 
 
-def _fits(piece: str) -> bool:
+def _is_valid_piece(piece: str) -> bool:
     """Whether a piece keeps to what makes slices of a text independent, and to names that are free."""
-    inside = " " in piece[1:] or any(mark in piece for mark in ("\n", "\0", _MARK))
-    return piece != " " and len(piece) <= _LONGEST_LEARNED and not inside and not _RESERVED.fullmatch(piece)
+    has_reserved = " " in piece[1:] or any(mark in piece for mark in ("\n", "\0", _SPACE_SYMBOL))
+    return piece != " " and len(piece) <= _MAX_PIECE_CHARS and not has_reserved and not _RESERVED.fullmatch(piece)
 
 
-class _Sample:
+class _SegmentSample:
     """An even sample of a stream: every n-th segment, where n doubles whenever there are too many."""
 
     def __init__(self) -> None:
-        self.kept: list[str] = []
+        self.segments: list[str] = []
         self._size = 0
-        self._seen = 0
-        self._every = 1
+        self._num_seen = 0
+        self._stride = 1
 
     def add(self, segment: str) -> None:
-        if self._seen % self._every == 0:
-            self.kept.append(segment)
+        if self._num_seen % self._stride == 0:
+            self.segments.append(segment)
             self._size += len(segment)
-        self._seen += 1
-        while self._size > _SAMPLE:
-            self.kept = self.kept[::2]
-            self._size = sum(map(len, self.kept))
-            self._every *= 2
+        self._num_seen += 1
+        while self._size > _TRAIN_CHARS:
+            self.segments = self.segments[::2]
+            self._size = sum(map(len, self.segments))
+            self._stride *= 2
 
 
 def _segments(text: str) -> Iterator[str]:
     """Cut a long text where the ids cannot tell, before a space or newline. U+2581 stands alone."""
-    if len(text) <= _SEGMENT and _MARK not in text:
+    if len(text) <= _SEGMENT_CHARS and _SPACE_SYMBOL not in text:
         yield text
         return
-    for part in re.split(f"({_MARK})", text):
+    for part in re.split(f"({_SPACE_SYMBOL})", text):
         begin = 0
-        while len(part) - begin > _SEGMENT:
-            end = max(part.rfind(" ", begin + 1, begin + _SEGMENT), part.rfind("\n", begin + 1, begin + _SEGMENT))
-            end = begin + _SEGMENT if end < 0 else end
+        while len(part) - begin > _SEGMENT_CHARS:
+            end = max(
+                part.rfind(" ", begin + 1, begin + _SEGMENT_CHARS), part.rfind("\n", begin + 1, begin + _SEGMENT_CHARS)
+            )
+            end = begin + _SEGMENT_CHARS if end < 0 else end
             yield part[begin:end]
             begin = end
         yield part[begin:]
@@ -162,32 +164,32 @@ def _sentences(sample: list[str], symbols: int) -> Iterator[str]:
     counts = Counter[str]()
     for segment in sample:
         counts.update(segment)
-    for never in ("\n", "\0", "\t", "\r", _MARK):
-        counts.pop(never, None)
-    enough = _COVERAGE * counts.total()
-    kept, covered = [], 0
+    for excluded in ("\n", "\0", "\t", "\r", _SPACE_SYMBOL):
+        counts.pop(excluded, None)
+    target_count = _CHARACTER_COVERAGE * counts.total()
+    frequent, covered = [], 0
     for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:symbols]:
-        if covered >= enough:
+        if covered >= target_count:
             break
-        kept.append(symbol)
+        frequent.append(symbol)
         covered += count
-    if kept:
-        runs = re.compile("[" + "".join(map(re.escape, kept)) + "]+")
+    if frequent:
+        runs = re.compile("[" + "".join(map(re.escape, frequent)) + "]+")
         for segment in sample:
             yield from runs.findall(segment)
 
 
-def _pieces(sentences: list[str], room: int) -> list[str]:
-    written = io.BytesIO()
+def _train_pieces(sentences: list[str], capacity: int) -> list[str]:
+    model_buffer = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences),
-        model_writer=written,
+        model_writer=model_buffer,
         model_type="bpe",
-        vocab_size=room + 2,  # with its own unknown piece and the space
+        vocab_size=capacity + 2,  # with its own unknown piece and the space
         hard_vocab_limit=False,
         character_coverage=1.0,
         max_sentence_length=1 << 20,
-        max_sentencepiece_length=_LONGEST_LEARNED,
+        max_sentencepiece_length=_MAX_PIECE_CHARS,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
         add_dummy_prefix=False,
@@ -198,12 +200,14 @@ def _pieces(sentences: list[str], room: int) -> list[str]:
         num_threads=1,
         minloglevel=2,
     )
-    processor = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
-    pieces = [processor.id_to_piece(number).replace(_MARK, " ") for number in range(1, processor.get_piece_size())]
-    return [piece for piece in pieces if _fits(piece)][:room]
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model_buffer.getvalue())
+    pieces = [
+        processor.id_to_piece(number).replace(_SPACE_SYMBOL, " ") for number in range(1, processor.get_piece_size())
+    ]
+    return [piece for piece in pieces if _is_valid_piece(piece)][:capacity]
 
 
-def _flat(parts: list[list[int]]) -> NDArray[np.int32]:
+def _flatten(parts: list[list[int]]) -> NDArray[np.int32]:
     return np.fromiter(chain.from_iterable(parts), dtype=np.int32, count=sum(map(len, parts)))
 
 
@@ -213,29 +217,37 @@ def _flat(parts: list[list[int]]) -> NDArray[np.int32]:
 _NORMAL, _UNKNOWN_TYPE, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
 
 
-def _model(learned: list[str]) -> bytes:
+def _serialize_model(learned: list[str]) -> bytes:
     # No learned piece holds a newline, so these three names cannot be taken.
     pieces = [("\n0", 0.0, _UNKNOWN_TYPE), ("\n1", 0.0, _CONTROL), ("\n2", 0.0, _CONTROL), ("\n", 0.0, _USER_DEFINED)]
     pieces += [(f"<0x{byte:02X}>", 0.0, _BYTE) for byte in range(256)]
-    pieces += [(piece.replace(" ", _MARK), -float(rank), _NORMAL) for rank, piece in enumerate([" ", *learned])]
-    trainer = _number(3, 2) + _number(35, 1) + _number(40, 0) + b"".join(_number(n, -1) for n in (41, 42, 43))
-    normalizer = _bytes(1, b"identity") + _number(3, 0) + _number(4, 0) + _number(5, 1)
-    return b"".join(_bytes(1, _piece(*piece)) for piece in pieces) + _bytes(2, trainer) + _bytes(3, normalizer)
+    pieces += [(piece.replace(" ", _SPACE_SYMBOL), -float(rank), _NORMAL) for rank, piece in enumerate([" ", *learned])]
+    trainer = (
+        _encode_int(3, 2) + _encode_int(35, 1) + _encode_int(40, 0) + b"".join(_encode_int(n, -1) for n in (41, 42, 43))
+    )
+    normalizer = _encode_bytes(1, b"identity") + _encode_int(3, 0) + _encode_int(4, 0) + _encode_int(5, 1)
+    return (
+        b"".join(_encode_bytes(1, _encode_piece(*piece)) for piece in pieces)
+        + _encode_bytes(2, trainer)
+        + _encode_bytes(3, normalizer)
+    )
 
 
-def _piece(text: str, score: float, kind: int) -> bytes:
-    return _bytes(1, text.encode()) + _varint(2 << 3 | 5) + struct.pack("<f", score) + _number(3, kind)
+def _encode_piece(text: str, score: float, kind: int) -> bytes:
+    return (
+        _encode_bytes(1, text.encode()) + _encode_varint(2 << 3 | 5) + struct.pack("<f", score) + _encode_int(3, kind)
+    )
 
 
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value % (1 << 64))
+def _encode_int(field: int, value: int) -> bytes:
+    return _encode_varint(field << 3) + _encode_varint(value % (1 << 64))
 
 
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
+def _encode_bytes(field: int, value: bytes) -> bytes:
+    return _encode_varint(field << 3 | 2) + _encode_varint(len(value)) + value
 
 
-def _varint(value: int) -> bytes:
+def _encode_varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.text.tokenizers.base import (
-    LONGEST_PIECE,
-    SPECIALS,
-    UNKNOWN,
+    MAX_PIECE_BYTES,
+    NUM_SPECIAL_TOKENS,
+    UNK,
     Tokenizer,
-    checked_pieces,
-    chosen_vocab,
-    without_surrogates,
+    replace_surrogates,
+    resolve_vocab_size,
+    validate_pieces,
 )
 
 DEFAULT_VOCAB = 8000
-_COUNTED = 200_000
-_CUT = re.compile(
+_MAX_COUNTED_WORDS = 200_000
+_TOKEN_PATTERN = re.compile(
     r" ?(?:[^\W_]+(?:['’][^\W_]+)*"  # a word
     r"|\.+|!+|\?+|-+|\*+|_+|[^\w\s])"  # punctuation
     r"| +(?= \S)|\n+| +|\s"  # white space; a run of spaces leaves the last one to the word behind it
@@ -37,71 +37,71 @@ class WordTokenizer(Tokenizer):
     kind = "word"
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._ids = {word: number for number, word in enumerate(words, SPECIALS)}
+        self._ids = {word: number for number, word in enumerate(words, NUM_SPECIAL_TOKENS)}
         super().__init__(word.encode() for word in self._ids)
 
-    def encode_counting(self, text: str) -> tuple[NDArray[np.int32], int]:
+    def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
         """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
-        words = _CUT.findall(without_surrogates(text))
+        words = _TOKEN_PATTERN.findall(replace_surrogates(text))
         ids = self._look_up(words)
-        return ids, _missed(words, ids)
+        return ids, _unknown_bytes(words, ids)
 
-    def encode_all(self, texts: Sequence[str], leads: Sequence[int]) -> tuple[NDArray[np.int32], int]:
+    def encode_batch(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> tuple[NDArray[np.int32], int]:
         """As for every tokenizer, in one look-up: each text takes an empty word in front, which its lead replaces."""
         words: list[str] = []
-        places = []
-        for text, _ in zip(texts, leads, strict=True):
-            places.append(len(words))
+        positions = []
+        for text, _ in zip(texts, prefix_tokens, strict=True):
+            positions.append(len(words))
             words.append("")
-            words += _CUT.findall(without_surrogates(text))
+            words += _TOKEN_PATTERN.findall(replace_surrogates(text))
         ids = self._look_up(words)
-        ids[places] = leads
-        return ids, _missed(words, ids)
+        ids[positions] = prefix_tokens
+        return ids, _unknown_bytes(words, ids)
 
     def _look_up(self, words: list[str]) -> NDArray[np.int32]:
-        return np.array(list(map(self._ids.get, words, repeat(UNKNOWN))), dtype=np.int32)
+        return np.array(list(map(self._ids.get, words, repeat(UNK))), dtype=np.int32)
 
-    def cut(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
         """Its words, known or not."""
-        return _CUT.findall(without_surrogates(text))
+        return _TOKEN_PATTERN.findall(replace_surrogates(text))
 
     def to_json(self) -> dict[str, object]:
         """`{"kind": "word", "words": […]}`."""
         return {"kind": self.kind, "words": list(self._ids)}
 
 
-def learn(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
+def train(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
     """Know the most frequent words of `texts`, at most `vocab` tokens in all (by default 8000).
 
     Raises:
         UsageError: a vocabulary out of range.
     """
-    room = chosen_vocab(vocab, DEFAULT_VOCAB, SPECIALS + 1) - SPECIALS
+    capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, NUM_SPECIAL_TOKENS + 1) - NUM_SPECIAL_TOKENS
     counts: Counter[str] = Counter()
     for words in _many_words(texts):
         counts.update(words)
         # A language never runs out of new words; those seen least make room, so that memory stays bounded.
         floor = 0
-        while len(counts) > max(_COUNTED, 4 * room):
+        while len(counts) > max(_MAX_COUNTED_WORDS, 4 * capacity):
             floor += 1
             counts = Counter({word: count for word, count in counts.items() if count > floor})
-    known = [word for word in counts if len(word.encode()) <= LONGEST_PIECE]
-    return WordTokenizer(sorted(known, key=lambda word: (-counts[word], word))[:room])
+    known = [word for word in counts if len(word.encode()) <= MAX_PIECE_BYTES]
+    return WordTokenizer(sorted(known, key=lambda word: (-counts[word], word))[:capacity])
 
 
 def _many_words(texts: Iterable[str]) -> Iterator[list[str]]:
     """The words of the texts, many thousands at a time: counting them one comment at a time takes twice as long."""
     words: list[str] = []
     for text in texts:
-        words += _CUT.findall(without_surrogates(text))
-        if len(words) >= _COUNTED // 4:
+        words += _TOKEN_PATTERN.findall(replace_surrogates(text))
+        if len(words) >= _MAX_COUNTED_WORDS // 4:
             yield words
             words = []
     yield words
 
 
-def _missed(words: list[str], ids: NDArray[np.int32]) -> int:
-    return sum(len(words[where].encode()) for where in np.flatnonzero(ids == UNKNOWN))
+def _unknown_bytes(words: list[str], ids: NDArray[np.int32]) -> int:
+    return sum(len(words[where].encode()) for where in np.flatnonzero(ids == UNK))
 
 
 def from_json(data: dict[str, object]) -> WordTokenizer:
@@ -110,4 +110,4 @@ def from_json(data: dict[str, object]) -> WordTokenizer:
     Raises:
         ModelFileError: it is no such description.
     """
-    return WordTokenizer(checked_pieces(data.get("words"), "words"))
+    return WordTokenizer(validate_pieces(data.get("words"), "words"))

@@ -10,103 +10,105 @@ from rich.table import Table
 from rich.text import Text
 
 from grucli.chat.events import (
-    Answer,
-    Branch,
-    Branched,
     Candidate,
-    Copyable,
-    Gated,
-    Helped,
-    Listed,
-    Peeked,
-    Ranked,
-    Refused,
-    Scored,
-    Told,
+    Candidates,
+    CommandError,
+    CommandResult,
+    GateValues,
+    Help,
+    Listing,
+    Message,
+    NextTokens,
+    SampleCommand,
+    TextSurprisal,
+    TreeRow,
+    TurnTreeView,
 )
-from grucli.chat.turns import BEGINNING
-from grucli.ui.chat.heatmap import draw_gated, draw_scored
-from grucli.ui.chat.reply_view import last_words
-from grucli.ui.terminal.progress import fitting
-from grucli.ui.terminal.sanitize import safe, safe_line
-from grucli.ui.terminal.token_display import quoted
-from grucli.ui.terminal.wrapping import Growing, clipped
+from grucli.chat.turns import ROOT
+from grucli.ui.chat.heatmap import render_gates, render_surprisal
+from grucli.ui.chat.reply_view import tail
+from grucli.ui.terminal.progress import fit_fields
+from grucli.ui.terminal.sanitize import sanitize, sanitize_line
+from grucli.ui.terminal.token_display import repr_token
+from grucli.ui.terminal.wrapping import IncrementalWrapper, truncate
 
-NARROW = 60  # columns: below, each description has a line of its own
-_ROOM_FOR_A_LINE = 8  # columns: below, a turn is the beginning of its reply
-_LONGEST_TOKEN = 16
-_BAR = 32
-_IN_FULL = 5
+MIN_TABLE_COLUMNS = 60  # columns: below, each description has a line of its own
+_MIN_LINE_COLUMNS = 8  # columns: below, a turn is the beginning of its reply
+_MAX_TOKEN_COLUMNS = 16
+_MAX_BAR_COLUMNS = 32
+_MAX_FULL_CANDIDATES = 5
 """Candidates that are shown whole; each of the others has one line, however many there are."""
 
 
-def print_answer(console: Console, answer: Answer) -> None:
+def print_command_result(console: Console, result: CommandResult) -> None:
     """Print an answer, and an empty line after it."""
-    match answer:
-        case Told(text):
-            console.print(Text(safe_line(text), "dim"))
-        case Copyable(text):
+    match result:
+        case Message(text):
+            console.print(Text(sanitize_line(text), "dim"))
+        case SampleCommand(text):
             # Whoever copies it wants no line ends in it but its own: where it is long, the terminal breaks it.
-            console.print(Text(safe(text)), soft_wrap=True)
-        case Refused(what, todo):
-            console.print(Text(safe_line(what), "bold red"))
-            console.print(Text(safe_line(todo), "dim"))
-        case Listed(rows):
+            console.print(Text(sanitize(text)), soft_wrap=True)
+        case CommandError(message, hint):
+            console.print(Text(sanitize_line(message), "bold red"))
+            console.print(Text(sanitize_line(hint), "dim"))
+        case Listing(rows):
             _print_list(console, rows)
-        case Helped(commands, settings):
+        case Help(commands, settings):
             _print_help(console, commands, settings)
         case _:
-            for line in _draw(console, answer):
+            for line in _render(console, result):
                 console.print(line)
     console.print()
 
 
-def _draw(console: Console, answer: Ranked | Peeked | Scored | Gated | Branched) -> Iterator[Text]:
-    match answer:
-        case Ranked(candidates):
-            return _draw_ranked(console, candidates)
-        case Peeked(lead, tokens):
-            return _draw_peeked(console, lead, tokens)
-        case Scored():
-            return draw_scored(console, answer)
-        case Gated():
-            return draw_gated(console, answer)
-        case Branched():
-            return _draw_tree(console, answer)
+def _render(
+    console: Console, result: Candidates | NextTokens | TextSurprisal | GateValues | TurnTreeView
+) -> Iterator[Text]:
+    match result:
+        case Candidates(candidates):
+            return _render_candidates(console, candidates)
+        case NextTokens(prefix, tokens):
+            return _render_next_tokens(console, prefix, tokens)
+        case TextSurprisal():
+            return render_surprisal(console, result)
+        case GateValues():
+            return render_gates(console, result)
+        case TurnTreeView():
+            return _render_tree(console, result)
 
 
 def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
-    narrow = console.width < NARROW
+    narrow = console.width < MIN_TABLE_COLUMNS
     table = Table.grid(padding=(0, 2, 0, 0))
     valued = any(value for _, value, _ in rows)
     for name, value, text in rows:
-        head = (Text(safe_line(name), "cyan"), Text(safe_line(value), "bold"))
+        head = (Text(sanitize_line(name), "cyan"), Text(sanitize_line(value), "bold"))
         if narrow:
             console.print(Text(" ").join(part for part in head if part))
             if text:
-                console.print(Padding(Text(safe_line(text), "dim"), (0, 0, 0, 2)))
+                console.print(Padding(Text(sanitize_line(text), "dim"), (0, 0, 0, 2)))
         else:
-            table.add_row(*(head if valued else head[:1]), Text(safe_line(text), "dim"))
+            table.add_row(*(head if valued else head[:1]), Text(sanitize_line(text), "dim"))
     if not narrow:
         console.print(table)
 
 
 def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], settings: Sequence[str]) -> None:
     """Commands under their groups, or beside them where there is room; then the settings, as many to a line as fit."""
-    narrow = console.width < NARROW
+    narrow = console.width < MIN_TABLE_COLUMNS
     table = Table.grid(padding=(0, 2, 0, 0))
-    values = Text(" · ", "dim").join(Text(safe_line(setting).replace(" ", "\u00a0")) for setting in settings)
-    before = ""
-    for group, usage, does in commands:
-        title = Text(group if group != before else "", "bold")
-        before = group
+    values = Text(" · ", "dim").join(Text(sanitize_line(setting).replace(" ", "\u00a0")) for setting in settings)
+    previous_group = ""
+    for group, usage, description in commands:
+        title = Text(group if group != previous_group else "", "bold")
+        previous_group = group
         if narrow:
             if title:
                 console.print(title)
             console.print(Text(f"  {usage}", "cyan"))
-            console.print(Padding(Text(does, "dim"), (0, 0, 0, 4)))
+            console.print(Padding(Text(description, "dim"), (0, 0, 0, 4)))
         else:
-            table.add_row(title, Text(usage, "cyan"), Text(does, "dim"))
+            table.add_row(title, Text(usage, "cyan"), Text(description, "dim"))
     if narrow:
         console.print(Text("settings", "bold"))
         console.print(Padding(values, (0, 0, 0, 2)))
@@ -117,107 +119,107 @@ def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], sett
         console.print(block)
 
 
-def _draw_ranked(console: Console, candidates: Sequence[Candidate]) -> Iterator[Text]:
+def _render_candidates(console: Console, candidates: Sequence[Candidate]) -> Iterator[Text]:
     """Each candidate with the number that picks it: the best with figures under them, of others how they begin."""
     indent = len(str(len(candidates))) + 2
     for number, candidate in enumerate(candidates, 1):
-        if number > _IN_FULL:
+        if number > _MAX_FULL_CANDIDATES:
             yield _candidate_row(number, candidate, indent, console)
             continue
-        turn, text = candidate.turn, Growing()
-        text.add(turn.reply)
+        turn, text = candidate.turn, IncrementalWrapper()
+        text.feed(turn.reply)
         lines = text.lines(max(console.width - 1 - indent, 1)) if turn.reply else [Text("(nothing)", "dim")]
         for index, line in enumerate(lines):
             head = (f"{number:<{indent}}", "bold cyan") if index == 0 else " " * indent
             yield Text.assemble(head, line)
-        yield Text(" " * indent + _figures(candidate, console.width - 1 - indent), "dim")
+        yield Text(" " * indent + _stats_line(candidate, console.width - 1 - indent), "dim")
 
 
-def _figures(candidate: Candidate, room: int) -> str:
+def _stats_line(candidate: Candidate, width: int) -> str:
     """What a candidate can be drawn again by, and what it was ranked by; how likely it was, where there is room."""
     bits = candidate.turn.bits_per_char
     seed, score = f"seed {candidate.turn.seed}", "" if candidate.score is None else f"score {candidate.score:.2f}"
     for likely in () if bits is None else (f"{bits:.2f} bits/char", f"{bits:.2f} bits"):
         figures = [field for field in (seed, likely, score) if field]
-        if fitting(figures, room) == figures:
+        if fit_fields(figures, width) == figures:
             return " · ".join(figures)
-    return " · ".join(fitting([seed, score], room))
+    return " · ".join(fit_fields([seed, score], width))
 
 
 def _candidate_row(number: int, candidate: Candidate, indent: int, console: Console) -> Text:
     """A candidate in a line: its score, and as much of it as there is room for."""
     score = "" if candidate.score is None else f"{candidate.score:.2f}  "
-    room = max(console.width - 1 - indent - len(score), 1)
-    text = clipped(safe_line(candidate.turn.reply), room, console.options.ascii_only)
+    width = max(console.width - 1 - indent - len(score), 1)
+    text = truncate(sanitize_line(candidate.turn.reply), width, console.options.ascii_only)
     return Text.assemble((f"{number:<{indent}}", "bold cyan"), (score, "dim"), text or ("(nothing)", "dim"))
 
 
-def _draw_peeked(console: Console, lead: str, tokens: Sequence[tuple[str, float]]) -> Iterator[Text]:
+def _render_next_tokens(console: Console, prefix: str, tokens: Sequence[tuple[str, float]]) -> Iterator[Text]:
     """Each token with the number that picks it, and a bar that is full for the likeliest."""
-    plain = console.options.ascii_only
-    if lead:
-        yield Text(safe_line(last_words(lead, console.width // 2)), "dim")
-    names = [clipped(quoted(text, plain), _LONGEST_TOKEN, plain) for text, _ in tokens]
-    most = max((chance for _, chance in tokens), default=0) or 1
+    ascii_only = console.options.ascii_only
+    if prefix:
+        yield Text(sanitize_line(tail(prefix, console.width // 2)), "dim")
+    names = [truncate(repr_token(text, ascii_only), _MAX_TOKEN_COLUMNS, ascii_only) for text, _ in tokens]
+    max_probability = max((chance for _, chance in tokens), default=0) or 1
     digits, widest = len(str(len(tokens))), max(map(cell_len, names), default=0)
-    bar = max(4, min(_BAR, console.width - 1 - digits - widest - 12))
+    bar = max(4, min(_MAX_BAR_COLUMNS, console.width - 1 - digits - widest - 12))
     for number, (name, (text, chance)) in enumerate(zip(names, tokens, strict=True), 1):
-        filled = round(bar * chance / most)
+        filled = round(bar * chance / max_probability)
         yield Text.assemble(
             (f"{number:>{digits}}  ", "bold cyan"),
             (name + " " * (widest - cell_len(name)), "" if text else "dim"),
             f"  {f'{chance:.1%}' if chance >= 0.001 else '<0.1%':>6}  ",
-            (("=" if plain else "━") * filled, "cyan"),
+            (("=" if ascii_only else "━") * filled, "cyan"),
         )
 
 
-def _draw_tree(console: Console, tree: Branched) -> Iterator[Text]:
+def _render_tree(console: Console, tree: TurnTreeView) -> Iterator[Text]:
     """A turn a line; what was said after the same turn stands under it, one branch after the other.
 
     The beginning has a line where a branch ends there.
     """
-    plain, branches = console.options.ascii_only, tree.rows
-    fork, end, pass_by, here = ("|- ", "`- ", "|  ", "*") if plain else ("├─ ", "└─ ", "│  ", "●")
+    ascii_only, branches = console.options.ascii_only, tree.rows
+    fork, end, pass_by, here = ("|- ", "`- ", "|  ", "*") if ascii_only else ("├─ ", "└─ ", "│  ", "●")
     known = {branch.number for branch in branches}
-    after: dict[int | None, list[int]] = defaultdict(list)
+    children: dict[int | None, list[int]] = defaultdict(list)
     for branch in branches:
-        after[branch.parent if branch.parent in known else None].append(branch.number)
+        children[branch.parent if branch.parent in known else None].append(branch.number)
     guides: dict[int | None, str] = {None: ""}
     digits = max((len(str(branch.number)) for branch in branches), default=1)
-    if tree.beginning:
-        marker = (f"{here} " if tree.now == BEGINNING else "", "bold green")
-        names = " ".join(f"[{safe_line(name)}]" for name in tree.beginning)
-        row = Text.assemble((f"{BEGINNING:>{digits}} ", "cyan"), marker, ("the beginning ", "dim"), (names, "green"))
+    if tree.root_branches:
+        marker = (f"{here} " if tree.head == ROOT else "", "bold green")
+        names = " ".join(f"[{sanitize_line(name)}]" for name in tree.root_branches)
+        row = Text.assemble((f"{ROOT:>{digits}} ", "cyan"), marker, ("the beginning ", "dim"), (names, "green"))
         row.truncate(console.width - 1)
         yield row
     for branch in branches:
         parent = branch.parent if branch.parent in known else None
-        guide, sides = guides[parent], after[parent]
-        last = sides[-1] == branch.number
-        guides[branch.number] = guide + ("" if len(sides) == 1 else "   " if last else pass_by)
-        head = guide + ("" if len(sides) == 1 else end if last else fork)
+        guide, siblings = guides[parent], children[parent]
+        last = siblings[-1] == branch.number
+        guides[branch.number] = guide + ("" if len(siblings) == 1 else "   " if last else pass_by)
+        head = guide + ("" if len(siblings) == 1 else end if last else fork)
         # However often the dialogue was forked, there is room for what was said.
         head = head[-max(console.width // 3 // 3 * 3, 3) :] if head else head
-        marker = (f"{here} " if branch.now else "", "bold green")
+        marker = (f"{here} " if branch.is_head else "", "bold green")
         number = Text.assemble((head, "dim"), (f"{branch.number:>{digits}} ", "cyan"), marker)
-        yield _tree_row(number, branch, console.width - 1, plain)
+        yield _tree_row(number, branch, console.width - 1, ascii_only)
 
 
-def _tree_row(head: Text, branch: Branch, width: int, plain: bool) -> Text:
+def _tree_row(head: Text, branch: TreeRow, width: int, ascii_only: bool) -> Text:
     """What was said in a turn: the line, an arrow, the reply; then the branches that end there."""
-    names = clipped(safe_line(" ".join(f"[{name}]" for name in branch.names)), width // 3, plain)
-    room = width - head.cell_len - (cell_len(names) + 1 if names else 0)
-    arrow = " -> " if plain else " → "
-    line, reply = safe_line(branch.line), safe_line(branch.reply)
-    if room < _ROOM_FOR_A_LINE:
+    names = truncate(sanitize_line(" ".join(f"[{name}]" for name in branch.names)), width // 3, ascii_only)
+    columns = width - head.cell_len - (cell_len(names) + 1 if names else 0)
+    arrow = " -> " if ascii_only else " → "
+    line, reply = sanitize_line(branch.line), sanitize_line(branch.reply)
+    if columns < _MIN_LINE_COLUMNS:
         line = ""
     else:
-        share = max(room - len(arrow) - cell_len(reply), (room - len(arrow)) // 2)
-        line = clipped(line, share, plain) + arrow if line else arrow.lstrip()
-    reply = clipped(reply, max(room - cell_len(line), 1), plain)
-    on_way = branch.kept or branch.now
-    row = Text.assemble(head, (line, "dim"), (reply, "" if on_way else "dim"))
+        line_columns = max(columns - len(arrow) - cell_len(reply), (columns - len(arrow)) // 2)
+        line = truncate(line, line_columns, ascii_only) + arrow if line else arrow.lstrip()
+    reply = truncate(reply, max(columns - cell_len(line), 1), ascii_only)
+    on_path = branch.on_path or branch.is_head
+    row = Text.assemble(head, (line, "dim"), (reply, "" if on_path else "dim"))
     if names:
-        row.append(f" {names}", "bold green" if branch.now else "green")
+        row.append(f" {names}", "bold green" if branch.is_head else "green")
     row.truncate(width)
     return row

@@ -6,13 +6,13 @@ import sys
 from rich.console import Console
 
 
-class PlainLine:
+class PlainPrompt:
     """Asks for lines on `console` and reads them from stdin."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def ask(self) -> str:
+    def read_line(self) -> str:
         """Give the line the user entered.
 
         Raises:
@@ -22,14 +22,14 @@ class PlainLine:
         self._console.print("> ", end="")
         self._console.file.flush()
         # Elsewhere Ctrl-C stops a reply; here there is none, and it ends the reading.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             line = sys.stdin.readline()
         except KeyboardInterrupt:
             self._console.print()
             raise
         finally:
-            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+            signal.signal(signal.SIGINT, previous_handler or signal.SIG_DFL)
         if not line:
             self._console.print()
             raise EOFError

@@ -16,13 +16,13 @@ from prompt_toolkit.layout.processors import Processor, Transformation, Transfor
 from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.layout.utils import explode_text_fragments
 
-LONGEST = 5000
+MAX_WRAPPED_CHARS = 5000
 """Characters of a line that is broken between words: more are not looked through at each key."""
 
 _runs = re.compile(" +|[^ ]+")
 
 
-class Rows:
+class WrappedLine:
     """The rows of `line`, of `columns` each. `fills` has (place, blanks): so many stand before the character there.
 
     A word always has a column behind it, for the blank or the cursor that comes next; only words that no row has room
@@ -30,23 +30,23 @@ class Rows:
     """
 
     def __init__(self, line: str, columns: int) -> None:
-        self.fills: list[tuple[int, int]] = []
-        self.end = 0
+        self.padding: list[tuple[int, int]] = []
+        self.last_row_width = 0
         for run in _runs.finditer(line):
-            if run[0][0] != " " and 0 < self.end < columns < self.end + _width(run[0]) + 1:
+            if run[0][0] != " " and 0 < self.last_row_width < columns < self.last_row_width + _width(run[0]) + 1:
                 self._begin_row(run.start(), columns)
-            for place, sign in enumerate(run[0], run.start()):
-                if self.end + _columns(sign) > columns:
-                    self._begin_row(place, columns)
-                self.end += _columns(sign)
+            for index, char in enumerate(run[0], run.start()):
+                if self.last_row_width + _columns(char) > columns:
+                    self._begin_row(index, columns)
+                self.last_row_width += _columns(char)
 
-    def _begin_row(self, place: int, columns: int) -> None:
-        if self.end < columns:
-            self.fills.append((place, columns - self.end))
-        self.end = 0
+    def _begin_row(self, index: int, columns: int) -> None:
+        if self.last_row_width < columns:
+            self.padding.append((index, columns - self.last_row_width))
+        self.last_row_width = 0
 
 
-class WordsWhole(Processor):
+class WordWrapProcessor(Processor):
     """Shows each line in its rows; `indent` columns stand before each of them."""
 
     def __init__(self, indent: int) -> None:
@@ -56,43 +56,43 @@ class WordsWhole(Processor):
         """Put the blanks in, spell what is shown in several signs, and tell where that moves each character."""
         fragments = transformation_input.fragments
         line = fragment_list_to_text(fragments)
-        blanks = dict(rows(line, transformation_input.width - self._indent).fills)
-        if not blanks and not _spelt(line):
+        padding = dict(wrap_line(line, transformation_input.width - self._indent).padding)
+        if not padding and not _has_expanded_chars(line):
             return Transformation(fragments)
         shown: StyleAndTextTuples = []
-        begins, places = [], []  # where each character and the blanks before it begin, and where it stands
-        for place, fragment in enumerate(explode_text_fragments(fragments)):
-            begins.append(len(shown))
-            shown += [("", " ")] * blanks.get(place, 0)
-            places.append(len(shown))
-            shown += _signs(fragment)
-        begins.append(len(shown))
-        places.append(len(shown))
+        starts, positions = [], []  # where each character and the blanks before it begin, and where it stands
+        for index, fragment in enumerate(explode_text_fragments(fragments)):
+            starts.append(len(shown))
+            shown += [("", " ")] * padding.get(index, 0)
+            positions.append(len(shown))
+            shown += _display_chars(fragment)
+        starts.append(len(shown))
+        positions.append(len(shown))
 
-        def to_display(place: int) -> int:
-            return places[min(place, len(line))] + max(place - len(line), 0)
+        def to_display(index: int) -> int:
+            return positions[min(index, len(line))] + max(index - len(line), 0)
 
-        def to_source(place: int) -> int:
-            return bisect_right(begins, place) - 1 + max(place - len(shown), 0)
+        def to_source(index: int) -> int:
+            return bisect_right(starts, index) - 1 + max(index - len(shown), 0)
 
         return Transformation(shown, to_display, to_source)
 
 
-def _spelt(line: str) -> bool:
+def _has_expanded_chars(line: str) -> bool:
     """Whether the editor shows a character of the line in several signs, such as ^A. It would count them as one."""
-    return len(line) <= LONGEST and not Char.display_mappings.keys().isdisjoint(line)
+    return len(line) <= MAX_WRAPPED_CHARS and not Char.display_mappings.keys().isdisjoint(line)
 
 
-def _signs(fragment: OneStyleAndTextTuple) -> StyleAndTextTuples:
+def _display_chars(fragment: OneStyleAndTextTuple) -> StyleAndTextTuples:
     """What is shown of one character."""
-    style, sign = fragment[:2]
-    spelt = Char.display_mappings.get(sign, sign)
-    return [fragment] if len(spelt) == 1 else [(f"{style} class:control-character", each) for each in spelt]
+    style, char = fragment[:2]
+    expanded = Char.display_mappings.get(char, char)
+    return [fragment] if len(expanded) == 1 else [(f"{style} class:control-character", each) for each in expanded]
 
 
-def rows(line: str, columns: int) -> Rows:
+def wrap_line(line: str, columns: int) -> WrappedLine:
     """The rows of a line, or of none, as the editor breaks it, where it is too long or there is no room for rows."""
-    return Rows(line if len(line) <= LONGEST and columns > 1 else "", columns)
+    return WrappedLine(line if len(line) <= MAX_WRAPPED_CHARS and columns > 1 else "", columns)
 
 
 def _width(text: str) -> int:
@@ -101,6 +101,6 @@ def _width(text: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _columns(sign: str) -> int:
+def _columns(char: str) -> int:
     """The columns that the editor gives to a character."""
-    return Char(sign).width
+    return Char(char).width

@@ -7,8 +7,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from grucli.ui.terminal.formatting import count_of
-from grucli.ui.terminal.frame_pacer import Rhythm
+from grucli.ui.terminal.formatting import pluralize
+from grucli.ui.terminal.frame_pacer import FramePacer
 from grucli.ui.terminal.live_text import LiveText
 from grucli.ui.terminal.progress import progress_bar
 
@@ -16,10 +16,10 @@ from grucli.ui.terminal.progress import progress_bar
 class ReplyView:
     """Shows one reply in a `with` block, in the rhythm given."""
 
-    def __init__(self, console: Console, rhythm: Rhythm) -> None:
-        self._console, self._rhythm, self._text = console, rhythm, LiveText(console)
-        self._seed = self._limit = self._shown = 0
-        self._waiting = ""
+    def __init__(self, console: Console, pacer: FramePacer) -> None:
+        self._console, self._pacer, self._text = console, pacer, LiveText(console)
+        self._seed = self._max_chars = self._shown = 0
+        self._pending = ""
         self._bits_per_char: float | None = None
 
     def __enter__(self) -> Self:
@@ -27,64 +27,64 @@ class ReplyView:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._release(len(self._waiting))
-        self._text.__exit__(kind, error, trace)
+        self._release(len(self._pending))
+        self._text.__exit__(exc_type, exc, tb)
 
     def read(self, done: int, total: int) -> None:
         """Show how far the model is in reading a long line, in characters."""
-        if self._rhythm.beat():
-            fields = [f"reading {done / total:4.0%}", count_of(total, "character")]
-            self._text.draw(progress_bar(self._console, done / total, fields))
+        if self._pacer.frame_due():
+            fields = [f"reading {done / total:4.0%}", pluralize(total, "character")]
+            self._text.render(progress_bar(self._console, done / total, fields))
 
-    def begin(self, seed: int, limit: int) -> None:
+    def start(self, seed: int, max_chars: int) -> None:
         """The reply begins now; `limit` is in characters."""
-        self._seed, self._limit = seed, limit
-        self._rhythm.begin()
-        self._draw()
-        self._rhythm.hurry()  # the first character need not wait
+        self._seed, self._max_chars = seed, max_chars
+        self._pacer.start()
+        self._render()
+        self._pacer.force_frame()  # the first character need not wait
 
-    def lead(self, text: str) -> None:
+    def show_prefix(self, text: str) -> None:
         """Show the text that the reply goes on from: its last line, and no more of that than leaves room."""
-        self._text.add(last_words(text, self._console.width // 2), "dim")
+        self._text.add(tail(text, self._console.width // 2), "dim")
 
-    def say(self, text: str, bits_per_char: float | None) -> None:
+    def write(self, text: str, bits_per_char: float | None) -> None:
         """Show the next characters; returns when the last of them is due."""
-        self._waiting += text
+        self._pending += text
         self._bits_per_char = bits_per_char
-        while self._waiting:
-            self._release(self._rhythm.due(self._shown, len(self._waiting)))
-            self._draw()
-            if self._waiting:
-                self._rhythm.rest()
+        while self._pending:
+            self._release(self._pacer.chars_due(self._shown, len(self._pending)))
+            self._render()
+            if self._pending:
+                self._pacer.wait_for_frame()
 
     def _release(self, count: int) -> None:
-        shown, self._waiting = self._waiting[:count], self._waiting[count:]
+        shown, self._pending = self._pending[:count], self._pending[count:]
         self._shown += len(shown)
         self._text.add(shown)
 
-    def _draw(self) -> None:
-        if self._rhythm.beat():
-            self._text.draw(self._bar())
+    def _render(self) -> None:
+        if self._pacer.frame_due():
+            self._text.render(self._bar())
 
     def _bar(self) -> Text:
-        seconds = self._rhythm.seconds
+        seconds = self._pacer.seconds
         fields = [
-            f"{self._shown:{len(str(self._limit))}}/{self._limit}",
+            f"{self._shown:{len(str(self._max_chars))}}/{self._max_chars}",
             f"{self._bits_per_char or 0:.2f} bits/char",
             f"{self._shown / seconds if seconds > 0 else 0:3,.0f} chars/s",
             f"seed {self._seed}",
         ]
-        return progress_bar(self._console, self._shown / self._limit, fields)
+        return progress_bar(self._console, self._shown / self._max_chars, fields)
 
 
-def last_words(text: str, room: int) -> str:
+def tail(text: str, width: int) -> str:
     """The last line of `text`, or its end with a mark where it has more than `room` columns."""
     line = text.rpartition("\n")[2]
-    if cell_len(line) <= room:
+    if cell_len(line) <= width:
         return line
     start = len(line)
-    while start > 0 and cell_len(line[start - 1 :]) <= room:
+    while start > 0 and cell_len(line[start - 1 :]) <= width:
         start -= 1
     return "…" + line[start:]

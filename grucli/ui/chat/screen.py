@@ -13,58 +13,58 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.chat.chat_settings import SETTINGS
-from grucli.chat.commands import hear, introduction
+from grucli.chat.commands import greeting, handle_line
 from grucli.chat.events import (
-    Answer,
-    Began,
-    Ended,
-    Left,
-    Misread,
-    Reading,
-    Said,
-    SpreadEnded,
-    Spreading,
-    SpreadSaid,
+    CommandResult,
+    PromptProgress,
+    Quit,
+    ReplyDelta,
+    ReplyFinished,
+    ReplyStarted,
+    SpreadDelta,
+    SpreadFinished,
+    SpreadStarted,
+    UnknownSymbols,
 )
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.paths import data_dir
-from grucli.ui.chat.command_results import print_answer
-from grucli.ui.chat.plain_prompt import PlainLine
-from grucli.ui.chat.prompt import ChatLine
-from grucli.ui.chat.reply_view import ReplyView, last_words
+from grucli.ui.chat.command_results import print_command_result
+from grucli.ui.chat.plain_prompt import PlainPrompt
+from grucli.ui.chat.prompt import ChatPrompt
+from grucli.ui.chat.reply_view import ReplyView, tail
 from grucli.ui.chat.spread_view import SpreadView
-from grucli.ui.terminal.console import Terminal, can_redraw
-from grucli.ui.terminal.formatting import count_of
-from grucli.ui.terminal.frame_pacer import Rhythm
-from grucli.ui.terminal.progress import fitting
-from grucli.ui.terminal.sanitize import safe, safe_line
-from grucli.ui.terminal.terminal_echo import silent_keys
-from grucli.ui.terminal.wrapping import clipped
+from grucli.ui.terminal.console import Terminal, supports_cursor_control
+from grucli.ui.terminal.formatting import pluralize
+from grucli.ui.terminal.frame_pacer import FramePacer
+from grucli.ui.terminal.progress import fit_fields
+from grucli.ui.terminal.sanitize import sanitize, sanitize_line
+from grucli.ui.terminal.terminal_echo import echo_disabled
+from grucli.ui.terminal.wrapping import truncate
 
-HISTORY = "chat_history"
+HISTORY_FILE = "chat_history"
 
 
-def talk(session: Session, terminal: Terminal) -> None:
+def run_screen(session: Session, terminal: Terminal) -> None:
     """Let the user talk with `session` until they leave."""
     console = terminal.data
-    line: ChatLine | PlainLine = PlainLine(console)
-    if can_redraw(console):
-        line = ChatLine(session, data_dir() / HISTORY, lambda: standing(session, console.width))
+    prompt: ChatPrompt | PlainPrompt = PlainPrompt(console)
+    if supports_cursor_control(console):
+        prompt = ChatPrompt(session, data_dir() / HISTORY_FILE, lambda: footer(session, console.width))
     screen = ChatScreen(session, console)
     if terminal.quiet == 0:
-        screen.greet()
-    screen.remark()
-    with _ctrl_c_stops(session):
-        while not screen.left:
+        screen.print_greeting()
+    screen.print_notices()
+    with _sigint_stops_reply(session):
+        while not screen.quit_requested:
             try:
-                said = line.ask()
+                line = prompt.read_line()
             except KeyboardInterrupt:
-                screen.hint("Ctrl-D leaves, and so does /quit")
+                screen.print_hint("Ctrl-D leaves, and so does /quit")
             except EOFError:
                 return
             else:
-                screen.answer(said)
+                screen.handle(line)
 
 
 class ChatScreen:
@@ -80,138 +80,145 @@ class ChatScreen:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.left = False
+        self.quit_requested = False
         self._session, self._console, self._clock, self._sleep = session, console, clock, sleep
 
-    def greet(self) -> None:
+    def print_greeting(self) -> None:
         """Say how to talk with the model, and how to leave."""
-        self._print(introduction(self._session), "bold")
-        self.hint("Ctrl-C stops a reply · Ctrl-D leaves · /help")
-        self._recall()
+        self._print(greeting(self._session), "bold")
+        self.print_hint("Ctrl-C stops a reply · Ctrl-D leaves · /help")
+        self._print_resumed()
 
-    def _recall(self) -> None:
+    def _print_resumed(self) -> None:
         """Of a session that was taken up again: which it is, and what was said last, or that it is at its beginning."""
-        last, log, said = self._session.last, self._session.log, len(self._session.tree.turns)
-        if log is None or not said:
+        last, log, num_turns = self._session.last, self._session.log, len(self._session.tree.turns)
+        if log is None or not num_turns:
             return
         if last is None:
-            shown = "it" if said == 1 else "them"
-            self.hint(f"{log.name} · {count_of(said, 'turn')}, at the beginning; /tree shows {shown}")
+            pronoun = "it" if num_turns == 1 else "them"
+            self.print_hint(f"{log.name} · {pluralize(num_turns, 'turn')}, at the beginning; /tree shows {pronoun}")
             return
-        width, plain = self._console.width - 1, self._console.options.ascii_only
-        counted = f"{count_of(len(self._session.turns), 'turn')}, the last one:"
-        self._print(" · ".join(fitting([log.name or "", counted], width)), "dim")
-        lead = "> " if plain else "› "
-        for text in filter(None, (f"{lead}{safe_line(last.line)}" if last.line else "", safe_line(last.reply))):
-            self._print(clipped(text, width, plain), "dim")
+        width, ascii_only = self._console.width - 1, self._console.options.ascii_only
+        counted = f"{pluralize(len(self._session.turns), 'turn')}, the last one:"
+        self._print(" · ".join(fit_fields([log.name or "", counted], width)), "dim")
+        prompt = "> " if ascii_only else "› "
+        for text in filter(
+            None, (f"{prompt}{sanitize_line(last.line)}" if last.line else "", sanitize_line(last.reply))
+        ):
+            self._print(truncate(text, width, ascii_only), "dim")
         self._console.print()
 
-    def remark(self) -> None:
+    def print_notices(self) -> None:
         """Tell what there is to tell of the session before anything is said."""
-        for event in self._session.remarks():
-            self._draw(event, streamed=False)
+        for event in self._session.pop_notices():
+            self._render_event(event, was_streamed=False)
 
-    def hint(self, text: str) -> None:
+    def print_hint(self, text: str) -> None:
         """Say something in passing."""
         self._print(text, "dim")
         self._console.print()
 
-    def answer(self, line: str) -> None:
+    def handle(self, line: str) -> None:
         """Let the session hear `line`, and draw what comes of it."""
-        if not line.strip() and not self._session.can_go_on:
+        if not line.strip() and not self._session.can_continue:
             return
-        with silent_keys(), contextlib.ExitStack() as drawing:
+        with echo_disabled(), contextlib.ExitStack() as view_stack:
             view: ReplyView | SpreadView | None = None
-            for event in hear(self._session, line):
+            for event in handle_line(self._session, line):
                 match event:
-                    case Reading() | Began() | Said():
+                    case PromptProgress() | ReplyStarted() | ReplyDelta():
                         if not isinstance(view, ReplyView):
-                            drawing.close()
-                            view = drawing.enter_context(ReplyView(self._console, self._rhythm()))
-                        _draw_reply(view, event)
-                    case Spreading() | SpreadSaid() | SpreadEnded():
+                            view_stack.close()
+                            view = view_stack.enter_context(ReplyView(self._console, self._new_pacer()))
+                        _render_reply(view, event)
+                    case SpreadStarted() | SpreadDelta() | SpreadFinished():
                         if not isinstance(view, SpreadView):
-                            drawing.close()
-                            view = drawing.enter_context(SpreadView(self._console, self._rhythm()))
-                        _draw_spread(view, event)
+                            view_stack.close()
+                            view = view_stack.enter_context(SpreadView(self._console, self._new_pacer()))
+                        _render_spread(view, event)
                     case _:
-                        drawing.close()
-                        self._draw(event, streamed=view is not None)
+                        view_stack.close()
+                        self._render_event(event, was_streamed=view is not None)
                         view = None
 
-    def _rhythm(self) -> Rhythm:
+    def _new_pacer(self) -> FramePacer:
         session = self._session
-        return Rhythm(session.pace, lambda: session.stopping, self._clock, self._sleep)
+        return FramePacer(session.pace, lambda: session.stop_requested, self._clock, self._sleep)
 
-    def _draw(self, event: Answer | Misread | Ended | Left, streamed: bool) -> None:
+    def _render_event(self, event: CommandResult | UnknownSymbols | ReplyFinished | Quit, was_streamed: bool) -> None:
         """Draw what is not streamed; `streamed`: something was until now."""
         match event:
-            case Ended(turn):
-                if not streamed:
-                    lead = safe(last_words(turn.lead, self._console.width // 2))
-                    reply = (safe(turn.reply), "") if turn.reply else (" (nothing)" if lead else "(nothing)", "dim")
-                    self._console.print(Text.assemble((lead, "dim"), reply))
-                self.hint(summary(turn, self._console.width))
-            case Misread():
-                self.hint(event.words)
-            case Left():
-                self.left = True
+            case ReplyFinished(turn):
+                if not was_streamed:
+                    prefix = sanitize(tail(turn.prefix, self._console.width // 2))
+                    reply = (
+                        (sanitize(turn.reply), "") if turn.reply else (" (nothing)" if prefix else "(nothing)", "dim")
+                    )
+                    self._console.print(Text.assemble((prefix, "dim"), reply))
+                self.print_hint(reply_footer(turn, self._console.width))
+            case UnknownSymbols():
+                self.print_hint(event.message)
+            case Quit():
+                self.quit_requested = True
             case _:
-                print_answer(self._console, event)
+                print_command_result(self._console, event)
 
     def _print(self, text: str, style: str) -> None:
-        self._console.print(Text(safe_line(text), style))
+        self._console.print(Text(sanitize_line(text), style))
 
 
-def _draw_reply(view: ReplyView, event: Reading | Began | Said) -> None:
+def _render_reply(view: ReplyView, event: PromptProgress | ReplyStarted | ReplyDelta) -> None:
     match event:
-        case Reading(done, total):
+        case PromptProgress(done, total):
             view.read(done, total)
-        case Began(lead, seed, limit):
-            view.begin(seed, limit)
-            view.lead(lead)
-        case Said(text, bits_per_char):
-            view.say(text, bits_per_char)
+        case ReplyStarted(prefix, seed, max_chars):
+            view.start(seed, max_chars)
+            view.show_prefix(prefix)
+        case ReplyDelta(text, bits_per_char):
+            view.write(text, bits_per_char)
 
 
-def _draw_spread(view: SpreadView, event: Spreading | SpreadSaid | SpreadEnded) -> None:
+def _render_spread(view: SpreadView, event: SpreadStarted | SpreadDelta | SpreadFinished) -> None:
     match event:
-        case Spreading(titles, lead, seed, limit):
-            view.begin(titles, lead, seed, limit)
-        case SpreadSaid(column, text, bits_per_char):
-            view.say(column, text, bits_per_char)
-        case SpreadEnded(column, turn):
-            view.end(column, turn)
+        case SpreadStarted(titles, prefix, seed, max_chars):
+            view.start(titles, prefix, seed, max_chars)
+        case SpreadDelta(column, text, bits_per_char):
+            view.write(column, text, bits_per_char)
+        case SpreadFinished(column, turn):
+            view.finish(column, turn)
 
 
-def summary(turn: Turn, width: int) -> str:
+def reply_footer(turn: Turn, width: int) -> str:
     """What stays under a reply, in fewer than `width` columns: its seed first, which makes it again, if one does."""
-    on = "Enter alone goes on"
-    ended = {"length": f"at the limit: {on}", "interrupted": on if turn.picked else f"stopped: {on}"}
+    continue_hint = "Enter alone goes on"
+    notices = {
+        "length": f"at the limit: {continue_hint}",
+        "interrupted": continue_hint if turn.picked else f"stopped: {continue_hint}",
+    }
     bits = "" if turn.bits_per_char is None else f"{turn.bits_per_char:.2f} bits/char"
-    length = count_of(len(turn.reply), "character")
-    seed, note = "picked" if turn.picked else f"seed {turn.seed}", ended.get(turn.stopped, "")
+    length = pluralize(len(turn.reply), "character")
+    seed, notice = "picked" if turn.picked else f"seed {turn.seed}", notices.get(turn.stopped, "")
     # How to go on is worth more than the figures, but stands behind them.
-    noted = bool(note) and len(fitting([seed, note], width - 1)) == 2
-    figures = fitting([seed, length, bits], width - 1 - (len(note) + 3 if noted else 0))
-    return " · ".join([*figures, note] if noted else figures)
+    notice_fits = bool(notice) and len(fit_fields([seed, notice], width - 1)) == 2
+    fields = fit_fields([seed, length, bits], width - 1 - (len(notice) + 3 if notice_fits else 0))
+    return " · ".join([*fields, notice] if notice_fits else fields)
 
 
-def standing(session: Session, width: int) -> str:
+def footer(session: Session, width: int) -> str:
     """What stands under the line while the user types: whom they talk with, and how the next reply will be drawn."""
-    draw, tree = session.draw, session.tree
-    branch = f"branch {safe_line(tree.branch)}" if len(tree.branches) > 1 else ""
+    config, tree = session.config, session.tree
+    branch = f"branch {sanitize_line(tree.branch)}" if len(tree.branches) > 1 else ""
     others = (setting for setting in SETTINGS if setting.field not in ("temp", "seed"))
-    changed = [safe_line(setting.brief(session)) for setting in others if setting.changed(session)]
-    fields = [session.model, f"seed {draw.seed}", f"temp {draw.temp:g}", branch, *changed, "/help"]
-    return " · ".join(fitting(fields, width - 1))
+    modified = [sanitize_line(setting.short_form(session)) for setting in others if setting.is_modified(session)]
+    fields = [session.model_name, f"seed {config.seed}", f"temp {config.temp:g}", branch, *modified, "/help"]
+    return " · ".join(fit_fields(fields, width - 1))
 
 
 @contextlib.contextmanager
-def _ctrl_c_stops(session: Session) -> Iterator[None]:
+def _sigint_stops_reply(session: Session) -> Iterator[None]:
     """Let Ctrl-C stop a reply between two of its pieces, where both what is shown and what is remembered are whole."""
-    before = signal.signal(signal.SIGINT, lambda *_: session.stop())
+    previous_handler = signal.signal(signal.SIGINT, lambda *_: session.stop())
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        signal.signal(signal.SIGINT, previous_handler or signal.SIG_DFL)

@@ -20,16 +20,16 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from grucli.errors import GruError
-from grucli.ui.terminal.sanitize import escape_json, safe, safe_line
+from grucli.ui.terminal.sanitize import escape_control_json, sanitize, sanitize_line
 
 _NAME = "gru: "
 # What a shell would take for one word stays one: more blanks in a quoted name would name another file.
 _word = re.compile(r" *(?P<word>'[^']*'[^ ]*|[^ ]+)")
 
 
-def plain(text: str, style: str = "") -> Text:
+def plain_text(text: str, style: str = "") -> Text:
     """Give untrusted text as something rich can draw: guarded, and with its brackets as they are."""
-    return Text(safe(text), style)
+    return Text(sanitize(text), style)
 
 
 class Terminal:
@@ -52,20 +52,20 @@ class Terminal:
         self.quiet = quiet
         self.data = _console(_DataConsole, sys.stdout if out is None else out, width, height)
         self.messages = _console(Console, sys.stderr if err is None else err, width, height)
-        self.put_above: Callable[[Text], None] | None = None
+        self.message_handler: Callable[[Text], None] | None = None
         """Takes a message while something is drawn in place on the message console."""
 
     @property
     def live(self) -> bool:
         """Whether progress may be drawn in place on the message console."""
-        return self.quiet == 0 and can_redraw(self.messages) and not self.messages.legacy_windows
+        return self.quiet == 0 and supports_cursor_control(self.messages) and not self.messages.legacy_windows
 
-    def print(self, text: str, end: str = "\n") -> None:
+    def print_data(self, text: str, end: str = "\n") -> None:
         """Write data to stdout exactly as it is, but for what `safe` takes out, and hand it on at once.
 
         Past rich, which would expand tabs: while a live view stands on the data console, print through that instead.
         """
-        self.data.file.write(safe(text) + end)
+        self.data.file.write(sanitize(text) + end)
         self.data.file.flush()
 
     def print_json(self, value: object) -> None:
@@ -75,50 +75,50 @@ class Terminal:
             TypeError: `value` holds something that JSON has no form for.
         """
         utf8 = self.data.encoding.lower().replace("-", "").startswith("utf8")
-        self.print(escape_json(json.dumps(_as_json(value), ensure_ascii=not utf8, allow_nan=False)))
+        self.print_data(escape_control_json(json.dumps(_as_json(value), ensure_ascii=not utf8, allow_nan=False)))
 
-    def show(self, line: str | Text, indent: int = 0) -> None:
+    def print_line(self, line: str | Text, indent: int = 0) -> None:
         """Write a line for people to stdout; on a terminal its further rows begin at `indent`. A `Text` is guarded."""
-        self.data.print(_fitted(self.data, _guarded(line), indent), soft_wrap=True)
+        self.data.print(_fit_width(self.data, _sanitized(line), indent), soft_wrap=True)
 
-    def say(self, text: str, style: str = "", indent: int = 0) -> None:
+    def info(self, text: str, style: str = "", indent: int = 0) -> None:
         """Write a message to stderr, unless `-q`; on a terminal the further rows of a line begin at `indent`."""
         if self.quiet < 1:
             for line in text.split("\n"):
-                self._put(plain(line, style), indent)
+                self._print_message(plain_text(line, style), indent)
 
     def warn(self, text: str) -> None:
         """Write a warning to stderr, unless `-qq`."""
         if self.quiet < 2:
-            self._put(Text.assemble((_NAME, "yellow"), safe_line(text)), len(_NAME))
+            self._print_message(Text.assemble((_NAME, "yellow"), sanitize_line(text)), len(_NAME))
 
     def print_error(self, error: GruError) -> None:
         """Write the line that says what is wrong and the line that says what to do.
 
         On a terminal they take the place of what stands in the line: the first word, or the ^C that was typed.
         """
-        if can_redraw(self.messages):
+        if supports_cursor_control(self.messages):
             self.messages.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
-        self._put(Text.assemble((_NAME, "bold red"), safe_line(error.what)), len(_NAME))
-        self._put(Text.assemble(" " * len(_NAME), safe_line(error.todo)), len(_NAME))
+        self._print_message(Text.assemble((_NAME, "bold red"), sanitize_line(error.message)), len(_NAME))
+        self._print_message(Text.assemble(" " * len(_NAME), sanitize_line(error.hint)), len(_NAME))
 
-    def _put(self, line: Text, indent: int) -> None:
-        line = _fitted(self.messages, line, indent)
-        if self.put_above is not None:
-            self.put_above(line)
+    def _print_message(self, line: Text, indent: int) -> None:
+        line = _fit_width(self.messages, line, indent)
+        if self.message_handler is not None:
+            self.message_handler(line)
         else:
             self.messages.print(line, soft_wrap=True)
 
 
-def _guarded(line: str | Text) -> Text:
-    return plain(line) if isinstance(line, str) else line
+def _sanitized(line: str | Text) -> Text:
+    return plain_text(line) if isinstance(line, str) else line
 
 
-def _fitted(console: Console, line: Text, indent: int) -> Text:
-    return whole_words(line, console.width, indent) if console.is_terminal else line
+def _fit_width(console: Console, line: Text, indent: int) -> Text:
+    return pad_for_word_wrap(line, console.width, indent) if console.is_terminal else line
 
 
-def whole_words(line: Text, width: int, indent: int = 0) -> Text:
+def pad_for_word_wrap(line: Text, width: int, indent: int = 0) -> Text:
     """Give `line` so that a terminal of `width` columns breaks it between words alone, and further rows at `indent`.
 
     There are blanks up to the edge instead of line ends: whoever copies a command gets one line, which means the same.
@@ -127,28 +127,28 @@ def whole_words(line: Text, width: int, indent: int = 0) -> Text:
         return line
     indent = min(indent, width // 2)
     parts: list[Text | str] = []
-    taken = column = 0
-    for found in _word.finditer(line.plain):
-        begin, word = found.start("word"), found["word"]
-        gap = begin - found.start()
+    consumed = column = 0
+    for match in _word.finditer(line.plain):
+        begin, word = match.start("word"), match["word"]
+        gap = begin - match.start()
         # The last column stays blank: without it two words would be copied as one.
         if column + gap > indent and column + gap + cell_len(word) >= width:
             gap = max(width - column + indent, 1)
-            parts += [line[taken : found.start()], " " * gap]
-            taken = begin
+            parts += [line[consumed : match.start()], " " * gap]
+            consumed = begin
         column = _column_after(word, (column + gap) % width, width)
-    return Text.assemble(*parts, line[taken:])
+    return Text.assemble(*parts, line[consumed:])
 
 
 def _column_after(word: str, column: int, width: int) -> int:
     """Where the cursor is after a word, which the terminal breaks where it must, but not within a wide character."""
-    for sign in word:
-        cells = cell_len(sign)
+    for char in word:
+        cells = cell_len(char)
         column = cells if column + cells > width else column + cells
     return column
 
 
-def can_redraw(console: Console) -> bool:
+def supports_cursor_control(console: Console) -> bool:
     """Whether what was drawn on `console` can be drawn over: a terminal, and one that knows how."""
     return console.is_terminal and not console.is_dumb_terminal
 
@@ -158,14 +158,14 @@ _current: Terminal | None = None
 
 def open_terminal(quiet: int = 0) -> Terminal:
     """Open the process's consoles anew, as quiet as asked, and make them what `terminal()` gives."""
-    return use_terminal(Terminal(quiet=quiet))
+    return set_terminal(Terminal(quiet=quiet))
 
 
-def use_terminal(chosen: Terminal) -> Terminal:
+def set_terminal(new_terminal: Terminal) -> Terminal:
     """Make `chosen` what `terminal()` gives, for tests that hand in their own streams."""
     global _current
-    _current = chosen
-    return chosen
+    _current = new_terminal
+    return new_terminal
 
 
 def terminal() -> Terminal:
@@ -181,13 +181,13 @@ class _DataConsole(Console):
         raise
 
 
-def _console(kind: type[Console], stream: TextIO, width: int | None, height: int | None) -> Console:
+def _console(console_class: type[Console], stream: TextIO, width: int | None, height: int | None) -> Console:
     """Wrap a stream. Its own `isatty` decides, whatever the environment would force on a pipe."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         # A character that the stream's encoding lacks must not end a run that took an hour.
         reconfigure(errors="backslashreplace")
-    return kind(
+    return console_class(
         file=stream,
         force_terminal=stream.isatty(),
         no_color=bool(os.environ.get("NO_COLOR")),

@@ -13,33 +13,33 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import IO
 
-from grucli.ui.terminal.terminal_echo import heard_keys
+from grucli.ui.terminal.terminal_echo import echo_enabled
 
 
 @contextlib.contextmanager
-def suspending(
-    when: Callable[[Callable[[], None]], None], stopped: Callable[[], AbstractContextManager[None]]
+def handle_suspend(
+    schedule: Callable[[Callable[[], None]], None], while_stopped: Callable[[], AbstractContextManager[None]]
 ) -> Iterator[None]:
     """Let Ctrl-Z stop the program within the context that `stopped` gives; `when` is called to call what does so.
 
     In another thread than the main one, which alone is told of signals, it does nothing. A shell that stops no programs
     has Ctrl-Z ignored, and so it stays.
     """
-    elsewhere = threading.current_thread() is not threading.main_thread()
-    if sys.platform == "win32" or elsewhere or signal.getsignal(signal.SIGTSTP) is not signal.SIG_DFL:
+    not_main_thread = threading.current_thread() is not threading.main_thread()
+    if sys.platform == "win32" or not_main_thread or signal.getsignal(signal.SIGTSTP) is not signal.SIG_DFL:
         yield
         return
 
-    def stop() -> None:
-        with stopped(), heard_keys():
+    def suspend() -> None:
+        with while_stopped(), echo_enabled():
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTSTP)
-            signal.signal(signal.SIGTSTP, asked)
+            signal.signal(signal.SIGTSTP, on_sigtstp)
 
-    def asked(number: int, frame: FrameType | None) -> None:
-        when(stop)
+    def on_sigtstp(signum: int, frame: FrameType | None) -> None:
+        schedule(suspend)
 
-    signal.signal(signal.SIGTSTP, asked)
+    signal.signal(signal.SIGTSTP, on_sigtstp)
     try:
         yield
     finally:

@@ -17,9 +17,9 @@ from rich.control import Control
 from rich.segment import ControlType, Segment, Segments
 from rich.text import Text
 
-from grucli.ui.terminal.console import can_redraw
-from grucli.ui.terminal.job_control import is_in_background, suspending
-from grucli.ui.terminal.wrapping import Line
+from grucli.ui.terminal.console import supports_cursor_control
+from grucli.ui.terminal.job_control import handle_suspend, is_in_background
+from grucli.ui.terminal.wrapping import RenderedLine
 
 
 def _control(sequence: str) -> Segment:
@@ -27,13 +27,13 @@ def _control(sequence: str) -> Segment:
     return Segment(sequence, None, [(ControlType.CARRIAGE_RETURN,)])
 
 
-_home = _control("\r")
-_end_of_line, _erase_below = _control("\x1b[K"), _control("\x1b[J")
+_CARRIAGE_RETURN = _control("\r")
+_ERASE_TO_END_OF_LINE, _ERASE_BELOW = _control("\x1b[K"), _control("\x1b[J")
 # A terminal may have become narrower a moment ago: what no longer fits is cut off there, and is still a single row.
-_clip, _wrap = _control("\x1b[?7l"), _control("\x1b[?7h")
+_AUTOWRAP_OFF, _AUTOWRAP_ON = _control("\x1b[?7l"), _control("\x1b[?7h")
 # With the cursor at its beginning, a whole screen that is erased is kept by tmux as a past.
-_clear = _control("\r\x1b[K \x1b[J\r")
-_newline = Segment.line()
+_CLEAR = _control("\r\x1b[K \x1b[J\r")
+_NEWLINE = Segment.line()
 
 
 class LiveRegion:
@@ -45,25 +45,25 @@ class LiveRegion:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self.live = can_redraw(console) and not console.legacy_windows
-        self._until_left = contextlib.ExitStack()
+        self.live = supports_cursor_control(console) and not console.legacy_windows
+        self._exit_stack = contextlib.ExitStack()
         self._columns = console.width
-        self._drawn: Sequence[Line] = []
+        self._live_lines: Sequence[RenderedLine] = []
         self._lock = threading.RLock()
-        self._drawing = False
-        self._due: Callable[[], None] | None = None
+        self._rendering = False
+        self._deferred: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         if self.live:
             self._console.show_cursor(False)
-            self._until_left.enter_context(suspending(self._between_drawings, self._taken_away))
+            self._exit_stack.enter_context(handle_suspend(self._run_between_frames, self._erased))
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self.live:
-            self._until_left.close()
+            self._exit_stack.close()
             self._console.show_cursor(True)
 
     @property
@@ -72,64 +72,64 @@ class LiveRegion:
         return max(1, self._console.width - 1)
 
     @property
-    def room(self) -> int:
+    def max_lines(self) -> int:
         """The most lines that can be live."""
         return max(1, self._console.height - 1)
 
-    def put_above(self, message: Text, live: Sequence[Line]) -> None:
+    def print_above(self, message: Text, live: Sequence[RenderedLine]) -> None:
         """Write a message above the lines that are `live`, of any length: the terminal breaks it."""
-        self._write([_clear, *self._render(message), _newline], live)
+        self._write([_CLEAR, *self._segments(message), _NEWLINE], live)
 
-    def draw(self, finished: Sequence[Line], live: Sequence[Line]) -> None:
+    def render(self, finished: Sequence[RenderedLine], live: Sequence[RenderedLine]) -> None:
         """Write the lines that are `finished` above those that are `live` until the next drawing.
 
         None is wider than `width`, and no more than `room` are live.
         """
         columns = self._console.width
-        written = [_home if columns == self._columns else _clear]
+        segments = [_CARRIAGE_RETURN if columns == self._columns else _CLEAR]
         self._columns = columns
         for line in finished:
-            written += [*self._render(line), _end_of_line, _newline]
-        self._write(written, live)
+            segments += [*self._segments(line), _ERASE_TO_END_OF_LINE, _NEWLINE]
+        self._write(segments, live)
 
-    def _write(self, above: Sequence[Segment], live: Sequence[Line]) -> None:
-        written = [*above, _clip]
+    def _write(self, above: Sequence[Segment], live: Sequence[RenderedLine]) -> None:
+        segments = [*above, _AUTOWRAP_OFF]
         # A terminal that keeps what is erased all at once, as tmux does, is left an empty line to keep.
         for index, line in enumerate(live or [""]):
-            written += [*([_newline] if index else []), *self._render(line), _end_of_line]
-        written += [_erase_below, _wrap]
+            segments += [*([_NEWLINE] if index else []), *self._segments(line), _ERASE_TO_END_OF_LINE]
+        segments += [_ERASE_BELOW, _AUTOWRAP_ON]
         if len(live) > 1:
-            written.append(Control.move(0, 1 - len(live)).segment)
+            segments.append(Control.move(0, 1 - len(live)).segment)
         with self._lock:
-            self._drawing = True
+            self._rendering = True
             # In one write, so that nobody sees the half of it.
-            self._console.print(Segments([*written, _home]), end="", soft_wrap=True)
-            self._drawing, self._drawn = False, live
-            if self._due is not None:
-                act, self._due = self._due, None
-                act()
+            self._console.print(Segments([*segments, _CARRIAGE_RETURN]), end="", soft_wrap=True)
+            self._rendering, self._live_lines = False, live
+            if self._deferred is not None:
+                action, self._deferred = self._deferred, None
+                action()
 
-    def _between_drawings(self, act: Callable[[], None]) -> None:
+    def _run_between_frames(self, action: Callable[[], None]) -> None:
         """Do something at once, or, amid a drawing, after it; no other thread draws meanwhile."""
         with self._lock:
-            if self._drawing:
-                self._due = act
+            if self._rendering:
+                self._deferred = action
             else:
-                act()
+                action()
 
     @contextlib.contextmanager
-    def _taken_away(self) -> Iterator[None]:
+    def _erased(self) -> Iterator[None]:
         """Leave nothing of it on the terminal; afterwards it is there again, wherever the cursor is then."""
-        live = self._drawn
-        self._write([_clear], [])
+        live = self._live_lines
+        self._write([_CLEAR], [])
         self._console.show_cursor(True)
         try:
             yield
         finally:
             if not is_in_background(self._console.file):
                 self._console.show_cursor(False)
-                self._write([_clear], live)
+                self._write([_CLEAR], live)
 
-    def _render(self, line: Line) -> Iterable[Segment]:
+    def _segments(self, line: RenderedLine) -> Iterable[Segment]:
         # A text without spans would be rendered without its own style.
         return Text.assemble(line).render(self._console) if isinstance(line, Text) else (Segment(line),)

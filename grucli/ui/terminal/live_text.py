@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.ui.terminal.live_region import LiveRegion
-from grucli.ui.terminal.wrapping import Growing
+from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 
 class LiveText:
@@ -22,7 +22,7 @@ class LiveText:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._region = LiveRegion(console)
-        self._text = Growing()
+        self._text = IncrementalWrapper()
         self._midline = False
 
     def __enter__(self) -> Self:
@@ -30,32 +30,32 @@ class LiveText:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         with self._console:
             if self._region.live:
-                *finished, rest = self._text.lines(self._region.width)
-                self._region.draw([*finished, rest] if rest else finished, [])
+                *finished, pending = self._text.lines(self._region.width)
+                self._region.render([*finished, pending] if pending else finished, [])
             else:
-                self._append()
+                self._print_pending()
                 if self._midline:
                     self._console.print()
-            self._region.__exit__(kind, error, trace)
+            self._region.__exit__(exc_type, exc, tb)
 
     def add(self, text: str, style: str = "") -> None:
         """Let the text grow; nothing is shown before the next `draw`."""
-        self._text.add(text, style)
+        self._text.feed(text, style)
 
-    def draw(self, bar: Text | None) -> None:
+    def render(self, bar: Text | None) -> None:
         """Show what was added and, in a line under it, `bar`, which must be narrower than the console."""
         if not self._region.live:
-            self._append()
+            self._print_pending()
             return
-        finished = self._text.take(self._region.width)
-        self._region.draw(finished, [self._text.rest] if bar is None else [self._text.rest, bar])
+        finished = self._text.pop_finished(self._region.width)
+        self._region.render(finished, [self._text.pending] if bar is None else [self._text.pending, bar])
 
-    def _append(self) -> None:
-        text, self._text = Text.assemble(self._text.rest), Growing()
+    def _print_pending(self) -> None:
+        text, self._text = Text.assemble(self._text.pending), IncrementalWrapper()
         if text:
             self._midline = not text.plain.endswith("\n")
             self._console.print(text, end="", soft_wrap=True)

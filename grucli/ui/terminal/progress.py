@@ -9,31 +9,31 @@ from rich.text import Text
 MIN_BAR, MAX_BAR = 6, 40  # columns
 
 
-def progress_bar(console: Console, share: float, fields: Sequence[str], room: int | None = None) -> Text:
+def progress_bar(console: Console, progress: float, fields: Sequence[str], width: int | None = None) -> Text:
     """A bar filled to `share`, then `fields`, in one line; those that do not fit are left out, the last ones first.
 
     The first field is worth more than a long bar. `room` is in columns, None for those of the console.
     """
-    room = console.width - 1 if room is None else room
-    words = " · ".join(fitting(fields, room - MIN_BAR - 1) or fields[:1])
-    columns = max(0, min(MAX_BAR, room - cell_len(words) - 1))
-    line = Text.assemble(bar(share, columns, console.options.ascii_only), " ", (words, "dim"))
-    line.truncate(max(room, 1))
+    width = console.width - 1 if width is None else width
+    caption = " · ".join(fit_fields(fields, width - MIN_BAR - 1) or fields[:1])
+    columns = max(0, min(MAX_BAR, width - cell_len(caption) - 1))
+    line = Text.assemble(bar(progress, columns, console.options.ascii_only), " ", (caption, "dim"))
+    line.truncate(max(width, 1))
     return line
 
 
-def bar(share: float, columns: int, ascii_only: bool, style: str = "cyan") -> Text:
+def bar(progress: float, columns: int, ascii_only: bool, style: str = "cyan") -> Text:
     """A bar alone. What is to come is drawn thinner: where there are no colours, nothing else would tell it."""
-    filled = min(columns, max(0, round(columns * share)))
+    filled = min(columns, max(0, round(columns * progress)))
     done, rest = "=-" if ascii_only else "━─"
     return Text.assemble((done * filled, style), (rest * (columns - filled), "dim"))
 
 
-def fitting(fields: Sequence[str], room: int) -> list[str]:
+def fit_fields(fields: Sequence[str], width: int) -> list[str]:
     """The first of `fields` that fit into `room` columns when joined by ` · `, empty ones left out."""
     chosen: list[str] = []
     for field in filter(None, fields):
-        if cell_len(" · ".join([*chosen, field])) > room:
+        if cell_len(" · ".join([*chosen, field])) > width:
             break
         chosen.append(field)
     return chosen

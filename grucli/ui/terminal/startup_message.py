@@ -6,11 +6,11 @@ The cursor goes back to the beginning of the line, so that whatever comes next t
 import os
 import sys
 
-FIRST_WORD = "getting ready"
+STARTUP_MESSAGE = "getting ready"
 
 
-def say_first_word(quiet: int) -> None:
+def print_startup_message(quiet: int) -> None:
     """Say on stderr, if it is a terminal and nobody asked for quiet, that work has begun."""
     if quiet == 0 and sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
-        sys.stderr.write(f"{FIRST_WORD}\r")
+        sys.stderr.write(f"{STARTUP_MESSAGE}\r")
         sys.stderr.flush()

@@ -9,38 +9,38 @@ if sys.platform != "win32":
 
     @contextlib.contextmanager
     def _echo(terminal: int, *, on: bool) -> Iterator[None]:
-        before = termios.tcgetattr(terminal)
-        meanwhile = termios.tcgetattr(terminal)
-        lines = termios.ECHO | termios.ICANON
-        meanwhile[3] = meanwhile[3] | lines if on else meanwhile[3] & ~lines
+        saved = termios.tcgetattr(terminal)
+        modified = termios.tcgetattr(terminal)
+        flags = termios.ECHO | termios.ICANON
+        modified[3] = modified[3] | flags if on else modified[3] & ~flags
         # A program in the background (`bg`) would be stopped for setting it, were it only to what it is.
-        if meanwhile == before:
+        if modified == saved:
             yield
             return
-        termios.tcsetattr(terminal, termios.TCSANOW, meanwhile)
+        termios.tcsetattr(terminal, termios.TCSANOW, modified)
         try:
             yield
         finally:
-            termios.tcsetattr(terminal, termios.TCSANOW, before)
+            termios.tcsetattr(terminal, termios.TCSANOW, saved)
 
 
 @contextlib.contextmanager
-def silent_keys() -> Iterator[None]:
+def echo_disabled() -> Iterator[None]:
     """Let the terminal not show what is typed meanwhile; it waits for whoever reads the next line."""
-    with _keys(shown=False):
+    with _echo_set(on=False):
         yield
 
 
 @contextlib.contextmanager
-def heard_keys() -> Iterator[None]:
+def echo_enabled() -> Iterator[None]:
     """Let the terminal show what is typed meanwhile, line by line, as a shell expects it."""
-    with _keys(shown=True):
+    with _echo_set(on=True):
         yield
 
 
 @contextlib.contextmanager
-def _keys(*, shown: bool) -> Iterator[None]:
+def _echo_set(*, on: bool) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty():
-            stack.enter_context(_echo(sys.stdin.fileno(), on=shown))
+            stack.enter_context(_echo(sys.stdin.fileno(), on=on))
         yield

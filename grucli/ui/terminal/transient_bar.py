@@ -8,7 +8,7 @@ from typing import Self
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.live_display import LivePicture
+from grucli.ui.terminal.live_display import LiveDisplay
 
 
 class TransientBar(ABC):
@@ -16,7 +16,7 @@ class TransientBar(ABC):
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._live: LivePicture | None = None
+        self._live: LiveDisplay | None = None
 
     def __enter__(self) -> Self:
         """Show the first words at once."""
@@ -24,7 +24,7 @@ class TransientBar(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         """Take the bar back."""
         self.hide_bar()
@@ -32,7 +32,7 @@ class TransientBar(ABC):
     def show_bar(self) -> None:
         """Begin to draw, where that can be done and has not been."""
         if self._terminal.live and self._live is None:
-            self._live = LivePicture(self._terminal, self._draw)
+            self._live = LiveDisplay(self._terminal, self._render)
             self._live.start()
 
     def hide_bar(self) -> None:
@@ -47,5 +47,5 @@ class TransientBar(ABC):
         return max(self._terminal.messages.width - 1, 1)
 
     @abstractmethod
-    def _draw(self) -> Sequence[Text]:
+    def _render(self) -> Sequence[Text]:
         """The lines as they are now, none wider than `_width`."""

@@ -9,42 +9,42 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
-from grucli.ui.terminal.console import can_redraw, plain
-from grucli.ui.terminal.sanitize import safe
-from grucli.ui.terminal.wrapping import expand, line_ends
+from grucli.ui.terminal.console import plain_text, supports_cursor_control
+from grucli.ui.terminal.sanitize import sanitize
+from grucli.ui.terminal.wrapping import expand_tabs, wrap_points
 
 
-class Typist:
+class Typewriter:
     """Types onto a console, from the beginning of a line. Where nothing can be taken back, words break as they may."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._wraps = can_redraw(console) and not console.legacy_windows
+        self._wraps = supports_cursor_control(console) and not console.legacy_windows
         self._line = ""  # what stands in the line where the cursor is
 
-    def type(self, text: str, style: str = "") -> None:
+    def write(self, text: str, style: str = "") -> None:
         """Type some more, at once."""
-        text = expand(safe(text))
+        text = expand_tabs(sanitize(text))
         if not self._wraps:
-            self._put(text, style)
+            self._print(text, style)
             return
-        typed, text = len(self._line), self._line + text
+        printed, text = len(self._line), self._line + text
         begin = 0
-        for end, next_line in line_ends(text, max(1, self._console.width - 1)):
-            if end < typed:
-                self._take_back(text[end:typed])
-            self._put(f"{text[max(typed, begin) : end]}\n", style)
-            begin = typed = next_line
+        for end, next_line in wrap_points(text, max(1, self._console.width - 1)):
+            if end < printed:
+                self._erase(text[end:printed])
+            self._print(f"{text[max(printed, begin) : end]}\n", style)
+            begin = printed = next_line
         self._line = text[begin:]
-        self._put(text[max(typed, begin) :], style)
+        self._print(text[max(printed, begin) :], style)
 
-    def end(self) -> None:
+    def newline(self) -> None:
         """Finish the line."""
-        self.type("\n")
+        self.write("\n")
 
-    def _take_back(self, text: str) -> None:
+    def _erase(self, text: str) -> None:
         self._console.control(Control((ControlType.CURSOR_BACKWARD, cell_len(text)), (ControlType.ERASE_IN_LINE, 0)))
 
-    def _put(self, text: str, style: str) -> None:
+    def _print(self, text: str, style: str) -> None:
         if text:
-            self._console.print(plain(text, style), end="", soft_wrap=True)
+            self._console.print(plain_text(text, style), end="", soft_wrap=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " ..::-=+#"
-_MOST_BINS = 512
+_MAX_BINS = 512
 
 
 class Curve:
@@ -28,14 +28,14 @@ class Curve:
             return
         if self._first is None:
             self._first = step
-        while (step - self._first) // self._stride >= _MOST_BINS:
-            self._merge()
-        place = (step - self._first) // self._stride
-        missing = place + 1 - len(self._sums)
+        while (step - self._first) // self._stride >= _MAX_BINS:
+            self._downsample()
+        index = (step - self._first) // self._stride
+        missing = index + 1 - len(self._sums)
         self._sums += [0.0] * missing
         self._counts += [0] * missing
-        self._sums[place] += value
-        self._counts[place] += 1
+        self._sums[index] += value
+        self._counts[index] += 1
 
     @property
     def first(self) -> int | None:
@@ -50,23 +50,25 @@ class Curve:
         """
         if self._first is None or width < 1:
             return []
-        stride = max((last - first + 1) / width, 1.0) if stretch else _stride(width, last - first)
+        stride = max((last - first + 1) / width, 1.0) if stretch else _steps_per_column(width, last - first)
         sums = [0.0] * width
         counts = [0] * width
-        for place, count in enumerate(self._counts):
-            column = int((self._first + place * self._stride - first) // stride)
+        for index, count in enumerate(self._counts):
+            column = int((self._first + index * self._stride - first) // stride)
             if count and 0 <= column < width:
-                sums[column] += self._sums[place]
+                sums[column] += self._sums[index]
                 counts[column] += count
-        return _bridged({column: sums[column] / count for column, count in enumerate(counts) if count})
+        return _interpolate({column: sums[column] / count for column, count in enumerate(counts) if count})
 
-    def _merge(self) -> None:
+    def _downsample(self) -> None:
         self._sums = [sum(self._sums[i : i + 2]) for i in range(0, len(self._sums), 2)]
         self._counts = [sum(self._counts[i : i + 2]) for i in range(0, len(self._counts), 2)]
         self._stride *= 2
 
 
-def bars(values: Sequence[float | None], low: float, high: float, rows: int, blocks: str = BLOCKS) -> list[str]:
+def render_columns(
+    values: Sequence[float | None], low: float, high: float, rows: int, blocks: str = BLOCKS
+) -> list[str]:
     """Draw each value as a column that stands `rows` characters high at `high` and a sliver at `low`, top row first.
 
     What lies outside is drawn at the edge it passed; None is an empty column.
@@ -80,7 +82,7 @@ def bars(values: Sequence[float | None], low: float, high: float, rows: int, blo
     ]
 
 
-def span(*series: Sequence[float | None]) -> tuple[float, float]:
+def y_range(*series: Sequence[float | None]) -> tuple[float, float]:
     """Give the lowest value and the highest one worth showing: the plunge of the first columns may leave the chart."""
     known = [values for each in series if (values := [value for value in each if value is not None])]
     if not known:
@@ -88,7 +90,7 @@ def span(*series: Sequence[float | None]) -> tuple[float, float]:
     return min(map(min, known)), max(max(values[min(len(values) // 12, 4) :]) for values in known)
 
 
-def _stride(width: int, steps: int) -> int:
+def _steps_per_column(width: int, steps: int) -> int:
     """Give the smallest power of two of steps a column must stand for, so that `steps` fit into `width` columns."""
     stride = 1
     while steps // stride >= width:
@@ -96,14 +98,14 @@ def _stride(width: int, steps: int) -> int:
     return stride
 
 
-def _bridged(known: dict[int, float]) -> list[float | None]:
+def _interpolate(known: dict[int, float]) -> list[float | None]:
     """Draw straight lines between the columns that are known."""
-    places = sorted(known)
-    if not places:
+    columns = sorted(known)
+    if not columns:
         return []
-    values: list[float | None] = [None] * places[0] + [known[places[0]]]
-    for before, after in itertools.pairwise(places):
-        rise = (known[after] - known[before]) / (after - before)
-        values += [known[before] + rise * distance for distance in range(1, after - before)]
+    values: list[float | None] = [None] * columns[0] + [known[columns[0]]]
+    for before, after in itertools.pairwise(columns):
+        slope = (known[after] - known[before]) / (after - before)
+        values += [known[before] + slope * distance for distance in range(1, after - before)]
         values.append(known[after])
     return values

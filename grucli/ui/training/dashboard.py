@@ -8,248 +8,255 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.training.events import (
+    CheckpointSaved,
     Compiled,
     Compiling,
     Evaluated,
-    Event,
-    Finished,
-    Preparing,
-    Saved,
-    Started,
-    Stepped,
+    SetupProgress,
+    StepCompleted,
+    TrainEvent,
+    TrainFinished,
+    TrainStarted,
 )
-from grucli.ui.terminal.console import plain
-from grucli.ui.terminal.formatting import decimal, duration, short_count
+from grucli.ui.terminal.console import plain_text
+from grucli.ui.terminal.formatting import format_duration, format_float, format_si
 from grucli.ui.terminal.progress import bar
-from grucli.ui.terminal.sanitize import safe_line
-from grucli.ui.terminal.startup_message import FIRST_WORD
-from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
+from grucli.ui.terminal.sanitize import sanitize_line
+from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
+from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
 
-COMPILING = "compiling for this processor"
-_PATIENCE = 2.0  # seconds after which somebody wonders whether anything happens
-_WIDEST = 120
-_SIDE_BY_SIDE = 64
-_LABEL = 6
-_ROOMY = 20
+COMPILING_MESSAGE = "compiling for this processor"
+_SHOW_ELAPSED_AFTER = 2.0  # seconds after which somebody wonders whether anything happens
+_MAX_COLUMNS = 120
+_MIN_SIDE_BY_SIDE_COLUMNS = 64
+_LABEL_COLUMNS = 6
+_MIN_SPACED_LINES = 20
 """Lines below which nothing is left blank, so that there is room for the sample."""
-_TRAIN = "cyan"
-_HELD_OUT = "magenta"
-_GOOD = "green"
-_FAINT = "dim"
+_TRAIN_STYLE = "cyan"
+_VAL_STYLE = "magenta"
+_GOOD_STYLE = "green"
+_DIM_STYLE = "dim"
 
 
-def compiling(event: Compiling) -> str:
+def compiling_message(event: Compiling) -> str:
     """What is said while kernels are compiled."""
-    return f"{COMPILING}, {'once' if event.kept else 'as at every start'}"
+    return f"{COMPILING_MESSAGE}, {'once' if event.cached_for_next_run else 'as at every start'}"
 
 
-class Picture:
+class TrainDashboard:
     """Everything known about the run so far, as something rich can draw at any width and height."""
 
     def __init__(
-        self, stopping: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+        self, stop_requested: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Begin with nothing known; `stopping` says whether the run has been asked to stop, `clock` gives seconds."""
-        self._stopping, self._clock = stopping, clock
+        self._stop_requested, self._clock = stop_requested, clock
         self._compiling: Compiling | None = None
         self._compiling_since = 0.0
-        self._preparing: Preparing | None = Preparing(FIRST_WORD)
-        self._started: Started | None = None
-        self._first_step: Stepped | None = None
-        self._step: Stepped | None = None
+        self._preparing: SetupProgress | None = SetupProgress(STARTUP_MESSAGE)
+        self._started: TrainStarted | None = None
+        self._first_step: StepCompleted | None = None
+        self._step: StepCompleted | None = None
         self._evaluated: Evaluated | None = None
-        self._wrote: Evaluated | None = None
+        self._last_sampled: Evaluated | None = None
         self._best: Evaluated | None = None
-        self._finished: Finished | None = None
-        self._train = Curve()
-        self._held_out = Curve()
+        self._finished: TrainFinished | None = None
+        self._train_curve = Curve()
+        self._val_curve = Curve()
 
-    def show(self, event: Event) -> None:
+    def update(self, event: TrainEvent) -> None:
         """Take in one event."""
         match event:
-            case Preparing():
+            case SetupProgress():
                 self._preparing = event
-            case Started():
+            case TrainStarted():
                 self._started, self._preparing = event, None
-                for evaluation in event.earlier:
-                    self._train.add(evaluation.step, evaluation.train_nats)
-                    self._take_evaluation(evaluation)
+                for evaluation in event.previous_evaluations:
+                    self._train_curve.add(evaluation.step, evaluation.train_nats)
+                    self._update_evaluation(evaluation)
             case Compiling():
                 self._compiling, self._compiling_since = event, self._clock()
             case Compiled():
                 self._compiling = None
-            case Stepped():
-                self._take_step(event)
+            case StepCompleted():
+                self._update_step(event)
             case Evaluated():
-                self._wrote = event
-                self._take_evaluation(event)
-            case Finished():
-                self._take_end(event)
-            case Saved():
+                self._last_sampled = event
+                self._update_evaluation(event)
+            case TrainFinished():
+                self._update_finished(event)
+            case CheckpointSaved():
                 pass
 
-    def _take_step(self, event: Stepped) -> None:
+    def _update_step(self, event: StepCompleted) -> None:
         self._preparing = None
         self._first_step = self._first_step or event
         self._step = event
-        self._train.add(event.step, event.train_nats)
+        self._train_curve.add(event.step, event.train_nats)
 
-    def _take_end(self, event: Finished) -> None:
+    def _update_finished(self, event: TrainFinished) -> None:
         """What was done since the last steps that were told of counts too: the last picture stands for good."""
         self._finished, self._preparing = event, None
-        told, all_of_it = self._step, event.summary
-        if told is not None and all_of_it.steps > told.step:
-            self._step = replace(told, step=all_of_it.steps, tokens=all_of_it.tokens, seconds=all_of_it.seconds)
+        last, summary = self._step, event.summary
+        if last is not None and summary.steps > last.step:
+            self._step = replace(last, step=summary.steps, tokens=summary.tokens, seconds=summary.seconds)
 
-    def _take_evaluation(self, event: Evaluated) -> None:
+    def _update_evaluation(self, event: Evaluated) -> None:
         self._evaluated = event
         if event.val_nats is not None:
-            self._held_out.add(event.step, event.val_nats)
-        if event.best:
+            self._val_curve.add(event.step, event.val_nats)
+        if event.is_best:
             self._best = event
 
     @property
-    def _holds_out(self) -> bool:
+    def _has_val(self) -> bool:
         """Whether there is text that it is judged by: its chart has a place from the beginning, so nothing moves."""
-        return self._held_out.first is not None or (self._started is not None and self._started.held_out_tokens > 0)
+        return self._val_curve.first is not None or (self._started is not None and self._started.val_tokens > 0)
 
-    def draw(self, console: Console) -> list[Text]:
+    def render(self, console: Console) -> list[Text]:
         """Draw the run into the width and height that `console` has, a line for each."""
-        width = max(min(console.width, _WIDEST) - 1, 1)
+        width = max(min(console.width, _MAX_COLUMNS) - 1, 1)
         height = console.height - 1
-        plain_marks = console.options.ascii_only
-        tight = height < _ROOMY and self._step is not None
+        ascii_only = console.options.ascii_only
+        tight = height < _MIN_SPACED_LINES and self._step is not None
         gap = [] if tight else [_blank()]
-        lines = self._heading(console, width, tight, plain_marks)
+        lines = self._heading(console, width, tight, ascii_only)
         if self._step is None:
-            lines += self._waiting(width, plain_marks)
+            lines += self._waiting(width, ascii_only)
         else:
-            progress = self._progress(width, plain_marks)
-            room = height - len(lines) - len(progress) - 4
-            lines += [*gap, *self._charts(width, room, plain_marks), *gap, *progress]
-        lines += self._sample(console, width, height - len(lines) - 1 - len(gap), gap, plain_marks)
+            progress = self._progress(width, ascii_only)
+            chart_lines = height - len(lines) - len(progress) - 4
+            lines += [*gap, *self._charts(width, chart_lines, ascii_only), *gap, *progress]
+        lines += self._sample(console, width, height - len(lines) - 1 - len(gap), gap, ascii_only)
         if self._started is not None and self._finished is None:
-            lines += [*gap, Text("saving and stopping" if self._stopping() else "Ctrl-C saves and stops", _FAINT)]
+            lines += [
+                *gap,
+                Text("saving and stopping" if self._stop_requested() else "Ctrl-C saves and stops", _DIM_STYLE),
+            ]
         for line in lines:
             line.rstrip()  # a terminal that becomes narrower would break blanks into rows of their own
             line.truncate(width, overflow="crop")
         return lines[:height]
 
-    def _heading(self, console: Console, width: int, tight: bool, plain_marks: bool) -> list[Text]:
+    def _heading(self, console: Console, width: int, tight: bool, ascii_only: bool) -> list[Text]:
         """Say what runs: in full before the first step, then in few lines, and in one on a low screen."""
         if self._started is None:
             return []
         started = self._started
-        sizes = [f"{short_count(started.parameters)} parameters", f"{short_count(started.vocab)} symbols"]
-        sizes += [f"{short_count(started.held_out_tokens)} tokens held out"] if started.held_out_tokens else []
-        name = Text(safe_line(started.name), "bold")
+        sizes = [f"{format_si(started.parameters)} parameters", f"{format_si(started.vocab)} symbols"]
+        sizes += [f"{format_si(started.val_tokens)} tokens held out"] if started.val_tokens else []
+        name = Text(sanitize_line(started.name), "bold")
         while self._step is not None and sizes and name.cell_len + 2 + len(", ".join(sizes)) > width:
             sizes.pop()
-        first = Text.assemble(name, ("  " + ", ".join(sizes), _FAINT)) if sizes else name
-        notes = [Text(safe_line(note), "yellow") for note in started.notes]
-        wrapped = [list(text.wrap(console, width)) for text in (first, Text(safe_line(started.plan)), *notes)]
+        first = Text.assemble(name, ("  " + ", ".join(sizes), _DIM_STYLE)) if sizes else name
+        notes = [Text(sanitize_line(note), "yellow") for note in started.notices]
+        wrapped = [
+            list(text.wrap(console, width)) for text in (first, Text(sanitize_line(started.description)), *notes)
+        ]
         if self._step is not None:
             # The words have been read; from here on the height belongs to the curve and the sample.
-            most = (1, 0, *[0] * len(notes)) if tight else (1, 2, *[1] * len(notes))
-            wrapped = [_first(lines, count, width, plain_marks) for lines, count in zip(wrapped, most, strict=True)]
+            max_lines = (1, 0, *[0] * len(notes)) if tight else (1, 2, *[1] * len(notes))
+            wrapped = [_head(lines, count, width, ascii_only) for lines, count in zip(wrapped, max_lines, strict=True)]
         return [line for lines in wrapped for line in lines]
 
-    def _waiting(self, width: int, plain_marks: bool) -> list[Text]:
+    def _waiting(self, width: int, ascii_only: bool) -> list[Text]:
         """Say what happens before the first step, with a bar where its end is known."""
         space = [_blank()] if self._started is not None else []
         if self._preparing is None:
             return [*space, Text(self._first_steps())]
-        stage = Text(safe_line(self._preparing.stage))
+        stage = Text(sanitize_line(self._preparing.stage))
         if not self._preparing.total:
             return [*space, stage]
-        share = min(self._preparing.done / self._preparing.total, 1.0)
-        return [*space, stage, _bar(share, f" {share:4.0%}", width, plain_marks)]
+        progress = min(self._preparing.done / self._preparing.total, 1.0)
+        return [*space, stage, _bar(progress, f" {progress:4.0%}", width, ascii_only)]
 
     def _first_steps(self) -> str:
         """Say what is in the way of the first steps, if anything is."""
         if self._compiling is None:
             return "making the first steps"
         waited = self._clock() - self._compiling_since
-        return compiling(self._compiling) + (f" ({waited:.0f} s)" if waited >= _PATIENCE else "")
+        return compiling_message(self._compiling) + (f" ({waited:.0f} s)" if waited >= _SHOW_ELAPSED_AFTER else "")
 
-    def _charts(self, width: int, room: int, plain_marks: bool) -> list[Text]:
+    def _charts(self, width: int, height: int, ascii_only: bool) -> list[Text]:
         """Draw both losses on one scale, beside each other where that fits."""
-        both = self._holds_out
-        beside = both and width >= _SIDE_BY_SIDE
-        each = (width - 3) // 2 if beside else width
-        first, last = self._train.first or 0, self._step.step if self._step else 0
+        has_val = self._has_val
+        side_by_side = has_val and width >= _MIN_SIDE_BY_SIDE_COLUMNS
+        chart_width = (width - 3) // 2 if side_by_side else width
+        first, last = self._train_curve.first or 0, self._step.step if self._step else 0
         stretch = self._finished is not None
-        train = self._train.columns(each - _LABEL, first, last, stretch)
-        held_out = self._held_out.columns(each - _LABEL, first, last, stretch)
-        low, high = span(train, held_out)
-        rows = max(1, min(room * 2 // 5 // (1 if beside or not both else 2), 8))
+        train = self._train_curve.columns(chart_width - _LABEL_COLUMNS, first, last, stretch)
+        val = self._val_curve.columns(chart_width - _LABEL_COLUMNS, first, last, stretch)
+        low, high = y_range(train, val)
+        rows = max(1, min(height * 2 // 5 // (1 if side_by_side or not has_val else 2), 8))
 
         def chart(title: Text, values: list[float | None], style: str) -> list[Text]:
-            drawn = bars(values, low, high, rows, ASCII_BLOCKS if plain_marks else BLOCKS)
-            labels = [decimal(high, 2), *[""] * (rows - 2), decimal(low, 2)] if rows > 1 else [""]
+            chart_lines = render_columns(values, low, high, rows, ASCII_BLOCKS if ascii_only else BLOCKS)
+            labels = [format_float(high, 2), *[""] * (rows - 2), format_float(low, 2)] if rows > 1 else [""]
             return [title] + [
-                Text.assemble((f"{label:>{_LABEL - 1}} ", _FAINT), (line, style))
-                for label, line in zip(labels, drawn, strict=True)
+                Text.assemble((f"{label:>{_LABEL_COLUMNS - 1}} ", _DIM_STYLE), (line, style))
+                for label, line in zip(labels, chart_lines, strict=True)
             ]
 
-        left = chart(self._train_title(), train, _TRAIN)
-        if not both:
+        left = chart(self._train_title(), train, _TRAIN_STYLE)
+        if not has_val:
             return left
-        right = chart(self._held_out_title(each), held_out, _HELD_OUT)
-        return _beside(left, right, each + 3) if beside else [*left, *right]
+        right = chart(self._val_title(chart_width), val, _VAL_STYLE)
+        return _side_by_side(left, right, chart_width + 3) if side_by_side else [*left, *right]
 
     def _train_title(self) -> Text:
         value = self._step.train_nats if self._step else None
-        return Text.assemble("train ", (decimal(value), f"bold {_TRAIN}"), (" nats/token", _FAINT))
+        return Text.assemble("train ", (format_float(value), f"bold {_TRAIN_STYLE}"), (" nats/token", _DIM_STYLE))
 
-    def _held_out_title(self, width: int) -> Text:
+    def _val_title(self, width: int) -> Text:
         newest, best = self._evaluated, self._best
         if newest is None:
-            return Text.assemble("held out ", ("no evaluation yet", _FAINT))
-        title = Text.assemble("held out ", (decimal(newest.val_nats), f"bold {_HELD_OUT}"))
-        if newest.best:
-            return title.append("  the best so far", _GOOD)
+            return Text.assemble("held out ", ("no evaluation yet", _DIM_STYLE))
+        title = Text.assemble("held out ", (format_float(newest.val_nats), f"bold {_VAL_STYLE}"))
+        if newest.is_best:
+            return title.append("  the best so far", _GOOD_STYLE)
         if best is not None:
-            known, where = f"  best {decimal(best.val_nats)}", f" at step {best.step:,}"
-            title.append(known + (where if title.cell_len + len(known + where) <= width else ""), _FAINT)
+            known, where = f"  best {format_float(best.val_nats)}", f" at step {best.step:,}"
+            title.append(known + (where if title.cell_len + len(known + where) <= width else ""), _DIM_STYLE)
         return title
 
-    def _progress(self, width: int, plain_marks: bool) -> list[Text]:
+    def _progress(self, width: int, ascii_only: bool) -> list[Text]:
         step = self._step
         if step is None:
             return []
         lines: list[Text] = []
-        if step.steps:
-            share = min(step.step / step.steps, 1.0)
-            lines.append(_bar(share, f" {share:4.0%}{self._time_left()}", width, plain_marks))
-        count = f"step {step.step:,}" + (f" of {step.steps:,}" if step.steps else "")
-        figures = [count, f"{step.tokens_per_second:,.0f} tokens/s", f"{duration(step.seconds)} trained"]
-        if self._holds_out:
+        if step.total_steps:
+            progress = min(step.step / step.total_steps, 1.0)
+            lines.append(_bar(progress, f" {progress:4.0%}{self._eta()}", width, ascii_only))
+        count = f"step {step.step:,}" + (f" of {step.total_steps:,}" if step.total_steps else "")
+        fields = [count, f"{step.tokens_per_second:,.0f} tokens/s", f"{format_duration(step.seconds)} trained"]
+        if self._has_val:
             bits = None if self._evaluated is None else self._evaluated.val_bits_per_char
-            figures.insert(0, f"{decimal(bits)} bits/char")
-        return [*lines, *_flow(figures, width)]
+            fields.insert(0, f"{format_float(bits)} bits/char")
+        return [*lines, *_wrap_fields(fields, width)]
 
-    def _time_left(self) -> str:
+    def _eta(self) -> str:
         """Say how long the rest takes at the pace since the first step of this session, so without compiling."""
         first, last = self._first_step, self._step
-        if first is None or last is None or last.steps is None or self._finished is not None:
+        if first is None or last is None or last.total_steps is None or self._finished is not None:
             return ""
         if last.step <= first.step:
             return ""
-        pace = (last.seconds - first.seconds) / (last.step - first.step)
-        return f"  {duration((last.steps - last.step) * pace)} left"
+        seconds_per_step = (last.seconds - first.seconds) / (last.step - first.step)
+        return f"  {format_duration((last.total_steps - last.step) * seconds_per_step)} left"
 
-    def _sample(self, console: Console, width: int, room: int, gap: list[Text], plain_marks: bool) -> list[Text]:
+    def _sample(self, console: Console, width: int, height: int, gap: list[Text], ascii_only: bool) -> list[Text]:
         """Show what the network wrote after the newest evaluation, in a box of one height, so that nothing jumps."""
-        if self._step is None or room < 2 + len(gap):
+        if self._step is None or height < 2 + len(gap):
             return []
-        room = min(room - 1 - len(gap), 8)
-        told = self._wrote
-        sample = told.sample.strip() if told is not None else ""
-        lines = list(plain(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
-        lines = _first(lines, room, min(width, 100) - 2, plain_marks)
-        padding = [_blank()] * (room - len(lines) if self._finished is None else 0)
-        heading = Text(f"after {told.step:,} steps it writes" if told else "what it writes comes here soon", _FAINT)
+        height = min(height - 1 - len(gap), 8)
+        evaluation = self._last_sampled
+        sample = evaluation.sample.strip() if evaluation is not None else ""
+        lines = list(plain_text(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
+        lines = _head(lines, height, min(width, 100) - 2, ascii_only)
+        padding = [_blank()] * (height - len(lines) if self._finished is None else 0)
+        heading = Text(
+            f"after {evaluation.step:,} steps it writes" if evaluation else "what it writes comes here soon", _DIM_STYLE
+        )
         return [*gap, heading, *[Text("  ").append_text(line) for line in lines], *padding]
 
 
@@ -257,23 +264,23 @@ def _blank() -> Text:
     return Text("")
 
 
-def _first(lines: list[Text], most: int, width: int, plain_marks: bool) -> list[Text]:
+def _head(lines: list[Text], max_lines: int, width: int, ascii_only: bool) -> list[Text]:
     """Give the first lines of a text, with a mark at their end where there are more."""
-    kept = lines[:most]
-    if kept and len(lines) > most:
-        mark = "..." if plain_marks else "…"
-        kept[-1].rstrip()
-        kept[-1].truncate(max(width - len(mark), 0))
-        kept[-1].append(mark)
-    return kept
+    head = lines[:max_lines]
+    if head and len(lines) > max_lines:
+        ellipsis = "..." if ascii_only else "…"
+        head[-1].rstrip()
+        head[-1].truncate(max(width - len(ellipsis), 0))
+        head[-1].append(ellipsis)
+    return head
 
 
-def _bar(share: float, caption: str, width: int, plain_marks: bool) -> Text:
+def _bar(progress: float, caption: str, width: int, ascii_only: bool) -> Text:
     """Draw how much of a whole is done, over the whole width, with a caption at its end."""
-    return bar(share, max(width - len(caption), 4), plain_marks, _GOOD).append(caption)
+    return bar(progress, max(width - len(caption), 4), ascii_only, _GOOD_STYLE).append(caption)
 
 
-def _beside(left: list[Text], right: list[Text], start: int) -> list[Text]:
+def _side_by_side(left: list[Text], right: list[Text], start: int) -> list[Text]:
     """Put the lines of `right` at column `start`, beside those of `left`."""
     for line, other in zip(left, right, strict=True):
         line.pad_right(max(start - line.cell_len, 1))
@@ -281,13 +288,13 @@ def _beside(left: list[Text], right: list[Text], start: int) -> list[Text]:
     return left
 
 
-def _flow(figures: list[str], width: int) -> list[Text]:
+def _wrap_fields(fields: list[str], width: int) -> list[Text]:
     """Set figures into as few lines as they fit, never broken."""
     lines = [""]
-    for figure in figures:
-        joined = f"{lines[-1]}   {figure}" if lines[-1] else figure
+    for field in fields:
+        joined = f"{lines[-1]}   {field}" if lines[-1] else field
         if len(joined) <= width or not lines[-1]:
             lines[-1] = joined
         else:
-            lines.append(figure)
+            lines.append(field)
     return [Text(line) for line in lines]

@@ -11,16 +11,24 @@ from typing import Self
 
 from rich.text import Text
 
-from grucli.training.events import Compiling, Evaluated, Event, Finished, Preparing, Started, Stepped
+from grucli.training.events import (
+    Compiling,
+    Evaluated,
+    SetupProgress,
+    StepCompleted,
+    TrainEvent,
+    TrainFinished,
+    TrainStarted,
+)
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import decimal, duration
-from grucli.ui.terminal.live_display import LivePicture
-from grucli.ui.terminal.sanitize import safe_line
-from grucli.ui.terminal.startup_message import FIRST_WORD
-from grucli.ui.training.dashboard import Picture, compiling
+from grucli.ui.terminal.formatting import format_duration, format_float
+from grucli.ui.terminal.live_display import LiveDisplay
+from grucli.ui.terminal.sanitize import sanitize_line
+from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
+from grucli.ui.training.dashboard import TrainDashboard, compiling_message
 
 _HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'held out':>9} {'bits/char':>10} {'tokens/s':>9}"
-_LASTING = 2.0  # seconds of one stage of getting ready after which it has a line of its own
+_REPORT_STAGE_AFTER = 2.0  # seconds of one stage of getting ready after which it has a line of its own
 _STAR = "* marks the best so far"
 
 
@@ -35,113 +43,113 @@ class TrainView:
         self,
         terminal: Terminal,
         json: bool = False,
-        stopping: Callable[[], bool] = lambda: False,
+        stop_requested: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin with nothing shown; `json` keeps stdout free, `stopping` says whether the run was asked to stop, and
         `clock` gives seconds."""
         self._terminal = terminal
         self._json = json
-        self._picture = Picture(stopping)
+        self._dashboard = TrainDashboard(stop_requested)
         self._lock = threading.Lock()
-        self._live: LivePicture | None = None
+        self._live: LiveDisplay | None = None
         self._clock = clock
         self._stages: dict[str, float] = {}
-        self._told: set[str] = set()
-        self._began = False
-        self._headed = False
+        self._reported: set[str] = set()
+        self._has_progress = False
+        self._header_printed = False
 
     def __enter__(self) -> Self:
         """Put the first words on the screen, before anything slow is even imported."""
         if self._terminal.live and (self._json or self._terminal.data.is_terminal):
-            self._live = LivePicture(self._terminal, self._draw)
+            self._live = LiveDisplay(self._terminal, self._render)
             self._live.start()
         else:
-            self._terminal.say(FIRST_WORD)
+            self._terminal.info(STARTUP_MESSAGE)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         """Leave the last picture standing, or none when the run never began."""
         if self._live is not None:
-            self._live.stop(keep=kind is None or self._began)
+            self._live.stop(keep=exc_type is None or self._has_progress)
 
-    def follow(self, events: Iterable[Event]) -> Finished:
+    def follow(self, events: Iterable[TrainEvent]) -> TrainFinished:
         """Show a whole run, and give the event that ended it."""
         for event in events:
             self.show(event)
-            if isinstance(event, Finished):
+            if isinstance(event, TrainFinished):
                 return event
         raise RuntimeError("the run ended without saying so")
 
-    def show(self, event: Event) -> None:
+    def show(self, event: TrainEvent) -> None:
         """Take in and show one event."""
         with self._lock:
-            self._picture.show(event)
-        if isinstance(event, Stepped | Evaluated):
-            self._began = True
+            self._dashboard.update(event)
+        if isinstance(event, StepCompleted | Evaluated):
+            self._has_progress = True
         if self._live is None:
-            self._tell(event)
+            self._report(event)
 
-    def _draw(self) -> list[Text]:
+    def _render(self) -> list[Text]:
         """Render under the lock: the picture is drawn by a thread of its own while events come in."""
         with self._lock:
-            return self._picture.draw(self._terminal.messages)
+            return self._dashboard.render(self._terminal.messages)
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: TrainEvent) -> None:
         match event:
-            case Preparing():
-                self._tell_stage(event.stage)
-            case Started():
-                self._terminal.say(safe_line(event.plan))
-                for note in event.notes:
+            case SetupProgress():
+                self._report_stage(event.stage)
+            case TrainStarted():
+                self._terminal.info(sanitize_line(event.description))
+                for note in event.notices:
                     self._terminal.warn(note)
             case Compiling():
-                self._terminal.say(compiling(event))
+                self._terminal.info(compiling_message(event))
             case Evaluated():
-                self._row(event)
+                self._report_evaluation(event)
             case _:
                 pass
 
-    def _tell_stage(self, stage: str) -> None:
+    def _report_stage(self, stage: str) -> None:
         """Say once what is being done, if it lasts: of a small corpus, everything is over before it could be read."""
         now = self._clock()
-        began = self._stages.setdefault(stage, now)
-        if stage not in self._told and now - began >= _LASTING:
-            self._told.add(stage)
-            self._terminal.say(safe_line(stage))
+        started_at = self._stages.setdefault(stage, now)
+        if stage not in self._reported and now - started_at >= _REPORT_STAGE_AFTER:
+            self._reported.add(stage)
+            self._terminal.info(sanitize_line(stage))
 
-    def _row(self, event: Evaluated) -> None:
+    def _report_evaluation(self, event: Evaluated) -> None:
         """Append one row to the table; a star marks the best evaluation so far."""
-        if not self._headed:
-            self._headed = True
-            self._terminal.say(_STAR)
-            self._put(_HEADER)
-        self._put(
-            f"{event.step:>8} {event.tokens:>12} {duration(event.seconds):>8} {event.train_nats:>7.3f} "
-            f"{decimal(event.val_nats):>9} {decimal(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
-            f"{' *' if event.best else ''}"
+        if not self._header_printed:
+            self._header_printed = True
+            self._terminal.info(_STAR)
+            self._print_row(_HEADER)
+        self._print_row(
+            f"{event.step:>8} {event.tokens:>12} {format_duration(event.seconds):>8} {event.train_nats:>7.3f} "
+            f"{format_float(event.val_nats):>9} {format_float(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
+            f"{' *' if event.is_best else ''}"
         )
 
-    def _put(self, line: str) -> None:
+    def _print_row(self, line: str) -> None:
         if self._json:
-            self._terminal.say(line)
+            self._terminal.info(line)
         else:
-            self._terminal.print(line)
+            self._terminal.print_data(line)
 
 
-def show_end(terminal: Terminal, finished: Finished, resume: str) -> None:
+def print_train_result(terminal: Terminal, finished: TrainFinished, resume: str) -> None:
     """Say how a run ended, where the model is and what to try next; `resume` is the command that goes on with it."""
     summary = finished.summary
-    name, path = safe_line(summary.model), safe_line(summary.path)
+    name, path = sanitize_line(summary.model), sanitize_line(summary.path)
     if finished.reason in ("interrupted", "terminated", "hung up"):
-        terminal.say(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}")
-        terminal.say(f"go on exactly here:  {safe_line(resume)}")
+        terminal.info(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}")
+        terminal.info(f"go on exactly here:  {sanitize_line(resume)}")
         return
-    said = {
+    messages = {
         "settled": f"the held-out loss has stopped improving; {name} is ready",
         "already finished": f"{name} was trained to its end before",
     }
-    terminal.say(f"\n{said.get(finished.reason, f'{name} is ready')}, in {path}")
-    terminal.say(f"try:  gru sample {name}\n      gru chat {name}", indent=6)
+    terminal.info(f"\n{messages.get(finished.reason, f'{name} is ready')}, in {path}")
+    terminal.info(f"try:  gru sample {name}\n      gru chat {name}", indent=6)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import count_of, short_count, time_left
-from grucli.ui.terminal.progress import fitting, progress_bar
-from grucli.ui.terminal.sanitize import safe, safe_line
-from grucli.ui.terminal.startup_message import FIRST_WORD
+from grucli.ui.terminal.formatting import format_eta, format_si, pluralize
+from grucli.ui.terminal.progress import fit_fields, progress_bar
+from grucli.ui.terminal.sanitize import sanitize, sanitize_line
+from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
 from grucli.ui.terminal.transient_bar import TransientBar
-from grucli.ui.terminal.wrapping import Growing
+from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 if TYPE_CHECKING:
-    from grucli.reddit.clean.explain import Explained
-    from grucli.reddit.clean.report import CleanReport, Drops
+    from grucli.reddit.clean.explain import Explanation
+    from grucli.reddit.clean.report import CleanReport, DropStats
     from grucli.reddit.clean.rules.registry import Rule
 
-_HANGING = 2
-_REASONS = 4
-_LINES = 3
-_SETTLED_SECONDS = 2.0
+_INDENT = 2
+_MAX_REASONS = 4
+_MAX_LINES = 3
+_MIN_ETA_SECONDS = 2.0
 
 
 class CleanView(TransientBar):
@@ -32,74 +32,82 @@ class CleanView(TransientBar):
     def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(terminal)
         self._clock = clock
-        self._began = clock()
+        self._started_at = clock()
         self._total: int | None = None
         self._bytes = 0
         self._report: CleanReport | None = None
 
-    def begin(self, total: int | None) -> None:
+    def start(self, total: int | None) -> None:
         """Begin to count: there are so many bytes to read, or None where that is not known."""
         self._total = total
-        self._began = self._clock()
+        self._started_at = self._clock()
 
     def progress(self, count: int, report: "CleanReport") -> None:
         """Take in that so many more bytes have been read, and what has become of them."""
         self._bytes += count
         self._report = report
 
-    def _draw(self) -> list[Text]:
+    def _render(self) -> list[Text]:
         if self._report is None:
-            return [Text(FIRST_WORD)]
+            return [Text(STARTUP_MESSAGE)]
         done = self._report.kept + self._report.dropped.total()
-        seconds = self._clock() - self._began
+        seconds = self._clock() - self._started_at
         counts = [f"{done:,} read", f"{self._report.kept:,} kept"]
-        rate = f"{short_count(done / seconds)}/s" if seconds > 0 else ""
+        rate = f"{format_si(done / seconds)}/s" if seconds > 0 else ""
         if not self._total:
-            return [Text(" · ".join(fitting([*counts, f"{short_count(self._bytes)}B", rate], self._width)))]
-        share = min(self._bytes / self._total, 1.0)
-        settled = seconds > _SETTLED_SECONDS and share > 0
-        left = time_left(seconds / share - seconds if settled else None) if share < 1 else "writing the rest"
-        return [progress_bar(self._terminal.messages, share, [f"{share:4.0%}", left, *counts, rate])]
+            return [Text(" · ".join(fit_fields([*counts, f"{format_si(self._bytes)}B", rate], self._width)))]
+        progress = min(self._bytes / self._total, 1.0)
+        has_estimate = seconds > _MIN_ETA_SECONDS and progress > 0
+        eta = format_eta(seconds / progress - seconds if has_estimate else None) if progress < 1 else "writing the rest"
+        return [progress_bar(self._terminal.messages, progress, [f"{progress:4.0%}", eta, *counts, rate])]
 
 
 def show_report(terminal: Terminal, report: "CleanReport", *, on_stdout: bool = False) -> None:
     """Say what was counted, and what each rule dropped and why, with the first few lines of each reason."""
     dropped = report.dropped
     width = max([7, *(len(rule) + 2 for rule in dropped)])
-    places = len(f"{report.read:,}")
-    several = len({name for by in report.reasons.values() for drops in by.values() for name, _ in drops.first}) > 1
-    turns = f"in {count_of(report.conversations, 'conversation')}, " if report.conversations is not None else ""
+    count_width = len(f"{report.read:,}")
+    multiple_files = (
+        len({name for by in report.reasons.values() for drops in by.values() for name, _ in drops.examples}) > 1
+    )
+    turns = f"in {pluralize(report.conversations, 'conversation')}, " if report.conversations is not None else ""
     lines = [
         ("read", report.read, ""),
-        ("kept", report.kept, f"  {turns}{count_of(report.characters, 'character')}"),
+        ("kept", report.kept, f"  {turns}{pluralize(report.characters, 'character')}"),
         ("dropped", dropped.total(), ""),
-        *((f"  {rule}", n, f"  {_reasons(report.reasons[rule], several)}") for rule, n in dropped.most_common()),
+        *(
+            (f"  {rule}", n, f"  {_format_reasons(report.reasons[rule], multiple_files)}")
+            for rule, n in dropped.most_common()
+        ),
     ]
     for name, count, rest in lines:
-        line, indent = f"{name:<{width}}  {count:>{places},}{rest}".rstrip(), width + places + 4
+        line, indent = f"{name:<{width}}  {count:>{count_width},}{rest}".rstrip(), width + count_width + 4
         if on_stdout:
-            terminal.show(line, indent)
+            terminal.print_line(line, indent)
         else:
-            terminal.say(line, indent=indent)
+            terminal.info(line, indent=indent)
 
 
-def _reasons(reasons: "dict[str, Drops]", several: bool) -> str:
+def _format_reasons(reasons: "dict[str, DropStats]", multiple_files: bool) -> str:
     """What a rule said, most frequent first, and where."""
     ordered = sorted(reasons.items(), key=lambda item: -item[1].count)
-    told = []
-    for reason, drops in ordered[:_REASONS]:
+    entries = []
+    for reason, drops in ordered[:_MAX_REASONS]:
         count = f" {drops.count:,}" if len(ordered) > 1 else ""
-        where = _places(drops, several)
-        told.append(f"{safe_line(reason)}{count}{f' ({where})' if where else ''}".strip())
-    return "; ".join(told) + ("; …" if len(ordered) > _REASONS else "")
+        location = _format_locations(drops, multiple_files)
+        entries.append(f"{sanitize_line(reason)}{count}{f' ({location})' if location else ''}".strip())
+    return "; ".join(entries) + ("; …" if len(ordered) > _MAX_REASONS else "")
 
 
-def _places(drops: "Drops", several: bool) -> str:
-    named = [f"{safe_line(Path(name).name)}:{line}" if several else f"{line:,}" for name, line in drops.first[:_LINES]]
-    if not named:
+def _format_locations(drops: "DropStats", multiple_files: bool) -> str:
+    locations = [
+        f"{sanitize_line(Path(name).name)}:{line}" if multiple_files else f"{line:,}"
+        for name, line in drops.examples[:_MAX_LINES]
+    ]
+    if not locations:
         return ""
-    word = "" if several else "line " if drops.count == 1 else "lines "
-    return word + ", ".join(named) + (" …" if drops.count > len(named) else "")
+    label = "" if multiple_files else "line " if drops.count == 1 else "lines "
+    return label + ", ".join(locations) + (" …" if drops.count > len(locations) else "")
 
 
 def show_rules(terminal: Terminal, rules: "Sequence[Rule]") -> None:
@@ -107,70 +115,77 @@ def show_rules(terminal: Terminal, rules: "Sequence[Rule]") -> None:
     width = max(len(rule.name) for rule in rules) + 2
     for rule in rules:
         options = f"  {', '.join(rule.options)}" if rule.options else ""
-        terminal.show(Text.assemble((f"{rule.name:<{width}}", "bold"), rule.does, (options, "cyan")), width)
+        terminal.print_line(
+            Text.assemble((f"{rule.name:<{width}}", "bold"), rule.description, (options, "cyan")), width
+        )
 
 
-def show_steps(terminal: Terminal, explained: "Explained") -> None:
+def show_rule_trace(terminal: Terminal, explained: "Explanation") -> None:
     """Print a comment as it was read, and again after each rule that changed it, on stdout."""
     raw = explained.raw
     about = [f"{raw.author or 'nobody'} in {raw.subreddit or 'no subreddit'}", f"score {raw.score}"]
-    place = f"{explained.source}, line {explained.line:,}"
-    terminal.show(safe_line(f"{raw.id}: {', '.join(about)}; {place}"), _HANGING)
-    _show_text(terminal, raw.body if isinstance(raw.body, str) else "(no text)")
-    idle: list[str] = []
+    location = f"{explained.source}, line {explained.line:,}"
+    terminal.print_line(sanitize_line(f"{raw.id}: {', '.join(about)}; {location}"), _INDENT)
+    _print_text(terminal, raw.body if isinstance(raw.body, str) else "(no text)")
+    unchanged: list[str] = []
     for step in explained.steps:
         if step.dropped is not None:
-            _show_idle(terminal, idle)
-            why = f" ({safe_line(step.dropped)})" if step.dropped else ""
-            terminal.show(Text.assemble((step.rule, "bold"), ": ", ("DROPPED", "bold red"), why), _HANGING)
+            _print_unchanged(terminal, unchanged)
+            reason = f" ({sanitize_line(step.dropped)})" if step.dropped else ""
+            terminal.print_line(Text.assemble((step.rule, "bold"), ": ", ("DROPPED", "bold red"), reason), _INDENT)
         elif step.before == step.after:
-            idle.append(step.rule)
+            unchanged.append(step.rule)
         else:
-            _show_idle(terminal, idle)
-            if _to_be_seen(step.before) == _to_be_seen(step.after):
-                gone = [ascii(sign)[1:-1] for sign in dict.fromkeys(step.before) if sign not in step.after]
-                which = f" ({', '.join(gone[:_REASONS])}{', …' if len(gone) > _REASONS else ''})" if gone else ""
-                terminal.show(Text.assemble((step.rule, "bold"), f": unseen characters{which}"), _HANGING)
+            _print_unchanged(terminal, unchanged)
+            if _visible_lines(step.before) == _visible_lines(step.after):
+                removed = [ascii(sign)[1:-1] for sign in dict.fromkeys(step.before) if sign not in step.after]
+                which = (
+                    f" ({', '.join(removed[:_MAX_REASONS])}{', …' if len(removed) > _MAX_REASONS else ''})"
+                    if removed
+                    else ""
+                )
+                terminal.print_line(Text.assemble((step.rule, "bold"), f": unseen characters{which}"), _INDENT)
             else:
-                terminal.show(Text.assemble((step.rule, "bold"), ":"))
-                _show_text(terminal, step.after)
-    _show_idle(terminal, idle)
+                terminal.print_line(Text.assemble((step.rule, "bold"), ":"))
+                _print_text(terminal, step.after)
+    _print_unchanged(terminal, unchanged)
     if explained.kept:
-        place = f", turn {explained.turn:,} of {explained.turns:,}" if explained.turns else ""
-        terminal.show(Text.assemble(("kept", "bold green"), place))
+        location = f", turn {explained.turn:,} of {explained.turns:,}" if explained.turns else ""
+        terminal.print_line(Text.assemble(("kept", "bold green"), location))
 
 
-def _to_be_seen(text: str) -> list[str]:
+def _visible_lines(text: str) -> list[str]:
     """The lines of a text as they look: blanks are alike, and not seen at an end."""
-    lines = safe(text).splitlines()
+    lines = sanitize(text).splitlines()
     return [
         "".join(" " if sign.isspace() else sign for sign in line if sign.isspace() or sign.isprintable()).rstrip()
         for line in lines
     ]
 
 
-def _show_idle(terminal: Terminal, idle: list[str]) -> None:
-    if idle:
-        terminal.show(Text(f"{', '.join(idle)}: nothing to do", "dim"), _HANGING)
-        idle.clear()
+def _print_unchanged(terminal: Terminal, rules: list[str]) -> None:
+    if rules:
+        terminal.print_line(Text(f"{', '.join(rules)}: nothing to do", "dim"), _INDENT)
+        rules.clear()
 
 
-def _show_text(terminal: Terminal, text: str) -> None:
+def _print_text(terminal: Terminal, text: str) -> None:
     """Print a text beside a rule; on a terminal its lines are broken where the rule would not go on otherwise."""
-    lines = safe(text).splitlines() or [""]
+    lines = sanitize(text).splitlines() or [""]
     if terminal.data.is_terminal:
-        growing = Growing()
-        growing.add("\n".join(lines))
-        lines = [str(line) for line in growing.lines(max(terminal.data.width - 5, 1))]
-    mark = "|" if terminal.data.options.ascii_only else "│"
+        wrapper = IncrementalWrapper()
+        wrapper.feed("\n".join(lines))
+        lines = [str(line) for line in wrapper.lines(max(terminal.data.width - 5, 1))]
+    border = "|" if terminal.data.options.ascii_only else "│"
     for line in lines:
-        terminal.print(f"  {mark} {line}")
+        terminal.print_data(f"  {border} {line}")
 
 
 def rules_json(rules: "Sequence[Rule]") -> list[dict[str, object]]:
     """The table of rules for scripts."""
     return [
-        {"name": rule.name, "does": rule.does, "options": list(rule.options), "default": rule.always} for rule in rules
+        {"name": rule.name, "does": rule.description, "options": list(rule.options), "default": rule.enabled_by_default}
+        for rule in rules
     ]
 
 
@@ -183,14 +198,14 @@ def report_json(report: "CleanReport", rules: Sequence[str]) -> dict[str, object
     return {
         "read": report.read,
         "kept": report.kept,
-        "complete": not report.damaged,
+        "complete": not report.has_corrupt_input,
         "dropped": dict.fromkeys(rules, 0) | report.dropped,
         "characters": report.characters,
         **conversations,
         "seconds": round(report.seconds, 3),
         "reasons": {
             rule: {
-                reason or rule: {"count": drops.count, "first": [f"{name}:{line}" for name, line in drops.first]}
+                reason or rule: {"count": drops.count, "first": [f"{name}:{line}" for name, line in drops.examples]}
                 for reason, drops in by.items()
             }
             for rule, by in report.reasons.items()

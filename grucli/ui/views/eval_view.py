@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.key_values import show_facts
+from grucli.ui.terminal.key_values import print_key_values
 
 if TYPE_CHECKING:
-    from grucli.generation.evaluation import Scores
+    from grucli.generation.evaluation import EvalResult
 
-_LABEL = 20
+_LABEL_COLUMNS = 20
 
 
-def show_scores(terminal: Terminal, scores: "Scores") -> None:
+def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
     """Print each figure on a line of stdout."""
     facts = [
         ("bits per character", f"{scores.bits_per_char:.4f}"),
@@ -21,4 +21,4 @@ def show_scores(terminal: Terminal, scores: "Scores") -> None:
         ("tokens", f"{scores.tokens:,}"),
         ("characters", f"{scores.characters:,}"),
     ]
-    show_facts(terminal, facts, _LABEL)
+    print_key_values(terminal, facts, _LABEL_COLUMNS)

@@ -7,21 +7,21 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from grucli.model.store import Metrics, ModelEntry
-from grucli.model.weights import Card, Description
-from grucli.training.events import Summary
+from grucli.model.weights import ModelCard, ModelInfo
+from grucli.training.events import TrainSummary
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import count_of, decimal, duration, short_count
-from grucli.ui.terminal.key_values import show_facts
-from grucli.ui.terminal.sanitize import safe_line
-from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, bars, span
+from grucli.ui.terminal.formatting import format_duration, format_float, format_si, pluralize
+from grucli.ui.terminal.key_values import print_key_values
+from grucli.ui.terminal.sanitize import sanitize_line
+from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
 
-_HEAD = ("MODEL", "CELL", "PARAMS", "TOKENIZER", "BITS/CHAR", "LOSS", "SIZE", "CHANGED")
-_NUMBERS = ("PARAMS", "BITS/CHAR", "SIZE")
-_LEFT_OUT_FIRST = ("SIZE", "TOKENIZER", "CELL", "PARAMS", "CHANGED", "LOSS", "BITS/CHAR")
+_COLUMNS = ("MODEL", "CELL", "PARAMS", "TOKENIZER", "BITS/CHAR", "LOSS", "SIZE", "CHANGED")
+_NUMERIC_COLUMNS = ("PARAMS", "BITS/CHAR", "SIZE")
+_DROP_ORDER = ("SIZE", "TOKENIZER", "CELL", "PARAMS", "CHANGED", "LOSS", "BITS/CHAR")
 _STYLES = {"MODEL": "bold", "LOSS": "magenta"}
-_SPARK, _WIDE_SPARK = 8, 32  # columns
-_LABEL = 12
-_LEAST_NAME = 16
+_SPARKLINE_WIDTH, _WIDE_SPARKLINE_WIDTH = 8, 32  # columns
+_LABEL_COLUMNS = 12
+_MIN_NAME_COLUMNS = 16
 
 
 def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapping[str, Sequence[Metrics]]) -> None:
@@ -31,67 +31,75 @@ def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapp
     that would fill the half of it are shortened.
     """
     if not entries:
-        terminal.say("There is no model yet. Make one: gru demo, or gru train CORPUS")
+        terminal.info("There is no model yet. Make one: gru demo, or gru train CORPUS")
         return
     blocks = ASCII_BLOCKS if terminal.data.options.ascii_only else BLOCKS
-    rows = [dict(zip(_HEAD, _row(entry, metrics.get(entry.name, ()), blocks), strict=True)) for entry in entries]
+    rows = [dict(zip(_COLUMNS, _row(entry, metrics.get(entry.name, ()), blocks), strict=True)) for entry in entries]
     if terminal.data.is_terminal:
         for row in rows:
-            row["MODEL"] = _shortened(row["MODEL"], max(terminal.data.width // 2 - 2, _LEAST_NAME), blocks)
-    widths = {name: max(cell_len(row[name]) for row in (dict(zip(_HEAD, _HEAD, strict=True)), *rows)) for name in _HEAD}
-    for name in _LEFT_OUT_FIRST:
+            row["MODEL"] = _truncate_middle(row["MODEL"], max(terminal.data.width // 2 - 2, _MIN_NAME_COLUMNS), blocks)
+    widths = {
+        name: max(cell_len(row[name]) for row in (dict(zip(_COLUMNS, _COLUMNS, strict=True)), *rows))
+        for name in _COLUMNS
+    }
+    for name in _DROP_ORDER:
         if terminal.data.is_terminal and sum(widths.values()) + 2 * (len(widths) - 1) >= terminal.data.width:
             del widths[name]
-    _print(terminal, _line({name: name for name in _HEAD}, widths, dict.fromkeys(_HEAD, "dim")))
+    _print_row(terminal, _line({name: name for name in _COLUMNS}, widths, dict.fromkeys(_COLUMNS, "dim")))
     for entry, row in zip(entries, rows, strict=True):
-        _print(terminal, _line(row, widths, _STYLES if entry.problem is None else dict.fromkeys(_HEAD, "red")))
+        _print_row(terminal, _line(row, widths, _STYLES if entry.problem is None else dict.fromkeys(_COLUMNS, "red")))
     for entry in entries:
         if entry.problem is not None:
             terminal.warn(f"'{entry.name}' is damaged: {entry.problem}")
 
 
-def show_model(terminal: Terminal, entry: ModelEntry, summary: Summary | None, metrics: Sequence[Metrics]) -> None:
+def show_model(terminal: Terminal, entry: ModelEntry, summary: TrainSummary | None, metrics: Sequence[Metrics]) -> None:
     """Print what is known about one model on stdout, a line for each fact; of a damaged one that is little.
 
     `summary` is that of the run that made it, None of a damaged one, and `metrics` are its evaluations.
     """
-    show_facts(terminal, _found(entry), _LABEL)
-    if entry.description is not None and summary is not None:
-        show_facts(terminal, _learnt(entry.description, summary), _LABEL)
+    print_key_values(terminal, _file_facts(entry), _LABEL_COLUMNS)
+    if entry.info is not None and summary is not None:
+        print_key_values(terminal, _training_facts(entry.info, summary), _LABEL_COLUMNS)
         _print_curves(terminal, metrics)
-        show_facts(terminal, _ended(entry.description.card, summary, len(metrics)), _LABEL)
+        print_key_values(terminal, _result_facts(entry.info.card, summary, len(metrics)), _LABEL_COLUMNS)
 
 
-def _found(entry: ModelEntry) -> list[tuple[str, str | Text]]:
+def _file_facts(entry: ModelEntry) -> list[tuple[str, str | Text]]:
     """What is known about any model, even a damaged one."""
     return [
-        ("model", Text(safe_line(entry.name), "bold")),
+        ("model", Text(sanitize_line(entry.name), "bold")),
         ("path", str(entry.path)),
-        ("size", f"{short_count(entry.bytes)}B"),
-        ("changed", _when(entry.modified)),
+        ("size", f"{format_si(entry.bytes)}B"),
+        ("changed", _format_time(entry.modified)),
     ]
 
 
-def _learnt(about: Description, run: Summary) -> list[tuple[str, str | Text]]:
+def _training_facts(info: ModelInfo, run: TrainSummary) -> list[tuple[str, str | Text]]:
     """What a model is, and how it came to be that; its losses at last."""
-    sizes, card = about.sizes, about.card
+    sizes, card = info.sizes, info.card
     return [
-        ("cell", f"{sizes.cell}, {count_of(sizes.L, 'layer')} of {count_of(sizes.H, 'unit')}, embedding {sizes.E}"),
-        ("parameters", f"{about.parameters:,}"),
-        ("tokenizer", f"{about.tokenizer}, {count_of(sizes.V, 'symbol')}"),
+        ("cell", f"{sizes.cell}, {pluralize(sizes.L, 'layer')} of {pluralize(sizes.H, 'unit')}, embedding {sizes.E}"),
+        ("parameters", f"{info.parameters:,}"),
+        ("tokenizer", f"{info.tokenizer}, {pluralize(sizes.V, 'symbol')}"),
         ("learnt", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
-        ("training", f"{count_of(run.steps, 'step')}, {count_of(run.tokens, 'token')}, {duration(run.seconds)}"),
+        (
+            "training",
+            f"{pluralize(run.steps, 'step')}, {pluralize(run.tokens, 'token')}, {format_duration(run.seconds)}",
+        ),
         ("speed", f"{run.tokens_per_second:,.0f} tokens/s"),
-        ("loss", f"{decimal(run.train_nats)} training, {decimal(run.val_nats)} held out, nats a token"),
+        ("loss", f"{format_float(run.train_nats)} training, {format_float(run.val_nats)} held out, nats a token"),
     ]
 
 
-def _ended(best: Card, run: Summary, evaluations: int) -> list[tuple[str, str | Text]]:
+def _result_facts(best: ModelCard, run: TrainSummary, evaluations: int) -> list[tuple[str, str | Text]]:
     """How well it predicts, and did at its `best`; and what it can be known by."""
-    looks = f", after {count_of(evaluations, 'evaluation')}" if evaluations else ""
-    facts: list[tuple[str, str | Text]] = [("held out", f"{decimal(run.val_bits_per_char)} bits a character{looks}")]
+    after_evaluations = f", after {pluralize(evaluations, 'evaluation')}" if evaluations else ""
+    facts: list[tuple[str, str | Text]] = [
+        ("held out", f"{format_float(run.val_bits_per_char)} bits a character{after_evaluations}")
+    ]
     if best.steps != run.steps:
-        facts.append(("best", f"{decimal(best.val_bits_per_char)} at step {best.steps:,}, kept to write with"))
+        facts.append(("best", f"{format_float(best.val_bits_per_char)} at step {best.steps:,}, kept to write with"))
     facts.append(("sha256", run.parameters_sha256))
     return [*facts, ("note", best.note)] if best.note else facts
 
@@ -104,11 +112,15 @@ def _print_curves(terminal: Terminal, metrics: Sequence[Metrics]) -> None:
         ("held out", _points(metrics, "val_nats"), "magenta"),
     ]
     scale = [value for _, points, _ in series for _, value in points]
-    room = min(_WIDE_SPARK, terminal.data.width - 1 - _LABEL - 10) if terminal.data.is_terminal else _WIDE_SPARK
+    width = (
+        min(_WIDE_SPARKLINE_WIDTH, terminal.data.width - 1 - _LABEL_COLUMNS - 10)
+        if terminal.data.is_terminal
+        else _WIDE_SPARKLINE_WIDTH
+    )
     for name, points, style in series:
-        if len(points) > 1 and room > 0:
-            drawn = sparkline(points, room, ASCII_BLOCKS if ascii_only else BLOCKS, (min(scale), max(scale)))
-            _print(terminal, Text.assemble(" " * _LABEL, (f"{name}  ", "dim"), (drawn, style)))
+        if len(points) > 1 and width > 0:
+            curve = sparkline(points, width, ASCII_BLOCKS if ascii_only else BLOCKS, (min(scale), max(scale)))
+            _print_row(terminal, Text.assemble(" " * _LABEL_COLUMNS, (f"{name}  ", "dim"), (curve, style)))
 
 
 def sparkline(
@@ -122,42 +134,42 @@ def sparkline(
     for step, value in points:
         curve.add(step, value)
     columns = curve.columns(width, points[0][0], points[-1][0], stretch=True) if points else []
-    low, high = span(columns) if scale is None else scale
-    return bars(columns, low, high, 1, blocks)[0] if columns else ""
+    low, high = y_range(columns) if scale is None else scale
+    return render_columns(columns, low, high, 1, blocks)[0] if columns else ""
 
 
 def _points(metrics: Sequence[Metrics], loss: str) -> list[tuple[int, float]]:
-    found = ((one.step, getattr(one, loss)) for one in metrics)
-    return [(step, value) for step, value in found if value is not None]
+    values = ((one.step, getattr(one, loss)) for one in metrics)
+    return [(step, value) for step, value in values if value is not None]
 
 
 def _row(entry: ModelEntry, metrics: Sequence[Metrics], blocks: str) -> tuple[str, ...]:
-    name, size, changed = safe_line(entry.name), f"{short_count(entry.bytes)}B", _when(entry.modified)
-    if entry.description is None:
+    name, size, changed = sanitize_line(entry.name), f"{format_si(entry.bytes)}B", _format_time(entry.modified)
+    if entry.info is None:
         return name, "damaged", "-", "-", "-", "-", size, changed
-    about = entry.description
-    curve = sparkline(_points(metrics, "val_nats") or _points(metrics, "train_nats"), _SPARK, blocks)
+    info = entry.info
+    curve = sparkline(_points(metrics, "val_nats") or _points(metrics, "train_nats"), _SPARKLINE_WIDTH, blocks)
     return (
         name,
-        about.sizes.cell,
-        short_count(about.parameters),
-        safe_line(about.tokenizer),
-        decimal(about.card.val_bits_per_char),
+        info.sizes.cell,
+        format_si(info.parameters),
+        sanitize_line(info.tokenizer),
+        format_float(info.card.val_bits_per_char),
         curve or "-",
         size,
         changed,
     )
 
 
-def _shortened(name: str, room: int, blocks: str) -> str:
+def _truncate_middle(name: str, width: int, blocks: str) -> str:
     """A name whose middle is left out where it is too long: what tells names apart stands at either end."""
-    if cell_len(name) <= room:
+    if cell_len(name) <= width:
         return name
-    mark = "…" if blocks is BLOCKS else "..."
-    kept = 1
-    while cell_len(f"{name[: kept + 1]}{mark}{name[-kept - 1 :]}") <= room:
-        kept += 1
-    return f"{name[:kept]}{mark}{name[-kept:]}"
+    ellipsis = "…" if blocks is BLOCKS else "..."
+    side_chars = 1
+    while cell_len(f"{name[: side_chars + 1]}{ellipsis}{name[-side_chars - 1 :]}") <= width:
+        side_chars += 1
+    return f"{name[:side_chars]}{ellipsis}{name[-side_chars:]}"
 
 
 def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str, str]) -> Text:
@@ -165,17 +177,17 @@ def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str
     cells = []
     for name, width in widths.items():
         gap = " " * (width - cell_len(row[name]))
-        cell = f"{gap}{row[name]}" if name in _NUMBERS else f"{row[name]}{gap}"
+        cell = f"{gap}{row[name]}" if name in _NUMERIC_COLUMNS else f"{row[name]}{gap}"
         cells.append(Text(cell, styles.get(name, "")))
     line = Text("  ").join(cells)
     line.rstrip()
     return line
 
 
-def _print(terminal: Terminal, line: Text) -> None:
+def _print_row(terminal: Terminal, line: Text) -> None:
     """Print a line that is never broken."""
     terminal.data.print(line, soft_wrap=True)
 
 
-def _when(modified: float) -> str:
+def _format_time(modified: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(modified))

@@ -4,27 +4,29 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import count_of
+from grucli.ui.terminal.formatting import pluralize
 
 if TYPE_CHECKING:
-    from grucli.reddit.corpus.purge import Purge
+    from grucli.reddit.corpus.purge import PurgeResult
 
 
-def show_purge(terminal: Terminal, corpus: str, done: "Purge", *, dry_run: bool) -> None:
+def print_purge_result(terminal: Terminal, corpus: str, result: "PurgeResult", *, dry_run: bool) -> None:
     """Say what was taken out of `corpus`, or would be; all of it as messages."""
-    if not done.removed:
-        terminal.say(f"Nothing is to be taken out of '{corpus}', which has {count_of(done.kept, 'comment')}.")
+    if not result.removed:
+        terminal.info(f"Nothing is to be taken out of '{corpus}', which has {pluralize(result.kept, 'comment')}.")
         return
     verb = "Would be taken out of" if dry_run else "Taken out of"
-    size = f"{count_of(done.removed, 'comment')} of {count_of(done.removed_characters, 'character')}"
-    terminal.say(f"{verb} '{corpus}': {size}; {done.kept:,} left.")
-    if done.cut:
-        terminal.say(f"{count_of(done.cut, 'conversation')} cut in two where something is missing now.")
-    for note in done.report.notes():
-        terminal.warn(note)
+    size = f"{pluralize(result.removed, 'comment')} of {pluralize(result.removed_characters, 'character')}"
+    terminal.info(f"{verb} '{corpus}': {size}; {result.kept:,} left.")
+    if result.split_conversations:
+        terminal.info(
+            f"{pluralize(result.split_conversations, 'conversation')} cut in two where something is missing now."
+        )
+    for message in result.report.messages():
+        terminal.warn(message)
 
 
-def show_fetch(terminal: Terminal, corpus: str) -> None:
+def warn_fetched_file(terminal: Terminal, corpus: str) -> None:
     """Say that `corpus` is a fetched file, and how not to fetch again what was taken out."""
     terminal.warn(
         f"'{corpus}' was written by gru fetch, which cannot go on with it now: --resume refuses, and --force would "
@@ -32,10 +34,10 @@ def show_fetch(terminal: Terminal, corpus: str) -> None:
     )
 
 
-def show_missing(terminal: Terminal, ids: int, names: Sequence[str]) -> None:
+def print_not_found(terminal: Terminal, ids: int, names: Sequence[str]) -> None:
     """Say how many of the ids, and warn which of the names, are not in the corpus."""
     if ids:
-        terminal.say(f"Not in it: {count_of(ids, 'id')}.")
+        terminal.info(f"Not in it: {pluralize(ids, 'id')}.")
     if names:
         terminal.warn(
             f"nothing by {', '.join(names)} was found; authors in a corpus that was made with another author.key, on "
@@ -43,12 +45,12 @@ def show_missing(terminal: Terminal, ids: int, names: Sequence[str]) -> None:
         )
 
 
-def show_memories(terminal: Terminal, models: Sequence[str], left: Sequence[str]) -> None:
+def print_models_to_retrain(terminal: Terminal, models: Sequence[str], directories: Sequence[str]) -> None:
     """Say who still remembers what was taken out: `models`, and token files that were in use, in folders `left`."""
-    if left:
-        terminal.warn(f"token files in use still hold it; remove them by hand: {', '.join(left)}")
+    if directories:
+        terminal.warn(f"token files in use still hold it; remove them by hand: {', '.join(directories)}")
     if models:
         terminal.warn(f"these models have learnt from it and remember it still: {', '.join(models)}")
-        terminal.say(f"Train them again: gru train … --name {models[0]} --force")
+        terminal.info(f"Train them again: gru train … --name {models[0]} --force")
     else:
-        terminal.say("A model that has learnt from it remembers it still, until it is trained anew.")
+        terminal.info("A model that has learnt from it remembers it still, until it is trained anew.")

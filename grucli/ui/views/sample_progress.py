@@ -7,14 +7,14 @@ from typing import Protocol, TypeVar
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import count_of, short_count, time_left
+from grucli.ui.terminal.formatting import format_eta, format_si, pluralize
 from grucli.ui.terminal.progress import progress_bar
 from grucli.ui.terminal.transient_bar import TransientBar
 
-_SETTLED_SECONDS = 1.0
+_MIN_ETA_SECONDS = 1.0
 
 
-class Drawn(Protocol):
+class TextSample(Protocol):
     """A sample, as far as it is counted."""
 
     @property
@@ -22,11 +22,11 @@ class Drawn(Protocol):
         """What was drawn."""
 
 
-S = TypeVar("S", bound=Drawn)
+S = TypeVar("S", bound=TextSample)
 P = TypeVar("P")
 
 
-class BatchView(TransientBar):
+class SampleProgress(TransientBar):
     """Counts `n` samples, and the time that it took to draw them: none that was spent on showing them.
 
     There is a bar while nobody sees the samples themselves, as they go to a file or another program.
@@ -40,15 +40,15 @@ class BatchView(TransientBar):
 
     def timed(self, pieces: Iterable[P]) -> Iterator[P]:
         """The pieces as they come, and the time that they took."""
-        rest = iter(pieces)
+        iterator = iter(pieces)
         while True:
-            began = self._clock()
+            started_at = self._clock()
             try:
-                piece = next(rest)
+                piece = next(iterator)
             except StopIteration:
                 return
             finally:
-                self._seconds += self._clock() - began
+                self._seconds += self._clock() - started_at
             yield piece
 
     def count(self, text: str) -> None:
@@ -56,14 +56,14 @@ class BatchView(TransientBar):
         self._samples += 1
         self._characters += len(text)
 
-    def follow(self, samples: Iterable[S]) -> Iterator[S]:
+    def track(self, samples: Iterable[S]) -> Iterator[S]:
         """The samples as they come, counted and timed; whoever takes them shows each before the next."""
-        seen = self._terminal.data.is_terminal
+        visible = self._terminal.data.is_terminal
         try:
             for sample in self.timed(samples):
                 self.count(sample.text)
                 yield sample
-                if self._n > 1 and not seen:  # before the first one the kernels may be compiling, which is said
+                if self._n > 1 and not visible:  # before the first one the kernels may be compiling, which is said
                     self.show_bar()
         finally:
             self.hide_bar()
@@ -71,21 +71,21 @@ class BatchView(TransientBar):
     def finish(self) -> None:
         """Say on stderr how much it was, if it was more than one sample."""
         if self._n > 1:
-            written = f"{count_of(self._samples, 'sample')}, {count_of(self._characters, 'character')}"
-            self._terminal.say(f"{written}, {self._rate:,.0f} characters/s", "dim")
+            summary = f"{pluralize(self._samples, 'sample')}, {pluralize(self._characters, 'character')}"
+            self._terminal.info(f"{summary}, {self._rate:,.0f} characters/s", "dim")
 
     @property
     def _rate(self) -> float:
         return self._characters / self._seconds if self._seconds > 0 else 0.0
 
-    def _draw(self) -> list[Text]:
-        share = min(self._samples / self._n, 1.0)
-        settled = share > 0 and self._seconds > _SETTLED_SECONDS
-        most = f"{self._n:,}"
+    def _render(self) -> list[Text]:
+        progress = min(self._samples / self._n, 1.0)
+        has_estimate = progress > 0 and self._seconds > _MIN_ETA_SECONDS
+        total = f"{self._n:,}"
         fields = [
-            f"{share:4.0%}",
-            time_left(self._seconds * (1 - share) / share if settled else None),
-            f"{self._samples:>{len(most)},} of {most} samples",
-            f"{short_count(self._rate):>4} characters/s" if settled else "",
+            f"{progress:4.0%}",
+            format_eta(self._seconds * (1 - progress) / progress if has_estimate else None),
+            f"{self._samples:>{len(total)},} of {total} samples",
+            f"{format_si(self._rate):>4} characters/s" if has_estimate else "",
         ]
-        return [progress_bar(self._terminal.messages, share, fields)]
+        return [progress_bar(self._terminal.messages, progress, fields)]

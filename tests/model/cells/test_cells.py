@@ -9,19 +9,21 @@ from grucli.model.cells import CELLS
 from grucli.model.cells.base import Cell
 from grucli.model.cells.gru import GRU
 from grucli.model.cells.gru_after import GRU_AFTER
-from grucli.model.config import Sizes, parameter_shapes
+from grucli.model.config import ModelConfig, parameter_shapes
 from tests.model.reference import Float64, loss_and_gradients
 
-EACH = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+each_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 
 
-def case(cell: Cell, seed: int, T: int, B: int, below: int, H: int) -> tuple[dict[str, Float64], Float64, Float64]:
+def make_case(
+    cell: Cell, seed: int, T: int, B: int, input_size: int, H: int
+) -> tuple[dict[str, Float64], Float64, Float64]:
     rng = np.random.default_rng(seed)
-    parameters = {name: rng.standard_normal(shape) for name, shape in cell.shapes(below, H).items()}
-    return parameters, rng.standard_normal((T, B, below)), rng.standard_normal((B, H))
+    parameters = {name: rng.standard_normal(shape) for name, shape in cell.shapes(input_size, H).items()}
+    return parameters, rng.standard_normal((T, B, input_size)), rng.standard_normal((B, H))
 
 
-@EACH
+@each_cell
 @given(
     seed=st.integers(0, 99),
     T=st.integers(1, 4),
@@ -33,15 +35,15 @@ def case(cell: Cell, seed: int, T: int, B: int, below: int, H: int) -> tuple[dic
 def test_every_gradient_agrees_with_finite_differences(
     cell: Cell, seed: int, T: int, B: int, below: int, H: int
 ) -> None:
-    parameters, x, s0 = case(cell, seed, T, B, below, H)
+    parameters, x, s0 = make_case(cell, seed, T, B, below, H)
     rng = np.random.default_rng(seed + 1)
-    resets = rng.random((T, B)) < 0.3
+    reset_mask = rng.random((T, B)) < 0.3
     weights = rng.standard_normal((T, B, H))
 
     def loss() -> float:
-        return float((cell.forward(parameters, x, s0, resets)[0] * weights).sum())
+        return float((cell.forward(parameters, x, s0, reset_mask)[0] * weights).sum())
 
-    _, backprop = cell.forward(parameters, x, s0, resets)
+    _, backprop = cell.forward(parameters, x, s0, reset_mask)
     dx, ds0, gradients = backprop(weights)
     for array, gradient in [(x, dx), (s0, ds0), *((parameters[name], gradients[name]) for name in parameters)]:
         for place in np.ndindex(array.shape):
@@ -54,32 +56,32 @@ def test_every_gradient_agrees_with_finite_differences(
             assert gradient[place] == pytest.approx((above - below_it) / 2e-6, rel=1e-5, abs=1e-7)
 
 
-@EACH
+@each_cell
 def test_gradients_agree_with_finite_differences_through_three_layers(cell: Cell) -> None:
-    sizes = Sizes(cell.name, V=5, E=3, H=4, L=3)
+    config = ModelConfig(cell.name, V=5, E=3, H=4, L=3)
     rng = np.random.default_rng(3)
-    parameters = {name: rng.standard_normal(shape) for name, shape in parameter_shapes(sizes).items()}
+    parameters = {name: rng.standard_normal(shape) for name, shape in parameter_shapes(config).items()}
     inputs, targets = rng.integers(0, 5, (2, 4, 2)).astype(np.int32)
-    resets, state = rng.random((4, 2)) < 0.2, rng.standard_normal((3, 2, 4))
-    _, gradients = loss_and_gradients(sizes, parameters, inputs, targets, resets, state)
+    reset_mask, state = rng.random((4, 2)) < 0.2, rng.standard_normal((3, 2, 4))
+    _, gradients = loss_and_gradients(config, parameters, inputs, targets, reset_mask, state)
     for name, array in parameters.items():
         for place in np.ndindex(array.shape):
             kept = array[place]
             array[place] = kept + 1e-6
-            above, _ = loss_and_gradients(sizes, parameters, inputs, targets, resets, state)
+            above, _ = loss_and_gradients(config, parameters, inputs, targets, reset_mask, state)
             array[place] = kept - 1e-6
-            below, _ = loss_and_gradients(sizes, parameters, inputs, targets, resets, state)
+            below, _ = loss_and_gradients(config, parameters, inputs, targets, reset_mask, state)
             array[place] = kept
             assert gradients[name][place] == pytest.approx((above - below) / 2e-6, rel=1e-4, abs=1e-8), name
 
 
-@EACH
+@each_cell
 @given(seed=st.integers(0, 99), T=st.integers(1, 6), B=st.integers(1, 4), H=st.integers(1, 5))
 @settings(max_examples=25)
 def test_with_open_reset_and_no_memory_it_is_the_plain_tanh_network(
     cell: Cell, seed: int, T: int, B: int, H: int
 ) -> None:
-    parameters, x, s0 = case(cell, seed, T, B, 3, H)
+    parameters, x, s0 = make_case(cell, seed, T, B, 3, H)
     closed, open_ = slice(0, H), slice(H, 2 * H)
     for name in ("U", "W"):
         parameters[name][:, : 2 * H] = 0.0
@@ -92,29 +94,29 @@ def test_with_open_reset_and_no_memory_it_is_the_plain_tanh_network(
 
 
 def test_with_open_reset_it_does_not_matter_where_it_stands() -> None:
-    parameters, x, s0 = case(GRU, 2, 5, 2, 3, 4)
+    parameters, x, s0 = make_case(GRU, 2, 5, 2, 3, 4)
     parameters["b"][4:8] = 1e3
-    resets = np.zeros((5, 2), np.bool_)
-    before, _ = GRU.forward(parameters, x, s0, resets)
-    after, _ = GRU_AFTER.forward(parameters | {"c": np.zeros(4)}, x, s0, resets)
+    reset_mask = np.zeros((5, 2), np.bool_)
+    before, _ = GRU.forward(parameters, x, s0, reset_mask)
+    after, _ = GRU_AFTER.forward(parameters | {"c": np.zeros(4)}, x, s0, reset_mask)
     np.testing.assert_allclose(after, before)
 
 
-@EACH
+@each_cell
 def test_with_a_full_update_gate_nothing_is_forgotten(cell: Cell) -> None:
-    parameters, x, s0 = case(cell, 0, 5, 2, 3, 4)
+    parameters, x, s0 = make_case(cell, 0, 5, 2, 3, 4)
     parameters["b"][:4] = 1e3
     s, _ = cell.forward(parameters, x, s0, np.zeros((5, 2), np.bool_))
     np.testing.assert_allclose(s[-1], s0)
 
 
-@EACH
+@each_cell
 def test_a_reset_forgets_everything_before_it(cell: Cell) -> None:
-    parameters, x, s0 = case(cell, 1, 5, 2, 3, 4)
-    resets = np.zeros((5, 2), np.bool_)
-    resets[2, 0] = True
-    s, backprop = cell.forward(parameters, x, s0, resets)
-    other, _ = cell.forward(parameters, x, s0 + 1.0, resets)
+    parameters, x, s0 = make_case(cell, 1, 5, 2, 3, 4)
+    reset_mask = np.zeros((5, 2), np.bool_)
+    reset_mask[2, 0] = True
+    s, backprop = cell.forward(parameters, x, s0, reset_mask)
+    other, _ = cell.forward(parameters, x, s0 + 1.0, reset_mask)
     np.testing.assert_array_equal(s[2:, 0], other[2:, 0])
     assert not np.allclose(s[2:, 1], other[2:, 1])
     ds = np.zeros_like(s)
@@ -125,9 +127,9 @@ def test_a_reset_forgets_everything_before_it(cell: Cell) -> None:
     assert dx[2:, 0].any()
 
 
-@EACH
+@each_cell
 def test_fresh_recurrent_weights_are_orthogonal(cell: Cell) -> None:
-    W = cell.initialise(np.random.default_rng(0), 6, 8)["W"]
+    W = cell.initialize(np.random.default_rng(0), 6, 8)["W"]
     for gate in range(3):
         block = W[:, gate * 8 : gate * 8 + 8]
         np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-12)

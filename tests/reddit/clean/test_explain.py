@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from grucli.errors import UsageError
-from grucli.reddit.clean.explain import Explained, explain_comment
-from grucli.reddit.clean.pipeline import Plan, clean, locate_all
-from grucli.reddit.clean.rules.config import Settings
+from grucli.reddit.clean.explain import Explanation, explain_comment
+from grucli.reddit.clean.pipeline import CleanOptions, clean, resolve_sources
+from grucli.reddit.clean.rules.config import RuleConfig
 
-LONG = " ".join(f"word{n}" for n in range(40))
+LONG_TEXT = " ".join(f"word{n}" for n in range(40))
 COMMENTS = [
     {"id": "c1", "body": "*Salt* &amp;amp; pepper", "author": "Somebody"},
     {"id": "c2", "body": "[deleted]"},
     {"id": "c3", "body": "Salt & pepper", "parent_id": "t1_x"},
-    {"id": "c4", "body": LONG},
-    {"id": "c5", "body": f"{LONG} again"},
+    {"id": "c4", "body": LONG_TEXT},
+    {"id": "c5", "body": f"{LONG_TEXT} again"},
     {"body": "no id"},
 ]
 
@@ -29,47 +29,47 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def explained(source: Path, name: str, **options: Any) -> Explained:
-    return explain_comment(Plan(sources=locate_all([str(source)]), output=None, **options), name)
+def explain_by_id(source: Path, name: str, **options: Any) -> Explanation:
+    return explain_comment(CleanOptions(sources=resolve_sources([str(source)]), output=None, **options), name)
 
 
 def test_each_rule_that_changes_a_comment_shows_how(source: Path) -> None:
-    found = explained(source, "t1_c1")
-    changed = {step.rule: (step.before, step.after) for step in found.steps if step.before != step.after}
+    result = explain_by_id(source, "t1_c1")
+    changed = {step.rule: (step.before, step.after) for step in result.steps if step.before != step.after}
 
     assert changed == {
         "entities": ("*Salt* &amp;amp; pepper", "*Salt* & pepper"),
         "markdown": ("*Salt* & pepper", "Salt & pepper"),
     }
-    assert (found.raw.body, found.raw.author, found.line, found.kept) == (
+    assert (result.raw.body, result.raw.author, result.line, result.kept) == (
         "*Salt* &amp;amp; pepper",
         "Somebody",
         1,
         True,
     )
-    assert found.steps[-1].rule == "duplicate"
+    assert result.steps[-1].rule == "duplicate"
 
 
 def test_what_is_dropped_says_by_which_rule(source: Path) -> None:
-    found = explained(source, "c2")
+    result = explain_by_id(source, "c2")
 
-    assert [(step.rule, step.dropped) for step in found.steps][-1] == ("deleted", "deleted")
-    assert not found.kept
+    assert [(step.rule, step.dropped) for step in result.steps][-1] == ("deleted", "deleted")
+    assert not result.kept
 
 
 def test_a_duplicate_names_the_first(source: Path) -> None:
-    assert explained(source, "c3").steps[-1].dropped == f"as c1, line 1 of {source}"
-    assert explained(source, "c3", replies=True).kept
-    assert explained(source, "c3", settings=Settings(skip=frozenset({"duplicate"}))).kept
+    assert explain_by_id(source, "c3").steps[-1].dropped == f"as c1, line 1 of {source}"
+    assert explain_by_id(source, "c3", replies=True).kept
+    assert explain_by_id(source, "c3", rule_config=RuleConfig(skip_rules=frozenset({"duplicate"}))).kept
 
 
 def test_a_near_duplicate_names_the_first(source: Path) -> None:
     pytest.importorskip("rensa")
-    assert explained(source, "c5").kept
-    last = explained(source, "c5", near_duplicates=True).steps[-1]
+    assert explain_by_id(source, "c5").kept
+    last = explain_by_id(source, "c5", near_duplicates=True).steps[-1]
 
     assert (last.rule, last.dropped) == ("near-duplicate", f"as c4, line 4 of {source}")
-    assert explained(source, "c4", near_duplicates=True).kept
+    assert explain_by_id(source, "c4", near_duplicates=True).kept
 
 
 def test_a_conversation_is_put_together_as_the_cleaning_does(tmp_path: Path) -> None:
@@ -84,37 +84,43 @@ def test_a_conversation_is_put_together_as_the_cleaning_does(tmp_path: Path) -> 
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     places = {
-        row["id"]: (found.turn, found.turns) for row in rows if (found := explained(path, row["id"], replies=True))
+        row["id"]: (found.turn, found.turns) for row in rows if (found := explain_by_id(path, row["id"], replies=True))
     }
 
     assert places == {"c1": (1, 3), "c2": (2, 3), "c3": (3, 3), "c4": (None, None), "c5": (1, 1), "c6": (1, 1)}
-    assert explained(path, "c2", replies=True, min_turns=3).kept
-    last = explained(path, "c5", replies=True, min_turns=3).steps[-1]
+    assert explain_by_id(path, "c2", replies=True, min_turns=3).kept
+    last = explain_by_id(path, "c5", replies=True, min_turns=3).steps[-1]
     assert (last.rule, last.dropped) == ("conversation", "short conversation: 1 of at least 3 turns")
-    dropped = [row["id"] for row in rows if not explained(path, row["id"], replies=True, min_turns=2).kept]
+    dropped = [row["id"] for row in rows if not explain_by_id(path, row["id"], replies=True, min_turns=2).kept]
     assert (
         len(dropped)
-        == clean(Plan(sources=locate_all([str(path)]), output=None, replies=True, min_turns=2)).dropped.total()
+        == clean(
+            CleanOptions(sources=resolve_sources([str(path)]), output=None, replies=True, min_turns=2)
+        ).dropped.total()
     )
-    assert explained(path, "c2").turns is None
+    assert explain_by_id(path, "c2").turns is None
 
 
 def test_what_standard_input_cannot_tell_is_said(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for options, count in (({}, 1), ({"replies": True}, 1), ({"settings": Settings(skip=frozenset({"duplicate"}))}, 0)):
+    for options, count in (
+        ({}, 1),
+        ({"replies": True}, 1),
+        ({"rule_config": RuleConfig(skip_rules=frozenset({"duplicate"}))}, 0),
+    ):
         with source.open() as stdin:
             monkeypatch.setattr("sys.stdin", stdin)
-            found = explain_comment(Plan(sources=locate_all(["-"]), output=None, **options), "c1")
-        assert (found.kept, len(found.notes)) == (True, count)
+            result = explain_comment(CleanOptions(sources=resolve_sources(["-"]), output=None, **options), "c1")
+        assert (result.kept, len(result.notes)) == (True, count)
 
 
 def test_a_comment_that_is_not_there(source: Path) -> None:
     for name in ("c9", "c", "word1"):
         with pytest.raises(UsageError, match=f"no comment '{name}'"):
-            explained(source, name)
+            explain_by_id(source, name)
 
 
 def test_tables_are_searched_too(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,said\nt1_c1,**x y**\n")
 
-    assert explained(path, "c1", column="said").steps[-2].after == "x y"
+    assert explain_by_id(path, "c1", column="said").steps[-2].after == "x y"

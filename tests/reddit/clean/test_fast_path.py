@@ -9,14 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from grucli.reddit.clean import fast_path
-from grucli.reddit.clean.fast_path import glance, glances
-from grucli.reddit.clean.rule_engine import _settled, cleaner, sweeper
-from grucli.reddit.clean.rules.config import Settings
+from grucli.reddit.clean.fast_path import clean_if_simple, clean_simple_batch
+from grucli.reddit.clean.rule_engine import _apply_until_stable, make_batch_cleaner, make_cleaner
+from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import RULES
 from grucli.reddit.comments import Comment
-from tests.reddit.strategies import hostile
+from tests.reddit.strategies import hostile_text
 
-PIECES = st.one_of(
+FRAGMENTS = st.one_of(
     st.text(st.sampled_from("abcdeXYZ \n,.?!;:'\"()%$-0123456789‘’“”&/[]–—…😀🐢"), max_size=12),
     st.sampled_from(
         ["www.", "WWW.", "wWw.x.com", "do", "t", "dot", "at", "com", "http", "https", "://", "u/", "x.com/", "bot", "é"]
@@ -63,13 +63,13 @@ PIECES = st.one_of(
 
 
 def test_the_example_holds() -> None:
-    found = doctest.testmod(fast_path)
-    assert found.attempted
-    assert not found.failed
+    result = doctest.testmod(fast_path)
+    assert result.attempted
+    assert not result.failed
 
 
-TEXTS = st.lists(PIECES, max_size=8).map("".join)
-MENDS = tuple((rule.name, rule.mend) for rule in RULES if rule.mend)
+TEXTS = st.lists(FRAGMENTS, max_size=8).map("".join)
+TRANSFORMS = tuple((rule.name, rule.transform) for rule in RULES if rule.transform)
 
 
 @settings(max_examples=1000)
@@ -81,28 +81,28 @@ MENDS = tuple((rule.name, rule.mend) for rule in RULES if rule.mend)
 @example("555 123 4567")
 @example("- one\n- two")
 def test_a_glance_tells_what_the_rules_make_of_a_text(text: str) -> None:
-    settled = glance(text, True)
+    settled = clean_if_simple(text, True)
     if settled is not None:
-        assert _settled(MENDS, True, text, []) == settled
-    if (settled := glance(text, False)) is not None:
+        assert _apply_until_stable(TRANSFORMS, True, text, []) == settled
+    if (settled := clean_if_simple(text, False)) is not None:
         assert settled == text
-        assert all(mend(text) == text for _, mend in MENDS)
+        assert all(mend(text) == text for _, mend in TRANSFORMS)
 
 
 def test_every_character_that_passes_alone_is_left_as_it_is() -> None:
-    passing = [char for char in map(chr, range(0x80, 0x110000)) if glance(char, False) is not None]
+    passing = [char for char in map(chr, range(0x80, 0x110000)) if clean_if_simple(char, False) is not None]
 
     assert 1000 > len(passing) > 800
-    assert [char for char in passing if any(mend(f"a{char}{char}") != f"a{char}{char}" for _, mend in MENDS)] == []
+    assert [char for char in passing if any(mend(f"a{char}{char}") != f"a{char}{char}" for _, mend in TRANSFORMS)] == []
 
 
 @settings(max_examples=500)
-@given(st.lists(st.one_of(TEXTS, hostile), max_size=6), st.booleans())
+@given(st.lists(st.one_of(TEXTS, hostile_text), max_size=6), st.booleans())
 @example(["", "a", "", " b", "c ", "\n"], True)
 @example(["x", "y\x1fz"], True)
 def test_many_glances_see_what_one_sees(texts: list[str], straighten: bool) -> None:
-    for text, settled in zip(texts, glances(texts, straighten), strict=True):
-        assert settled is None or settled == glance(text, straighten)
+    for text, settled in zip(texts, clean_simple_batch(texts, straighten), strict=True):
+        assert settled is None or settled == clean_if_simple(text, straighten)
 
 
 def test_a_glance_at_many_passes_over_no_more_than_it_must() -> None:
@@ -110,8 +110,8 @@ def test_a_glance_at_many_passes_over_no_more_than_it_must() -> None:
     untidy = [" x", "x ", "a  b", "a\n\n\nb", "a\n b"]
     doubtful = ["x--y", "www.a", "dot", "a bot", "Bot!", ""]
 
-    assert glances(fast_path + untidy + doubtful, False) == fast_path + [None] * len(untidy + doubtful)
-    assert glances(fast_path + untidy + doubtful, True) == [
+    assert clean_simple_batch(fast_path + untidy + doubtful, False) == fast_path + [None] * len(untidy + doubtful)
+    assert clean_simple_batch(fast_path + untidy + doubtful, True) == [
         *fast_path,
         *("x", "x", "a b", "a\n\nb", "a\nb"),
         *[None] * len(doubtful),
@@ -120,30 +120,31 @@ def test_a_glance_at_many_passes_over_no_more_than_it_must() -> None:
 
 COMMENTS = st.builds(
     Comment,
-    body=st.one_of(st.none(), TEXTS, hostile),
+    body=st.one_of(st.none(), TEXTS, hostile_text),
     author=st.sampled_from(["a", "AutoModerator", "RemindMeBot", "a\n", "İ", "", "[deleted]"]),
     score=st.sampled_from([1, 2]),
     created_utc=st.just(3),
     subreddit=st.sampled_from(["pics", "a\x1bb", None]),
 )
-ODD = st.builds(Comment, body=TEXTS, author=st.sampled_from([None, "a"]), score=st.sampled_from([None, "3", 1.5]))
-CHOICES = (
-    Settings(),
-    Settings(min_chars=8, max_chars=20),
-    Settings(skip=frozenset({"length", "text"})),
-    Settings(skip=frozenset({"bot", "deleted"}), min_score=2),
-    Settings(no_match=re.compile("[a-c]")),
+MALFORMED = st.builds(Comment, body=TEXTS, author=st.sampled_from([None, "a"]), score=st.sampled_from([None, "3", 1.5]))
+RULE_CONFIGS = (
+    RuleConfig(),
+    RuleConfig(min_chars=8, max_chars=20),
+    RuleConfig(skip_rules=frozenset({"length", "text"})),
+    RuleConfig(skip_rules=frozenset({"bot", "deleted"}), min_score=2),
+    RuleConfig(no_match=re.compile("[a-c]")),
 )
 
 
 @settings(max_examples=500)
 @given(
-    st.one_of(st.lists(COMMENTS, max_size=6), st.lists(st.one_of(COMMENTS, ODD), max_size=4)), st.sampled_from(CHOICES)
+    st.one_of(st.lists(COMMENTS, max_size=6), st.lists(st.one_of(COMMENTS, MALFORMED), max_size=4)),
+    st.sampled_from(RULE_CONFIGS),
 )
-def test_many_comments_at_once_are_cleaned_as_one_by_one(comments: list[Comment], choices: Settings) -> None:
+def test_many_comments_at_once_are_cleaned_as_one_by_one(comments: list[Comment], choices: RuleConfig) -> None:
     alone = copy.deepcopy(comments)
-    clean = cleaner(choices)
-    verdicts = sweeper(choices)(comments)
+    clean = make_cleaner(choices)
+    verdicts = make_batch_cleaner(choices)(comments)
 
     assert verdicts == [clean(comment) for comment in alone]
     assert [c for c, dropped in zip(comments, verdicts, strict=True) if dropped is None] == [
@@ -156,7 +157,7 @@ def test_many_comments_at_once_are_cleaned_as_one_by_one(comments: list[Comment]
     ["Yes.", "I think so (more or less), don't you?\n\nIt was $5 in 2005: 10% off!", 'He said "no"; so-called "no".'],
 )
 def test_what_people_write_is_plain(text: str) -> None:
-    assert glance(text, False) == glance(text.replace("'", "’"), True) == text
+    assert clean_if_simple(text, False) == clean_if_simple(text.replace("'", "’"), True) == text
 
 
 @pytest.mark.parametrize(
@@ -164,10 +165,10 @@ def test_what_people_write_is_plain(text: str) -> None:
     [" x", "x\n", "a  b", "a\tb", "a*b*", "&amp;", "é", "www.a.b", "x\n\n\n\ny", "555-123-4567", "it’s", "x\n---"],
 )
 def test_what_a_rule_might_mend_is_not(text: str) -> None:
-    assert glance(text, False) is None
+    assert clean_if_simple(text, False) is None
 
 
 def test_without_the_rule_on_characters_quotes_stay() -> None:
     comment = Comment("it’s")
-    assert cleaner(Settings(skip=frozenset({"text"})))(comment) is None
+    assert make_cleaner(RuleConfig(skip_rules=frozenset({"text"})))(comment) is None
     assert comment.body == "it’s"

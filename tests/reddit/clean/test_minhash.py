@@ -11,34 +11,40 @@ from grucli.reddit.clean.minhash import BANDS, signatures
 WORDS = [f"word{number}" for number in range(5000)]
 
 
-def text(seed: int, length: int = 60) -> str:
+def random_text(seed: int, length: int = 60) -> str:
     return " ".join(random.Random(seed).choices(WORDS, k=length))
 
 
-def alike(one: str, other: str) -> bool:
+def have_common_band(one: str, other: str) -> bool:
     first, second = signatures([one, other])
     return bool((first == second).any())
 
 
 def test_case_and_punctuation_make_no_difference() -> None:
-    assert alike(text(1), text(1).upper().replace(" ", ", "))
+    assert have_common_band(random_text(1), random_text(1).upper().replace(" ", ", "))
 
 
 def test_a_word_more_or_less_is_nearly_the_same() -> None:
-    assert sum(alike(text(seed), text(seed) + " edit: thanks") for seed in range(50)) >= 48
+    assert sum(have_common_band(random_text(seed), random_text(seed) + " edit: thanks") for seed in range(50)) >= 48
 
 
 def test_different_texts_are_different() -> None:
-    found = signatures([text(seed) for seed in range(500)]).ravel()
+    result = signatures([random_text(seed) for seed in range(500)]).ravel()
 
-    assert len(np.unique(found)) == 500 * BANDS
-    assert sum(alike(text(seed), text(seed)[:180] + text(seed + 1000)) for seed in range(50)) <= 5
+    assert len(np.unique(result)) == 500 * BANDS
+    assert (
+        sum(
+            have_common_band(random_text(seed), random_text(seed)[:180] + random_text(seed + 1000))
+            for seed in range(50)
+        )
+        <= 5
+    )
 
 
 @pytest.mark.parametrize("short", ["", "!!!", "I could not agree more", "thanks " * 7])
 def test_what_many_people_say_by_themselves_is_no_duplicate(short: str) -> None:
-    assert not signatures([short, text(1)])[0].any()
-    assert signatures([short, text(1)])[1].all()
+    assert not signatures([short, random_text(1)])[0].any()
+    assert signatures([short, random_text(1)])[1].all()
 
 
 def test_no_texts() -> None:

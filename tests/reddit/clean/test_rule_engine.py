@@ -14,44 +14,55 @@ from hypothesis import strategies as st
 from grucli.errors import UsageError
 from grucli.read.records import open_records
 from grucli.read.row_report import RowReport
-from grucli.read.sources import locate
-from grucli.reddit.clean.rule_engine import cleaner, explain
-from grucli.reddit.clean.rules.config import Settings
+from grucli.read.sources import resolve_source
+from grucli.reddit.clean.rule_engine import make_cleaner, trace_rules
+from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import RULES
 from grucli.reddit.comments import Comment
-from grucli.ui.terminal.sanitize import safe
-from tests.reddit.strategies import hostile, tangled
+from grucli.ui.terminal.sanitize import sanitize
+from tests.reddit.strategies import hostile_text, random_markup
 
-ALL = Settings(min_chars=1, max_chars=1_000_000)
-numbers = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5))
-names = st.one_of(st.none(), st.sampled_from(["ann", "SomeBot", "[deleted]"]), st.text(st.characters(), max_size=5))
+PERMISSIVE_CONFIG = RuleConfig(min_chars=1, max_chars=1_000_000)
+any_number = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5))
+author_names = st.one_of(
+    st.none(), st.sampled_from(["ann", "SomeBot", "[deleted]"]), st.text(st.characters(), max_size=5)
+)
 
 
-@given(hostile)
+@given(hostile_text)
 def test_cleaning_a_clean_text_changes_nothing(raw: str) -> None:
-    clean, comment = cleaner(ALL), Comment(body=raw)
+    clean, comment = make_cleaner(PERMISSIVE_CONFIG), Comment(body=raw)
     if clean(comment) is None:
         again = Comment(body=comment.body)
         assert clean(again) is None
         assert again.body == comment.body
 
 
-@given(hostile)
+@given(hostile_text)
 def test_what_is_kept_is_harmless_and_can_be_written(raw: str) -> None:
     comment = Comment(body=raw)
-    if cleaner(ALL)(comment) is None:
+    if make_cleaner(PERMISSIVE_CONFIG)(comment) is None:
         text = comment.body or ""
-        assert text == safe(text) == text.strip()
+        assert text == sanitize(text) == text.strip()
         assert not re.search("[\u200b\ufeff\u2028\u2029\r\t]|  | \n|\n |\n\n\n", text)
         assert text.encode()
 
 
-@given(st.builds(Comment, body=st.one_of(st.none(), tangled), author=names, subreddit=names, score=numbers, id=names))
+@given(
+    st.builds(
+        Comment,
+        body=st.one_of(st.none(), random_markup),
+        author=author_names,
+        subreddit=author_names,
+        score=any_number,
+        id=author_names,
+    )
+)
 def test_an_explanation_is_what_happens(comment: Comment) -> None:
-    settings = Settings(min_score=0, no_match=re.compile("word"))
+    settings = RuleConfig(min_score=0, no_match=re.compile("word"))
     cleaned = msgspec.structs.replace(comment)
-    dropped = cleaner(settings)(cleaned)
-    steps = explain(comment, settings)
+    dropped = make_cleaner(settings)(cleaned)
+    steps = trace_rules(comment, settings)
     assert comment == cleaned or "nan" in repr(comment)
     for before, after in pairwise(steps):
         assert before.after == after.before
@@ -63,15 +74,24 @@ def test_an_explanation_is_what_happens(comment: Comment) -> None:
         assert {step.rule for step in steps} <= {rule.name for rule in RULES}
 
 
-@given(st.builds(Comment, body=st.one_of(st.none(), hostile), author=names, subreddit=names, score=numbers, id=names))
+@given(
+    st.builds(
+        Comment,
+        body=st.one_of(st.none(), hostile_text),
+        author=author_names,
+        subreddit=author_names,
+        score=any_number,
+        id=author_names,
+    )
+)
 def test_every_drop_is_under_a_rule_of_the_table(comment: Comment) -> None:
-    dropped = cleaner(Settings(subreddits=frozenset({"ann"}), after=5))(comment)
+    dropped = make_cleaner(RuleConfig(subreddits=frozenset({"ann"}), after=5))(comment)
     assert dropped is None or dropped.split(": ")[0] in {rule.name for rule in RULES}
     assert dropped != "schema" or comment.body is None
 
 
 def test_what_cleaning_uncovers_is_judged_as_well() -> None:
-    clean = cleaner(Settings())
+    clean = make_cleaner(RuleConfig())
     assert clean(Comment(body="**[deleted]**")) == "deleted: deleted"
     assert clean(Comment(body="^I ^am ^a ^bot")) == "bot: says so"
     assert clean(Comment(body="> just a quote")) == "length: nothing left"
@@ -80,22 +100,22 @@ def test_what_cleaning_uncovers_is_judged_as_well() -> None:
 
 
 def test_an_empty_text_is_never_kept() -> None:
-    assert cleaner(Settings(skip=frozenset({"length"})))(Comment(body="&#x200B;")) == "deleted: empty"
-    assert cleaner(Settings(skip=frozenset({"length"})))(Comment(body="&gt;quote")) == "deleted: empty"
+    assert make_cleaner(RuleConfig(skip_rules=frozenset({"length"})))(Comment(body="&#x200B;")) == "deleted: empty"
+    assert make_cleaner(RuleConfig(skip_rules=frozenset({"length"})))(Comment(body="&gt;quote")) == "deleted: empty"
 
 
 def test_layers_on_layers_come_to_an_end() -> None:
-    clean = cleaner(Settings())
+    clean = make_cleaner(RuleConfig())
     comment = Comment(body="&" + "amp;" * 1000 + "lt;3")
     assert (clean(comment), comment.body) == (None, "<3")
     deep = "no"
     for _ in range(200):
         deep = f"[{deep}](x)"
     assert clean(Comment(body=deep)) == "markdown: nested too deep"
-    assert explain(Comment(body=deep), Settings())[-1].dropped == "nested too deep"
+    assert trace_rules(Comment(body=deep), RuleConfig())[-1].dropped == "nested too deep"
 
 
-@pytest.mark.parametrize("rule", [rule.name for rule in RULES if rule.mend])
+@pytest.mark.parametrize("rule", [rule.name for rule in RULES if rule.transform])
 def test_a_skipped_rule_leaves_its_part(rule: str) -> None:
     raw = {
         "entities": "a &amp; b",
@@ -106,20 +126,20 @@ def test_a_skipped_rule_leaves_its_part(rule: str) -> None:
         "personal": "to u/name",
     }[rule]
     kept, changed = Comment(body=raw), Comment(body=raw)
-    cleaner(Settings(skip=frozenset({rule})))(kept)
-    cleaner(Settings())(changed)
+    make_cleaner(RuleConfig(skip_rules=frozenset({rule})))(kept)
+    make_cleaner(RuleConfig())(changed)
     assert kept.body == raw != changed.body
 
 
 def test_all_menders_can_be_skipped() -> None:
     comment = Comment(body="*a* ")
-    settings = Settings(skip=frozenset(rule.name for rule in RULES if rule.mend))
-    assert (cleaner(settings)(comment), comment.body) == (None, "*a* ")
-    assert [step.rule for step in explain(comment, settings)] == ["schema", "deleted", "bot", "length"]
+    settings = RuleConfig(skip_rules=frozenset(rule.name for rule in RULES if rule.transform))
+    assert (make_cleaner(settings)(comment), comment.body) == (None, "*a* ")
+    assert [step.rule for step in trace_rules(comment, settings)] == ["schema", "deleted", "bot", "length"]
 
 
 def test_every_step_is_told_once_and_the_changes_of_later_rounds_besides() -> None:
-    steps = explain(Comment(body="&lt;3 a \\*b\\* \r\n"), Settings())
+    steps = trace_rules(Comment(body="&lt;3 a \\*b\\* \r\n"), RuleConfig())
     assert [step.rule for step in steps if step.before != step.after] == ["entities", "markdown", "text", "markdown"]
     assert [step.rule for step in steps][:5] == ["schema", "deleted", "bot", "entities", "quotes"]
     assert steps[-1].after == "<3 a b"
@@ -128,7 +148,7 @@ def test_every_step_is_told_once_and_the_changes_of_later_rounds_besides() -> No
 @pytest.mark.parametrize(
     ("choices", "named"),
     [
-        ({"skip": frozenset({"schema"})}, "schema"),
+        ({"skip_rules": frozenset({"schema"})}, "schema"),
         ({"min_score": 3, "max_score": 2}, "--min-score"),
         ({"after": 10, "before": 10}, "--after"),
         ({"min_chars": 0}, "--min-chars"),
@@ -142,26 +162,26 @@ def test_every_step_is_told_once_and_the_changes_of_later_rounds_besides() -> No
 )
 def test_a_choice_that_cannot_be_meant_is_refused_by_name(choices: dict[str, object], named: str) -> None:
     with pytest.raises(UsageError, match=re.escape(named)):
-        Settings(**choices)  # type: ignore[arg-type]
+        RuleConfig(**choices)  # type: ignore[arg-type]
 
 
 def test_an_unknown_rule_is_refused_and_the_others_named() -> None:
     with pytest.raises(UsageError) as refused:
-        cleaner(Settings(skip=frozenset({"quote"})))
-    assert "quote" in refused.value.what
-    assert "quotes" in refused.value.todo
+        make_cleaner(RuleConfig(skip_rules=frozenset({"quote"})))
+    assert "quote" in refused.value.message
+    assert "quotes" in refused.value.hint
 
 
 def test_settings_reach_another_process_whole() -> None:
-    settings = Settings(skip=frozenset({"urls"}), match=re.compile("(?i)cat"), subreddits=frozenset({"r/Pics"}))
+    settings = RuleConfig(skip_rules=frozenset({"urls"}), match=re.compile("(?i)cat"), subreddits=frozenset({"r/Pics"}))
     assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301 - as multiprocessing does
 
 
 def test_a_month_of_real_comments(real_data: Path) -> None:
     report = RowReport()
-    clean = cleaner(Settings())
+    clean = make_cleaner(RuleConfig())
     outcomes: Counter[str] = Counter()
-    for record in open_records(locate(str(real_data / "RC_2005-12.zst")), "body", report).rows:
+    for record in open_records(resolve_source(str(real_data / "RC_2005-12.zst")), "body", report).rows:
         comment = msgspec.convert(record.fields, Comment)
         outcome = clean(comment)
         outcomes[(outcome or "kept").split(":")[0]] += 1

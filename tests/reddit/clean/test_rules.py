@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 import grucli.reddit.clean.rules
 from grucli.reddit.clean import rule_engine
 from grucli.reddit.clean.rules import metadata
-from grucli.reddit.clean.rules.config import MAX_CHARS, Settings
+from grucli.reddit.clean.rules.config import MAX_CHARS, RuleConfig
 from grucli.reddit.clean.rules.content import length, pattern
-from grucli.reddit.clean.rules.html_entities import entities
-from grucli.reddit.clean.rules.markdown import markdown, quotes
-from grucli.reddit.clean.rules.pii import personal
-from grucli.reddit.clean.rules.registry import RULES, Mend
-from grucli.reddit.clean.rules.unicode_cleanup import characters
-from grucli.reddit.clean.rules.urls import urls
+from grucli.reddit.clean.rules.html_entities import unescape_entities
+from grucli.reddit.clean.rules.markdown import remove_quotes, strip_markdown
+from grucli.reddit.clean.rules.pii import redact_pii
+from grucli.reddit.clean.rules.registry import RULES, Transform
+from grucli.reddit.clean.rules.unicode_cleanup import clean_unicode
+from grucli.reddit.clean.rules.urls import replace_urls
 from grucli.reddit.comments import Comment
-from tests.reddit.strategies import MARKS, hostile
+from tests.reddit.strategies import FRAGMENTS, hostile_text
 
 MODULES = [
     rule_engine,
@@ -31,7 +31,7 @@ MODULES = [
         for module in pkgutil.iter_modules(grucli.reddit.clean.rules.__path__, "grucli.reddit.clean.rules.")
     ),
 ]
-MENDS: list[Mend] = [rule.mend for rule in RULES if rule.mend]
+TRANSFORMS: list[Transform] = [rule.transform for rule in RULES if rule.transform]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.__name__))
@@ -40,7 +40,7 @@ def test_the_examples_in_the_documentation_hold(module: object) -> None:
 
 
 def test_every_mender_and_judge_shows_an_example() -> None:
-    functions = [rule.mend or rule.judge or rule.judge_for for rule in RULES if rule.name != "language"]
+    functions = [rule.transform or rule.check or rule.make_check for rule in RULES if rule.name != "language"]
     assert all(">>>" in (function.__doc__ or "") for function in functions if function)
 
 
@@ -49,25 +49,25 @@ def test_the_table_is_in_its_order_and_says_what_each_rule_does() -> None:
         "schema deleted bot subreddit author date score entities quotes markdown urls text personal pattern length "
         "language duplicate near-duplicate"
     )
-    assert all(rule.does and not rule.does.endswith(".") for rule in RULES)
-    assert all(rule.options for rule in RULES if not rule.always)
+    assert all(rule.description and not rule.description.endswith(".") for rule in RULES)
+    assert all(rule.options for rule in RULES if not rule.enabled_by_default)
 
 
 def test_a_filter_that_nothing_is_asked_of_is_idle() -> None:
-    idle = [rule.name for rule in RULES if rule.judge_for and rule.judge_for(Settings()) is None]
-    assert idle == [rule.name for rule in RULES if rule.judge_for and not rule.always]
+    idle = [rule.name for rule in RULES if rule.make_check and rule.make_check(RuleConfig()) is None]
+    assert idle == [rule.name for rule in RULES if rule.make_check and not rule.enabled_by_default]
 
 
 @pytest.mark.parametrize(
     "text", ["I was at google dot com once", "look at this dot com bubble", "We met. Look... at google dot com"]
 )
 def test_words_are_no_address_where_nothing_says_so(text: str) -> None:
-    assert personal(text) == text
+    assert redact_pii(text) == text
 
 
 def test_words_stay_after_an_address_that_went() -> None:
     comment = Comment(body="mail foo at gmail dot com, but once I was at google dot com")
-    assert rule_engine.cleaner(Settings())(comment) is None
+    assert rule_engine.make_cleaner(RuleConfig())(comment) is None
     assert comment.body == "mail [EMAIL], but once I was at google dot com"
 
 
@@ -118,7 +118,7 @@ def test_words_stay_after_an_address_that_went() -> None:
 )
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     comment = Comment(body=text)
-    assert rule_engine.cleaner(Settings())(comment) is None
+    assert rule_engine.make_cleaner(RuleConfig())(comment) is None
     assert comment.body == text
 
 
@@ -186,7 +186,7 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
 )
 def test_what_a_rule_is_for_goes(raw: str, clean: str) -> None:
     comment = Comment(body=raw)
-    assert rule_engine.cleaner(Settings())(comment) is None
+    assert rule_engine.make_cleaner(RuleConfig())(comment) is None
     assert comment.body == clean
 
 
@@ -285,26 +285,26 @@ def test_ordinary_names_stay() -> None:
 
 
 def test_filters_keep_what_is_asked_for() -> None:
-    here = metadata.subreddit(Settings(subreddits=frozenset({"/r/Pics", "news"})))
+    here = metadata.subreddit(RuleConfig(subreddits=frozenset({"/r/Pics", "news"})))
     assert here
     assert [here(Comment(subreddit=name)) for name in ("pics", "NEWS", "r", None)] == [None, None, "", ""]
-    who = metadata.author(Settings(authors=frozenset({"u/Ann"})))
+    who = metadata.author(RuleConfig(authors=frozenset({"u/Ann"})))
     assert who
     assert [who(Comment(author=name)) for name in ("ann", "Bob", None)] == [None, "", ""]
-    when = metadata.date(Settings(before=0))
+    when = metadata.date(RuleConfig(before=0))
     assert when
     assert [when(Comment(created_utc=t)) for t in (-1, 0)] == [None, "too late"]
-    how = metadata.score(Settings(max_score=0))
+    how = metadata.score(RuleConfig(max_score=0))
     assert how
     assert [how(Comment(score=n)) for n in (-5, 0, 1, None)] == [None, None, "too high", "no score"]
 
 
 def test_patterns_see_the_text_that_is_written() -> None:
-    clean = rule_engine.cleaner(Settings(match=re.compile("AT&T"), no_match=re.compile(r"\[URL\]")))
+    clean = rule_engine.make_cleaner(RuleConfig(match=re.compile("AT&T"), no_match=re.compile(r"\[URL\]")))
     assert clean(Comment(body="AT and T")) == "pattern: no match"
     assert clean(Comment(body="*AT&amp;T*")) is None
     assert clean(Comment(body="AT&amp;T at http://x.y")) == "pattern: unwanted match"
-    assert pattern(Settings()) is None
+    assert pattern(RuleConfig()) is None
 
 
 @pytest.mark.parametrize(
@@ -312,35 +312,35 @@ def test_patterns_see_the_text_that_is_written() -> None:
     [("a", "too short"), ("ab", None), ("a" * MAX_CHARS, None), ("a" * (MAX_CHARS + 1), "too long")],
 )
 def test_length_has_two_ends(body: str, reason: str | None) -> None:
-    assert length(Settings())(Comment(body=body)) == reason
+    assert length(RuleConfig())(Comment(body=body)) == reason
 
 
-@given(hostile)
+@given(hostile_text)
 def test_each_mender_takes_any_text(text: str) -> None:
-    for mend in MENDS:
+    for mend in TRANSFORMS:
         assert isinstance(mend(text), str)
 
 
-@given(hostile)
+@given(hostile_text)
 def test_no_quoted_line_is_left(text: str) -> None:
-    left = quotes(text)
-    assert quotes(left) == left
+    left = remove_quotes(text)
+    assert remove_quotes(left) == left
     assert not re.search(r"^[ \t]*>[ \w]", left, re.MULTILINE) or re.search(">[oO_]{1,2}[<>]", left)
 
 
-@given(hostile)
+@given(hostile_text)
 def test_text_without_marks_comes_back_as_the_same_object(text: str) -> None:
     """Nothing is built for a comment that has nothing to mend."""
     plain = re.sub(r"[^a-z ]", "", text)
-    for mend in (entities, quotes, markdown, urls, personal):
+    for mend in (unescape_entities, remove_quotes, strip_markdown, replace_urls, redact_pii):
         assert mend(plain) is plain
 
 
-@pytest.mark.parametrize("mend", MENDS, ids=lambda mend: str(mend.__name__))
-def test_no_mark_makes_a_rule_look_twice(mend: Mend) -> None:
+@pytest.mark.parametrize("mend", TRANSFORMS, ids=lambda mend: str(mend.__name__))
+def test_no_mark_makes_a_rule_look_twice(mend: Transform) -> None:
     """Linear in the length: a pattern that tries each place anew would need hours for these."""
     for mark in {
-        *MARKS,
+        *FRAGMENTS,
         "[a",
         "[a](",
         "^(",
@@ -364,9 +364,9 @@ def test_no_mark_makes_a_rule_look_twice(mend: Mend) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("mend", MENDS, ids=lambda mend: str(mend.__name__))
-def test_a_megabyte_of_any_mark_is_no_burden(mend: Mend) -> None:
-    for first in MARKS:
+@pytest.mark.parametrize("mend", TRANSFORMS, ids=lambda mend: str(mend.__name__))
+def test_a_megabyte_of_any_mark_is_no_burden(mend: Transform) -> None:
+    for first in FRAGMENTS:
         for second in ("", "a", "*", "(", "\n"):
             assert isinstance(mend((first + second) * (1_000_000 // len(first + second))), str)
 
@@ -400,7 +400,7 @@ def test_what_ftfy_is_given_is_bounded_however_a_text_is_broken(text: str, monke
         return step(part, config)
 
     monkeypatch.setattr(ftfy, "_fix_encoding_one_step_and_explain", counted)
-    rule_engine.cleaner(Settings(max_chars=1 << 17))(Comment(body=text))
+    rule_engine.make_cleaner(RuleConfig(max_chars=1 << 17))(Comment(body=text))
 
     assert 0 < sum(given) < 500_000
 
@@ -415,7 +415,7 @@ def test_what_ftfy_is_given_is_bounded_however_a_text_is_broken(text: str, monke
 def test_broken_pieces_are_mended_in_a_moment_however_often_they_come(pieces: list[str], length: int) -> None:
     piece = "".join(pieces)
     text = (piece * length)[:length]
-    assert not re.search("  |\n\n\n|[\x80-\x9f\xa0]", characters(text))
+    assert not re.search("  |\n\n\n|[\x80-\x9f\xa0]", clean_unicode(text))
 
 
 @pytest.mark.parametrize(
@@ -430,4 +430,4 @@ def test_broken_pieces_are_mended_in_a_moment_however_often_they_come(pieces: li
     ],
 )
 def test_what_a_wrong_decoding_broke_is_mended(broken: str, whole: str) -> None:
-    assert characters(broken) == whole
+    assert clean_unicode(broken) == whole

@@ -16,19 +16,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grucli.reddit.comments import Comment
-from grucli.reddit.corpus.conversations import SHORT, TWICE, Threads, Turn, spool_record
+from grucli.reddit.corpus.conversations import (
+    DUPLICATE_ID,
+    TOO_SHORT,
+    ConversationBuilder,
+    ConversationRow,
+    encode_spooled,
+)
 
 
-def talks(comments: Iterable[Comment], folder: Path, limit: int = 1 << 20, min_turns: int = 1) -> list[list[Turn]]:
-    with Threads(folder, limit) as threads:
+def build_conversations(
+    comments: Iterable[Comment], directory: Path, limit: int = 1 << 20, min_turns: int = 1
+) -> list[list[ConversationRow]]:
+    with ConversationBuilder(directory, limit) as builder:
         for comment in comments:
-            threads.add(spool_record(comment))
-        found = list(threads.paths(min_turns))
-    assert list(folder.iterdir()) == []
-    return found
+            builder.add(encode_spooled(comment))
+        result = list(builder.paths(min_turns))
+    assert list(directory.iterdir()) == []
+    return result
 
 
-def forest(*links: tuple[str, str | None, int], post: str = "t3_p") -> list[Comment]:
+def make_comments(*links: tuple[str, str | None, int], post: str = "t3_p") -> list[Comment]:
     """Comments of one post, as (id, what it replies to, score)."""
     return [
         Comment(f"says {id_}", id_, "a1b2", "cats", score, 100, post, f"t1_{parent}" if parent else post)
@@ -36,17 +44,17 @@ def forest(*links: tuple[str, str | None, int], post: str = "t3_p") -> list[Comm
     ]
 
 
-def named(paths: list[list[Turn]]) -> dict[str, str]:
+def path_names(paths: list[list[ConversationRow]]) -> dict[str, str]:
     assert all([turn.turn for turn in path] == list(range(1, len(path) + 1)) for path in paths)
     assert all(len({turn.thread for turn in path}) == 1 for path in paths)
     return {path[0].thread: " ".join(turn.id or "-" for turn in path) for path in paths}
 
 
 def test_the_best_reply_is_followed_first(tmp_path: Path) -> None:
-    comments = forest(
+    comments = make_comments(
         ("a", None, 5), ("b", "a", 1), ("c", "a", 9), ("d", "c", -2), ("e", None, 7), ("f", "c", -1), ("g", "f", 0)
     )
-    assert named(talks(comments, tmp_path)) == {
+    assert path_names(build_conversations(comments, tmp_path)) == {
         "t3_p.1": "e",
         "t3_p.2": "a c f g",
         "t3_p.3": "d",
@@ -55,35 +63,35 @@ def test_the_best_reply_is_followed_first(tmp_path: Path) -> None:
 
 
 def test_of_equal_scores_the_older_and_then_the_lower_id_is_first(tmp_path: Path) -> None:
-    comments = forest(("a", None, 0), ("b", "a", 3), ("c", "a", 3), ("d", "a", 3))
+    comments = make_comments(("a", None, 0), ("b", "a", 3), ("c", "a", 3), ("d", "a", 3))
     comments[1].created_utc = 300
     comments[3].created_utc = None
-    assert list(named(talks(comments, tmp_path)).values()) == ["a c", "b", "d"]
+    assert list(path_names(build_conversations(comments, tmp_path)).values()) == ["a c", "b", "d"]
     comments[1].created_utc = 100
-    assert list(named(talks(comments, tmp_path)).values()) == ["a b", "c", "d"]
+    assert list(path_names(build_conversations(comments, tmp_path)).values()) == ["a b", "c", "d"]
     comments[2].score = None  # not known: as good as 0
     comments[1].score = -1
     comments[3].score = -2
-    assert list(named(talks(comments, tmp_path)).values()) == ["a c", "b", "d"]
+    assert list(path_names(build_conversations(comments, tmp_path)).values()) == ["a c", "b", "d"]
 
 
 def test_everything_that_is_known_comes_along(tmp_path: Path) -> None:
     comment = Comment("hello\n\u2028there", "c1", "a1b2", "cats", -3, 1_130_000_000, "t3_p", "t3_p")
-    [[turn]] = talks([comment], tmp_path)
-    assert turn == Turn("t3_p.1", 1, "c1", "a1b2", "cats", -3, 1_130_000_000, "hello\n\u2028there")
+    [[turn]] = build_conversations([comment], tmp_path)
+    assert turn == ConversationRow("t3_p.1", 1, "c1", "a1b2", "cats", -3, 1_130_000_000, "hello\n\u2028there")
 
 
 def test_a_comment_whose_parent_is_not_there_begins_a_path(tmp_path: Path) -> None:
-    comments = forest(("b", "gone", 1), ("c", "b", 1), ("a", None, 0))
-    assert list(named(talks(comments, tmp_path)).values()) == ["b c", "a"]
+    comments = make_comments(("b", "gone", 1), ("c", "b", 1), ("a", None, 0))
+    assert list(path_names(build_conversations(comments, tmp_path)).values()) == ["b c", "a"]
 
 
 def test_replies_may_come_before_what_they_reply_to(tmp_path: Path) -> None:
-    comments = forest(("a", None, 1), ("b", "a", 1), ("c", "b", 1), ("d", "a", 0))
-    found = named(talks(comments, tmp_path))
+    comments = make_comments(("a", None, 1), ("b", "a", 1), ("c", "b", 1), ("d", "a", 0))
+    result = path_names(build_conversations(comments, tmp_path))
     for _ in range(5):
         random.Random(1).shuffle(comments)
-        assert named(talks(comments, tmp_path)) == found
+        assert path_names(build_conversations(comments, tmp_path)) == result
 
 
 @pytest.mark.parametrize(
@@ -96,26 +104,26 @@ def test_replies_may_come_before_what_they_reply_to(tmp_path: Path) -> None:
     ],
 )
 def test_rings_are_opened_at_the_oldest(tmp_path: Path, links: list[tuple[str, str, int]], paths: list[str]) -> None:
-    assert list(named(talks(forest(*links), tmp_path)).values()) == paths
+    assert list(path_names(build_conversations(make_comments(*links), tmp_path)).values()) == paths
 
 
 def test_of_two_comments_with_one_id_the_first_counts(tmp_path: Path) -> None:
-    comments = forest(("a", None, 1), ("b", "a", 1), ("a", "b", 99), ("t1_b", None, 1))
-    comments += forest(("a", None, 1), post="t3_q")
-    with Threads(tmp_path) as threads:
+    comments = make_comments(("a", None, 1), ("b", "a", 1), ("a", "b", 99), ("t1_b", None, 1))
+    comments += make_comments(("a", None, 1), post="t3_q")
+    with ConversationBuilder(tmp_path) as threads:
         for comment in comments:
-            threads.add(spool_record(comment))
-        assert sorted(named(list(threads.paths())).items()) == [("t3_p.1", "a b"), ("t3_q.1", "a")]
-    assert threads.left_out == {TWICE: 2}
+            threads.add(encode_spooled(comment))
+        assert sorted(path_names(list(threads.paths())).items()) == [("t3_p.1", "a b"), ("t3_q.1", "a")]
+    assert threads.omitted == {DUPLICATE_ID: 2}
 
 
 def test_short_ones_are_left_out_on_request_and_counted(tmp_path: Path) -> None:
-    comments = forest(("a", None, 1), ("b", "a", 1), ("c", "a", 0), ("d", "b", 0), ("e", "c", 0))
-    with Threads(tmp_path) as threads:
+    comments = make_comments(("a", None, 1), ("b", "a", 1), ("c", "a", 0), ("d", "b", 0), ("e", "c", 0))
+    with ConversationBuilder(tmp_path) as threads:
         for comment in comments:
-            threads.add(spool_record(comment))
-        assert named(list(threads.paths(min_turns=3))) == {"t3_p.1": "a b d"}
-    assert threads.left_out == {SHORT: 2}
+            threads.add(encode_spooled(comment))
+        assert path_names(list(threads.paths(min_turns=3))) == {"t3_p.1": "a b d"}
+    assert threads.omitted == {TOO_SHORT: 2}
 
 
 @pytest.mark.parametrize(
@@ -128,13 +136,13 @@ def test_short_ones_are_left_out_on_request_and_counted(tmp_path: Path) -> None:
     ],
 )
 def test_a_comment_that_does_not_name_its_post(tmp_path: Path, comment: Comment, thread: str) -> None:
-    [[turn]] = talks([comment], tmp_path)
+    [[turn]] = build_conversations([comment], tmp_path)
     assert turn.thread == thread
 
 
 @pytest.mark.parametrize("link", [None, "", "a b", "t3_\n", "t3_p.2", "../..", "x" * 65, "\ud800", "t3_\u202e"])
 def test_a_post_of_any_name_has_a_plain_thread(tmp_path: Path, link: str | None) -> None:
-    [[turn]] = talks([Comment("x", None, link_id=link)], tmp_path)
+    [[turn]] = build_conversations([Comment("x", None, link_id=link)], tmp_path)
     head, _, number = turn.thread.rpartition(".")
     assert head.startswith("x_")
     assert head[2:].isalnum()
@@ -143,32 +151,34 @@ def test_a_post_of_any_name_has_a_plain_thread(tmp_path: Path, link: str | None)
 
 def test_numbers_that_no_file_holds_are_not_known(tmp_path: Path) -> None:
     comment = Comment("x", "a", score=10**30, created_utc=-(10**30), link_id="t3_p")
-    [[turn]] = talks([comment, Comment("y", "b", score="7", link_id="t3_q")], tmp_path)[:1]
+    [[turn]] = build_conversations([comment, Comment("y", "b", score="7", link_id="t3_q")], tmp_path)[:1]
     assert (turn.score, turn.created_utc) == (None, None)
 
 
 def test_half_of_a_surrogate_pair_is_no_reason_to_stop(tmp_path: Path) -> None:
-    [[turn]] = talks([Comment("a\ud800b", "c\udfff", link_id="t3_p")], tmp_path)
+    [[turn]] = build_conversations([Comment("a\ud800b", "c\udfff", link_id="t3_p")], tmp_path)
     assert (turn.body, turn.id) == ("a?b", "c?")
 
 
 def test_a_chain_of_any_length_is_one_path(tmp_path: Path) -> None:
     depth = 100_000
-    comments = forest(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(depth)))
-    [path] = talks(reversed(comments), tmp_path, limit=1000)
+    comments = make_comments(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(depth)))
+    [path] = build_conversations(reversed(comments), tmp_path, limit=1000)
     assert [turn.id for turn in path] == [str(n) for n in range(depth)]
 
 
 def test_one_giant_post_is_not_divided_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
-    really = tempfile.TemporaryFile
+    original = tempfile.TemporaryFile
 
     def open_one(**options: Any) -> Any:
         opened.append(options)
-        return really(**options)
+        return original(**options)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", open_one)
-    [path] = talks(forest(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(100))), tmp_path, limit=1)
+    [path] = build_conversations(
+        make_comments(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(100))), tmp_path, limit=1
+    )
     assert (len(path), len(opened)) == (100, 1)
 
 
@@ -187,31 +197,31 @@ comments_ = st.lists(
 )
 
 
-def bare(name: str | None) -> str | None:
+def strip_kind(name: str | None) -> str | None:
     return name.removeprefix("t1_") if name else None
 
 
-def oracle(comments: list[Comment]) -> set[tuple[str, ...]]:
+def reference_paths(comments: list[Comment]) -> set[tuple[str, ...]]:
     """The paths, by a plain reading of the rules: comments by name, sets, and no thought of speed."""
     posts: dict[str, dict[str, Comment]] = {}
     for number, comment in enumerate(comments):
         parent = comment.parent_id or ""
-        own = f"own {(comment.id and bare(comment.id)) or 'text ' + str(comment.body)}"
-        post = comment.link_id or (parent if parent.startswith("t3_") else own)
-        posts.setdefault(post, {}).setdefault(bare(comment.id) or f"#{number}", comment)
-    return {path for found in posts.values() for path in oracle_of_post(found)}
+        own_post = f"own {(comment.id and strip_kind(comment.id)) or 'text ' + str(comment.body)}"
+        post = comment.link_id or (parent if parent.startswith("t3_") else own_post)
+        posts.setdefault(post, {}).setdefault(strip_kind(comment.id) or f"#{number}", comment)
+    return {path for result in posts.values() for path in reference_paths_of_post(result)}
 
 
-def oracle_of_post(comments: dict[str, Comment]) -> set[tuple[str, ...]]:
-    parents = {name: bare(comment.parent_id) for name, comment in comments.items()}
+def reference_paths_of_post(comments: dict[str, Comment]) -> set[tuple[str, ...]]:
+    parents = {name: strip_kind(comment.parent_id) for name, comment in comments.items()}
 
     def ancestors(name: str) -> list[str]:
-        found: list[str] = []
+        result: list[str] = []
         above = parents[name]
-        while above in comments and above not in found:
-            found.append(above)
+        while above in comments and above not in result:
+            result.append(above)
             above = parents[above]
-        return found
+        return result
 
     def age(name: str) -> tuple[Any, ...]:
         comment = comments[name]
@@ -226,7 +236,7 @@ def oracle_of_post(comments: dict[str, Comment]) -> set[tuple[str, ...]]:
             (name for name in comments if parents[name] == parent),
             key=lambda name: (-int(comments[name].score or 0), age(name)),
         )
-        for parent in {above for above in parents.values() if above in comments}
+        for parent in {ancestors_of for ancestors_of in parents.values() if ancestors_of in comments}
         if parent is not None
     }
     paths = set()
@@ -243,10 +253,12 @@ def oracle_of_post(comments: dict[str, Comment]) -> set[tuple[str, ...]]:
 def test_the_paths_are_those_of_a_plain_reading(
     tmp_path_factory: pytest.TempPathFactory, comments: list[Comment], limit: int
 ) -> None:
-    found = talks(comments, tmp_path_factory.mktemp("spool"), limit)
-    assert {tuple(f"{turn.id} {turn.body} {turn.score}" for turn in path) for path in found} == oracle(comments)
-    named(found)
-    assert len({path[0].thread for path in found}) == len(found)
+    result = build_conversations(comments, tmp_path_factory.mktemp("spool"), limit)
+    assert {tuple(f"{turn.id} {turn.body} {turn.score}" for turn in path) for path in result} == reference_paths(
+        comments
+    )
+    path_names(result)
+    assert len({path[0].thread for path in result}) == len(result)
 
 
 @given(comments_, st.randoms())
@@ -254,11 +266,11 @@ def test_neither_the_limit_nor_the_order_makes_a_difference(
     tmp_path_factory: pytest.TempPathFactory, comments: list[Comment], shuffler: random.Random
 ) -> None:
     seen: dict[str | None, Comment] = {}
-    comments = [c for n, c in enumerate(comments) if seen.setdefault(bare(c.id) or f"#{n}", c) is c]
-    folder = tmp_path_factory.mktemp("spool")
-    first = talks(comments, folder, 1 << 20)
+    comments = [c for n, c in enumerate(comments) if seen.setdefault(strip_kind(c.id) or f"#{n}", c) is c]
+    directory = tmp_path_factory.mktemp("spool")
+    first = build_conversations(comments, directory, 1 << 20)
     shuffler.shuffle(comments)
-    assert talks(comments, folder, 1) == first
+    assert build_conversations(comments, directory, 1) == first
 
 
 def test_many_posts_are_divided_until_they_fit(tmp_path: Path) -> None:
@@ -267,20 +279,20 @@ def test_many_posts_are_divided_until_they_fit(tmp_path: Path) -> None:
         for n in range(3)
         for post in range(3000)
     ]
-    found = talks(comments, tmp_path, limit=2000)
-    assert len(found) == 3000
-    assert all(len(path) == 3 for path in found)
-    posts = [path[0].thread for path in found]
-    assert posts == [path[0].thread for path in talks(comments, tmp_path)]
+    result = build_conversations(comments, tmp_path, limit=2000)
+    assert len(result) == 3000
+    assert all(len(path) == 3 for path in result)
+    posts = [path[0].thread for path in result]
+    assert posts == [path[0].thread for path in build_conversations(comments, tmp_path)]
 
 
 def test_memory_does_not_follow_the_comments(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         size = 0
-        with Threads(tmp_path, 100_000) as threads:
+        with ConversationBuilder(tmp_path, 100_000) as threads:
             for number in range(30_000):
-                record = spool_record(Comment(f"{number}" * 100, f"c{number}", link_id=f"t3_{number % 5000}"))
+                record = encode_spooled(Comment(f"{number}" * 100, f"c{number}", link_id=f"t3_{number % 5000}"))
                 size += len(record)
                 threads.add(record)
             assert sum(map(len, threads.paths())) == 30_000
@@ -292,14 +304,14 @@ def test_memory_does_not_follow_the_comments(tmp_path: Path) -> None:
 
 
 def test_what_is_left_half_read_is_closed(tmp_path: Path) -> None:
-    with Threads(tmp_path, 1) as threads:
+    with ConversationBuilder(tmp_path, 1) as threads:
         for number in range(200):
-            threads.add(spool_record(Comment("x", f"c{number}", link_id=f"t3_{number}")))
+            threads.add(encode_spooled(Comment("x", f"c{number}", link_id=f"t3_{number}")))
         next(threads.paths())
     assert list(tmp_path.iterdir()) == []
 
 
-class _Full:
+class _FullDiskFile:
     """A file on a full disk."""
 
     def write(self, data: bytes) -> int:
@@ -310,9 +322,9 @@ class _Full:
 
 
 def test_a_full_disk_is_an_error_that_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: _Full())
-    with pytest.raises(OSError, match="No space left") as caught, Threads(tmp_path) as threads:
-        threads.add(spool_record(Comment("x", "c1", link_id="t3_p")))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: _FullDiskFile())
+    with pytest.raises(OSError, match="No space left") as caught, ConversationBuilder(tmp_path) as threads:
+        threads.add(encode_spooled(Comment("x", "c1", link_id="t3_p")))
     assert caught.value.filename == str(tmp_path)
 
 

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from grucli.errors import GruError
 from grucli.reddit.corpus import pseudonyms
-from grucli.reddit.corpus.pseudonyms import NOBODY, AuthorHash, author_key, existing_key, key_file
+from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, author_key, existing_key, key_file
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
 
 
 def test_the_examples_hold() -> None:
-    found = doctest.testmod(pseudonyms)
-    assert found.attempted > 0
-    assert found.failed == 0
+    result = doctest.testmod(pseudonyms)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_a_key_is_made_once(home: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_key_that_is_being_written_is_waited_for(home: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(33)])
 def test_a_damaged_key_is_not_replaced_in_silence(home: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(pseudonyms, "_PAUSE", 0)
+    monkeypatch.setattr(pseudonyms, "_RETRY_DELAY", 0)
     home.mkdir()
     key_file().write_bytes(content)
     with pytest.raises(GruError, match=r"author\.key.*damaged"):
@@ -87,29 +87,29 @@ def test_a_full_disk_leaves_no_half_key(home: Path, monkeypatch: pytest.MonkeyPa
 
 @given(st.binary(min_size=1, max_size=64), st.text())
 def test_a_hash_is_short_and_says_nothing(key: bytes, name: str) -> None:
-    hashed = AuthorHash(key)(name)
-    assert hashed == AuthorHash(key)(name)
-    if name not in NOBODY:
+    hashed = AuthorHasher(key)(name)
+    assert hashed == AuthorHasher(key)(name)
+    if name not in DELETED_AUTHORS:
         assert len(hashed) == 16
         assert set(hashed) <= set("0123456789abcdef")
-        assert hashed != AuthorHash(key + b"!" if len(key) < 64 else b"?")(name)
+        assert hashed != AuthorHasher(key + b"!" if len(key) < 64 else b"?")(name)
 
 
 @pytest.mark.parametrize("nobody", [None, "", "[deleted]", "[removed]"])
 def test_who_is_gone_has_no_hash(nobody: str | None) -> None:
-    assert AuthorHash(bytes(32))(nobody) == ""
+    assert AuthorHasher(bytes(32))(nobody) == ""
 
 
 def test_names_are_remembered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pseudonyms, "_REMEMBERED", 10)
-    hashed = AuthorHash(bytes(32))
+    monkeypatch.setattr(pseudonyms, "_CACHE_SIZE", 10)
+    hashed = AuthorHasher(bytes(32))
     names = [f"name{n % 25}" for n in range(200)]
-    assert [hashed(name) for name in names] == [AuthorHash(bytes(32))(name) for name in names]
-    assert len(hashed._known) <= 10
+    assert [hashed(name) for name in names] == [AuthorHasher(bytes(32))(name) for name in names]
+    assert len(hashed._cache) <= 10
 
 
 def test_other_processes_can_have_it_and_nobody_sees_the_key() -> None:
-    hashed = AuthorHash(b"a secret of mine")
+    hashed = AuthorHasher(b"a secret of mine")
     assert pickle.loads(pickle.dumps(hashed))("me") == hashed("me")  # noqa: S301 - as multiprocessing does
     assert "secret" not in repr(hashed)
     assert not hasattr(hashed, "__dict__")
@@ -117,4 +117,4 @@ def test_other_processes_can_have_it_and_nobody_sees_the_key() -> None:
 
 @given(st.lists(st.sampled_from([None, "", "a", "A", "b", "[deleted]"])))
 def test_many_names_at_once_are_hashed_as_one_by_one(names: list[str | None]) -> None:
-    assert AuthorHash(bytes(32)).all(names) == list(map(AuthorHash(bytes(32)), names))
+    assert AuthorHasher(bytes(32)).hash_many(names) == list(map(AuthorHasher(bytes(32)), names))

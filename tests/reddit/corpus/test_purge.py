@@ -11,60 +11,60 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.errors import BusyError, GruError, NothingToDoError, UsageError
+from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.read.rows import RowReport, read_rows
 from grucli.read.sources import COMPRESSIONS
-from grucli.reddit.corpus.pseudonyms import AuthorHash, author_key
-from grucli.reddit.corpus.purge import Purge, Wanted, purge, read_ids, wanted_by
+from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
+from grucli.reddit.corpus.purge import PurgeCriteria, PurgeResult, build_criteria, purge, read_ids
 from grucli.text.dataset import post_of
 from tests.fault_injection import failing_disk
-from tests.read.compression import PACK
+from tests.read.compression import COMPRESS
 
 Rows = Sequence[dict[str, object]]
 
 
-def packed(path: Path, rows: Rows) -> Path:
+def write_corpus(path: Path, rows: Rows) -> Path:
     """A corpus of the form that the name says."""
     compression = path.suffix if path.suffix in COMPRESSIONS else ""
-    form = path.name.split(".")[1]
+    file_format = path.name.split(".")[1]
     text = io.StringIO()
-    if form == "jsonl":
+    if file_format == "jsonl":
         text.writelines(json.dumps(row) + "\n" for row in rows)
-    elif form == "tsv":
+    elif file_format == "tsv":
         text.writelines("\t".join(map(str, row)) + "\n" for row in [list(rows[0]), *(row.values() for row in rows)])
     else:
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    path.write_bytes(PACK[compression](text.getvalue().encode()))
+    path.write_bytes(COMPRESS[compression](text.getvalue().encode()))
     return path
 
 
-def take(path: Path, wanted: Wanted, dry_run: bool = False) -> Purge:
-    return purge(str(path), wanted, dry_run=dry_run, before_writing=lambda: None, on_progress=lambda *_: None)
+def run_purge(path: Path, criteria: PurgeCriteria, dry_run: bool = False) -> PurgeResult:
+    return purge(str(path), criteria, dry_run=dry_run, before_writing=lambda: None, on_progress=lambda *_: None)
 
 
-def bodies(path: Path) -> list[str]:
+def read_bodies(path: Path) -> list[str]:
     return [row.body for row in read_rows(str(path), None, RowReport())]
 
 
-def conversations(path: Path) -> list[list[str]]:
+def read_conversations(path: Path) -> list[list[str]]:
     """As training joins them."""
-    found: list[list[str]] = []
+    result: list[list[str]] = []
     before = None
     for row in read_rows(str(path), None, RowReport()):
         if row.thread is None or row.thread != before:
-            found.append([])
+            result.append([])
         before = row.thread
-        found[-1].append(row.body)
-    return found
+        result[-1].append(row.body)
+    return result
 
 
-def threads(path: Path) -> list[dict[str, str]]:
+def read_csv_rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
 
 
-def talk(*turns: str) -> Rows:
+def make_rows(*turns: str) -> Rows:
     """Rows for words such as `t3_a.1:c1`, a thread and an id; the text is the id."""
     counts: dict[str, int] = {}
     rows: list[dict[str, object]] = []
@@ -86,22 +86,22 @@ ROWS: Rows = [
 @pytest.mark.parametrize("compression", ["", *COMPRESSIONS])
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
 def test_every_form_stays_what_it_was(tmp_path: Path, form: str, compression: str) -> None:
-    path = packed(tmp_path / f"corpus.{form}{compression}", ROWS)
-    done = take(path, Wanted(ids=frozenset({"c2", "c3", "c9"})))
-    assert (done.removed, done.kept, done.found) == (2, 2, {"c2", "c3"})
+    path = write_corpus(tmp_path / f"corpus.{form}{compression}", ROWS)
+    done = run_purge(path, PurgeCriteria(ids=frozenset({"c2", "c3", "c9"})))
+    assert (done.removed, done.kept, done.matched) == (2, 2, {"c2", "c3"})
     assert (done.removed_characters, done.characters) == (8, 17)
-    assert bodies(path) == ['say "hello", Bob', "?"]
+    assert read_bodies(path) == ['say "hello", Bob', "?"]
     assert list(tmp_path.iterdir()) == [path]
-    packed(tmp_path / f"other.{form}{compression}", [ROWS[0], ROWS[3]])
-    assert take(path, Wanted(ids=frozenset({"x"}))).kept == 2
+    write_corpus(tmp_path / f"other.{form}{compression}", [ROWS[0], ROWS[3]])
+    assert run_purge(path, PurgeCriteria(ids=frozenset({"x"}))).kept == 2
 
 
 def test_a_dump_without_an_inner_suffix_is_json_lines(tmp_path: Path) -> None:
-    path = packed(tmp_path / "RC.jsonl.zst", ROWS).rename(tmp_path / "RC.zst")
-    assert take(path, Wanted(names=frozenset({"ann"}))).removed == 2
-    table = packed(tmp_path / "table.csv.gz", ROWS).rename(tmp_path / "table.gz")
+    path = write_corpus(tmp_path / "RC.jsonl.zst", ROWS).rename(tmp_path / "RC.zst")
+    assert run_purge(path, PurgeCriteria(names=frozenset({"ann"}))).removed == 2
+    table = write_corpus(tmp_path / "table.csv.gz", ROWS).rename(tmp_path / "table.gz")
     with pytest.raises(UsageError, match="does not say by its name"):
-        take(table, Wanted(ids=frozenset({"c1"})))
+        run_purge(table, PurgeCriteria(ids=frozenset({"c1"})))
 
 
 def test_what_is_not_meant_is_as_it_was(tmp_path: Path) -> None:
@@ -110,21 +110,21 @@ def test_what_is_not_meant_is_as_it_was(tmp_path: Path) -> None:
         b'{"id":"c%d","x":[1.5,null,{"y":"\xc3\xa9"}],"n":100000000000000000000,"body":"a"}\n' % n for n in range(5)
     ]
     path.write_bytes(b"".join(lines))
-    take(path, Wanted(ids=frozenset({"c2"})))
+    run_purge(path, PurgeCriteria(ids=frozenset({"c2"})))
     assert path.read_bytes() == b"".join(lines[:2] + lines[3:])
     path = tmp_path / "corpus.csv"
     path.write_text('id,body\nc1,"a\n\n""b"", c"\nc2,\nc3,x\n', newline="")
-    take(path, Wanted(ids=frozenset({"c3"})))
+    run_purge(path, PurgeCriteria(ids=frozenset({"c3"})))
     assert path.read_text() == 'id,body\nc1,"a\n\n""b"", c"\nc2,\n'
 
 
 def test_where_nothing_is_meant_the_file_is_not_touched(tmp_path: Path) -> None:
-    path = packed(tmp_path / "corpus.csv", ROWS)
+    path = write_corpus(tmp_path / "corpus.csv", ROWS)
     content, state = path.read_bytes(), path.stat()
     called: list[str] = []
     done = purge(
         str(path),
-        Wanted(ids=frozenset({"c9"})),
+        PurgeCriteria(ids=frozenset({"c9"})),
         dry_run=False,
         before_writing=lambda: called.append("!"),
         on_progress=lambda *_: None,
@@ -139,39 +139,41 @@ def test_where_nothing_is_meant_the_file_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
-    path = packed(tmp_path / "corpus.csv", talk("a.1:1", "a.1:2", "a.1:3", "b.1:4"))
+    path = write_corpus(tmp_path / "corpus.csv", make_rows("a.1:1", "a.1:2", "a.1:3", "b.1:4"))
     content = path.read_bytes()
-    wanted = Wanted(ids=frozenset({"2"}))
-    said = take(path, wanted, dry_run=True)
+    wanted = PurgeCriteria(ids=frozenset({"2"}))
+    said = run_purge(path, wanted, dry_run=True)
     assert path.read_bytes() == content
-    assert take(path, wanted) == said
-    assert (said.removed, said.kept, said.cut) == (1, 3, 1)
+    assert run_purge(path, wanted) == said
+    assert (said.removed, said.kept, said.split_conversations) == (1, 3, 1)
 
 
 def test_people_are_found_by_their_hash(home: Path, tmp_path: Path) -> None:
-    hashed = AuthorHash(author_key())
-    path = packed(tmp_path / "corpus.csv", [{**row, "author": hashed(str(row["author"]))} for row in ROWS])
+    hashed = AuthorHasher(author_key())
+    path = write_corpus(tmp_path / "corpus.csv", [{**row, "author": hashed(str(row["author"]))} for row in ROWS])
     assert b"ann" not in path.read_bytes().lower()
-    done = take(path, wanted_by([], ["u/ANN"]))
-    assert (done.removed, done.found) == (2, {"ann"})
-    assert bodies(path) == ["hello", "?"]
+    done = run_purge(path, build_criteria([], ["u/ANN"]))
+    assert (done.removed, done.matched) == (2, {"ann"})
+    assert read_bodies(path) == ["hello", "?"]
 
 
 def test_people_are_found_in_a_corpus_that_was_made_of_a_corpus(home: Path, tmp_path: Path) -> None:
-    hashed = AuthorHash(author_key())
-    path = packed(tmp_path / "corpus.csv", [{**row, "author": hashed(hashed(str(row["author"])))} for row in ROWS])
-    assert take(path, wanted_by([], ["ann"])).removed == 2
+    hashed = AuthorHasher(author_key())
+    path = write_corpus(
+        tmp_path / "corpus.csv", [{**row, "author": hashed(hashed(str(row["author"])))} for row in ROWS]
+    )
+    assert run_purge(path, build_criteria([], ["ann"])).removed == 2
 
 
 def test_without_the_key_hashes_are_not_searched_in_vain(home: Path, tmp_path: Path) -> None:
-    wanted = wanted_by([], ["ann"])
+    wanted = build_criteria([], ["ann"])
     assert not home.exists()  # looking for somebody makes no key
-    plain = packed(tmp_path / "plain.csv", ROWS)
-    assert take(plain, wanted).removed == 2
-    path = packed(tmp_path / "corpus.csv", [{"id": "c1", "author": "0123456789abcdef", "body": "x"}])
+    plain = write_corpus(tmp_path / "plain.csv", ROWS)
+    assert run_purge(plain, wanted).removed == 2
+    path = write_corpus(tmp_path / "corpus.csv", [{"id": "c1", "author": "0123456789abcdef", "body": "x"}])
     content = path.read_bytes()
     with pytest.raises(GruError, match=r"the key to them is not here.*author\.key"):
-        take(path, wanted)
+        run_purge(path, wanted)
     assert path.read_bytes() == content
 
 
@@ -193,26 +195,28 @@ def test_without_the_key_hashes_are_not_searched_in_vain(home: Path, tmp_path: P
 )
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_nothing_is_joined_over_a_gap(tmp_path: Path, form: str, before: str, gone: str, after: str) -> None:
-    path = packed(tmp_path / f"corpus.{form}", talk(*before.split(" ")))
-    take(path, Wanted(ids=frozenset(gone.split())))
-    assert "/".join(" ".join(turns) for turns in conversations(path)) == after
+    path = write_corpus(tmp_path / f"corpus.{form}", make_rows(*before.split(" ")))
+    run_purge(path, PurgeCriteria(ids=frozenset(gone.split())))
+    assert "/".join(" ".join(turns) for turns in read_conversations(path)) == after
 
 
 def test_the_rest_is_of_the_same_post_and_counts_anew(tmp_path: Path) -> None:
-    path = packed(tmp_path / "corpus.csv", talk(*(f"t3_a.12:{n}" for n in range(1, 8)), "t3_a.13:8"))
-    assert take(path, Wanted(ids=frozenset({"3", "6"}))).cut == 2
-    rows = threads(path)
+    path = write_corpus(tmp_path / "corpus.csv", make_rows(*(f"t3_a.12:{n}" for n in range(1, 8)), "t3_a.13:8"))
+    assert run_purge(path, PurgeCriteria(ids=frozenset({"3", "6"}))).split_conversations == 2
+    rows = read_csv_rows(path)
     assert [row["turn"] for row in rows] == ["1", "2", "1", "2", "1", "1"]
     names = list(dict.fromkeys(row["thread"] for row in rows))
     assert (names[0], names[-1], len(names)) == ("t3_a.12", "t3_a.13", 4)
     assert {post_of(name) for name in names} == {"t3_a"}
-    take(path, Wanted(ids=frozenset({"1"})))  # the head of a path that keeps its name
-    assert (threads(path)[0]["thread"], threads(path)[0]["turn"]) == ("t3_a.12", "1")
+    run_purge(path, PurgeCriteria(ids=frozenset({"1"})))  # the head of a path that keeps its name
+    assert (read_csv_rows(path)[0]["thread"], read_csv_rows(path)[0]["turn"]) == ("t3_a.12", "1")
 
 
 def test_turns_in_json_stay_numbers(tmp_path: Path) -> None:
-    path = packed(tmp_path / "corpus.jsonl", [{"thread": 7, "turn": n, "id": n, "body": "x"} for n in range(1, 4)])
-    take(path, Wanted(ids=frozenset({"2"})))
+    path = write_corpus(
+        tmp_path / "corpus.jsonl", [{"thread": 7, "turn": n, "id": n, "body": "x"} for n in range(1, 4)]
+    )
+    run_purge(path, PurgeCriteria(ids=frozenset({"2"})))
     first, second = (json.loads(line) for line in path.read_text().splitlines())
     assert (first["thread"], first["turn"]) == (7, 1)
     assert second["thread"].startswith("7.0")
@@ -220,40 +224,41 @@ def test_turns_in_json_stay_numbers(tmp_path: Path) -> None:
 
 
 def test_a_corpus_may_have_threads_and_no_turns(tmp_path: Path) -> None:
-    path = packed(tmp_path / "corpus.csv", [{"thread": "a.1", "id": f"{n}", "body": f"{n}"} for n in range(3)])
-    take(path, Wanted(ids=frozenset({"1"})))
-    assert conversations(path) == [["0"], ["2"]]
-    assert list(threads(path)[0]) == ["thread", "id", "body"]
+    path = write_corpus(tmp_path / "corpus.csv", [{"thread": "a.1", "id": f"{n}", "body": f"{n}"} for n in range(3)])
+    run_purge(path, PurgeCriteria(ids=frozenset({"1"})))
+    assert read_conversations(path) == [["0"], ["2"]]
+    assert list(read_csv_rows(path)[0]) == ["thread", "id", "body"]
 
 
 def test_the_same_words_behind_two_gaps_are_not_joined(tmp_path: Path) -> None:
     said = [("ann", "hello?"), ("bob", "no"), ("ann", "hello?"), ("bob", "no"), ("ann", "hello?")]
-    path = packed(tmp_path / "corpus.csv", [{"thread": "a.1", "author": who, "body": body} for who, body in said])
-    take(path, Wanted(names=frozenset({"bob"})))
-    assert conversations(path) == [["hello?"]] * 3
+    path = write_corpus(tmp_path / "corpus.csv", [{"thread": "a.1", "author": who, "body": body} for who, body in said])
+    run_purge(path, PurgeCriteria(names=frozenset({"bob"})))
+    assert read_conversations(path) == [["hello?"]] * 3
 
 
 def test_conversations_of_which_nothing_is_missing_keep_their_names(tmp_path: Path) -> None:
-    path = packed(tmp_path / "corpus.csv", talk("a.1:1", ":2", "a.1:3", "b.1:4"))
-    assert take(path, Wanted(ids=frozenset({"4"}))).cut == 0
-    assert [row["thread"] for row in threads(path)] == ["a.1", "", "a.1"]
+    path = write_corpus(tmp_path / "corpus.csv", make_rows("a.1:1", ":2", "a.1:3", "b.1:4"))
+    assert run_purge(path, PurgeCriteria(ids=frozenset({"4"}))).split_conversations == 0
+    assert [row["thread"] for row in read_csv_rows(path)] == ["a.1", "", "a.1"]
 
 
-rows_ = st.lists(st.tuples(st.sampled_from(["", "a.1", "a.2", "b.1"]), st.booleans()), min_size=1, max_size=14)
+row_specs = st.lists(st.tuples(st.sampled_from(["", "a.1", "a.2", "b.1"]), st.booleans()), min_size=1, max_size=14)
 
 
-@given(rows_, st.lists(st.integers(0, 13), max_size=4))
+@given(row_specs, st.lists(st.integers(0, 13), max_size=4))
 def test_what_is_left_are_parts_of_what_was_said(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str, bool]], later: list[int]
 ) -> None:
-    path = packed(
-        tmp_path_factory.mktemp("purge") / "corpus.csv", talk(*(f"{name}:{n}" for n, (name, _) in enumerate(drawn)))
+    path = write_corpus(
+        tmp_path_factory.mktemp("purge") / "corpus.csv",
+        make_rows(*(f"{name}:{n}" for n, (name, _) in enumerate(drawn))),
     )
     posts = {str(n): post_of(name) for n, (name, _) in enumerate(drawn)}
     gone = {str(n) for n, (_, out) in enumerate(drawn) if out}
-    whole = conversations(path)
+    whole = read_conversations(path)
     for ids in (gone, set(map(str, later))):  # a corpus that was purged is purged again
-        done = take(path, Wanted(ids=frozenset(ids)))
+        done = run_purge(path, PurgeCriteria(ids=frozenset(ids)))
         assert done.removed + done.kept == sum(map(len, whole))
         expected = []
         for turns in whole:
@@ -268,14 +273,14 @@ def test_what_is_left_are_parts_of_what_was_said(
         whole = [part for part in expected if part]
         if not whole:
             return
-        assert conversations(path) == whole
-        assert all(post_of(row["thread"]) == posts[row["id"]] for row in threads(path))
+        assert read_conversations(path) == whole
+        assert all(post_of(row["thread"]) == posts[row["id"]] for row in read_csv_rows(path))
 
 
 def test_rows_that_cannot_be_read_go_too_and_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "corpus.csv"
     path.write_bytes(b"id,body\nc1,a\nc2,b,too many\nc3,\xff\nc4,d\n")
-    done = take(path, Wanted(ids=frozenset({"c1"})))
+    done = run_purge(path, PurgeCriteria(ids=frozenset({"c1"})))
     assert (done.removed, done.kept, sum(done.report.skipped.values())) == (1, 1, 2)
     assert path.read_bytes() == b"id,body\nc4,d\n"
 
@@ -283,22 +288,22 @@ def test_rows_that_cannot_be_read_go_too_and_are_counted(tmp_path: Path) -> None
 @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:100]])
 def test_a_damaged_corpus_is_left_alone(tmp_path: Path, damage: "type[bytes]") -> None:
     rows: Rows = [{"id": f"c{n * n}", "body": f"number {n}"} for n in range(100)]
-    path = packed(tmp_path / "corpus.jsonl.gz", rows)
+    path = write_corpus(tmp_path / "corpus.jsonl.gz", rows)
     path.write_bytes(damage(path.read_bytes()))
     content = path.read_bytes()
     with pytest.raises(GruError, match="damaged"):
-        take(path, Wanted(ids=frozenset({"c1"})))
+        run_purge(path, PurgeCriteria(ids=frozenset({"c1"})))
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
 def test_a_corpus_that_does_not_say_who_is_refused_with_what_is_there(tmp_path: Path, form: str) -> None:
-    path = packed(tmp_path / f"corpus.{form}", [{"id": "c1", "body": "x"}, {"id": "c2", "body": "y"}])
+    path = write_corpus(tmp_path / f"corpus.{form}", [{"id": "c1", "body": "x"}, {"id": "c2", "body": "y"}])
     content = path.read_bytes()
     with pytest.raises(UsageError, match="no column 'author'") as caught:
-        take(path, Wanted(frozenset({"c1"}), frozenset({"ann"})))
-    assert caught.value.todo.endswith("id, body")
+        run_purge(path, PurgeCriteria(frozenset({"c1"}), frozenset({"ann"})))
+    assert caught.value.hint.endswith("id, body")
     assert path.read_bytes() == content
 
 
@@ -310,51 +315,57 @@ def test_what_cannot_be_purged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(b"c1")
     with pytest.raises(UsageError, match=said):
-        take(Path(name), Wanted(ids=frozenset({"c1"})))
+        run_purge(Path(name), PurgeCriteria(ids=frozenset({"c1"})))
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.csv", ""), ("a.csv", "id,body\n"), ("a.jsonl", "\n\n")])
 def test_an_empty_corpus_is_nothing_to_work_on(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
-    with pytest.raises(NothingToDoError, match="no comment"):
-        take(tmp_path / name, Wanted(ids=frozenset({"c1"})))
+    with pytest.raises(EmptyInputError, match="no comment"):
+        run_purge(tmp_path / name, PurgeCriteria(ids=frozenset({"c1"})))
 
 
 def test_a_corpus_that_changes_meanwhile_is_left_to_whoever_changes_it(tmp_path: Path) -> None:
-    path = packed(tmp_path / "corpus.csv", ROWS)
+    path = write_corpus(tmp_path / "corpus.csv", ROWS)
 
     def change(*_: object) -> None:
         path.write_bytes(b"id,body\nc7,new\n")
 
-    with pytest.raises(BusyError, match="has changed"):
-        purge(str(path), Wanted(ids=frozenset({"c1"})), dry_run=False, before_writing=lambda: None, on_progress=change)
+    with pytest.raises(LockedError, match="has changed"):
+        purge(
+            str(path),
+            PurgeCriteria(ids=frozenset({"c1"})),
+            dry_run=False,
+            before_writing=lambda: None,
+            on_progress=change,
+        )
     assert path.read_bytes() == b"id,body\nc7,new\n"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_disk_that_fails_at_any_moment_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "corpus.csv.zst"
-    for fatal in range(1, 100):
-        content = packed(path, ROWS).read_bytes()
+    for fail_at in range(1, 100):
+        content = write_corpus(path, ROWS).read_bytes()
         caught: list[OSError] = []
-        with failing_disk(fatal, errno.ENOSPC) as faults:
+        with failing_disk(fail_at, errno.ENOSPC) as injector:
             try:
-                take(path, Wanted(ids=frozenset({"c1"})))
+                run_purge(path, PurgeCriteria(ids=frozenset({"c1"})))
             except OSError as error:
                 caught.append(error)
-        if not faults.happened:
+        if not injector.triggered:
             break
         assert [error.filename for error in caught] == [str(path)]
-        assert (path.read_bytes() == content) != (faults.seen[-2:] == ["replace", "fsync"])
+        assert (path.read_bytes() == content) != (injector.requests[-2:] == ["replace", "fsync"])
         assert list(tmp_path.iterdir()) == [path]
-    assert fatal > 3
+    assert fail_at > 3
 
 
 def test_ids_are_read_as_people_write_them(tmp_path: Path) -> None:
     path = tmp_path / "ids"
     path.write_bytes(b"\xef\xbb\xbf# deleted in May\r\nt1_c1\r\n\n  c2 \nc3")
     assert list(read_ids(str(path))) == ["c1", "c2", "c3"]
-    (tmp_path / "ids.gz").write_bytes(PACK[".gz"](b"c1\n"))
+    (tmp_path / "ids.gz").write_bytes(COMPRESS[".gz"](b"c1\n"))
     assert list(read_ids(str(tmp_path / "ids.gz"))) == ["c1"]
 
 
@@ -377,7 +388,7 @@ def test_something_else_is_no_list_of_ids(tmp_path: Path, content: bytes, said: 
 
 def test_a_list_that_is_cut_short_is_not_the_list(tmp_path: Path) -> None:
     path = tmp_path / "ids.gz"
-    path.write_bytes(PACK[".gz"](b"".join(b"c%d\n" % (n * n) for n in range(5000)))[:-9])
+    path.write_bytes(COMPRESS[".gz"](b"".join(b"c%d\n" % (n * n) for n in range(5000)))[:-9])
     with pytest.raises(GruError, match="damaged"):
         list(read_ids(str(path)))
 
@@ -385,11 +396,11 @@ def test_a_list_that_is_cut_short_is_not_the_list(tmp_path: Path) -> None:
 def test_what_nobody_can_mean(tmp_path: Path) -> None:
     (tmp_path / "none").write_text("\n# nothing\n")
     with pytest.raises(UsageError, match="nothing says"):
-        wanted_by([], [])
-    with pytest.raises(NothingToDoError, match="no id"):
-        wanted_by([str(tmp_path / "none")], [])
+        build_criteria([], [])
+    with pytest.raises(EmptyInputError, match="no id"):
+        build_criteria([str(tmp_path / "none")], [])
     with pytest.raises(UsageError, match="no file"):
-        wanted_by([str(tmp_path / "missing")], [])
+        build_criteria([str(tmp_path / "missing")], [])
     for nobody in ("", " u/ ", "[deleted]"):
         with pytest.raises(UsageError, match="nobody"):
-            wanted_by([], [nobody])
+            build_criteria([], [nobody])

@@ -13,13 +13,22 @@ from grucli.read.rows import RowReport, read_rows, read_running_text
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus import writer
-from grucli.reddit.corpus.writer import COLUMNS, TURN_COLUMNS, CorpusWriter, output, row_encoder, rows_encoder
+from grucli.reddit.corpus.writer import (
+    COLUMNS,
+    CONVERSATION_COLUMNS,
+    CorpusWriter,
+    make_batch_encoder,
+    make_row_encoder,
+    parse_output,
+)
 from tests.fault_injection import failing_disk
 
-WRITTEN = [form + compression for form in (".csv", ".jsonl", ".txt") for compression in ("", *COMPRESSIONS)]
-HOSTILE = "\"'\\,;\t\r\n\v\f\x1b\x7f\x85\u2028\u202e\ufeff\U0001f600ab {}[]"
+OUTPUT_SUFFIXES = [form + compression for form in (".csv", ".jsonl", ".txt") for compression in ("", *COMPRESSIONS)]
+SPECIAL_CHARS = "\"'\\,;\t\r\n\v\f\x1b\x7f\x85\u2028\u202e\ufeff\U0001f600ab {}[]"
 
-bodies = st.text(st.one_of(st.sampled_from(HOSTILE), st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+bodies = st.text(
+    st.one_of(st.sampled_from(SPECIAL_CHARS), st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+)
 comments = st.builds(
     Comment,
     body=bodies.filter(lambda body: bool(body) and not body.isspace()),
@@ -31,17 +40,17 @@ comments = st.builds(
 )
 
 
-def write(path: Path, rows: list[Comment], columns: tuple[str, ...] = COLUMNS) -> None:
-    encode = row_encoder(output(path).form, columns)
-    with CorpusWriter(output(path), columns) as file:
+def write_comments(path: Path, rows: list[Comment], columns: tuple[str, ...] = COLUMNS) -> None:
+    encode = make_row_encoder(parse_output(path).file_format, columns)
+    with CorpusWriter(parse_output(path), columns) as file:
         for row in rows:
             file.write(encode(row))
 
 
 def test_the_examples_hold() -> None:
-    found = doctest.testmod(writer)
-    assert found.attempted > 0
-    assert found.failed == 0
+    result = doctest.testmod(writer)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(), bodies, st.sampled_from(["", "x", 'a "b", c', "\r"])), min_size=1))
@@ -58,111 +67,111 @@ def test_a_line_is_what_the_library_writes(values: list[object]) -> None:
 @example([Comment("x", "c1", "", None, 1, 2)], [], "csv")
 @example([Comment("x", 'a"', "", "pics", 1, 2)], [], "csv")
 def test_many_rows_at_once_are_those_one_by_one(rows: list[Comment], odd: list[Comment], form: str) -> None:
-    encode = row_encoder(form)
+    encode = make_row_encoder(form)
 
-    assert rows_encoder(form)(rows) == list(map(encode, rows))
-    assert rows_encoder(form)(rows + odd) == list(map(encode, rows + odd))
+    assert make_batch_encoder(form)(rows) == list(map(encode, rows))
+    assert make_batch_encoder(form)(rows + odd) == list(map(encode, rows + odd))
 
 
-@given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in WRITTEN if ".txt" not in suffix]))
+@given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in OUTPUT_SUFFIXES if ".txt" not in suffix]))
 def test_rows_are_read_back_as_they_are(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Comment], suffix: str
 ) -> None:
     path = tmp_path_factory.mktemp("corpus") / f"corpus{suffix}"
-    write(path, rows)
+    write_comments(path, rows)
     report = RowReport()
-    found = [row.body for row in read_rows(str(path), None, report)]
-    assert found == [row.body for row in rows]
-    assert (report.read, report.skipped, report.remarks) == (len(rows), {}, [])
+    result = [row.body for row in read_rows(str(path), None, report)]
+    assert result == [row.body for row in rows]
+    assert (report.read, report.skipped, report.warnings) == (len(rows), {}, [])
 
 
-@given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in WRITTEN if ".txt" in suffix]))
+@given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in OUTPUT_SUFFIXES if ".txt" in suffix]))
 def test_a_txt_holds_the_bodies_with_an_empty_line_behind_each(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Comment], suffix: str
 ) -> None:
     path = tmp_path_factory.mktemp("corpus") / f"corpus{suffix}"
     text = "".join(f"{row.body}\n\n" for row in rows)
     assume(not text.startswith("\ufeff"))  # the mark that an editor leaves, which no reader takes for text
-    write(path, rows)
+    write_comments(path, rows)
     assert "".join(read_running_text(str(path), RowReport())) == text
 
 
-@pytest.mark.parametrize("suffix", WRITTEN)
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path, suffix: str) -> None:
     rows = [Comment(f"number {n}", f"c{n}", "a1b2", "cats", n, n) for n in range(20_000)]
-    write(tmp_path / f"one{suffix}", rows)
-    write(tmp_path / f"two{suffix}", rows)
+    write_comments(tmp_path / f"one{suffix}", rows)
+    write_comments(tmp_path / f"two{suffix}", rows)
     assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
 
 
 def test_half_of_a_surrogate_pair_is_no_reason_to_stop(tmp_path: Path) -> None:
     for suffix in (".csv", ".jsonl"):
-        write(tmp_path / f"corpus{suffix}", [Comment("a\ud800b", "c\udfff")])
+        write_comments(tmp_path / f"corpus{suffix}", [Comment("a\ud800b", "c\udfff")])
         assert [row.body for row in read_rows(str(tmp_path / f"corpus{suffix}"), None, RowReport())] == ["a?b"]
-    assert row_encoder("txt")(Comment("a\ud800b")) == b"a?b\n\n"
+    assert make_row_encoder("txt")(Comment("a\ud800b")) == b"a?b\n\n"
 
 
 def test_every_column_is_there() -> None:
     comment = Comment("hello", "c1", "a1b2", "cats", -3, 1_130_000_000, "t3_p", "t3_p")
-    assert row_encoder("csv")(comment) == b"c1,a1b2,cats,-3,1130000000,hello\n"
-    assert row_encoder("jsonl")(comment) == (
+    assert make_row_encoder("csv")(comment) == b"c1,a1b2,cats,-3,1130000000,hello\n"
+    assert make_row_encoder("jsonl")(comment) == (
         b'{"id":"c1","author":"a1b2","subreddit":"cats","score":-3,"created_utc":1130000000,"body":"hello"}\n'
     )
-    assert row_encoder("csv", ("body",))(Comment("a, b")) == b'"a, b"\n'
+    assert make_row_encoder("csv", ("body",))(Comment("a, b")) == b'"a, b"\n'
 
 
 @pytest.mark.parametrize("name", ["corpus", "corpus.tsv", "corpus.zst", "corpus.csv.zip", "-", "corpus.json"])
 def test_a_name_that_says_no_form_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="suffix") as caught:
-        output(name)
-    assert all(form in caught.value.todo for form in (".csv", ".jsonl", ".txt", ".zst"))
+        parse_output(name)
+    assert all(form in caught.value.hint for form in (".csv", ".jsonl", ".txt", ".zst"))
 
 
 def test_conversations_are_not_written_as_running_text() -> None:
-    assert output("a.JSONL.ZST", conversations=True).compression == ".zst"
+    assert parse_output("a.JSONL.ZST", conversations=True).compression == ".zst"
     with pytest.raises(UsageError, match=r"conversations: a \.txt"):
-        output("a.txt.gz", conversations=True)
+        parse_output("a.txt.gz", conversations=True)
 
 
-@pytest.mark.parametrize("suffix", WRITTEN)
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_a_failure_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"corpus{suffix}"
     path.write_bytes(b"before")
 
     def fail() -> None:
-        with CorpusWriter(output(path)) as file:
+        with CorpusWriter(parse_output(path)) as file:
             file.write(b"x" * 1_000_000)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fail()
-    assert [(found, found.read_bytes()) for found in tmp_path.iterdir()] == [(path, b"before")]
+    assert [(result, result.read_bytes()) for result in tmp_path.iterdir()] == [(path, b"before")]
 
 
-@pytest.mark.parametrize("suffix", WRITTEN)
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_a_disk_that_fails_at_any_moment_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"corpus{suffix}"
     rows = [Comment(f"{n * n}", f"c{n}") for n in range(200)]
-    for fatal in range(1, 1000):
+    for fail_at in range(1, 1000):
         path.write_bytes(b"before")
-        with failing_disk(fatal, errno.ENOSPC) as faults:
+        with failing_disk(fail_at, errno.ENOSPC) as injector:
             caught: list[OSError] = []
             try:
-                write(path, rows)
+                write_comments(path, rows)
             except OSError as error:
                 caught.append(error)
         assert all((error.errno, error.filename) == (errno.ENOSPC, str(path)) for error in caught)
-        assert bool(caught) == faults.happened
-        if not faults.happened:
+        assert bool(caught) == injector.triggered
+        if not injector.triggered:
             break
         # Once the name is taken, the new file is whole, whatever becomes of the folder.
-        renamed = faults.seen[-2:] == ["replace", "fsync"]
+        renamed = injector.requests[-2:] == ["replace", "fsync"]
         assert list(tmp_path.iterdir()) == [path]
         assert (path.read_bytes() == b"before") != renamed
-    assert fatal > 3
+    assert fail_at > 3
     assert path.read_bytes() != b"before"
 
 
 def test_columns_of_conversations_begin_with_what_training_looks_for() -> None:
-    assert TURN_COLUMNS[:2] == ("thread", "turn")
-    assert set(COLUMNS) < set(TURN_COLUMNS)
+    assert CONVERSATION_COLUMNS[:2] == ("thread", "turn")
+    assert set(COLUMNS) < set(CONVERSATION_COLUMNS)

@@ -13,13 +13,13 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from tests.reddit.comment_factory import Row
-from tests.reddit.fetch.http_server import answering
+from tests.reddit.fetch.http_server import serve
 
-RESET = 30
+RATE_LIMIT_RESET_SECONDS = 30
 
 
 @dataclass
-class Fake:
+class FakeArcticShift:
     """What the server has, how it behaves, and what it was asked.
 
     `faults`: each request takes one from the front; None: it is answered well. Behind them `mishap`, if there is one,
@@ -29,10 +29,10 @@ class Fake:
 
     rows: list[Row]
     faults: list[str | None] = field(default_factory=list)
-    mishap: Callable[[], str | None] | None = None
-    hardest: int | None = None
-    asked: list[dict[str, str]] = field(default_factory=list)
-    agents: set[str] = field(default_factory=set)
+    default_fault: Callable[[], str | None] | None = None
+    max_window: int | None = None
+    requests: list[dict[str, str]] = field(default_factory=list)
+    user_agents: set[str] = field(default_factory=set)
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
     on_request: Callable[[int], None] | None = None
@@ -41,46 +41,46 @@ class Fake:
         with self.lock:
             if self.faults:
                 return self.faults.pop(0)
-            return self.mishap() if self.mishap is not None else None
+            return self.default_fault() if self.default_fault is not None else None
 
     def search(self, query: dict[str, str]) -> list[Row]:
         """The page that is asked for."""
-        by = "subreddit" if "subreddit" in query else "author"
+        filter_field = "subreddit" if "subreddit" in query else "author"
         rows = [
             row
             for row in self.rows
-            if str(row[by]).lower() == query[by].lower()
+            if str(row[filter_field]).lower() == query[filter_field].lower()
             and int(query["after"]) < int(float(row["created_utc"])) < int(query["before"])
         ]
         fields = query["fields"].split(",")
         return [{name: row.get(name) for name in fields} for row in rows[: int(query["limit"])]]
 
 
-def sometimes(share: float, seed: int, but: frozenset[str] = frozenset()) -> Callable[[], str | None]:
+def random_faults(probability: float, seed: int, excluded: frozenset[str] = frozenset()) -> Callable[[], str | None]:
     """A fault with the given share of requests, by chance; all kinds have had their turn before one comes again."""
-    chance, deck = random.Random(seed), list[str]()
+    rng, deck = random.Random(seed), list[str]()
 
-    def mishap() -> str | None:
-        if chance.random() >= share:
+    def next_fault() -> str | None:
+        if rng.random() >= probability:
             return None
         if not deck:
-            deck.extend(chance.sample(sorted(set(FAULTS) - but), len(FAULTS) - len(but)))
+            deck.extend(rng.sample(sorted(set(FAULTS) - excluded), len(FAULTS) - len(excluded)))
         return deck.pop()
 
-    return mishap
+    return next_fault
 
 
 @contextlib.contextmanager
-def serving(fake: Fake) -> Iterator[Fake]:
+def serve_arctic_shift(server: FakeArcticShift) -> Iterator[FakeArcticShift]:
     """Serve `fake` on a free port of loopback."""
-    with answering(type("Handler", (_Handler,), {"fake": fake})) as fake.url:
-        yield fake
+    with serve(type("Handler", (_Handler,), {"fake": server})) as server.url:
+        yield server
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    fake: Fake
+    fake: FakeArcticShift
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -88,35 +88,38 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query, strict_parsing=True).items()}
         assert query["sort"] == "asc"
         assert 1 <= int(query["limit"]) <= 100
-        self.fake.asked.append(query)
-        self.fake.agents.add(str(self.headers["User-Agent"]))
+        self.fake.requests.append(query)
+        self.fake.user_agents.add(str(self.headers["User-Agent"]))
         if self.fake.on_request is not None:
-            self.fake.on_request(len(self.fake.asked))
+            self.fake.on_request(len(self.fake.requests))
         fault = self.fake.next_fault()
         with contextlib.suppress(ConnectionError):
             if fault is not None:
                 FAULTS[fault](self, query)
-            elif self.fake.hardest is not None and int(query["before"]) - int(query["after"]) > self.fake.hardest + 1:
+            elif (
+                self.fake.max_window is not None
+                and int(query["before"]) - int(query["after"]) > self.fake.max_window + 1
+            ):
                 FAULTS["timeout"](self, query)
             else:
-                self.answer(self.good(query))
+                self.respond(self.ok_body(query))
 
-    def good(self, query: dict[str, str]) -> bytes:
+    def ok_body(self, query: dict[str, str]) -> bytes:
         return json.dumps({"data": self.fake.search(query)}).encode()
 
-    def answer(self, body: bytes, status: int = 200, kind: str = "application/json", **headers: Any) -> None:
+    def respond(self, body: bytes, status: int = 200, content_type: str = "application/json", **headers: Any) -> None:
         self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": len(body), **headers}.items():
+        for name, value in {"Content-Type": content_type, "Content-Length": len(body), **headers}.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
         self.wfile.write(body)
 
-    def error(self, text: str, status: int, **headers: Any) -> None:
-        self.answer(json.dumps({"data": None, "error": text}).encode(), status, **headers)
+    def respond_error(self, text: str, status: int, **headers: Any) -> None:
+        self.respond(json.dumps({"data": None, "error": text}).encode(), status, **headers)
 
-    def cut(self, query: dict[str, str]) -> None:
+    def respond_truncated(self, query: dict[str, str]) -> None:
         """A whole length is promised, and half of it comes."""
-        body = self.good(query)
+        body = self.ok_body(query)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -130,44 +133,46 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             cast(socket.socket, self.connection).shutdown(socket.SHUT_RDWR)
 
-    def late(self, query: dict[str, str]) -> None:
+    def respond_slowly(self, query: dict[str, str]) -> None:
         """It takes its time."""
         time.sleep(0.05)
-        self.answer(self.good(query))
+        self.respond(self.ok_body(query))
 
-    def limited(self, reset: float) -> None:
-        self.error("Too many requests, slow down", 429, X_RateLimit_Remaining=0, X_RateLimit_Reset=reset)
+    def respond_rate_limited(self, reset: float) -> None:
+        self.respond_error("Too many requests, slow down", 429, X_RateLimit_Remaining=0, X_RateLimit_Reset=reset)
 
     def log_message(self, *arguments: object) -> None:
         pass
 
 
-def earlier(rows: list[Row]) -> Row:
+def out_of_order_row(rows: list[Row]) -> Row:
     """A comment that should stand before all of these."""
     return {**rows[0], "id": "early", "created_utc": rows[0]["created_utc"] - 1} if rows else {}
 
 
 FAULTS: dict[str, Callable[[_Handler, dict[str, str]], None]] = {
-    "timeout": lambda self, query: self.error("Timeout. Maybe slow down a bit", 422),
-    "timeout within 200": lambda self, query: self.error("Timeout. Maybe slow down a bit", 200),
-    "query timed out": lambda self, query: self.error("Query timed out", 500),
-    "maintenance": lambda self, query: self.error("Under maintenance", 200),
-    "maintenance 503": lambda self, query: self.error("Under maintenance", 503, Retry_After=RESET),
-    "limited, seconds": lambda self, query: self.limited(RESET),
-    "limited, epoch": lambda self, query: self.limited(round(time.time() + RESET, 2)),
-    "forbidden": lambda self, query: self.answer(b"<html>Just a moment...</html>", 403, "text/html"),
-    "broken": lambda self, query: self.answer(b"<html>\x1b[2J 500</html>", 500, "text/html"),
-    "bad gateway": lambda self, query: self.answer(b"", 502),
-    "half JSON": lambda self, query: self.answer(self.good(query)[:-20]),
-    "no JSON": lambda self, query: self.answer(b"<html>all is well</html>"),
-    "no data": lambda self, query: self.answer(b"{}"),
-    "cut short": lambda self, query: self.cut(query),
-    "dropped": lambda self, query: self.hang_up(),
-    "empty": lambda self, query: self.answer(b'{"data":[]}'),
-    "slow": lambda self, query: self.late(query),
-    "out of order": lambda self, query: self.answer(
-        json.dumps({"data": [*self.fake.search(query), earlier(self.fake.search(query))]}).encode()
+    "timeout": lambda self, query: self.respond_error("Timeout. Maybe slow down a bit", 422),
+    "timeout within 200": lambda self, query: self.respond_error("Timeout. Maybe slow down a bit", 200),
+    "query timed out": lambda self, query: self.respond_error("Query timed out", 500),
+    "maintenance": lambda self, query: self.respond_error("Under maintenance", 200),
+    "maintenance 503": lambda self, query: self.respond_error(
+        "Under maintenance", 503, Retry_After=RATE_LIMIT_RESET_SECONDS
     ),
-    "refused": lambda self, query: self.answer(b'{"error":"Invalid \x1b[31m parameter"}', 400),
+    "limited, seconds": lambda self, query: self.respond_rate_limited(RATE_LIMIT_RESET_SECONDS),
+    "limited, epoch": lambda self, query: self.respond_rate_limited(round(time.time() + RATE_LIMIT_RESET_SECONDS, 2)),
+    "forbidden": lambda self, query: self.respond(b"<html>Just a moment...</html>", 403, "text/html"),
+    "broken": lambda self, query: self.respond(b"<html>\x1b[2J 500</html>", 500, "text/html"),
+    "bad gateway": lambda self, query: self.respond(b"", 502),
+    "half JSON": lambda self, query: self.respond(self.ok_body(query)[:-20]),
+    "no JSON": lambda self, query: self.respond(b"<html>all is well</html>"),
+    "no data": lambda self, query: self.respond(b"{}"),
+    "cut short": lambda self, query: self.respond_truncated(query),
+    "dropped": lambda self, query: self.hang_up(),
+    "empty": lambda self, query: self.respond(b'{"data":[]}'),
+    "slow": lambda self, query: self.respond_slowly(query),
+    "out of order": lambda self, query: self.respond(
+        json.dumps({"data": [*self.fake.search(query), out_of_order_row(self.fake.search(query))]}).encode()
+    ),
+    "refused": lambda self, query: self.respond(b'{"error":"Invalid \x1b[31m parameter"}', 400),
 }
 """Each way to fail; "slow" alone ends well, and "refused" alone is for good."""

@@ -11,10 +11,10 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from tests.reddit.comment_factory import Row
-from tests.reddit.fetch.http_server import answering
+from tests.reddit.fetch.http_server import serve
 
-RESET = 30
-MOST = 1_000
+RATE_LIMIT_RESET_SECONDS = 30
+MAX_LISTING = 1_000
 
 
 @dataclass
@@ -29,17 +29,17 @@ class FakeReddit:
     secret: str = "id:secret"
     faults: list[str | None] = field(default_factory=list)
     sign_in_faults: list[int] = field(default_factory=list)
-    most: int = MOST
-    asked: list[str] = field(default_factory=list)
-    agents: set[str] = field(default_factory=set)
+    max_listing: int = MAX_LISTING
+    requests: list[str] = field(default_factory=list)
+    user_agents: set[str] = field(default_factory=set)
     url: str = ""
 
 
 @contextlib.contextmanager
-def serving_reddit(fake: FakeReddit) -> Iterator[FakeReddit]:
+def serve_reddit(server: FakeReddit) -> Iterator[FakeReddit]:
     """Serve `fake` on a free port of loopback."""
-    with answering(type("Handler", (_Handler,), {"fake": fake})) as fake.url:
-        yield fake
+    with serve(type("Handler", (_Handler,), {"fake": server})) as server.url:
+        yield server
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -50,44 +50,46 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         assert self.path == "/api/v1/access_token"
-        self.fake.agents.add(str(self.headers["User-Agent"]))
+        self.fake.user_agents.add(str(self.headers["User-Agent"]))
         if self.fake.sign_in_faults:
-            self.answer({}, self.fake.sign_in_faults.pop(0))
+            self.respond({}, self.fake.sign_in_faults.pop(0))
         elif self.headers["Authorization"] != "Basic " + base64.b64encode(self.fake.secret.encode()).decode():
-            self.answer({"error": 401}, 401)
+            self.respond({"error": 401}, 401)
         else:
-            self.answer({"access_token": "t", "token_type": "bearer", "expires_in": 3600, "scope": "*"})
+            self.respond({"access_token": "t", "token_type": "bearer", "expires_in": 3600, "scope": "*"})
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        self.fake.asked.append(self.path)
+        self.fake.requests.append(self.path)
         if self.headers["Authorization"] != "bearer t":
-            self.answer({"error": 401}, 401)
+            self.respond({"error": 401}, 401)
             return
         fault = self.fake.faults.pop(0) if self.fake.faults else None
         if fault is not None:
             REDDIT_FAULTS[fault](self, url.path, query)
         else:
-            self.listing(url.path, query)
+            self.respond_listing(url.path, query)
 
-    def listing(self, path: str, query: dict[str, str], **headers: Any) -> None:
+    def respond_listing(self, path: str, query: dict[str, str], **headers: Any) -> None:
         """The page of a listing: of nobody it is a redirect to the search, or not there."""
         _, kind, name, _ = path.split("/")
-        by = "subreddit" if kind == "r" else "author"
-        rows = [row for row in reversed(self.fake.rows) if row[by].lower() == name.lower()][: self.fake.most]
+        filter_field = "subreddit" if kind == "r" else "author"
+        rows = [row for row in reversed(self.fake.rows) if row[filter_field].lower() == name.lower()][
+            : self.fake.max_listing
+        ]
         if not rows:
-            self.answer({}, 302 if kind == "r" else 404, Location="/subreddits/search")
+            self.respond({}, 302 if kind == "r" else 404, Location="/subreddits/search")
             return
         names = [f"t1_{row['id']}" for row in rows]
         begin = names.index(query["after"]) + 1 if "after" in query else 0
         page = rows[begin : begin + int(query["limit"])]
-        more = begin + len(page) < len(rows)
+        has_more = begin + len(page) < len(rows)
         children = [{"kind": "t1", "data": {**row, "name": f"t1_{row['id']}"}} for row in page]
-        after = f"t1_{page[-1]['id']}" if page and more else None
-        self.answer({"kind": "Listing", "data": {"children": children, "after": after}}, **headers)
+        after = f"t1_{page[-1]['id']}" if page and has_more else None
+        self.respond({"kind": "Listing", "data": {"children": children, "after": after}}, **headers)
 
-    def answer(self, document: object, status: int = 200, **headers: Any) -> None:
+    def respond(self, document: object, status: int = 200, **headers: Any) -> None:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "Content-Length": len(body), **headers}.items():
@@ -95,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def cut(self) -> None:
+    def respond_truncated(self) -> None:
         """A whole length is promised, and little of it comes."""
         self.send_response(200)
         self.send_header("Content-Length", "1000")
@@ -115,19 +117,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 REDDIT_FAULTS: dict[str, Callable[[_Handler, str, dict[str, str]], None]] = {
-    "limited": lambda self, path, query: self.answer({"error": 429}, 429, Retry_After=RESET),
-    "broken": lambda self, path, query: self.answer(b"<html>\x1b[2J", 500),
-    "unavailable": lambda self, path, query: self.answer({}, 503),
-    "signed out": lambda self, path, query: self.answer({}, 401),
-    "forbidden": lambda self, path, query: self.answer(b"<html>blocked</html>", 403),
-    "no JSON": lambda self, path, query: self.answer(b"<html>"),
-    "no listing": lambda self, path, query: self.answer([{"kind": "t5"}]),
-    "odd listing": lambda self, path, query: self.answer({"data": {"children": [5], "after": []}}),
-    "odd limits": lambda self, path, query: self.listing(
+    "limited": lambda self, path, query: self.respond({"error": 429}, 429, Retry_After=RATE_LIMIT_RESET_SECONDS),
+    "broken": lambda self, path, query: self.respond(b"<html>\x1b[2J", 500),
+    "unavailable": lambda self, path, query: self.respond({}, 503),
+    "signed out": lambda self, path, query: self.respond({}, 401),
+    "forbidden": lambda self, path, query: self.respond(b"<html>blocked</html>", 403),
+    "no JSON": lambda self, path, query: self.respond(b"<html>"),
+    "no listing": lambda self, path, query: self.respond([{"kind": "t5"}]),
+    "odd listing": lambda self, path, query: self.respond({"data": {"children": [5], "after": []}}),
+    "odd limits": lambda self, path, query: self.respond_listing(
         path, query, x_ratelimit_remaining="soon", x_ratelimit_used="x", x_ratelimit_reset="\xff"
     ),
-    "deep": lambda self, path, query: self.answer(b"[" * 100_000),
-    "cut short": lambda self, path, query: self.cut(),
+    "deep": lambda self, path, query: self.respond(b"[" * 100_000),
+    "cut short": lambda self, path, query: self.respond_truncated(),
     "dropped": lambda self, path, query: self.hang_up(),
 }
 """Each way to fail, of which every one passes."""

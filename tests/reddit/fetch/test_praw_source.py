@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from grucli.errors import NothingToDoError, ServiceError, UsageError
+from grucli.errors import EmptyInputError, ServiceError, UsageError
 from grucli.reddit.fetch import retry
-from grucli.reddit.fetch.comment_source import Notice, Waiting
-from grucli.reddit.fetch.events import Done, Event, Summary
-from grucli.reddit.fetch.run import Fetch, Plan, open_source
-from tests.reddit.comment_factory import forum
-from tests.reddit.fetch.fake_reddit import REDDIT_FAULTS, RESET, FakeReddit, serving_reddit
+from grucli.reddit.fetch.comment_source import Notice, RetryWait
+from grucli.reddit.fetch.events import FetchEvent, FetchFinished, FetchSummary
+from grucli.reddit.fetch.run import FetchOptions, FetchRun, open_source
+from tests.reddit.comment_factory import make_comments
+from tests.reddit.fetch.fake_reddit import RATE_LIMIT_RESET_SECONDS, REDDIT_FAULTS, FakeReddit, serve_reddit
 
 if importlib.util.find_spec("praw") is None:
     pytest.skip("PRAW is not installed", allow_module_level=True)
@@ -23,11 +23,11 @@ import prawcore
 
 from grucli.reddit.fetch import praw_source
 
-INI = "[DEFAULT]\nclient_id=id\nclient_secret=secret\nuser_agent=linux:test:1 (by u/somebody)\n"
+PRAW_INI = "[DEFAULT]\nclient_id=id\nclient_secret=secret\nuser_agent=linux:test:1 (by u/somebody)\n"
 
 
 @pytest.fixture(autouse=True)
-def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_sleep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nobody waits, and the user's settings are in a folder of the test's."""
     monkeypatch.setattr(retry, "sleep", lambda seconds: None)
     monkeypatch.setattr(prawcore.sessions.RetryStrategy, "sleep", lambda self: None)
@@ -37,185 +37,201 @@ def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("APPDATA", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "praw.ini").write_text(INI)
+    (tmp_path / "config" / "praw.ini").write_text(PRAW_INI)
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeReddit]:
-    with serving_reddit(FakeReddit(forum(350))) as fake:
-        yield fake
+def server() -> Iterator[FakeReddit]:
+    with serve_reddit(FakeReddit(make_comments(350))) as server:
+        yield server
 
 
 @pytest.fixture
-def plan(fake: FakeReddit, tmp_path: Path) -> Plan:
-    return Plan(("r/AskScience",), str(tmp_path / "a.jsonl"), source="reddit", base_url=fake.url, rate=1000)
+def options(server: FakeReddit, tmp_path: Path) -> FetchOptions:
+    return FetchOptions(("r/AskScience",), str(tmp_path / "a.jsonl"), source="reddit", base_url=server.url, rate=1000)
 
 
-def run(plan: Plan, **change: object) -> list[Event]:
-    with Fetch(Plan(**{**vars(plan), **change})) as fetch:
+def run_fetch(options: FetchOptions, **changes: object) -> list[FetchEvent]:
+    with FetchRun(FetchOptions(**{**vars(options), **changes})) as fetch:
         return list(fetch.run())
 
 
-def summary(events: list[Event]) -> Summary:
-    (done,) = [event for event in events if isinstance(event, Done)]
+def summary_of(events: list[FetchEvent]) -> FetchSummary:
+    (done,) = [event for event in events if isinstance(event, FetchFinished)]
     return done.summary
 
 
-def ids(plan: Plan) -> list[str]:
-    return [json.loads(line)["id"] for line in Path(plan.output).read_bytes().splitlines()]
+def read_ids(options: FetchOptions) -> list[str]:
+    return [json.loads(line)["id"] for line in Path(options.output).read_bytes().splitlines()]
 
 
-def newest(fake: FakeReddit, count: int) -> list[str]:
-    return [row["id"] for row in reversed(fake.rows[-count:])]
+def newest_ids(server: FakeReddit, count: int) -> list[str]:
+    return [row["id"] for row in reversed(server.rows[-count:])]
 
 
-def test_a_small_subreddit_is_fetched_whole(plan: Plan, fake: FakeReddit) -> None:
-    assert summary(run(plan)).complete
-    assert ids(plan) == newest(fake, 350)
-    assert all("linux:test:1 (by u/somebody)" in agent for agent in fake.agents)
-    first = json.loads(Path(plan.output).read_bytes().splitlines()[0])
-    assert first == {name: fake.rows[-1][name] for name in first}
+def test_a_small_subreddit_is_fetched_whole(options: FetchOptions, server: FakeReddit) -> None:
+    assert summary_of(run_fetch(options)).complete
+    assert read_ids(options) == newest_ids(server, 350)
+    assert all("linux:test:1 (by u/somebody)" in agent for agent in server.user_agents)
+    first = json.loads(Path(options.output).read_bytes().splitlines()[0])
+    assert first == {name: server.rows[-1][name] for name in first}
 
 
-def test_a_large_one_is_not_and_says_so(plan: Plan, fake: FakeReddit) -> None:
-    fake.rows[:] = forum(1200)
-    events = run(plan)
-    assert (summary(events).fetched, summary(events).complete) == (1000, False)
-    assert ids(plan) == newest(fake, 1000)
-    assert isinstance(events[-1], Done)
-    assert "newest 1,000" in events[-1].shortfall
+def test_a_large_one_is_not_and_says_so(options: FetchOptions, server: FakeReddit) -> None:
+    server.rows[:] = make_comments(1200)
+    events = run_fetch(options)
+    assert (summary_of(events).fetched, summary_of(events).complete) == (1000, False)
+    assert read_ids(options) == newest_ids(server, 1000)
+    assert isinstance(events[-1], FetchFinished)
+    assert "newest 1,000" in events[-1].incomplete_reason
 
 
-def test_a_range_that_the_listing_covers_is_complete(plan: Plan, fake: FakeReddit) -> None:
-    fake.rows[:] = forum(1200)
-    after, before = fake.rows[700]["created_utc"], fake.rows[900]["created_utc"]
-    assert summary(run(plan, after=str(after), before=str(before))).complete
-    inside = [row["id"] for row in fake.rows if after <= row["created_utc"] < before]
-    assert ids(plan) == inside[::-1]
+def test_a_range_that_the_listing_covers_is_complete(options: FetchOptions, server: FakeReddit) -> None:
+    server.rows[:] = make_comments(1200)
+    after, before = server.rows[700]["created_utc"], server.rows[900]["created_utc"]
+    assert summary_of(run_fetch(options, after=str(after), before=str(before))).complete
+    inside = [row["id"] for row in server.rows if after <= row["created_utc"] < before]
+    assert read_ids(options) == inside[::-1]
 
 
-def test_a_person_can_be_asked_for(plan: Plan, fake: FakeReddit) -> None:
-    run(plan, names=("u/bob",))
-    assert ids(plan) == [row["id"] for row in reversed(fake.rows) if row["author"] == "Bob"]
+def test_a_person_can_be_asked_for(options: FetchOptions, server: FakeReddit) -> None:
+    run_fetch(options, names=("u/bob",))
+    assert read_ids(options) == [row["id"] for row in reversed(server.rows) if row["author"] == "Bob"]
 
 
 @pytest.mark.parametrize("name", ["r/nobody", "u/nobody"])
-def test_nobody_of_this_name(plan: Plan, name: str) -> None:
-    with pytest.raises(NothingToDoError, match=f"no comments of {name}"):
-        run(plan, names=(name,))
+def test_nobody_of_this_name(options: FetchOptions, name: str) -> None:
+    with pytest.raises(EmptyInputError, match=f"no comments of {name}"):
+        run_fetch(options, names=(name,))
 
 
 @pytest.mark.parametrize("fault", sorted(REDDIT_FAULTS))
 @pytest.mark.parametrize("good_before", [0, 2])
-def test_no_fault_loses_or_doubles_a_comment(plan: Plan, fake: FakeReddit, fault: str, good_before: int) -> None:
-    fake.faults = [None] * good_before + [fault]
-    assert summary(run(plan)).complete
-    assert ids(plan) == newest(fake, 350)
+def test_no_fault_loses_or_doubles_a_comment(
+    options: FetchOptions, server: FakeReddit, fault: str, good_before: int
+) -> None:
+    server.faults = [None] * good_before + [fault]
+    assert summary_of(run_fetch(options)).complete
+    assert read_ids(options) == newest_ids(server, 350)
 
 
-def test_a_wait_is_as_long_as_reddit_says(plan: Plan, fake: FakeReddit) -> None:
-    fake.faults = ["limited"]
-    waits = [event for event in run(plan) if isinstance(event, Waiting)]
-    assert [wait.seconds for wait in waits] == [RESET]
+def test_a_wait_is_as_long_as_reddit_says(options: FetchOptions, server: FakeReddit) -> None:
+    server.faults = ["limited"]
+    waits = [event for event in run_fetch(options) if isinstance(event, RetryWait)]
+    assert [wait.seconds for wait in waits] == [RATE_LIMIT_RESET_SECONDS]
 
 
-def test_a_used_up_limit_is_waited_for_and_told(plan: Plan, fake: FakeReddit, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"x_ratelimit_remaining": "0.0", "x_ratelimit_used": "100", "x_ratelimit_reset": str(RESET)}
-    monkeypatch.setitem(REDDIT_FAULTS, "last", lambda self, path, query: self.listing(path, query, **limits))
-    fake.faults = ["last"]
-    (wait,) = [event for event in run(plan, limit=150) if isinstance(event, Waiting)]
-    assert wait.seconds == pytest.approx(RESET, abs=1)
-    assert not wait.again
+def test_a_used_up_limit_is_waited_for_and_told(
+    options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {
+        "x_ratelimit_remaining": "0.0",
+        "x_ratelimit_used": "100",
+        "x_ratelimit_reset": str(RATE_LIMIT_RESET_SECONDS),
+    }
+    monkeypatch.setitem(REDDIT_FAULTS, "last", lambda self, path, query: self.respond_listing(path, query, **limits))
+    server.faults = ["last"]
+    (wait,) = [event for event in run_fetch(options, limit=150) if isinstance(event, RetryWait)]
+    assert wait.seconds == pytest.approx(RATE_LIMIT_RESET_SECONDS, abs=1)
+    assert not wait.is_retry
 
 
-def test_going_on_finds_what_is_left_though_the_listing_has_moved(plan: Plan, fake: FakeReddit) -> None:
-    run(plan, limit=150)
-    del fake.rows[-150]  # where the first run stopped; its author has deleted it
-    fake.rows += [{**row, "id": "n" + row["id"], "created_utc": 4_000_000_000} for row in forum(30)]
-    assert summary(run(plan, resume=True)).complete
-    assert sorted(ids(plan)) == sorted(row["id"] for row in forum(350))
+def test_going_on_finds_what_is_left_though_the_listing_has_moved(options: FetchOptions, server: FakeReddit) -> None:
+    run_fetch(options, limit=150)
+    del server.rows[-150]  # where the first run stopped; its author has deleted it
+    server.rows += [{**row, "id": "n" + row["id"], "created_utc": 4_000_000_000} for row in make_comments(30)]
+    assert summary_of(run_fetch(options, resume=True)).complete
+    assert sorted(read_ids(options)) == sorted(row["id"] for row in make_comments(350))
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_signing_in_may_fail_and_pass(plan: Plan, fake: FakeReddit, status: int) -> None:
-    fake.sign_in_faults = [status]
-    assert summary(run(plan)).retries == 1
+def test_signing_in_may_fail_and_pass(options: FetchOptions, server: FakeReddit, status: int) -> None:
+    server.sign_in_faults = [status]
+    assert summary_of(run_fetch(options)).retries == 1
 
 
-def test_wrong_credentials_are_told(plan: Plan, fake: FakeReddit) -> None:
-    fake.secret = "id:another"
+def test_wrong_credentials_are_told(options: FetchOptions, server: FakeReddit) -> None:
+    server.secret = "id:another"
     with pytest.raises(ServiceError, match="does not accept who asks") as caught:
-        run(plan)
-    assert "client_secret" in caught.value.todo
-    assert "praw.ini" in caught.value.todo
+        run_fetch(options)
+    assert "client_secret" in caught.value.hint
+    assert "praw.ini" in caught.value.hint
 
 
-def test_what_reddit_will_not_answer_is_told(plan: Plan, fake: FakeReddit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(REDDIT_FAULTS, "gone", lambda self, path, query: self.answer({}, 204))
-    fake.faults = ["gone"] * 20
+def test_what_reddit_will_not_answer_is_told(
+    options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REDDIT_FAULTS, "gone", lambda self, path, query: self.respond({}, 204))
+    server.faults = ["gone"] * 20
     with pytest.raises(ServiceError, match="cannot be understood"):
-        run(plan)
+        run_fetch(options)
 
 
-def test_what_is_private_stays_so(plan: Plan, fake: FakeReddit) -> None:
-    fake.faults = ["forbidden"] * 9
+def test_what_is_private_stays_so(options: FetchOptions, server: FakeReddit) -> None:
+    server.faults = ["forbidden"] * 9
     with pytest.raises(ServiceError, match="private"):
-        run(plan)
+        run_fetch(options)
 
 
-def test_an_answer_without_end_is_refused(plan: Plan, fake: FakeReddit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(praw_source, "LARGEST", 10_000)
+def test_an_answer_without_end_is_refused(
+    options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(praw_source, "MAX_RESPONSE_BYTES", 10_000)
     with pytest.raises(ServiceError, match="an answer is larger than"):
-        run(plan)
+        run_fetch(options)
 
 
-def test_odd_comments_are_left_out_and_told(plan: Plan, fake: FakeReddit) -> None:
-    fake.rows[300]["created_utc"] = "soon"
-    fake.rows[310]["body"] = "half a \ud83d"
-    events = run(plan)
+def test_odd_comments_are_left_out_and_told(options: FetchOptions, server: FakeReddit) -> None:
+    server.rows[300]["created_utc"] = "soon"
+    server.rows[310]["body"] = "half a \ud83d"
+    events = run_fetch(options)
     assert any(isinstance(event, Notice) for event in events)
-    assert isinstance(events[-1], Done)
-    assert events[-1].shortfall == "1 comment could not be read, and left out"
+    assert isinstance(events[-1], FetchFinished)
+    assert events[-1].incomplete_reason == "1 comment could not be read, and left out"
     assert not events[-1].summary.complete
-    assert summary(events).fetched == 349
-    assert "half a \ufffd" in Path(plan.output).read_text(encoding="utf-8")
+    assert summary_of(events).fetched == 349
+    assert "half a \ufffd" in Path(options.output).read_text(encoding="utf-8")
 
 
-def test_who_asks_may_stand_in_variables(plan: Plan, fake: FakeReddit, monkeypatch: pytest.MonkeyPatch) -> None:
-    praw_source.own_settings().unlink()
+def test_who_asks_may_stand_in_variables(
+    options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    praw_source.praw_ini_path().unlink()
     monkeypatch.setenv("praw_client_id", "id")
     monkeypatch.setenv("praw_client_secret", "secret")
-    assert summary(run(plan)).complete
-    assert all("grucli" in agent for agent in fake.agents)
+    assert summary_of(run_fetch(options)).complete
+    assert all("grucli" in agent for agent in server.user_agents)
 
 
-def test_a_section_may_be_chosen(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    praw_source.own_settings().write_text(INI.replace("=id", "=x") + "[mine]\nclient_id=id\nclient_secret=secret\n")
+def test_a_section_may_be_chosen(options: FetchOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    praw_source.praw_ini_path().write_text(
+        PRAW_INI.replace("=id", "=x") + "[mine]\nclient_id=id\nclient_secret=secret\n"
+    )
     monkeypatch.setenv("praw_site", "mine")
-    assert summary(run(plan)).complete
+    assert summary_of(run_fetch(options)).complete
     monkeypatch.setenv("praw_site", "other")
     with pytest.raises(UsageError, match=r"praw\.ini"):
-        run(plan, force=True)
+        run_fetch(options, force=True)
 
 
 @pytest.mark.parametrize("text", ["", "[DEFAULT]\nclient_id=id\n", "no ini", "\xff"])
-def test_nothing_says_who_asks(plan: Plan, fake: FakeReddit, text: str) -> None:
-    praw_source.own_settings().write_bytes(text.encode("latin-1"))
+def test_nothing_says_who_asks(options: FetchOptions, server: FakeReddit, text: str) -> None:
+    praw_source.praw_ini_path().write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError) as caught:
-        run(plan)
-    assert "praw.ini" in caught.value.todo
-    assert not fake.asked
+        run_fetch(options)
+    assert "praw.ini" in caught.value.hint
+    assert not server.requests
 
 
 def test_neither_a_strangers_ini_nor_ones_own_moves_the_endpoints(
-    plan: Plan, fake: FakeReddit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: FetchOptions, server: FakeReddit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evil = "[DEFAULT]\noauth_url=http://127.0.0.1:1\nreddit_url=http://127.0.0.1:1\n"
     (tmp_path / "praw.ini").write_text(evil + "client_id=evil\nclient_secret=evil\nuser_agent=evil evil evil\n")
-    praw_source.own_settings().write_text(INI + evil.partition("\n")[2])
+    praw_source.praw_ini_path().write_text(PRAW_INI + evil.partition("\n")[2])
     monkeypatch.chdir(tmp_path)
-    assert summary(run(plan)).complete
-    assert not any("evil" in agent for agent in fake.agents)
+    assert summary_of(run_fetch(options)).complete
+    assert not any("evil" in agent for agent in server.user_agents)
 
 
 @pytest.mark.parametrize("address", ["http://example.com", "http://192.168.0.1", "http://localhost.example.com"])
@@ -226,7 +242,7 @@ def test_a_secret_is_not_sent_in_the_open(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["http://localhost:1", "http://[::1]:1", "https://example.com"])
 def test_an_address_that_is_safe(address: str) -> None:
-    assert open_source("reddit", address, None).rate == praw_source.POLITE
+    assert open_source("reddit", address, None).rate == praw_source.DEFAULT_RATE
 
 
 def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,4 +252,4 @@ def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("grucli.optional_imports.importlib.import_module", missing)
     with pytest.raises(UsageError, match="not installed") as caught:
         open_source("reddit", None, None)
-    assert 'pip install "grucli[reddit]"' in caught.value.todo
+    assert 'pip install "grucli[reddit]"' in caught.value.hint

@@ -5,39 +5,41 @@ import subprocess
 import pytest
 
 from grucli.chat.session import Session
-from grucli.generation.sampler import Draw, State
-from grucli.ui.chat.pipe import answer_lines
-from tests.chat.fakes import FakeShelf, FakeUtterance, FakeVoice, talker, writer
-from tests.ui.fake_streams import Pipe, Screen, Terminals
+from grucli.generation.sampler import GenerationConfig, State
+from grucli.ui.chat.pipe import handle_lines
+from tests.chat.fakes import FakeChatModel, FakeModelProvider, FakeReplyStream, completion_session, conversation_session
+from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 
-def answer(session: Session, *lines: bytes, err: Pipe | Screen | None = None) -> Terminals:
-    terminals = Terminals(Pipe(), err or Pipe())
-    answer_lines(session, terminals.terminal, lines)
-    return terminals
+def run_pipe_session(session: Session, *lines: bytes, err: PipeStream | TtyStream | None = None) -> CapturedTerminal:
+    captured = CapturedTerminal(PipeStream(), err or PipeStream())
+    handle_lines(session, captured.terminal, lines)
+    return captured
 
 
 def test_one_prompt_a_line_one_reply_a_line() -> None:
-    answered = answer(talker(), b"hi\n", b"so?\r\n", b"bye")
+    answered = run_pipe_session(conversation_session(), b"hi\n", b"so?\r\n", b"bye")
     assert answered.out == "<7>\n<8>\n<9>\n"
     assert answered.err == ""
 
 
 def test_a_reply_is_a_line_whatever_is_in_it() -> None:
-    answered = answer(writer("two\nlines\r\n\tand \u2028more\x1b[2J\x85"), b"hi\n")
+    answered = run_pipe_session(completion_session("two\nlines\r\n\tand \u2028more\x1b[2J\x85"), b"hi\n")
     assert answered.out == "two lines and more[2J\n"
 
 
 def test_an_empty_line_has_a_reply_too() -> None:
-    assert answer(talker(), b"\n", b"   \n").out == "<7>\n<8>\n"
+    assert run_pipe_session(conversation_session(), b"\n", b"   \n").out == "<7>\n<8>\n"
 
 
 def test_what_is_no_utf8_is_read_as_such() -> None:
-    assert answer(talker(), b"\xff\xfe\x00\n").out == "<7>\n"
+    assert run_pipe_session(conversation_session(), b"\xff\xfe\x00\n").out == "<7>\n"
 
 
 def test_commands_work_and_speak_on_stderr() -> None:
-    answered = answer(talker(), b"/seed 3\n", b"hi\n", b"/regen\n", b"/history\n", b"/quit\n", b"never\n")
+    answered = run_pipe_session(
+        conversation_session(), b"/seed 3\n", b"hi\n", b"/regen\n", b"/history\n", b"/quit\n", b"never\n"
+    )
     assert answered.out == "<3>\n<4>\n"
     assert answered.err.startswith("/seed: 3")
     assert "emo  seed 4  <4>" in answered.err
@@ -45,18 +47,18 @@ def test_commands_work_and_speak_on_stderr() -> None:
 
 @pytest.mark.parametrize("line", [b"/tmep 1\n", b"/temp x\n", b"/regen\n"])
 def test_a_mistake_is_told_and_the_rest_goes_on(line: bytes) -> None:
-    answered = answer(talker(), line, b"hi\n")
+    answered = run_pipe_session(conversation_session(), line, b"hi\n")
     assert answered.out == "<7>\n"
     assert answered.err.startswith("gru: ")
 
 
 def test_nothing_in_nothing_out() -> None:
-    answered = answer(talker())
+    answered = run_pipe_session(conversation_session())
     assert (answered.out, answered.err) == ("", "")
 
 
 def test_symbols_that_the_model_does_not_know_are_a_warning() -> None:
-    answered = answer(talker(), "hi 漢\n".encode(), b"hi\n")
+    answered = run_pipe_session(conversation_session(), "hi 漢\n".encode(), b"hi\n")
     assert answered.out == "<7>\n<8>\n"
     assert answered.err == "gru: the model does not know 1 symbol of what it was given to read: '漢'\n"
 
@@ -72,9 +74,9 @@ def test_what_commands_offer_and_find_is_told_in_lines() -> None:
         b"/tree\n",
         b"/cmd\n",
     )
-    answered = answer(talker(), *lines)
+    answered = run_pipe_session(conversation_session(), *lines)
     assert answered.out == "<7>\n"
-    told = answered.err.splitlines()
+    reported = answered.err.splitlines()
     for line in (
         "2  temp 1.2  <7>",
         "1  -0.67  0.72 bits/char  seed 8  <8>",
@@ -84,18 +86,18 @@ def test_what_commands_offer_and_find_is_told_in_lines() -> None:
         "* 1 (main)  hi → <7>",
         "gru sample emo --reply-to hi --temp 1.2 --max-chars 500 --seed 7",
     ):
-        assert line in told, told
+        assert line in reported, reported
 
 
-def documents(session: Session, *lines: bytes) -> list[dict[str, object]]:
-    terminals = Terminals(Pipe(), Pipe())
-    answer_lines(session, terminals.terminal, lines, json=True)
-    assert terminals.err == ""
-    return [json.loads(line) for line in terminals.out.splitlines()]
+def run_json_session(session: Session, *lines: bytes) -> list[dict[str, object]]:
+    captured = CapturedTerminal(PipeStream(), PipeStream())
+    handle_lines(session, captured.terminal, lines, json=True)
+    assert captured.err == ""
+    return [json.loads(line) for line in captured.out.splitlines()]
 
 
 def test_as_json_each_reply_is_an_object() -> None:
-    (reply,) = documents(talker("a\x1b\nb"), b"hi\n")
+    (reply,) = run_json_session(conversation_session("a\x1b\nb"), b"hi\n")
     bits = reply.pop("bits_per_char")
     assert bits == pytest.approx(0.7213475)
     assert reply == {
@@ -119,15 +121,15 @@ def test_as_json_every_answer_says_what_it_is() -> None:
         "/tmep": "mistake",
         "漢": "warning",
     }
-    session = talker()
+    session = conversation_session()
     for line, what in commands.items():
-        found = documents(session, f"{line}\n".encode()) if line else documents(session, b"/save\n")
-        assert found[0]["is"] == what, line
-    assert documents(session, b"/quit\n", b"hi\n") == []
+        result = run_json_session(session, f"{line}\n".encode()) if line else run_json_session(session, b"/save\n")
+        assert result[0]["is"] == what, line
+    assert run_json_session(session, b"/quit\n", b"hi\n") == []
 
 
 def test_as_json_a_tree_is_its_turns() -> None:
-    (tree,) = documents(talker(), b"hi\n", b"/tree\n")[1:]
+    (tree,) = run_json_session(conversation_session(), b"hi\n", b"/tree\n")[1:]
     assert tree["turns"] == [
         {
             "turn": 1,
@@ -150,8 +152,8 @@ def test_as_json_a_tree_is_its_turns() -> None:
 
 
 def test_as_json_history_and_candidates_have_what_a_reply_has() -> None:
-    first, second, history, *offers = documents(
-        talker(), b"hi\n", b"so " * 100 + b"\n", b"/history\n", b"/best 2 you\n"
+    first, second, history, *offers = run_json_session(
+        conversation_session(), b"hi\n", b"so " * 100 + b"\n", b"/history\n", b"/best 2 you\n"
     )
     turns = history["turns"]
     assert isinstance(turns, list)
@@ -165,43 +167,45 @@ def test_as_json_history_and_candidates_have_what_a_reply_has() -> None:
         assert (offer["line"], offer["stopped"]) == ("you", "turn")
 
 
-class Uneven(FakeVoice):
+class UnequalLengthModel(FakeChatModel):
     """The higher the temperature, the less it says."""
 
-    def stream(self, state: State, draw: Draw) -> FakeUtterance:
-        self.says = "." * round(5 - draw.temp)
-        return super().stream(state, draw)
+    def stream(self, state: State, config: GenerationConfig) -> FakeReplyStream:
+        self.says = "." * round(5 - config.temp)
+        return super().stream(state, config)
 
 
 def test_a_spread_is_told_in_the_order_of_its_temperatures() -> None:
-    session = Session(FakeShelf(emo=Uneven(True)), None, Draw(seed=7), 0)
-    told = answer(session, b"/spread 1 3 2 hi\n").err.splitlines()
-    assert told == ["1  temp 1  ....", "2  temp 3  ..", "3  temp 2  ...", "/pick N takes one"]
-    *offers, last = documents(session, b"/spread 1 3 2 hi\n")
+    session = Session(FakeModelProvider(emo=UnequalLengthModel(True)), None, GenerationConfig(seed=7), 0)
+    reported = run_pipe_session(session, b"/spread 1 3 2 hi\n").err.splitlines()
+    assert reported == ["1  temp 1  ....", "2  temp 3  ..", "3  temp 2  ...", "/pick N takes one"]
+    *offers, last = run_json_session(session, b"/spread 1 3 2 hi\n")
     assert [(offer["pick"], offer["reply"]) for offer in offers] == [(1, "...."), (2, ".."), (3, "...")]
     assert last["is"] == "told"
 
 
 def test_a_tree_from_its_beginning_marks_that() -> None:
-    told = answer(talker(), b"hi\n", b"/rewind 0\n", b"/tree\n").err.splitlines()
-    assert told[-2:] == ["* 0 (main)  the beginning", ". 1  hi → <7>"]
-    (tree,) = documents(talker(), b"hi\n", b"/undo\n", b"/tree\n")[2:]
+    reported = run_pipe_session(conversation_session(), b"hi\n", b"/rewind 0\n", b"/tree\n").err.splitlines()
+    assert reported[-2:] == ["* 0 (main)  the beginning", ". 1  hi → <7>"]
+    (tree,) = run_json_session(conversation_session(), b"hi\n", b"/undo\n", b"/tree\n")[2:]
     assert (tree["now"], tree["beginning"]) == (0, ["main"])
 
 
 def test_the_line_of_cmd_is_a_line() -> None:
-    answered = answer(writer("two\nlines\n\nmore", max_chars=12), b"hi\n", b"\n", b"/cmd\n")
+    answered = run_pipe_session(completion_session("two\nlines\n\nmore", max_chars=12), b"hi\n", b"\n", b"/cmd\n")
     (line,) = answered.err.splitlines()
-    assert shell_words(line) == shell_words(command_of(writer("two\nlines\n\nmore", max_chars=12)))
+    assert parse_with_bash(line) == parse_with_bash(
+        multiline_command(completion_session("two\nlines\n\nmore", max_chars=12))
+    )
 
 
-def command_of(session: Session) -> str:
-    *_, command = documents(session, b"hi\n", b"\n", b"/cmd\n")
+def multiline_command(session: Session) -> str:
+    *_, command = run_json_session(session, b"hi\n", b"\n", b"/cmd\n")
     assert "\n" in str(command["text"])
     return str(command["text"])
 
 
-def shell_words(line: str) -> list[str]:
+def parse_with_bash(line: str) -> list[str]:
     """What a shell makes of a line."""
     bash = shutil.which("bash")
     if bash is None:
@@ -212,5 +216,5 @@ def shell_words(line: str) -> list[str]:
 
 
 def test_a_line_break_that_no_line_holds_is_told() -> None:
-    answered = answer(writer("two\nlines", max_chars=4), b"hi\n", b"\n", b"/cmd\n")
+    answered = run_pipe_session(completion_session("two\nlines", max_chars=4), b"hi\n", b"\n", b"/cmd\n")
     assert answered.err == "gru: that line has a line break at the end of a text\n     --json gives it whole\n"

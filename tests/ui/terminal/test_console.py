@@ -14,107 +14,107 @@ from rich.text import Text
 
 from grucli.errors import UsageError
 from grucli.ui.terminal import console
-from grucli.ui.terminal.console import Terminal, can_redraw, whole_words
-from tests.ui.emulator import Emulator
-from tests.ui.fake_streams import Pipe, Screen, Terminals
+from grucli.ui.terminal.console import Terminal, pad_for_word_wrap, supports_cursor_control
+from tests.ui.emulator import TerminalEmulator
+from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 MARKUP = "[bold red]not markup[/] :smile: [link=https://x]"
 
 
 @pytest.fixture(autouse=True)
-def _colourful(monkeypatch: pytest.MonkeyPatch) -> None:
+def _color_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
 
 
 def test_data_is_written_as_it_is() -> None:
-    both = Terminals(Pipe(), Pipe(), width=20)
-    both.terminal.print(f"{MARKUP}\ttab  two spaces " + "long " * 30)
-    assert both.out == f"{MARKUP}\ttab  two spaces " + "long " * 30 + "\n"
-    assert both.err == ""
+    captured = CapturedTerminal(PipeStream(), PipeStream(), width=20)
+    captured.terminal.print_data(f"{MARKUP}\ttab  two spaces " + "long " * 30)
+    assert captured.out == f"{MARKUP}\ttab  two spaces " + "long " * 30 + "\n"
+    assert captured.err == ""
 
 
 def test_data_that_would_steer_does_not() -> None:
-    both = Terminals(Screen(), Screen())
-    both.terminal.print("\x1b]0;title\x07\x1b[2Jhello\u202e", end="")
-    assert both.out == "]0;title[2Jhello"
+    captured = CapturedTerminal(TtyStream(), TtyStream())
+    captured.terminal.print_data("\x1b]0;title\x07\x1b[2Jhello\u202e", end="")
+    assert captured.out == "]0;title[2Jhello"
 
 
 @pytest.mark.parametrize("quiet", [0, 1, 2, 3])
 def test_quiet_levels(quiet: int) -> None:
-    both = Terminals(Pipe(), Pipe(), quiet=quiet)
-    both.terminal.say("a message")
-    both.terminal.warn("a warning")
-    both.terminal.print_error(UsageError("an error", "a way out"))
-    both.terminal.print("data")
-    assert ("a message\n" in both.err) == (quiet == 0)
-    assert ("gru: a warning\n" in both.err) == (quiet <= 1)
-    assert both.err.endswith("gru: an error\n     a way out\n")
-    assert both.out == "data\n"
+    captured = CapturedTerminal(PipeStream(), PipeStream(), quiet=quiet)
+    captured.terminal.info("a message")
+    captured.terminal.warn("a warning")
+    captured.terminal.print_error(UsageError("an error", "a way out"))
+    captured.terminal.print_data("data")
+    assert ("a message\n" in captured.err) == (quiet == 0)
+    assert ("gru: a warning\n" in captured.err) == (quiet <= 1)
+    assert captured.err.endswith("gru: an error\n     a way out\n")
+    assert captured.out == "data\n"
 
 
 def test_an_error_is_two_lines_whatever_it_quotes() -> None:
-    both = Terminals(Pipe(), Pipe(), width=20)
-    both.terminal.print_error(UsageError(f"no file called {MARKUP}\n\x1b[2J" + "x" * 50, "look\nagain"))
-    assert both.err == f"gru: no file called {MARKUP} [2J{'x' * 50}\n     look again\n"
+    captured = CapturedTerminal(PipeStream(), PipeStream(), width=20)
+    captured.terminal.print_error(UsageError(f"no file called {MARKUP}\n\x1b[2J" + "x" * 50, "look\nagain"))
+    assert captured.err == f"gru: no file called {MARKUP} [2J{'x' * 50}\n     look again\n"
 
 
 def test_each_stream_is_asked_by_itself() -> None:
-    to_file = Terminals(Pipe(), Screen()).terminal
+    to_file = CapturedTerminal(PipeStream(), TtyStream()).terminal
     assert (to_file.data.is_terminal, to_file.messages.is_terminal, to_file.live) == (False, True, True)
-    log = Terminals(Screen(), Pipe()).terminal
+    log = CapturedTerminal(TtyStream(), PipeStream()).terminal
     assert (log.data.is_terminal, log.messages.is_terminal, log.live) == (True, False, False)
 
 
 def test_a_pipe_has_no_escape_sequences_even_when_colour_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TTY_INTERACTIVE", "1")
-    both = Terminals(Pipe(), Pipe())
-    both.terminal.print_error(UsageError("wrong", "right"))
-    both.terminal.say("styled", "bold red")
-    assert "\x1b" not in both.err
-    assert not can_redraw(both.terminal.messages)
+    captured = CapturedTerminal(PipeStream(), PipeStream())
+    captured.terminal.print_error(UsageError("wrong", "right"))
+    captured.terminal.info("styled", "bold red")
+    assert "\x1b" not in captured.err
+    assert not supports_cursor_control(captured.terminal.messages)
 
 
 def test_no_color_takes_the_colour_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    coloured = Terminals(Pipe(), Screen())
-    coloured.terminal.say("message", "red")
+    coloured = CapturedTerminal(PipeStream(), TtyStream())
+    coloured.terminal.info("message", "red")
     assert "\x1b[31m" in coloured.err
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = Terminals(Pipe(), Screen())
-    plain.terminal.say("message", "red")
+    plain = CapturedTerminal(PipeStream(), TtyStream())
+    plain.terminal.info("message", "red")
     assert plain.err == "message\n"
     assert plain.terminal.live
 
 
 def test_a_dumb_terminal_is_never_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    both = Terminals(Screen(), Screen())
-    both.terminal.say("message", "red")
-    assert both.err == "message\n"
-    assert not both.terminal.live
+    captured = CapturedTerminal(TtyStream(), TtyStream())
+    captured.terminal.info("message", "red")
+    assert captured.err == "message\n"
+    assert not captured.terminal.live
 
 
 def test_quiet_draws_nothing_live() -> None:
-    assert not Terminals(Screen(), Screen(), quiet=1).terminal.live
+    assert not CapturedTerminal(TtyStream(), TtyStream(), quiet=1).terminal.live
 
 
 @dataclass
-class _Result:
+class _FakeResult:
     path: Path
     loss: float
     parts: tuple[float, ...]
 
 
 def test_json_is_one_line_of_valid_json() -> None:
-    both = Terminals(Pipe(), Pipe(), width=20)
-    both.terminal.print_json(
-        {"r": _Result(Path("m") / "x", float("nan"), (1.5, float("inf"))), "text": "é\n\x9b\ud800"}
+    captured = CapturedTerminal(PipeStream(), PipeStream(), width=20)
+    captured.terminal.print_json(
+        {"r": _FakeResult(Path("m") / "x", float("nan"), (1.5, float("inf"))), "text": "é\n\x9b\ud800"}
     )
-    assert both.out.count("\n") == 1
-    assert "\x9b" not in both.out
-    assert json.loads(both.out) == {
+    assert captured.out.count("\n") == 1
+    assert "\x9b" not in captured.out
+    assert json.loads(captured.out) == {
         "r": {"path": str(Path("m") / "x"), "loss": None, "parts": [1.5, None]},
         "text": "é\n\x9b\ud800",
     }
@@ -123,8 +123,8 @@ def test_json_is_one_line_of_valid_json() -> None:
 def test_a_stream_of_another_encoding_takes_everything() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
-    narrow = Terminal(stream, Pipe())
-    narrow.print("snow ☃")
+    narrow = Terminal(stream, PipeStream())
+    narrow.print_data("snow ☃")
     narrow.print_json({"snow": "☃"})
     first, second = raw.getvalue().decode("ascii").splitlines()
     assert first == "snow \\u2603"
@@ -136,8 +136,8 @@ def test_the_process_has_one_terminal_until_it_is_opened_anew(capsys: pytest.Cap
     assert console.terminal() is first
     second = console.open_terminal()
     assert console.terminal() is second
-    second.print("out")
-    second.say("err")
+    second.print_data("out")
+    second.info("err")
     assert capsys.readouterr() == ("out\n", "err\n")
 
 
@@ -149,9 +149,9 @@ WORDS = st.lists(st.text("ab漢", max_size=4) | st.text("ab-/", max_size=25), mi
 def test_a_terminal_breaks_lines_between_words_and_a_copy_of_them_means_the_same(
     line: str, width: int, indent: int
 ) -> None:
-    broken = whole_words(Text(line), width, indent).plain
+    broken = pad_for_word_wrap(Text(line), width, indent).plain
     assert broken.split() == line.split()
-    emulator = Emulator(width, 100)
+    emulator = TerminalEmulator(width, 100)
     emulator.write(broken)
     fitting = {word for word in line.split() if cell_len(word) < width - min(indent, width // 2) - 1}
     shown = {word for row in emulator.rows for word in row.split()}
@@ -161,12 +161,12 @@ def test_a_terminal_breaks_lines_between_words_and_a_copy_of_them_means_the_same
 def test_a_copied_command_names_the_same_files() -> None:
     line = "try:  gru clean 'my ask.jsonl' -o 'my ask.csv'"
     for width in range(10, 60):
-        assert shlex.split(whole_words(Text(line), width, 6).plain) == shlex.split(line)
+        assert shlex.split(pad_for_word_wrap(Text(line), width, 6).plain) == shlex.split(line)
 
 
 def test_further_rows_stand_beside_the_name_of_the_program() -> None:
-    emulator = Emulator(40)
-    terminal = Terminal(Pipe(), emulator, width=40)
+    emulator = TerminalEmulator(40)
+    terminal = Terminal(PipeStream(), emulator, width=40)
     terminal.warn("a warning that has more words than one row holds")
     terminal.print_error(UsageError("what is wrong is told in a line of its own", "do gru this --that and everything"))
     assert emulator.rows == [
@@ -179,8 +179,8 @@ def test_further_rows_stand_beside_the_name_of_the_program() -> None:
 
 
 def test_a_pipe_gets_every_message_in_one_line() -> None:
-    both = Terminals(Pipe(), Pipe(), width=20)
-    both.terminal.warn("a warning that has more words than one row holds")
-    both.terminal.show("data that has more words than one row holds", 4)
-    assert both.err == "gru: a warning that has more words than one row holds\n"
-    assert both.out == "data that has more words than one row holds\n"
+    captured = CapturedTerminal(PipeStream(), PipeStream(), width=20)
+    captured.terminal.warn("a warning that has more words than one row holds")
+    captured.terminal.print_line("data that has more words than one row holds", 4)
+    assert captured.err == "gru: a warning that has more words than one row holds\n"
+    assert captured.out == "data that has more words than one row holds\n"

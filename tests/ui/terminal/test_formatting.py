@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.ui.terminal.formatting import count_of, decimal, duration, short_count
+from grucli.ui.terminal.formatting import format_duration, format_float, format_si, pluralize
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from grucli.ui.terminal.formatting import count_of, decimal, duration, short_cou
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -31,22 +31,22 @@ def test_durations(seconds: float, text: str) -> None:
     ],
 )
 def test_counts(count: float, text: str) -> None:
-    assert short_count(count) == text
+    assert format_si(count) == text
 
 
 def test_a_count_with_what_it_counts() -> None:
-    assert [count_of(n, "layer") for n in (0, 1, 2, 1234)] == ["0 layers", "1 layer", "2 layers", "1,234 layers"]
+    assert [pluralize(n, "layer") for n in (0, 1, 2, 1234)] == ["0 layers", "1 layer", "2 layers", "1,234 layers"]
 
 
 @given(st.floats(0, 9.9e11))
 def test_a_short_count_is_short_and_close(count: float) -> None:
-    text = short_count(count)
+    text = format_si(count)
     unit = {"k": 1e3, "M": 1e6, "G": 1e9}.get(text[-1], 1.0)
     assert len(text) <= 4
     assert abs(float(text.rstrip("kMG")) * unit - count) <= max(0.051 * count, 0.5)
 
 
 def test_a_figure_that_is_missing_is_a_dash() -> None:
-    assert decimal(None) == "-"
-    assert decimal(1.23456) == "1.235"
-    assert decimal(1.0, 1) == "1.0"
+    assert format_float(None) == "-"
+    assert format_float(1.23456) == "1.235"
+    assert format_float(1.0, 1) == "1.0"

@@ -11,46 +11,46 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.live_display import LivePicture
+from grucli.ui.terminal.live_display import LiveDisplay
 from grucli.ui.terminal.live_region import LiveRegion
-from tests.ui.emulator import Emulator
-from tests.ui.fake_streams import Pipe
-from tests.ui.snapshot_cases import console
+from tests.ui.emulator import TerminalEmulator
+from tests.ui.fake_streams import PipeStream
+from tests.ui.snapshot_cases import make_console
 
-LINES = st.lists(st.text("ab 漢", max_size=9), max_size=5)
+LINE_LISTS = st.lists(st.text("ab 漢", max_size=9), max_size=5)
 
 
-def texts(*lines: str) -> list[Text]:
+def make_lines(*lines: str) -> list[Text]:
     return [Text(line) for line in lines]
 
 
-def terminal(emulator: Emulator) -> Terminal:
-    return Terminal(Pipe(), emulator, width=emulator.screen.columns, height=emulator.screen.lines)
+def make_terminal(emulator: TerminalEmulator) -> Terminal:
+    return Terminal(PipeStream(), emulator, width=emulator.screen.columns, height=emulator.screen.lines)
 
 
 def test_finished_lines_stay_and_live_ones_go() -> None:
-    emulator = Emulator(20)
-    with LiveRegion(console(emulator)) as region:
-        region.draw(texts("one"), texts("two", "---"))
+    emulator = TerminalEmulator(20)
+    with LiveRegion(make_console(emulator)) as region:
+        region.render(make_lines("one"), make_lines("two", "---"))
         assert emulator.rows == ["one", "two", "---"]
         assert not emulator.cursor_visible()
-        region.draw(texts("two and more"), texts("3", "------"))
+        region.render(make_lines("two and more"), make_lines("3", "------"))
         assert emulator.rows == ["one", "two and more", "3", "------"]
-        region.draw([], [])
+        region.render([], [])
     assert emulator.rows == ["one", "two and more"]
     assert emulator.cursor_visible()
 
 
-@given(st.lists(st.tuples(LINES, LINES), max_size=6))
+@given(st.lists(st.tuples(LINE_LISTS, LINE_LISTS), max_size=6))
 def test_what_was_finished_is_there_in_order_and_the_last_live_lines_are(
     drawings: list[tuple[list[str], list[str]]],
 ) -> None:
-    emulator = Emulator(20, 6)
+    emulator = TerminalEmulator(20, 6)
     finished: list[str] = []
-    with LiveRegion(console(emulator)) as region:
+    with LiveRegion(make_console(emulator)) as region:
         for done, live in drawings:
             finished += done
-            region.draw(texts(*done), texts(*live)[: region.room])
+            region.render(make_lines(*done), make_lines(*live)[: region.max_lines])
             shown = [line.rstrip() for line in [*finished, *live]]
             while shown and not shown[-1]:
                 shown.pop()
@@ -58,29 +58,29 @@ def test_what_was_finished_is_there_in_order_and_the_last_live_lines_are(
 
 
 def test_a_terminal_that_was_resized_forgets_the_rows_that_it_broke() -> None:
-    emulator = Emulator(30)
-    drawn = console(emulator)
+    emulator = TerminalEmulator(30)
+    drawn = make_console(emulator)
     with LiveRegion(drawn) as region:
-        region.draw([], texts("a row", "----"))
+        region.render([], make_lines("a row", "----"))
         drawn.width = 20
         before = len(emulator.written)
-        region.draw(texts("a row"), texts("and more", "----"))
+        region.render(make_lines("a row"), make_lines("and more", "----"))
         assert emulator.written[before:].index("\x1b[J") < emulator.written[before:].index("a row")
         assert emulator.rows == ["a row", "and more", "----"]
         before = len(emulator.written)
-        region.draw([], texts("and more!", "----"))
+        region.render([], make_lines("and more!", "----"))
         assert emulator.written[before:].index("\x1b[J") > emulator.written[before:].index("----")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no programs")
 @pytest.mark.parametrize("amid", [False, True])
 def test_ctrl_z_takes_away_what_is_live_and_only_that(amid: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    emulator = Emulator(30)
+    emulator = TerminalEmulator(30)
     seen: list[list[str]] = []
     monkeypatch.setattr("grucli.ui.terminal.job_control.os.kill", lambda process, number: seen.append(emulator.rows))
-    drawn = console(emulator)
+    drawn = make_console(emulator)
     with LiveRegion(drawn) as region:
-        region.draw(texts("done"), texts("a row", "----"))
+        region.render(make_lines("done"), make_lines("a row", "----"))
         if amid:
             write = emulator.write
 
@@ -90,25 +90,25 @@ def test_ctrl_z_takes_away_what_is_live_and_only_that(amid: bool, monkeypatch: p
                 return write(text)
 
             monkeypatch.setattr(emulator, "write", interrupted)
-            region.draw([], texts("a row", "----"))
+            region.render([], make_lines("a row", "----"))
         else:
             signal.raise_signal(signal.SIGTSTP)
         assert seen == [["done"]]
         assert emulator.rows == ["done", "a row", "----"]
         assert not emulator.cursor_visible()
-        region.draw([], [])
+        region.render([], [])
     assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no programs")
 def test_ctrl_z_takes_a_picture_away_that_another_thread_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    emulator = Emulator(30)
+    emulator = TerminalEmulator(30)
     asked = threading.Semaphore(0)
     frames = iter(range(1_000_000))
 
     def lines() -> list[Text]:
         asked.release()
-        return texts(f"frame {next(frames)}", "steady")
+        return make_lines(f"frame {next(frames)}", "steady")
 
     def stopped(process: int, number: int) -> None:
         before = emulator.written
@@ -122,7 +122,7 @@ def test_ctrl_z_takes_a_picture_away_that_another_thread_draws(monkeypatch: pyte
 
     stops: list[int] = []
     monkeypatch.setattr("grucli.ui.terminal.job_control.os.kill", stopped)
-    picture = LivePicture(terminal(emulator), lines, per_second=1000)
+    picture = LiveDisplay(make_terminal(emulator), lines, refresh_per_second=1000)
     picture.start()
     for _ in range(20):
         assert asked.acquire(timeout=60)
@@ -135,15 +135,15 @@ def test_ctrl_z_takes_a_picture_away_that_another_thread_draws(monkeypatch: pyte
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no programs")
 def test_in_the_background_nothing_is_drawn_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    emulator = Emulator(30)
-    behind = terminal(emulator)
-    picture = LivePicture(behind, lambda: texts("one", "two"))
+    emulator = TerminalEmulator(30)
+    behind = make_terminal(emulator)
+    picture = LiveDisplay(behind, lambda: make_lines("one", "two"))
     picture.start()
     monkeypatch.setattr("grucli.ui.terminal.job_control.os.kill", lambda process, number: None)
     monkeypatch.setattr(emulator, "fileno", lambda: 0)
     monkeypatch.setattr("grucli.ui.terminal.job_control.os.tcgetpgrp", lambda terminal: -1)
     signal.raise_signal(signal.SIGTSTP)
-    behind.say("a message")
+    behind.info("a message")
     assert emulator.rows == ["a message"]
     assert emulator.cursor_visible()
     picture.stop(keep=True)
@@ -151,28 +151,28 @@ def test_in_the_background_nothing_is_drawn_before_the_end(monkeypatch: pytest.M
 
 
 def test_what_did_not_change_is_never_gone_for_a_moment() -> None:
-    emulator = Emulator(30)
-    region = LiveRegion(console(emulator))
+    emulator = TerminalEmulator(30)
+    region = LiveRegion(make_console(emulator))
     steady, bar = "the same as before", "━━━━━━━━━━────"
-    region.draw([], texts(steady, "1", bar))
+    region.render([], make_lines(steady, "1", bar))
     before = len(emulator.written)
-    region.draw([], texts(steady, "2", bar))
+    region.render([], make_lines(steady, "2", bar))
     for prefix in accumulate(emulator.written[before:]):
-        amid = Emulator(30)
+        amid = TerminalEmulator(30)
         amid.write(emulator.written[:before] + prefix)
         assert (amid.rows[0], amid.rows[2]) == (steady, bar)
 
 
 def test_a_picture_is_drawn_when_it_changes_and_then_alone() -> None:
-    emulator = Emulator(30)
+    emulator = TerminalEmulator(30)
     asked = threading.Semaphore(0)
     frame = "first"
 
     def lines() -> list[Text]:
         asked.release()
-        return texts(frame, "steady")
+        return make_lines(frame, "steady")
 
-    picture = LivePicture(terminal(emulator), lines, per_second=200)
+    picture = LiveDisplay(make_terminal(emulator), lines, refresh_per_second=200)
     picture.start()
     for _ in range(5):
         assert asked.acquire(timeout=60)
@@ -190,8 +190,8 @@ def test_a_picture_is_drawn_when_it_changes_and_then_alone() -> None:
 
 
 def test_a_picture_that_is_not_kept_leaves_nothing() -> None:
-    emulator = Emulator(30)
-    picture = LivePicture(terminal(emulator), lambda: texts("one", "two"))
+    emulator = TerminalEmulator(30)
+    picture = LiveDisplay(make_terminal(emulator), lambda: make_lines("one", "two"))
     picture.start()
     picture.stop(keep=False)
     assert emulator.rows == []
@@ -199,16 +199,16 @@ def test_a_picture_that_is_not_kept_leaves_nothing() -> None:
 
 
 def test_messages_go_above_the_picture() -> None:
-    emulator = Emulator(20)
-    above = terminal(emulator)
-    picture = LivePicture(above, lambda: texts("a line of the bar", "and another one"))
+    emulator = TerminalEmulator(20)
+    above = make_terminal(emulator)
+    picture = LiveDisplay(above, lambda: make_lines("a line of the bar", "and another one"))
     picture.start()
-    above.say("a message that has more words than fit")
+    above.info("a message that has more words than fit")
     above.warn("x" * 35)
-    above.say("short")
+    above.info("short")
     bar = ["a line of the bar", "and another one"]
     messages = ["a message that has", "more words than fit", "gru: " + "x" * 15, "x" * 20, "short"]
     assert emulator.rows == [*messages, *bar]
     picture.stop(keep=False)
-    above.say("the last one")
+    above.info("the last one")
     assert emulator.rows == [*messages, "the last one"]

@@ -7,22 +7,22 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.ui.terminal import console
-from grucli.ui.terminal.startup_message import say_first_word
-from tests.ui.fake_streams import Pipe, Screen
+from grucli.ui.terminal.startup_message import print_startup_message
+from tests.ui.fake_streams import PipeStream, TtyStream
 
-WORD = "getting ready\r"
+MESSAGE = "getting ready\r"
 
 
-def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Screen:
+def set_tty_stderr(monkeypatch: pytest.MonkeyPatch) -> TtyStream:
     """Let stderr be a terminal. Called by tests, not a fixture: pytest puts its own stream there after the fixtures."""
     monkeypatch.setenv("TERM", "xterm-256color")
-    screen = Screen()
+    screen = TtyStream()
     monkeypatch.setattr(sys, "stderr", screen)
     return screen
 
 
 def test_it_comes_before_the_consoles_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    err = on_a_terminal(monkeypatch)
+    err = set_tty_stderr(monkeypatch)
     seen: list[str] = []
     opened = console.open_terminal
 
@@ -32,11 +32,11 @@ def test_it_comes_before_the_consoles_are_opened(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(console, "open_terminal", open_terminal)
     main(["sample", "--temp", "-1"])
-    assert seen[0] == WORD
+    assert seen[0] == MESSAGE
 
 
 def test_an_error_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    err = on_a_terminal(monkeypatch)
+    err = set_tty_stderr(monkeypatch)
     assert main(["sample", "--prompt", "a", "--prompt-file", "b"]) == 2
     shown = pyte.Screen(80, 5)
     pyte.Stream(shown).feed(err.getvalue().replace("\n", "\r\n"))
@@ -51,20 +51,20 @@ def test_an_error_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_nothing_takes_long_or_quiet_was_asked_for_it_is_not_said(
     monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    err = on_a_terminal(monkeypatch)
+    err = set_tty_stderr(monkeypatch)
     main(words)
-    assert WORD not in err.getvalue()
+    assert MESSAGE not in err.getvalue()
 
 
 def test_it_is_for_terminals_that_can_draw_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    err = on_a_terminal(monkeypatch)
-    say_first_word(0)
-    assert err.getvalue() == WORD
+    err = set_tty_stderr(monkeypatch)
+    print_startup_message(0)
+    assert err.getvalue() == MESSAGE
     monkeypatch.setenv("TERM", "dumb")
-    say_first_word(0)
-    assert err.getvalue() == WORD
+    print_startup_message(0)
+    assert err.getvalue() == MESSAGE
     monkeypatch.setenv("TERM", "xterm")
-    pipe = Pipe()
+    pipe = PipeStream()
     monkeypatch.setattr(sys, "stderr", pipe)
-    say_first_word(0)
+    print_startup_message(0)
     assert pipe.getvalue() == ""

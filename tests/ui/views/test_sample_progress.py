@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from grucli.ui.views.sample_progress import BatchView
-from tests.ui.fake_streams import Pipe, Screen, Terminals
+from grucli.ui.views.sample_progress import SampleProgress
+from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 
 @dataclass(frozen=True)
-class Text:
+class FakeSample:
     text: str
 
 
-class Clock:
+class FakeClock:
     """Time that passes when samples are drawn, and when they are shown."""
 
     def __init__(self) -> None:
@@ -25,36 +25,36 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+def _color_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
 
 
-def drawn(clock: Clock, n: int) -> Iterator[Text]:
+def generate(clock: FakeClock, n: int) -> Iterator[FakeSample]:
     for _ in range(n):
         clock.now += 0.5
-        yield Text("x" * 100)
+        yield FakeSample("x" * 100)
 
 
 def test_the_time_is_that_of_drawing_alone() -> None:
-    both, clock = Terminals(Pipe(), Pipe()), Clock()
-    batch = BatchView(both.terminal, 13, clock)
+    captured, clock = CapturedTerminal(PipeStream(), PipeStream()), FakeClock()
+    batch = SampleProgress(captured.terminal, 13, clock)
     for _ in batch.timed([clock]):
         clock.now += 60  # somebody reads it
     batch.count("y" * 400)
-    for _ in batch.follow(drawn(clock, 12)):
+    for _ in batch.track(generate(clock, 12)):
         clock.now += 60
     batch.finish()
-    assert both.err == "13 samples, 1,600 characters, 267 characters/s\n"
-    assert both.out == ""
+    assert captured.err == "13 samples, 1,600 characters, 267 characters/s\n"
+    assert captured.out == ""
 
 
 def test_one_sample_is_not_counted_aloud() -> None:
-    both, clock = Terminals(Pipe(), Pipe()), Clock()
-    batch = BatchView(both.terminal, 1, clock)
-    assert len(list(batch.follow(drawn(clock, 1)))) == 1
+    captured, clock = CapturedTerminal(PipeStream(), PipeStream()), FakeClock()
+    batch = SampleProgress(captured.terminal, 1, clock)
+    assert len(list(batch.track(generate(clock, 1)))) == 1
     batch.finish()
-    assert both.err == ""
+    assert captured.err == ""
 
 
 @pytest.mark.parametrize(
@@ -68,35 +68,35 @@ def test_one_sample_is_not_counted_aloud() -> None:
     ],
 )
 def test_the_bar_tells_how_far_it_is(width: int, shown: str) -> None:
-    both, clock = Terminals(Pipe(), Screen(), width=width), Clock()
-    batch = BatchView(both.terminal, 2000, clock)
-    samples = batch.follow(drawn(clock, 2000))
+    captured, clock = CapturedTerminal(PipeStream(), TtyStream(), width=width), FakeClock()
+    batch = SampleProgress(captured.terminal, 2000, clock)
+    samples = batch.track(generate(clock, 2000))
     for _ in range(500):
         next(samples)
-    assert [line.plain for line in batch._draw()] == [shown]
+    assert [line.plain for line in batch._render()] == [shown]
     samples.close()  # type: ignore[attr-defined]
-    assert both.err.endswith("\x1b[?25h") or "\x1b[2K" in both.err[-20:]
+    assert captured.err.endswith("\x1b[?25h") or "\x1b[2K" in captured.err[-20:]
 
 
 def test_there_is_no_bar_where_the_samples_are_seen_or_nobody_looks() -> None:
-    for out, err, quiet in ((Screen, Screen, 0), (Pipe, Pipe, 0), (Pipe, Screen, 1)):
-        both, clock = Terminals(out(), err(), quiet=quiet), Clock()
-        for _ in BatchView(both.terminal, 5, clock).follow(drawn(clock, 5)):
-            assert both.err == ""
-    both, clock = Terminals(Pipe(), Screen()), Clock()
-    for _ in BatchView(both.terminal, 5, clock).follow(drawn(clock, 5)):
+    for out, err, quiet in ((TtyStream, TtyStream, 0), (PipeStream, PipeStream, 0), (PipeStream, TtyStream, 1)):
+        captured, clock = CapturedTerminal(out(), err(), quiet=quiet), FakeClock()
+        for _ in SampleProgress(captured.terminal, 5, clock).track(generate(clock, 5)):
+            assert captured.err == ""
+    captured, clock = CapturedTerminal(PipeStream(), TtyStream()), FakeClock()
+    for _ in SampleProgress(captured.terminal, 5, clock).track(generate(clock, 5)):
         pass
-    assert "of 5 samples" in both.err
+    assert "of 5 samples" in captured.err
 
 
 def test_a_reader_that_left_takes_the_bar_along() -> None:
-    both, clock = Terminals(Pipe(), Screen()), Clock()
+    captured, clock = CapturedTerminal(PipeStream(), TtyStream()), FakeClock()
 
     def write() -> None:
-        for count, _ in enumerate(BatchView(both.terminal, 9, clock).follow(drawn(clock, 9))):
+        for count, _ in enumerate(SampleProgress(captured.terminal, 9, clock).track(generate(clock, 9))):
             if count == 4:
                 raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
         write()
-    assert "\x1b[?25h" in both.err
+    assert "\x1b[?25h" in captured.err

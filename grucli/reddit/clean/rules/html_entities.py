@@ -8,10 +8,10 @@ _AMP = re.compile("&(?:amp;)+")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
 
-def entities(text: str) -> str:
+def unescape_entities(text: str) -> str:
     """Turn HTML entities into what they stand for, twice. What only looks like one stays.
 
-    >>> entities("&lt;3 &amp;amp; &amp;#39;tis AT&T, R&D; x&copy=1 &nosuch;")
+    >>> unescape_entities("&lt;3 &amp;amp; &amp;#39;tis AT&T, R&D; x&copy=1 &nosuch;")
     "<3 & 'tis AT&T, R&D; x&copy=1 &nosuch;"
     """
     if "&" not in text or ";" not in text:
@@ -21,11 +21,11 @@ def entities(text: str) -> str:
     for _ in range(2):
         if "&" not in text or ";" not in text:
             break
-        text = _ENTITY.sub(_character, text)
+        text = _ENTITY.sub(_unescape_entity, text)
     return text
 
 
-def _character(found: re.Match[str]) -> str:
-    entity = found.group()
+def _unescape_entity(match: re.Match[str]) -> str:
+    entity = match.group()
     # html.unescape would also take "&notit;" for a "&not" and more.
     return html.unescape(entity) if entity[1] == "#" else html5.get(entity[1:], entity)

@@ -4,17 +4,17 @@ import ipaddress
 import re
 
 _EMAIL = re.compile(r"(?<![\w.+-])(?:mailto:)?[\w.+-]++@(?:[a-z0-9-]++\.)+[a-z]{2,24}(?![\w-])", re.IGNORECASE)
-_SPELT_EMAIL = re.compile(
+_SPELLED_EMAIL_PATTERN = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}+(?: ?[\[(] ?at ?[\])] ?| at )[a-z0-9-]{1,63}+(?: ?[\[(] ?dot ?[\])] ?| dot )"
     r"(?:com|org|net|edu|gov|info|io|me|co|uk|de|fr|ca|au|us)\b",
     re.IGNORECASE,
 )
-_MAIL_CUE = re.compile(r"\b(?<!\[)(?:(?:e-?)?mail|contact|write|reach)\b[^\n.]{0,16}\Z", re.IGNORECASE)
-_MAIL_REACH = 28
-_SPELT_DOT = re.compile(r"dot(?<=[ (\[]dot)[ )\]]")
+_EMAIL_CONTEXT = re.compile(r"\b(?<!\[)(?:(?:e-?)?mail|contact|write|reach)\b[^\n.]{0,16}\Z", re.IGNORECASE)
+_EMAIL_CONTEXT_CHARS = 28
+_SPELLED_DOT = re.compile(r"dot(?<=[ (\[]dot)[ )\]]")
 _USER = re.compile(r"(?:/(?<![\w/.-]/)[uU]|u(?<![\w/.-]u)|U(?<![\w/.-]U))/[a-zA-Z0-9_-]{3,20}(?![\w-])")
 
-_NUMBERS = re.compile(r"[0-9][0-9 ./()-]{5}")
+_LONG_NUMBER = re.compile(r"[0-9][0-9 ./()-]{5}")
 _MANY_DIGITS = re.compile(r"[0-9](?:[ ./()-]{0,3}[0-9]){6}")
 """Every number of a phone, a card or social security has seven digits, and no more than so much between two of them."""
 
@@ -38,62 +38,62 @@ _IBAN_REST = {
 """What follows the country and the check digits of an account's number."""
 
 _IPV4 = re.compile(r"[0-9](?<![\w.-].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])")
-_THIRD = re.compile(r"\.[0-9]{1,3}\.[0-9]")
+_THIRD_OCTET = re.compile(r"\.[0-9]{1,3}\.[0-9]")
 _IPV6 = re.compile(r"[23](?<![\w:.].)[0-9a-fA-F]{3}:[0-9a-fA-F:]{2,34}(?![\w:])")
-_VERSION = re.compile(r"\b(?:versions?|ver|v)[.:]? ?\Z", re.IGNORECASE)
-_VERSION_REACH = 12
-_END = r"(?![\w-]|[.,/%][0-9])"
-_INTERNATIONAL = re.compile(rf"\+(?<![\w.,/$€£+-].)[1-9](?:[ ./-]?\(?[0-9]\)?){{7,14}}{_END}")
-_AMERICAN = re.compile(
+_VERSION_CONTEXT = re.compile(r"\b(?:versions?|ver|v)[.:]? ?\Z", re.IGNORECASE)
+_VERSION_CONTEXT_CHARS = 12
+_NUMBER_END = r"(?![\w-]|[.,/%][0-9])"
+_INTERNATIONAL_PHONE = re.compile(rf"\+(?<![\w.,/$€£+-].)[1-9](?:[ ./-]?\(?[0-9]\)?){{7,14}}{_NUMBER_END}")
+_US_PHONE = re.compile(
     r"[(1-9](?<![\w.,/$€£+-].)(?:(?<=1)[ .-]?\(?[2-9][0-9]{2}|(?<=\()[2-9][0-9]{2}|(?<=[2-9])[0-9]{2})"
-    rf"(?:\)[ .-]?|[ .-])[0-9]{{3}}[ .-][0-9]{{4}}{_END}"
+    rf"(?:\)[ .-]?|[ .-])[0-9]{{3}}[ .-][0-9]{{4}}{_NUMBER_END}"
 )
-_NATIONAL = re.compile(rf"0(?<![\w.,/$€£+-].)[0-9]{{1,4}}(?:[ /-][0-9]{{2,8}}){{1,4}}{_END}")
-_BARE = re.compile(rf"[0-9](?<![\w.,/$€£+-].)(?:[ .-]?[0-9]){{6,14}}{_END}")
-_SOCIAL = re.compile(rf"[0-8](?<![\w.,/$€£+-].)[0-9]{{2}}([ -]?)[0-9]{{2}}\1[0-9]{{4}}{_END}")
-_SOCIAL_CUE = re.compile(r"\b(?:ssn|social security)\b[^\n0-9]{0,16}\Z", re.IGNORECASE)
-_SOCIAL_REACH = 36
-_CUE = re.compile(
+_NATIONAL_PHONE = re.compile(rf"0(?<![\w.,/$€£+-].)[0-9]{{1,4}}(?:[ /-][0-9]{{2,8}}){{1,4}}{_NUMBER_END}")
+_BARE_NUMBER = re.compile(rf"[0-9](?<![\w.,/$€£+-].)(?:[ .-]?[0-9]){{6,14}}{_NUMBER_END}")
+_SSN = re.compile(rf"[0-8](?<![\w.,/$€£+-].)[0-9]{{2}}([ -]?)[0-9]{{2}}\1[0-9]{{4}}{_NUMBER_END}")
+_SSN_CONTEXT = re.compile(r"\b(?:ssn|social security)\b[^\n0-9]{0,16}\Z", re.IGNORECASE)
+_SSN_CONTEXT_CHARS = 36
+_PHONE_CONTEXT = re.compile(
     r"\b(?:(?:phone|telephone|tel|mobile|cell|fax|whatsapp)\b[^\n0-9]{0,16}"
     r"|(?:call|text|ring|reach) (?:me|us|him|her|them)(?: at| on)?:? ?|(?:my|his|her) number(?: is|:) ?)\Z",
     re.IGNORECASE,
 )
-_CUE_REACH = 28
+_PHONE_CONTEXT_CHARS = 28
 _NATIONAL_DIGITS = range(9, 16)
 
 
-def personal(text: str) -> str:
+def redact_pii(text: str) -> str:
     """Put a placeholder in the place of e-mail addresses, phone and card numbers, IP addresses and names of users.
 
     Also of the numbers of bank accounts (IBAN) and of social security in the US: [ID]. Numbers that cannot be what they
     look like stay: cards and accounts must pass their own check, addresses be public ones, and no versions.
 
-    >>> personal("u/spez: me@a.org, +1 (555) 123-4567, 4111 1111 1111 1111, 8.8.8.8, 2001:4860::8888")
+    >>> redact_pii("u/spez: me@a.org, +1 (555) 123-4567, 4111 1111 1111 1111, 8.8.8.8, 2001:4860::8888")
     '[USER]: [EMAIL], [PHONE], [CARD], [IP], [IP]'
-    >>> personal("GB29 NWBK 6016 1331 9268 19, 123-45-6789, version 1.2.3.4")
+    >>> redact_pii("GB29 NWBK 6016 1331 9268 19, 123-45-6789, version 1.2.3.4")
     '[ID], [ID], version 1.2.3.4'
-    >>> personal("foo [at] gmail [dot] com, mail foo at gmail dot com, but once I was at google dot com")
+    >>> redact_pii("foo [at] gmail [dot] com, mail foo at gmail dot com, but once I was at google dot com")
     '[EMAIL], mail [EMAIL], but once I was at google dot com'
-    >>> personal("1,000,000 on 2005-12-11 at 12:30:45, v127.0.0.1, 4111 1111 1111 1112, 3.14159265, @home")
+    >>> redact_pii("1,000,000 on 2005-12-11 at 12:30:45, v127.0.0.1, 4111 1111 1111 1112, 3.14159265, @home")
     '1,000,000 on 2005-12-11 at 12:30:45, v127.0.0.1, 4111 1111 1111 1112, 3.14159265, @home'
     """
     if "@" in text:
         text = _EMAIL.sub("[EMAIL]", text)
-    if "dot" in text and _SPELT_DOT.search(text):
-        text = _SPELT_EMAIL.sub(_spelt, text)
+    if "dot" in text and _SPELLED_DOT.search(text):
+        text = _SPELLED_EMAIL_PATTERN.sub(_spelled_email, text)
     if "u/" in text or "U/" in text:
         text = _USER.sub("[USER]", text)
     if _has_digits(text):
-        text = _without_numbers(text)
+        text = _redact_numbers(text)
     return text
 
 
-def _spelt(found: re.Match[str]) -> str:
+def _spelled_email(match: re.Match[str]) -> str:
     """Words are an address in brackets, after a name that is no word, or where the words before them say so."""
-    start, address = found.start(), found.group()
+    start, address = match.start(), match.group()
     if "[" in address or "(" in address or not address.partition(" ")[0].strip(".-").isalpha():
         return "[EMAIL]"
-    return "[EMAIL]" if _MAIL_CUE.search(found.string, max(0, start - _MAIL_REACH), start) else address
+    return "[EMAIL]" if _EMAIL_CONTEXT.search(match.string, max(0, start - _EMAIL_CONTEXT_CHARS), start) else address
 
 
 def _has_digits(text: str) -> bool:
@@ -111,30 +111,30 @@ def _has_digits(text: str) -> bool:
     )
 
 
-def _without_numbers(text: str) -> str:
+def _redact_numbers(text: str) -> str:
     if text.count(":") > 1:
-        text = _IPV6.sub(_address, text)
-    if not _NUMBERS.search(text):
+        text = _IPV6.sub(_replace_ip, text)
+    if not _LONG_NUMBER.search(text):
         return text
-    text = _without_accounts(text)
+    text = _redact_ibans(text)
     many = _MANY_DIGITS.search(text) is not None
     if many:
-        text = _CARD.sub(_card, text)
-    if text.count(".") > 2 and _THIRD.search(text):
-        text = _IPV4.sub(_unless_version, text)
+        text = _CARD.sub(_replace_card, text)
+    if text.count(".") > 2 and _THIRD_OCTET.search(text):
+        text = _IPV4.sub(_replace_ip_unless_version, text)
     if not many:
         return text
-    text = _SOCIAL.sub(_social, text)
+    text = _SSN.sub(_replace_ssn, text)
     if "+" in text:
-        text = _INTERNATIONAL.sub("[PHONE]", text)
-    text = _AMERICAN.sub("[PHONE]", text)
+        text = _INTERNATIONAL_PHONE.sub("[PHONE]", text)
+    text = _US_PHONE.sub("[PHONE]", text)
     if "0" in text:
-        text = _NATIONAL.sub(_national, text)
-    return _BARE.sub(_called, text)
+        text = _NATIONAL_PHONE.sub(_replace_national_phone, text)
+    return _BARE_NUMBER.sub(_phone_after_cue, text)
 
 
-def _card(found: re.Match[str]) -> str:
-    return "[CARD]" if _is_luhn(found.group()) else found.group()
+def _replace_card(match: re.Match[str]) -> str:
+    return "[CARD]" if _is_luhn(match.group()) else match.group()
 
 
 def _is_luhn(number: str) -> bool:
@@ -143,54 +143,56 @@ def _is_luhn(number: str) -> bool:
     return (sum(digits[-1::-2]) + sum(double - 9 if double > 9 else double for double in doubled)) % 10 == 0
 
 
-def _address(found: re.Match[str]) -> str:
+def _replace_ip(match: re.Match[str]) -> str:
     try:
-        return "[IP]" if ipaddress.ip_address(found.group()).is_global else found.group()
+        return "[IP]" if ipaddress.ip_address(match.group()).is_global else match.group()
     except ValueError:
-        return found.group()
+        return match.group()
 
 
-def _unless_version(found: re.Match[str]) -> str:
-    start = found.start()
-    if _VERSION.search(found.string, max(0, start - _VERSION_REACH), start):
-        return found.group()
-    return _address(found)
+def _replace_ip_unless_version(match: re.Match[str]) -> str:
+    start = match.start()
+    if _VERSION_CONTEXT.search(match.string, max(0, start - _VERSION_CONTEXT_CHARS), start):
+        return match.group()
+    return _replace_ip(match)
 
 
-def _without_accounts(text: str) -> str:
+def _redact_ibans(text: str) -> str:
     """Put [ID] for the numbers of bank accounts: each country has its length, and each number is its own check."""
     parts: list[str] = []
     done = 0
     for head in _IBAN.finditer(text):
         rest = _IBAN_REST.get(head.group()[:2])
-        found = rest.match(text, head.end()) if rest is not None and head.start() >= done else None
-        if found is not None and _is_account(head.group() + found.group()):
+        match = rest.match(text, head.end()) if rest is not None and head.start() >= done else None
+        if match is not None and _is_valid_iban(head.group() + match.group()):
             parts += [text[done : head.start()], "[ID]"]
-            done = found.end()
+            done = match.end()
     return "".join([*parts, text[done:]]) if parts else text
 
 
-def _is_account(number: str) -> bool:
+def _is_valid_iban(number: str) -> bool:
     plain = number.replace(" ", "").replace("-", "")
-    return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
+    return int("".join(str(int(char, 36)) for char in plain[4:] + plain[:4])) % 97 == 1
 
 
-def _social(found: re.Match[str]) -> str:
+def _replace_ssn(match: re.Match[str]) -> str:
     """As it is written in the US, with dashes; another nine digits where the words before them say so."""
-    start, number = found.start(), found.group()
+    start, number = match.start(), match.group()
     digits = number.replace("-", "").replace(" ", "")
     if digits[:3] in ("000", "666") or digits[3:5] == "00" or digits[5:] == "0000":
         return number
-    if found[1] == "-" or _SOCIAL_CUE.search(found.string, max(0, start - _SOCIAL_REACH), start):
+    if match[1] == "-" or _SSN_CONTEXT.search(match.string, max(0, start - _SSN_CONTEXT_CHARS), start):
         return "[ID]"
     return number
 
 
-def _national(found: re.Match[str]) -> str:
-    return "[PHONE]" if sum(map(str.isdigit, found.group())) in _NATIONAL_DIGITS else found.group()
+def _replace_national_phone(match: re.Match[str]) -> str:
+    return "[PHONE]" if sum(map(str.isdigit, match.group())) in _NATIONAL_DIGITS else match.group()
 
 
-def _called(found: re.Match[str]) -> str:
+def _phone_after_cue(match: re.Match[str]) -> str:
     """A number that looks like any other is a phone's where the words before it say so."""
-    start = found.start()
-    return "[PHONE]" if _CUE.search(found.string, max(0, start - _CUE_REACH), start) else found.group()
+    start = match.start()
+    return (
+        "[PHONE]" if _PHONE_CONTEXT.search(match.string, max(0, start - _PHONE_CONTEXT_CHARS), start) else match.group()
+    )

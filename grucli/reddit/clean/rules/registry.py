@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from grucli.reddit.clean.rules import content, metadata
-from grucli.reddit.clean.rules.config import Settings
-from grucli.reddit.clean.rules.html_entities import entities
-from grucli.reddit.clean.rules.markdown import markdown, quotes
-from grucli.reddit.clean.rules.metadata import Judge
-from grucli.reddit.clean.rules.pii import personal
-from grucli.reddit.clean.rules.unicode_cleanup import characters
-from grucli.reddit.clean.rules.urls import urls
+from grucli.reddit.clean.rules.config import RuleConfig
+from grucli.reddit.clean.rules.html_entities import unescape_entities
+from grucli.reddit.clean.rules.markdown import remove_quotes, strip_markdown
+from grucli.reddit.clean.rules.metadata import RuleFilter
+from grucli.reddit.clean.rules.pii import redact_pii
+from grucli.reddit.clean.rules.unicode_cleanup import clean_unicode
+from grucli.reddit.clean.rules.urls import replace_urls
 
-Mend = Callable[[str], str]
+Transform = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,98 +25,107 @@ class Rule:
     """
 
     name: str
-    does: str
+    description: str
     options: tuple[str, ...] = ()
-    always: bool = True
-    judge: Judge | None = None
-    judge_for: Callable[[Settings], Judge | None] | None = None
-    mend: Mend | None = None
-    reads_text: bool = False
+    enabled_by_default: bool = True
+    check: RuleFilter | None = None
+    make_check: Callable[[RuleConfig], RuleFilter | None] | None = None
+    transform: Transform | None = None
+    recheck_after_transform: bool = False
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(name="schema", does="drops rows without a text; numbers become numbers", judge=metadata.schema),
-    Rule(name="deleted", does="drops [deleted], [removed] and empty comments", judge=metadata.deleted, reads_text=True),
+    Rule(name="schema", description="drops rows without a text; numbers become numbers", check=metadata.schema),
+    Rule(
+        name="deleted",
+        description="drops [deleted], [removed] and empty comments",
+        check=metadata.deleted,
+        recheck_after_transform=True,
+    ),
     Rule(
         name="bot",
-        does="drops what bots wrote: by their names, or because they say so",
-        judge=metadata.bot,
-        reads_text=True,
+        description="drops what bots wrote: by their names, or because they say so",
+        check=metadata.bot,
+        recheck_after_transform=True,
     ),
     Rule(
         name="subreddit",
-        does="keeps the subreddits asked for",
+        description="keeps the subreddits asked for",
         options=("--subreddit",),
-        always=False,
-        judge_for=metadata.subreddit,
+        enabled_by_default=False,
+        make_check=metadata.subreddit,
     ),
     Rule(
         name="author",
-        does="keeps the authors asked for, and leaves out others",
+        description="keeps the authors asked for, and leaves out others",
         options=("--author", "--not-author"),
-        always=False,
-        judge_for=metadata.author,
+        enabled_by_default=False,
+        make_check=metadata.author,
     ),
     Rule(
         name="date",
-        does="keeps the time asked for",
+        description="keeps the time asked for",
         options=("--after", "--before"),
-        always=False,
-        judge_for=metadata.date,
+        enabled_by_default=False,
+        make_check=metadata.date,
     ),
     Rule(
         name="score",
-        does="keeps the scores asked for",
+        description="keeps the scores asked for",
         options=("--min-score", "--max-score"),
-        always=False,
-        judge_for=metadata.score,
+        enabled_by_default=False,
+        make_check=metadata.score,
     ),
-    Rule(name="entities", does="turns &amp; and the like into characters, twice", mend=entities),
-    Rule(name="quotes", does="takes out quoted lines: they are somebody else's words", mend=quotes),
-    Rule(name="markdown", does="takes off the mark-up; links keep their text, spoilers their words", mend=markdown),
+    Rule(name="entities", description="turns &amp; and the like into characters, twice", transform=unescape_entities),
+    Rule(name="quotes", description="takes out quoted lines: they are somebody else's words", transform=remove_quotes),
+    Rule(
+        name="markdown",
+        description="takes off the mark-up; links keep their text, spoilers their words",
+        transform=strip_markdown,
+    ),
     Rule(
         name="urls",
-        does="puts [URL] for web addresses; takes out lines that hold nothing else, unless announced",
-        mend=urls,
+        description="puts [URL] for web addresses; takes out lines that hold nothing else, unless announced",
+        transform=replace_urls,
     ),
     Rule(
         name="text",
-        does="mends broken characters, removes unseen ones, straightens quotes, tidies white space",
-        mend=characters,
+        description="mends broken characters, removes unseen ones, straightens quotes, tidies white space",
+        transform=clean_unicode,
     ),
     Rule(
         name="personal",
-        does="puts [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER] for what leads to a person",
-        mend=personal,
+        description="puts [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER] for what leads to a person",
+        transform=redact_pii,
     ),
     Rule(
         name="pattern",
-        does="keeps what matches, leaves out what must not",
+        description="keeps what matches, leaves out what must not",
         options=("--match", "--no-match"),
-        always=False,
-        judge_for=content.pattern,
+        enabled_by_default=False,
+        make_check=content.pattern,
     ),
     Rule(
         name="length",
-        does="drops what is too short or too long, or holds placeholders alone",
+        description="drops what is too short or too long, or holds placeholders alone",
         options=("--min-chars", "--max-chars"),
-        judge_for=content.length,
+        make_check=content.length,
     ),
     Rule(
         name="language",
-        does="keeps the language asked for; under 20 characters it cannot tell",
+        description="keeps the language asked for; under 20 characters it cannot tell",
         options=("--language",),
-        always=False,
-        judge_for=content.language,
+        enabled_by_default=False,
+        make_check=content.language,
     ),
-    Rule(name="duplicate", does="drops comments that were met before"),
+    Rule(name="duplicate", description="drops comments that were met before"),
     Rule(
         name="near-duplicate",
-        does="drops comments that are almost one met before",
+        description="drops comments that are almost one met before",
         options=("--near-duplicates",),
-        always=False,
+        enabled_by_default=False,
     ),
 )
 """In the order in which they are applied. Those of duplicates have their memory, and their code, elsewhere."""
 
-NAMES = frozenset(rule.name for rule in RULES)
+RULE_NAMES = frozenset(rule.name for rule in RULES)
