@@ -128,9 +128,9 @@ def test_a_disk_quota_names_the_file(tmp_path: Path) -> None:
 @posix_only
 def test_a_lock_on_a_full_disk_is_as_good_without_a_name_in_it(tmp_path: Path) -> None:
     program = (
-        "import resource, sys; from pathlib import Path; from grucli.files import FolderLock\n"
+        "import resource, sys; from pathlib import Path; from grucli.files import DirectoryLock\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
-        "with FolderLock(Path(sys.argv[1])): print('held')\n"
+        "with DirectoryLock(Path(sys.argv[1])): print('held')\n"
         "print('released')"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
@@ -193,8 +193,8 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None
 
 def test_another_process_is_kept_out_until_the_first_dies(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from grucli.files import FolderLock\n"
-        "with FolderLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from grucli.files import DirectoryLock\n"
+        "with DirectoryLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

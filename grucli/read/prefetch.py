@@ -21,7 +21,7 @@ def prefetch(items: Generator[T, None, None], buffer_size: int) -> Generator[T, 
     Whoever stops early waits only until the item that is on its way is there; `items` is closed in either case. So it
     is for what comes by itself, a file on a disk, and not for what a person types.
 
-    >>> list(ahead((number * number for number in range(4)), 2))
+    >>> list(prefetch((number * number for number in range(4)), 2))
     [0, 1, 4, 9]
     """
     ready: queue.SimpleQueue[T | _EndOfItems] = queue.SimpleQueue()

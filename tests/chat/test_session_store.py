@@ -318,8 +318,8 @@ def test_it_can_be_torn_anywhere(store: SessionStore) -> None:
             assert store.read(path.stem).skipped <= 1
 
 
-HEADER_LINE = b'{"is":"session","model":"emo","conversations":true,"version":1}'
-TURN_LINE = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopped":"turn","draw":{}}'
+HEADER_LINE = b'{"is":"session","model":"emo","conversations":true,"version":2}'
+TURN_LINE = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopped":"turn","config":{}}'
 
 
 @pytest.mark.parametrize(
@@ -342,9 +342,9 @@ TURN_LINE = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopp
         TURN_LINE.replace(b'"number":1,"parent":0', b'"number":2,"parent":2'),
         TURN_LINE.replace(b'"number":1,"parent":0', b'"number":2,"parent":9'),
         TURN_LINE.replace(b'"number":1', b'"number":' + b"9" * 5000),
-        TURN_LINE.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"temp":-1}'),
-        TURN_LINE.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"seed":"x"}'),
-        TURN_LINE.replace(b'"number":1', b'"number":2').replace(b'"draw":{}', b'"draw":{"stop":[1]}'),
+        TURN_LINE.replace(b'"number":1', b'"number":2').replace(b'"config":{}', b'"config":{"temp":-1}'),
+        TURN_LINE.replace(b'"number":1', b'"number":2').replace(b'"config":{}', b'"config":{"seed":"x"}'),
+        TURN_LINE.replace(b'"number":1', b'"number":2').replace(b'"config":{}', b'"config":{"stop":[1]}'),
     ],
 )
 def test_a_line_that_means_nothing_is_left_out(store: SessionStore, line: bytes) -> None:

@@ -12,7 +12,7 @@ from grucli.errors import ExitStatus
 from grucli.kernels import jit
 
 Output = pytest.CaptureFixture[str]
-SECTIONS = ["versions", "processor", "kernels", "speed", "places", "settings"]
+SECTIONS = ["versions", "processor", "kernel_cache", "speed", "directories", "settings"]
 ROW_LABELS = ["processor", "cores", "vectors", "multiplies bytes", "one core", "all cores", "memory", "kernel cache"]
 ROW_LABELS += ["data", "models", "cache", "config", "versions", "setting"]
 
@@ -42,7 +42,7 @@ def read_rows(capsys: Output) -> list[tuple[str, str]]:
 def test_json_is_one_document_with_every_fact(capsys: Output, home: Path) -> None:
     result = read_json(capsys)
     assert list(result) == SECTIONS
-    assert result["places"] == {
+    assert result["directories"] == {
         "data": str(home),
         "models": str(home / "models"),
         "cache": str(home / "cache"),
@@ -57,7 +57,7 @@ def test_people_get_a_line_a_fact(capsys: Output, home: Path) -> None:
     assert [name for name, _ in result] == ROW_LABELS
     shown, facts = dict(result), read_json(capsys)
     assert facts["processor"]["name"] in shown["processor"]
-    assert shown["vectors"] == f"{facts['processor']['vector_bits']} bits"
+    assert shown["vectors"] == f"{facts['processor']['simd_bits']} bits"
     assert shown["models"] == str(home / "models")
     assert shown["config"] == f"{home / 'config.toml'} (there is none)"
     assert f"numba {facts['versions']['numba']}" in shown["versions"]
@@ -90,7 +90,11 @@ def test_a_broken_cache_is_shown(capsys: Output, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(jit, "CACHE", jit.KernelCache(None, "others may write to it"))
     shown = dict(read_rows(capsys))["kernel cache"]
     assert shown == "none, so each run compiles anew: others may write to it"
-    assert read_json(capsys)["kernels"] == {"folder": None, "problem": "others may write to it", "filled": False}
+    assert read_json(capsys)["kernel_cache"] == {
+        "directory": None,
+        "problem": "others may write to it",
+        "is_warm": False,
+    }
 
 
 @pytest.mark.parametrize(("words", "said"), [(["extra"], "extra"), (["--jsn"], "did you mean '--json'?")])

@@ -165,19 +165,19 @@ def test_every_cut_and_every_flipped_byte_is_found_out(tmp_path: Path) -> None:
             load_index(path)
 
 
-HEADER_TEMPLATE = '{"format":%s,"digest":"","content":{"fingerprint":"","whole":true,"filters":%s}}'
+HEADER_TEMPLATE = '{"format":%s,"digest":"","content":{"fingerprint":"","complete":true,"filters":%s}}'
 
 
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (HEADER_TEMPLATE % (2, "[]"), "format 2"),
-        (HEADER_TEMPLATE % (1, "[]"), "damaged"),
-        (HEADER_TEMPLATE % (1, '[{"lines":0,"strong":1}]'), "damaged"),
-        (HEADER_TEMPLATE % (1, '[{"lines":1048577,"strong":1}]'), "damaged"),
-        (HEADER_TEMPLATE % (1, '[{"lines":1048576,"strong":1}]'), "its length"),
-        (HEADER_TEMPLATE % (1, '[{"lines":1,"strong":7}]'), "damaged"),
-        (HEADER_TEMPLATE % (1, "[" + ",".join(['{"lines":1,"strong":1}'] * 17) + "]"), "damaged"),
+        (HEADER_TEMPLATE % (3, "[]"), "format 3"),
+        (HEADER_TEMPLATE % (2, "[]"), "damaged"),
+        (HEADER_TEMPLATE % (2, '[{"lines":0,"num_hashes":1}]'), "damaged"),
+        (HEADER_TEMPLATE % (2, '[{"lines":1048577,"num_hashes":1}]'), "damaged"),
+        (HEADER_TEMPLATE % (2, '[{"lines":1048576,"num_hashes":1}]'), "its length"),
+        (HEADER_TEMPLATE % (2, '[{"lines":1,"num_hashes":7}]'), "damaged"),
+        (HEADER_TEMPLATE % (2, "[" + ",".join(['{"lines":1,"num_hashes":1}'] * 17) + "]"), "damaged"),
         ("[" * 60_000, "damaged"),
         ("\xff", "damaged"),
     ],

@@ -144,7 +144,7 @@ def test_scoring_lanes_of_running_text_read_ahead_of_what_counts(tmp_path: Path,
     tokens = write_token_file(tmp_path, [length], running_text=True)
     windows = list(eval_windows(tokens, B, T))
     inputs, targets, weights = (
-        np.concatenate([getattr(window, name) for window in windows]) for name in ("inputs", "targets", "weights")
+        np.concatenate([getattr(window, name) for window in windows]) for name in ("inputs", "targets", "loss_mask")
     )
     ids = tokens.ids.tolist()
 

@@ -104,7 +104,7 @@ class RedditListings:
         self._rate_limiter = RateLimiter(self.rate)
         if base_url is not None:
             _require_https(base_url)
-        requestor_kwargs = {"on_answer": self._rate_limiter.on_response}
+        requestor_kwargs = {"on_response": self._rate_limiter.on_response}
         self._reddit = _create_client(base_url or REDDIT_URL, base_url or OAUTH_URL, requestor_kwargs)
 
     def paginate(self, target: Target, time_range: TimeRange, cursor: Cursor, limit: int | None) -> Iterator[FetchItem]:

@@ -334,10 +334,10 @@ def test_nothing_is_left_behind_by_a_process_that_is_killed(tmp_path: Path) -> N
 import os, signal
 from pathlib import Path
 from grucli.reddit.comments import Comment
-from grucli.reddit.corpus.conversations import Threads, spool_record
-with Threads(Path({str(tmp_path)!r})) as threads:
+from grucli.reddit.corpus.conversations import ConversationBuilder, encode_spooled
+with ConversationBuilder(Path({str(tmp_path)!r})) as threads:
     for number in range(20_000):
-        threads.add(spool_record(Comment("x" * 100, f"c{{number}}", link_id=f"t3_{{number}}")))
+        threads.add(encode_spooled(Comment("x" * 100, f"c{{number}}", link_id=f"t3_{{number}}")))
     print(os.fstat(threads._parts[0]._file.fileno()).st_size, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
