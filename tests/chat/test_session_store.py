@@ -363,7 +363,7 @@ def test_a_line_that_means_nothing_is_left_out(store: SessionStore, line: bytes)
         (b"\n", "is empty"),
         (b"x" * 100_000, "is damaged"),
         (TURN_LINE, "is damaged"),
-        (HEADER_LINE.replace(b"1}", b"2}"), "by a newer gru, in version 2"),
+        (HEADER_LINE.replace(b"2}", b"3}"), "by a newer gru, in version 3"),
         (b'{"is":"dialogue","version":3,"model":7}\n', "by a newer gru, in version 3"),
         (b"\0" * 5000, "is damaged"),
     ],

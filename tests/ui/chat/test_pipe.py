@@ -171,7 +171,7 @@ class UnequalLengthModel(FakeChatModel):
     """The higher the temperature, the less it says."""
 
     def stream(self, state: State, config: GenerationConfig) -> FakeReplyStream:
-        self.says = "." * round(5 - config.temp)
+        self.reply_template = "." * round(5 - config.temp)
         return super().stream(state, config)
 
 
