@@ -23,6 +23,8 @@ from grucli.reddit.comments import Comment
 from tests.reddit.comment_factory import make_comments
 from tests.reddit.fetch.fake_arctic_shift import FAULTS, FakeArcticShift, random_faults, serve_arctic_shift
 
+pytestmark = pytest.mark.slow
+
 NUM_COMMENTS = 5_000
 NUM_KILLS = 3
 FAULT_RATE = 0.4

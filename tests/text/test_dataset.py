@@ -490,6 +490,7 @@ def test_nothing_held_out_is_the_whole_file(tmp_path: Path) -> None:
     assert made.report.skipped == {"not JSON": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_does_not_follow_the_corpus(

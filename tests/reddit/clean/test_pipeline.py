@@ -316,6 +316,7 @@ def test_damage_keeps_what_came_before_it(tmp_path: Path) -> None:
     assert counts_add_up(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replies", [False, True])
 def test_any_number_of_workers_writes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replies: bool) -> None:
     monkeypatch.setattr(blocks, "TARGET_BLOCK_BYTES", 2000)
@@ -525,6 +526,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, fatal: int) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["a.jsonl", "out.csv"]
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "TARGET_BLOCK_BYTES", 1 << 16)
     monkeypatch.setattr(blocks, "_PREFETCH_SLICE_BYTES", 1 << 14)

@@ -17,6 +17,8 @@ from grucli.reddit.clean.pipeline import _cores
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.worker_pool import WorkerPool
 
+pytestmark = pytest.mark.slow
+
 JOB = CleanJob(RuleConfig(), "jsonl", None)
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

@@ -286,6 +286,7 @@ def test_many_posts_are_divided_until_they_fit(tmp_path: Path) -> None:
     assert posts == [path[0].thread for path in build_conversations(comments, tmp_path)]
 
 
+@pytest.mark.slow
 def test_memory_does_not_follow_the_comments(tmp_path: Path) -> None:
     tracemalloc.start()
     try:

@@ -96,6 +96,7 @@ def test_a_txt_holds_the_bodies_with_an_empty_line_behind_each(
     assert "".join(read_running_text(str(path), RowReport())) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path, suffix: str) -> None:
     rows = [Comment(f"number {n}", f"c{n}", "a1b2", "cats", n, n) for n in range(20_000)]

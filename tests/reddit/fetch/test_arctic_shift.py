@@ -191,6 +191,7 @@ def test_a_question_that_is_too_hard_is_made_smaller(server: FakeArcticShift) ->
     assert steps[-1] == EndOfRange(complete=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hardest", [40_000, 86_400, 500_000])
 def test_few_questions_are_too_hard(server: FakeArcticShift, hardest: int) -> None:
     """The way to the right width costs some timeouts; from then on one in dozens of questions is."""
