@@ -15,7 +15,7 @@ lint: ## Check style, types and imports
 	lint-imports
 
 test: ## Run the fast tests
-	$(PYTHON) -m pytest -n $(WORKERS) -m "not slow and not long"
+	$(PYTHON) -m pytest -n $(WORKERS) --hypothesis-profile fast -m "not slow and not long"
 
 test-all: ## Run all tests but the long ones
 	$(PYTHON) -m pytest -n $(WORKERS)

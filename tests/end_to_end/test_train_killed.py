@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.small_runs import write_corpus
+from tests.training.small_runs import write_small_corpus
 
 KILLS = 20
 STEPS = 2_000
@@ -59,7 +59,7 @@ def resume_and_kill(corpus: Path, name: str, evaluations: int, delay: float) -> 
 def train_killed(home: Path, kills: int, seed: int) -> None:
     """Compare a run that is killed `kills` times with one that never stops."""
     chance = random.Random(seed)
-    corpus = write_corpus(home / "corpus.csv")
+    corpus = write_small_corpus(home / "corpus.csv")
     expected = finish(corpus, "whole")
     reached = []
     for _ in range(kills):

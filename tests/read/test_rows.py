@@ -305,6 +305,7 @@ def test_only_the_first_few_line_numbers_are_kept(write_file: WriteFile) -> None
     assert lines == {"not JSON": [2, 3, 4, 5, 6]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
 def test_what_comes_before_damage_is_kept(write_file: WriteFile, packing: str) -> None:
     numbered = [json.dumps({"body": f"{number} {os.urandom(40).hex()}"}) for number in range(20_000)]
@@ -348,6 +349,7 @@ def test_what_comes_before_damage_is_kept_where_steps_are_large(write_file: Writ
     assert len(got) > len(byte_by_byte) - 2 * block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("kept", [1, 3, 9, 20])
 def test_where_nothing_comes_before_the_damage_it_is_a_failure(write_file: WriteFile, packing: str, kept: int) -> None:

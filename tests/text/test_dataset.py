@@ -241,6 +241,7 @@ def test_remarks_name_the_file_also_from_the_cache(tmp_path: Path) -> None:
     assert again == [notes[0].replace("b.jsonl.gz", "c.jsonl.gz")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zst"])
 def test_a_damaged_file_without_a_text_is_a_failure_and_no_empty_corpus(tmp_path: Path, name: str) -> None:
     truncated = b"body\n" + os.urandom(1_000_000).hex().encode()

@@ -336,6 +336,7 @@ def test_text_without_marks_comes_back_as_the_same_object(text: str) -> None:
         assert mend(plain) is plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mend", TRANSFORMS, ids=lambda mend: str(mend.__name__))
 def test_no_mark_makes_a_rule_look_twice(mend: Transform) -> None:
     """Linear in the length: a pattern that tries each place anew would need hours for these."""

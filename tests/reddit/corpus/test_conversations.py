@@ -160,6 +160,7 @@ def test_half_of_a_surrogate_pair_is_no_reason_to_stop(tmp_path: Path) -> None:
     assert (turn.body, turn.id) == ("a?b", "c?")
 
 
+@pytest.mark.slow
 def test_a_chain_of_any_length_is_one_path(tmp_path: Path) -> None:
     depth = 100_000
     comments = make_comments(*((f"{n}", f"{n - 1}" if n else None, 0) for n in range(depth)))

@@ -514,6 +514,7 @@ def run_and_end_at(options: FetchOptions, fail_at: int, error: BaseException) ->
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end",
     [ProcessKilled(), OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()],
