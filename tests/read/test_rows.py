@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import random
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -419,7 +420,12 @@ def test_whatever_csv_and_json_writers_write_is_read_back(tmp_path: Path, texts:
 
 @pytest.mark.parametrize(
     "content",
-    [b"\x89PNG\r\n\x1a\n" + bytes(200), os.urandom(5000), "body\nxyz\n".encode("utf-16"), bytes(range(256)) * 9],
+    [
+        b"\x89PNG\r\n\x1a\n" + bytes(200),
+        random.Random(1).randbytes(5000),
+        "body\nxyz\n".encode("utf-16"),
+        bytes(range(256)) * 9,
+    ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
 def test_binary_files_are_refused(write_file: WriteFile, name: str, content: bytes) -> None:
