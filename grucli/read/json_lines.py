@@ -99,7 +99,7 @@ class JsonLinesDecoder(Generic[T]):
         return values if complete and _count_quoted(octets, self._quoted_key) == count else None
 
     def _all_have_key(self, values: list[T]) -> bool:
-        if issubclass(self._decoder.type, msgspec.Struct):
+        if isinstance(values[0], msgspec.Struct):
             return None not in map(attrgetter(self._required_key), values)
         return all(map(methodcaller("__contains__", self._required_key), values))
 
