@@ -16,11 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from grucli.errors import GruError, UsageError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from grucli.read.zstd import zstd
 
 STDIN = "-"
 FORMATS = {

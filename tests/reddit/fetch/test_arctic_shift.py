@@ -127,7 +127,7 @@ def test_a_wait_doubles(server: FakeArcticShift) -> None:
 
 def test_faults_of_many_kinds_end_the_walk_too(server: FakeArcticShift) -> None:
     server.faults = [None, "forbidden", "forbidden", "empty", "empty", "timeout", *["bad gateway"] * 4]
-    with pytest.raises(ServiceError, match="cannot be fetched"):
+    with pytest.raises(ServiceError, match="cannot fetch"):
         fetch_all(server)
     assert len(server.requests) == 10
 
@@ -138,7 +138,7 @@ def test_comments_that_were_there_are_not_given_up_lightly(server: FakeArcticShi
         assert comment_ids(fetch_all(server)) == row_ids(server.rows)
     server.faults = [None]
     server.default_fault = lambda: "empty"
-    with pytest.raises(ServiceError, match="lacks comments that were there before"):
+    with pytest.raises(ServiceError, match="lacks comments that were returned before"):
         fetch_all(server)
 
 
@@ -162,14 +162,14 @@ def test_who_is_asked_to_slow_down_asks_the_same_again(server: FakeArcticShift) 
 @pytest.mark.parametrize("fault", ["bad gateway", "forbidden", "no JSON", "dropped", "limited, epoch", "out of order"])
 def test_what_never_passes_ends_the_walk(server: FakeArcticShift, fault: str) -> None:
     server.default_fault = lambda: fault
-    with pytest.raises(ServiceError, match="r/askscience cannot be fetched"):
+    with pytest.raises(ServiceError, match="cannot fetch r/askscience"):
         fetch_all(server)
     assert len(server.requests) == (3 if fault == "forbidden" else 9)
 
 
 def test_a_refusal_is_for_good_and_says_why(server: FakeArcticShift) -> None:
     server.faults = ["refused"]
-    with pytest.raises(ServiceError, match="refused to look for r/askscience") as caught:
+    with pytest.raises(ServiceError, match="rejected the request for r/askscience") as caught:
         fetch_all(server)
     assert "Invalid" not in caught.value.message or len(caught.value.message) < 300
     assert len(server.requests) == 1
@@ -225,13 +225,13 @@ def test_a_service_that_has_lost_its_memory_is_not_believed_between_windows(serv
     for lost in range(50, len(server.requests), len(server.requests) // 5):
         server.requests.clear()
         server.default_fault = lambda lost=lost: "empty" if len(server.requests) > lost else None
-        with pytest.raises(ServiceError, match="an answer"):
+        with pytest.raises(ServiceError, match="a response"):
             fetch_all(server, span)
 
 
 def test_not_even_a_second_is_easy_enough(server: FakeArcticShift) -> None:
     server.default_fault = lambda: "timeout"
-    with pytest.raises(ServiceError, match="too hard: 'Timeout"):
+    with pytest.raises(ServiceError, match="the query timed out at the archive: 'Timeout"):
         fetch_all(server, TimeRange(FIRST_TIMESTAMP, FIRST_TIMESTAMP + 1000))
     last = server.requests[-1]
     assert int(last["before"]) - int(last["after"]) == 2
@@ -262,7 +262,7 @@ def test_a_limit_within_a_crowded_second_loses_nothing_of_the_page() -> None:
 
 def test_a_server_that_ignores_the_end_of_the_range(server: FakeArcticShift, monkeypatch: pytest.MonkeyPatch) -> None:
     def beyond(self: Any, query: dict[str, str]) -> None:
-        self.answer(self.good({**query, "before": str(10**12)}))
+        self.respond(self.ok_body({**query, "before": str(10**12)}))
 
     monkeypatch.setitem(FAULTS, "beyond", beyond)
     server.default_fault = lambda: "beyond"
@@ -314,7 +314,7 @@ def test_who_makes_a_fetch_wait_is_named() -> None:
     assert pace.reason == "--rate 0.02 means a request every 50 seconds"
     pace.on_response({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "300"})
     assert 299 < pace.delay() <= 300
-    assert pace.reason == "the service allows no more requests for now"
+    assert pace.reason == "the rate limit of the service is used up"
 
 
 def test_half_a_character_costs_no_comment() -> None:
@@ -350,7 +350,7 @@ def test_an_answer_without_end_is_refused(server: FakeArcticShift, monkeypatch: 
     monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 1 << 20)
     monkeypatch.setitem(FAULTS, "large", lambda self, query: self.respond(b" " * (1 << 20) + self.ok_body(query)))
     server.default_fault = lambda: "large"
-    with pytest.raises(ServiceError, match="an answer is larger than"):
+    with pytest.raises(ServiceError, match="a response is larger than"):
         fetch_all(server)
 
 
@@ -358,7 +358,7 @@ def test_packed_answers_are_unpacked_within_bounds(server: FakeArcticShift, monk
     import gzip
 
     def packed(self: Any, query: dict[str, str], more: bytes = b"") -> None:
-        self.answer(gzip.compress(more + self.good(query)), Content_Encoding="gzip")
+        self.respond(gzip.compress(more + self.ok_body(query)), Content_Encoding="gzip")
 
     monkeypatch.setitem(FAULTS, "packed", packed)
     monkeypatch.setitem(FAULTS, "bomb", lambda self, query: packed(self, query, b" " * (1 << 22)))
@@ -366,7 +366,7 @@ def test_packed_answers_are_unpacked_within_bounds(server: FakeArcticShift, monk
     assert comment_ids(fetch_all(server)) == row_ids(server.rows)
     monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 1 << 20)
     server.default_fault = lambda: "bomb"
-    with pytest.raises(ServiceError, match="an answer is larger than"):
+    with pytest.raises(ServiceError, match="a response is larger than"):
         fetch_all(server)
 
 
@@ -383,13 +383,13 @@ def test_an_answer_that_trickles_is_given_up(server: FakeArcticShift, monkeypatc
     monkeypatch.setattr(http_client, "_TOTAL_TIMEOUT", 0.02)
     server.faults = ["trickle"]
     steps = fetch_all(server, limit=1)
-    assert retry_waits(steps)[0].reason == "an answer comes in too slowly"
+    assert retry_waits(steps)[0].reason == "a response is too slow"
 
 
 def test_silence_is_given_up(server: FakeArcticShift, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "_READ_TIMEOUT", 0.02)
     server.faults = ["slow"]
-    assert "does not answer in time" in retry_waits(fetch_all(server, limit=1))[0].reason
+    assert "timed out" in retry_waits(fetch_all(server, limit=1))[0].reason
 
 
 def test_the_systems_proxy_is_used(server: FakeArcticShift, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,13 +399,13 @@ def test_the_systems_proxy_is_used(server: FakeArcticShift, monkeypatch: pytest.
     assert comment_ids(list(store.paginate(TARGET, TIME_RANGE, Cursor(), None))) == row_ids(server.rows)
     assert server.user_agents == {http_client.USER_AGENT}
     monkeypatch.setenv("no_proxy", "archive.example")
-    with pytest.raises(ServiceError, match=r"archive\.example cannot be found"):
+    with pytest.raises(ServiceError, match=r"cannot resolve archive\.example"):
         list(ArcticShift("http://archive.example", rate=1000).paginate(TARGET, TIME_RANGE, Cursor(), None))
 
 
 def test_a_connection_that_is_not_safe_is_refused(server: FakeArcticShift) -> None:
     store = ArcticShift(server.url.replace("http:", "https:"), rate=1000)
-    with pytest.raises(ServiceError, match=r"the connection to 127\.0\.0\.1 is not safe"):
+    with pytest.raises(ServiceError, match=r"the connection to 127\.0\.0\.1 is not secure"):
         list(store.paginate(TARGET, TIME_RANGE, Cursor(), None))
 
 
@@ -419,7 +419,7 @@ def test_a_proxy_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch, proxy: str)
 def test_nobody_is_there() -> None:
     with serve_arctic_shift(FakeArcticShift([])) as gone:
         pass
-    with pytest.raises(ServiceError, match="cannot be reached"):
+    with pytest.raises(ServiceError, match="cannot connect to"):
         fetch_all(gone)
 
 
@@ -427,11 +427,11 @@ def test_a_server_that_ignores_what_is_asked_is_not_believed(
     server: FakeArcticShift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def oldest(self: Any, query: dict[str, str]) -> None:
-        self.answer(json.dumps({"data": server.rows[:100]}).encode())
+        self.respond(json.dumps({"data": server.rows[:100]}).encode())
 
     monkeypatch.setitem(FAULTS, "oldest", oldest)
     server.default_fault = lambda: "oldest"
-    with pytest.raises(ServiceError, match="other comments than were asked for"):
+    with pytest.raises(ServiceError, match="comments that were not requested"):
         fetch_all(server)
 
 
@@ -457,9 +457,7 @@ def test_a_used_up_limit_is_waited_for(
 def test_odd_headers_are_no_reason_to_wait_for_long(text: str) -> None:
     headers = {"X-RateLimit-Reset": text, "Retry-After": text}
     assert 0 <= retry.rate_limit_reset(headers) <= retry.MAX_BACKOFF
-    asked_once = retry.default_retry_policy().increment("GET", error=retry.TransientError("x"))
-    assert isinstance(asked_once, retry.RetryPolicy)
-    assert 1 <= asked_once.backoff_seconds(headers) <= retry.MAX_BACKOFF
+    assert 1 <= retry.backoff_seconds(1, headers) <= retry.MAX_BACKOFF
 
 
 def test_the_pace_is_kept(server: FakeArcticShift, sleeps: list[float]) -> None:
