@@ -40,7 +40,8 @@ from grucli.reddit.corpus.writer import (
     CONVERSATION_COLUMNS,
     CorpusWriter,
     OutputSpec,
-    make_row_encoder,
+    make_batch_encoder,
+    open_corpus,
     parse_output,
 )
 
@@ -456,7 +457,7 @@ class _CorpusSink:
         output, replies = self._options.output, self._options.replies
         with ExitStack() as stack:
             if output is not None:
-                self._writer = stack.enter_context(CorpusWriter(output, CONVERSATION_COLUMNS if replies else COLUMNS))
+                self._writer = stack.enter_context(open_corpus(output, CONVERSATION_COLUMNS if replies else COLUMNS))
             if replies:
                 directory = Path(tempfile.gettempdir()) if output is None else output.path.absolute().parent
                 self._conversations = stack.enter_context(ConversationBuilder(directory))
@@ -485,13 +486,13 @@ class _CorpusSink:
         encode = (
             None
             if self._options.output is None
-            else make_row_encoder(self._options.output.file_format, CONVERSATION_COLUMNS)
+            else make_batch_encoder(self._options.output.file_format, CONVERSATION_COLUMNS)
         )
         for path in self._conversations.paths(self._options.min_turns or 1):
             report.conversations += 1
             report.kept += len(path)
             report.characters += sum(len(turn.body or "") for turn in path)
             if encode is not None and self._writer is not None:
-                self._writer.write(b"".join(map(encode, path)))
+                self._writer.write(b"".join(encode(path)))
         for reason, count in self._conversations.omitted.items():
             report.drop(f"{CONVERSATION}: {reason}", count, [])

@@ -69,7 +69,7 @@ def test_a_damaged_key_is_not_replaced_in_silence(home: Path, monkeypatch: pytes
     monkeypatch.setattr(pseudonyms, "_RETRY_DELAY", 0)
     home.mkdir()
     key_file().write_bytes(content)
-    with pytest.raises(GruError, match=r"author\.key.*damaged"):
+    with pytest.raises(GruError, match=r"corrupt author key: .*author\.key"):
         author_key()
     assert key_file().read_bytes() == content
 
