@@ -50,8 +50,8 @@ def test_a_fetch_begins_by_saying_what_it_does_and_how_fast(captured: CapturedTe
     with FetchView(captured.terminal) as view:
         view.show(make_started(fetched=5000))
     assert captured.err == (
-        "fetching r/a u/b from Arctic Shift, from 2023-11-15 to 2023-11-16 UTC, into a.jsonl, going on after 5,000 "
-        "comments; 2 requests a second at most; Ctrl-C stops, --resume goes on\n"
+        "fetching r/a u/b from Arctic Shift, from 2023-11-15 to 2023-11-16 UTC, into a.jsonl, resuming after 5,000 "
+        "comments; at most 2 requests per second; Ctrl-C stops, --resume continues\n"
     )
     assert captured.out == ""
 
@@ -117,7 +117,7 @@ def test_a_wait_is_counted_down_below_the_bar() -> None:
     clock.now += 31
     bar, wait = render_bar(view).splitlines()
     assert "─  50% · " in bar
-    assert wait == "asking again: it says [2J [bold]"
+    assert wait == "retrying: it says [2J [bold]"
     view.show(make_page(0.6, 4100))
     assert len(render_bar(view).splitlines()) == 1
 
@@ -154,7 +154,7 @@ def test_a_name_without_comments_is_warned_of(captured: CapturedTerminal) -> Non
         view.show(make_started())
         view.show(TargetFinished("r/a", 5, True))
         view.show(TargetFinished("r/typo", 0, True))
-    said = "there are no comments of r/typo in this range; check how the name is spelt"
+    said = "no comments found for r/typo; check the name and the date range"
     assert captured.err.splitlines()[1:] == [f"gru: {said}"]
 
 
@@ -173,21 +173,21 @@ def test_one_is_not_many(captured: CapturedTerminal) -> None:
     show_fetch_result(captured.terminal, FetchFinished(summary, ("r/a",), "a.jsonl", "", 1, False))
     assert "after 1 comment;" in captured.err
     assert "100%  1 comment  r/a 2023-11-15\n" in captured.err
-    assert "holds 1 comment of" in captured.err
-    assert "1 of them was younger than 36 hours: its score may" in captured.err
+    assert "contains 1 comment from" in captured.err
+    assert "1 comment was less than 36 hours old: scores may still change" in captured.err
 
 
 @pytest.mark.parametrize(
     ("event", "said"),
     [
         (make_finished, "the range is complete"),
-        (lambda: make_finished(incomplete_reason="too few"), "gru: not complete: too few"),
-        (lambda: make_finished(num_unsettled=7), "7 of them were younger than 36 hours: their scores may still change"),
+        (lambda: make_finished(incomplete_reason="too few"), "gru: incomplete: too few"),
+        (lambda: make_finished(num_unsettled=7), "7 comments were less than 36 hours old: scores may still change"),
         (
             lambda: make_finished(was_complete=True),
-            "was fetched to its end before: my a.jsonl.zst holds 1,234 comments of r/a",
+            "already complete: my a.jsonl.zst contains 1,234 comments from r/a",
         ),
-        (make_finished, "from 2023-11-15 to 2023-11-15 01:00:01 UTC"),
+        (make_finished, "2023-11-15 to 2023-11-15 01:00:01 UTC"),
         (make_finished, "try:  gru clean 'my a.jsonl.zst' -o 'my a.csv'"),
     ],
 )
