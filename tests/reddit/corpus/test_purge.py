@@ -1,4 +1,4 @@
-"""Somebody's comments are taken out of a corpus, of whatever form, and nothing else is; or it stays as it was."""
+"""Purging removes the matching comments of a corpus of any format and nothing else, or leaves it unchanged."""
 
 import csv
 import errno
@@ -24,7 +24,7 @@ Rows = Sequence[dict[str, object]]
 
 
 def write_corpus(path: Path, rows: Rows) -> Path:
-    """A corpus of the form that the name says."""
+    """Write a corpus in the format that the name says."""
     compression = path.suffix if path.suffix in COMPRESSIONS else ""
     file_format = path.name.split(".")[1]
     text = io.StringIO()
@@ -49,7 +49,7 @@ def read_bodies(path: Path) -> list[str]:
 
 
 def read_conversations(path: Path) -> list[list[str]]:
-    """As training joins them."""
+    """Read conversations as training does."""
     result: list[list[str]] = []
     before = None
     for row in read_rows(str(path), None, RowReport()):
@@ -65,7 +65,7 @@ def read_csv_rows(path: Path) -> list[dict[str, str]]:
 
 
 def make_rows(*turns: str) -> Rows:
-    """Rows for words such as `t3_a.1:c1`, a thread and an id; the text is the id."""
+    """Make rows from words such as `t3_a.1:c1`, a thread and an id; the text is the id."""
     counts: dict[str, int] = {}
     rows: list[dict[str, object]] = []
     for turn in turns:
@@ -167,7 +167,7 @@ def test_people_are_found_in_a_corpus_that_was_made_of_a_corpus(home: Path, tmp_
 
 def test_without_the_key_hashes_are_not_searched_in_vain(home: Path, tmp_path: Path) -> None:
     wanted = build_criteria([], ["ann"])
-    assert not home.exists()  # looking for somebody makes no key
+    assert not home.exists()  # searching does not create a key
     plain = write_corpus(tmp_path / "plain.csv", ROWS)
     assert run_purge(plain, wanted).removed == 2
     path = write_corpus(tmp_path / "corpus.csv", [{"id": "c1", "author": "0123456789abcdef", "body": "x"}])
@@ -330,7 +330,7 @@ def test_an_empty_corpus_is_nothing_to_work_on(tmp_path: Path, name: str, conten
         run_purge(tmp_path / name, PurgeCriteria(ids=frozenset({"c1"})))
 
 
-def test_a_corpus_that_changes_meanwhile_is_left_to_whoever_changes_it(tmp_path: Path) -> None:
+def test_a_corpus_that_changes_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = write_corpus(tmp_path / "corpus.csv", ROWS)
 
     def change(*_: object) -> None:
@@ -398,7 +398,7 @@ def test_a_list_that_is_cut_short_is_not_the_list(tmp_path: Path) -> None:
         list(read_ids(str(path)))
 
 
-def test_what_nobody_can_mean(tmp_path: Path) -> None:
+def test_invalid_criteria(tmp_path: Path) -> None:
     (tmp_path / "none").write_text("\n# nothing\n")
     with pytest.raises(UsageError, match="missing --ids or --author"):
         build_criteria([], [])

@@ -1,4 +1,4 @@
-"""What is written is what training reads, whatever a comment holds; and the file is whole, or it is not there."""
+"""What is written is what training reads, whatever a comment contains; and files are complete or absent."""
 
 import doctest
 import errno
@@ -89,7 +89,7 @@ def test_a_txt_holds_the_bodies_with_an_empty_line_behind_each(
 ) -> None:
     path = tmp_path_factory.mktemp("corpus") / f"corpus{suffix}"
     text = "".join(f"{row.body}\n\n" for row in rows)
-    assume(not text.startswith("\ufeff"))  # the mark that an editor leaves, which no reader takes for text
+    assume(not text.startswith("\ufeff"))  # a byte-order mark, which readers drop
     write_comments(path, rows)
     assert "".join(read_running_text(str(path), RowReport())) == text
 
@@ -155,7 +155,7 @@ def test_a_disk_that_fails_at_any_moment_leaves_what_was_there(tmp_path: Path, s
         assert bool(caught) == injector.triggered
         if not injector.triggered:
             break
-        # Once the name is taken, the new file is whole, whatever becomes of the folder.
+        # After the rename the new file is complete, even if the fsync of the directory fails.
         renamed = injector.requests[-2:] == ["replace", "fsync"]
         assert list(tmp_path.iterdir()) == [path]
         assert (path.read_bytes() == b"before") != renamed

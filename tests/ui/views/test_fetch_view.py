@@ -1,4 +1,4 @@
-"""What a person sees of a fetch: a bar on a terminal, a line now and then in a pipe, nothing that steers either."""
+"""The view of a fetch: a bar on a terminal, a line now and then in a pipe, no control characters in either."""
 
 from collections.abc import Callable
 
@@ -78,7 +78,7 @@ def test_a_pipe_is_told_of_long_waits(captured: CapturedTerminal) -> None:
     assert captured.err == "waiting 1:01: the archive says [2J [bold]\n"
 
 
-def test_a_pipe_hears_each_minute_of_years_without_comments(captured: CapturedTerminal) -> None:
+def test_a_pipe_gets_a_line_each_minute_of_years_without_comments(captured: CapturedTerminal) -> None:
     clock = FakeClock()
     with FetchView(captured.terminal, clock) as view:
         view.show(make_started())
@@ -139,7 +139,7 @@ def test_the_bar_is_gone_when_it_is_over() -> None:
     assert [row.split()[0] for row in screen.rows] == ["fetching"]
 
 
-def test_a_stranger_says_nothing_that_is_obeyed(captured: CapturedTerminal) -> None:
+def test_control_characters_are_removed(captured: CapturedTerminal) -> None:
     with FetchView(captured.terminal) as view:
         view.show(Notice(HOSTILE_TEXT))
         view.show(TargetFinished(HOSTILE_TEXT, 0, True))
@@ -158,7 +158,7 @@ def test_a_name_without_comments_is_warned_of(captured: CapturedTerminal) -> Non
     assert captured.err.splitlines()[1:] == [f"gru: {said}"]
 
 
-def test_of_a_single_name_without_comments_the_error_alone_tells(captured: CapturedTerminal) -> None:
+def test_a_single_name_without_comments_is_left_to_the_error(captured: CapturedTerminal) -> None:
     with FetchView(captured.terminal) as view:
         view.show(FetchStarted(("r/typo",), "Arctic Shift", TimeRange(0, DAY), 2.0, "a.jsonl", 0))
         view.show(TargetFinished("r/typo", 0, True))
