@@ -5,16 +5,12 @@ smart quote, an emoji, a bot, a deleted comment, or something that everybody say
 """
 
 import random
-import sys
 from itertools import accumulate
 from pathlib import Path
 
 import msgspec
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from grucli.read.zstd import zstd
 
 SEED = 2005
 _FIRST_TIMESTAMP = 1_704_067_200

@@ -20,12 +20,8 @@ from grucli.read import blocks, sources
 from grucli.read.records import open_records
 from grucli.read.rows import Row, RowReport, read_rows, read_running_text
 from grucli.read.sources import resolve_source
+from grucli.read.zstd import zstd
 from tests.read.compression import COMPRESS
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 
 @pytest.fixture

@@ -159,10 +159,8 @@ class ArcticShift:
                 cursor = Cursor(reached, (), cursor.first_timestamp)
             if second_overflow and len(comments) == len(new_comments):
                 assert cursor.timestamp is not None
-                yield Gap(
-                    f"the archive returns at most {PAGE_SIZE} comments per second; {target} may have more at "
-                    f"{format_timestamp(cursor.timestamp)}"
-                )
+                second = format_timestamp(cursor.timestamp)
+                yield Gap(f"the archive returns only {PAGE_SIZE} comments of {target} at {second}; there may be more")
                 cursor = Cursor(cursor.timestamp + 1, (), cursor.first_timestamp)
             yield Page(comments, cursor, _progress(cursor, time_range), reached, len(unreadable))
 

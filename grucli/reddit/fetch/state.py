@@ -114,16 +114,15 @@ def after_page(state: FetchState, index: int, page: Page, data: bytes, now: floa
             last=max(times) if state.last is None else max(*times, state.last),
             scores_not_final=state.scores_not_final + sum(time > now - SCORE_SETTLED_AFTER_SECONDS for time in times),
         )
-    return with_target(state, index, target)
+    return _with_target(state, index, target)
 
 
 def after_end(state: FetchState, index: int, *, complete: bool) -> FetchState:
     """Return the state after the last page of target `index`."""
-    return with_target(state, index, replace(state.targets[index], ended=True, complete=complete))
+    return _with_target(state, index, replace(state.targets[index], ended=True, complete=complete))
 
 
-def with_target(state: FetchState, index: int, target: TargetState) -> FetchState:
-    """Return the state with `target` at `index`."""
+def _with_target(state: FetchState, index: int, target: TargetState) -> FetchState:
     return replace(state, targets=(*state.targets[:index], target, *state.targets[index + 1 :]))
 
 
