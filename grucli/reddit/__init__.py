@@ -1,1 +1,1 @@
-"""Reddit comments: fetched from an archive or the API, cleaned by rules, and kept as a corpus file for training."""
+"""Comments of Reddit: `fetch` gets them, `clean` filters and normalizes them, `corpus` writes and edits the result."""
