@@ -22,10 +22,10 @@ from grucli.reddit.fetch.comment_source import (
     RetryWait,
     Target,
     TimeRange,
+    UnreadableRow,
     created_second,
-    describe_unreadable,
     fetch_error,
-    read_comment,
+    read_row,
 )
 from grucli.reddit.fetch.http_client import HttpClient, HttpResponse
 from grucli.reddit.fetch.retry import AccessDeniedError, QueryTimeoutError, RateLimiter, TransientError, call_with_retry
@@ -255,8 +255,8 @@ def _parse_page(rows: Sequence[object], window: TimeRange, seen_ids: tuple[str, 
     Raises:
         TransientError: they do not match it; a retry may help.
     """
-    parsed = [read_comment(row) for row in rows]
-    comments = [comment for comment in parsed if comment is not None]
+    parsed = [read_row(row) for row in rows]
+    comments = [row for row in parsed if isinstance(row, Comment)]
     times = [created_second(comment) for comment in comments]
     is_full = len(rows) >= PAGE_SIZE and (not times or times[-1] < window.before)
     if times != sorted(times):
@@ -268,19 +268,18 @@ def _parse_page(rows: Sequence[object], window: TimeRange, seen_ids: tuple[str, 
             raise _MissingCommentsError("a response lacks comments that were returned before")
         raise _EmptyResponseError("a response is empty")
     in_window = {str(one.id): one for one in comments if window.after <= created_second(one) < window.before}
-    return _ParsedPage(list(in_window.values()), is_full, _unreadable_rows(rows, parsed, window))
+    return _ParsedPage(list(in_window.values()), is_full, _unreadable_rows(parsed, window))
 
 
-def _unreadable_rows(rows: Sequence[object], parsed: Sequence[Comment | None], window: TimeRange) -> dict[str, int]:
-    unreadable, timestamp = dict[str, int](), window.after
-    for row, comment in zip(rows, parsed, strict=True):
-        if comment is not None:
-            timestamp = max(created_second(comment), window.after)
+def _unreadable_rows(parsed: Sequence[Comment | UnreadableRow], window: TimeRange) -> dict[str, int]:
+    unreadable, previous = dict[str, int](), window.after
+    for row in parsed:
+        if isinstance(row, Comment):
+            previous = max(created_second(row), window.after)
             continue
-        unreadable_row = describe_unreadable(row)
-        own_timestamp = timestamp if unreadable_row.timestamp is None else unreadable_row.timestamp
-        if window.after <= own_timestamp < window.before:
-            unreadable[unreadable_row.key] = own_timestamp
+        timestamp = previous if row.timestamp is None else row.timestamp
+        if window.after <= timestamp < window.before:
+            unreadable[row.key] = timestamp
     return unreadable
 
 

@@ -152,16 +152,24 @@ def fetch_error(target: Target, reason: str) -> ServiceError:
 
 
 def created_second(comment: Comment) -> int:
-    """Return the time of a comment that `read_comment` returned."""
+    """Return the time of a comment that `read_row` returned."""
     assert isinstance(comment.created_utc, int)
     return comment.created_utc
 
 
-def read_comment(row: object) -> Comment | None:
-    """Read a comment from JSON (`msgspec.Raw`) or decoded JSON, its time as an integer; None if it is unreadable.
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row without an id or a valid time, or with a field of another type.
 
-    A row without an id or a valid time is unreadable.
+    `timestamp`: None if unknown. `key`: the same whenever the row is read, and not the id of any comment.
     """
+
+    timestamp: int | None
+    key: str
+
+
+def read_row(row: object) -> Comment | UnreadableRow:
+    """Read a comment from JSON (`msgspec.Raw`) or decoded JSON, its time as an integer."""
     try:
         if isinstance(row, msgspec.Raw):
             comment = msgspec.json.decode(row, type=Comment)
@@ -169,23 +177,14 @@ def read_comment(row: object) -> Comment | None:
             comment = msgspec.convert(row, type=Comment)
         created = float(comment.created_utc) if comment.created_utc is not None else -1.0
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
-        return None
+        return _describe_unreadable(row)
     if not 0 <= created <= MAX_TIMESTAMP or not comment.id or len(comment.id) > _MAX_ID_CHARS:
-        return None
+        return _describe_unreadable(row)
     comment.created_utc = int(created)
     return comment
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableRow:
-    """A row that `read_comment` rejects. `timestamp`: None if unknown; `key`: stable, and not the id of any comment."""
-
-    timestamp: int | None
-    key: str
-
-
-def describe_unreadable(row: object) -> UnreadableRow:
-    """Identify a row that `read_comment` rejects, so that it is counted once however often it is read."""
+def _describe_unreadable(row: object) -> UnreadableRow:
     fields: object = row
     with suppress(msgspec.MsgspecError, ValueError, RecursionError):
         fields = msgspec.json.decode(row) if isinstance(row, msgspec.Raw) else row

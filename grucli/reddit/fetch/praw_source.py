@@ -25,6 +25,7 @@ from praw.exceptions import PRAWException
 from grucli import __version__
 from grucli.errors import ServiceError, UsageError
 from grucli.read.json_lines import replace_lone_surrogates
+from grucli.reddit.comments import Comment
 from grucli.reddit.fetch.comment_source import (
     Cursor,
     EndOfRange,
@@ -33,10 +34,10 @@ from grucli.reddit.fetch.comment_source import (
     RetryWait,
     Target,
     TimeRange,
+    UnreadableRow,
     created_second,
-    describe_unreadable,
     fetch_error,
-    read_comment,
+    read_row,
 )
 from grucli.reddit.fetch.http_client import MAX_RESPONSE_BYTES, parse_base_url
 from grucli.reddit.fetch.retry import AccessDeniedError, RateLimiter, TransientError, call_with_retry
@@ -119,9 +120,9 @@ class RedditListings:
         after, listed_count = None, 0
         while limit is None or limit > 0:
             listing = yield from self._fetch_page(target, path, after)
-            rows = [child.data for child in listing.children]
+            rows = [read_row(child.data) for child in listing.children]
             listed_count += len(rows)
-            comments = [comment for row in rows if (comment := read_comment(row)) is not None]
+            comments = [row for row in rows if isinstance(row, Comment)]
             in_range = {
                 str(one.id): one for one in comments if time_range.after <= created_second(one) < time_range.before
             }
@@ -162,12 +163,11 @@ class RedditListings:
             raise fetch_error(target, error.message) from error
 
 
-def _unreadable_keys(rows: list[object], time_range: TimeRange) -> set[str]:
+def _unreadable_keys(rows: list[Comment | UnreadableRow], time_range: TimeRange) -> set[str]:
     """Return the keys of the unreadable rows that are, or may be, in the range."""
-    unreadable = [describe_unreadable(row) for row in rows if read_comment(row) is None]
-    return {
-        row.key for row in unreadable if row.timestamp is None or time_range.after <= row.timestamp < time_range.before
-    }
+    unreadable = [row for row in rows if isinstance(row, UnreadableRow)]
+    after, before = time_range.after, time_range.before
+    return {row.key for row in unreadable if row.timestamp is None or after <= row.timestamp < before}
 
 
 def _classify_error(target: Target, error: Exception) -> TransientError | ServiceError:
