@@ -15,8 +15,6 @@ from grucli.generation.sampler import State
 MAX_CHARS = 20_000
 """Characters that are looked at; more would fill a hundred screens."""
 
-UPDATE_GATE_LABEL = "update gate: from 0, all is new, to 1, the memory stays as it was"
-
 
 def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
     """Tell how surprising `text` would be as the user's next line, or the last reply was.
@@ -33,23 +31,20 @@ def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
 
 
 def gates(session: Session, text: str) -> Iterator[ChatEvent]:
-    """Tell what the update gate does while the model hears `text` as the user's next line, or said the last reply.
+    """Tell what the most telling gate does while the model hears `text` as the user's next line, or said the last reply.
 
     Raises:
-        UsageError: there is nothing to look at, or too much; or the model's cell has no such gate.
+        UsageError: there is nothing to look at, or too much; or the model's cell has no gates.
     """
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
     if state is not None:
         yield from _report_unknown_symbols(session, text)
-        pieces = session.model.gate_activations(state, inspected)
-        if not all(piece.update for piece in pieces):
-            raise UsageError(
-                f"the cell of {session.model_name} has no update gate", "/gates takes a model with GRU cells"
-            )
-        yield GateValues(
-            tuple((piece.text, sum(piece.update) / len(piece.update)) for piece in pieces), UPDATE_GATE_LABEL
-        )
+        for name, meaning in session.model.shown_gates.items():
+            means = ((piece.text, piece.means[name]) for piece in session.model.gate_activations(state, inspected))
+            yield GateValues(tuple((text, sum(layers) / len(layers)) for text, layers in means), meaning)
+            return
+        raise UsageError(f"the cell of {session.model_name} has no gates", "/gates takes a model with gated cells")
 
 
 def _text_to_inspect(session: Session, text: str) -> str:

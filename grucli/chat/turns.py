@@ -1,7 +1,7 @@
 """One exchange of a dialogue, and what a session needs of a model to have one."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,10 @@ class ChatModel(Protocol):
     @property
     def conversations(self) -> bool:
         """Whether the model learned from conversations, and takes turns."""
+
+    @property
+    def shown_gates(self) -> Mapping[str, str]:
+        """The gates that `gates` tells of, the most telling first, and what their values mean."""
 
     def initial_state(self) -> State:
         """Give the state before anything was read."""

@@ -2,13 +2,19 @@
 
 import contextlib
 import shlex
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from grucli.cli.command_base import MODEL
 from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.errors import ExitStatus
+from grucli.model.cells import CELLS
+
+if TYPE_CHECKING:
+    CellName = str
+else:
+    CellName = Literal[tuple(CELLS)]
 
 EXIT_STATUS_BY_REASON = {
     "interrupted": ExitStatus.SIGINT,
@@ -24,9 +30,7 @@ def train(
         typer.Argument(metavar="CORPUS...", help=".csv, .tsv, .jsonl or .txt, also compressed; '-' is stdin."),
     ],
     name: Annotated[str | None, typer.Option(help="The model's name; the corpus's, when left out.")] = None,
-    cell: Annotated[
-        Literal["gru", "gru-after"] | None, typer.Option(help="The kind of recurrent cell. [default: gru]")
-    ] = None,
+    cell: Annotated[CellName | None, typer.Option(help="The kind of recurrent cell. [default: gru]")] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of a layer. [default: 512]")] = None,
     layers: Annotated[int | None, typer.Option(help="Layers, one on top of the other. [default: 1]")] = None,
     embed: Annotated[int | None, typer.Option(help="Size of the embedding. [default: 64]")] = None,

@@ -11,13 +11,14 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.engine.cell_kernels import LAYERS, Recurrence
 from grucli.engine.matmul import matmul_backend
+from grucli.engine.recurrent_layer import RecurrentLayer
 from grucli.engine.thread_pool import ThreadPool
 from grucli.kernels import loss
 from grucli.kernels.arrays import Float32, empty, zeros
 from grucli.kernels.dropout import apply_dropout
 from grucli.kernels.microkernel import MR
+from grucli.model.cells import CELLS
 from grucli.model.parameters import Parameters
 
 _MAX_LOGITS_PER_BLOCK = 1 << 18  # numbers, 1 MB
@@ -40,7 +41,8 @@ class Network:
         self.sizes, self.parameters, self.pool = sizes, parameters, pool
         self.T, self.B, self.N = T, B, T * B
         self._backend = matmul_backend(pool)
-        self.layers: list[Recurrence] = [LAYERS[sizes.cell](T, B, sizes.H) for _ in range(sizes.L)]
+        self.cell = CELLS[sizes.cell]
+        self.layers = [RecurrentLayer(self.cell, T, B, sizes.H) for _ in range(sizes.L)]
         self._x = empty(self.N, sizes.E)
         self._ds = empty(self.N, sizes.H)  # made on the way back: the gradient of what a layer handed up
         self._dx = empty(self.N, sizes.E)
@@ -53,8 +55,8 @@ class Network:
         return self._input(self.sizes.L)
 
     def zero_state(self) -> Float32:
-        """The state before anything was read, [L, B, H]."""
-        return zeros(self.sizes.L, self.B, self.sizes.H)
+        """The state before anything was read, [L, B, S·H]."""
+        return zeros(self.sizes.L, self.B, self.cell.width(self.sizes.H))
 
     def _input(self, index: int) -> Float32:
         return self._x if index == 0 else self.layers[index - 1].s.reshape(self.N, -1)
@@ -66,7 +68,7 @@ class Network:
         state: Float32,
         dropout: DropoutMask | None = None,
     ) -> None:
-        """Read inputs [T, B] from state [L, B, H], which is carried on in place, into `top`.
+        """Read inputs [T, B] from state [L, B, S·H], which is carried on in place, into `top`.
 
         Where resets [T, B] is true, the row's state is zero before that step.
         """
@@ -82,7 +84,7 @@ class Network:
             self._apply_dropout(layer.s, index, dropout)
 
     def _run_layer(
-        self, layer: Recurrence, weights: dict[str, Float32], state: Float32, reset_mask: NDArray[np.bool_]
+        self, layer: RecurrentLayer, weights: dict[str, Float32], state: Float32, reset_mask: NDArray[np.bool_]
     ) -> None:
         self.pool.parallel_for(self.B, lambda low, high: layer.forward(low, high, weights, state, reset_mask), MR)
 
@@ -169,12 +171,11 @@ class Network:
         self._apply_dropout(self._ds, index, dropout)
         ds = self._ds.reshape(layer.s.shape)
         layer.pack_transposed(weights["W"])
-        layer.dstate.fill(0)
-        pool.parallel_for(self.B, lambda low, high: layer.backward(low, high, ds, reset_mask), MR)
-        for a, d_product, columns, out_offset in layer.recurrent_products():
-            self._backend.matmul_tn(a.reshape(self.N, -1), d_product.reshape(self.N, -1), d["W"], columns, out_offset)
+        pool.parallel_for(self.B, lambda low, high: layer.backward(low, high, weights, ds, reset_mask), MR)
+        for a, d_product, columns, out_offset in layer.weight_grad_terms():
+            self._backend.matmul_tn(a, d_product, d["W"], columns, out_offset)
         for name, d_sum in layer.bias_gradients().items():
-            self._sum_columns(d_sum.reshape(self.N, -1), d[name])
+            self._sum_columns(d_sum, d[name])
         da = layer.gates.reshape(self.N, -1)
         self._backend.matmul_tn(self._input(index), da, d["U"])
         self._backend.matmul(da, self._backend.pack_transposed(weights["U"]), self._dx if index == 0 else self._ds)

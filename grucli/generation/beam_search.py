@@ -113,8 +113,8 @@ class BeamSearch:
                     break
 
     def _step(self) -> None:
-        output = np.empty((1, len(self._last_tokens), self._hidden.shape[2]), np.float32)
-        self._request.engine.read(self._last_tokens[None], self._hidden, output)
+        output = np.empty((1, len(self._last_tokens), self._output_projection.H), np.float32)
+        self._request.engine.prefill(self._last_tokens[None], self._hidden, output)
         logits = self._output_projection.logits(output[0])
         beam = self._request.config.beam
         scores = np.full((len(self._active), logits.shape[1]), -np.inf)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.engine.cell_kernels import Writer
+from grucli.engine.decoder import Decoder
 from grucli.engine.thread_pool import ThreadPool
 from grucli.generation.options import TAIL_CHARS, GenerationConfig, Sample, State, TextChunk
 from grucli.generation.phrase_matcher import PhraseMatcher
@@ -80,7 +80,7 @@ class GenerationRequest:
     `read` gives the state after a text, for what was drawn and is not said.
     """
 
-    engine: Writer
+    engine: Decoder
     tokenizer: Tokenizer
     phrases: PhraseMatcher | None
     config: GenerationConfig
@@ -156,7 +156,7 @@ class DecodeBatch:
         out_tokens = np.full((rows, _TOKENS_PER_STEP), -1, np.int32)
 
         def task(low: int, high: int) -> None:
-            self._request.engine.write(low, high, self._params, self._decode_state, self._hidden, out_tokens)
+            self._request.engine.decode(low, high, self._params, self._decode_state, self._hidden, out_tokens)
 
         if pool is None:
             task(0, rows)

@@ -1,5 +1,6 @@
 """How text is drawn, and the values that go in and out of it: states, pieces, samples, and what is told of tokens."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grucli.errors import UsageError
@@ -62,7 +63,7 @@ class GenerationConfig:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything a model remembers: `layers` [L, H], and the token it reads next. Never changed once made.
+    """Everything a model remembers: `layers` [L, S·H], and the token it reads next. Never changed once made.
 
     `tail`, the last TAIL characters of this turn, is no part of what the network knows: a word that is blocked may have
     begun there, and `relevance` asks what the network would say after them alone.
@@ -118,10 +119,8 @@ class TokenSurprisal:
 class GateActivations:
     """A part of a text, and the mean of each layer's gates, the lowest first, when it was read.
 
-    `update` is how much of the old state stayed, `reset` how much of it the new one was made from; each is empty where
-    the cell has no such gate.
+    `means` are by the names of `Cell.shown`, the most telling gate first; a cell without gates has none.
     """
 
     text: str
-    update: tuple[float, ...]
-    reset: tuple[float, ...]
+    means: Mapping[str, tuple[float, ...]]

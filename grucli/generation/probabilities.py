@@ -21,6 +21,7 @@ class OutputProjection:
 
     def __init__(self, out: Float32, bias: Float32) -> None:
         self._out, self._bias = out, bias
+        self.H = len(out)
 
     def logits(self, output: Float32) -> Float64:
         """Of seen [n, H]: [n, V]."""

@@ -4,13 +4,13 @@ The whole memory of a recurrent network is one small `State`, a value: it can be
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.engine.cell_kernels import WRITERS
+from grucli.engine.decoder import Decoder
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import UsageError
 from grucli.generation.beam_search import BeamSearch
@@ -63,8 +63,9 @@ class Sampler:
             prefix = f"layers.{index}."
             self._layers.append({name[len(prefix) :]: a for name, a in arrays.items() if name.startswith(prefix)})
         self._embedding = arrays["embedding"]
-        self._engine = WRITERS[sizes.cell](
-            self._embedding, self._layers, arrays["out.W"], arrays["out.b"], rounded=quantized
+        self._cell = CELLS[sizes.cell]
+        self._engine = Decoder(
+            self._cell, self._embedding, self._layers, arrays["out.W"], arrays["out.b"], quantized=quantized
         )
         self._output_projection = OutputProjection(dequantized(arrays["out.W"], quantized=quantized), arrays["out.b"])
         self._arrays, self._sizes, self._pool = arrays, sizes, ThreadPool(threads)
@@ -78,6 +79,11 @@ class Sampler:
         """What its parameters are known by, as in their file."""
         return parameters_sha256(self._arrays)
 
+    @property
+    def shown_gates(self) -> Mapping[str, str]:
+        """What can be looked at with `gates`, the most telling gate first, and what the values of each mean."""
+        return self._cell.gate_labels
+
     def warm_up(self) -> None:
         """Have the kernels compiled, or loaded, before anybody waits or counts."""
         for _ in Stream(self._make_request(self.initial_state(), GenerationConfig(max_chars=1)), ""):
@@ -85,12 +91,12 @@ class Sampler:
 
     def initial_state(self) -> State:
         """The state before a document's first token."""
-        return State(np.zeros((self._sizes.L, self._sizes.H), np.float32), self._start_token)
+        return State(np.zeros((self._sizes.L, self._cell.width(self._sizes.H)), np.float32), self._start_token)
 
     def _prefill(self, state: State, tokens: NDArray[np.int32]) -> Float32:
         hidden = state.hidden[:, None, :].copy()
         for part in _slices(len(tokens)):
-            self._engine.read(tokens[part, None], hidden)
+            self._engine.prefill(tokens[part, None], hidden)
         return np.ascontiguousarray(hidden[:, 0])
 
     def read(self, state: State, text: str) -> State:
@@ -171,7 +177,7 @@ class Sampler:
         inputs = np.concatenate([[state.last_token], ids[:-1]]).astype(np.int32)
         for part in _slices(len(ids)):
             output = np.empty((len(ids[part]), 1, self._sizes.H), np.float32)
-            self._engine.read(inputs[part, None], hidden, output)
+            self._engine.prefill(inputs[part, None], hidden, output)
             log_probs = log_softmax(self._output_projection.logits(output[:, 0]))
             bits += (-np.take_along_axis(log_probs, ids[part, None], -1)[:, 0] / math.log(2)).tolist()
         unknown = (8 * len(each.encode()) if token == UNK else 0 for token, each in zip(ids, texts, strict=True))
@@ -187,29 +193,29 @@ class Sampler:
         if len(ids) == 0:
             return []
         layers = list(self._prefill(state, np.array([state.last_token], np.int32))[:, None].astype(np.float64))
-        means = [self._gate_means(ids[part], layers) for part in _slices(len(ids))]
-        update, reset = (np.concatenate([each[name] for each in means]) for name in ("update", "reset"))
+        slices = [self._gate_means(ids[part], layers) for part in _slices(len(ids))]
+        means = {name: np.concatenate([each[name] for each in slices]) for name in self._cell.gate_labels}
         return [
-            GateActivations(joined, tuple(update[part].mean(axis=0).tolist()), tuple(reset[part].mean(axis=0).tolist()))
+            GateActivations(joined, {name: tuple(each[part].mean(axis=0).tolist()) for name, each in means.items()})
             for joined, part in _merge_partial_chars(texts)
         ]
 
     def _gate_means(self, ids: NDArray[np.int32], layers: list[Float64]) -> dict[str, Float64]:
-        """The mean of each layer's gates while `ids` are read, by name, [K, layers that have one]; the states of the
-        layers, [1, H] each, go on in place."""
+        """The mean of each layer's gates while `ids` are read, by name, [K, L]; the states of the layers, [1, S·H]
+        each, go on in place."""
         x = self._embedding[ids][:, None].astype(np.float64)
-        means: dict[str, list[Float64]] = {"update": [], "reset": []}
+        means: dict[str, list[Float64]] = {name: [] for name in self._cell.gate_labels}
         for index, parameters in enumerate(self._layers):
             exact = {name: array.astype(np.float64) for name, array in parameters.items()}
-            x, gates = CELLS[self._sizes.cell].inspect_gates(exact, x, layers[index])
-            layers[index] = x[-1]
-            for name in means.keys() & gates.keys():
-                means[name].append(gates[name].mean(axis=(1, 2)))
-        return {name: np.stack(each, axis=1) if each else np.empty((len(ids), 0)) for name, each in means.items()}
+            states, gates = self._cell.inspect_gates(exact, x, layers[index])
+            layers[index], x = states[-1], states[..., : self._sizes.H]
+            for name, each in means.items():
+                each.append(gates[name].mean(axis=(1, 2)))
+        return {name: np.stack(each, axis=1) for name, each in means.items()}
 
     def _logits(self, state: State) -> Float64:
         """Of the token that comes next, [V]."""
-        output = self._prefill(state, np.array([state.last_token], np.int32))[-1:]
+        output = self._prefill(state, np.array([state.last_token], np.int32))[-1:, : self._sizes.H]
         return np.asarray(self._output_projection.logits(output)[0])
 
     def _make_request(self, state: State, config: GenerationConfig) -> GenerationRequest:

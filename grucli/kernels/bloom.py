@@ -45,17 +45,24 @@ class RollingHash(NamedTuple):
 
     sums uint64 [64]: a ring of the polynomials of everything up to each of the last characters. character uint64 [1]:
     the UTF-8 bytes of the character so far. at int64 [2]: characters since the last border; bytes that the character
-    still lacks.
+    still lacks. short, long uint64 [_AHEAD]: scratch of `note`, since a kernel cannot allocate.
     """
 
     prefix_hashes: Words
     character: Words
     counters: NDArray[np.int64]
+    short: Words
+    long: Words
 
 
 def new_rolling_hash() -> RollingHash:
     """The place before a text."""
-    return RollingHash(np.zeros(_RING_SIZE, np.uint64), np.zeros(1, np.uint64), np.zeros(2, np.int64))
+    return RollingHash(
+        np.zeros(_RING_SIZE, np.uint64),
+        np.zeros(1, np.uint64),
+        np.zeros(2, np.int64),
+        *np.zeros((2, _PREFETCH_DISTANCE), np.uint64),
+    )
 
 
 @helper
@@ -165,7 +172,7 @@ def bloom_add_tokens(
         bits: uint64 [a multiple of LINE], changed in place.
         strong: bits of a long window, from 1 to MOST_STRONG.
     """
-    short, long, n, m = np.empty(_PREFETCH_DISTANCE, np.uint64), np.empty(_PREFETCH_DISTANCE, np.uint64), 0, 0
+    short, long, n, m = hash_state.short, hash_state.long, 0, 0
     for i in range(ids.size):
         token = ids[i]
         if token <= EOT:

@@ -9,6 +9,7 @@ why.
 
 import contextlib
 import hashlib
+import inspect
 import os
 import shutil
 import stat
@@ -53,8 +54,9 @@ class KernelCache:
 def _fingerprint() -> str:
     digest = hashlib.sha256()
     digest.update(f"{sys.version} {numba.__version__} {llvmlite.__version__} {llvm.get_host_cpu_name()}".encode())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    directory = Path(__file__).parent
+    for source in sorted(directory.rglob("*.py")):
+        digest.update(source.relative_to(directory).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -126,10 +128,12 @@ class _CompileListener(numba.core.event.Listener):
 def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> Callable[P, R]:
     # What lets Python, or C, call a function takes as long to compile as the function: a helper needs neither.
     wrappers: dict[str, Any] = {"no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
-    decorate: Any = numba.njit(
+    njit: Any = numba.njit  # its stubs do not know every option
+    decorate = njit(
         nogil=True,
         cache=CACHE.directory is not None and not inline,
         fastmath=fastmath,
+        _nrt=False,  # the caller holds all arrays: counting references to them takes longer than a row of a small layer
         error_model="numpy",  # a division by zero gives inf; the check for it would keep loops from being vectorised
         **wrappers,
     )
@@ -138,7 +142,7 @@ def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> 
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a loop that is called from Python. It holds no lock while it runs."""
+    """Compile a loop that is called from Python. It holds no lock while it runs, and allocates nothing."""
     return _jit(function, _FASTMATH)
 
 
@@ -152,6 +156,11 @@ def helper(function: Callable[P, R]) -> Callable[P, R]:
     return _jit(function, {"contract"}, inline=True)
 
 
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a part that several kernels share, with the arithmetic of `kernel`."""
+    return _jit(function, _FASTMATH, inline=True)
+
+
 def intrinsic(generator: Callable[..., Any]) -> Any:
     """Make a function of compiled code out of one that writes its LLVM IR."""
     return numba.extending.intrinsic(generator)
@@ -161,3 +170,27 @@ def overload(function: Callable[P, R]) -> Callable[[Callable[..., Callable[P, R]
     """Let what is decorated choose, from Numba's types of the arguments, the code of `function` inside kernels."""
     decorate: Any = numba.extending.overload(function, strict=False)  # else annotations would have to agree, too
     return decorate  # type: ignore[no-any-return]
+
+
+def method(function: Callable[P, R]) -> Callable[P, R]:
+    """Let kernels that call `function(cell, ...)` run the method of that name of the NamedTuple class of `cell`.
+
+    The class is part of a kernel's signature, so each class has machine code of its own, in the cache as well. Where a
+    class has no such method, the body of `function` is what is run. The method is compiled with the arithmetic of
+    `kernel`, whatever calls it.
+    """
+
+    def choose(cell: Any, *others: Any) -> Any:
+        return getattr(cell.instance_class, function.__name__, function)
+
+    choose.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    options = {
+        "fastmath": _FASTMATH,
+        "error_model": "numpy",
+        "_nrt": False,
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+    }
+    overload_: Any = numba.extending.overload
+    overload_(function, strict=False, jit_options=options)(choose)
+    return function

@@ -73,6 +73,32 @@ def offset_ptr(typing_context: Any, pointer: Any, offset: Any) -> Any:
     return pointer(pointer, _INT), generate
 
 
+@intrinsic
+def row(typing_context: Any, arrays: Any, n: Any) -> Any:
+    """Pointer to row n of a C-contiguous array [N, M]; of a tuple of such arrays, the pointers to row n of each."""
+    single = isinstance(arrays, types.Array)
+    array = arrays if single else arrays.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def one(value: Any) -> Any:
+            made = context.make_array(array)(context, builder, value)
+            return builder.gep(made.data, [builder.mul(arguments[1], builder.extract_value(made.shape, 1))])
+
+        if single:
+            return one(arguments[0])
+        return context.make_tuple(builder, signature.return_type, [one(v) for v in _items(builder, arguments[0])])
+
+    pointer_type: Any = types.CPointer
+    tuple_type: Any = types.UniTuple
+    pointer = pointer_type(array.dtype)
+    return (pointer if single else tuple_type(pointer, len(arrays)))(arrays, _INT), generate
+
+
+def _items(builder: Any, value: Any) -> Any:
+    unpack: Any = cgutils.unpack_tuple
+    return unpack(builder, value)
+
+
 def _make_copy(count: int) -> Any:
     """to[:count] = source[:count], as one piece."""
 
@@ -297,7 +323,7 @@ GEMV_PANELS, DOT_MR = 4, 8
 HAS_VNNI = LANES == 16 and bool(_FEATURES.get("avx512vnni"))
 if HAS_VNNI:
     llvm.initialize_native_asmparser()  # LLVM reads assembly only when asked to
-microkernel = _make_microkernel(MR)
+microkernel, tile_of_one = _make_microkernel(MR), _make_microkernel(1)
 gemv4, gemv1 = _make_gemv(GEMV_PANELS, _FLOAT32_POINTER), _make_gemv(1, _FLOAT32_POINTER)
 dot_u8s8, dot_u8s8_2x4, dot_u8s8_2x1 = _make_dot(DOT_MR, 1), _make_dot(2, GEMV_PANELS), _make_dot(2, 1)
 gemv4_i8, gemv1_i8 = _make_gemv(GEMV_PANELS, _INT8_POINTER), _make_gemv(1, _INT8_POINTER)
@@ -338,23 +364,23 @@ def pack_transposed(matrix: Float32, start: int, columns: int, panels: Float32) 
 
 
 @helper
-def gemm_panels(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32, column: int) -> None:
-    """c[:rows, column : column + P·WIDTH] = A @ B, for use inside other kernels.
+def gemm_panels(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32, more: int) -> None:
+    """c[:rows, : P·WIDTH] = A @ B, or += where `more` is not 0, for use inside other kernels.
 
     A [rows, K] begins at element `start` of `a`, its rows `stride` elements apart; B is packed in panels [P, K, WIDTH];
-    c is [≥ rows, ≥ column + P·WIDTH].
+    c is [≥ rows, ≥ P·WIDTH]. A product over K + K' columns is the same to the bit when it is made of two.
     """
     P, K, _ = panels.shape
     c_stride = c.shape[1]
     for p in range(P):
         b = element_ptr(panels, p * K * NR)
-        left = column + p * NR
+        left = p * NR
         i = 0
         while i + MR <= rows:
             microkernel(
-                element_ptr(a, start + i * stride), stride, 1, b, element_ptr(c, i * c_stride + left), c_stride, K, 0
+                element_ptr(a, start + i * stride), stride, 1, b, element_ptr(c, i * c_stride + left), c_stride, K, more
             )
             i += MR
         while i < rows:
-            gemv1(element_ptr(a, start + i * stride), b, 0, element_ptr(c, i * c_stride + left), K)
+            tile_of_one(element_ptr(a, start + i * stride), 0, 1, b, element_ptr(c, i * c_stride + left), 0, K, more)
             i += 1

@@ -56,7 +56,7 @@ class TrainState(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A position and its arrays: flat float32 [N] each, and the carried state [L, B, H]."""
+    """A position and its arrays: flat float32 [N] each, and the carried state [L, B, S·H]."""
 
     train_state: TrainState
     parameters: Float32

@@ -19,6 +19,7 @@ from grucli.errors import CancelledError, EmptyInputError, ModelFileError, Usage
 from grucli.generation.copy_detection import MAX_FILTERS, BloomFilter, CopyIndex, build_index, load_index_for
 from grucli.generation.sampler import GenerationConfig, Sampler
 from grucli.kernels.jit import CACHE, notify_on_compile
+from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.parameters import Parameters, init_parameters
 from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, PURGED, find_model
@@ -260,7 +261,8 @@ def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
         return
     available_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     persistent_floats = 4 * num_parameters(sizes)  # parameters, gradients, two moments
-    window_floats = hparams.batch * hparams.seq * (8 * sizes.L * sizes.H + 2 * sizes.E + sizes.V)
+    layers = sizes.L * CELLS[sizes.cell].floats_per_token(sizes.H) + 2 * sizes.H
+    window_floats = hparams.batch * hparams.seq * (layers + 2 * sizes.E + sizes.V)
     needed_bytes = 4 * (persistent_floats + window_floats)
     if needed_bytes > available_bytes:
         raise UsageError(

@@ -1,7 +1,7 @@
 """A model whose memory can be read: what it heard and said so far, turns ended by `|`."""
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from grucli.generation.sampler import (
 from grucli.text.tokenizers import EOS, EOT, UNK
 
 NATS_PER_CHAR = 0.5  # of each character
+UPDATE = "how much of the old state stays"
 
 
 class FakeReplyStream:
@@ -70,7 +71,7 @@ class FakeChatModel:
         self.conversations = conversations
         self.sha256 = f"that of {reply_template}"
         self.reply_template = reply_template
-        self.has_gates = True
+        self.shown_gates: Mapping[str, str] = {"update": UPDATE, "reset": "the other one"}
         self.texts_read: list[str] = []
         self._contexts: list[str] = []
         self._context_ids: dict[str, int] = {}
@@ -114,11 +115,7 @@ class FakeChatModel:
         return [TokenSurprisal(char, float(char) if char in "0123456789" else default_bits) for char in text]
 
     def gate_activations(self, state: State, text: str) -> list[GateActivations]:
-        return (
-            [GateActivations(char, (0.25, 0.75), ()) for char in text]
-            if self.has_gates
-            else [GateActivations(text, (), ())]
-        )
+        return [GateActivations(char, {"update": (0.25, 0.75), "reset": (1.0, 1.0)}) for char in text]
 
 
 class FakeModelProvider:

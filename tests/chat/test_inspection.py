@@ -2,10 +2,10 @@ import pytest
 
 from grucli.chat.commands import handle_line
 from grucli.chat.events import ChatEvent, CommandError, GateValues, TextSurprisal, UnknownSymbols
-from grucli.chat.inspection import MAX_CHARS, UPDATE_GATE_LABEL
+from grucli.chat.inspection import MAX_CHARS
 from grucli.chat.session import Session
 from grucli.generation.sampler import GenerationConfig
-from tests.chat.fakes import completion_session, conversation_session, fake_model
+from tests.chat.fakes import UPDATE, completion_session, conversation_session, fake_model
 from tests.chat.test_state_cache import SAMPLERS, SingleModelProvider
 
 
@@ -28,18 +28,18 @@ def test_without_a_text_it_is_the_last_reply() -> None:
 
 
 def test_gates_are_the_mean_of_the_layers() -> None:
-    assert run_line(conversation_session(), "/gates ab") == [GateValues((("a", 0.5), ("b", 0.5)), UPDATE_GATE_LABEL)]
+    assert run_line(conversation_session(), "/gates ab") == [GateValues((("a", 0.5), ("b", 0.5)), UPDATE)]
     session = completion_session("x")
     run_line(session, "hi")
-    assert run_line(session, "/gates") == [GateValues((("x", 0.5),), UPDATE_GATE_LABEL)]
+    assert run_line(session, "/gates") == [GateValues((("x", 0.5),), UPDATE)]
 
 
 def test_a_cell_without_gates_says_so() -> None:
     session = conversation_session()
-    fake_model(session).has_gates = False
+    fake_model(session).shown_gates = {}
     (refused,) = run_line(session, "/gates ab")
     assert isinstance(refused, CommandError)
-    assert "no update gate" in refused.message
+    assert "no gates" in refused.message
 
 
 @pytest.mark.parametrize("command", ["/score", "/gates"])

@@ -413,14 +413,14 @@ def test_an_unknown_symbol_costs_its_bytes_besides() -> None:
     assert known.bits < 24
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["gru", "gru-after"])
 def test_gates_are_those_of_the_equations(cell: str) -> None:
     weights = make_model(cell=cell)
     sampler = Sampler(weights, quantized=False)
     text = "the 🦊 fox"
     reported = sampler.gate_activations(sampler.initial_state(), text)
     assert "".join(each.text for each in reported) == text
-    assert {(len(each.update), len(each.reset)) for each in reported} == {(2, 2)}
+    assert {(len(each.means["update"]), len(each.means["reset"])) for each in reported} == {(2, 2)}
     exact = {name: array.astype(np.float64) for name, array in weights.arrays.items()}
     H, s = weights.sizes.H, np.zeros(weights.sizes.H)
     for token, each in zip([EOS, *weights.tokenizer.encode(text).tolist()], [None, *reported], strict=True):
@@ -433,13 +433,13 @@ def test_gates_are_those_of_the_equations(cell: str) -> None:
             h = np.tanh(a[2 * H :] + r * (product[2 * H :] + exact["layers.0.c"]))
         s = (1 - z) * h + z * s
         if each is not None:
-            assert (each.update[0], each.reset[0]) == pytest.approx((z.mean(), r.mean()), abs=1e-5)
+            assert (each.means["update"][0], each.means["reset"][0]) == pytest.approx((z.mean(), r.mean()), abs=1e-5)
     halves = [
         *sampler.gate_activations(sampler.initial_state(), text[:4]),
         *sampler.gate_activations(sampler.read(sampler.initial_state(), text[:4]), text[4:]),
     ]
     for whole, half in zip(reported, halves, strict=True):
-        assert whole.update == pytest.approx(half.update, abs=1e-5)
+        assert whole.means["update"] == pytest.approx(half.means["update"], abs=1e-5)
     assert sampler.gate_activations(sampler.initial_state(), "") == []
 
 

@@ -35,11 +35,12 @@ def guarded(array):
     return placed
 
 
-from grucli.kernels import adamw, arrays, bloom, cell, dropout, gru, gru_after, loss, quantized
+from grucli.kernels import adamw, arrays, bloom, dropout, loss, quantized
 from grucli.kernels.sampling import REPEAT_WINDOW, DecodeState, SamplingParams, TokenAutomaton
-from grucli.engine import matmul
+from grucli.engine import decoder, matmul, recurrent_layer
+from grucli.model.cells import CELLS
 
-for module in (cell, gru, gru_after, matmul, quantized):
+for module in (recurrent_layer, decoder, matmul, quantized):
     for name in ("empty", "zeros"):
         if hasattr(module, name):
             plain = getattr(arrays, name)
@@ -52,8 +53,7 @@ def pack_weights(*arguments, **options):
     return type(made)(*(guarded(part) if isinstance(part, np.ndarray) else part for part in made))
 
 
-for module in (cell, gru, gru_after):
-    module.pack_weights = pack_weights
+decoder.pack_weights = pack_weights
 
 
 def random(*shape):
@@ -95,29 +95,26 @@ for seed, (T, B, E, H, V, L) in enumerate(
     assert bloom.longest_match(guarded(np.frombuffer(b"x" * 99, np.uint8)), hash_state, bits, 6) == 99
     bloom.longest_match(guarded(rng.integers(0, 256, 999).astype(np.uint8)), hash_state, bits, 6)
     resets = guarded(rng.random((T, B)) < 0.3)
-    for make, streams_of, names in (
-        (gru.Gru, gru.gru_streams, ()),
-        (gru_after.GruAfter, gru_after.gru_after_streams, ("c",)),
-    ):
-        layers = []
-        for layer in range(L):
-            weights = {"U": random(E if layer == 0 else H, 3 * H), "W": random(H, 3 * H), "b": random(3 * H)}
-            layers.append(weights | {name: random(H) for name in names})
-        layer = make(T, B, H)
+    for cell in CELLS.values():
+        width = cell.width(H)
+        layers = [
+            {name: random(*shape) for name, shape in cell.shapes(E if layer == 0 else H, H).items()}
+            for layer in range(L)
+        ]
+        layer = recurrent_layer.RecurrentLayer(cell, T, B, H)
         layer.pack(layers[0]["W"])
         layer.pack_transposed(layers[0]["W"])
         layer.gates[...] = 0.1
-        state = random(B, H)
+        state = random(B, width)
         for low, high in ((0, B // 2), (B // 2, B)):
             layer.forward(low, high, layers[0], state, resets)
-        layer.dstate[...] = 0
         for low, high in ((0, B // 2), (B // 2, B)):
-            layer.backward(low, high, random(T, B, H), resets)
+            layer.backward(low, high, layers[0], random(T, B, H), resets)
         for quantized_weights in (False, True):
-            writer = streams_of(table, layers, random(H, V), random(V), quantized=quantized_weights)
-            writer.read(ids(V, 5, 1), random(L, 1, H))
-            writer.read(ids(V, 3, B), random(L, B, H), random(3, B, H))
-            streams = DecodeState(
+            model = decoder.Decoder(cell, table, layers, random(H, V), random(V), quantized=quantized_weights)
+            model.prefill(ids(V, 5, 1), random(L, 1, width))
+            model.prefill(ids(V, 3, B), random(L, B, width), random(3, B, H))
+            decode_state = DecodeState(
                 guarded(np.arange(B).astype(np.uint64)), ids(V, B), guarded(np.zeros(B, np.int32)),
                 guarded(np.zeros(B, np.int64)), guarded(np.zeros(B, np.int64)), guarded(np.zeros(B)),
                 guarded(np.full((B, REPEAT_WINDOW), -1, np.int32)), guarded(np.full(B, 3.0)), ids(2, B),
@@ -128,11 +125,11 @@ for seed, (T, B, E, H, V, L) in enumerate(
                 guarded(usual), guarded(np.array([[0, 0, 0, 1], [1, 1, 1, 2]], np.int32)),
                 guarded(np.array([[V - 1, 0], [3, 1]], np.int32)),
             )
-            rules = SamplingParams(
+            params = SamplingParams(
                 0.8, 3, 0.9, 0.01, 1.1, 2.0, 0.3 if B % 2 == 0 else 0.0, 1, 50, guarded(np.ones(V, np.int16)),
                 True, automaton,
             )
-            writer.write(0, B, rules, streams, random(L, B, H), guarded(np.zeros((B, 6), np.int32)))
+            model.decode(0, B, params, decode_state, random(L, B, width), guarded(np.zeros((B, 6), np.int32)))
 print("inside")
 """
 

@@ -33,7 +33,8 @@ def loss_and_gradients(
     x = parameters["embedding"][inputs]
     backprops = []
     for index in range(config.L):
-        x, backprop = CELLS[config.cell].forward(layer_parameters(parameters, index), x, state[index], reset_mask)
+        states, backprop = CELLS[config.cell].forward(layer_parameters(parameters, index), x, state[index], reset_mask)
+        x = states[..., : config.H]
         backprops.append(backprop)
     log_probs = log_softmax(x @ parameters["out.W"] + parameters["out.b"])
     loss = -np.take_along_axis(log_probs, targets[..., None], -1).mean()
@@ -41,7 +42,9 @@ def loss_and_gradients(
     gradients = {"out.W": np.tensordot(x, dlogits, ([0, 1], [0, 1])), "out.b": dlogits.sum((0, 1))}
     ds = dlogits @ parameters["out.W"].T
     for index in reversed(range(config.L)):
-        ds, _, layer_gradients = backprops[index](ds)
+        dstates = np.zeros((*ds.shape[:2], state.shape[2]))
+        dstates[..., : config.H] = ds
+        ds, _, layer_gradients = backprops[index](dstates)
         gradients |= {f"layers.{index}.{name}": gradient for name, gradient in layer_gradients.items()}
     gradients["embedding"] = np.zeros_like(parameters["embedding"])
     np.add.at(gradients["embedding"], inputs, ds)

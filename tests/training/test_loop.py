@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grucli.engine.recurrent_layer import RecurrentLayer
 from grucli.errors import CancelledError, DivergedError, EmptyInputError, LockedError, ModelFileError, UsageError
 from grucli.files import DirectoryLock
-from grucli.kernels import gru
 from grucli.kernels.jit import KernelCache
 from grucli.model.store import METRICS, find_model, model_dir, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
@@ -439,15 +439,15 @@ def test_divergence_stops_with_the_step_named_and_the_last_good_weights(
 
 def make_diverge(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the next step but one on, what the layers hand up is not finite."""
-    original, calls_left = gru.Gru.forward, [2]
+    original, calls_left = RecurrentLayer.forward, [2]
 
-    def forward(self: gru.Gru, *arguments: object) -> None:
+    def forward(self: RecurrentLayer, *arguments: object) -> None:
         original(self, *arguments)  # type: ignore[arg-type]
         calls_left[0] -= 1
         if calls_left[0] < 0:
             self.s[0, 0, 0] = math.inf
 
-    monkeypatch.setattr(gru.Gru, "forward", forward)
+    monkeypatch.setattr(RecurrentLayer, "forward", forward)
 
 
 def test_an_end_before_the_first_step_leaves_nothing(corpus: Path) -> None:

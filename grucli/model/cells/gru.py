@@ -13,38 +13,40 @@ With r = 1 and z = 0 this is the plain tanh network. The gates lie side by side 
     b      [3H]          (see `gru-after`)        bias                      first half of B
 """
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cells.base import Arrays, Backprop, Float64, glorot, orthogonal, sigmoid
+from grucli.model.cell import Arrays, Backprop, Cell, Float64, Product, sigmoid
+
+UPDATE = "update gate: from 0, all is new, to 1, the memory stays as it was"
+RESET = "reset gate: from 0, the old state is not seen, to 1, all of it is"
 
 
-class GRUCell:
+class GRUCell(Cell):
     """The specification of `gru`, in float64."""
 
-    name = "gru"
     gates = ("z", "r", "h")
-
-    def shapes(self, input_size: int, H: int) -> dict[str, tuple[int, ...]]:
-        """U [below, 3H], W [H, 3H], b [3H]."""
-        return {"U": (input_size, 3 * H), "W": (H, 3 * H), "b": (3 * H,)}
+    products = (Product("s", ("z", "r")), Product("rs", ("h",)))
+    biases: ClassVar = {"b": gates}
+    saved = ("rs",)
+    shown: ClassVar = {"update": UPDATE, "reset": RESET}
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
-        """Orthogonal recurrent weights, one matrix a gate; z starts near 0.73, so that a fresh state lasts a while."""
-        return {
-            "U": np.hstack([glorot(rng, input_size, H) for _ in self.gates]),
-            "W": np.hstack([orthogonal(rng, H) for _ in self.gates]),
-            "b": np.concatenate([np.ones(H), np.zeros(2 * H)]),
-        }
+        """z starts near 0.73, so that a fresh state lasts a while."""
+        parameters = super().initialize(rng, input_size, H)
+        parameters["b"][:H] = 1
+        return parameters
 
     def forward(
-        self, parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]
+        self, parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
     ) -> tuple[Float64, Backprop]:
         """See `Cell.forward`."""
         T, B, _ = x.shape
-        H = s0.shape[1]
+        H = state.shape[1]
         U, W = parameters["U"], parameters["W"]
-        z, r, h, s_prev, s = _forward_states(parameters, x, s0, reset_mask)
+        z, r, h, s_prev, s = _forward_states(parameters, x, state, reset_mask)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
             da = np.empty((T, B, 3 * H))
@@ -65,19 +67,20 @@ class GRUCell:
 
         return s, backprop
 
-    def inspect_gates(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+    def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
         """See `Cell.look`."""
-        z, r, _, _, s = _forward_states(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
+        z, r, _, _, s = _forward_states(parameters, x, state, np.zeros(x.shape[:2], np.bool_))
         return s, {"update": z, "reset": r}
 
 
-def _forward_states(parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]) -> tuple[Float64, ...]:
+def _forward_states(
+    parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
+) -> tuple[Float64, ...]:
     """z, r, h, s_{t-1} and s, each [T, B, H]."""
     T, B, _ = x.shape
-    H = s0.shape[1]
+    H = state.shape[1]
     U, W, b = parameters["U"], parameters["W"], parameters["b"]
     z, r, h, s_prev, s = (np.empty((T, B, H)) for _ in range(5))
-    state = s0
     for t in range(T):
         state = np.where(reset_mask[t][:, None], 0.0, state)
         a = x[t] @ U + b
@@ -89,4 +92,4 @@ def _forward_states(parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDA
     return z, r, h, s_prev, s
 
 
-GRU = GRUCell()
+CELL = GRUCell()

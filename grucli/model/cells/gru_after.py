@@ -19,35 +19,38 @@ cells are the same. The gates lie side by side in U, W and b, in the order z, r,
 The others keep two biases for z and r, of which only the sum means anything: here b holds it.
 """
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cells.base import Arrays, Backprop, Float64, sigmoid
-from grucli.model.cells.gru import GRU
+from grucli.model.cell import Arrays, Backprop, Cell, Float64, Product, sigmoid
+from grucli.model.cells import gru
 
 
-class GRUAfterCell:
-    """The specification of `gru-after`, in float64."""
+class GRUAfterCell(Cell):
+    """The specification of `gru-after`, in float64. b and U are those of `gru`; dq takes the place of da_h under W."""
 
-    name = "gru-after"
-    gates = GRU.gates
-
-    def shapes(self, input_size: int, H: int) -> dict[str, tuple[int, ...]]:
-        """U [below, 3H], W [H, 3H], b [3H], c [H]."""
-        return GRU.shapes(input_size, H) | {"c": (H,)}
+    gates = ("z", "r", "h")
+    products = (Product("s", ("z", "r", "h"), gradient=("z", "r", "q")),)
+    biases: ClassVar = {"b": gates, "c": ("q",)}
+    saved = ("q",)
+    shown: ClassVar = gru.GRUCell.gate_labels
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
-        """As `gru` begins; c is zero."""
-        return GRU.initialize(rng, input_size, H) | {"c": np.zeros(H)}
+        """z starts near 0.73, so that a fresh state lasts a while."""
+        parameters = super().initialize(rng, input_size, H)
+        parameters["b"][:H] = 1
+        return parameters
 
     def forward(
-        self, parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]
+        self, parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
     ) -> tuple[Float64, Backprop]:
         """See `Cell.forward`."""
         T, B, _ = x.shape
-        H = s0.shape[1]
+        H = state.shape[1]
         U, W = parameters["U"], parameters["W"]
-        z, r, q, h, s_prev, s = _forward_states(parameters, x, s0, reset_mask)
+        z, r, q, h, s_prev, s = _forward_states(parameters, x, state, reset_mask)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
             da, d_product = np.empty((T, B, 3 * H)), np.empty((T, B, 3 * H))
@@ -74,19 +77,20 @@ class GRUAfterCell:
 
         return s, backprop
 
-    def inspect_gates(self, parameters: Arrays, x: Float64, s0: Float64) -> tuple[Float64, dict[str, Float64]]:
+    def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
         """See `Cell.look`."""
-        z, r, _, _, _, s = _forward_states(parameters, x, s0, np.zeros(x.shape[:2], np.bool_))
+        z, r, _, _, _, s = _forward_states(parameters, x, state, np.zeros(x.shape[:2], np.bool_))
         return s, {"update": z, "reset": r}
 
 
-def _forward_states(parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDArray[np.bool_]) -> tuple[Float64, ...]:
+def _forward_states(
+    parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
+) -> tuple[Float64, ...]:
     """z, r, q, h, s_{t-1} and s, each [T, B, H]."""
     T, B, _ = x.shape
-    H = s0.shape[1]
+    H = state.shape[1]
     U, W, b, c = (parameters[name] for name in ("U", "W", "b", "c"))
     z, r, q, h, s_prev, s = (np.empty((T, B, H)) for _ in range(6))
-    state = s0
     for t in range(T):
         state = np.where(reset_mask[t][:, None], 0.0, state)
         a, product = x[t] @ U + b, state @ W
@@ -99,4 +103,4 @@ def _forward_states(parameters: Arrays, x: Float64, s0: Float64, reset_mask: NDA
     return z, r, q, h, s_prev, s
 
 
-GRU_AFTER = GRUAfterCell()
+CELL = GRUAfterCell()

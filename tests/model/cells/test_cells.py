@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grucli.model.cell import Cell
 from grucli.model.cells import CELLS
-from grucli.model.cells.base import Cell
-from grucli.model.cells.gru import GRU
-from grucli.model.cells.gru_after import GRU_AFTER
 from grucli.model.config import ModelConfig, parameter_shapes
 from tests.model.reference import Float64, loss_and_gradients
 
+GRU, GRU_AFTER = CELLS["gru"], CELLS["gru-after"]
 each_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+GRUS = pytest.mark.parametrize("cell", [GRU, GRU_AFTER], ids=["gru", "gru-after"])
 
 
 def make_case(
@@ -20,7 +20,7 @@ def make_case(
 ) -> tuple[dict[str, Float64], Float64, Float64]:
     rng = np.random.default_rng(seed)
     parameters = {name: rng.standard_normal(shape) for name, shape in cell.shapes(input_size, H).items()}
-    return parameters, rng.standard_normal((T, B, input_size)), rng.standard_normal((B, H))
+    return parameters, rng.standard_normal((T, B, input_size)), rng.standard_normal((B, cell.width(H)))
 
 
 @each_cell
@@ -38,7 +38,7 @@ def test_every_gradient_agrees_with_finite_differences(
     parameters, x, s0 = make_case(cell, seed, T, B, below, H)
     rng = np.random.default_rng(seed + 1)
     reset_mask = rng.random((T, B)) < 0.3
-    weights = rng.standard_normal((T, B, H))
+    weights = rng.standard_normal((T, B, cell.width(H)))
 
     def loss() -> float:
         return float((cell.forward(parameters, x, s0, reset_mask)[0] * weights).sum())
@@ -62,7 +62,7 @@ def test_gradients_agree_with_finite_differences_through_three_layers(cell: Cell
     rng = np.random.default_rng(3)
     parameters = {name: rng.standard_normal(shape) for name, shape in parameter_shapes(config).items()}
     inputs, targets = rng.integers(0, 5, (2, 4, 2)).astype(np.int32)
-    reset_mask, state = rng.random((4, 2)) < 0.2, rng.standard_normal((3, 2, 4))
+    reset_mask, state = rng.random((4, 2)) < 0.2, rng.standard_normal((3, 2, cell.width(4)))
     _, gradients = loss_and_gradients(config, parameters, inputs, targets, reset_mask, state)
     for name, array in parameters.items():
         for place in np.ndindex(array.shape):
@@ -75,7 +75,7 @@ def test_gradients_agree_with_finite_differences_through_three_layers(cell: Cell
             assert gradients[name][place] == pytest.approx((above - below) / 2e-6, rel=1e-4, abs=1e-8), name
 
 
-@each_cell
+@GRUS
 @given(seed=st.integers(0, 99), T=st.integers(1, 6), B=st.integers(1, 4), H=st.integers(1, 5))
 @settings(max_examples=25)
 def test_with_open_reset_and_no_memory_it_is_the_plain_tanh_network(
@@ -102,7 +102,7 @@ def test_with_open_reset_it_does_not_matter_where_it_stands() -> None:
     np.testing.assert_allclose(after, before)
 
 
-@each_cell
+@GRUS
 def test_with_a_full_update_gate_nothing_is_forgotten(cell: Cell) -> None:
     parameters, x, s0 = make_case(cell, 0, 5, 2, 3, 4)
     parameters["b"][:4] = 1e3
@@ -130,6 +130,6 @@ def test_a_reset_forgets_everything_before_it(cell: Cell) -> None:
 @each_cell
 def test_fresh_recurrent_weights_are_orthogonal(cell: Cell) -> None:
     W = cell.initialize(np.random.default_rng(0), 6, 8)["W"]
-    for gate in range(3):
+    for gate in range(len(cell.gates)):
         block = W[:, gate * 8 : gate * 8 + 8]
         np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-12)

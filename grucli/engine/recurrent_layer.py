@@ -1,0 +1,143 @@
+"""A cell's kernels with their arrays: what a layer of any cell needs for windows, derived from the cell's description.
+
+Apart from `grucli.model.cells`, so that a weights file is read without a kernel.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.kernels.arrays import Float32, empty
+from grucli.kernels.layer import BackwardProduct, ForwardProduct, backward, forward
+from grucli.kernels.microkernel import NR, num_panels, pack, pack_transposed
+from grucli.model.cell import Cell
+
+
+def kernel_cell(cell: Cell) -> Any:
+    """The NamedTuple class of the cell's kernels; see `grucli.kernels.cells`."""
+    return import_module(f"grucli.kernels.cells.{cell.name.replace('-', '_')}").CELL
+
+
+class RecurrentLayer:
+    """One layer's arrays for windows of T steps and B rows, and the two ways through them.
+
+    `gates` [T, B, G·H] is given x U and, after `backward`, holds da; `s` [T, B, H] is what goes up. `dstate` are the
+    components of the gradient of the state before the window, [B, H] each.
+    """
+
+    def __init__(self, cell: Cell, T: int, B: int, H: int) -> None:
+        N = T * B
+        self._cell, self._kernel, self._H = cell, kernel_cell(cell), H
+        self.gates = empty(T, B, len(cell.gates) * H)
+        self._flat_gates = self.gates.reshape(N, -1)
+        self._old, self._new = (tuple(empty(N, H) for _ in cell.state) for _ in range(2))
+        self.s = self._new[0].reshape(T, B, H)
+        self._saved = {name: empty(N, H) for name in cell.saved}
+        self.dstate = tuple(empty(B, H) for _ in cell.state)
+        self._products = tuple(
+            ForwardProduct(
+                reads=self._source(product.reads),
+                weights=empty(num_panels(len(product.into) * H), H, NR),
+                prepared=stage > 0 or product.reads != "s",
+            )
+            for stage, product in enumerate(cell.products)
+        )
+        self._back_products = tuple(self._make_back_products())
+
+    def _source(self, name: str) -> Float32:
+        """What a product reads, [N, H]."""
+        return self._old[0] if name == "s" else self._saved[name]
+
+    def _parts(self, sources: tuple[str, ...]) -> list[tuple[Float32, int, int]]:
+        """Where the values of gates or saved arrays are found, neighbours together: arrays, first columns, columns."""
+        H, parts = self._H, list[tuple[Float32, int, int]]()
+        for name in sources:
+            if name in self._saved:
+                parts.append((self._saved[name], 0, H))
+                continue
+            column = self._cell.gates.index(name) * H
+            if parts and parts[-1][0] is self._flat_gates and sum(parts[-1][1:]) == column:
+                parts[-1] = (self._flat_gates, parts[-1][1], parts[-1][2] + H)
+            else:
+                parts.append((self._flat_gates, column, H))
+        return parts
+
+    def _make_back_products(self) -> list[BackwardProduct]:
+        """In the order of a step back: the products from the last to the first, the parts of one from left to right."""
+        made = []
+        for stage, product in reversed(list(enumerate(self._cell.products))):
+            parts = self._parts(product.sources)
+            for number, (d, column, columns) in enumerate(parts):
+                is_last = number == len(parts) - 1
+                into_state = is_last and product.reads == "s"
+                prepared = is_last and (stage > 0 or product.reads != "s")
+                panels = empty(num_panels(self._H), columns, NR)
+                made.append(BackwardProduct(d, column, panels, int(number > 0), into_state, stage if prepared else -1))
+        return made
+
+    def pack(self, W: Float32) -> None:
+        """Lay the recurrent weights W [H, G·H] out for the way forward."""
+        for product, made in zip(self._cell.products, self._products, strict=True):
+            columns = self._cell.columns(product.into, self._H)
+            pack(W, columns.start, columns.stop - columns.start, made.weights)
+
+    def pack_transposed(self, W: Float32) -> None:
+        """Lay the transposed weights out for the way back."""
+        made = iter(self._back_products)
+        for product in reversed(self._cell.products):
+            start = self._cell.columns(product.into, self._H).start
+            for _, _, columns in self._parts(product.sources):
+                pack_transposed(W, start, columns, next(made).panels)
+                start += columns
+
+    def _bound(self, biases: Mapping[str, Float32]) -> Any:
+        return self._kernel(**{name: biases[name].reshape(1, -1) for name in self._cell.biases}, **self._saved)
+
+    def forward(
+        self, low: int, high: int, weights: Mapping[str, Float32], state: Float32, reset_mask: NDArray[np.bool_]
+    ) -> None:
+        """Batch rows [low, high) from state [B, S·H], which is carried on in place; resets [T, B]."""
+        scratch = empty(high - low, max(product.weights.shape[0] for product in self._products) * NR)
+        forward(
+            low,
+            high,
+            self._bound(weights),
+            self._products,
+            self._flat_gates,
+            state,
+            reset_mask,
+            self._old,
+            self._new,
+            scratch,
+        )
+
+    def backward(
+        self, low: int, high: int, weights: Mapping[str, Float32], ds: Float32, reset_mask: NDArray[np.bool_]
+    ) -> None:
+        """Batch rows [low, high) backwards under ds [T, B, H]."""
+        scratch = empty(high - low, num_panels(self._H) * NR)
+        backward(
+            low, high, self._bound(weights), self._back_products, self._flat_gates, reset_mask, self._old, self._new,
+            ds.reshape(self._old[0].shape), self.dstate, scratch,
+        )  # fmt: skip
+
+    def weight_grad_terms(self) -> list[tuple[Float32, Float32, slice, int]]:
+        """After `backward`: A and D [N, ...], columns and a shift: dW[:, columns + shift] = Aᵀ D[:, columns]."""
+        made = []
+        for product in self._cell.products:
+            into = self._cell.columns(product.into, self._H).start
+            for d, column, columns in self._parts(product.sources):
+                made.append((self._source(product.reads), d, slice(column, column + columns), into - column))
+                into += columns
+        return made
+
+    def bias_gradients(self) -> dict[str, Float32]:
+        """After `backward`, of each bias by name: the gradients [N, ·] that sum up to its own."""
+        gradients = {}
+        for name, into in self._cell.biases.items():
+            ((d, column, columns),) = self._parts(into)
+            gradients[name] = d[:, column : column + columns]
+        return gradients

@@ -1,0 +1,173 @@
+"""A whole network a token at a time, for every cell: reading tokens that are given, and drawing new ones.
+
+Many sequences take their steps side by side, with the same weights; their states are given and kept outside. A step of
+a layer is that of `grucli.kernels.layer`, on weights that are laid out for few rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from grucli.kernels.arrays import Float32
+from grucli.kernels.cells import Cell
+from grucli.kernels.jit import helper, inlined, kernel
+from grucli.kernels.layer import ForwardProduct, step
+from grucli.kernels.microkernel import element_ptr
+from grucli.kernels.quantized import PackedWeights, QuantWorkspace, packed_matmul
+from grucli.kernels.sampling import EOS, RUNNING, DecodeState, Ids, SamplingParams, sample_token
+
+
+class Weights(NamedTuple):
+    """What does not recur: table [V, G·H] is the embedding times U of the lowest layer; u are the other layers' U
+    [H, G·H], out the weights [H, V] of the logits, packed; out_bias [V]."""
+
+    table: Float32
+    u: PackedWeights
+    out: PackedWeights
+    out_bias: Float32
+
+
+class Layers(NamedTuple):
+    """What recurs, of all L layers, with the workspace of one call for `rows` sequences.
+
+    cell: biases [L, ·] and saved arrays [rows, H]. products: how a step reads the saved arrays, or old[0], into sums
+    [rows, widest product, padded]. old, new: a component of the state each, [rows, H].
+    """
+
+    cell: Cell
+    products: tuple[ForwardProduct, ...]
+    old: tuple[Float32, ...]
+    new: tuple[Float32, ...]
+    scratch: Float32
+
+
+class Workspace(NamedTuple):
+    """For one call with `rows` sequences: x [rows, padded G·H], logits and weights [rows, padded V], and what the
+    products need."""
+
+    x: Float32
+    logits: Float32
+    weights: Float32
+    quant: QuantWorkspace
+
+
+@helper
+def _embed_tokens(low: int, high: int, inputs: Ids, table: Float32, state: Float32, x: Float32) -> None:
+    """x[: high - low] = table[inputs[low:high]]; an end token clears a sequence's state [L, n, S·H]."""
+    L, _, width = state.shape
+    for i in range(low, high):
+        token = inputs[i]
+        for layer in range(L if token == EOS else 0):
+            for j in range(width):
+                state[layer, i, j] = np.float32(0)
+        for j in range(table.shape[1]):
+            x[i - low, j] = table[token, j]
+
+
+@inlined
+def _step(
+    low: int, high: int, inputs: Ids, weights: Weights, layers: Layers, state: Float32, workspace: Workspace
+) -> None:
+    """Sequences [low, high) read inputs[low:high]; state [L, n, S·H] goes on in place."""
+    L, n, width = state.shape
+    x, old, new = workspace.x, layers.old, layers.new
+    H, rows = old[0].shape[1], high - low
+    _embed_tokens(low, high, inputs, weights.table, state, x)
+    for layer in range(L):
+        if layer > 0:
+            lower = element_ptr(state, ((layer - 1) * n + low) * width)
+            packed_matmul(lower, width, rows, weights.u, layer - 1, x, workspace.quant)
+        for k in range(len(old)):
+            component = old[k]
+            for i in range(rows):
+                for j in range(H):
+                    component[i, j] = state[layer, low + i, k * H + j]
+        step(layers.cell, layer, 0, rows, x, layers.products, old, new, layers.scratch, workspace.quant)
+        for k in range(len(new)):
+            component = new[k]
+            for i in range(rows):
+                for j in range(H):
+                    state[layer, low + i, k * H + j] = component[i, j]
+
+
+@helper
+def _any_running(low: int, high: int, decode_state: DecodeState) -> bool:
+    """Whether one of the sequences [low, high) has not stopped."""
+    running = 0
+    for i in range(low, high):
+        running += 1 if decode_state.finish_status[i] == RUNNING else 0
+    return running > 0
+
+
+@helper
+def _sample_all(
+    low: int,
+    high: int,
+    weights: Weights,
+    params: SamplingParams,
+    decode_state: DecodeState,
+    state: Float32,
+    tokens: Ids,
+    workspace: Workspace,
+) -> None:
+    """Draw a token of each running sequence in [low, high), from the highest layer of state [L, n, S·H], into tokens
+    [n].
+
+    With relevance the sequences come in pairs, and the second of each, the shadow, is given what the first has drawn.
+    """
+    L, n, width = state.shape
+    top = element_ptr(state, ((L - 1) * n + low) * width)
+    # The only matrix is number 0; but a plain 0 is a type of its own, for which all would be compiled once more.
+    packed_matmul(top, width, high - low, weights.out, low - low, workspace.logits, workspace.quant)
+    pair = 2 if params.relevance > 0.0 else 1
+    for i in range(low, high, pair):
+        if decode_state.finish_status[i] == RUNNING:
+            tokens[i] = sample_token(
+                workspace.logits, workspace.weights, i - low, weights.out_bias, params, decode_state, i
+            )
+            for uncond in range(i + 1, i + pair):
+                decode_state.last_token[uncond], decode_state.finish_status[uncond] = (
+                    decode_state.last_token[i],
+                    decode_state.finish_status[i],
+                )
+
+
+@kernel
+def prefill(
+    low: int,
+    high: int,
+    tokens: Ids,
+    weights: Weights,
+    layers: Layers,
+    state: Float32,
+    hidden: Float32,
+    workspace: Workspace,
+) -> None:
+    """Sequences [low, high) read K tokens each, tokens [K, n]; hidden [K, n, H] receives s of the highest layer after
+    each, or is [0, n, H]."""
+    L = state.shape[0]
+    for k in range(tokens.shape[0]):
+        _step(low, high, tokens[k], weights, layers, state, workspace)
+        for i in range(low if hidden.shape[0] > 0 else high, high):
+            for j in range(hidden.shape[2]):
+                hidden[k, i, j] = state[L - 1, i, j]
+
+
+@kernel
+def decode(
+    low: int,
+    high: int,
+    weights: Weights,
+    layers: Layers,
+    params: SamplingParams,
+    decode_state: DecodeState,
+    state: Float32,
+    out_tokens: Ids,
+    workspace: Workspace,
+) -> None:
+    """Sequences [low, high) draw up to K tokens each into written [n, K]."""
+    for k in range(out_tokens.shape[1]):
+        if not _any_running(low, high, decode_state):
+            break
+        _step(low, high, decode_state.last_token, weights, layers, state, workspace)
+        _sample_all(low, high, weights, params, decode_state, state, out_tokens[:, k], workspace)
