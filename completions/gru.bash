@@ -30,11 +30,11 @@ _gru_follow() {
             ;;
         sample)
             commands=''
-            options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --mirostat --repeat-penalty --relevance --beam --stop --block --block-word --max-chars --min-chars --seed --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help'
+            options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help'
             ;;
         chat)
             commands=''
-            options='--continue --opening --follow --temp --top-k --top-p --min-p --mirostat --repeat-penalty --relevance --beam --stop --block --max-chars --min-chars --seed --pace --threads --json -q --quiet --debug --version -h --help'
+            options='--continue --opening --follow --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help'
             ;;
         eval)
             commands=''
@@ -136,16 +136,16 @@ _gru_value() {
         'sample --top-k') kind='' ;;
         'sample --top-p') kind='' ;;
         'sample --min-p') kind='' ;;
-        'sample --mirostat') kind='' ;;
         'sample --repeat-penalty') kind='' ;;
-        'sample --relevance') kind='' ;;
-        'sample --beam') kind='' ;;
-        'sample --stop') kind='' ;;
-        'sample --block') kind=@file ;;
-        'sample --block-word') kind='' ;;
         'sample --max-chars') kind='' ;;
         'sample --min-chars') kind='' ;;
         'sample --seed') kind='' ;;
+        'sample --mirostat') kind='' ;;
+        'sample --relevance') kind='' ;;
+        'sample --stop') kind='' ;;
+        'sample --block') kind=@file ;;
+        'sample --block-word') kind='' ;;
+        'sample --beam') kind='' ;;
         'sample --pace') kind='' ;;
         'sample --threads') kind='' ;;
         'chat --opening') kind=@file ;;
@@ -153,15 +153,16 @@ _gru_value() {
         'chat --top-k') kind='' ;;
         'chat --top-p') kind='' ;;
         'chat --min-p') kind='' ;;
-        'chat --mirostat') kind='' ;;
         'chat --repeat-penalty') kind='' ;;
-        'chat --relevance') kind='' ;;
-        'chat --beam') kind='' ;;
-        'chat --stop') kind='' ;;
-        'chat --block') kind=@file ;;
         'chat --max-chars') kind='' ;;
         'chat --min-chars') kind='' ;;
         'chat --seed') kind='' ;;
+        'chat --mirostat') kind='' ;;
+        'chat --relevance') kind='' ;;
+        'chat --stop') kind='' ;;
+        'chat --block') kind=@file ;;
+        'chat --block-word') kind='' ;;
+        'chat --beam') kind='' ;;
         'chat --pace') kind='' ;;
         'chat --threads') kind='' ;;
         'eval --split') kind='all val' ;;

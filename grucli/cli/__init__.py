@@ -1,7 +1,7 @@
 """The commands of `gru`: one file each, options in, one call, result shown. No logic lives here.
 
-Only here may a function import: what a command needs is loaded when it runs, so that help and mistakes in the command
-line cost no more than Typer itself.
+Functions of this package import what they call when they run, so that help, completion and usage errors cost no more
+than Typer itself.
 """
 
 import sys
@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer._click.core import ParameterSource
-from typer.core import TyperGroup
 
 from grucli.cli import chat, clean, demo, doctor, fetch, models, purge, sample, train
 from grucli.cli import eval as evaluation
-from grucli.cli.command_base import GlobalOptions, GruCommand, GruGroup, usage_error_from_click
+from grucli.cli.command_base import (
+    GlobalOptions,
+    GruCommand,
+    GruGroup,
+    ParameterSource,
+    TyperGroup,
+    expand_wildcards,
+    usage_error_from_click,
+)
 from grucli.errors import UsageError
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -29,20 +35,20 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "eval": evaluation.eval_,
     "doctor": doctor.doctor,
 }
-"""Every command's name and its function, in the order in which help lists them."""
+"""Every command by name, in the order in which help lists them."""
 
 HELP = """Turn a subreddit's comments into a small network that talks like it.
 
 \b
-  gru demo                          the whole story in about a minute
-  gru fetch r/cooking -o raw.jsonl  comments of a subreddit
+  gru demo                          everything once, in about a minute
+  gru fetch r/cooking -o raw.jsonl  fetch the comments of a subreddit
   gru clean raw.jsonl -o food.csv   make a corpus of them
   gru train food.csv                train on it, or on any table of comments
   gru sample --temp 0.8 -n 5        write five comments
   gru chat                          talk with the newest model
-  gru eval MODEL test.csv --json    how well it predicts text it never saw
+  gru eval MODEL test.csv --json    measure it on text it has not seen
 
-Every option --some-name can also be set as GRU_SOME_NAME or in config.toml. GRU_HOME moves everything gru writes.
+Every option --some-name can also be set as GRU_SOME_NAME or in config.toml. GRU_HOME moves all files that gru writes.
 """
 
 app = typer.Typer(name="gru", cls=GruGroup, help=HELP, add_completion=False, rich_markup_mode=None)
@@ -55,18 +61,17 @@ app.add_typer(models.app, name="models")
 def _root(
     context: typer.Context,
     install_completion: Annotated[
-        bool, typer.Option("--install-completion", help="Teach your shell to complete gru with Tab, and exit.")
+        bool, typer.Option("--install-completion", help="Install Tab completion for your shell and exit.")
     ] = False,
     show_completion: Annotated[
-        str | None,
-        typer.Option(metavar="SHELL", help="Print the completion script for bash, zsh, fish or powershell, and exit."),
+        str | None, typer.Option(metavar="SHELL", help="Print a script for bash, zsh, fish or powershell and exit.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="With --version: print one JSON document.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --version: output JSON.")] = False,
 ) -> None:
-    """Handle what is asked of `gru` without a command."""
+    """Handle options of `gru` without a command."""
     if json and context.get_parameter_source("json") is ParameterSource.COMMANDLINE:
         name = context.invoked_subcommand or "COMMAND"
-        raise UsageError("--json stands before the command", f"put it behind: gru {name} --json")
+        raise UsageError("--json must follow the command", f"try: gru {name} --json")
     if show_completion is not None:
         from grucli.cli.completions import script
 
@@ -77,31 +82,27 @@ def _root(
         from grucli.ui.terminal.console import terminal
 
         written = install(current_shell(), Path.home())
-        terminal().info(f"Written: {', '.join(map(str, written))}. Start a new shell, and try: gru <Tab>")
+        terminal().info(f"Written: {', '.join(map(str, written))}. Start a new shell and try: gru <Tab>")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 def build_cli() -> TyperGroup:
-    """The whole tree of commands, built anew."""
+    """Build the tree of commands."""
     command = typer.main.get_command(app)
     assert isinstance(command, TyperGroup)
     return command
 
 
 def parse_and_run(arguments: Sequence[str], options: GlobalOptions) -> int:
-    """Parse and do what the arguments say, note in `asked` what the options that work everywhere say; the exit status.
+    """Parse and run a command line, and return the exit status. `options` receives the global options.
 
     Raises:
-        GruError: whatever is wrong, the command line included.
+        GruError: the command line is wrong, or the command failed.
     """
-    words = list(arguments)
-    if sys.platform == "win32":
-        # No shell there replaces *.csv by the files it means.
-        from typer._click.utils import _expand_args
-
-        words = _expand_args(words)
+    # Windows shells do not expand *.csv.
+    words = expand_wildcards(arguments) if sys.platform == "win32" else list(arguments)
     command = build_cli()
     try:
         with command.make_context("gru", words, obj=options) as context:

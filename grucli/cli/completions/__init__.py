@@ -22,5 +22,5 @@ def script(shell: str) -> str:
     """
     makers = {"bash": bash, "zsh": zsh, "fish": fish, "powershell": powershell, "pwsh": powershell}
     if shell not in makers:
-        raise UsageError(f"there is no completion for '{shell}'", f"choose one of {', '.join(SHELLS)}")
+        raise UsageError(f"no completion for '{shell}'", f"choose one of {', '.join(SHELLS)}")
     return makers[shell](command_specs())

@@ -4,14 +4,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from typer._click import Command as AnyCommand
-from typer._click import Context, Parameter
-from typer._types import TyperChoice
-from typer.core import TyperArgument, TyperGroup, TyperOption
-from typer.models import TyperPath
-
 from grucli import cli
-from grucli.cli.command_base import CONTEXT_SETTINGS, FILE_METAVARS, MODEL
+from grucli.cli.command_base import (
+    CONTEXT_SETTINGS,
+    FILE_METAVARS,
+    MODEL,
+    AnyCommand,
+    Context,
+    Parameter,
+    TyperArgument,
+    TyperChoice,
+    TyperGroup,
+    TyperOption,
+    TyperPath,
+)
 
 SHELLS = {"bash": "gru.bash", "zsh": "_gru", "fish": "gru.fish", "powershell": "gru.ps1"}
 """Each shell there is a script for, and the file name of that script."""
