@@ -4,70 +4,22 @@
 _gru_follow() {
     commands= options=
     case "$1" in
-        '')
-            commands='demo fetch clean purge train sample chat eval doctor models'
-            options='--install-completion --show-completion --json -q --quiet --debug --version -h --help'
-            ;;
-        demo)
-            commands=''
-            options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help'
-            ;;
-        fetch)
-            commands=''
-            options='-o --output --source --after --before --limit --rate --base-url --resume --force --json -q --quiet --debug --version -h --help'
-            ;;
-        clean)
-            commands=''
-            options='-o --output --replies --min-turns --subreddit --author --not-author --min-score --max-score --after --before --min-chars --max-chars --language --match --no-match --skip-rule --near-duplicates --column --workers --force --dry-run --list-rules --explain --json -q --quiet --debug --version -h --help'
-            ;;
-        purge)
-            commands=''
-            options='--ids --author --dry-run --json -q --quiet --debug --version -h --help'
-            ;;
-        train)
-            commands=''
-            options='--name --cell --hidden --layers --embed --tokenizer --vocab --batch --seq --lr --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --column --resume --force --from --json -q --quiet --debug --version -h --help'
-            ;;
-        sample)
-            commands=''
-            options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help'
-            ;;
-        chat)
-            commands=''
-            options='--continue --opening --follow --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help'
-            ;;
-        eval)
-            commands=''
-            options='--split --val --column --threads --json -q --quiet --debug --version -h --help'
-            ;;
-        doctor)
-            commands=''
-            options='--json -q --quiet --debug --version -h --help'
-            ;;
-        models)
-            commands='list show rename remove path'
-            options='--json -q --quiet --debug --version -h --help'
-            ;;
-        'models list')
-            commands=''
-            options='--json -q --quiet --debug --version -h --help'
-            ;;
-        'models show')
-            commands=''
-            options='--json -q --quiet --debug --version -h --help'
-            ;;
-        'models rename')
-            commands=''
-            options='--json -q --quiet --debug --version -h --help'
-            ;;
-        'models remove')
-            commands=''
-            options='-y --yes --json -q --quiet --debug --version -h --help'
-            ;;
-        'models path')
-            commands=''
-            options='--json -q --quiet --debug --version -h --help'
-            ;;
+        '') commands='demo fetch clean purge train sample chat eval doctor models' options='--install-completion --show-completion --json -q --quiet --debug --version -h --help' ;;
+        demo) commands='' options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help' ;;
+        fetch) commands='' options='-o --output --source --after --before --limit --rate --base-url --resume --force --json -q --quiet --debug --version -h --help' ;;
+        clean) commands='' options='-o --output --replies --min-turns --subreddit --author --not-author --min-score --max-score --after --before --min-chars --max-chars --language --match --no-match --skip-rule --near-duplicates --column --workers --force --dry-run --list-rules --explain --json -q --quiet --debug --version -h --help' ;;
+        purge) commands='' options='--ids --author --dry-run --json -q --quiet --debug --version -h --help' ;;
+        train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --batch --seq --lr --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --column --resume --force --from --json -q --quiet --debug --version -h --help' ;;
+        sample) commands='' options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help' ;;
+        chat) commands='' options='--continue --opening --follow --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help' ;;
+        eval) commands='' options='--split --val --column --threads --json -q --quiet --debug --version -h --help' ;;
+        doctor) commands='' options='--json -q --quiet --debug --version -h --help' ;;
+        models) commands='list show rename remove path' options='--json -q --quiet --debug --version -h --help' ;;
+        'models list') commands='' options='--json -q --quiet --debug --version -h --help' ;;
+        'models show') commands='' options='--json -q --quiet --debug --version -h --help' ;;
+        'models rename') commands='' options='--json -q --quiet --debug --version -h --help' ;;
+        'models remove') commands='' options='-y --yes --json -q --quiet --debug --version -h --help' ;;
+        'models path') commands='' options='--json -q --quiet --debug --version -h --help' ;;
     esac
 }
 

@@ -1,41 +1,42 @@
 """The commands of `gru`: one file each, options in, one call, result shown. No logic lives here.
 
-Functions of this package import what they call when they run, so that help, completion and usage errors cost no more
-than Typer itself.
+A command is loaded when it is called, and its functions import what they call when they run, so that help, completion
+and usage errors cost little more than Typer itself.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import UserDict
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from grucli.cli import chat, clean, demo, doctor, fetch, models, purge, sample, train
-from grucli.cli import eval as evaluation
 from grucli.cli.command_base import (
+    AnyCommand,
     GlobalOptions,
     GruCommand,
     GruGroup,
     ParameterSource,
-    TyperGroup,
     expand_wildcards,
     usage_error_from_click,
 )
 from grucli.errors import UsageError
 
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "demo": demo.demo,
-    "fetch": fetch.fetch,
-    "clean": clean.clean,
-    "purge": purge.purge,
-    "train": train.train,
-    "sample": sample.sample,
-    "chat": chat.chat,
-    "eval": evaluation.eval_,
-    "doctor": doctor.doctor,
+COMMANDS = {
+    "demo": "Train on real conversations for a minute, then reply to a few questions.",
+    "fetch": "Fetch comments from an online source.",
+    "clean": "Clean comments from dumps, fetched files and tables into one corpus.",
+    "purge": "Remove comments from a corpus by id or author.",
+    "train": "Train a model on comments.",
+    "sample": "Write comments.",
+    "chat": "Talk with a model.",
+    "eval": "Measure how well a model predicts a text.",
+    "doctor": "Show system information.",
+    "models": "List and manage models.",
 }
-"""Every command by name, in the order in which help lists them."""
+"""Every command, in the order of help, with its summary. `grucli.cli.NAME` holds its function, or `app` for a group."""
 
 HELP = """Turn a subreddit's comments into a small network that talks like it.
 
@@ -52,9 +53,6 @@ Every option --some-name can also be set as GRU_SOME_NAME or in config.toml. GRU
 """
 
 app = typer.Typer(name="gru", cls=GruGroup, help=HELP, add_completion=False, rich_markup_mode=None)
-for _name, _function in COMMANDS.items():
-    app.command(_name, cls=GruCommand)(_function)
-app.add_typer(models.app, name="models")
 
 
 @app.callback(invoke_without_command=True)
@@ -88,11 +86,34 @@ def _root(
         typer.echo(context.get_help())
 
 
-def build_cli() -> TyperGroup:
-    """Build the tree of commands."""
-    command = typer.main.get_command(app)
-    assert isinstance(command, TyperGroup)
+class _LazyCommands(UserDict[str, Any]):
+    """Commands by name, each loaded when it is first used."""
+
+    def __getitem__(self, name: str) -> AnyCommand:
+        command = self.data[name]
+        if command is None:
+            command = self.data[name] = _load_command(name)
+        return command
+
+
+def _load_command(name: str) -> AnyCommand:
+    module = import_module(f"grucli.cli.{name}")
+    command_app = getattr(module, "app", None)
+    if command_app is None:
+        command_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        command_app.command(name, cls=GruCommand)(getattr(module, name, None) or getattr(module, f"{name}_"))
+    command = typer.main.get_command(command_app)
+    command.name = name
     return command
+
+
+def build_cli() -> GruGroup:
+    """Build the tree of commands."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, GruGroup)
+    group.commands = _LazyCommands(dict.fromkeys(COMMANDS))
+    group.summaries = COMMANDS
+    return group
 
 
 def parse_and_run(arguments: Sequence[str], options: GlobalOptions) -> int:

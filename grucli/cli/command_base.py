@@ -7,7 +7,7 @@ import copy
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +66,7 @@ OPTION_GROUPS = {
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _GROUP_BY_OPTION = {option: group for group, options in OPTION_GROUPS.items() for option in options.split()}
+_MAX_SUMMARY_CHARS = 200
 _EXTRA_ARGUMENT_PREFIX = "Got unexpected extra argument(s)"
 _METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
 _TYPE_NAMES = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
@@ -223,11 +224,9 @@ class _CommandMixin(AnyCommand):
         formatter.write_paragraph()
         usage = " ".join(self.collect_usage_pieces(ctx))
         formatter.write_usage(ctx.command_path, usage, f"{help_writer.heading('Usage:')} ")
-        children = self.commands if isinstance(self, TyperGroup) else {}
-        if children:
-            width = formatter.width - 6 - max(map(len, children))
+        if isinstance(self, GruGroup):
             with help_writer.section("Commands"):
-                help_writer.rows([(name, child.get_short_help_str(width)) for name, child in children.items()])
+                help_writer.rows(list(self.command_summaries().items()))
         for name, parameters in parameters_by_group(self, ctx).items():
             records = [parameter.get_help_record(ctx) for parameter in parameters]
             with help_writer.section(name):
@@ -251,6 +250,15 @@ class GruCommand(_CommandMixin, TyperCommand):
 class GruGroup(_CommandMixin, TyperGroup):
     """A command that has subcommands: `gru` itself, and `gru models`."""
 
+    summaries: Mapping[str, str] | None = None
+    """Summaries of the subcommands, where these are not loaded yet."""
+
+    def command_summaries(self) -> dict[str, str]:
+        """One line of help for each subcommand."""
+        if self.summaries is not None:
+            return dict(self.summaries)
+        return {name: command.get_short_help_str(_MAX_SUMMARY_CHARS) for name, command in self.commands.items()}
+
     def invoke(self, ctx: Context) -> Any:
         """Run the subcommand, with defaults from the settings."""
         if ctx.parent is not None:
@@ -260,7 +268,8 @@ class GruGroup(_CommandMixin, TyperGroup):
             from grucli.settings import config_defaults, read_config
 
             validate_home()
-            ctx.default_map = config_defaults(read_config(config_file()), dict(commands(self)), config_file())
+            config = read_config(config_file())
+            ctx.default_map = config_defaults(config, settings_by_command(self), config_file()) if config else {}
         return super().invoke(ctx)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
@@ -284,12 +293,23 @@ def _open_terminal(quiet: int) -> None:
     open_terminal(quiet)
 
 
-def commands(group: TyperGroup, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
-    """Yield each command as its words, with a mapping of option name → parameter name of what settings may give."""
-    for name, command in group.commands.items():
-        yield (*words, name), {option[2:]: str(parameter.name) for option, parameter in long_options(command)}
-        if isinstance(command, TyperGroup):
-            yield from commands(command, (*words, name))
+def walk(
+    command: AnyCommand, words: tuple[str, ...] = (), parent: Context | None = None
+) -> Iterator[tuple[tuple[str, ...], AnyCommand, Context]]:
+    """Yield a command and all below it, each with its words after `gru` and a context for its help."""
+    context = Context(command, parent=parent, info_name=words[-1] if words else "gru", **CONTEXT_SETTINGS)
+    yield words, command, context
+    for name, child in command.commands.items() if isinstance(command, TyperGroup) else ():
+        yield from walk(child, (*words, name), context)
+
+
+def settings_by_command(group: TyperGroup) -> dict[tuple[str, ...], dict[str, str]]:
+    """For the words of each command, a mapping of option name to parameter name of what settings may give."""
+    return {
+        words: {option[2:]: str(parameter.name) for option, parameter in long_options(command)}
+        for words, command, _ in walk(group)
+        if words
+    }
 
 
 def usage_error_from_click(error: typer.TyperException) -> UsageError:

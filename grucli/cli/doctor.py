@@ -20,12 +20,12 @@ def doctor(
 
     with StatusLine(terminal()) as waiting:
         from grucli import cli
-        from grucli.cli.command_base import commands, envvar_name
+        from grucli.cli.command_base import envvar_name, settings_by_command
         from grucli.engine.system_info import collect_system_info
 
         waiting.update("measuring")
         system_info = collect_system_info(
-            {envvar_name(option) for _, options in commands(cli.build_cli()) for option in options}
+            {envvar_name(option) for options in settings_by_command(cli.build_cli()).values() for option in options}
         )
     if json:
         terminal().print_json(system_info)

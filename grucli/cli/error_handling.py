@@ -10,7 +10,6 @@ from pathlib import Path
 import typer
 
 from grucli.errors import ExitStatus, GruError, UsageError
-from grucli.paths import home_error, home_override
 
 STDOUT_NAME = "<stdout>"
 """File name of stdout in `OSError`."""
@@ -93,6 +92,8 @@ def _oserror_to_gru_error(error: OSError) -> GruError:
             f"permission denied{target}", "fix the permissions, or set GRU_HOME to a directory that you own"
         )
     if error.errno in _PATH_ERRORS and _is_under_missing_home(error.filename):
+        from grucli.paths import home_error
+
         return home_error(_reason(error))
     if error.errno in _PATH_ERRORS:
         return UsageError(f"{_reason(error)}{target}", _PATH_ERRORS[error.errno])
@@ -101,6 +102,8 @@ def _oserror_to_gru_error(error: OSError) -> GruError:
 
 def _is_under_missing_home(filename: object) -> bool:
     """Return True for a file in a GRU_HOME that does not exist; the user did not type its path."""
+    from grucli.paths import home_override
+
     home = home_override()
     if home is None or home.is_dir() or not isinstance(filename, str | bytes | os.PathLike):
         return False
