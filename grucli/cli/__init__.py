@@ -90,9 +90,9 @@ class _LazyCommands(UserDict[str, Any]):
     """Commands by name, each loaded when it is first used."""
 
     def __getitem__(self, name: str) -> AnyCommand:
-        command = self.data[name]
-        if command is None:
-            command = self.data[name] = _load_command(name)
+        if self.data[name] is None:
+            self.data[name] = _load_command(name)
+        command: AnyCommand = self.data[name]
         return command
 
 
