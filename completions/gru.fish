@@ -44,15 +44,15 @@ function __gru_model_names
 end
 
 complete -c gru -f
-complete -c gru -n '__gru_at \'\' 0 0' -a demo -d 'Train on real conversations for a minute, then reply to a few questions'
-complete -c gru -n '__gru_at \'\' 0 0' -a fetch -d 'Fetch comments from an online source'
-complete -c gru -n '__gru_at \'\' 0 0' -a clean -d 'Clean comments from dumps, fetched files and tables into one corpus'
+complete -c gru -n '__gru_at \'\' 0 0' -a demo -d 'Watch a model learn from real conversations for a minute, then read what it writes'
+complete -c gru -n '__gru_at \'\' 0 0' -a fetch -d 'Fetch comments'
+complete -c gru -n '__gru_at \'\' 0 0' -a clean -d 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'
 complete -c gru -n '__gru_at \'\' 0 0' -a purge -d 'Remove comments from a corpus by id or author'
 complete -c gru -n '__gru_at \'\' 0 0' -a train -d 'Train a model on comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a sample -d 'Write comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a chat -d 'Talk with a model'
-complete -c gru -n '__gru_at \'\' 0 0' -a eval -d 'Measure how well a model predicts a text'
-complete -c gru -n '__gru_at \'\' 0 0' -a doctor -d 'Show system information'
+complete -c gru -n '__gru_at \'\' 0 0' -a eval -d 'Measure how well a model predicts a text: fewer bits per character are better'
+complete -c gru -n '__gru_at \'\' 0 0' -a doctor -d 'Show system information: speed, directories, settings'
 complete -c gru -n '__gru_at \'\' 0 0' -a models -d 'List and manage models'
 complete -c gru -n '__gru_at \'\'' -l install-completion -d 'Install Tab completion for your shell and exit'
 complete -c gru -n '__gru_at \'\'' -l show-completion -x -a 'bash zsh fish powershell' -d 'Print a script for bash, zsh, fish or powershell and exit'

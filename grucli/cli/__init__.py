@@ -25,15 +25,15 @@ from grucli.cli.command_base import (
 from grucli.errors import UsageError
 
 COMMANDS = {
-    "demo": "Train on real conversations for a minute, then reply to a few questions.",
-    "fetch": "Fetch comments from an online source.",
-    "clean": "Clean comments from dumps, fetched files and tables into one corpus.",
+    "demo": "Watch a model learn from real conversations for a minute, then read what it writes.",
+    "fetch": "Fetch comments.",
+    "clean": "Clean comments: dumps, fetched files or tables in, one corpus to train on out.",
     "purge": "Remove comments from a corpus by id or author.",
     "train": "Train a model on comments.",
     "sample": "Write comments.",
     "chat": "Talk with a model.",
-    "eval": "Measure how well a model predicts a text.",
-    "doctor": "Show system information.",
+    "eval": "Measure how well a model predicts a text: fewer bits per character are better.",
+    "doctor": "Show system information: speed, directories, settings.",
     "models": "List and manage models.",
 }
 """Every command, in the order of help, with its summary. `grucli.cli.NAME` holds its function, or `app` for a group."""
