@@ -14,9 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
         return entry.run_program(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         if sys.stderr is not None:
-            sys.stderr.write(
-                "gru: interrupted by Ctrl-C\n     no file was left incomplete; run it again at any time\n"
-            )
+            sys.stderr.write("gru: interrupted by Ctrl-C\n     no file was left incomplete; run it again at any time\n")
         return _EXIT_SIGINT
 
 

@@ -233,7 +233,7 @@ def test_settings_come_from_the_environment(dump_path: Path, monkeypatch: pytest
         (["{dump}", "-o", "out.parquet"], "out.parquet"),
         (["{dump}", "-o", "out"], "suffix"),
         (["{dump}", "-o", "{dump}", "--force"], "to be read and to be written"),
-        (["{dump}", "-o", "typo/deep/out.csv"], "there is no folder 'typo/deep'"),
+        (["{dump}", "-o", "typo/deep/out.csv"], "no such directory: 'typo/deep'"),
         (["{dump}", "-o", "there.csv"], "exists already"),
         (["{dump}", "-o", "out.txt", "--replies"], "conversations"),
         (["{dump}", "-o", "out.csv", "--min-turns", "2"], "--min-turns"),

@@ -120,7 +120,7 @@ def test_an_output_is_asked_for_as_it_is_typed(capsys: Output) -> None:
 
 def test_a_folder_that_is_not_there_is_not_made(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
     assert run_fetch(server, tmp_path / "typo" / "a.jsonl", "r/a") == ExitStatus.USAGE
-    assert capsys.readouterr().err.splitlines()[0] == f"gru: there is no folder '{tmp_path / 'typo'}'"
+    assert capsys.readouterr().err.splitlines()[0] == f"gru: no such directory: '{tmp_path / 'typo'}'"
     assert not (tmp_path / "typo").exists()
 
 

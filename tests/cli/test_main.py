@@ -429,7 +429,7 @@ def test_a_home_that_cannot_be_one(
     assert main(words) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert f"GRU_HOME is '{tmp_path / 'file' / inside}'" in first
-    assert "let GRU_HOME name a folder of yours" in second
+    assert "set GRU_HOME to a directory that you own" in second
 
 
 def test_a_home_that_the_system_does_not_make(capsys: Output, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
