@@ -4,7 +4,7 @@
 Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
 
-    # Command -> what may follow it. A value is @model, @file, the choices, or '' for what nobody can guess.
+    # By command: what may follow. A value is @model, @file, its choices, or ''.
     $tree = @{
         '' = @{
             commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'fetch' = 'Fetch comments'; 'clean' = 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'; 'purge' = 'Remove comments from a corpus by id or author'; 'train' = 'Train a model on comments'; 'sample' = 'Write comments'; 'chat' = 'Talk with a model'; 'eval' = 'Measure how well a model predicts a text: fewer bits per character are better'; 'doctor' = 'Show system information: speed, directories, settings'; 'models' = 'List and manage models' }
@@ -159,7 +159,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     }
     elseif ($kind -and $kind -ne '@file') { $kind.Split(' ') | ForEach-Object { $offers[$_] = $_ } }
 
-    # Where files may stand, and nothing else fits, PowerShell offers them by itself.
+    # PowerShell itself offers files where nothing else fits.
     $offers.GetEnumerator() | Where-Object { $_.Key.StartsWith($wordToComplete) } | ForEach-Object {
         [System.Management.Automation.CompletionResult]::new($_.Key, $_.Key, 'ParameterValue', $_.Value)
     }

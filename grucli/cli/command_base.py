@@ -7,8 +7,7 @@ import copy
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +66,8 @@ CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_
 
 _GROUP_BY_OPTION = {option: group for group, options in OPTION_GROUPS.items() for option in options.split()}
 _MAX_SUMMARY_CHARS = 200
+_NAME = re.compile(r"(?<![\w-])--?[a-z][\w-]*|^[a-z]+$")
+"""Names of options and commands in the first column of help."""
 _EXTRA_ARGUMENT_PREFIX = "Got unexpected extra argument(s)"
 _METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
 _TYPE_NAMES = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
@@ -174,32 +175,16 @@ def _strict_number_type(param_type: Any) -> Any:
     return param_type
 
 
-def _use_color() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def _styled(text: str, **style: Any) -> str:
+    """A text with an ANSI style, if stdout is a terminal with colors."""
+    has_color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return typer.style(text, **style) if has_color else text
 
 
-class _HelpWriter:
-    """Writes the help of one command, in color where the terminal has it."""
-
-    def __init__(self, formatter: HelpFormatter) -> None:
-        self.formatter = formatter
-        self._color = _use_color()
-
-    def heading(self, text: str) -> str:
-        return typer.style(text, bold=True) if self._color else text
-
-    @contextmanager
-    def section(self, name: str) -> Iterator[None]:
-        self.formatter.write(f"\n{self.heading(f'{name}:')}\n")
-        with self.formatter.indentation():
-            yield
-
-    def rows(self, records: list[tuple[str, str]]) -> None:
-        """Write a column of names, with the options and command names in color, and one of their help."""
-        if self._color:
-            pattern = re.compile(r"(?<![\w-])--?[a-z][\w-]*|^[a-z]+$")
-            records = [(pattern.sub(lambda match: typer.style(match[0], fg="cyan"), a), b) for a, b in records]
-        self.formatter.write_dl(records)
+def _write_section(formatter: HelpFormatter, name: str, rows: Iterable[tuple[str, str]]) -> None:
+    """Write a heading, and two columns: names of commands or options, and their help."""
+    with formatter.section(_styled(name, bold=True)):
+        formatter.write_dl([(_NAME.sub(lambda match: _styled(match[0], fg="cyan"), row[0]), row[1]) for row in rows])
 
 
 class _CommandMixin(AnyCommand):
@@ -219,18 +204,14 @@ class _CommandMixin(AnyCommand):
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the description and examples first, then usage, commands and options by topic."""
-        help_writer = _HelpWriter(formatter)
         self.format_help_text(ctx, formatter)
         formatter.write_paragraph()
         usage = " ".join(self.collect_usage_pieces(ctx))
-        formatter.write_usage(ctx.command_path, usage, f"{help_writer.heading('Usage:')} ")
+        formatter.write_usage(ctx.command_path, usage, f"{_styled('Usage:', bold=True)} ")
         if isinstance(self, GruGroup):
-            with help_writer.section("Commands"):
-                help_writer.rows(list(self.command_summaries().items()))
+            _write_section(formatter, "Commands", self.command_summaries().items())
         for name, parameters in parameters_by_group(self, ctx).items():
-            records = [parameter.get_help_record(ctx) for parameter in parameters]
-            with help_writer.section(name):
-                help_writer.rows([record for record in records if record is not None])
+            _write_section(formatter, name, filter(None, (each.get_help_record(ctx) for each in parameters)))
 
 
 class GruCommand(_CommandMixin, TyperCommand):

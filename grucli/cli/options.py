@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,28 +80,41 @@ class GenerationArguments:
         return tuple(map(option.parse_text, value or ()))
 
 
-def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace the parameter `generation` of a command, a `GenerationArguments`, by one option per row of the table."""
-    declared = [parameter for option in OPTIONS for parameter in _parameters(option)]
+def replace_parameter(
+    command: Callable[..., Any],
+    name: str,
+    options: Sequence[inspect.Parameter],
+    build: Callable[[dict[str, Any]], object],
+) -> Callable[..., Any]:
+    """Replace the keyword parameter `name` of a command by `options`; `build` makes its value from theirs."""
 
     @functools.wraps(command)
     def run(**arguments: Any) -> Any:
-        values = {each.name: arguments.pop(each.name) for each in declared}
-        context = get_current_context()
-        sources = {name: context.get_parameter_source(name) for name in context.params}
-        generation = GenerationArguments(
-            values,
-            frozenset(name for name, source in sources.items() if source is not ParameterSource.DEFAULT),
-            frozenset(name for name, source in sources.items() if source is ParameterSource.COMMANDLINE),
-        )
-        return command(**arguments, generation=generation)
+        values = {each.name: arguments.pop(each.name) for each in options}
+        return command(**arguments, **{name: build(values)})
 
     signature = inspect.signature(command)
     parameters: list[inspect.Parameter] = []
     for each in signature.parameters.values():
-        parameters += declared if each.name == "generation" else [each]
+        parameters += options if each.name == name else [each]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
+
+
+def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace the parameter `generation` of a command, `GenerationArguments`, by one option per row of the table."""
+    options = [parameter for option in OPTIONS for parameter in _parameters(option)]
+    return replace_parameter(command, "generation", options, _generation_arguments)
+
+
+def _generation_arguments(values: dict[str, Any]) -> GenerationArguments:
+    context = get_current_context()
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return GenerationArguments(
+        values,
+        frozenset(name for name, source in sources.items() if source is not ParameterSource.DEFAULT),
+        frozenset(name for name, source in sources.items() if source is ParameterSource.COMMANDLINE),
+    )
 
 
 def _parameters(option: GenerationOption) -> Iterator[inspect.Parameter]:

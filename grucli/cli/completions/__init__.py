@@ -7,7 +7,7 @@ folder. `python -m grucli.cli.completions` writes them to `completions/`; a test
 from importlib.resources import files
 
 from grucli.cli.completions import shells
-from grucli.cli.completions.command_spec import command_specs
+from grucli.cli.completions.command_tree import command_tree
 from grucli.errors import UsageError
 
 SHELLS = {"bash": "gru.bash", "zsh": "_gru", "fish": "gru.fish", "powershell": "gru.ps1"}
@@ -26,6 +26,6 @@ def script(shell: str) -> str:
     if shell not in SHELLS:
         raise UsageError(f"no completion for '{shell}'", f"choose one of {', '.join(SHELLS)}")
     text = (files(__name__) / "templates" / SHELLS[shell]).read_text("utf-8")
-    for placeholder, lines in _FILLERS[shell](command_specs(tuple(SHELLS))).items():
+    for placeholder, lines in _FILLERS[shell](command_tree(tuple(SHELLS))).items():
         text = text.replace(f"@{placeholder}@", "\n".join(lines))
     return text

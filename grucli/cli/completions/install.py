@@ -1,4 +1,4 @@
-"""Puts a completion script where its shell looks for it."""
+"""Installation of completion scripts."""
 
 import os
 import shutil
@@ -15,28 +15,28 @@ _MANUAL_HINT = "print a script with: gru --show-completion bash, zsh, fish or po
 
 
 def current_shell() -> str:
-    """The shell that the program was started from.
+    """The shell from which the program was started.
 
     Raises:
-        UsageError: it cannot be told.
+        UsageError: it cannot be detected.
     """
     try:
         return str(shellingham.detect_shell()[0])
     except (shellingham.ShellDetectionFailure, OSError):
         login = Path(os.environ.get("SHELL", "")).name
     if not login:
-        raise UsageError("your shell cannot be told from here", _MANUAL_HINT)
+        raise UsageError("cannot detect the shell", _MANUAL_HINT)
     return login
 
 
 def install(shell: str, home: Path) -> list[Path]:
-    """Write the script for a shell, and the line in its start-up file that makes the shell read it, if it needs one.
+    """Write the script for a shell, and the line in its startup file that loads it; return the written files.
 
-    Gives the files that were written. Doing it again changes nothing.
+    A second call changes nothing.
 
     Raises:
-        UsageError: there is no place known for this shell.
-        OSError: a file could not be written.
+        UsageError: the shell is not supported.
+        OSError: a file cannot be written.
     """
     target, startup_file, line = _completion_paths(shell, home)
     atomic_write(target, script(shell).encode())
@@ -50,7 +50,7 @@ def install(shell: str, home: Path) -> list[Path]:
 
 
 def _completion_paths(shell: str, home: Path) -> tuple[Path, Path | None, str]:
-    """Where a shell's script goes, which start-up file has to name it, and in which line."""
+    """The path of the script, and the startup file with the line that loads it, if the shell needs one."""
     if shell == "bash":
         target = home / ".bash_completions" / "gru.sh"
         return target, home / ".bashrc", f"source '{target}'"
@@ -65,16 +65,16 @@ def _completion_paths(shell: str, home: Path) -> tuple[Path, Path | None, str]:
         profile = _powershell_profile(shell)
         target = profile.with_name("gru.ps1")
         return target, profile, f". '{target}'"
-    raise UsageError(f"gru cannot install itself into the shell '{shell}'", _MANUAL_HINT)
+    raise UsageError(f"cannot install completion for the shell '{shell}'", _MANUAL_HINT)
 
 
 def _powershell_profile(shell: str) -> Path:
-    """The start-up file of PowerShell, which only PowerShell knows."""
+    """The startup file of PowerShell, which only PowerShell knows."""
     program = shutil.which(shell)
     if program is None:
         raise UsageError(f"'{shell}' is not on the PATH", _MANUAL_HINT)
     command = [program, "-NoProfile", "-NonInteractive", "-Command", "Write-Output $PROFILE"]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     if not output:
-        raise UsageError(f"'{shell}' does not say where its profile is", _MANUAL_HINT)
+        raise UsageError(f"'{shell}' does not report the path of its profile", _MANUAL_HINT)
     return Path(output)

@@ -4,7 +4,7 @@
 Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
 
-    # Command -> what may follow it. A value is @model, @file, the choices, or '' for what nobody can guess.
+    # By command: what may follow. A value is @model, @file, its choices, or ''.
     $tree = @{
 @TREE@
     }
@@ -48,7 +48,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     }
     elseif ($kind -and $kind -ne '@file') { $kind.Split(' ') | ForEach-Object { $offers[$_] = $_ } }
 
-    # Where files may stand, and nothing else fits, PowerShell offers them by itself.
+    # PowerShell itself offers files where nothing else fits.
     $offers.GetEnumerator() | Where-Object { $_.Key.StartsWith($wordToComplete) } | ForEach-Object {
         [System.Management.Automation.CompletionResult]::new($_.Key, $_.Key, 'ParameterValue', $_.Value)
     }
