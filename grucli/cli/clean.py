@@ -84,7 +84,10 @@ def clean(
     with CleanView(terminal()) as view:
         from grucli.reddit.clean import pipeline
         from grucli.reddit.clean.explain import explain_comment
-        from grucli.reddit.clean.rules.config import MAX_CHARS, MIN_CHARS, RuleConfig
+        from grucli.reddit.clean.options import CleanOptions, resolve_output, resolve_sources
+        from grucli.reddit.clean.report import CleanReport
+        from grucli.reddit.clean.rules.config import MAX_CHARS, MIN_CHARS, RuleConfig, compile_pattern
+        from grucli.reddit.clean.rules.registry import filter_names
         from grucli.reddit.timestamps import parse_optional_timestamp
 
         rule_config = RuleConfig(
@@ -92,19 +95,21 @@ def clean(
             not_authors=frozenset(not_author or ()), min_score=min_score, max_score=max_score,
             after=parse_optional_timestamp(after, "--after"), before=parse_optional_timestamp(before, "--before"),
             min_chars=min_chars or MIN_CHARS, max_chars=max_chars or MAX_CHARS, language=language,
-            match=pipeline.compile_pattern(match, "--match"), no_match=pipeline.compile_pattern(no_match, "--no-match"),
+            match=compile_pattern(match, "--match"), no_match=compile_pattern(no_match, "--no-match"),
+            near_duplicates=near_duplicates,
         )  # fmt: skip
-        options = pipeline.CleanOptions(
-            sources=pipeline.resolve_sources(inputs or []),
-            output=None if dry_run or explain is not None else pipeline.resolve_output(output, replies),
-            rule_config=rule_config, column=column, near_duplicates=near_duplicates, replies=replies, min_turns=min_turns,
+        options = CleanOptions(
+            sources=resolve_sources(inputs or []),
+            output=None if dry_run or explain is not None else resolve_output(output, replies),
+            rule_config=rule_config, column=column, replies=replies, min_turns=min_turns,
             workers=workers, force=force,
         )  # fmt: skip
-        view.start(options.size)
+        report = CleanReport()
+        view.start(report)
         if explain is not None:
             explanation = explain_comment(options, explain, view.progress)
         else:
-            report = pipeline.clean(options, view.progress)
+            pipeline.clean(options, view.progress, report)
     if explain is not None:
         if json:
             terminal().print_json(explanation.as_json())
@@ -114,7 +119,7 @@ def clean(
             terminal().warn(message)
         return
     if json:
-        terminal().print_json(report_json(report, pipeline.counted_rules(rule_config, near_duplicates)))
+        terminal().print_json(report_json(report, filter_names(rule_config)))
     else:
         show_report(terminal(), report, on_stdout=dry_run)
     for message in report.notes:

@@ -37,18 +37,17 @@ class CleanView(TransientBar):
         self._bytes = 0
         self._report: CleanReport | None = None
 
-    def start(self, total: int | None) -> None:
-        """Begin to count: there are so many bytes to read, or None where that is not known."""
-        self._total = total
+    def start(self, report: "CleanReport") -> None:
+        """Start the clock; `report` is the one that is filled meanwhile."""
+        self._report = report
         self._started_at = self._clock()
 
-    def progress(self, count: int, report: "CleanReport") -> None:
-        """Take in that so many more bytes have been read, and what has become of them."""
-        self._bytes += count
-        self._report = report
+    def progress(self, stage: str, done: int, total: int | None) -> None:
+        """Show the bytes read, of `total` if that is known."""
+        self._bytes, self._total = done, total
 
     def _render(self) -> list[Text]:
-        if self._report is None:
+        if self._report is None or not self._bytes:
             return [Text(STARTUP_MESSAGE)]
         done = self._report.kept + self._report.dropped.total()
         seconds = self._clock() - self._started_at
