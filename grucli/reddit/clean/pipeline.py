@@ -231,11 +231,9 @@ class _CorpusSink:
 
     def notes(self) -> list[str]:
         """Return what the user should know: which sources cannot give conversations."""
-        sources = self._options.sources
-        names = [
-            repr(sources[index].display_name) for index, has_parents in self._has_parents.items() if not has_parents
-        ]
-        if not names:
+        orphaned = [index for index, has_parents in self._has_parents.items() if not has_parents]
+        if not orphaned:
             return []
+        names = [repr(self._options.sources[index].display_name) for index in orphaned[:_MAX_NAMED]]
         listed = ", ".join(names) + (", …" if len(orphaned) > _MAX_NAMED else "")
         return [f"no comment in {listed} has a parent_id: each becomes a conversation by itself"]

@@ -28,8 +28,8 @@ _TRAILING_PUNCTUATION = ".,:;!?'*_~…’)"
 def replace_urls(text: str) -> str:
     """Replace web addresses by [URL]. Remove lines of nothing else, unless a colon announces them.
 
-    >>> replace_urls("See (http://a.b/c?d=e_(f)) or www.g.h, imgur.com/i.\\nhttps://j.k/\\nI like google.com and/or 1/2")
-    'See ([URL]) or [URL], [URL].\\nI like google.com and/or 1/2'
+    >>> replace_urls("See (http://a.b/c?d=e_(f)) or www.g.h, imgur.com/i.\\nhttps://j.k/\\nI like a.com and/or 1/2")
+    'See ([URL]) or [URL], [URL].\\nI like a.com and/or 1/2'
     """
     result = text
     if ":" in result and "://" in result:
