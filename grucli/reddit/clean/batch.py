@@ -23,7 +23,6 @@ from grucli.read.records import Record
 from grucli.read.row_report import RowReport
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.reader import RawBatch
-from grucli.reddit.clean.report import MAX_EXAMPLES
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import DUPLICATE, SCHEMA
 from grucli.reddit.comments import Comment
@@ -69,7 +68,7 @@ class CleanedBatch:
 
     Of the n comments kept: `rows`, encoded; `line_numbers`; `text_lengths` in characters; `dedup_keys`, n * 8 bytes;
     `near_hashes` [n, BANDS]. `has_parents`: whether any comment names its parent; only set for conversations. `report`:
-    counts of the rows decoded here. `dropped`: by reason, the number of comments and the first line numbers.
+    counts of the rows decoded here. `dropped`: counts of the comments dropped, by "rule" or "rule: reason".
     """
 
     source_index: int
@@ -80,14 +79,7 @@ class CleanedBatch:
     near_hashes: "Keys | None" = None
     has_parents: bool = False
     report: RowReport = field(default_factory=RowReport)
-    dropped: dict[str, tuple[int, list[int]]] = field(default_factory=dict)
-
-    def drop(self, reason: str, line_number: int) -> None:
-        """Count a dropped comment."""
-        count, line_numbers = self.dropped.get(reason, (0, []))
-        if count < MAX_EXAMPLES:
-            line_numbers.append(line_number)
-        self.dropped[reason] = count + 1, line_numbers
+    dropped: RowReport = field(default_factory=RowReport)
 
 
 def make_job_cleaner(job: CleanJob) -> Callable[[RawBatch], CleanedBatch]:
@@ -108,7 +100,7 @@ def make_job_cleaner(job: CleanJob) -> Callable[[RawBatch], CleanedBatch]:
         if any(reasons):
             for line_number, reason in zip(line_numbers, reasons, strict=True):
                 if reason is not None:
-                    result.drop(reason, line_number)
+                    result.dropped.skip(reason, line_number)
             is_kept = [reason is None for reason in reasons]
             line_numbers, comments = list(compress(line_numbers, is_kept)), list(compress(comments, is_kept))
         texts = [comment.body or "" for comment in comments]
@@ -149,7 +141,7 @@ def decode_comments(batch: RawBatch, result: CleanedBatch) -> tuple[Sequence[int
             comments.append(comment_from_record(fields, batch.column))
             line_numbers.append(line_number)
         except msgspec.ValidationError as error:
-            result.drop(f"{SCHEMA}: {json_error_reason(error)}", line_number)
+            result.dropped.skip(f"{SCHEMA}: {json_error_reason(error)}", line_number)
     return line_numbers, comments
 
 

@@ -58,9 +58,6 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     report = CleanReport() if report is None else report
     job = make_job(options)
     num_workers = min(options.workers or _default_workers(options.size), _cores())
-    on_bytes = None if progress is None else report_sum(progress, "cleaning", options.size)
-    # With workers there is no core left for a prefetch thread.
-    reader = BatchReader(options, on_bytes, use_prefetch=num_workers == 1)
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
     try:
@@ -68,13 +65,15 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
             if options.output is not None:
                 stack.enter_context(OutputLock(options.output.path))
                 options.check_output()  # another process may just have written it
+            on_bytes = None if progress is None else report_sum(progress, "cleaning", options.size)
+            # With workers there is no core left for a prefetch thread.
+            reader = BatchReader(options, on_bytes, use_prefetch=num_workers == 1)
             results = _iter_cleaned(stack, job, num_workers, reader.batches())
             sink.open(stack)
             for cleaned in results:
                 source_name = options.sources[cleaned.source_index].display_name
                 report.add_rows(cleaned.report, source_name)
-                for reason, (count, line_numbers) in cleaned.dropped.items():
-                    report.drop(reason, count, [(source_name, line_number) for line_number in line_numbers])
+                report.add_dropped(cleaned.dropped, source_name)
                 _count_texts(reader, cleaned)
                 sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
             reader.finish()
@@ -137,9 +136,9 @@ def _iter_cleaned(stack: ExitStack, job: CleanJob, count: int, batches: Iterator
 
 
 def _count_texts(reader: BatchReader, cleaned: CleanedBatch) -> None:
-    missing = cleaned.dropped.get(_NO_TEXT, (0, []))[0]
-    dropped = sum(count for count, _ in cleaned.dropped.values())
-    reader.count_texts(cleaned.source_index, len(cleaned.rows) + dropped - missing, missing)
+    dropped = cleaned.dropped.skipped
+    missing = dropped[_NO_TEXT]
+    reader.count_texts(cleaned.source_index, len(cleaned.rows) + dropped.total() - missing, missing)
 
 
 class _Deduplicator:

@@ -51,9 +51,13 @@ class CleanReport:
         stats.count += count
         stats.examples += examples[: MAX_EXAMPLES - len(stats.examples)]
 
+    def add_dropped(self, rows: RowReport, source: str, prefix: str = "") -> None:
+        """Add dropped comments by reason, each with `prefix`."""
+        for reason, count in rows.skipped.items():
+            self.drop(f"{prefix}{reason}", count, [(source, line) for line in rows.lines[reason]])
+
     def add_rows(self, rows: RowReport, source: str) -> None:
         """Add the counts of decoded rows; bad rows are dropped by the rule "schema"."""
         self.read += rows.read
-        for reason, count in rows.skipped.items():
-            self.drop(f"{SCHEMA}: {reason}", count, [(source, line) for line in rows.lines[reason]])
+        self.add_dropped(rows, source, f"{SCHEMA}: ")
         self.notes += [f"'{name}' {warning}" for name, warning in rows.warnings]

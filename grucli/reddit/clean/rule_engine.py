@@ -49,7 +49,7 @@ class RuleEngine:
             check = rule.make_check(config) if rule.make_check is not None else rule.check
             if check is not None:
                 (text_filters if rule.checks_text else metadata_filters).append((rule.name, check))
-                if rule.recheck_after_transform:
+                if rule.rechecks_text:
                     recheck_filters.append((rule.name, check))
         self.metadata_filters: NamedFilters = tuple(metadata_filters)
         self.text_filters: NamedFilters = tuple(text_filters)

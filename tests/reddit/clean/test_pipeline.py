@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_two_cleanings_of_one_output_do_not_collide(tmp_path: Path) -> None:
     source.write_bytes(encode_dump([make_comment(n, f"number {n}") for n in range(9)]))
     late = make_options(source, out)
 
-    def meanwhile(count: int, report: CleanReport) -> None:
+    def meanwhile(stage: str, done: int, total: int | None) -> None:
         with pytest.raises(LockedError, match=rf"out\.csv' is in use by process {os.getpid()}"):
             clean(late)
 
@@ -503,10 +504,10 @@ def test_what_was_there_is_kept_unless_forced(tmp_path: Path) -> None:
     out.write_text("before")
     with pytest.raises(UsageError, match="already exists"):
         make_options(source, out)
-    with pytest.raises(UsageError, match="to be read and to be written"):
+    with pytest.raises(UsageError, match="both input and output"):
         make_options(source, source, force=True)
     (tmp_path / "link.jsonl").symlink_to(source)
-    with pytest.raises(UsageError, match="to be read and to be written"):
+    with pytest.raises(UsageError, match="both input and output"):
         make_options(source, tmp_path / "link.jsonl", force=True)
     assert out.read_text() == "before"
     clean(make_options(source, out, force=True))
@@ -676,4 +677,4 @@ def test_a_batch_can_be_sent_and_gives_the_same_anywhere() -> None:
 
     assert there == make_job_cleaner(job)(batch)
     assert isinstance(there, CleanedBatch)
-    assert there.dropped == {"score: too low": (1, [2])}
+    assert there.dropped == RowReport(skipped=Counter({"score: too low": 1}), lines={"score: too low": [2]})

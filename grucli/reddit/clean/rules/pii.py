@@ -83,7 +83,7 @@ def redact_pii(text: str) -> str:
         text = _SPELLED_EMAIL_PATTERN.sub(_spelled_email, text)
     if "u/" in text or "U/" in text:
         text = _USER.sub("[USER]", text)
-    if _has_digits(text):
+    if any(map(text.__contains__, "0123456789")):  # faster than a regular expression
         text = _redact_numbers(text)
     return text
 
@@ -94,21 +94,6 @@ def _spelled_email(match: re.Match[str]) -> str:
     if "[" in address or "(" in address or not address.partition(" ")[0].strip(".-").isalpha():
         return "[EMAIL]"
     return "[EMAIL]" if _EMAIL_CONTEXT.search(match.string, max(0, start - _EMAIL_CONTEXT_CHARS), start) else address
-
-
-def _has_digits(text: str) -> bool:
-    return (
-        "0" in text
-        or "1" in text
-        or "2" in text
-        or "3" in text
-        or "4" in text
-        or "5" in text
-        or "6" in text
-        or "7" in text
-        or "8" in text
-        or "9" in text
-    )
 
 
 def _redact_numbers(text: str) -> str:

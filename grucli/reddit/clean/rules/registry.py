@@ -22,25 +22,30 @@ DUPLICATE, NEAR_DUPLICATE = "duplicate", "near-duplicate"
 _DEFAULTS = RuleConfig()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Rule:
     """One rule. It drops comments (`check`, or `make_check` from the configuration), or changes texts (`transform`).
 
     `name`: as in `--skip-rule NAME` and in the report. `options`: the flags that configure the rule, each with its
-    field of `RuleConfig`. `enabled_by_default`: if False, the rule is inactive until one of its options is given.
-    `checks_text`: whether to check after the transforms instead of before. `recheck_after_transform`: whether to check
-    again after them if the text has changed.
+    field of `RuleConfig`; a rule with options is inactive until one is given, unless it is `always_active`.
+    `checks_text`: whether to check after the transforms instead of before. `rechecks_text`: whether to check again
+    after them if the text has changed.
     """
 
     name: str
     description: str
     options: Mapping[str, str] = field(default_factory=dict)
-    enabled_by_default: bool = True
     check: RuleFilter | None = None
     make_check: Callable[[RuleConfig], RuleFilter] | None = None
     transform: Transform | None = None
+    always_active: bool = False
     checks_text: bool = False
-    recheck_after_transform: bool = False
+    rechecks_text: bool = False
+
+    @property
+    def enabled_by_default(self) -> bool:
+        """Whether the rule is active without any option."""
+        return self.always_active or not self.options
 
     def given_options(self, config: RuleConfig) -> list[str]:
         """Return the flags of this rule whose values are not the defaults."""
@@ -48,99 +53,53 @@ class Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(name=SCHEMA, description="drop rows without a text; parse numbers", check=metadata.schema),
+    Rule(SCHEMA, "drop rows without a text; parse numbers", check=metadata.schema),
+    Rule("deleted", "drop [deleted], [removed] and empty comments", check=metadata.deleted, rechecks_text=True),
+    Rule("bot", "drop comments of bots, by author name or by what they say", check=metadata.bot, rechecks_text=True),
+    Rule("subreddit", "keep the given subreddits", {"--subreddit": "subreddits"}, make_check=metadata.subreddit),
     Rule(
-        name="deleted",
-        description="drop [deleted], [removed] and empty comments",
-        check=metadata.deleted,
-        recheck_after_transform=True,
-    ),
-    Rule(
-        name="bot",
-        description="drop comments of bots, by author name or by what the text says",
-        check=metadata.bot,
-        recheck_after_transform=True,
-    ),
-    Rule(
-        name="subreddit",
-        description="keep the given subreddits",
-        options={"--subreddit": "subreddits"},
-        enabled_by_default=False,
-        make_check=metadata.subreddit,
-    ),
-    Rule(
-        name="author",
-        description="keep or drop the given authors",
-        options={"--author": "authors", "--not-author": "not_authors"},
-        enabled_by_default=False,
+        "author",
+        "keep or drop the given authors",
+        {"--author": "authors", "--not-author": "not_authors"},
         make_check=metadata.author,
     ),
+    Rule("date", "keep the given time range", {"--after": "after", "--before": "before"}, make_check=metadata.date),
     Rule(
-        name="date",
-        description="keep the given time range",
-        options={"--after": "after", "--before": "before"},
-        enabled_by_default=False,
-        make_check=metadata.date,
-    ),
-    Rule(
-        name="score",
-        description="keep the given range of scores",
-        options={"--min-score": "min_score", "--max-score": "max_score"},
-        enabled_by_default=False,
+        "score",
+        "keep the given range of scores",
+        {"--min-score": "min_score", "--max-score": "max_score"},
         make_check=metadata.score,
     ),
-    Rule(name="entities", description="decode HTML entities such as &amp;, twice", transform=unescape_entities),
-    Rule(name="quotes", description="remove quoted lines", transform=remove_quotes),
+    Rule("entities", "decode HTML entities such as &amp;, twice", transform=unescape_entities),
+    Rule("quotes", "remove quoted lines", transform=remove_quotes),
+    Rule("markdown", "remove Markdown; keep the text of links and spoilers", transform=strip_markdown),
+    Rule("urls", "replace web addresses by [URL]; remove lines of addresses only", transform=replace_urls),
+    Rule(UNICODE, "repair mojibake, quotes and white space; remove invisible characters", transform=clean_unicode),
+    Rule("personal", "replace personal data by [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER]", transform=redact_pii),
     Rule(
-        name="markdown",
-        description="remove Markdown; keep the text of links and spoilers",
-        transform=strip_markdown,
-    ),
-    Rule(
-        name="urls",
-        description="replace web addresses by [URL]; remove lines of addresses only",
-        transform=replace_urls,
-    ),
-    Rule(
-        name=UNICODE,
-        description="repair mojibake, normalize quotes and white space, remove invisible characters",
-        transform=clean_unicode,
-    ),
-    Rule(
-        name="personal",
-        description="replace personal data by [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER]",
-        transform=redact_pii,
-    ),
-    Rule(
-        name="pattern",
-        description="keep or drop texts that match a regular expression",
-        options={"--match": "match", "--no-match": "no_match"},
-        enabled_by_default=False,
+        "pattern",
+        "keep or drop texts that match a regular expression",
+        {"--match": "match", "--no-match": "no_match"},
         make_check=content.pattern,
         checks_text=True,
     ),
     Rule(
-        name=LENGTH,
-        description="drop texts that are too short or too long, or only placeholders",
-        options={"--min-chars": "min_chars", "--max-chars": "max_chars"},
+        LENGTH,
+        "drop texts that are too short or too long, or only placeholders",
+        {"--min-chars": "min_chars", "--max-chars": "max_chars"},
         make_check=content.length,
+        always_active=True,
         checks_text=True,
     ),
     Rule(
-        name="language",
-        description="keep the given language, and texts under 20 characters",
-        options={"--language": "language"},
-        enabled_by_default=False,
+        "language",
+        "keep the given language, and texts under 20 characters",
+        {"--language": "language"},
         make_check=content.language,
         checks_text=True,
     ),
-    Rule(name=DUPLICATE, description="drop repeated comments"),
-    Rule(
-        name=NEAR_DUPLICATE,
-        description="drop comments nearly the same as an earlier one",
-        options={"--near-duplicates": "near_duplicates"},
-        enabled_by_default=False,
-    ),
+    Rule(DUPLICATE, "drop repeated comments"),
+    Rule(NEAR_DUPLICATE, "drop comments nearly the same as an earlier one", {"--near-duplicates": "near_duplicates"}),
 )
 """All rules, in the order in which they are applied. The last two need the earlier comments: see `dedup`."""
 
