@@ -339,7 +339,7 @@ def test_what_comes_before_damage_is_kept_where_steps_are_large(write_file: Writ
     with suppress(sources.CorruptDataError):
         for piece in sources.read_bytes(resolve_source(write_file("flipped.jsonl.zst", bytes(packed))), None, 1 << 24):
             got += piece
-    block = 1 << 17  # of which one may end, and the damaged one begin, within a step
+    block = 1 << 17  # of which one may end, and the corrupt one begin, within a step
     assert len(byte_by_byte) > 4 * block
     assert byte_by_byte.startswith(got)
     assert len(got) > len(byte_by_byte) - 2 * block

@@ -1,4 +1,4 @@
-"""Texts for the tests of cleaning: what people write, and what somebody writes to do harm."""
+"""Texts for the tests of cleaning: what people write, and hostile ones."""
 
 from hypothesis import strategies as st
 

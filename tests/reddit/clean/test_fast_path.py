@@ -86,13 +86,13 @@ TRANSFORMS = tuple((rule.name, rule.transform) for rule in RULES if rule.transfo
 @example("2001:4860::8888")
 @example("555 123 4567")
 @example("- one\n- two")
-def test_a_glance_tells_what_the_rules_make_of_a_text(text: str) -> None:
-    settled = clean_if_simple(text, True)
-    if settled is not None:
-        assert RuleEngine(RuleConfig())._apply_until_stable(text, None) == settled
-    if (settled := clean_if_simple(text, False)) is not None:
-        assert settled == text
-        assert all(mend(text) == text for _, mend in TRANSFORMS)
+def test_a_simple_text_becomes_what_the_rules_make_of_it(text: str) -> None:
+    result = clean_if_simple(text, True)
+    if result is not None:
+        assert RuleEngine(RuleConfig())._apply_until_stable(text, None) == result
+    if (result := clean_if_simple(text, False)) is not None:
+        assert result == text
+        assert all(transform(text) == text for _, transform in TRANSFORMS)
 
 
 def test_every_character_that_passes_alone_is_left_as_it_is() -> None:
@@ -103,19 +103,21 @@ def test_every_character_that_passes_alone_is_left_as_it_is() -> None:
     ]
 
     assert 1000 > len(passing) > 800
-    assert [char for char in passing if any(mend(f"a{char}{char}") != f"a{char}{char}" for _, mend in TRANSFORMS)] == []
+    assert [
+        char for char in passing if any(transform(f"a{char}{char}") != f"a{char}{char}" for _, transform in TRANSFORMS)
+    ] == []
 
 
 @settings(max_examples=500)
 @given(st.lists(st.one_of(TEXTS, hostile_text), max_size=6), st.booleans())
 @example(["", "a", "", " b", "c ", "\n"], True)
 @example(["x", "y\x1fz"], True)
-def test_many_glances_see_what_one_sees(texts: list[str], straighten: bool) -> None:
-    for text, settled in zip(texts, clean_simple_batch(texts, straighten), strict=True):
-        assert settled is None or settled == clean_if_simple(text, straighten)
+def test_a_batch_of_texts_becomes_what_each_does(texts: list[str], normalize_quotes: bool) -> None:
+    for text, result in zip(texts, clean_simple_batch(texts, normalize_quotes), strict=True):
+        assert result is None or result == clean_if_simple(text, normalize_quotes)
 
 
-def test_a_glance_at_many_passes_over_no_more_than_it_must() -> None:
+def test_a_batch_leaves_no_more_to_the_rules_than_it_must() -> None:
     fast_path = ["It's plain.", "a\n\nb", "dots", "robot", "nodot"]
     untidy = [" x", "x ", "a  b", "a\n\n\nb", "a\n b"]
     doubtful = ["x--y", "www.a", "dot", "a bot", "Bot!", ""]
@@ -154,12 +156,19 @@ RULE_CONFIGS = (
 def test_many_comments_at_once_are_cleaned_as_one_by_one(comments: list[Comment], choices: RuleConfig) -> None:
     alone = copy.deepcopy(comments)
     clean = make_cleaner(choices)
-    verdicts = make_batch_cleaner(choices)(comments)
+    reasons = make_batch_cleaner(choices)(comments)
 
-    assert verdicts == [clean(comment) for comment in alone]
-    assert [c for c, dropped in zip(comments, verdicts, strict=True) if dropped is None] == [
-        c for c, dropped in zip(alone, verdicts, strict=True) if dropped is None
+    assert reasons == [clean(comment) for comment in alone]
+    assert [c for c, dropped in zip(comments, reasons, strict=True) if dropped is None] == [
+        c for c, dropped in zip(alone, reasons, strict=True) if dropped is None
     ]
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("dump") / "dump.zst"
+    write_dump(path, 5000)
+    return path
 
 
 @pytest.mark.parametrize("replies", [False, True])
@@ -167,14 +176,12 @@ def test_many_comments_at_once_are_cleaned_as_one_by_one(comments: list[Comment]
     "rule_config", [RuleConfig(), RuleConfig(skip_rules=frozenset({"text", "bot"}), max_chars=300)]
 )
 def test_a_dump_is_cleaned_the_same_without_it(
-    tmp_path: Path, home: Path, rule_config: RuleConfig, replies: bool
+    dump: Path, tmp_path: Path, home: Path, rule_config: RuleConfig, replies: bool
 ) -> None:
-    source = tmp_path / "dump.zst"
-    write_dump(source, 5000)
     reports = []
     for use_fast_path in (True, False):
         options = CleanOptions(
-            sources=resolve_sources([str(source)]),
+            sources=resolve_sources([str(dump)]),
             output=parse_output(tmp_path / f"{use_fast_path}.csv", conversations=replies),
             rule_config=rule_config,
             replies=replies,
@@ -191,7 +198,7 @@ def test_a_dump_is_cleaned_the_same_without_it(
     "text",
     ["Yes.", "I think so (more or less), don't you?\n\nIt was $5 in 2005: 10% off!", 'He said "no"; so-called "no".'],
 )
-def test_what_people_write_is_plain(text: str) -> None:
+def test_what_people_write_is_simple(text: str) -> None:
     assert clean_if_simple(text, False) == clean_if_simple(text.replace("'", "’"), True) == text
 
 
@@ -199,7 +206,7 @@ def test_what_people_write_is_plain(text: str) -> None:
     "text",
     [" x", "x\n", "a  b", "a\tb", "a*b*", "&amp;", "é", "www.a.b", "x\n\n\n\ny", "555-123-4567", "it’s", "x\n---"],
 )
-def test_what_a_rule_might_mend_is_not(text: str) -> None:
+def test_what_a_rule_might_change_is_not_simple(text: str) -> None:
     assert clean_if_simple(text, False) is None
 
 

@@ -11,8 +11,9 @@ RuleFilter = Callable[[Comment], str | None]
 """Returns None to keep a comment, else the reason why it is dropped ("" for none)."""
 
 _MAX_NAME_CHARS = 100
-"""Reddit's own names and ids have at most 23."""
+"""Well over the total length of all names and ids of a comment on Reddit."""
 
+_NAME_FIELDS = ("id", "author", "subreddit", "link_id", "parent_id")
 _DELETED = re.compile(r"\[ ?(?:deleted|removed|unavailable)\b[^\]\n]{0,100}\]", re.IGNORECASE)
 
 KNOWN_BOTS = frozenset(
@@ -66,16 +67,10 @@ def schema(comment: Comment) -> str | None:
         comment.created_utc = _parse_int(comment.created_utc)
     if are_valid_names([joined_names(comment)]):
         return None
-    if not _is_name(comment.id):
-        comment.id = None
-    if not _is_name(comment.author):
-        comment.author = None
-    if not _is_name(comment.subreddit):
-        comment.subreddit = None
-    if not _is_name(comment.link_id):
-        comment.link_id = None
-    if not _is_name(comment.parent_id):
-        comment.parent_id = None
+    for field in _NAME_FIELDS:
+        name = getattr(comment, field)
+        if name is not None and not are_valid_names([name]):
+            setattr(comment, field, None)
     return None
 
 
@@ -117,6 +112,7 @@ def bot(comment: Comment) -> str | None:
 
 def joined_names(comment: Comment) -> str:
     """Return all ids and names of a comment as one string, to be checked at once."""
+    # An f-string is several times as fast as a loop over _NAME_FIELDS.
     return f"{comment.id}{comment.author}{comment.subreddit}{comment.link_id}{comment.parent_id}"
 
 
@@ -185,10 +181,6 @@ def _between(min_value: int | None, max_value: int | None, field: str, words: tu
         return over if max_value is not None and value > max_value else None
 
     return check
-
-
-def _is_name(value: object) -> bool:
-    return value is None or (type(value) is str and are_valid_names([value]))
 
 
 def _parse_int(value: object) -> int | None:
