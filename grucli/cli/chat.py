@@ -67,16 +67,14 @@ def chat(
 
     term = terminal()
     on_screen = sys.stdin is not None and sys.stdin.isatty() and term.data.is_terminal and not json
-    with echo_disabled(), StatusLine(term) as waiting:
+    with echo_disabled(), StatusLine(term) as status:
         from pathlib import Path
 
-        from grucli.chat.model_loader import ModelLoader
-        from grucli.chat.open_session import open_session
+        from grucli.chat import open_chat
         from grucli.chat.preamble import read_preamble
         from grucli.chat.session import random_seed
-        from grucli.chat.session_store import default_session_store
+        from grucli.generation.options import GenerationConfig
         from grucli.generation.phrase_matcher import read_phrases, unescape_stop
-        from grucli.generation.sampler import GenerationConfig
 
         options = {
             **{name: value for name, value in context.params.items() if name in _SAMPLING_OPTIONS},
@@ -85,17 +83,16 @@ def chat(
             "seed": random_seed() if seed is None else seed,
         }
         explicit = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
-        session = open_session(
-            ModelLoader(threads),
+        session = open_chat(
             model,
             GenerationConfig(**options),
-            pace,
             preamble=None if opening is None else read_preamble(opening),
-            store=default_session_store(),
+            resume_with={name: options[name] for name in explicit} if continue_ else None,
             persist=on_screen,
             follow=follow,
-            resume_with={name: options[name] for name in explicit} if continue_ else None,
-            on_wait=waiting.update,
+            threads=threads,
+            pace=pace,
+            on_wait=status.update,
         )
     with session:
         if on_screen:

@@ -1,7 +1,5 @@
 """`gru sample`: comments on stdout."""
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +11,7 @@ from grucli.cli.error_handling import CommandCancelledError
 from grucli.errors import UsageError
 
 if TYPE_CHECKING:
-    from grucli.generation.sampler import GenerationConfig, Sampler, State
-    from grucli.ui.views.sample_writer import SampleWriter
+    from grucli.api.model import Copies
 
 _INCOMPATIBLE_WITH_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed", "no_copies")
 _RANDOM_SEED_RANGE = 10_000
@@ -79,21 +76,18 @@ def sample(
     import secrets
 
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.copy_view import show_checked_samples
+    from grucli.ui.views.sample_view import show_samples
     from grucli.ui.views.sample_writer import SampleWriter
 
     if beam:
         _check_beam(context)
-    prompt_text = _read_prompt(prompt, prompt_file)
+    if prompt is not None and prompt_file is not None:
+        raise UsageError("both --prompt and --prompt-file are given", "give one of them")
     with SampleWriter(terminal(), pace) as view:
-        from grucli.chat.unknown_symbols import count_unknown_symbols, unknown_symbols_message
-        from grucli.generation.copy_detection import generate_novel, load_index_for
+        from grucli.api.model import load, read_prompt
+        from grucli.generation.options import GenerationConfig
         from grucli.generation.phrase_matcher import read_phrases, unescape_stop
-        from grucli.generation.sampler import GenerationConfig, Sampler
-        from grucli.model.store import find_model
-        from grucli.model.weights import load_weights
 
-        first_seed = secrets.randbelow(_RANDOM_SEED_RANGE) if seed is None else seed
         config = GenerationConfig(
             temp=temp,
             top_k=top_k,
@@ -102,66 +96,22 @@ def sample(
             repeat_penalty=repeat_penalty,
             max_chars=max_chars,
             min_chars=min_chars,
-            seed=first_seed,
+            seed=secrets.randbelow(_RANDOM_SEED_RANGE) if seed is None else seed,
             mirostat=mirostat,
             relevance=relevance,
             stop=tuple(map(unescape_stop, stop or ())),
             block=(*(read_phrases(Path(block)) if block else ()), *(block_word or ())),
             beam=beam,
         )
-        path = find_model(model)
-        weights = load_weights(path)
-        index = load_index_for(path, weights.card.fingerprint) if novelty or no_copies else None
-        sampler = Sampler(weights, threads)
-        turns = reply_to or []
-        state = sampler.read(_state_after_turns(sampler, turns), prompt_text)
-        unknown = sum(count_unknown_symbols(sampler.tokenizer, text) for text in (*turns, prompt_text))
-        if unknown:
-            view.warn(unknown_symbols_message(unknown))
-        if index is not None:
-            for warning in index.warnings():
-                view.warn(warning)
-            in_order = json or not view.is_interactive
-            checked = map(index.check, sampler.generate(state, prompt_text, n, config, in_order=in_order))
-            novel = generate_novel(sampler, index, state, prompt_text, n, config, in_order=in_order)
-            chosen = novel if no_copies else checked
-            show_checked_samples(terminal(), view, view.progress(n).track(chosen), refuse=no_copies, json=json)
-            return
-        _write_samples(view, sampler, state, prompt_text, n, config, json)
-
-
-def _write_samples(
-    view: "SampleWriter",
-    sampler: "Sampler",
-    state: "State",
-    prompt_text: str,
-    n: int,
-    config: "GenerationConfig",
-    json: bool,
-) -> None:
-    """Draw n samples and write them: data in the order of their seeds, for whoever watches the first one while it is
-    drawn, and the others as they are over."""
-    sampler.warm_up()
-    batch = view.progress(n)
-    if view.is_interactive and not json and not config.beam:
-        stream = sampler.stream(state, config)
+        text = read_prompt(prompt_file) if prompt_file is not None else prompt or ""
+        copies: Copies = "replace" if no_copies else "mark" if novelty else "ignore"
+        live = view.is_interactive and not json
+        batch = load(model, threads=threads).sample(text, n, config, reply_to=reply_to or (), copies=copies, live=live)
         try:
-            view.stream((piece.text for piece in batch.timed(stream)), prompt_text)
+            show_samples(terminal(), view, batch, text, n, copies=copies, json=json)
         except KeyboardInterrupt:
-            raise CommandCancelledError(
-                "stopped by Ctrl-C, in the middle of a sample",
-                f"all of it comes of the same line with --seed {config.seed}",
-            ) from None
-        batch.count(stream.sample.text)
-        n, config = n - 1, replace(config, seed=config.seed + 1)
-    for generated in batch.track(
-        sampler.generate(state, prompt_text, n, config, in_order=json or not view.is_interactive)
-    ):
-        if json:
-            view.write_json(generated)
-        else:
-            view.write(generated.text, generated.prompt)
-    batch.finish()
+            hint = f"repeat with --seed {config.seed} to get the complete sample"
+            raise CommandCancelledError("interrupted", hint) from None
 
 
 def _check_beam(context: typer.Context) -> None:
@@ -179,28 +129,3 @@ def _check_beam(context: typer.Context) -> None:
             f"{' and '.join(flags)} mean{'s' if len(flags) == 1 else ''} nothing with --beam",
             "a beam searches for the likeliest text and draws none: leave the one or the other out",
         )
-
-
-def _read_prompt(prompt: str | None, prompt_file: str | None) -> str:
-    """The text to be continued; the newline that an editor puts at the end of a file is not a part of it."""
-    if prompt_file is None:
-        return prompt or ""
-    if prompt is not None:
-        raise UsageError("both --prompt and --prompt-file are given", "give one of them")
-    if prompt_file == "-" and sys.stdin is None:
-        raise UsageError("there is no stdin to read the beginning from", "give a file to --prompt-file")
-    try:
-        content = sys.stdin.buffer.read() if prompt_file == "-" else Path(prompt_file).read_bytes()
-        return content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"'{prompt_file}' is not UTF-8 text", "give a plain text file to --prompt-file") from error
-
-
-def _state_after_turns(sampler: "Sampler", turns: list[str]) -> "State":
-    """The state in which the model begins to write: after the turns of a dialogue, or where nothing was said."""
-    state = sampler.initial_state()
-    if turns and not sampler.conversations:
-        raise UsageError("this model has not learnt from conversations", "use --prompt: it continues a text")
-    for turn in turns:
-        state = sampler.end_turn(sampler.read(state, turn))
-    return state

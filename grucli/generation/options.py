@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from grucli.errors import UsageError
 from grucli.generation.phrase_matcher import check_blocked, check_stops
+from grucli.json_record import JsonRecord
 from grucli.kernels.arrays import Float32
 
 MAX_BEAMS = 256
@@ -74,7 +75,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class TextChunk:
+class TextChunk(JsonRecord):
     """What one slice of a stream added: its text, its tokens, and -ln of their probability at temperature 1."""
 
     text: str
@@ -83,7 +84,7 @@ class TextChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(JsonRecord):
     """A text that was drawn. `stopped`: "end", "turn", "length", "stop", or "interrupted" while it was not over.
 
     `bits_per_char` is of all that was drawn, end token and stop included, under the model at temperature 1.
@@ -98,7 +99,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenProb:
+class TokenProb(JsonRecord):
     """A token that may come next: the text it adds (none for the end of a text or turn), and how likely it is drawn."""
 
     text: str
@@ -107,7 +108,7 @@ class TokenProb:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSurprisal:
+class TokenSurprisal(JsonRecord):
     """A part of a text, and -log2 of its probability at temperature 1, after what stands before it."""
 
     text: str
@@ -115,7 +116,7 @@ class TokenSurprisal:
 
 
 @dataclass(frozen=True, slots=True)
-class GateActivations:
+class GateActivations(JsonRecord):
     """A part of a text, and the mean of each layer's gates, the lowest first, when it was read.
 
     `update` is how much of the old state stayed, `reset` how much of it the new one was made from; each is empty where

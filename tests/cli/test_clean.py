@@ -112,7 +112,7 @@ def test_nothing_left_says_where_it_went(capsys: Output, dump_path: Path) -> Non
 
     document = json.loads(out)
     assert (document["kept"], document["dropped"]["score"]) == (0, 5)
-    assert err.startswith("gru: no comments are left\n")
+    assert err.startswith("gru: all comments were filtered out\n")
     assert not Path("out.csv").exists()
 
 

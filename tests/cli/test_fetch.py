@@ -10,7 +10,7 @@ import pytest
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
 from grucli.reddit.fetch import retry, run
-from grucli.reddit.fetch.events import FetchEvent, FetchSummary
+from grucli.reddit.fetch.events import FetchEvent, FetchFinished, FetchSummary
 from grucli.reddit.fetch.run import FetchOptions
 from tests.reddit.comment_factory import make_comments
 from tests.reddit.fetch.fake_arctic_shift import FakeArcticShift, serve_arctic_shift
@@ -52,7 +52,7 @@ def test_every_option_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
         def run(self) -> Iterator[FetchEvent]:
-            yield from ()
+            yield FetchFinished(FetchSummary(0, 0, 0, 0, 0, True), (), "a.jsonl", "", 0, False)
 
     monkeypatch.setattr(run, "FetchRun", Stub)
     assert main(["fetch", "-o", "a.jsonl"]) == 0

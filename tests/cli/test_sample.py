@@ -101,7 +101,7 @@ def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.Mo
     shown = screen.getvalue()
     assert "half a sam\n" in shown
     assert "half-written" not in shown
-    assert shown.endswith("in the middle of a sample\n     all of it comes of the same line with --seed 7\n")
+    assert shown.endswith("interrupted\n     repeat with --seed 7 to get the complete sample\n")
 
 
 def test_a_beginning_is_continued(capsys: Output, tmp_path: Path) -> None:

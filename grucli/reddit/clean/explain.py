@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from grucli.errors import UsageError
+from grucli.json_record import JsonRecord
 from grucli.progress import Progress, report_sum
 from grucli.reddit.clean.batch import CleanedBatch, decode_comments, load_minhash, text_keys
 from grucli.reddit.clean.fast_path import make_batch_cleaner
@@ -29,7 +30,7 @@ _COMMENT_PREFIX = "t1_"
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(JsonRecord):
     """A comment as read (`raw`), its location, and the steps of the rules, up to the one that drops it.
 
     `turn`, `turns`: its position in its conversation, from 1, and the length of that; None if it is in none. `notes`:
@@ -49,7 +50,7 @@ class Explanation:
         """Whether no rule drops it."""
         return all(step.dropped is None for step in self.steps)
 
-    def as_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Return the document that `--json` prints."""
         turn_fields = {} if self.turns is None else {"turn": self.turn, "turns": self.turns}
         return {

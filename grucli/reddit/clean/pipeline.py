@@ -22,7 +22,7 @@ from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.reader import BatchReader, RawBatch
 from grucli.reddit.clean.report import MAX_EXAMPLES, CleanReport
-from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, SCHEMA
+from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, SCHEMA, filter_names
 from grucli.reddit.clean.worker_pool import WorkerPool
 from grucli.reddit.corpus.conversations import ConversationBuilder
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
@@ -85,6 +85,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     except _EmptyOutputError:
         pass
     report.notes += [*sink.notes(), *deduplicator.notes()]
+    report.rules = filter_names(options.rule_config)
     report.seconds = time.perf_counter() - started_at
     return report
 

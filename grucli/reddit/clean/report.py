@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from grucli.json_record import JsonRecord
 from grucli.read.row_report import CORRUPT, RowReport
 from grucli.reddit.clean.rules.registry import SCHEMA
 
@@ -19,11 +20,12 @@ class DropStats:
 
 
 @dataclass(slots=True)
-class CleanReport:
+class CleanReport(JsonRecord):
     """Counts of a cleaning run. At its end, `read == kept + sum(dropped.values())`.
 
     `reasons`: by rule, then by reason ("" if the rule has only one). `characters`: length of the kept text.
-    `conversations`: number of those written, None unless they are built. `notes`: sentences for the user.
+    `conversations`: number of those written, None unless they are built. `notes`: sentences for the user. `rules`: names
+    of the active rules that may drop a comment, in order.
     """
 
     read: int = 0
@@ -33,6 +35,7 @@ class CleanReport:
     conversations: int | None = None
     reasons: dict[str, dict[str, DropStats]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
 
     @property
     def dropped(self) -> Counter[str]:
@@ -61,3 +64,23 @@ class CleanReport:
         self.read += rows.read
         self.add_dropped(rows, source, f"{SCHEMA}: ")
         self.notes += [f"'{name}' {warning}" for name, warning in rows.warnings]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the counts. Each rule of `rules` has one, even if it is 0; `complete`: all of the input was read."""
+        conversations = {} if self.conversations is None else {"conversations": self.conversations}
+        return {
+            "read": self.read,
+            "kept": self.kept,
+            "complete": not self.has_corrupt_input,
+            "dropped": dict.fromkeys(self.rules, 0) | self.dropped,
+            "characters": self.characters,
+            **conversations,
+            "seconds": round(self.seconds, 3),
+            "reasons": {
+                rule: {
+                    reason or rule: {"count": drops.count, "first": [f"{name}:{line}" for name, line in drops.examples]}
+                    for reason, drops in by.items()
+                }
+                for rule, by in self.reasons.items()
+            },
+        }

@@ -178,35 +178,3 @@ def _print_text(terminal: Terminal, text: str) -> None:
     border = "|" if terminal.data.options.ascii_only else "│"
     for line in lines:
         terminal.print_data(f"  {border} {line}")
-
-
-def rules_json(rules: "Sequence[Rule]") -> list[dict[str, object]]:
-    """The table of rules for scripts."""
-    return [
-        {"name": rule.name, "does": rule.description, "options": list(rule.options), "default": rule.enabled_by_default}
-        for rule in rules
-    ]
-
-
-def report_json(report: "CleanReport", rules: Sequence[str]) -> dict[str, object]:
-    """A report for scripts: every rule of `rules` has its count, be it 0.
-
-    `complete`: whether all of the input could be read; what is damaged ends before its end.
-    """
-    conversations = {} if report.conversations is None else {"conversations": report.conversations}
-    return {
-        "read": report.read,
-        "kept": report.kept,
-        "complete": not report.has_corrupt_input,
-        "dropped": dict.fromkeys(rules, 0) | report.dropped,
-        "characters": report.characters,
-        **conversations,
-        "seconds": round(report.seconds, 3),
-        "reasons": {
-            rule: {
-                reason or rule: {"count": drops.count, "first": [f"{name}:{line}" for name, line in drops.examples]}
-                for reason, drops in by.items()
-            }
-            for rule, by in report.reasons.items()
-        },
-    }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from grucli.errors import UsageError
+from grucli.json_record import JsonRecord
 from grucli.reddit.clean.rules import content, metadata
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.html_entities import unescape_entities
@@ -23,7 +24,7 @@ _DEFAULTS = RuleConfig()
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(JsonRecord):
     """One rule. It drops comments (`check`, or `make_check` from the configuration), or changes texts (`transform`).
 
     `name`: as in `--skip-rule NAME` and in the report. `options`: the flags that configure the rule, each with its
@@ -50,6 +51,11 @@ class Rule:
     def given_options(self, config: RuleConfig) -> list[str]:
         """Return the flags of this rule whose values are not the defaults."""
         return [flag for flag, name in self.options.items() if getattr(config, name) != getattr(_DEFAULTS, name)]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the document that `--list-rules --json` prints of a rule."""
+        default = self.enabled_by_default
+        return {"name": self.name, "does": self.description, "options": list(self.options), "default": default}
 
 
 RULES: tuple[Rule, ...] = (
