@@ -13,8 +13,8 @@ Importing it loads nothing else: each name below is imported when it is first us
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers take it as true; `typing` itself takes longer to import than all of this
 if TYPE_CHECKING:
     from grucli.api.clean import clean, explain
     from grucli.api.fetch import fetch
@@ -62,13 +62,15 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name == "chat":
-        return import_module("grucli.chat")  # a package that can be called
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module 'grucli' has no attribute '{name}'")
+if not TYPE_CHECKING:  # or else type checkers would take any name for one of these
+
+    def __getattr__(name: str) -> object:
+        if name == "chat":
+            return import_module("grucli.chat")  # a package that can be called
+        for module, names in _MODULES.items():
+            if name in names:
+                return getattr(import_module(module), name)
+        raise AttributeError(f"module 'grucli' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Literal
 
 from grucli.chat.unknown_symbols import count_unknown_symbols, unknown_symbols_message
 from grucli.errors import EmptyInputError, UsageError
-from grucli.generation.beam_search import BeamSearch
-from grucli.generation.copy_detection import CheckedSample, CopyIndex, generate_novel, load_index_for
-from grucli.generation.decoding import Stream
 from grucli.generation.options import GateActivations, GenerationConfig, Sample, State, TokenSurprisal
-from grucli.generation.sampler import Sampler
 from grucli.model.store import find_model, model_name
 from grucli.model.weights import ModelCard, SavedModel, load_weights
 
 if TYPE_CHECKING:
+    from grucli.generation.beam_search import BeamSearch
+    from grucli.generation.copy_detection import CheckedSample, CopyIndex
+    from grucli.generation.decoding import Stream
     from grucli.generation.evaluation import EvalResult
+    from grucli.generation.sampler import Sampler
     from grucli.text.dataset import StageProgress
 
 Copies = Literal["ignore", "mark", "replace"]
@@ -39,9 +39,9 @@ class SampleBatch:
     symbols which the model does not know.
     """
 
-    first: Stream | BeamSearch | None
+    first: "Stream | BeamSearch | None"
     rest: Iterator[Sample]
-    checked: Iterator[CheckedSample] | None
+    checked: "Iterator[CheckedSample] | None"
     notices: tuple[str, ...]
 
 
@@ -75,18 +75,22 @@ class Model:
         return self.card.conversations
 
     @cached_property
-    def sampler(self) -> Sampler:
+    def sampler(self) -> "Sampler":
         """The compiled network: states in, text out."""
+        from grucli.generation.sampler import Sampler
+
         return Sampler(self._weights, self._threads)
 
     @cached_property
-    def copy_index(self) -> CopyIndex:
+    def copy_index(self) -> "CopyIndex":
         """The index of the training text.
 
         Raises:
             UsageError: the model has no index.
             ModelFileError: the index is corrupt.
         """
+        from grucli.generation.copy_detection import load_index_for
+
         return load_index_for(self.path, self.card.fingerprint)
 
     def read(self, prompt: str = "", *, reply_to: Sequence[str] = ()) -> State:
@@ -104,7 +108,7 @@ class Model:
 
     def stream(
         self, prompt: str = "", config: GenerationConfig | None = None, *, reply_to: Sequence[str] = ()
-    ) -> Stream | BeamSearch:
+    ) -> "Stream | BeamSearch":
         """Return one sample as an iterable of `TextChunk`; its attribute `sample` is what has been generated so far.
 
         >>> for chunk in model.stream("Once"):  # doctest: +SKIP
@@ -160,6 +164,8 @@ class Model:
         notices = [unknown_symbols_message(unknown)] if unknown else []
         self.sampler.warm_up()
         if index is not None:
+            from grucli.generation.copy_detection import generate_novel
+
             checked = (
                 generate_novel(self.sampler, index, state, prompt, n, config, in_order=not live)
                 if copies == "replace"
@@ -289,7 +295,7 @@ def stream(
     *,
     model: ModelRef = None,
     reply_to: Sequence[str] = (),
-) -> Stream | BeamSearch:
+) -> "Stream | BeamSearch":
     """Return one sample of a model as an iterable of `TextChunk`; see `Model.stream`.
 
     Raises:
