@@ -1,4 +1,4 @@
-"""`gru chat`: talk with a model."""
+"""`gru chat`: chat with a model."""
 
 import sys
 from typing import Annotated
@@ -12,21 +12,19 @@ _SAMPLING_OPTIONS = (
     *("temp", "top_k", "top_p", "min_p", "mirostat", "repeat_penalty", "relevance", "beam", "stop"),
     *("block", "max_chars", "min_chars", "seed"),
 )
-"""The options that are fields of `Draw`."""
+"""The options that are fields of `GenerationConfig`."""
 
 
 def chat(
     context: typer.Context,
-    model: Annotated[str | None, typer.Argument(metavar=f"[{MODEL}]", help="The newest when left out.")] = None,
-    continue_: Annotated[
-        bool, typer.Option("--continue", help="Go on with the session that was talked in last.")
-    ] = False,
-    opening: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A text that sets the scene: it comes before all that is said.")
+    model: Annotated[
+        str | None, typer.Argument(metavar=f"[{MODEL}]", help="Model name or path. [default: newest]")
     ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="While the model is being trained: take up each better one.")
-    ] = False,
+    continue_: Annotated[bool, typer.Option("--continue", help="Resume the latest session.")] = False,
+    opening: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File with text to put before the conversation.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Reload the model as training improves it.")] = False,
     temp: Annotated[float, typer.Option(help="0: always the likeliest; 1: as the model has it; more: wilder.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Draw from the K likeliest tokens only; 0: from all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that make up this share.")] = 1.0,
@@ -42,24 +40,22 @@ def chat(
     max_chars: Annotated[int, typer.Option(help="No reply is longer.")] = 500,
     min_chars: Annotated[int, typer.Option(help="No reply is shorter.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The first reply's; each next one has the next.")] = None,
-    pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line on stdout, for each reply and answer.")
-    ] = False,
+    pace: Annotated[float, typer.Option(help="Characters per second on a terminal; 0 disables.")] = 150.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Number of threads. [default: all cores]")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Output JSON, one object per line.")] = False,
 ) -> None:
-    """Talk with a model. /help lists what can be typed besides.
+    """Chat with a model. /help lists the commands.
 
     \b
       gru chat                             with the newest model
       gru chat emo --temp 1.1 --seed 7
-      gru chat --continue                  where you left off
-      gru chat demo --opening scene.txt    each of its paragraphs is a turn, or the text goes on from it
-      gru chat demo < questions.txt        one prompt a line in, one reply a line out
-      gru chat emo --follow                while gru train emo is at work
+      gru chat --continue                  resume the latest session
+      gru chat demo --opening scene.txt    each paragraph is a turn, or the start of the text
+      gru chat demo < questions.txt        one prompt per line in, one reply per line out
+      gru chat emo --follow                while gru train emo is running
 
-    Every session on a terminal is kept, for --continue and /load: those that /save gave a name for good, of the others
-    the last 100. Of a chat in a pipe nothing is kept, unless --continue or /save asks for it.
+    Sessions on a terminal are saved for --continue and /load: named ones (/save) until you delete them, and the last
+    100 others. In a pipe a session is saved only with --continue or /save.
     """
     from grucli.ui.terminal.console import terminal
     from grucli.ui.terminal.status_line import StatusLine

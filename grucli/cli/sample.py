@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 
 _INCOMPATIBLE_WITH_BEAM = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed", "no_copies")
 _RANDOM_SEED_RANGE = 10_000
-"""Without a seed one is chosen that can be remembered and typed."""
+"""Seeds chosen at random are short enough to type."""
 
 
 def sample(
     context: typer.Context,
-    model: Annotated[str | None, typer.Argument(metavar=f"[{MODEL}]", help="The newest when left out.")] = None,
-    n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many.")] = 1,
-    prompt: Annotated[str | None, typer.Option(help="The beginning, to be continued.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(metavar=f"[{MODEL}]", help="Model name or path. [default: newest]")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="Number of samples.")] = 1,
+    prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
     prompt_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A file with the beginning; - is stdin.")
+        str | None, typer.Option(metavar="FILE", help="File with text to continue; '-' is stdin.")
     ] = None,
     reply_to: Annotated[
         list[str] | None,
-        typer.Option(help="What is replied to, with a model of conversations. Repeatable: the turns so far, in order."),
+        typer.Option(help="Turn to reply to; repeatable, the oldest first."),
     ] = None,
     temp: Annotated[float, typer.Option(help="0: always the likeliest; 1: as the model has it; more: wilder.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Draw from the K likeliest tokens only; 0: from all.")] = 0,
@@ -49,29 +51,29 @@ def sample(
     min_chars: Annotated[int, typer.Option(help="Do not end before.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same text.")] = None,
     novelty: Annotated[
-        bool, typer.Option("--novelty", help="Mark what copies 50 or more characters of the text it learnt from.")
+        bool, typer.Option("--novelty", help="Mark samples that copy 50+ characters of the training text.")
     ] = False,
     no_copies: Annotated[
-        bool, typer.Option("--no-copies", help="Refuse what copies so much, and draw another in its place.")
+        bool, typer.Option("--no-copies", help="Replace samples that copy 50+ characters of the training text.")
     ] = False,
-    pace: Annotated[float, typer.Option(help="Characters a second on a terminal; 0: all at once.")] = 150.0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all of them, when left out.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout, nothing else.")] = False,
+    pace: Annotated[float, typer.Option(help="Characters per second on a terminal; 0 disables.")] = 150.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Number of threads. [default: all cores]")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Output JSON, one object per line.")] = False,
 ) -> None:
-    """Write comments.
+    """Generate comments.
 
     \b
       gru sample                                    one comment by the newest model
-      gru sample emo --temp 0.8 -n 10               ten, a line -- between them
-      gru sample emo --prompt "I never understood"  go on from a beginning
-      gru sample demo --reply-to "How are you?"     with a model of conversations
+      gru sample emo --temp 0.8 -n 10               ten, separated by lines --
+      gru sample emo --prompt "I never understood"  continue a text
+      gru sample demo --reply-to "How are you?"     reply, with a model trained on conversations
       gru sample emo -n 10000 --json > comments.jsonl
-      gru sample emo -n 100 --no-copies             none that the model knows by heart
-      gru sample emo --block swearwords.txt         in any case; word* is all that begins so
+      gru sample emo -n 100 --no-copies             none copied from the training text
+      gru sample emo --block swearwords.txt         in any case; word* is a prefix
       gru sample demo --reply-to "Hi" --reply-to "Hello!" --reply-to "Who are you?"
 
-    --novelty and --no-copies look at what was drawn, not at the beginning that was given. With --json, `copied` is the
-    number of characters of the longest copy, and `novel` whether there is none of 50 or more.
+    --novelty and --no-copies check the generated text, not the prompt. With --json, `copied` is the length of the
+    longest copy in characters, and `novel` is true if no copy has 50 or more.
     """
     import secrets
 
@@ -115,10 +117,10 @@ def sample(
 
 
 def _check_beam(context: typer.Context) -> None:
-    """Refuse what was typed and means nothing to a search; what a file or variable sets is meant for other calls.
+    """Refuse options that beam search ignores, if they are on the command line; settings are meant for other calls.
 
     Raises:
-        UsageError: there is something.
+        UsageError: there is such an option.
     """
     from_command_line = (
         name for name in _INCOMPATIBLE_WITH_BEAM if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
