@@ -2,19 +2,18 @@
 
     python examples/python_api.py
 
-It uses a few sentences in a temporary directory, and takes a minute at most.
+It uses a few sentences in a temporary directory, takes some seconds, and removes its model "tiny" at the end.
 """
 
 # %% A corpus: one comment per row
-import os
 import tempfile
 from pathlib import Path
 
 import grucli
+from grucli.api.store import remove_model
 from grucli.training.events import Evaluated, TrainEvent
 
 directory = Path(tempfile.mkdtemp())
-os.environ["GRU_HOME"] = str(directory / "home")  # leave this line out to use your own models
 raw = directory / "raw.csv"
 sentences = ["The cat sat on the mat.", "A dog ran after the cat!", "Who let the dogs out?", "It rains **again**."]
 rows = [f'c{n},user{n % 7},"{sentences[n % 4]} ({n * n % 37})"' for n in range(400)]
@@ -71,3 +70,6 @@ print(f"{result.bits_per_char:.3f} bits per character over {result.characters:,}
 # %% Remove a user's comments: the models trained on them are named
 summary = grucli.purge(directory / "corpus.csv", authors=["user3"])
 print(f"removed {summary.result.removed} comments; train again: {', '.join(summary.models)}")
+
+# %% Remove the model
+remove_model("tiny")

@@ -23,7 +23,7 @@ import numpy as np
 
 from grucli import __version__
 from grucli.engine.thread_pool import ThreadPool, default_num_threads
-from grucli.json_record import JsonRecord, to_json
+from grucli.json_record import JsonRecord
 from grucli.kernels import jit
 from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
@@ -40,7 +40,7 @@ _CHUNK_FLOATS = 1 << 20  # numbers read by one call
 
 
 @dataclass(frozen=True, slots=True)
-class CpuInfo(JsonRecord):
+class CpuInfo:
     """`target` is LLVM's name for it, for which kernels are compiled; `cores` are those this process may use.
 
     `multiplies_bytes`: it has an instruction for it, which sampling uses.
@@ -52,29 +52,14 @@ class CpuInfo(JsonRecord):
     simd_bits: int
     has_vnni: bool
 
-    def to_json(self) -> dict[str, object]:
-        """Return the fields under the names of the report."""
-        return {
-            "name": self.name,
-            "target": self.target,
-            "cores": self.cores,
-            "vector_bits": self.simd_bits,
-            "multiplies_bytes": self.has_vnni,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class KernelCacheInfo(JsonRecord):
+class KernelCacheInfo:
     """Where machine code is kept (None: nowhere), why not, and whether some was there before anything was measured."""
 
     directory: Path | None
     problem: str | None
     is_warm: bool
-
-    def to_json(self) -> dict[str, object]:
-        """Return the fields under the names of the report."""
-        directory = None if self.directory is None else str(self.directory)
-        return {"folder": directory, "problem": self.problem, "filled": self.is_warm}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +107,6 @@ class SystemInfo(JsonRecord):
     speed: CpuBenchmark
     directories: Directories
     settings: tuple[ConfigEntry, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """Return the report as one object."""
-        return {
-            "versions": dict(self.versions),
-            "processor": self.processor.to_json(),
-            "kernels": self.kernel_cache.to_json(),
-            "speed": to_json(self.speed),
-            "places": to_json(self.directories),
-            "settings": to_json(self.settings),
-        }
 
 
 def collect_system_info(variables: Collection[str]) -> SystemInfo:

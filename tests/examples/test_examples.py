@@ -63,6 +63,7 @@ def test_a_bot_of_a_subreddit(capsys: Output, tmp_path: Path) -> None:
     assert (tmp_path / "bot" / "corpus.csv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("spoken_lines")
 def test_a_bot_of_a_file(capsys: Output, tmp_path: Path) -> None:
     (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in forum("cats")))
@@ -71,6 +72,7 @@ def test_a_bot_of_a_file(capsys: Output, tmp_path: Path) -> None:
     assert model_names() == ["cat"]
 
 
+@pytest.mark.slow
 def test_cells_are_compared(capsys: Output, tmp_path: Path) -> None:
     write_small_corpus(tmp_path / "corpus.csv")
     words = ["corpus.csv", "--cells", "gru", "gru-after", "--steps", "5", "--hidden", "16", "--embed", "8"]
@@ -89,6 +91,8 @@ def test_hidden_sizes_give_the_cells_as_many_weights() -> None:
         assert gates[cell] * (64 + n + 1) * n == pytest.approx(3 * (64 + 256 + 1) * 256, rel=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("home_with_kernels")
 def test_the_tour_of_the_api(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent)}
     done = subprocess.run(
@@ -99,4 +103,5 @@ def test_the_tour_of_the_api(tmp_path: Path) -> None:
     assert lines[0] == "kept 400 of 400 comments"
     assert "markdown: 'It rains **again**. (9)' -> 'It rains again. (9)'" in lines
     assert any(line.startswith("limit: ") for line in lines)
-    assert lines[-1].startswith("removed 57 comments; train again: tiny")
+    assert lines[-1] == "removed 57 comments; train again: tiny"
+    assert model_names() == []
