@@ -10,7 +10,7 @@ from grucli.reddit.fetch.run import FetchOptions, FetchRun
 
 @contextmanager
 def open_fetch(options: FetchOptions) -> Iterator[FetchRun]:
-    """A fetch to be run within the block. Ctrl-C at any moment of the block raises the error that says what is saved.
+    """Open a fetch for `follow_fetch`. Ctrl-C anywhere in the block raises the error that says what is saved.
 
     Raises:
         FetchInterruptedError: Ctrl-C was pressed.

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from grucli.text.dataset import StageProgress
 
 Copies = Literal["ignore", "mark", "replace"]
-"""What to do about samples that copy 50 or more characters of the training text.
+"""Treatment of samples that copy 50 or more characters of the training text.
 
-"mark": samples are `CheckedSample`, which say how much they copy. "replace": besides, each copy is followed by another
-sample with the next seed, until the number of samples that are not copies is reached.
+"mark": samples are `CheckedSample`, with the length of the copy. "replace": the same, and more samples are generated
+until enough of them are not copies.
 """
 
 
@@ -66,7 +66,7 @@ class Model:
 
     @property
     def card(self) -> ModelCard:
-        """What is known about the training: steps, losses, the corpus."""
+        """Facts about the training: steps, losses, the corpus."""
         return self._weights.card
 
     @property
@@ -150,9 +150,9 @@ class Model:
         copies: Copies = "ignore",
         live: bool = False,
     ) -> SampleBatch:
-        """Like `generate`, for a reader who watches: with `live` the first sample is a stream where it can be one.
+        """Like `generate`, but with `live` the first sample is a stream, unless copies are checked or a beam is used.
 
-        The others then come as they finish, not in the order of their seeds.
+        The other samples then come as they finish, not in the order of their seeds.
 
         Raises:
             UsageError: as `generate`.
@@ -261,7 +261,7 @@ def load(name_or_path: str | os.PathLike[str] | None = None, *, threads: int | N
 
 
 ModelRef = Model | str | os.PathLike[str] | None
-"""A loaded model, or what `load` takes."""
+"""A loaded model, or the name or path of one; None is the newest."""
 
 
 def _resolve(model: ModelRef) -> Model:

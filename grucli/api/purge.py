@@ -1,4 +1,4 @@
-"""Purging: comments are removed from a corpus and from what was made of it."""
+"""Purging: comments are removed from a corpus and from its cached token files."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from grucli.text.dataset import StageProgress, clear_token_cache, file_fingerpri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeSummary(JsonRecord):
-    """What a purge removed, or with `dry_run` would remove, and what it could not reach.
+    """Result of a purge, or with `dry_run` of what it would do.
 
     `ids_not_found`: number of ids that are not in the corpus; `authors_not_found`: authors without a comment in it.
     `models`: models trained on the comments. `cached_directories`: token files that contain them and are in use.

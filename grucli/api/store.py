@@ -69,7 +69,7 @@ class WeightsPath(JsonRecord):
 
 
 def describe_model(name_or_path: str | None = None) -> ModelDetails:
-    """Return what is known about a model, None for the newest.
+    """Return the details of a model, None for the newest.
 
     Raises:
         UsageError: there is no such model.

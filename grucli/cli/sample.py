@@ -129,5 +129,5 @@ def _check_beam(context: typer.Context) -> None:
     if flags:
         raise UsageError(
             f"{' and '.join(flags)} mean{'s' if len(flags) == 1 else ''} nothing with --beam",
-            "a beam searches for the likeliest text and draws none: leave the one or the other out",
+            "beam search does not sample: remove one of the options",
         )

@@ -1,4 +1,4 @@
-"""What `gru sample` shows: samples as they come, the first one at the pace of a reader."""
+"""The output of `gru sample`: samples as they come, the first one at the pace of a reader."""
 
 from typing import TYPE_CHECKING
 
