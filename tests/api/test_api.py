@@ -87,6 +87,11 @@ def test_every_name_is_there() -> None:
         _ = grucli.trian  # type: ignore[attr-defined]
 
 
+def test_every_name_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+    assert [name for name in grucli.__all__ if f"`{name}" not in text] == []
+
+
 def test_every_verb_has_a_docstring_with_its_errors() -> None:
     for name in grucli.__all__:
         if name[0].islower():
