@@ -15,14 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from grucli.reddit.clean.pipeline import CleanOptions, clean, resolve_sources
+from grucli.read.zstd import zstd
+from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus.writer import parse_output
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _READ_BYTES = 1 << 20
 

@@ -5,16 +5,12 @@ smart quote, an emoji, a bot, a deleted comment, or something that everybody say
 """
 
 import random
-import sys
 from itertools import accumulate
 from pathlib import Path
 
 import msgspec
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from grucli.read.zstd import zstd
 
 SEED = 2005
 _FIRST_TIMESTAMP = 1_704_067_200
@@ -65,7 +61,10 @@ def write_dump(path: Path, rows: int) -> None:
     authors = [f"{rng.choice(words)}_{number}" for number in range(50_000)]
     author_weights = list(accumulate(1 / (rank + 100) for rank in range(len(authors))))
     encoder = msgspec.json.Encoder()
-    options = {zstd.CompressionParameter.compression_level: 3, zstd.CompressionParameter.window_log: 27}
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: 3,
+        zstd.CompressionParameter.window_log: 27,
+    }
     with zstd.ZstdFile(path, "wb", options=options) as file:
         for number in range(rows):
             body = _make_body(rng, words, weights)

@@ -1,10 +1,12 @@
-"""What every test can rely on: a home of its own for the program, and no deadline for being slow.
+"""Environment of every test: a temporary `GRU_HOME` and no deadlines.
 
-`GRU_HOME` is set before anything of `grucli` is imported, so that no test sees or touches the models of whoever runs
-it. It lasts for the session: kernels are compiled once, for the tests and for the processes they start.
+`GRU_HOME` is set before anything of `grucli` is imported, so that no test reads or changes the user's models. One
+directory serves the whole run: the workers of pytest-xdist and the processes that tests start inherit it. Its kernels
+are kept in `.pytest_cache` for the next run, under the hash of their sources.
 """
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
@@ -13,19 +15,34 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-_SESSION_HOME = tempfile.mkdtemp(prefix="gru-tests-")
-os.environ["GRU_HOME"] = _SESSION_HOME
-atexit.register(shutil.rmtree, _SESSION_HOME, ignore_errors=True)
+_KEPT_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "gru"
+
+
+def _make_session_home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="gru-tests-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    _KEPT_CACHE.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(_KEPT_CACHE / "tokens", ignore_errors=True)
+    with contextlib.suppress(OSError):  # Windows: links need a privilege
+        (home / "cache").symlink_to(_KEPT_CACHE)
+    return home
+
+
+# pytest-xdist sets the variable in its workers, which inherit GRU_HOME from the process that starts them.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["GRU_HOME"] = str(_make_session_home())
+_SESSION_CACHE = Path(os.environ["GRU_HOME"]) / "cache"
 for _name in [name for name in os.environ if name.startswith("GRU_") and name not in ("GRU_HOME", "GRU_TEST_DATA")]:
     del os.environ[_name]
 
 # A busy machine is no bug: a test never fails for being slow.
 hypothesis.settings.register_profile("gru", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=20)
 hypothesis.settings.load_profile("gru")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Know the option that takes the pictures of the screens anew."""
+    """Add the option that rewrites the snapshots."""
     parser.addoption("--rewrite-snapshots", action="store_true", help="keep tests/ui/snapshots as the screens are now")
 
 
@@ -34,6 +51,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty `GRU_HOME` for one test. Compiled kernels stay where they are."""
     monkeypatch.setenv("GRU_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def home_with_kernels(home: Path) -> Path:
+    """A `GRU_HOME` for one test and its processes, without models but with the compiled kernels of the session."""
+    home.mkdir()
+    (home / "cache").symlink_to(_SESSION_CACHE)
+    return home
 
 
 @pytest.fixture

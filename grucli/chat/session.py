@@ -137,6 +137,12 @@ class Session:
         context = self.continuation_context() if not line else None
         yield from self._reply(context or self.new_context(line), already_read=context is not None)
 
+    def reply(self, line: str) -> str:
+        """Send `line` and return the whole reply."""
+        for _ in self.send(line):
+            pass
+        return self.last.reply if self.last is not None else ""
+
     def regenerate(self) -> Iterator[ChatEvent]:
         """Draw the last reply again, where it was drawn, with the next seed; the tree keeps the one before too.
 

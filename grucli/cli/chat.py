@@ -1,4 +1,4 @@
-"""`gru chat`: talk with a model."""
+"""`gru chat`: chat with a model."""
 
 import sys
 from typing import Annotated
@@ -22,18 +22,18 @@ def chat(
     threads: Threads = None,
     json: JsonLines = False,
 ) -> None:
-    """Talk with a model. /help lists what can be typed besides.
+    """Chat with a model. /help lists the commands.
 
     \b
       gru chat                             with the newest model
       gru chat emo --temp 1.1 --seed 7
-      gru chat --continue                  where you left off
-      gru chat demo --opening scene.txt    each of its paragraphs is a turn, or the text goes on from it
-      gru chat demo < questions.txt        one prompt a line in, one reply a line out
-      gru chat emo --follow                while gru train emo is at work
+      gru chat --continue                  resume the latest session
+      gru chat demo --opening scene.txt    each paragraph is a turn, or the start of the text
+      gru chat demo < questions.txt        one prompt per line in, one reply per line out
+      gru chat emo --follow                while gru train emo is running
 
-    Every session on a terminal is kept, for --continue and /load: those that /save gave a name for good, of the others
-    the last 100. Of a chat in a pipe nothing is kept, unless --continue or /save asks for it.
+    Sessions on a terminal are saved for --continue and /load: named ones (/save) until you delete them, and the last
+    100 others. In a pipe a session is saved only with --continue or /save.
     """
     from grucli.ui.terminal.console import terminal
     from grucli.ui.terminal.status_line import StatusLine
@@ -41,24 +41,21 @@ def chat(
 
     term = terminal()
     on_screen = sys.stdin is not None and sys.stdin.isatty() and term.data.is_terminal and not json
-    with echo_disabled(), StatusLine(term) as waiting:
-        from grucli.chat.model_loader import ModelLoader
-        from grucli.chat.open_session import open_session
+    with echo_disabled(), StatusLine(term) as status:
+        from grucli.chat import open_chat
         from grucli.chat.preamble import read_preamble
-        from grucli.chat.session_store import default_session_store
 
         config = generation.config()
-        session = open_session(
-            ModelLoader(threads),
+        session = open_chat(
             model,
             config,
-            pace,
             preamble=None if opening is None else read_preamble(opening),
-            store=default_session_store(),
+            resume_with=generation.overrides(config) if continue_ else None,
             persist=on_screen,
             follow=follow,
-            resume_with=generation.overrides(config) if continue_ else None,
-            on_wait=waiting.update,
+            threads=threads,
+            pace=pace,
+            on_wait=status.update,
         )
     with session:
         if on_screen:

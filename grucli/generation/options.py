@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from grucli.errors import UsageError
 from grucli.generation.phrases import check_blocked, check_stops, escape_stop, unescape_stop
+from grucli.json_record import JsonRecord
 
 if TYPE_CHECKING:
     from grucli.kernels.arrays import Float32
@@ -205,7 +206,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class TextChunk:
+class TextChunk(JsonRecord):
     """What one slice of a stream added: its text, its tokens, and -ln of their probability at temperature 1."""
 
     text: str
@@ -214,7 +215,7 @@ class TextChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(JsonRecord):
     """A text that was drawn. `stopped`: "end", "turn", "length", "stop", or "interrupted" while it was not over.
 
     `bits_per_char` is of all that was drawn, end token and stop included, under the model at temperature 1.
@@ -229,7 +230,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenProb:
+class TokenProb(JsonRecord):
     """A token that may come next: the text it adds (none for the end of a text or turn), and how likely it is drawn."""
 
     text: str
@@ -238,7 +239,7 @@ class TokenProb:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSurprisal:
+class TokenSurprisal(JsonRecord):
     """A part of a text, and -log2 of its probability at temperature 1, after what stands before it."""
 
     text: str
@@ -246,7 +247,7 @@ class TokenSurprisal:
 
 
 @dataclass(frozen=True, slots=True)
-class GateActivations:
+class GateActivations(JsonRecord):
     """A part of a text, and the mean of each layer's gates, the lowest first, when it was read.
 
     `update` is how much of the old state stayed, `reset` how much of it the new one was made from; each is empty where

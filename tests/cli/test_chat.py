@@ -156,6 +156,7 @@ def texts_of_type(replies: list[dict[str, object]], event_type: str) -> list[str
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["talk", "emo"])
 @pytest.mark.parametrize(
     "ways", ["", "/relevance 0.3", "/mirostat 2", r"/stop lo", "/beam 3", "/block h*", "/repeat-penalty 1.3"]

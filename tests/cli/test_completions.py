@@ -182,6 +182,7 @@ def test_fish_at_an_equals_sign_and_where_files_stand(completion_home: Path) -> 
     assert run_completion(completion_home, "fish", "--no-config", "-c", program) == ["corpus.csv"]
 
 
+@pytest.mark.slow
 @needs_shell("zsh")
 def test_zsh(completion_home: Path) -> None:
     """Tab in a real zsh on a pseudo-terminal, bound to list what would be completed."""

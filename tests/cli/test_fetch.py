@@ -10,7 +10,7 @@ import pytest
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
 from grucli.reddit.fetch import retry, run
-from grucli.reddit.fetch.events import FetchEvent, FetchSummary
+from grucli.reddit.fetch.events import FetchEvent, FetchFinished, FetchSummary
 from grucli.reddit.fetch.run import FetchOptions
 from tests.reddit.comment_factory import make_comments
 from tests.reddit.fetch.fake_arctic_shift import FakeArcticShift, serve_arctic_shift
@@ -52,7 +52,7 @@ def test_every_option_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
         def run(self) -> Iterator[FetchEvent]:
-            yield from ()
+            yield FetchFinished(FetchSummary(0, 0, 0, 0, 0, True), (), "a.jsonl", "", 0, False)
 
     monkeypatch.setattr(run, "FetchRun", Stub)
     assert main(["fetch", "-o", "a.jsonl"]) == 0
@@ -72,14 +72,14 @@ def test_what_is_said_and_what_is_printed(server: FakeArcticShift, tmp_path: Pat
     assert list(document) == ["fetched", "pages", "retries", "first", "last", "complete"]
     assert (document["fetched"], document["complete"]) == (150, True)
     assert "fetching r/askscience from Arctic Shift, from the beginning to 20" in err
-    assert "1000 requests a second at most" in err
-    assert f"{output} holds 150 comments of r/askscience, from 2020-09-13 12:26:" in err
+    assert "at most 1000 requests per second" in err
+    assert f"{output} contains 150 comments from r/askscience, 2020-09-13 12:26:" in err
     assert "the range is complete" in err
     assert f"gru clean {output} -o {tmp_path / 'a.csv'}" in err
     assert run_fetch(server, output, "--resume") == ExitStatus.OK
     out, err = capsys.readouterr()
     assert out == ""
-    assert "was fetched to its end before" in err
+    assert "already complete" in err
 
 
 def test_quiet_is_quiet(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
@@ -94,7 +94,7 @@ def test_a_service_that_refuses(server: FakeArcticShift, tmp_path: Path, capsys:
     assert 90 < json.loads(out)["fetched"] <= 100
     assert json.loads(out)["complete"] is False
     assert "\x1b" not in err
-    assert "comments are saved in" in err.splitlines()[-2]
+    assert "comments saved in" in err.splitlines()[-2]
     assert "--resume" in err.splitlines()[-1]
 
 
@@ -144,13 +144,17 @@ def test_ctrl_c_tells_what_is_saved_whenever_it_comes(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    for moment in ("grucli.reddit.fetch.run.sweep", "grucli.reddit.fetch.output._cut", _HIDE_BAR):
+    for moment in (
+        "grucli.reddit.fetch.run.remove_stale_temporaries",
+        "grucli.reddit.fetch.output._truncate",
+        _HIDE_BAR,
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(moment, interrupt)
             assert run_fetch(server, output, "--resume", "--limit", "100") == ExitStatus.SIGINT
         said, todo = capsys.readouterr().err.splitlines()[-2:]
-        assert said == f"gru: stopped by Ctrl-C; 100 comments are saved in '{output}'"
-        assert todo.strip().startswith(f"go on:  gru fetch -o {output} --resume")
+        assert said == f"gru: stopped by Ctrl-C; 100 comments saved in '{output}'"
+        assert todo.strip().startswith(f"resume:  gru fetch -o {output} --resume")
 
 
 def test_a_table_of_the_settings_may_hold_the_rate(

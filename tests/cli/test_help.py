@@ -1,6 +1,7 @@
 """Help: topics, lengths, color, and the reference made from it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,17 @@ def test_every_option_has_a_topic() -> None:
     assert {
         f"{command.name} {option.opts}" for command, _, option in options() if option_group(option) == "Options"
     } == set()
+
+
+def test_help_of_options_is_short() -> None:
+    texts = {getattr(option, "help", None) or "" for _, _, option in options()}
+    assert sorted(text for text in texts if not 0 < len(text) <= MAX_HELP_CHARS) == []
+
+
+def test_summaries_begin_the_help_of_commands() -> None:
+    for name, command in cli.build_cli().commands.items():
+        first_sentence = re.split(r"(?<=\.)\s", command.help or "")[0]
+        assert cli.COMMANDS[name] == first_sentence.replace("\n", " ")
 
 
 def test_the_reference_has_every_command_and_option() -> None:

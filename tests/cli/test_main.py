@@ -296,6 +296,7 @@ def test_a_closed_pipe_is_quiet(words: list[str]) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("words", [["--help"], ["models", "list", "--json"]])
 def test_a_full_disk_behind_stdout(words: list[str]) -> None:
@@ -307,6 +308,7 @@ def test_a_full_disk_behind_stdout(words: list[str]) -> None:
     assert "no space left on device: output" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_program_as_a_user_runs_it() -> None:
     done = run_gru("models", "list", "--json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
@@ -409,6 +411,7 @@ def test_ctrl_c_while_the_program_loads(tmp_path: Path) -> None:
     assert "no file was left incomplete" in second
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["models", "list", "--json"]])
 def test_data_that_a_closed_stdout_loses_are_a_failure(words: list[str]) -> None:

@@ -60,7 +60,7 @@ def test_scripts_get_one_document(capsys: Output, corpus: Path) -> None:
         "not_found": 1,
         "models": [],
     }
-    assert "nothing by zoe was found" in err
+    assert "no comments found by zoe" in err
     assert len(corpus.read_text().splitlines()) == 31
 
 
@@ -85,9 +85,9 @@ def test_who_purges_what_was_fetched_is_told_not_to_fetch_it_again(capsys: Outpu
     assert main([*words, "--dry-run"]) == 0
     assert "gru fetch" not in capsys.readouterr().err
     assert main(words) == 0
-    assert "was written by gru fetch, which cannot go on with it now" in capsys.readouterr().err
+    assert "cannot be resumed now" in capsys.readouterr().err
     assert main(["fetch", "-o", str(fetched), "--resume"]) == ExitStatus.FAILED
-    assert "if that was gru purge, --force would bring back what it took out" in capsys.readouterr().err
+    assert "if gru purge changed it, --force would fetch the removed comments again" in capsys.readouterr().err
 
 
 def test_people_get_sentences(capsys: Output, corpus: Path, tmp_path: Path) -> None:
@@ -98,19 +98,19 @@ def test_people_get_sentences(capsys: Output, corpus: Path, tmp_path: Path) -> N
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        f"Would be taken out of '{corpus}': 1 comment of 6 characters; 39 left.",
-        "1 conversation cut in two where something is missing now.",
-        "Not in it: 1 id.",
+        f"would remove 1 comment (6 characters) from '{corpus}'; 39 left",
+        "1 conversation would be split at a removed comment",
+        "not found: 1 id",
     ]
     assert corpus.read_bytes() == content
     assert main(["purge", str(corpus), "--ids", str(ids)]) == 0
     out, err = capsys.readouterr()
-    assert err.splitlines()[0] == f"Taken out of '{corpus}': 1 comment of 6 characters; 39 left."
-    assert err.splitlines()[-1] == "A model that has learnt from it remembers it still, until it is trained anew."
+    assert err.splitlines()[0] == f"removed 1 comment (6 characters) from '{corpus}'; 39 left"
+    assert err.splitlines()[-1] == "models trained on the removed comments must be retrained"
     assert main(["purge", str(corpus), "--ids", str(ids)]) == 0
     assert capsys.readouterr().err.splitlines() == [
-        f"Nothing is to be taken out of '{corpus}', which has 39 comments.",
-        "Not in it: 2 ids.",
+        f"no matching comments in '{corpus}' (39 comments)",
+        "not found: 2 ids",
     ]
 
 
@@ -134,7 +134,7 @@ def test_cached_text_goes_and_models_that_remember_are_named(capsys: Output, cor
     assert main(["purge", str(corpus), "--author", "ann", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["models"] == ["reddit"]
-    assert "learnt from it and remember it still: reddit\n" in err
+    assert "models trained on the removed comments: reddit\n" in err
     assert "--name reddit --force" in err
     assert list((cache_dir() / "tokens").iterdir()) == []
     assert prepare_corpus(corpus) != fingerprint
@@ -205,13 +205,13 @@ def test_token_files_that_cannot_be_removed_are_named(
     [directory] = (cache_dir() / "tokens").iterdir()
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # as on Windows, where a run has it open
     assert main(["purge", str(corpus), "--author", "ann"]) == 0
-    assert f"remove them by hand: {directory}" in capsys.readouterr().err
+    assert f"delete by hand: {directory}" in capsys.readouterr().err
 
 
 def test_nothing_is_shown_of_a_hostile_name_but_its_letters(capsys: Output, corpus: Path) -> None:
     assert main(["purge", str(corpus), "--author", "evil\x1b[31m\u202e"]) == 0
     assert "\x1b" not in (err := capsys.readouterr().err)
-    assert "nothing by evil[31m was found" in err
+    assert "no comments found by evil[31m" in err
 
 
 @pytest.mark.parametrize(
@@ -219,13 +219,13 @@ def test_nothing_is_shown_of_a_hostile_name_but_its_letters(capsys: Output, corp
     [
         (["{corpus}"], ExitStatus.USAGE, "--author NAME"),
         ([], ExitStatus.USAGE, "CORPUS"),
-        (["{folder}/none.csv", "--author", "ann"], ExitStatus.USAGE, "no file"),
-        (["{corpus}", "--ids", "{folder}/none"], ExitStatus.USAGE, "no file"),
+        (["{folder}/none.csv", "--author", "ann"], ExitStatus.USAGE, "no such file"),
+        (["{corpus}", "--ids", "{folder}/none"], ExitStatus.USAGE, "no such file"),
         (["{corpus}", "--ids", "{corpus}"], ExitStatus.USAGE, "line 1"),
         (["{folder}/a.txt", "--author", "ann"], ExitStatus.USAGE, "--not-author"),
         (["{folder}/plain.csv", "--author", "ann"], ExitStatus.USAGE, "it has: id, body"),
-        (["{folder}/empty.csv", "--author", "ann"], ExitStatus.NO_DATA, "no comment"),
-        (["{corpus}", "--ids", "{folder}/empty.csv"], ExitStatus.NO_DATA, "no id"),
+        (["{folder}/empty.csv", "--author", "ann"], ExitStatus.NO_DATA, "no comments"),
+        (["{corpus}", "--ids", "{folder}/empty.csv"], ExitStatus.NO_DATA, "no ids"),
     ],
 )
 def test_what_cannot_be_purged(

@@ -15,7 +15,10 @@ from grucli.paths import data_dir
 from grucli.text.tokenizers import train
 from tests.end_to_end.pty_session import TIMEOUT, PtySession, ShellPtySession
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind"),
+]
 
 
 @pytest.fixture(scope="module")

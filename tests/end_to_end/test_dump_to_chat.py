@@ -10,6 +10,8 @@ import pytest
 from grucli.__main__ import main
 from tests.read.compression import COMPRESS
 
+pytestmark = pytest.mark.slow
+
 Output = pytest.CaptureFixture[str]
 
 QUESTIONS_AND_ANSWERS = {

@@ -1,6 +1,6 @@
-"""5,000 comments from a service in which everything fails, by a program that is killed again and again.
+"""5,000 comments from a service with every kind of fault, fetched by a program that is killed repeatedly.
 
-`python -m tests.end_to_end.test_fetch_killed` shows it in full.
+`python -m tests.end_to_end.test_fetch_killed` prints each run.
 """
 
 import contextlib
@@ -23,15 +23,17 @@ from grucli.reddit.comments import Comment
 from tests.reddit.comment_factory import make_comments
 from tests.reddit.fetch.fake_arctic_shift import FAULTS, FakeArcticShift, random_faults, serve_arctic_shift
 
+pytestmark = pytest.mark.slow
+
 NUM_COMMENTS = 5_000
 NUM_KILLS = 3
 FAULT_RATE = 0.4
 _SIGKILL = 9
-"""SIGKILL, which not every system has a name for."""
+"""SIGKILL; Windows does not define it."""
 
 _PROGRAM = (
     "import sys; from time import sleep; from grucli.reddit.fetch import retry\n"
-    # The waits are real, and a thousandth as long.
+    # Waits are a thousandth as long.
     "retry.sleep = lambda seconds: sleep(seconds / 1000)\n"
     "from grucli.__main__ import main; sys.exit(main(sys.argv[1:]))"
 )
@@ -40,7 +42,7 @@ _PROGRAM = (
 def fetch_with_kills(
     directory: Path, suffix: str, seed: int, report: Callable[[str], None] = lambda line: None
 ) -> None:
-    """Fetch a forum with all faults on, killed at `KILLS` chance moments, and compare it with what there is."""
+    """Fetch with every kind of fault and `NUM_KILLS` kills at random moments, and compare with the source."""
     rng = random.Random(seed)
     fault_counts: Counter[str] = Counter()
     random_fault = random_faults(FAULT_RATE, seed)
@@ -54,7 +56,7 @@ def fetch_with_kills(
     with serve_arctic_shift(FakeArcticShift(make_comments(NUM_COMMENTS, seed), default_fault=counted_fault)) as server:
         kills = 0
         for run in range(1, 200):
-            # The first runs get a share of the way each; chance says where in a page.
+            # Each of the first runs fetches a few pages; where in a page it is killed is random.
             fail_at = len(server.requests) + rng.randint(8, 20) if kills < NUM_KILLS else None
             status, said = _run(server, output, fail_at, rng.random() * 0.004)
             kills += status < 0
@@ -77,7 +79,7 @@ def fetch_with_kills(
 def _run(
     server: FakeArcticShift, output: Path, fail_at: int | None, delay: float, signal_number: int = _SIGKILL
 ) -> tuple[int, str]:
-    """One run of the program, killed `delay` seconds after it asks for the `fatal`-th time; its status and its JSON."""
+    """Run the program, killed `delay` seconds after request `fail_at`; return its exit status and JSON."""
     arguments = [
         "fetch",
         "r/askscience",
@@ -110,7 +112,7 @@ def _run(
 
 
 def _compare(output: Path, server: FakeArcticShift, log: Callable[[str], None]) -> None:
-    """Comment by comment, field by field, in order; and as training reads them."""
+    """Compare every field of every comment, in order; and the texts as training reads them."""
     report = RowReport()
     bodies = [row.body for row in read_rows(str(output), None, report)]
     assert report.read == NUM_COMMENTS
@@ -137,7 +139,7 @@ def test_killed_three_times_and_complete(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM")
-def test_a_polite_request_to_end_leaves_whole_pages(tmp_path: Path) -> None:
+def test_sigterm_leaves_complete_pages(tmp_path: Path) -> None:
     output = tmp_path / "a.jsonl"
     with serve_arctic_shift(FakeArcticShift(make_comments(2_000))) as fake:
         assert _run(fake, output, fail_at=12, delay=0.001, signal_number=signal.SIGTERM)[0] == 143

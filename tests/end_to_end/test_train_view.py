@@ -8,7 +8,10 @@ import pytest
 
 from tests.end_to_end.pty_session import PtySession, ShellPtySession
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind"),
+]
 SMALL_MODEL_OPTIONS = ["--hidden", "16", "--layers", "1", "--embed", "8", "--batch", "4", "--seq", "16", "--force"]
 
 

@@ -564,6 +564,7 @@ def test_mirostat_keeps_the_surprise_that_was_asked_for() -> None:
     assert [surprise(1.5), surprise(1.8)] == pytest.approx([1.5, 1.8], rel=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_order", [False, True])
 def test_many_samples_take_no_more_memory_than_some(in_order: bool) -> None:
     # By one thread: when others let go of their shares is chance.

@@ -136,6 +136,7 @@ print(seen)
 """
 
 
+@pytest.mark.slow
 def test_each_kernel_has_one_signature(home: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ONE_SIGNATURE, str(tmp_path)], capture_output=True, text=True, check=False

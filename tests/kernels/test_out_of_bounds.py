@@ -137,6 +137,7 @@ print("inside")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are protected by Linux' mprotect")
 @pytest.mark.parametrize("fence", ["before", "behind"])
 def test_no_kernel_leaves_its_arrays(fence: str) -> None:

@@ -3,13 +3,9 @@
 import bz2
 import gzip
 import lzma
-import sys
 from collections.abc import Callable
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from grucli.read.zstd import zstd
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,

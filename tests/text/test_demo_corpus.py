@@ -55,6 +55,7 @@ def test_a_full_disk_leaves_no_half_corpus(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
 )  # it leaves a file open

@@ -329,6 +329,7 @@ def first_ids(kind: str) -> list[int]:
     return [int(token) for token in tokenizers.train(kind, [TEXT]).encode(TEXT)[:50]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_process_learns_the_same(kind: str) -> None:
     code = f"from tests.text.test_tokenizers import first_ids; print(first_ids({kind!r}))"

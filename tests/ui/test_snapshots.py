@@ -41,6 +41,7 @@ def test_the_screen_is_as_it_was(name: str, pytestconfig: pytest.Config) -> None
     assert drawn == kept.read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("width", [20, 33, 61, 120])
 def test_nothing_is_wider_than_its_terminal(name: str, width: int) -> None:

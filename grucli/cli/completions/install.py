@@ -38,7 +38,21 @@ def install(shell: str, home: Path) -> list[Path]:
         UsageError: the shell is not supported.
         OSError: a file cannot be written.
     """
-    target, startup_file, line = _completion_paths(shell, home)
+    if shell == "bash":
+        target, startup_file = home / ".bash_completions" / "gru.sh", home / ".bashrc"
+        line = f"source '{target}'"
+    elif shell == "zsh":
+        target, startup_file = home / ".zfunc" / "_gru", Path(os.environ.get("ZDOTDIR") or home) / ".zshrc"
+        line = f"fpath=('{target.parent}' $fpath); autoload -Uz compinit && compinit"
+    elif shell == "fish":
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        target, startup_file, line = config / "fish" / "completions" / "gru.fish", None, ""
+    elif shell in {"powershell", "pwsh"}:
+        startup_file = _powershell_profile(shell)
+        target = startup_file.with_name("gru.ps1")
+        line = f". '{target}'"
+    else:
+        raise UsageError(f"cannot install completion for the shell '{shell}'", _MANUAL_HINT)
     atomic_write(target, script(shell).encode())
     if startup_file is None:
         return [target]
@@ -47,25 +61,6 @@ def install(shell: str, home: Path) -> list[Path]:
         gap = b"" if not before or before.endswith(b"\n") else b"\n"
         atomic_write(startup_file, before + gap + line.encode() + b"\n")
     return [target, startup_file]
-
-
-def _completion_paths(shell: str, home: Path) -> tuple[Path, Path | None, str]:
-    """The path of the script, and the startup file with the line that loads it, if the shell needs one."""
-    if shell == "bash":
-        target = home / ".bash_completions" / "gru.sh"
-        return target, home / ".bashrc", f"source '{target}'"
-    if shell == "zsh":
-        target = home / ".zfunc" / "_gru"
-        line = f"fpath=('{target.parent}' $fpath); autoload -Uz compinit && compinit"
-        return target, Path(os.environ.get("ZDOTDIR") or home) / ".zshrc", line
-    if shell == "fish":
-        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-        return config / "fish" / "completions" / "gru.fish", None, ""
-    if shell in {"powershell", "pwsh"}:
-        profile = _powershell_profile(shell)
-        target = profile.with_name("gru.ps1")
-        return target, profile, f". '{target}'"
-    raise UsageError(f"cannot install completion for the shell '{shell}'", _MANUAL_HINT)
 
 
 def _powershell_profile(shell: str) -> Path:

@@ -1,12 +1,11 @@
-"""Conversations: the comments of a post as paths from the top down, each comment in one path, in bounded memory.
+"""Conversations: the comments of a post as reply paths, each comment in exactly one, in bounded memory.
 
-Replies may lie anywhere behind, or before, what they reply to, so every comment is put aside first, with the comments
-of its post: in temporary files that are divided by a hash of the post until one fits into memory. The files have no
-name from the moment they are opened (on Windows they go when they are closed), so that nothing is left behind however
-the process ends.
+Replies may come anywhere before or after their parents, so all comments are spooled first: into temporary files,
+partitioned by a hash of the post until each fits into memory. The files have no name once opened (on Windows they are
+deleted on closing), so that nothing remains however the process ends.
 
-A path goes from a comment to the best of its replies, and on to the best of that one's; each reply that is not the best
-begins a path of its own, without what it replies to, and so does a comment whose parent is not there.
+A path follows from each comment its best reply; every other reply starts a path of its own, and so does a comment
+whose parent is missing.
 """
 
 import hashlib
@@ -24,10 +23,10 @@ import msgspec
 from grucli.reddit.comments import Comment
 
 MAX_IN_MEMORY_BYTES = 1 << 24
-"""Bytes of comments, as they lie in a file, taken into memory at once, where they are about five times as big."""
+"""Spooled bytes that are loaded at once; in memory they take about five times as much."""
 
 DUPLICATE_ID, TOO_SHORT = "duplicate id", "short conversation"
-"""The reasons for which a comment is in no path."""
+"""Reasons for omitting a comment."""
 
 _FANOUT_BITS = 5
 _HASH_BITS = 64
@@ -38,9 +37,9 @@ _NO_TIMESTAMP = 1 << 62
 
 
 class ConversationRow(msgspec.Struct, gc=False):
-    """A comment at its place in a conversation; its fields are the columns of a corpus of conversations.
+    """A row of a corpus of conversations.
 
-    `thread`: the post and the number of the path, `t3_abc.2`. `turn`: from 1.
+    `thread`: the post and the number of the path, such as `t3_abc.2`. `turn`: from 1.
     """
 
     thread: str
@@ -54,8 +53,6 @@ class ConversationRow(msgspec.Struct, gc=False):
 
 
 class _SpooledComment(msgspec.Struct, array_like=True, gc=False):
-    """A comment as it is put aside."""
-
     post: str
     id: str | None
     parent: str | None
@@ -67,19 +64,18 @@ class _SpooledComment(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def bare_id(self) -> str | None:
-        """What replies call this comment."""
         return self.id.removeprefix("t1_") if self.id else None
 
     @property
     def age_key(self) -> tuple[int, str, str]:
-        """Sorts comments: the oldest first. One without a time is as new as can be."""
+        """Sort key, the oldest first; a comment without a time is the newest."""
         return _NO_TIMESTAMP if self.created_utc is None else self.created_utc, self.id or "", self.body or ""
 
     @property
     def rank_key(self) -> tuple[int, tuple[int, str, str], bool, str, str]:
-        """Sorts replies: the best-scored first, of those the oldest. A score that is not known counts as 0.
+        """Sort key of replies: the highest score first (0 if unknown), then the oldest.
 
-        What comes last only sees to it that the order they were read in makes no difference.
+        The last three make the result independent of the order of the input.
         """
         return -(self.score or 0), self.age_key, self.score is None, self.author or "", self.subreddit or ""
 
@@ -89,9 +85,9 @@ _decoder = msgspec.json.Decoder(_SpooledComment)
 
 
 def encode_spooled(comment: Comment) -> bytes:
-    """A comment in the form in which it is put aside: a pure function, for other processes to call.
+    """Encode a comment for `ConversationBuilder.add`: the hash of its post in hexadecimal, then its fields.
 
-    The author is kept as it stands there, and so has to be a hash already.
+    The author is stored as it is, and so must be hashed before.
     """
     spooled = _SpooledComment(
         _post_id(comment),
@@ -103,42 +99,36 @@ def encode_spooled(comment: Comment) -> bytes:
         _storable_int(comment.created_utc),
         comment.body,
     )
-    try:
-        text = _encoder.encode(spooled)
-    except UnicodeEncodeError:  # half of a surrogate pair, which no file in UTF-8 can hold
-        values = msgspec.structs.astuple(spooled)
-        text = _encoder.encode([v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in values])
-    return b"%s%s\n" % (hashlib.blake2b(spooled.post.encode(), digest_size=_HASH_BITS // 8).hexdigest().encode(), text)
+    post_hash = hashlib.blake2b(spooled.post.encode(), digest_size=_HASH_BITS // 8).hexdigest()
+    return b"%s%s\n" % (post_hash.encode(), _encoder.encode(spooled))
 
 
 def same_post(record: bytes, other: bytes) -> bool:
-    """Whether two comments, as they are put aside, are of the same post."""
+    """Return True if two encoded comments belong to the same post."""
     return record[:_HASH_HEX_DIGITS] == other[:_HASH_HEX_DIGITS]
 
 
 def _post_id(comment: Comment) -> str:
-    """The post a comment is of. One that does not say is of a post of its own, called by its id, or else its text."""
+    """Return the post of a comment. Without one, the comment is its own post, named after its id or its text."""
     parent = comment.parent_id or ""
     post = comment.link_id or (parent if parent.startswith("t3_") else "")
     if not post and comment.id:
         post = f"t1_{comment.id.removeprefix('t1_')}"
     if _ID_PATTERN.fullmatch(post):
         return post
-    return f"x_{hashlib.blake2b((post or comment.body or '').encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
+    return f"x_{hashlib.blake2b((post or comment.body or '').encode(), digest_size=8).hexdigest()}"
 
 
 def _parent_id(name: str | None) -> str | None:
-    """The comment that is replied to; None where that is the post."""
     return name.removeprefix("t1_") if name and not name.startswith("t3_") else None
 
 
 def _storable_int(value: int | float | str | None) -> int | None:
-    """A whole number that a file of ours can hold."""
     return value if isinstance(value, int) and abs(value) < _NO_TIMESTAMP else None
 
 
 class _Partition:
-    """The comments of some posts: those whose hashes begin with the same bits, five for each level above this one."""
+    """The comments of the posts whose hashes share a prefix, of five bits per level."""
 
     def __init__(self, directory: Path, level: int) -> None:
         self.level = level
@@ -166,13 +156,13 @@ class _Partition:
 
     def close(self) -> None:
         if self._file is not None:
-            with suppress(OSError):  # of a full disk, on which the last of it could not be put
+            with suppress(OSError):  # a full disk cannot take the buffered bytes
                 self._file.close()
         self._file, self.size = None, 0
 
 
 class _Partitions:
-    """Comments divided by the next few bits of the hashes of their posts."""
+    """The partitions of one level."""
 
     def __init__(self, directory: Path, level: int) -> None:
         self.partitions = [_Partition(directory, level) for _ in range(1 << _FANOUT_BITS)]
@@ -184,7 +174,7 @@ class _Partitions:
 
 @contextmanager
 def _oserror_at(directory: Path) -> Iterator[None]:
-    """Let an error of the disk say where it was, since the files have no name."""
+    """Name the directory in OSErrors of the block: the files have no name."""
     try:
         yield
     except OSError as error:
@@ -193,26 +183,23 @@ def _oserror_at(directory: Path) -> Iterator[None]:
 
 
 class ConversationBuilder:
-    """Puts comments together into conversations.
+    """Builds conversations from comments, in any order.
 
-    All of them are added first, then the paths are read, once. What comes out depends on the comments alone, and of two
-    with one id, on which is first: not on the order of the rest, nor on `limit_bytes`.
-
-        with ConversationBuilder(folder) as threads:
+        with ConversationBuilder(directory) as builder:
             for comment in comments:
-                threads.add(encode_spooled(comment))
-            for path in threads.paths():
+                builder.add(encode_spooled(comment))
+            for path in builder.paths():
                 ...
 
-    `folder`: where there is room for all comments. `limit_bytes`: how many may be in memory at once; a post that has
-    more is taken whole. `left_out`: how many comments are in no path, by reason, once the paths have been read.
+    The result does not depend on the order of the comments, except that the first of two with the same id counts, nor
+    on `max_in_memory_bytes`; a single post that is larger is loaded whole. `directory` needs space for all comments.
+    `omitted`: comments in no path, by reason, complete once the paths have been read.
 
     Raises:
-        OSError: the file system refused, the disk is full; it names the folder.
+        OSError: the file system failed; it names the directory.
     """
 
     def __init__(self, directory: Path, max_in_memory_bytes: int = MAX_IN_MEMORY_BYTES) -> None:
-        """Prepare; nothing happens to the disk yet."""
         self.omitted: Counter[str] = Counter()
         self._directory = directory
         self._max_in_memory_bytes = max_in_memory_bytes
@@ -229,18 +216,15 @@ class ConversationBuilder:
             partition.close()
 
     def add(self, record: bytes) -> None:
-        """Put a comment aside, as `spool_record` gave it."""
+        """Spool a comment, as `encode_spooled` returned it."""
         self._root.add(record)
 
     def paths(self, min_turns: int = 1) -> Iterator[list[ConversationRow]]:
-        """The conversations of `min_turns` or more turns; the paths of one post stand together."""
+        """Yield the conversations of at least `min_turns` turns, once; those of a post are consecutive."""
         while self._pending:
             partition = self._pending[-1]
-            if (
-                partition.size > self._max_in_memory_bytes
-                and not partition.single_post
-                and (partition.level + 2) * _FANOUT_BITS <= _HASH_BITS
-            ):
+            is_divisible = not partition.single_post and (partition.level + 2) * _FANOUT_BITS <= _HASH_BITS
+            if partition.size > self._max_in_memory_bytes and is_divisible:
                 subpartitions = _Partitions(self._directory, partition.level + 1)
                 self._pending += subpartitions.partitions[::-1]
                 for record in partition.records():
@@ -257,17 +241,14 @@ class ConversationBuilder:
                 self.omitted[TOO_SHORT] += len(path)
                 continue
             thread = f"{post}.{path_number}"
-            yield [_make_row(thread, turn, comments[index]) for turn, index in enumerate(path, 1)]
-
-
-def _make_row(thread: str, turn: int, comment: _SpooledComment) -> ConversationRow:
-    return ConversationRow(
-        thread, turn, comment.id, comment.author, comment.subreddit, comment.score, comment.created_utc, comment.body
-    )
+            yield [
+                ConversationRow(thread, turn, one.id, one.author, one.subreddit, one.score, one.created_utc, one.body)
+                for turn, one in enumerate((comments[index] for index in path), 1)
+            ]
 
 
 def _posts(records: Iterator[bytes], omitted: Counter[str]) -> Iterator[tuple[str, list[_SpooledComment]]]:
-    """The comments of each post, in the order of the posts' hashes: how they were divided makes no difference."""
+    """Yield the comments of each post, by hash: the order does not depend on the partitions."""
     posts: dict[tuple[bytes, str], dict[str | int, _SpooledComment]] = {}
     for record_index, record in enumerate(records):
         comment = _decoder.decode(record[_HASH_HEX_DIGITS:])
@@ -279,15 +260,14 @@ def _posts(records: Iterator[bytes], omitted: Counter[str]) -> Iterator[tuple[st
 
 
 def reply_paths(comments: Sequence[_SpooledComment]) -> Iterator[list[int]]:
-    """The places of `comments` in paths from the top down, as one meets them who reads the best reply first.
+    """Yield paths as indices into `comments`, depth first, the best reply first.
 
-    Every place is in exactly one path, whatever the comments say of each other; nothing here calls itself, so that a
-    chain of replies may be as long as it likes.
+    Each index is in exactly one path, even if parents form a cycle. Not recursive: a chain of replies may be long.
     """
     parents = _parent_indices(comments)
     children: list[list[int]] = [[] for _ in comments]
     pending: list[int] = []
-    for index in sorted(range(len(comments)), key=lambda place: comments[place].rank_key, reverse=True):
+    for index in sorted(range(len(comments)), key=lambda position: comments[position].rank_key, reverse=True):
         (pending if parents[index] < 0 else children[parents[index]]).append(index)
     while pending:
         path = [pending.pop()]
@@ -299,9 +279,9 @@ def reply_paths(comments: Sequence[_SpooledComment]) -> Iterator[list[int]]:
 
 
 def _parent_indices(comments: Sequence[_SpooledComment]) -> list[int]:
-    """The place of what each comment replies to, or -1 where that is not here.
+    """Return the index of each comment's parent, or -1 if it is missing.
 
-    Comments that reply to each other in a ring, which only a damaged or a made-up file can say, begin at the oldest.
+    A cycle, which only a corrupt or crafted file contains, is cut before its oldest comment.
     """
     indices = {comment.bare_id: index for index, comment in enumerate(comments) if comment.bare_id is not None}
     parents = [-1 if comment.parent is None else indices.get(comment.parent, -1) for comment in comments]
@@ -315,5 +295,5 @@ def _parent_indices(comments: Sequence[_SpooledComment]) -> list[int]:
             cycle = [current]
             while (current := parents[current]) != cycle[0]:
                 cycle.append(current)
-            parents[min(cycle, key=lambda place: comments[place].age_key)] = -1
+            parents[min(cycle, key=lambda position: comments[position].age_key)] = -1
     return parents

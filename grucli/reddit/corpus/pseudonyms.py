@@ -1,7 +1,7 @@
-"""People: a corpus knows authors by a keyed hash alone, so that they can be taken out and cannot be read off.
+"""Pseudonyms: a corpus names authors by a keyed hash, so that they can be purged but not identified.
 
-The key is the user's own and stays in a file that nobody else may read. Without it a hash says nothing about a name;
-with it, the comments of one author can be found again.
+The key is in a file that only its owner can read. Without it a hash does not reveal the name; with it, the comments of
+an author can be found.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from grucli.files import oserror_for
 from grucli.paths import data_dir
 
 DELETED_AUTHORS = frozenset({"", "[deleted]", "[removed]"})
-"""What stands for an author who is not known any more."""
+"""Placeholders for an author who has been deleted."""
 
 _PROFILE_PREFIXES = ("u_", "U_", "u/", "U/")
-"""How the subreddit begins that is somebody's own page; the name follows."""
+"""Prefixes of a user's profile subreddit, before the name."""
 
 _KEY_BYTES = 32
 _HASH_BYTES = 8
@@ -31,16 +31,16 @@ _RETRY_DELAY = 0.05
 
 
 def key_file() -> Path:
-    """The file of the key."""
+    """Return the path of the key."""
     return data_dir() / "author.key"
 
 
 def author_key() -> bytes:
-    """The user's key, made at the first call of all: 32 random bytes in a file of mode 0600.
+    """Return the user's key, created by the first call: 32 random bytes in a file of mode 0600.
 
     Raises:
-        GruError: the file is damaged.
-        OSError: it cannot be read or made.
+        GruError: the file is corrupt.
+        OSError: it cannot be read or created.
     """
     path = key_file()
     key = _create_key(path) or existing_key()
@@ -50,10 +50,10 @@ def author_key() -> bytes:
 
 
 def existing_key() -> bytes | None:
-    """The user's key, or None where there is none yet.
+    """Return the user's key, or None if there is none yet.
 
     Raises:
-        GruError: the file is damaged.
+        GruError: the file is corrupt.
         OSError: it cannot be read.
     """
     path = key_file()
@@ -66,12 +66,12 @@ def existing_key() -> bytes | None:
         if len(key) == _KEY_BYTES:
             _restrict_permissions(path)
             return key
-        time.sleep(_RETRY_DELAY)  # another process has made the file, and is about to write the key
+        time.sleep(_RETRY_DELAY)  # another process has created the file but not yet written the key
     raise _corrupt_key_error(path, len(key))
 
 
 def _create_key(path: Path) -> bytes | None:
-    """A new key, kept in the file `path`; None where there is one already."""
+    """Create a key in the file `path`; None if the file exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
@@ -91,7 +91,7 @@ def _create_key(path: Path) -> bytes | None:
 
 
 def _restrict_permissions(path: Path) -> None:
-    """Take a key that was copied from elsewhere out of the sight of others, where the system knows such a thing."""
+    """Make a key that was copied with a wider mode private again, where the file system has modes."""
     with suppress(OSError):
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
@@ -99,21 +99,20 @@ def _restrict_permissions(path: Path) -> None:
 
 def _corrupt_key_error(path: Path, size: int) -> GruError:
     return GruError(
-        f"the key of the author names, '{path}', is damaged: it has {size or 'no'} bytes in place of {_KEY_BYTES}",
-        "put a copy of it back; or remove it: a new one is made, and --author finds nobody in older corpora",
+        f"corrupt author key: '{path}' has {size} bytes instead of {_KEY_BYTES}",
+        "restore it from a backup; or delete it: a new one is created, which does not find authors in older corpora",
     )
 
 
 def is_profile(subreddit: str | None) -> TypeGuard[str]:
-    """Whether a subreddit is somebody's own page."""
+    """Return True for a user's profile subreddit."""
     return subreddit is not None and subreddit.startswith(_PROFILE_PREFIXES)
 
 
 class AuthorHasher:
-    """Gives the keyed hash of an author: `AuthorHash(key)(name)`, 16 hexadecimal digits.
+    """Keyed hash of an author, as 16 hexadecimal digits: `AuthorHasher(key)(name)`.
 
-    Capitals make no difference, as they make none on Reddit. Who is not known any more has no hash, but "". It can be
-    handed to other processes; it never shows its key.
+    Case is ignored, as on Reddit. The hash of a deleted author is "". Picklable; its `repr` does not show the key.
 
     >>> hashed = AuthorHasher(bytes(32))
     >>> hashed("Somebody"), hashed("somebody") == hashed("SOMEBODY"), hashed("[deleted]"), hashed(None)
@@ -123,13 +122,13 @@ class AuthorHasher:
     __slots__ = ("_cache", "_key", "_keyed_hash")
 
     def __init__(self, key: bytes) -> None:
-        """Hash with a key of 1 to 64 bytes."""
+        """Set the key, of 1 to 64 bytes."""
         self._key = key
-        self._keyed_hash = hashlib.blake2b(digest_size=_HASH_BYTES, key=key)  # the key is taken in once
+        self._keyed_hash = hashlib.blake2b(digest_size=_HASH_BYTES, key=key)  # copied for each name: faster
         self._cache: dict[str | None, str] = {}
 
     def __call__(self, name: str | None) -> str:
-        """The hash of one name."""
+        """Return the hash of a name."""
         if name is None:
             return ""
         digest = self._cache.get(name)
@@ -141,12 +140,12 @@ class AuthorHasher:
         return digest
 
     def hash_many(self, names: Iterable[str | None]) -> list[str]:
-        """The hashes of many names."""
+        """Return the hashes of many names."""
         cached = self._cache.get
         return [cached(name) or self(name) for name in names]
 
     def hash_profile_subreddit(self, subreddit: str | None) -> str | None:
-        """The subreddit as a corpus may name it: that of a person's own page tells a hash in place of the name.
+        """Return the subreddit, with a hash for the name in that of a profile.
 
         >>> hashed = AuthorHasher(bytes(32))
         >>> hashed.hash_profile_subreddit("u_Somebody"), hashed.hash_profile_subreddit("AskReddit")
@@ -165,4 +164,4 @@ class AuthorHasher:
         return AuthorHasher, (self._key,)
 
     def __repr__(self) -> str:
-        return "AuthorHash(…)"
+        return "AuthorHasher(…)"

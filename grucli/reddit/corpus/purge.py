@@ -1,8 +1,8 @@
-"""Purging: comments are taken out of a corpus, by id or author, because whoever wrote them wants it so.
+"""Purging: comments are removed from a corpus, by id or author, when their authors ask for it.
 
-The corpus is read as a stream and written anew in the same form, and takes its name in one step. What could not be read
-has nothing to say in training either, and is left out of the new file. A conversation is cut where a turn was taken
-out: nobody seems to answer what they never saw.
+The corpus is read as a stream and rewritten in the same format, atomically. Unreadable rows, which training skips as
+well, are left out. A conversation is split where a turn was removed: no turn becomes a reply to one that its author
+never saw.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from pathlib import Path
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.read.blocks import read_blocks
+from grucli.read.columns import DEFAULT_COLUMN
 from grucli.read.records import Records, open_records
 from grucli.read.row_report import CORRUPT, RowReport
-from grucli.read.rows import DEFAULT_COLUMN
 from grucli.read.sources import COMPRESSIONS, STDIN, InputSource, resolve_source
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
-from grucli.reddit.corpus.writer import CorpusWriter, OutputSpec, make_record_encoder
+from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
 from grucli.text.dataset import StageProgress, post_of
 
 Fields = dict[str, object]
@@ -30,17 +30,17 @@ Fields = dict[str, object]
 PURGEABLE_FORMATS = ("csv", "tsv", "jsonl")
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MAX_HASH_GENERATIONS = 4
-_STAGE = "looking for the comments"
+_STAGE = "searching for the comments"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
 _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 
 
 @dataclass(frozen=True)
 class PurgeCriteria:
-    """Whose comments, or which ones, are to be taken out.
+    """Which comments to remove.
 
-    `ids`: without `t1_`. `names`: in small letters. `hashes`: the name behind each hash that a corpus may have in place
-    of it; None where the key is not here, and corpora with hashes cannot be searched for names.
+    `ids`: without `t1_`. `names`: of authors, in lower case. `hashes`: the name of each hash that a corpus may contain
+    instead of it; None without the author key, when hashed corpora cannot be searched for names.
     """
 
     ids: frozenset[str] = frozenset()
@@ -49,27 +49,25 @@ class PurgeCriteria:
 
 
 def build_criteria(id_files: Sequence[str], authors: Sequence[str]) -> PurgeCriteria:
-    """What some files of ids (one a line, with or without `t1_`; `-`: standard input) and some names ask for.
+    """Build the criteria from files of ids, see `read_ids`, and names of authors.
 
     Raises:
-        UsageError: neither is given, a file cannot be read or has something else in it, or a name is nobody's.
-        NothingToDoError: the files have no ids.
-        GruError: a file, or the key of the author names, is damaged.
+        UsageError: neither is given, a file is missing or contains something else, or a name is invalid.
+        EmptyInputError: the files contain no ids.
+        GruError: a file or the author key is corrupt.
     """
     if not id_files and not authors:
-        raise UsageError(
-            "nothing says what to take out", "name a file with --ids FILE, or an author with --author NAME"
-        )
+        raise UsageError("missing --ids or --author", "use --ids FILE or --author NAME")
     ids = frozenset(id_ for name in id_files for id_ in read_ids(name))
     if id_files and not ids and not authors:
-        raise EmptyInputError(f"there is no id in {', '.join(map(repr, id_files))}", "write one id a line: t1_c0abcde")
+        raise EmptyInputError(f"no ids in {', '.join(map(repr, id_files))}", "write one id per line: t1_c0abcde")
     names = frozenset(map(_parse_author, authors))
     key = existing_key() if names else None
     return PurgeCriteria(ids, names, None if key is None else dict(_hash_candidates(names, AuthorHasher(key))))
 
 
 def _hash_candidates(names: Iterable[str], hasher: AuthorHasher) -> Iterator[tuple[str, str]]:
-    """What may stand for each name: its hash, or, in a corpus that was made of a corpus, a hash of that one."""
+    """Yield the hashes of each name: a corpus cleaned from another corpus contains the hash of a hash."""
     for name in names:
         digest = name
         for _ in range(_MAX_HASH_GENERATIONS):
@@ -80,20 +78,20 @@ def _hash_candidates(names: Iterable[str], hasher: AuthorHasher) -> Iterator[tup
 def _parse_author(name: str) -> str:
     bare = re.sub(r"^/?u/", "", name.strip()).lower()
     if bare in DELETED_AUTHORS:
-        raise UsageError(f"--author: '{name}' is nobody's name", "give a name as Reddit shows it, with or without u/")
+        raise UsageError(f"--author: invalid user name '{name}'", "use the name as Reddit shows it, with or without u/")
     return bare
 
 
 def read_ids(name: str) -> Iterator[str]:
-    """The ids of comments in a file, one a line, without `t1_`. Empty lines, and what begins with `#`, are none.
+    """Yield the ids in a file ("-": standard input), without `t1_`: one per line, except empty ones and # comments.
 
     Raises:
-        UsageError: it cannot be read, or has something else in it.
-        GruError: it is damaged.
+        UsageError: the file is missing or contains something else.
+        GruError: the file is corrupt.
     """
     path = None if name == STDIN else Path(name)
-    if path is not None and (path.is_dir() or not path.exists()):  # a pipe is as good as a file
-        raise UsageError(f"there is no file '{name}'", "give --ids a file with one id a line, or - for standard input")
+    if path is not None and (path.is_dir() or not path.exists()):  # pipes are accepted
+        raise UsageError(f"no such file: '{name}'", "use a file with one id per line, or - for standard input")
     suffix = "" if path is None else path.suffix.lower()
     report = RowReport()
     for block in read_blocks(InputSource(name, path, "txt", suffix if suffix in COMPRESSIONS else ""), report):
@@ -104,21 +102,21 @@ def read_ids(name: str) -> Iterator[str]:
             id_ = text.removeprefix("t1_")
             if not _ID_PATTERN.fullmatch(id_):
                 raise UsageError(
-                    f"line {number} of '{name}' is not the id of a comment: '{text[:40]}'",
-                    "write one id a line, as in: t1_c0abcde",
+                    f"line {number} of '{name}' is not a comment id: '{text[:40]}'",
+                    "write one id per line, as in: t1_c0abcde",
                 )
             yield id_
     if report.skipped:
-        raise GruError(f"'{name}' is damaged: a part of the ids is missing", "fetch or copy the file again")
+        raise GruError(f"corrupt file: '{name}': some ids are missing", "copy the file again")
 
 
 @dataclass
 class PurgeResult:
-    """What was done, or would be.
+    """What was removed, or would be.
 
-    `removed`, `kept`: comments. `removed_characters`, `characters`: of their texts. `cut`: conversations that go on
-    under a name of their own behind what was taken out. `found`: those of the ids and names wanted of which there was
-    something. `report`: what became of rows that could not be read.
+    `removed`, `kept`: comments. `removed_characters`, `characters`: of their texts. `split_conversations`: new
+    conversations after a removed comment. `matched`: the ids and names of the criteria that were found. `report`:
+    unreadable rows.
     """
 
     removed: int = 0
@@ -138,17 +136,17 @@ def purge(
     before_writing: Callable[[], object],
     on_progress: StageProgress,
 ) -> PurgeResult:
-    """Take what is wanted out of the corpus `name`, or with `dry_run` only say what that would be.
+    """Remove the matching comments from the corpus `name`; with `dry_run` only count them.
 
-    Where nothing is to be taken out the file is not touched. `before_writing` is called once it is certain that the
-    new file takes the name of the old one, and right before.
+    If nothing matches, the file is not touched. `before_writing` is called right before the file is replaced, once it
+    is certain that it will be: to delete what is derived from the old content.
 
     Raises:
-        UsageError: no such file, one that is read-only, a form that does not say who wrote what, or no such columns.
-        NothingToDoError: there is no comment in it.
-        BusyError: somebody else writes the file, or has changed it meanwhile.
-        GruError: it is damaged; or needs a key of author names that is not here.
-        OSError: the file system refused, the disk is full; the corpus is as it was.
+        UsageError: the file is missing or read-only, or its format or columns do not say who wrote what.
+        EmptyInputError: there are no comments in it.
+        LockedError: another process writes the file, or has changed it meanwhile.
+        GruError: it is corrupt, or the author key is required and missing.
+        OSError: the file system failed; the corpus is unchanged.
     """
     source = resolve_corpus(name, dry_run=dry_run)
     path = source.path
@@ -158,52 +156,49 @@ def purge(
     records = open_records(source, "id" if criteria.ids else "author", result.report, _byte_counter(path, on_progress))
     file_format = "jsonl" if records.columns is None else source.file_format
     if file_format is None:
-        raise UsageError(
-            f"'{name}' does not say by its name what it is", f"rename it: {_suffixes()}, compressed or not"
-        )
+        raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_suffixes()}")
     rows = _kept_rows(name, records, criteria, result)
     if dry_run:
         for _ in rows:
             pass
-        return _verify_complete(result, name)
+        return _check_complete(result, name)
     with (
         OutputLock(path),
         suppress(_NothingRemovedError),
-        CorpusWriter(OutputSpec(path, file_format, source.compression), records.columns or ()) as writer,
+        open_corpus(OutputSpec(path, file_format, source.compression), records.columns or ()) as corpus,
     ):
         encode = make_record_encoder(file_format)
         for row in rows:
-            writer.write(encode(row))
-        if not _verify_complete(result, name).removed:
+            corpus.write(encode(row))
+        if not _check_complete(result, name).removed:
             raise _NothingRemovedError
         if _file_signature(path) != signature_before:
-            raise LockedError(f"'{name}' has changed while it was read", "nothing was written; run it again")
+            raise LockedError(f"file changed while it was read: '{name}'", "nothing was written; run it again")
         before_writing()
     return result
 
 
 class _NothingRemovedError(Exception):
-    """Gives up the new file, which is as the old one."""
+    """Discards the new file, which is equal to the old one."""
 
 
 def resolve_corpus(name: str, *, dry_run: bool) -> InputSource:
-    """The corpus a user named; it is a file.
+    """Return the corpus `name`, which is a file.
 
     Raises:
-        UsageError: there is none, it is of a form from which nothing can be taken out, or, unless nothing is to be
-            written, it is read-only.
+        UsageError: it is missing, its format does not say who wrote what, or it is read-only and not for a `dry_run`.
     """
     source = resolve_source(name)
     if source.path is None:
-        raise UsageError("standard input ('-') cannot be purged", "name the file that is to be without the comments")
+        raise UsageError("cannot purge standard input", "name the file of the corpus")
     if source.file_format == "txt":
         raise UsageError(
-            f"'{name}' is a .txt, which has lost who wrote what",
-            "make it anew from its source: gru clean … --not-author NAME, into a .csv if you like to purge it",
+            f"a .txt does not record who wrote what: '{name}'",
+            "rebuild it from its source: gru clean ... --not-author NAME, into a .csv to be able to purge it",
         )
     if source.file_format not in (*PURGEABLE_FORMATS, None):
         raise UsageError(
-            f"a .{source.file_format} cannot be purged", f"make a corpus of it first: gru clean '{name}' -o …"
+            f"cannot purge a .{source.file_format}", f"make a corpus of it first: gru clean '{name}' -o ..."
         )
     if not dry_run and _is_read_only(source.path):
         raise UsageError(f"'{name}' is read-only", "chmod u+w it first, or purge a copy")
@@ -211,7 +206,7 @@ def resolve_corpus(name: str, *, dry_run: bool) -> InputSource:
 
 
 def _is_read_only(path: Path) -> bool:
-    """Whether a file is marked so, which holds for root, too; and a new file in its place asks nobody."""
+    # The mode is checked for root as well: replacing a read-only file needs no permission.
     return not path.stat().st_mode & _WRITABLE or not os.access(path, os.W_OK)
 
 
@@ -220,7 +215,7 @@ def _suffixes() -> str:
 
 
 def _file_signature(path: Path) -> tuple[int, int, int]:
-    """What changes when somebody writes to a file, or puts another one in its place."""
+    """Return what changes when the file is written to or replaced."""
     file_stat = path.stat()
     return file_stat.st_mtime_ns, file_stat.st_size, file_stat.st_ino
 
@@ -236,34 +231,24 @@ def _byte_counter(path: Path, on_progress: StageProgress) -> Callable[[int], Non
     return on_bytes
 
 
-def _verify_complete(result: PurgeResult, name: str) -> PurgeResult:
-    """See that all of the corpus was read.
+def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
+    """Return the result of reading a corpus to its end.
 
     Raises:
-        NothingToDoError: there is nothing in it.
-        GruError: a part of it is missing.
+        EmptyInputError: it is empty.
+        GruError: part of it is missing.
     """
     if CORRUPT in result.report.skipped:
-        raise GruError(
-            f"'{name}' is damaged: a part of it cannot be read", "nothing was changed; fetch or copy it again"
-        )
+        raise GruError(f"corrupt file: '{name}': part of it is unreadable", "nothing was changed; copy it again")
     if not result.removed + result.kept:
         notes = "; ".join(result.report.messages())
-        raise EmptyInputError(
-            f"there is no comment in '{name}'" + (f" ({notes})" if notes else ""), "name another corpus"
-        )
+        raise EmptyInputError(f"no comments in '{name}'" + (f" ({notes})" if notes else ""), "name another corpus")
     return result
 
 
 def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
-    """The rows that stay, with the threads and turns that they have then.
-
-    Raises:
-        UsageError: the corpus does not say what is asked for.
-        GruError: its authors are hashed, and the key is not here.
-    """
-    required = [column for column, values in (("id", criteria.ids), ("author", criteria.names)) if values]
-    missing = set(required)
+    """Yield the remaining rows, their threads and turns updated, and count all of them in `result`."""
+    missing = {column for column, values in (("id", criteria.ids), ("author", criteria.names)) if values}
     first: Sequence[str] = records.columns or ()
     if records.columns:
         _require_columns(name, missing - set(first), first)
@@ -290,17 +275,14 @@ def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: Pur
 
 def _require_columns(name: str, missing: set[str], available: Iterable[str]) -> None:
     if missing:
-        raise UsageError(
-            f"'{name}' has no column '{min(missing)}', and so does not say which comments are meant",
-            f"it has: {', '.join(available)}",
-        )
+        raise UsageError(f"no column '{min(missing)}' in '{name}'", f"it has: {', '.join(available)}")
 
 
 def _matching_criterion(fields: Fields, criteria: PurgeCriteria, name: str) -> str | None:
-    """The id or author for which a row is to be taken out, None where it stays.
+    """Return the id or name for which to remove a row, or None.
 
     Raises:
-        GruError: the author is a hash, and there is no key to compare names with.
+        GruError: the author is a hash, and the author key is missing.
     """
     id_, author = fields.get("id"), fields.get("author")
     if criteria.ids and isinstance(id_, str | int) and (bare := str(id_).removeprefix("t1_")) in criteria.ids:
@@ -314,17 +296,17 @@ def _matching_criterion(fields: Fields, criteria: PurgeCriteria, name: str) -> s
         return criteria.hashes.get(author)
     if _HASH_PATTERN.fullmatch(author):
         raise GruError(
-            f"'{name}' has hashes in place of names, and the key to them is not here ('{key_file()}')",
-            "run it where the corpus was made, or name the comments with --ids",
+            f"authors are hashed in '{name}', and the author key is missing: '{key_file()}'",
+            "run it where the corpus was made, or use --ids",
         )
     return None
 
 
 class _ThreadRenamer:
-    """Gives what is left of conversations names and turns, so that nothing is joined over a gap.
+    """Renames the threads and turns of remaining rows, so that no conversation continues across a gap.
 
-    What stands before a gap keeps the thread's name. What comes behind gets one of its own, with the post's part as it
-    was: that decides which side of the split into training and validation it is on.
+    Rows before a gap keep the name of the thread. Those after it get a new one with the same post, which decides
+    between training and validation.
     """
 
     def __init__(self) -> None:
@@ -336,14 +318,14 @@ class _ThreadRenamer:
         self._last_written_name: str | None = None
 
     def update(self, fields: Fields, removed: bool) -> bool:
-        """Take the next row, and change what it says of its place if need be; whether a new conversation begins so."""
+        """Update the thread and turn of the next row; return True if it starts a new conversation after a gap."""
         thread = _get_thread(fields)
         if thread is None:
             self._source = None
             self._last_written_name = self._last_written_name if removed else None
             return False
         if thread != self._source:
-            # The same name again, now that what stood between is gone, would be read as one conversation.
+            # With the rows in between removed, two threads of the same name would be read as one.
             self._gap = self._renumbered = thread == self._last_written_name
             self._source, self._name, self._turn = thread, thread, 0
         if removed:
@@ -363,7 +345,6 @@ class _ThreadRenamer:
 
 
 def _get_thread(fields: Fields) -> str | None:
-    """The thread of a row, as a reader of corpora understands it."""
     thread = fields.get("thread")
     if isinstance(thread, int):
         return str(thread)
@@ -371,11 +352,10 @@ def _get_thread(fields: Fields) -> str | None:
 
 
 def _unique_thread_name(name: str, fields: Fields) -> str:
-    """A name for the rest of a thread, behind a gap: the post, and a number that no other path has.
+    """Return a name for the rest of a thread after a gap: the post, and a number that no other path has.
 
-    Paths are counted without a leading zero; this is one, with a number made of what the rest begins with, which begins
-    no other.
+    The number is a hash of the thread and its next comment, with a leading zero, which numbers of paths do not have.
     """
     key = f"{name} {fields.get('id') or fields.get(DEFAULT_COLUMN)}"
-    digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=5).digest()
+    digest = hashlib.blake2b(key.encode(), digest_size=5).digest()
     return f"{post_of(name)}.0{int.from_bytes(digest)}"

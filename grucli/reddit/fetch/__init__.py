@@ -1,1 +1,1 @@
-"""The archive and the API: raw comments, resumable."""
+"""Comments from an archive or Reddit's API into a file, resumable."""

@@ -1,8 +1,8 @@
-"""What every online source of comments has in common: whom to ask about, for which time, and what a walk yields.
+"""The interface of an online source of comments: what is requested of it, and what it yields.
 
-A walk goes through the comments of one subreddit or one person. It yields a `Batch` for each page, and for each time in
-which there was nothing, with the position from which another walk can go on so that no comment is missed and none comes
-twice; between them what a person may want to know; and at last its `End`.
+`CommentSource.paginate` reads the comments of one subreddit or user. It yields a `Page` for each page and for each
+window without comments, with the cursor from which a later call resumes without a gap or a duplicate; waits and gaps in
+between; and an `EndOfRange` last.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from typing import Protocol, Self
 
 import msgspec
 
-from grucli.errors import UsageError
+from grucli.errors import ServiceError, UsageError
 from grucli.reddit.comments import Comment
 from grucli.reddit.timestamps import MAX_TIMESTAMP
 
 SCORE_SETTLED_AFTER_SECONDS = 36 * 3_600
-"""Seconds after which the votes on a comment have settled."""
+"""Age of a comment from which on its score is taken as final."""
 
 _MAX_ID_CHARS = 64
 _TARGET_PATTERN = re.compile(
@@ -29,27 +29,27 @@ _TARGET_PATTERN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A subreddit (`kind` "r") or a person ("u"), by name."""
+    """A subreddit (`kind` "r") or a user ("u"), by name."""
 
     kind: str
     name: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read r/NAME, u/NAME, or the address of either on Reddit.
+        """Parse r/NAME, u/NAME, or the URL of either on Reddit.
 
         >>> str(Target.parse("/r/AskScience/")), str(Target.parse("https://www.reddit.com/user/spez"))
         ('r/AskScience', 'u/spez')
 
         Raises:
-            UsageError: it names neither.
+            UsageError: `text` is none of these.
         """
         match = _TARGET_PATTERN.fullmatch(text.strip())
         if match is None:
             stripped = text.strip().strip("/")
-            name_match = stripped not in ("r", "u", "user") and _TARGET_PATTERN.fullmatch(f"r/{stripped}")
-            hint = f"write r/{stripped} or u/{stripped}" if name_match else "write r/NAME or u/NAME"
-            raise UsageError(f"'{text}' is neither a subreddit nor a person", hint)
+            is_bare_name = stripped not in ("r", "u", "user") and _TARGET_PATTERN.fullmatch(f"r/{stripped}")
+            hint = f"write r/{stripped} or u/{stripped}" if is_bare_name else "write r/NAME or u/NAME"
+            raise UsageError(f"not a subreddit or user: '{text}'", hint)
         return cls(match[1][0], match[2])
 
     def __str__(self) -> str:
@@ -57,26 +57,26 @@ class Target:
 
 
 def parse_targets(names: Iterable[str]) -> list[Target]:
-    """Each of `names` once, whatever the case of its letters.
+    """Parse names, each kept once, whatever its case.
 
     Raises:
-        UsageError: one of them names neither a subreddit nor a person.
+        UsageError: a name is not a subreddit or user.
     """
     return list({str(target).lower(): target for target in map(Target.parse, reversed(list(names)))}.values())[::-1]
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From the second `after`, which belongs to it, to the second `before`, which does not; seconds since 1970."""
+    """The seconds since 1970 from `after`, inclusive, to `before`, exclusive."""
 
     after: int
     before: int
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How far a walk has come. `at` and `seen` are the source's own business; a walk begins with the empty one.
+    """Where to resume; an empty cursor starts. The meaning of `timestamp` and `seen_ids` depends on the source.
 
-    `began` is the second of the first comment met, from which progress is counted where the range has no beginning.
+    `first_timestamp`: of the first comment found, from which progress counts.
     """
 
     timestamp: int | None = None
@@ -86,10 +86,9 @@ class Cursor(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Comments that are new, or none, each with an id and a whole `created_utc`.
+    """New comments, perhaps none, each with an id and an integer `created_utc`.
 
-    `share` of the range has been walked; `at`: the second that was reached. `lost`: comments among these that cannot be
-    read, and are left out.
+    `progress` within the range, 0 to 1; `timestamp`: the second reached; `unreadable`: rows left out.
     """
 
     comments: Sequence[Comment]
@@ -100,16 +99,8 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableRow:
-    """A comment that cannot be read. `second`: when it was written, where that can be; `key`: what it is known by."""
-
-    timestamp: int | None
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
 class RetryWait:
-    """Nothing will happen for some seconds. `again`: because a request failed, and will be made again."""
+    """Nothing happens for some seconds. `is_retry`: because a request failed and will be repeated."""
 
     seconds: float
     reason: str
@@ -118,21 +109,21 @@ class RetryWait:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something odd, which a person should know of."""
+    """A message for the user."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Comments that exist and that the source does not give, for the reason `text`."""
+    """Comments exist that the source does not return; `text` says which."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class EndOfRange:
-    """The walk is over. `covered`: it has seen the whole range, as far as the source knows it."""
+    """No more pages. `complete`: the whole range was seen, as far as the source knows it."""
 
     complete: bool
 
@@ -141,68 +132,68 @@ FetchItem = Page | RetryWait | Gap | EndOfRange
 
 
 class CommentSource(Protocol):
-    """Where comments are asked for, one subreddit or person after the other, `rate` times a second at most."""
+    """An online source of comments. `rate`: requests per second at most."""
 
     title: str
     rate: float
 
     def paginate(self, target: Target, time_range: TimeRange, cursor: Cursor, limit: int | None) -> Iterator[FetchItem]:
-        """Go on from `position` through the comments of `target` within `span`, at most `most` of them (None: all).
+        """Read the comments of `target` in the range from `cursor` on, at most `limit` of them (None: all).
 
         Raises:
-            ServiceError: the network, or the service, does not answer as it should, however often it is asked.
+            ServiceError: the network or the service failed, after retries.
         """
         ...
 
 
+def fetch_error(target: Target, reason: str) -> ServiceError:
+    """Return the error for a service that failed after retries."""
+    return ServiceError(f"cannot fetch {target}: {reason}", "try again later")
+
+
 def created_second(comment: Comment) -> int:
-    """The second at which a placed comment was written."""
+    """Return the time of a comment that `read_row` returned."""
     assert isinstance(comment.created_utc, int)
     return comment.created_utc
 
 
-def read_comment(row: object) -> Comment | None:
-    """One comment of an answer, as JSON (`msgspec.Raw`) or decoded from it, its time as a whole number.
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row without an id or a valid time, or with a field of another type.
 
-    None where it cannot be read, or has no id or no sensible time. Half a character, which JSON can spell, becomes
-    U+FFFD.
+    `timestamp`: None if unknown. `key`: the same whenever the row is read, and not the id of any comment.
     """
+
+    timestamp: int | None
+    key: str
+
+
+def read_row(row: object) -> Comment | UnreadableRow:
+    """Read a comment from JSON (`msgspec.Raw`) or decoded JSON, its time as an integer."""
     try:
         if isinstance(row, msgspec.Raw):
             comment = msgspec.json.decode(row, type=Comment)
         else:
-            comment = _replace_surrogates(msgspec.convert(row, type=Comment))
+            comment = msgspec.convert(row, type=Comment)
         created = float(comment.created_utc) if comment.created_utc is not None else -1.0
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
-        return None
+        return _describe_unreadable(row)
     if not 0 <= created <= MAX_TIMESTAMP or not comment.id or len(comment.id) > _MAX_ID_CHARS:
-        return None
+        return _describe_unreadable(row)
     comment.created_utc = int(created)
     return comment
 
 
-def describe_unreadable(row: object) -> UnreadableRow:
-    """What can be said of a row that `read_comment` cannot read.
-
-    Its key tells it from others, and is the same when the row comes again; no comment has such an id.
-    """
+def _describe_unreadable(row: object) -> UnreadableRow:
     fields: object = row
     with suppress(msgspec.MsgspecError, ValueError, RecursionError):
         fields = msgspec.json.decode(row) if isinstance(row, msgspec.Raw) else row
     second = None
     if isinstance(fields, dict):
-        # The votes, and much else in a row, change from one day to the next.
+        # The score and much else in a row change from one day to the next.
         fields = {name: fields.get(name) for name in ("id", "author", "created_utc", "body")}
         with suppress(ValueError, OverflowError):
             second = int(float(str(fields["created_utc"])))
     identity = bytes(fields) if isinstance(fields, msgspec.Raw) else repr(fields).encode("utf-8", "replace")
     digest = hashlib.blake2b(identity, digest_size=8).hexdigest()
     return UnreadableRow(second if second is not None and 0 <= second <= MAX_TIMESTAMP else None, f"?{digest}")
-
-
-def _replace_surrogates(comment: Comment) -> Comment:
-    for field in Comment.__struct_fields__:
-        value = getattr(comment, field)
-        if isinstance(value, str):
-            setattr(comment, field, value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    return comment

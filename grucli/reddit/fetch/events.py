@@ -1,13 +1,14 @@
-"""What happens while comments are fetched, as plain values: a fetch yields them, the terminal draws them."""
+"""Events of a fetch, as plain values: `FetchRun.run` yields them, the terminal shows them."""
 
 from dataclasses import dataclass
 
+from grucli.json_record import JsonRecord
 from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
 
 
 @dataclass(frozen=True, slots=True)
 class FetchStarted:
-    """The first request is about to be made. `fetched`: comments that are in the output already."""
+    """The first request is about to be made. `fetched`: comments already in the output; `rate`: requests per second."""
 
     names: tuple[str, ...]
     title: str
@@ -19,9 +20,9 @@ class FetchStarted:
 
 @dataclass(frozen=True, slots=True)
 class PageFetched:
-    """A page is saved, or that there was none. `fetched` and `pages` count the whole fetch; `share` of it is done.
+    """A page of `new` comments, perhaps none, is saved.
 
-    `at`: the second that was reached.
+    `fetched`, `pages`: totals of all runs. `timestamp`: the second reached. `progress`: of the whole fetch, 0 to 1.
     """
 
     name: str
@@ -34,7 +35,7 @@ class PageFetched:
 
 @dataclass(frozen=True, slots=True)
 class TargetFinished:
-    """There is no more of one name. `covered`: the whole range was seen."""
+    """One name is done. `complete`: the whole range was seen."""
 
     name: str
     fetched: int
@@ -42,24 +43,8 @@ class TargetFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchFinished:
-    """Everything asked for was done, now or (`before`) by an earlier run.
-
-    `shortfall`: what is missing, and what can be done about it, in a sentence; empty where the range is complete.
-    `unsettled`: comments that were so new that their scores may still change.
-    """
-
-    summary: "FetchSummary"
-    names: tuple[str, ...]
-    output: str
-    incomplete_reason: str
-    scores_not_final: int
-    was_already_complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FetchSummary:
-    """What `gru fetch --json` prints, for all runs of a fetch together; `first` and `last` in seconds since 1970."""
+class FetchSummary(JsonRecord):
+    """What `gru fetch --json` prints: totals of all runs; `first` and `last` in seconds since 1970."""
 
     fetched: int
     pages: int
@@ -67,6 +52,22 @@ class FetchSummary:
     first: int | None
     last: int | None
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFinished:
+    """Everything requested is done, by this run or (`was_already_complete`) by an earlier one.
+
+    `incomplete_reason`: what is missing and what to do about it; empty where nothing is. `scores_not_final`: comments
+    so recent that their scores may still change.
+    """
+
+    summary: FetchSummary
+    names: tuple[str, ...]
+    output: str
+    incomplete_reason: str
+    scores_not_final: int
+    was_already_complete: bool
 
 
 FetchEvent = FetchStarted | PageFetched | RetryWait | Notice | TargetFinished | FetchFinished

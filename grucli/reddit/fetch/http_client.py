@@ -1,4 +1,4 @@
-"""One request to a service, over urllib3: its answer within bounds of size and time, or a fault in words."""
+"""HTTP requests over urllib3, with limits on the size and duration of a response."""
 
 import ssl
 import time
@@ -8,16 +8,7 @@ from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import (
-    HTTPError,
-    IncompleteRead,
-    LocationParseError,
-    NameResolutionError,
-    NewConnectionError,
-    ProxyError,
-    SSLError,
-)
-from urllib3.exceptions import TimeoutError as LateError
+from urllib3 import exceptions
 from urllib3.util import Timeout, Url, make_headers, parse_url
 
 from grucli import __version__
@@ -25,10 +16,8 @@ from grucli.errors import UsageError
 from grucli.reddit.fetch.retry import AccessDeniedError, TransientError
 
 USER_AGENT = f"grucli/{__version__}"
-"""How the program introduces itself."""
-
 MAX_RESPONSE_BYTES = 1 << 25
-"""Bytes of an answer, unpacked: a hundred of the longest comments are a tenth of it."""
+"""Of a decompressed body: ten times a page of the longest comments."""
 
 _CONNECT_TIMEOUT = 15.0
 _READ_TIMEOUT = 60.0
@@ -39,7 +28,7 @@ _URL_HINT = "write it like https://archive.example.com"
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What came back."""
+    """A complete response; `content` is decompressed."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -47,10 +36,10 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Requests to the service at an address.
+    """GET requests to one server.
 
     Raises:
-        UsageError: it is no address of a service.
+        UsageError: `base_url` is not the URL of a server.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -60,10 +49,10 @@ class HttpClient:
         self._pool = _make_pool(url)
 
     def get(self, path: str, params: Mapping[str, str]) -> HttpResponse:
-        """Ask for `path`. Redirects are answers too: nothing is followed to where nobody meant to go.
+        """Request `path`. Redirects are returned, not followed.
 
         Raises:
-            Fault: there is no whole answer.
+            TransientError: there is no complete response.
         """
         try:
             response = self._pool.request(
@@ -81,54 +70,52 @@ class HttpClient:
                 response.close()
                 raise
             response.release_conn()
-        except HTTPError as error:
-            raise self._to_error(error) from error
+        except exceptions.SSLError as error:
+            reason = f"the connection to {self._host} is not secure ({_tls_error_reason(error)})"
+            raise AccessDeniedError(reason) from error
+        except exceptions.HTTPError as error:
+            raise TransientError(self._error_reason(error)) from error
         except (OSError, ValueError) as error:
-            raise TransientError(f"{self._host} could not be asked ({type(error).__name__})") from error
+            raise TransientError(f"request to {self._host} failed ({type(error).__name__})") from error
         return HttpResponse(response.status, response.headers, body)
 
-    def _to_error(self, error: HTTPError) -> TransientError:
-        """What went wrong between here and there, in words."""
-        if isinstance(error, TransientError):
-            return error
-        if isinstance(error, SSLError):
-            return AccessDeniedError(f"the connection to {self._host} is not safe ({_tls_error_reason(error)})")
-        messages: list[tuple[type[HTTPError], str]] = [
-            (ProxyError, "the proxy does not answer"),
-            (NameResolutionError, f"{self._host} cannot be found; there may be no network"),
-            (NewConnectionError, f"{self._host} cannot be reached"),
-            (LateError, f"{self._host} does not answer in time"),
-            (IncompleteRead, f"an answer of {self._host} was cut short"),
+    def _error_reason(self, error: exceptions.HTTPError) -> str:
+        # The first type that matches counts: some are subclasses of later ones.
+        reasons: list[tuple[type[exceptions.HTTPError], str]] = [
+            (exceptions.ProxyError, "the proxy does not respond"),
+            (exceptions.NameResolutionError, f"cannot resolve {self._host}; check the network"),
+            (exceptions.NewConnectionError, f"cannot connect to {self._host}"),
+            (exceptions.TimeoutError, f"{self._host} timed out"),
+            (exceptions.IncompleteRead, f"a response of {self._host} was truncated"),
         ]
-        message = next((text for exc_type, text in messages if isinstance(error, exc_type)), None)
-        return TransientError(message or f"the connection to {self._host} broke off")
+        lost = f"connection to {self._host} lost"
+        return next((reason for error_type, reason in reasons if isinstance(error, error_type)), lost)
 
 
-def _tls_error_reason(error: SSLError) -> str:
-    """Why a connection is not trusted, as the library for it says."""
+def _tls_error_reason(error: exceptions.SSLError) -> str:
     reason = error.args[0] if error.args else error
     return reason.verify_message if isinstance(reason, ssl.SSLCertVerificationError) else type(reason).__name__
 
 
 def parse_base_url(base_url: str) -> Url:
-    """The parts of a service's address.
+    """Parse the URL of a server.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not one, or it contains credentials.
     """
     try:
         url = parse_url(base_url)
-    except LocationParseError:
+    except exceptions.LocationParseError:
         url = Url()
-    if url.auth or "@" in base_url:  # which may be a secret, and is not to be seen here either
-        raise UsageError("--base-url: an address must not hold a name or a password", _URL_HINT)
+    if url.auth or "@" in base_url:  # the message must not repeat what may be a password
+        raise UsageError("--base-url must not contain a user name or password", _URL_HINT)
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise UsageError(f"--base-url: '{base_url}' is no address of a service", _URL_HINT)
+        raise UsageError(f"--base-url: not the URL of a server: '{base_url}'", _URL_HINT)
     return url
 
 
 def _make_pool(url: Url) -> urllib3.PoolManager:
-    """Connections to a service, through the proxy that the system's settings name for it, if any."""
+    """Connect directly, or through the proxy that the environment names for this host."""
     headers = make_headers(accept_encoding="gzip", user_agent=USER_AGENT)
     proxy = getproxies().get(url.scheme or "")
     if not proxy or not url.host or proxy_bypass(url.host):
@@ -137,24 +124,18 @@ def _make_pool(url: Url) -> urllib3.PoolManager:
         credentials = parse_url(proxy).auth
         proxy_headers = make_headers(proxy_basic_auth=unquote(credentials)) if credentials else None
         return urllib3.ProxyManager(proxy, num_pools=1, headers=headers, proxy_headers=proxy_headers)
-    except (HTTPError, ValueError):
-        raise UsageError(
-            "the proxy that the environment names cannot be used", f"correct or unset {url.scheme}_proxy"
-        ) from None
+    except (exceptions.HTTPError, ValueError):
+        # Without its value, which may contain a password.
+        raise UsageError(f"invalid proxy in {url.scheme}_proxy", f"correct or unset {url.scheme}_proxy") from None
 
 
 def _read_body(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The whole body, unpacked.
-
-    Raises:
-        Fault: it is larger than any answer should be, or comes in too slowly.
-    """
     deadline = time.monotonic() + _TOTAL_TIMEOUT
     body = bytearray()
     while data := response.read1(_CHUNK_BYTES):
         body += data
         if len(body) > MAX_RESPONSE_BYTES:
-            raise AccessDeniedError(f"an answer is larger than {MAX_RESPONSE_BYTES >> 20} MB")
+            raise AccessDeniedError(f"a response is larger than {MAX_RESPONSE_BYTES >> 20} MB")
         if time.monotonic() > deadline:
-            raise TransientError("an answer comes in too slowly")
+            raise TransientError("a response is too slow")
     return bytes(body)

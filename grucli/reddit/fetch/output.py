@@ -1,14 +1,13 @@
-"""The file that a fetch writes: JSON lines, a page at a time, each page compressed for itself.
+"""Output of a fetch: JSON lines, written in pages that are compressed separately.
 
-Compressed pages are whole frames, one behind the other, which every reader takes for one file. So the output can be cut
-after any page, read at any time, and written on.
+Compressed pages are complete frames, concatenated, which readers take for one file. So the output can be truncated
+after any page, read at any time, and appended to.
 """
 
 import bz2
 import gzip
 import lzma
 import os
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,13 +17,9 @@ import msgspec
 
 from grucli.errors import GruError, UsageError
 from grucli.read.sources import COMPRESSIONS, FORMATS
+from grucli.read.zstd import zstd
 from grucli.reddit.comments import Comment
-from grucli.reddit.fetch.state import RESTART_HINT, FetchState, digest, load_state, save_state, state_path
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from grucli.reddit.fetch.state import RESTART_HINT, FetchState, digest, load_state, save_state
 
 _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -36,10 +31,10 @@ _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class FetchOutput:
-    """The file at `path`, of which `record` vouches for the first bytes.
+    """The output file at `path`.
 
     Raises:
-        UsageError: it is no name for such a file.
+        UsageError: the suffix is not one of JSON lines, or the path is a directory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,28 +44,28 @@ class FetchOutput:
 
     @property
     def is_open(self) -> bool:
-        """Whether the file is written by this run; until then it may be an older one."""
+        """True if this run writes the file; until then it may be an older one."""
         return self._file is not None
 
     def reopen(self, state: FetchState) -> None:
-        """Open what an earlier run wrote, and cut off what nobody vouches for.
+        """Open the output of an earlier run, and truncate it to the length in its state.
 
         Raises:
-            UsageError: it is gone.
-            GruError: it is not what was written.
+            UsageError: the file is missing.
+            GruError: its content has changed.
             OSError: the disk failed.
         """
         if state.bytes and not self.path.exists():
-            raise UsageError(f"'{self.path}' is gone", f"put it back, or {RESTART_HINT}")
+            raise UsageError(f"no such file: '{self.path}'", f"put it back, or {RESTART_HINT}")
         file = self.path.open("r+b" if self.path.exists() else "x+b")
         try:
             length = file.seek(0, os.SEEK_END)
             file.seek(state.bytes - state.page_bytes)
             if length < state.bytes or digest(file.read(state.page_bytes)) != state.page_digest:
                 raise GruError(
-                    f"'{self.path}' was changed since it was fetched",
-                    "if that was gru purge, --force would bring back what it took out: fetch what is newer into "
-                    f"another file, with --after; else {RESTART_HINT}",
+                    f"'{self.path}' was changed after it was fetched",
+                    "if gru purge changed it, --force would fetch the removed comments again: fetch newer ones into "
+                    f"another file, with --after; otherwise {RESTART_HINT}",
                 )
             file.truncate(state.bytes)
             file.seek(state.bytes)
@@ -85,12 +80,12 @@ class FetchOutput:
         Raises:
             OSError: the disk failed.
         """
-        # In this order: whoever goes on from here finds the new record, and cuts away whatever the old file held.
+        # In this order: a resumed run finds the new state, and truncates whatever the old file contained.
         save_state(self.path, state)
         self._file = self.path.open("w+b")
 
     def append(self, comments: Iterable[Comment]) -> bytes:
-        """Write a page and force it to the disk; its bytes.
+        """Write a page, force it to the disk, and return its bytes.
 
         Raises:
             OSError: the disk failed.
@@ -103,9 +98,9 @@ class FetchOutput:
         return page
 
     def close(self) -> FetchState | None:
-        """Leave whole pages behind, those that the record on the disk vouches for; that record, where it can be read.
+        """Truncate the output to the length in the state on disk, and return that state if it can be read.
 
-        Ctrl-C may have come after a page, or even its record, was written, and before anybody took note of it.
+        It may be ahead of the caller's: Ctrl-C may have come right after it was saved.
         """
         file, self._file = self._file, None
         if file is None:
@@ -121,33 +116,19 @@ class FetchOutput:
                 file.close()
         return None
 
-    def missing_state_error(self) -> UsageError:
-        """The error for a file without a record."""
-        return UsageError(
-            f"nothing is known of how '{self.path}' was fetched: '{state_path(self.path)}' is missing", RESTART_HINT
-        )
-
 
 def _truncate(file: BinaryIO, length: int) -> None:
-    """Shorten a file, what it has still to write included; on a full disk that cannot be written, and need not be."""
-    with suppress(OSError):
+    with suppress(OSError):  # a full disk: the buffered bytes are cut off anyway
         file.flush()
     file.truncate(length)
 
 
 def _compressor(path: Path) -> Callable[[bytes], bytes]:
-    """How the pages of an output are compressed, by its suffix.
-
-    Raises:
-        UsageError: it is not one of those that hold comments as they are fetched, or a folder is called so.
-    """
     suffix = path.suffix.lower()
     compression = suffix if suffix in COMPRESSIONS else ""
     inner_suffix = Path(path.stem).suffix.lower() if compression else suffix
     if FORMATS.get(inner_suffix) != "jsonl":
-        raise UsageError(
-            f"-o: '{path}' does not end like a file of JSON lines", "call it NAME.jsonl, or NAME.jsonl.zst to save room"
-        )
+        raise UsageError(f"-o: not a file of JSON lines: '{path}'", "name it NAME.jsonl or NAME.jsonl.zst")
     if path.is_dir():
-        raise UsageError(f"-o: '{path}' is a folder", "name a file to write")
+        raise UsageError(f"-o: is a directory: '{path}'", "name a file")
     return _COMPRESS[compression]

@@ -1,8 +1,7 @@
-"""What is known of a fetch beside its output, in `OUTPUT.fetch.json`: what was asked for, and how far it has come.
+"""State of a fetch, in `OUTPUT.fetch.json` beside its output: the options, and how far it has come.
 
-It is written before the first request, and anew, whole, after every page and every time without comments, with the
-length that the output has then. Whatever is in the output beyond that is a page which nobody vouches for, and is cut
-off before the fetch goes on.
+It is written before the first request, and replaced after every page and every window without comments. It holds the
+length of the output; bytes beyond that are of a page that was not completed, and are cut off on resume.
 """
 
 import glob
@@ -12,19 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from grucli.errors import GruError, UsageError
 from grucli.files import atomic_write
-from grucli.reddit.fetch.comment_source import Cursor, Target
+from grucli.reddit.fetch.comment_source import SCORE_SETTLED_AFTER_SECONDS, Cursor, Page, Target, created_second
 
 _VERSION = 2
 _MAX_STATE_BYTES = 1 << 24
-RESTART_HINT = "begin again with --force, or name another file"
-"""What to do about a fetch that cannot go on."""
+RESTART_HINT = "restart with --force, or use another file"
 
 
 def digest(page: bytes) -> str:
-    """What a page in the output is known by."""
+    """Return the digest that identifies a page of the output."""
     return hashlib.blake2b(page, digest_size=16).hexdigest()
 
 
@@ -32,7 +31,7 @@ _EMPTY_PAGE_DIGEST = digest(b"")
 
 
 class TargetState(msgspec.Struct, frozen=True):
-    """One subreddit or person: how far its walk has come, and whether it has ended with the whole range seen."""
+    """Progress of one subreddit or user. `complete`: ended with the whole range seen."""
 
     name: str
     cursor: Cursor = Cursor()
@@ -44,11 +43,11 @@ class TargetState(msgspec.Struct, frozen=True):
 class FetchState(msgspec.Struct, frozen=True):
     """A fetch. Times are seconds since 1970.
 
-    `asked_after`, `asked_before`: as they were typed, so that the same age means the same time when it goes on.
-    `bytes`: length of the output; its last `page_bytes` have the digest `page_digest`. `unsettled`: comments whose
-    score may have changed since they were fetched. `gaps`: how often the source kept comments back. `lost`: comments
-    that could not be read. `begun`: the output
-    is this fetch's; before that, `replaces` says that what is there instead may be replaced.
+    `after_option`, `before_option`: as typed, so that the same age means the same time on resume.
+    `bytes`: length of the output, of which the last `page_bytes` have the digest `page_digest`.
+    `scores_not_final`: comments fetched before their score was final.
+    `gaps`: how often the source withheld comments. `unreadable`: rows left out.
+    `output_started`: the output belongs to this fetch; before that, `may_replace` permits replacing what is there.
     """
 
     version: int
@@ -73,42 +72,76 @@ class FetchState(msgspec.Struct, frozen=True):
     may_replace: bool = False
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the targets, r/NAME or u/NAME."""
+        return tuple(target.name for target in self.targets)
+
+    @property
     def fetched(self) -> int:
         """Comments in the output."""
-        return sum(entry.fetched for entry in self.targets)
+        return sum(target.fetched for target in self.targets)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to ask for."""
-        return all(entry.ended for entry in self.targets)
+        """True if nothing is left to request."""
+        return all(target.ended for target in self.targets)
 
     @property
     def complete(self) -> bool:
-        """Whether the range was walked to its end, for every name, and nothing kept back or left out."""
-        return self.gaps == 0 == self.unreadable and all(entry.ended and entry.complete for entry in self.targets)
+        """True if every comment of every name in the range was fetched."""
+        return self.gaps == 0 == self.unreadable and all(target.ended and target.complete for target in self.targets)
 
 
 def new_state(source: str, after: int, before: int, targets: Sequence[Target]) -> FetchState:
-    """A fetch that has not begun."""
+    """Return the state of a fetch before its first request."""
     return FetchState(_VERSION, source, after, before, tuple(TargetState(str(target)) for target in targets))
 
 
+def after_page(state: FetchState, index: int, page: Page, data: bytes, now: float) -> FetchState:
+    """Return the state after a page of target `index`, whose comments were appended to the output as `data`."""
+    target = replace(state.targets[index], cursor=page.cursor)
+    state = replace(state, unreadable=state.unreadable + page.unreadable)
+    if page.comments:
+        times = [created_second(comment) for comment in page.comments]
+        target = replace(target, fetched=target.fetched + len(times))
+        state = replace(
+            state,
+            bytes=state.bytes + len(data),
+            page_bytes=len(data),
+            page_digest=digest(data),
+            pages=state.pages + 1,
+            first=min(times) if state.first is None else min(*times, state.first),
+            last=max(times) if state.last is None else max(*times, state.last),
+            scores_not_final=state.scores_not_final + sum(time > now - SCORE_SETTLED_AFTER_SECONDS for time in times),
+        )
+    return _with_target(state, index, target)
+
+
+def after_end(state: FetchState, index: int, *, complete: bool) -> FetchState:
+    """Return the state after the last page of target `index`."""
+    return _with_target(state, index, replace(state.targets[index], ended=True, complete=complete))
+
+
+def _with_target(state: FetchState, index: int, target: TargetState) -> FetchState:
+    return replace(state, targets=(*state.targets[:index], target, *state.targets[index + 1 :]))
+
+
 def state_path(output: Path) -> Path:
-    """Where the record of the fetch into `output` lies."""
+    """Return the path of the state of the fetch into `output`."""
     return output.with_name(output.name + ".fetch.json")
 
 
 def save_state(output: Path, state: FetchState) -> None:
-    """Write the record of the fetch into `output`.
+    """Replace the state of the fetch into `output`, atomically.
 
     Raises:
-        OSError: the disk failed; the record before is still there.
+        OSError: the disk failed; the previous state is unchanged.
     """
     atomic_write(state_path(output), msgspec.json.format(msgspec.json.encode(state)) + b"\n")
 
 
 def read_raw_state(output: Path) -> bytes | None:
-    """The record of the fetch into `output` as it lies there, whatever it is worth; None where there is none.
+    """Read the state file of `output` without parsing it; None if there is none.
 
     Raises:
         OSError: it cannot be read.
@@ -120,7 +153,7 @@ def read_raw_state(output: Path) -> bytes | None:
 
 
 def restore_state(output: Path, raw: bytes | None) -> None:
-    """Let the record of the fetch into `output` be what `read_raw_record` gave.
+    """Put back what `read_raw_state` returned.
 
     Raises:
         OSError: the disk failed.
@@ -132,33 +165,34 @@ def restore_state(output: Path, raw: bytes | None) -> None:
 
 
 def remove_stale_temporaries(output: Path) -> None:
-    """Remove what a run that was killed while it saved its record may have left. Nobody else may be at it."""
+    """Remove temporary state files that a killed run left. The caller must hold the lock of `output`."""
     for leftover in output.parent.glob(f".{glob.escape(state_path(output).name)}.*.tmp"):
         with suppress(OSError):
             leftover.unlink()
 
 
 def load_state(output: Path) -> FetchState | None:
-    """The record of the fetch into `output`; None where there is none.
+    """Load the state of the fetch into `output`; None if there is none.
 
     Raises:
-        GruError: it is damaged, or of another version of this program.
+        GruError: the file is corrupt, or was written by another version of this program.
         OSError: it cannot be read.
     """
     path = state_path(output)
+    corrupt = GruError(f"corrupt file: '{path}'", RESTART_HINT)
     try:
         with path.open("rb") as file:
             state = msgspec.json.decode(file.read(_MAX_STATE_BYTES), type=FetchState)
-        for entry in state.targets:
-            Target.parse(entry.name)
+        for target in state.targets:
+            Target.parse(target.name)
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, ValueError, RecursionError, UsageError):
-        raise GruError(f"'{path}' is damaged", RESTART_HINT) from None
+        raise corrupt from None
     if state.version != _VERSION:
-        raise GruError(f"'{path}' is of another version of this program", f"go on with that version, or {RESTART_HINT}")
+        raise GruError(f"written by another version of gru: '{path}'", f"use that version, or {RESTART_HINT}")
     if not state.targets or not 0 <= state.page_bytes <= state.bytes or not 0 <= state.after < state.before:
-        raise GruError(f"'{path}' is damaged", RESTART_HINT)
+        raise corrupt
     return state
 
 
@@ -171,27 +205,26 @@ def check_compatible(
     after: tuple[str, int] | None,
     before: tuple[str, int] | None,
 ) -> None:
-    """See that what is asked for now is what the fetch was begun with. What is None, or empty, was not asked for.
+    """Check that the options given on resume are those that the fetch was started with.
 
-    `after` and `before`: as typed, and what that means now.
+    None, or no targets: not given. `after`, `before`: as typed, and as seconds since 1970.
 
     Raises:
-        UsageError: it is not; the difference is named.
+        UsageError: one differs; it is named.
     """
-    was = " ".join(entry.name for entry in state.targets)
-    now = " ".join(map(str, targets))
+    was, now = " ".join(state.names), " ".join(map(str, targets))
     if targets and {*now.lower().split()} != {*was.lower().split()}:
         raise _mismatch_error(output, was, now)
     if source is not None and source != state.source:
         raise _mismatch_error(output, f"--source {state.source}", f"--source {source}")
-    for option, requested, timestamp, typed in (
+    for option, given, timestamp, typed in (
         ("--after", after, state.after, state.after_option),
         ("--before", before, state.before, state.before_option),
     ):
-        if requested is not None and requested[0] != typed and requested[1] != timestamp:
+        if given is not None and given[0] != typed and given[1] != timestamp:
             was = f"no {option}" if typed is None else f"{option} '{typed}'"
-            raise _mismatch_error(output, was, f"{option} '{requested[0]}'")
+            raise _mismatch_error(output, was, f"{option} '{given[0]}'")
 
 
 def _mismatch_error(output: Path, was: str, now: str) -> UsageError:
-    return UsageError(f"the fetch into '{output}' was begun with {was}, not {now}", "leave that away, or use --force")
+    return UsageError(f"'{output}' was started with {was}, not {now}", "drop the option, or use --force")

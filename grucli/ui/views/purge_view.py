@@ -1,4 +1,4 @@
-"""What `gru purge` has done, in sentences; and what only the user can do then."""
+"""The result of `gru purge`, and what the user has to do then."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,50 +7,60 @@ from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import pluralize
 
 if TYPE_CHECKING:
+    from grucli.api.purge import PurgeSummary
     from grucli.reddit.corpus.purge import PurgeResult
 
 
+def show_purge(terminal: Terminal, summary: "PurgeSummary") -> None:
+    """Print what was removed, or would be, what was not found, and what still contains it; all of it as messages."""
+    print_purge_result(terminal, summary.corpus, summary.result, dry_run=summary.dry_run)
+    print_not_found(terminal, summary.ids_not_found, summary.authors_not_found)
+    if summary.result.removed and not summary.dry_run:
+        if summary.fetched:
+            warn_fetched_file(terminal, summary.corpus)
+        print_models_to_retrain(terminal, summary.models, summary.cached_directories)
+
+
 def print_purge_result(terminal: Terminal, corpus: str, result: "PurgeResult", *, dry_run: bool) -> None:
-    """Say what was taken out of `corpus`, or would be; all of it as messages."""
+    """Print what was removed from `corpus`, or would be."""
     if not result.removed:
-        terminal.info(f"Nothing is to be taken out of '{corpus}', which has {pluralize(result.kept, 'comment')}.")
+        terminal.info(f"no matching comments in '{corpus}' ({pluralize(result.kept, 'comment')})")
         return
-    verb = "Would be taken out of" if dry_run else "Taken out of"
-    size = f"{pluralize(result.removed, 'comment')} of {pluralize(result.removed_characters, 'character')}"
-    terminal.info(f"{verb} '{corpus}': {size}; {result.kept:,} left.")
+    verb = "would remove" if dry_run else "removed"
+    size = f"{pluralize(result.removed, 'comment')} ({pluralize(result.removed_characters, 'character')})"
+    terminal.info(f"{verb} {size} from '{corpus}'; {result.kept:,} left")
     if result.split_conversations:
-        terminal.info(
-            f"{pluralize(result.split_conversations, 'conversation')} cut in two where something is missing now."
-        )
+        split = "would be split" if dry_run else "split"
+        terminal.info(f"{pluralize(result.split_conversations, 'conversation')} {split} at a removed comment")
     for message in result.report.messages():
         terminal.warn(message)
 
 
 def warn_fetched_file(terminal: Terminal, corpus: str) -> None:
-    """Say that `corpus` is a fetched file, and how not to fetch again what was taken out."""
+    """Warn that the fetch into `corpus` cannot be resumed, and how not to fetch the removed comments again."""
     terminal.warn(
-        f"'{corpus}' was written by gru fetch, which cannot go on with it now: --resume refuses, and --force would "
-        "bring back what was taken out; fetch what is newer into another file, with --after"
+        f"the fetch into '{corpus}' cannot be resumed now, and --force would fetch the removed comments again; fetch "
+        "newer ones into another file, with --after"
     )
 
 
 def print_not_found(terminal: Terminal, ids: int, names: Sequence[str]) -> None:
-    """Say how many of the ids, and warn which of the names, are not in the corpus."""
+    """Print how many of the ids, and which of the names, are not in the corpus."""
     if ids:
-        terminal.info(f"Not in it: {pluralize(ids, 'id')}.")
+        terminal.info(f"not found: {pluralize(ids, 'id')}")
     if names:
         terminal.warn(
-            f"nothing by {', '.join(names)} was found; authors in a corpus that was made with another author.key, on "
-            "another computer or in another GRU_HOME, can only be found there"
+            f"no comments found by {', '.join(names)}; a corpus made with another author.key, on another computer or "
+            "in another GRU_HOME, can only be searched for authors there"
         )
 
 
 def print_models_to_retrain(terminal: Terminal, models: Sequence[str], directories: Sequence[str]) -> None:
-    """Say who still remembers what was taken out: `models`, and token files that were in use, in folders `left`."""
+    """Print what still contains the removed comments: `models`, and the `directories` of token files in use."""
     if directories:
-        terminal.warn(f"token files in use still hold it; remove them by hand: {', '.join(directories)}")
+        terminal.warn(f"cached token files still contain them; delete by hand: {', '.join(directories)}")
     if models:
-        terminal.warn(f"these models have learnt from it and remember it still: {', '.join(models)}")
-        terminal.info(f"Train them again: gru train … --name {models[0]} --force")
+        terminal.warn(f"models trained on the removed comments: {', '.join(models)}")
+        terminal.info(f"retrain them: gru train … --name {models[0]} --force")
     else:
-        terminal.info("A model that has learnt from it remembers it still, until it is trained anew.")
+        terminal.info("models trained on the removed comments must be retrained")

@@ -65,6 +65,7 @@ def test_what_is_bounded_knows_the_last_ones(keys: list[int], size: int) -> None
     assert seen._current.size == 32 or not seen.has_evicted
 
 
+@pytest.mark.slow
 def test_it_takes_no_more_memory_than_it_may() -> None:
     seen = RecentHashSet(1 << 15)
     for part in np.array_split(np.arange(1, 200_001, dtype=np.uint64), 50):

@@ -1,4 +1,4 @@
-"""The key of the author names: made once, seen by nobody; and what it makes of a name."""
+"""The author key: created once, readable by its owner only; and the hashes of names."""
 
 import doctest
 import os
@@ -37,7 +37,7 @@ def test_a_key_is_made_once(home: Path) -> None:
 
 
 @posix_only
-def test_nobody_else_may_read_it(home: Path) -> None:
+def test_only_the_owner_can_read_it(home: Path) -> None:
     before = os.umask(0)
     try:
         author_key()
@@ -69,7 +69,7 @@ def test_a_damaged_key_is_not_replaced_in_silence(home: Path, monkeypatch: pytes
     monkeypatch.setattr(pseudonyms, "_RETRY_DELAY", 0)
     home.mkdir()
     key_file().write_bytes(content)
-    with pytest.raises(GruError, match=r"author\.key.*damaged"):
+    with pytest.raises(GruError, match=r"corrupt author key: .*author\.key"):
         author_key()
     assert key_file().read_bytes() == content
 
@@ -96,7 +96,7 @@ def test_a_hash_is_short_and_says_nothing(key: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize("nobody", [None, "", "[deleted]", "[removed]"])
-def test_who_is_gone_has_no_hash(nobody: str | None) -> None:
+def test_a_deleted_author_has_no_hash(nobody: str | None) -> None:
     assert AuthorHasher(bytes(32))(nobody) == ""
 
 
@@ -108,7 +108,7 @@ def test_names_are_remembered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch)
     assert len(hashed._cache) <= 10
 
 
-def test_other_processes_can_have_it_and_nobody_sees_the_key() -> None:
+def test_it_is_picklable_and_does_not_show_the_key() -> None:
     hashed = AuthorHasher(b"a secret of mine")
     assert pickle.loads(pickle.dumps(hashed))("me") == hashed("me")  # noqa: S301 - as multiprocessing does
     assert "secret" not in repr(hashed)

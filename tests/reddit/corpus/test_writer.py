@@ -1,4 +1,4 @@
-"""What is written is what training reads, whatever a comment holds; and the file is whole, or it is not there."""
+"""What is written is what training reads, whatever a comment contains; and files are complete or absent."""
 
 import doctest
 import errno
@@ -16,9 +16,8 @@ from grucli.reddit.corpus import writer
 from grucli.reddit.corpus.writer import (
     COLUMNS,
     CONVERSATION_COLUMNS,
-    CorpusWriter,
     make_batch_encoder,
-    make_row_encoder,
+    open_corpus,
     parse_output,
 )
 from tests.fault_injection import failing_disk
@@ -41,21 +40,16 @@ comments = st.builds(
 
 
 def write_comments(path: Path, rows: list[Comment], columns: tuple[str, ...] = COLUMNS) -> None:
-    encode = make_row_encoder(parse_output(path).file_format, columns)
-    with CorpusWriter(parse_output(path), columns) as file:
+    encode = make_batch_encoder(parse_output(path).file_format, columns)
+    with open_corpus(parse_output(path), columns) as file:
         for row in rows:
-            file.write(encode(row))
+            file.write(b"".join(encode([row])))
 
 
 def test_the_examples_hold() -> None:
     result = doctest.testmod(writer)
     assert result.attempted > 0
     assert result.failed == 0
-
-
-@given(st.lists(st.one_of(st.none(), st.integers(), bodies, st.sampled_from(["", "x", 'a "b", c', "\r"])), min_size=1))
-def test_a_line_is_what_the_library_writes(values: list[object]) -> None:
-    assert writer.csv_line(values) == writer._csv.writerow(values)[:-2].encode("utf-8", "replace") + b"\n"
 
 
 @given(
@@ -67,10 +61,14 @@ def test_a_line_is_what_the_library_writes(values: list[object]) -> None:
 @example([Comment("x", "c1", "", None, 1, 2)], [], "csv")
 @example([Comment("x", 'a"', "", "pics", 1, 2)], [], "csv")
 def test_many_rows_at_once_are_those_one_by_one(rows: list[Comment], odd: list[Comment], form: str) -> None:
-    encode = make_row_encoder(form)
+    def encode_plainly(row: Comment) -> bytes:
+        if form == "txt":
+            return f"{row.body}\n\n".encode()
+        values = {name: getattr(row, name) for name in COLUMNS}
+        return writer.csv_line(list(values.values())) if form == "csv" else writer.json_line(values)
 
-    assert make_batch_encoder(form)(rows) == list(map(encode, rows))
-    assert make_batch_encoder(form)(rows + odd) == list(map(encode, rows + odd))
+    assert make_batch_encoder(form)(rows) == list(map(encode_plainly, rows))
+    assert make_batch_encoder(form)(rows + odd) == list(map(encode_plainly, rows + odd))
 
 
 @given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in OUTPUT_SUFFIXES if ".txt" not in suffix]))
@@ -91,11 +89,12 @@ def test_a_txt_holds_the_bodies_with_an_empty_line_behind_each(
 ) -> None:
     path = tmp_path_factory.mktemp("corpus") / f"corpus{suffix}"
     text = "".join(f"{row.body}\n\n" for row in rows)
-    assume(not text.startswith("\ufeff"))  # the mark that an editor leaves, which no reader takes for text
+    assume(not text.startswith("\ufeff"))  # a byte-order mark, which readers drop
     write_comments(path, rows)
     assert "".join(read_running_text(str(path), RowReport())) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path, suffix: str) -> None:
     rows = [Comment(f"number {n}", f"c{n}", "a1b2", "cats", n, n) for n in range(20_000)]
@@ -104,20 +103,12 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, suffix: str) -> None:
     assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
 
 
-def test_half_of_a_surrogate_pair_is_no_reason_to_stop(tmp_path: Path) -> None:
-    for suffix in (".csv", ".jsonl"):
-        write_comments(tmp_path / f"corpus{suffix}", [Comment("a\ud800b", "c\udfff")])
-        assert [row.body for row in read_rows(str(tmp_path / f"corpus{suffix}"), None, RowReport())] == ["a?b"]
-    assert make_row_encoder("txt")(Comment("a\ud800b")) == b"a?b\n\n"
-
-
 def test_every_column_is_there() -> None:
     comment = Comment("hello", "c1", "a1b2", "cats", -3, 1_130_000_000, "t3_p", "t3_p")
-    assert make_row_encoder("csv")(comment) == b"c1,a1b2,cats,-3,1130000000,hello\n"
-    assert make_row_encoder("jsonl")(comment) == (
+    assert make_batch_encoder("csv")([comment]) == [b"c1,a1b2,cats,-3,1130000000,hello\n"]
+    assert make_batch_encoder("jsonl")([comment]) == [
         b'{"id":"c1","author":"a1b2","subreddit":"cats","score":-3,"created_utc":1130000000,"body":"hello"}\n'
-    )
-    assert make_row_encoder("csv", ("body",))(Comment("a, b")) == b'"a, b"\n'
+    ]
 
 
 @pytest.mark.parametrize("name", ["corpus", "corpus.tsv", "corpus.zst", "corpus.csv.zip", "-", "corpus.json"])
@@ -129,7 +120,7 @@ def test_a_name_that_says_no_form_is_refused(name: str) -> None:
 
 def test_conversations_are_not_written_as_running_text() -> None:
     assert parse_output("a.JSONL.ZST", conversations=True).compression == ".zst"
-    with pytest.raises(UsageError, match=r"conversations: a \.txt"):
+    with pytest.raises(UsageError, match=r"a \.txt cannot hold conversations"):
         parse_output("a.txt.gz", conversations=True)
 
 
@@ -139,7 +130,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
     path.write_bytes(b"before")
 
     def fail() -> None:
-        with CorpusWriter(parse_output(path)) as file:
+        with open_corpus(parse_output(path)) as file:
             file.write(b"x" * 1_000_000)
             raise KeyboardInterrupt
 
@@ -164,7 +155,7 @@ def test_a_disk_that_fails_at_any_moment_leaves_what_was_there(tmp_path: Path, s
         assert bool(caught) == injector.triggered
         if not injector.triggered:
             break
-        # Once the name is taken, the new file is whole, whatever becomes of the folder.
+        # After the rename the new file is complete, even if the fsync of the directory fails.
         renamed = injector.requests[-2:] == ["replace", "fsync"]
         assert list(tmp_path.iterdir()) == [path]
         assert (path.read_bytes() == b"before") != renamed

@@ -1,4 +1,4 @@
-"""An Arctic Shift on loopback: it pages as the real one does, and fails in every way that the real one may."""
+"""A fake Arctic Shift on loopback: pages like the real one, and fails in every way that it may."""
 
 import contextlib
 import json
@@ -20,11 +20,11 @@ RATE_LIMIT_RESET_SECONDS = 30
 
 @dataclass
 class FakeArcticShift:
-    """What the server has, how it behaves, and what it was asked.
+    """The comments of the server, its behavior, and the requests it got.
 
-    `faults`: each request takes one from the front; None: it is answered well. Behind them `mishap`, if there is one,
-    says what goes wrong with each request. `hardest`: the longest time, in seconds, that it finds easy enough.
-    `crowded`: comments of a page, whatever is asked for.
+    `faults`: one per request, from the front; None: a normal response. After them, `default_fault` gives the fault of
+    each request. `max_window`: the longest window, in seconds, that does not time out. `on_request` is called with the
+    number of each request.
     """
 
     rows: list[Row]
@@ -44,7 +44,7 @@ class FakeArcticShift:
             return self.default_fault() if self.default_fault is not None else None
 
     def search(self, query: dict[str, str]) -> list[Row]:
-        """The page that is asked for."""
+        """Return the requested page."""
         filter_field = "subreddit" if "subreddit" in query else "author"
         rows = [
             row
@@ -57,7 +57,7 @@ class FakeArcticShift:
 
 
 def random_faults(probability: float, seed: int, excluded: frozenset[str] = frozenset()) -> Callable[[], str | None]:
-    """A fault with the given share of requests, by chance; all kinds have had their turn before one comes again."""
+    """Return a function that draws a fault with the given probability; every kind occurs before any repeats."""
     rng, deck = random.Random(seed), list[str]()
 
     def next_fault() -> str | None:
@@ -72,7 +72,7 @@ def random_faults(probability: float, seed: int, excluded: frozenset[str] = froz
 
 @contextlib.contextmanager
 def serve_arctic_shift(server: FakeArcticShift) -> Iterator[FakeArcticShift]:
-    """Serve `fake` on a free port of loopback."""
+    """Serve on a free port of loopback."""
     with serve(type("Handler", (_Handler,), {"fake": server})) as server.url:
         yield server
 
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.respond(json.dumps({"data": None, "error": text}).encode(), status, **headers)
 
     def respond_truncated(self, query: dict[str, str]) -> None:
-        """A whole length is promised, and half of it comes."""
+        """Send half of the announced length."""
         body = self.ok_body(query)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -127,14 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.hang_up()
 
     def hang_up(self) -> None:
-        """End the connection at once."""
+        """Close the connection immediately."""
         self.wfile.flush()
         self.close_connection = True
         with contextlib.suppress(OSError):
             cast(socket.socket, self.connection).shutdown(socket.SHUT_RDWR)
 
     def respond_slowly(self, query: dict[str, str]) -> None:
-        """It takes its time."""
+        """Respond after a delay."""
         time.sleep(0.05)
         self.respond(self.ok_body(query))
 
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def out_of_order_row(rows: list[Row]) -> Row:
-    """A comment that should stand before all of these."""
+    """Return a comment that is older than all of `rows`."""
     return {**rows[0], "id": "early", "created_utc": rows[0]["created_utc"] - 1} if rows else {}
 
 
@@ -175,4 +175,4 @@ FAULTS: dict[str, Callable[[_Handler, dict[str, str]], None]] = {
     ),
     "refused": lambda self, query: self.respond(b'{"error":"Invalid \x1b[31m parameter"}', 400),
 }
-"""Each way to fail; "slow" alone ends well, and "refused" alone is for good."""
+"""Every kind of fault; only "slow" returns a page, and only "refused" is permanent."""

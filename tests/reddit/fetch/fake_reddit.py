@@ -1,4 +1,4 @@
-"""A Reddit on loopback, as PRAW meets it: it signs in, lists the newest 1,000 comments, and fails as Reddit may."""
+"""A fake Reddit on loopback, for PRAW: signs in, lists the newest 1,000 comments, and fails as Reddit may."""
 
 import base64
 import contextlib
@@ -19,10 +19,10 @@ MAX_LISTING = 1_000
 
 @dataclass
 class FakeReddit:
-    """What the server has (the oldest comment first), what it knows, and what it was asked.
+    """The comments of the server, the oldest first, its behavior, and the requests it got.
 
-    `faults`: each listing asked for takes one from the front; None: it is answered well. `sign_in_faults`: the same for
-    signing in. `most`: as many of the newest comments as a listing shows.
+    `faults`: one per listing request, from the front; None: a normal response. `sign_in_faults`: statuses, one per
+    sign-in. `max_listing`: comments in a listing.
     """
 
     rows: list[Row]
@@ -37,7 +37,7 @@ class FakeReddit:
 
 @contextlib.contextmanager
 def serve_reddit(server: FakeReddit) -> Iterator[FakeReddit]:
-    """Serve `fake` on a free port of loopback."""
+    """Serve on a free port of loopback."""
     with serve(type("Handler", (_Handler,), {"fake": server})) as server.url:
         yield server
 
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.respond_listing(url.path, query)
 
     def respond_listing(self, path: str, query: dict[str, str], **headers: Any) -> None:
-        """The page of a listing: of nobody it is a redirect to the search, or not there."""
+        """Send a page of a listing; for an unknown name a redirect to the search, or 404."""
         _, kind, name, _ = path.split("/")
         filter_field = "subreddit" if kind == "r" else "author"
         rows = [row for row in reversed(self.fake.rows) if row[filter_field].lower() == name.lower()][
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def respond_truncated(self) -> None:
-        """A whole length is promised, and little of it comes."""
+        """Send a fraction of the announced length."""
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.hang_up()
 
     def hang_up(self) -> None:
-        """End the connection at once."""
+        """Close the connection immediately."""
         self.close_connection = True
         with contextlib.suppress(OSError):
             cast(socket.socket, self.connection).shutdown(socket.SHUT_RDWR)
@@ -132,4 +132,4 @@ REDDIT_FAULTS: dict[str, Callable[[_Handler, str, dict[str, str]], None]] = {
     "cut short": lambda self, path, query: self.respond_truncated(),
     "dropped": lambda self, path, query: self.hang_up(),
 }
-"""Each way to fail, of which every one passes."""
+"""Every kind of fault; all are transient."""

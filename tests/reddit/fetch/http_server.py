@@ -1,4 +1,4 @@
-"""A server on loopback that stands in for a service of the internet."""
+"""A server on loopback that replaces an internet service."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextlib.contextmanager
 def serve(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Let `handler` answer on a free port, whose address is given."""
+    """Serve `handler` on a free port; yield its URL."""
     server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -25,6 +25,6 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *arguments: object) -> None:
-        """Whoever asked may have gone away, or been killed; anything else is a bug of the fake's, and is shown."""
+        """Ignore clients that disconnected or were killed; show anything else, which is a bug of the fake."""
         if not isinstance(sys.exception(), ConnectionError):
             raise

@@ -1,4 +1,4 @@
-"""Reddit through PRAW: the newest comments, once each; who asks is known by the user's own settings alone."""
+"""Reddit through PRAW: the newest comments, once each; credentials come from the user's own settings only."""
 
 import importlib.util
 import json
@@ -28,7 +28,7 @@ PRAW_INI = "[DEFAULT]\nclient_id=id\nclient_secret=secret\nuser_agent=linux:test
 
 @pytest.fixture(autouse=True)
 def no_sleep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nobody waits, and the user's settings are in a folder of the test's."""
+    """Do not wait; keep the user's settings in a directory of the test."""
     monkeypatch.setattr(retry, "sleep", lambda seconds: None)
     monkeypatch.setattr(prawcore.sessions.RetryStrategy, "sleep", lambda self: None)
     monkeypatch.setattr(prawcore.rate_limit.RateLimiter, "delay", lambda self: None)
@@ -94,14 +94,14 @@ def test_a_range_that_the_listing_covers_is_complete(options: FetchOptions, serv
     assert read_ids(options) == inside[::-1]
 
 
-def test_a_person_can_be_asked_for(options: FetchOptions, server: FakeReddit) -> None:
+def test_a_user_can_be_fetched(options: FetchOptions, server: FakeReddit) -> None:
     run_fetch(options, names=("u/bob",))
     assert read_ids(options) == [row["id"] for row in reversed(server.rows) if row["author"] == "Bob"]
 
 
 @pytest.mark.parametrize("name", ["r/nobody", "u/nobody"])
-def test_nobody_of_this_name(options: FetchOptions, name: str) -> None:
-    with pytest.raises(EmptyInputError, match=f"no comments of {name}"):
+def test_an_unknown_name(options: FetchOptions, name: str) -> None:
+    with pytest.raises(EmptyInputError, match=f"no comments found for {name}"):
         run_fetch(options, names=(name,))
 
 
@@ -121,7 +121,7 @@ def test_a_wait_is_as_long_as_reddit_says(options: FetchOptions, server: FakeRed
     assert [wait.seconds for wait in waits] == [RATE_LIMIT_RESET_SECONDS]
 
 
-def test_a_used_up_limit_is_waited_for_and_told(
+def test_an_exhausted_rate_limit_is_waited_for(
     options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = {
@@ -136,9 +136,9 @@ def test_a_used_up_limit_is_waited_for_and_told(
     assert not wait.is_retry
 
 
-def test_going_on_finds_what_is_left_though_the_listing_has_moved(options: FetchOptions, server: FakeReddit) -> None:
+def test_resuming_a_listing_that_has_moved(options: FetchOptions, server: FakeReddit) -> None:
     run_fetch(options, limit=150)
-    del server.rows[-150]  # where the first run stopped; its author has deleted it
+    del server.rows[-150]  # the last of the first run, deleted by its author
     server.rows += [{**row, "id": "n" + row["id"], "created_utc": 4_000_000_000} for row in make_comments(30)]
     assert summary_of(run_fetch(options, resume=True)).complete
     assert sorted(read_ids(options)) == sorted(row["id"] for row in make_comments(350))
@@ -150,52 +150,48 @@ def test_signing_in_may_fail_and_pass(options: FetchOptions, server: FakeReddit,
     assert summary_of(run_fetch(options)).retries == 1
 
 
-def test_wrong_credentials_are_told(options: FetchOptions, server: FakeReddit) -> None:
+def test_wrong_credentials(options: FetchOptions, server: FakeReddit) -> None:
     server.secret = "id:another"
-    with pytest.raises(ServiceError, match="does not accept who asks") as caught:
+    with pytest.raises(ServiceError, match="rejected the credentials") as caught:
         run_fetch(options)
     assert "client_secret" in caught.value.hint
     assert "praw.ini" in caught.value.hint
 
 
-def test_what_reddit_will_not_answer_is_told(
-    options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_response(options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REDDIT_FAULTS, "gone", lambda self, path, query: self.respond({}, 204))
     server.faults = ["gone"] * 20
-    with pytest.raises(ServiceError, match="cannot be understood"):
+    with pytest.raises(ServiceError, match="invalid response"):
         run_fetch(options)
 
 
-def test_what_is_private_stays_so(options: FetchOptions, server: FakeReddit) -> None:
+def test_a_private_subreddit(options: FetchOptions, server: FakeReddit) -> None:
     server.faults = ["forbidden"] * 9
     with pytest.raises(ServiceError, match="private"):
         run_fetch(options)
 
 
-def test_an_answer_without_end_is_refused(
+def test_the_size_of_a_response_is_limited(
     options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(praw_source, "MAX_RESPONSE_BYTES", 10_000)
-    with pytest.raises(ServiceError, match="an answer is larger than"):
+    with pytest.raises(ServiceError, match="a response is larger than"):
         run_fetch(options)
 
 
-def test_odd_comments_are_left_out_and_told(options: FetchOptions, server: FakeReddit) -> None:
+def test_unreadable_comments_are_left_out_and_counted(options: FetchOptions, server: FakeReddit) -> None:
     server.rows[300]["created_utc"] = "soon"
     server.rows[310]["body"] = "half a \ud83d"
     events = run_fetch(options)
     assert any(isinstance(event, Notice) for event in events)
     assert isinstance(events[-1], FetchFinished)
-    assert events[-1].incomplete_reason == "1 comment could not be read, and left out"
+    assert events[-1].incomplete_reason == "1 unreadable comment left out"
     assert not events[-1].summary.complete
     assert summary_of(events).fetched == 349
     assert "half a \ufffd" in Path(options.output).read_text(encoding="utf-8")
 
 
-def test_who_asks_may_stand_in_variables(
-    options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials_from_variables(options: FetchOptions, server: FakeReddit, monkeypatch: pytest.MonkeyPatch) -> None:
     praw_source.praw_ini_path().unlink()
     monkeypatch.setenv("praw_client_id", "id")
     monkeypatch.setenv("praw_client_secret", "secret")
@@ -215,7 +211,7 @@ def test_a_section_may_be_chosen(options: FetchOptions, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("text", ["", "[DEFAULT]\nclient_id=id\n", "no ini", "\xff"])
-def test_nothing_says_who_asks(options: FetchOptions, server: FakeReddit, text: str) -> None:
+def test_missing_credentials(options: FetchOptions, server: FakeReddit, text: str) -> None:
     praw_source.praw_ini_path().write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError) as caught:
         run_fetch(options)
@@ -223,7 +219,7 @@ def test_nothing_says_who_asks(options: FetchOptions, server: FakeReddit, text: 
     assert not server.requests
 
 
-def test_neither_a_strangers_ini_nor_ones_own_moves_the_endpoints(
+def test_no_praw_ini_changes_the_endpoints(
     options: FetchOptions, server: FakeReddit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evil = "[DEFAULT]\noauth_url=http://127.0.0.1:1\nreddit_url=http://127.0.0.1:1\n"
@@ -235,17 +231,17 @@ def test_neither_a_strangers_ini_nor_ones_own_moves_the_endpoints(
 
 
 @pytest.mark.parametrize("address", ["http://example.com", "http://192.168.0.1", "http://localhost.example.com"])
-def test_a_secret_is_not_sent_in_the_open(address: str) -> None:
-    with pytest.raises(UsageError, match="in the open"):
+def test_credentials_are_not_sent_over_plain_http(address: str) -> None:
+    with pytest.raises(UsageError, match="refusing to send credentials over plain http"):
         open_source("reddit", address, None)
 
 
 @pytest.mark.parametrize("address", ["http://localhost:1", "http://[::1]:1", "https://example.com"])
-def test_an_address_that_is_safe(address: str) -> None:
+def test_a_secure_base_url(address: str) -> None:
     assert open_source("reddit", address, None).rate == praw_source.DEFAULT_RATE
 
 
-def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_the_hint_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'praw'", name="praw")
 

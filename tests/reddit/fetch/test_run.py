@@ -1,4 +1,4 @@
-"""A fetch: what it writes, how it goes on, and that neither a kill nor a fault loses or doubles a comment."""
+"""A fetch: its output, resuming, and that no kill or fault loses or duplicates a comment."""
 
 import errno
 import io
@@ -38,7 +38,7 @@ NOW = FIRST_TIMESTAMP + 10**8
 
 @pytest.fixture(autouse=True)
 def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits, it is always the same moment, and a disk need not really be forced."""
+    """Do not wait, stop the clock, and skip fsync."""
     monkeypatch.setattr(retry, "sleep", lambda seconds: None)
     monkeypatch.setattr("grucli.reddit.fetch.run.time.time", lambda: NOW)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
@@ -120,8 +120,8 @@ def test_several_names_one_after_the_other(options: FetchOptions, server: FakeAr
     ]
     assert summary_of(events).fetched == 470
     assert summary_of(events).complete
-    shares = [event.progress for event in events if isinstance(event, PageFetched)]
-    assert shares == sorted(shares)
+    progress = [event.progress for event in events if isinstance(event, PageFetched)]
+    assert progress == sorted(progress)
 
 
 def test_a_limit_counts_for_each_name_and_is_not_the_end(options: FetchOptions, server: FakeArcticShift) -> None:
@@ -139,7 +139,7 @@ def test_a_limit_counts_for_each_name_and_is_not_the_end(options: FetchOptions, 
     )
 
 
-def test_going_on_after_the_end_asks_nobody(options: FetchOptions, server: FakeArcticShift) -> None:
+def test_resuming_a_complete_fetch_makes_no_request(options: FetchOptions, server: FakeArcticShift) -> None:
     before = summary_of(run_fetch(options))
     asked = len(server.requests)
     events = resume_fetch(options)
@@ -148,7 +148,7 @@ def test_going_on_after_the_end_asks_nobody(options: FetchOptions, server: FakeA
     assert len(server.requests) == asked
 
 
-def test_going_on_with_nothing_begins(options: FetchOptions, server: FakeArcticShift) -> None:
+def test_resuming_nothing_starts(options: FetchOptions, server: FakeArcticShift) -> None:
     assert summary_of(resume_fetch(options)).fetched == 350
 
 
@@ -159,37 +159,35 @@ def test_comments_that_are_new_are_counted(options: FetchOptions, server: FakeAr
     assert done.scores_not_final == 36
 
 
-def test_what_is_about_to_happen_is_told_before_the_first_request(
-    options: FetchOptions, server: FakeArcticShift
-) -> None:
+def test_the_start_is_reported_before_the_first_request(options: FetchOptions, server: FakeArcticShift) -> None:
     with FetchRun(options) as fetch:
         assert isinstance(next(fetch.run()), FetchStarted)
         assert server.requests == []
 
 
-def test_nothing_is_left_of_a_fetch_of_nothing(options: FetchOptions, tmp_path: Path) -> None:
-    with pytest.raises(EmptyInputError, match=r"no comments of r/nobodyknows before [-0-9]+( [:0-9]+)?$"):
+def test_an_empty_fetch_leaves_no_files(options: FetchOptions, tmp_path: Path) -> None:
+    with pytest.raises(EmptyInputError, match=r"no comments found for r/nobodyknows before [-0-9]+( [:0-9]+)?$"):
         run_fetch(replace(options, names=("r/nobodyknows",)))
     assert file_names(tmp_path) == []
 
 
-def test_a_crowded_second_is_told_and_never_complete(options: FetchOptions, server: FakeArcticShift) -> None:
+def test_a_full_second_is_reported_and_never_complete(options: FetchOptions, server: FakeArcticShift) -> None:
     for row in server.rows[10:200]:
         row["created_utc"] = server.rows[10]["created_utc"]
     server.rows.sort(key=lambda row: row["created_utc"])
     events = run_fetch(options)
     assert any(isinstance(event, Notice) for event in events)
     assert isinstance(events[-1], FetchFinished)
-    assert events[-1].incomplete_reason.startswith("once, more comments stood in one second")
+    assert events[-1].incomplete_reason.startswith("1 gap: more comments in one second")
     assert not summary_of(events).complete
     assert not summary_of(resume_fetch(options)).complete
 
 
-def test_an_output_is_not_replaced_unasked(options: FetchOptions, server: FakeArcticShift) -> None:
+def test_an_output_is_not_replaced_without_force(options: FetchOptions, server: FakeArcticShift) -> None:
     Path(options.output).write_text("mine")
-    with pytest.raises(UsageError, match="exists"):
+    with pytest.raises(UsageError, match="file exists"):
         run_fetch(options)
-    with pytest.raises(UsageError, match="nothing is known"):
+    with pytest.raises(UsageError, match="cannot resume"):
         resume_fetch(options)
     assert Path(options.output).read_text() == "mine"
     assert not server.requests
@@ -197,9 +195,7 @@ def test_an_output_is_not_replaced_unasked(options: FetchOptions, server: FakeAr
     assert len(read_lines(options.output)) == 350
 
 
-def test_force_replaces_nothing_before_there_is_something_better(
-    options: FetchOptions, server: FakeArcticShift
-) -> None:
+def test_force_replaces_the_output_with_the_first_page(options: FetchOptions, server: FakeArcticShift) -> None:
     run_fetch(replace(options, limit=5))
     before = Path(options.output).read_bytes(), state_path(Path(options.output)).read_bytes()
     server.default_fault = lambda: "bad gateway"
@@ -210,7 +206,7 @@ def test_force_replaces_nothing_before_there_is_something_better(
     assert summary_of(resume_fetch(FetchOptions((), options.output))).fetched == 350
 
 
-def test_force_gives_way_where_there_is_nothing(options: FetchOptions) -> None:
+def test_force_without_comments_restores_the_state(options: FetchOptions) -> None:
     run_fetch(replace(options, limit=5))
     before = Path(options.output).read_bytes(), state_path(Path(options.output)).read_bytes()
     with pytest.raises(EmptyInputError):
@@ -218,17 +214,17 @@ def test_force_gives_way_where_there_is_nothing(options: FetchOptions) -> None:
     assert (Path(options.output).read_bytes(), state_path(Path(options.output)).read_bytes()) == before
 
 
-def test_resume_alone_goes_on_from_before_the_first_page(options: FetchOptions, server: FakeArcticShift) -> None:
-    """What is fetched is on the disk before anybody is asked, and so survives whatever comes then."""
+def test_resume_before_the_first_page(options: FetchOptions, server: FakeArcticShift) -> None:
+    """The state is on the disk before the first request, and survives whatever happens then."""
 
     def look(number: int) -> None:
         known.append(load_state(Path(options.output)))
 
     known: list[FetchState | None] = []
     server.on_request, server.default_fault = look, lambda: "bad gateway"
-    with pytest.raises(ServiceError, match="there was no comment to save yet") as caught:
+    with pytest.raises(ServiceError, match="no comments fetched yet") as caught:
         run_fetch(replace(options, names=("r/AskScience", "r/nobodyknows"), after="2020-09-13"))
-    assert caught.value.hint == f"try again later; go on:  gru fetch -o {options.output} --resume --rate 1000"
+    assert caught.value.hint == f"try again later; resume:  gru fetch -o {options.output} --resume --rate 1000"
     assert known[0] is not None
     assert [entry.name for entry in known[0].targets] == ["r/AskScience", "r/nobodyknows"]
     server.on_request = server.default_fault = None
@@ -238,18 +234,18 @@ def test_resume_alone_goes_on_from_before_the_first_page(options: FetchOptions, 
     assert summary_of(events).fetched == 350
 
 
-def test_a_stranger_in_the_place_of_the_output_is_not_replaced(options: FetchOptions, server: FakeArcticShift) -> None:
+def test_a_foreign_file_is_not_replaced_on_resume(options: FetchOptions, server: FakeArcticShift) -> None:
     server.default_fault = lambda: "bad gateway"
     with pytest.raises(ServiceError):
         run_fetch(options)
     Path(options.output).write_text("mine")
-    with pytest.raises(UsageError, match="exists, and is not of the fetch"):
+    with pytest.raises(UsageError, match="file exists, and is not the output of this fetch"):
         resume_fetch(options)
     assert Path(options.output).read_text() == "mine"
 
 
-def test_times_without_comments_are_not_walked_twice(options: FetchOptions, server: FakeArcticShift) -> None:
-    """A fetch that is stopped in years without a comment goes on where it was, and shows before that it moves."""
+def test_windows_without_comments_are_not_repeated(options: FetchOptions, server: FakeArcticShift) -> None:
+    """A fetch stopped in years without a comment reports progress there, and resumes from there."""
     server.max_window = 10**7
     with FetchRun(options) as fetch:
         events = fetch.run()
@@ -267,35 +263,35 @@ def test_times_without_comments_are_not_walked_twice(options: FetchOptions, serv
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"names": ("r/cooking",)}, "begun with r/AskScience, not r/cooking"),
+        ({"names": ("r/cooking",)}, "started with r/AskScience, not r/cooking"),
         ({"names": ("r/AskScience", "u/ann")}, "not r/AskScience u/ann"),
-        ({"source": "reddit"}, "begun with --source arctic-shift, not --source reddit"),
-        ({"after": "2020-09-14"}, "begun with --after '2020-09-13', not --after '2020-09-14'"),
+        ({"source": "reddit"}, "started with --source arctic-shift, not --source reddit"),
+        ({"after": "2020-09-14"}, "started with --after '2020-09-13', not --after '2020-09-14'"),
         ({"before": "2021"}, "not --before '2021'"),
     ],
 )
-def test_going_on_with_something_else_is_refused(options: FetchOptions, change: dict[str, Any], named: str) -> None:
+def test_resuming_with_other_options_is_refused(options: FetchOptions, change: dict[str, Any], named: str) -> None:
     run_fetch(replace(options, limit=5, after="2020-09-13"))
     with pytest.raises(UsageError, match=named):
         resume_fetch(replace(options, **{"after": "2020-09-13", **change}))
 
 
 @pytest.mark.parametrize("option", ["after", "before"])
-def test_a_bound_that_nobody_gave_is_not_named(options: FetchOptions, option: str) -> None:
+def test_a_bound_added_on_resume_is_refused(options: FetchOptions, option: str) -> None:
     asked: dict[str, Any] = {option: "2020-09-14"}
     run_fetch(replace(options, limit=5))
-    with pytest.raises(UsageError, match=f"begun with no --{option}, not --{option} '2020-09-14'"):
+    with pytest.raises(UsageError, match=f"started with no --{option}, not --{option} '2020-09-14'"):
         resume_fetch(replace(options, **asked))
 
 
 @pytest.mark.parametrize("name", ["r", "u", "r/", "/user/"])
-def test_a_kind_without_a_name_is_no_name(options: FetchOptions, name: str) -> None:
-    with pytest.raises(UsageError, match="neither a subreddit nor a person") as caught:
+def test_a_kind_without_a_name(options: FetchOptions, name: str) -> None:
+    with pytest.raises(UsageError, match="not a subreddit or user") as caught:
         run_fetch(replace(options, names=(name,)))
     assert caught.value.hint == "write r/NAME or u/NAME"
 
 
-def test_the_same_said_otherwise_is_the_same(
+def test_the_same_options_written_differently(
     options: FetchOptions, server: FakeArcticShift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_fetch(replace(options, limit=5, after="4y", before="1600300000"))
@@ -306,7 +302,7 @@ def test_the_same_said_otherwise_is_the_same(
     assert summary_of(events).complete
 
 
-def test_the_end_is_fixed_when_the_fetch_begins(
+def test_the_end_of_the_range_is_fixed_at_the_start(
     options: FetchOptions, server: FakeArcticShift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_fetch(replace(options, limit=5))
@@ -316,38 +312,38 @@ def test_the_end_is_fixed_when_the_fetch_begins(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ({"names": ()}, "there is no NAME to fetch"),
-        ({"names": ("askscience",)}, "neither a subreddit nor a person"),
-        ({"names": ("r/../x",)}, "neither a subreddit nor a person"),
-        ({"names": ("r/x&limit=1",)}, "neither a subreddit nor a person"),
-        ({"output": "a.csv"}, "does not end like a file of JSON lines"),
-        ({"output": "a.zst"}, "does not end like a file of JSON lines"),
+        ({"names": ()}, "missing NAME"),
+        ({"names": ("askscience",)}, "not a subreddit or user"),
+        ({"names": ("r/../x",)}, "not a subreddit or user"),
+        ({"names": ("r/x&limit=1",)}, "not a subreddit or user"),
+        ({"output": "a.csv"}, "not a file of JSON lines"),
+        ({"output": "a.zst"}, "not a file of JSON lines"),
         ({"after": "soon"}, "--after"),
         ({"before": "later"}, "--before"),
-        ({"after": "2021-01-01", "before": "2021-01-01"}, "nothing lies after 2021-01-01"),
-        ({"after": "2100-01-01"}, "nothing lies after 2100-01-01"),
+        ({"after": "2021-01-01", "before": "2021-01-01"}, "empty range: after 2021-01-01"),
+        ({"after": "2100-01-01"}, "empty range: after 2100-01-01"),
         ({"limit": 0}, "--limit"),
         ({"rate": 0.0}, "--rate"),
-        ({"rate": 0.0099}, "--rate: 0.0099 requests a second cannot be kept"),
+        ({"rate": 0.0099}, "--rate is out of range: 0.0099 requests per second"),
         ({"rate": float("nan")}, "--rate"),
         ({"rate": 1e9}, "--rate"),
         ({"base_url": "ftp://example.com"}, "--base-url"),
-        ({"base_url": "http://me:secret@example.com"}, "^--base-url: an address must not hold a name or a password$"),
-        ({"base_url": "http://me:se/cret@example.com"}, "^--base-url: an address must not hold a name or a password$"),
+        ({"base_url": "http://me:secret@example.com"}, "^--base-url must not contain a user name or password$"),
+        ({"base_url": "http://me:se/cret@example.com"}, "^--base-url must not contain a user name or password$"),
         ({"base_url": "example"}, "--base-url"),
         ({"base_url": "http://["}, "--base-url"),
-        ({"resume": True, "force": True}, "--resume goes on and --force begins again"),
+        ({"resume": True, "force": True}, "--resume and --force exclude each other"),
     ],
 )
-def test_a_plan_that_cannot_be_meant(options: FetchOptions, tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_invalid_options(options: FetchOptions, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         run_fetch(replace(options, **change))
     assert file_names(tmp_path) == []
 
 
-def test_what_a_killed_run_left_is_swept(options: FetchOptions, tmp_path: Path) -> None:
+def test_temporaries_of_a_killed_run_are_removed(options: FetchOptions, tmp_path: Path) -> None:
     options = replace(options, output=str(tmp_path / "[a]*.jsonl"), limit=5)
     (tmp_path / ".[a]*.jsonl.fetch.json.12-ab.tmp").write_text("half a reco")
     (tmp_path / ".another.jsonl.fetch.json.12-ab.tmp").write_text("not ours")
@@ -355,9 +351,9 @@ def test_what_a_killed_run_left_is_swept(options: FetchOptions, tmp_path: Path) 
     assert file_names(tmp_path) == [".another.jsonl.fetch.json.12-ab.tmp", "[a]*.jsonl", "[a]*.jsonl.fetch.json"]
 
 
-def test_a_folder_is_no_output(options: FetchOptions, tmp_path: Path) -> None:
+def test_a_directory_as_output(options: FetchOptions, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").mkdir()
-    with pytest.raises(UsageError, match="is a folder"):
+    with pytest.raises(UsageError, match="is a directory"):
         run_fetch(options)
 
 
@@ -381,7 +377,7 @@ CORRUPTIONS: list[Callable[[Path], object]] = [
     lambda output: state_path(output).write_bytes(b"[" * 10_000),
     lambda output: state_path(output).write_text("{}"),
     lambda output: state_path(output).write_text(
-        state_path(output).read_text().replace('"version": 1', '"version": 2')
+        state_path(output).read_text().replace('"version": 2', '"version": 1')
     ),
     lambda output: state_path(output).write_text(state_path(output).read_text().replace("r/AskScience", "\x1b[2J")),
     lambda output: state_path(output).write_text(state_path(output).read_text().replace('"bytes": ', '"bytes": -')),
@@ -390,7 +386,7 @@ CORRUPTIONS: list[Callable[[Path], object]] = [
 
 
 @pytest.mark.parametrize("damage", CORRUPTIONS)
-def test_what_was_changed_is_not_written_on(options: FetchOptions, damage: Callable[[Path], object]) -> None:
+def test_a_changed_output_is_not_resumed(options: FetchOptions, damage: Callable[[Path], object]) -> None:
     output = Path(options.output)
     run_fetch(replace(options, limit=150))
     damage(output)
@@ -402,17 +398,15 @@ def test_what_was_changed_is_not_written_on(options: FetchOptions, damage: Calla
     assert summary_of(run_fetch(replace(options, force=True))).fetched == 350
 
 
-def test_what_fails_in_the_middle_is_saved_and_says_how_to_go_on(
-    options: FetchOptions, server: FakeArcticShift
-) -> None:
+def test_a_failure_says_what_is_saved_and_how_to_resume(options: FetchOptions, server: FakeArcticShift) -> None:
     server.faults = [None, None]
     server.default_fault = lambda: "bad gateway"
-    with pytest.raises(ServiceError, match="198 comments are saved in") as caught:
+    with pytest.raises(ServiceError, match="198 comments saved in") as caught:
         run_fetch(options)
-    assert caught.value.hint == f"go on:  gru fetch -o {options.output} --resume --rate 1000"
+    assert caught.value.hint == f"resume:  gru fetch -o {options.output} --resume --rate 1000"
     assert len(read_lines(options.output)) == 198
     server.default_fault = None
-    assert summary_of(resume_fetch(FetchOptions((), options.output))).complete  # where it was asked is known, too
+    assert summary_of(resume_fetch(FetchOptions((), options.output))).complete  # the base URL is in the state
     assert sorted_keys(read_lines(options.output)) == sorted_keys(expected_rows(server.rows))
 
 
@@ -425,7 +419,7 @@ def test_ctrl_c_says_what_is_saved(
     server.faults = [None, "bad gateway"]
     run_fetch(replace(options, limit=100))
     monkeypatch.setattr(retry, "sleep", interrupt)
-    with pytest.raises(FetchInterruptedError, match="stopped by Ctrl-C; 100 comments are saved") as caught:
+    with pytest.raises(FetchInterruptedError, match="stopped by Ctrl-C; 100 comments saved") as caught:
         resume_fetch(options)
     assert caught.value.status == 130
     with FetchRun(replace(options, resume=True)) as fetch:
@@ -444,24 +438,24 @@ def test_ctrl_c_right_after_a_page_was_saved_counts_it(options: FetchOptions, mo
             raise KeyboardInterrupt
 
     monkeypatch.setattr("grucli.reddit.fetch.run.save_state", save_and_interrupt)
-    with pytest.raises(FetchInterruptedError, match="stopped by Ctrl-C; 198 comments are saved"):
+    with pytest.raises(FetchInterruptedError, match="stopped by Ctrl-C; 198 comments saved"):
         run_fetch(options)
     assert saved == [0, 100, 198]
     assert len(read_lines(options.output)) == 198
 
 
-def test_a_range_ends_now_at_the_latest(options: FetchOptions) -> None:
+def test_a_range_does_not_end_in_the_future(options: FetchOptions) -> None:
     started = run_fetch(replace(options, before="2100-01-01"))[0]
     assert isinstance(started, FetchStarted)
     assert started.time_range == TimeRange(0, NOW)
 
 
 class ProcessKilled(BaseException):
-    """The process is gone, here and now: nothing is cleaned up."""
+    """The process is killed: nothing is cleaned up."""
 
 
 def end_at_request(monkeypatch: pytest.MonkeyPatch, fail_at: int, error: BaseException) -> list[str]:
-    """Let the `fatal`-th write of the output, fsync, replacement or cut be the last thing that happens, half done."""
+    """Fail half-way in the `fail_at`-th write, fsync, replace or truncate."""
     requests: list[str] = []
 
     def count(request: str) -> bool:
@@ -502,10 +496,10 @@ def end_at_request(monkeypatch: pytest.MonkeyPatch, fail_at: int, error: BaseExc
 
 
 def run_and_end_at(options: FetchOptions, fail_at: int, error: BaseException) -> bool:
-    """Begin or go on, and end as told; whether it came to that."""
+    """Start or resume, and fail as given; return False if it ended before."""
     with pytest.MonkeyPatch.context() as patch:
         if isinstance(error, ProcessKilled):
-            # A process that is killed does not come to cutting anything back.
+            # A killed process does not truncate its output.
             patch.setattr(fetch_output.FetchOutput, "close", lambda self: self._file and self._file.raw.close())
         end_at_request(patch, fail_at, error)
         with suppress(ProcessKilled, GruError, OSError, KeyboardInterrupt):
@@ -514,6 +508,7 @@ def run_and_end_at(options: FetchOptions, fail_at: int, error: BaseException) ->
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end",
     [ProcessKilled(), OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()],
@@ -528,7 +523,7 @@ def test_it_may_end_at_any_moment(
     end: BaseException,
     suffix: str,
 ) -> None:
-    """At each single request to the disk, of the first run and of the second: going on leaves no gap, no duplicate."""
+    """At every disk operation of the first and the second run: resuming leaves no gap and no duplicate."""
     monkeypatch.setattr(arctic_shift, "PAGE_SIZE", 40)
     server.rows[:] = server.rows[:100]
     moments = 0
@@ -539,7 +534,7 @@ def test_it_may_end_at_any_moment(
             break
         moments += 1
         if not isinstance(end, ProcessKilled) and output.exists():
-            # Whoever does not go on has whole pages all the same.
+            # The output has complete pages even if it is not resumed.
             record = load_state(output)
             assert output.stat().st_size == (record.bytes if record is not None else 0)
         run_and_end_at(replace(options, resume=True), fail_at % 7 + 1, end)
@@ -555,13 +550,13 @@ def test_it_may_end_at_any_moment(
 
 def test_a_full_disk_is_one_clear_line(options: FetchOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     end_at_request(monkeypatch, 14, OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(GruError, match=r"no space left on device: '.*a\.jsonl'; \d+ comments are saved") as caught:
+    with pytest.raises(GruError, match=r"no space left on device: '.*a\.jsonl'; \d+ comments saved") as caught:
         run_fetch(options)
     assert "--resume" in caught.value.hint
 
 
 def test_faults_everywhere_and_many_runs(options: FetchOptions, server: FakeArcticShift) -> None:
-    """With every kind of fault in every fifth answer, and as many runs as it takes."""
+    """Every kind of fault in a fifth of the responses, over as many runs as it takes."""
     server.default_fault = random_faults(0.2, seed=7)
     runs, retries = 0, 0
     for runs in range(1, 40):
@@ -577,21 +572,21 @@ def test_faults_everywhere_and_many_runs(options: FetchOptions, server: FakeArct
     assert sorted_keys(read_lines(options.output)) == sorted_keys(expected_rows(server.rows))
 
 
-def test_an_odd_comment_is_warned_of_once(options: FetchOptions, server: FakeArcticShift) -> None:
+def test_unreadable_comments_are_reported_once(options: FetchOptions, server: FakeArcticShift) -> None:
     for row in server.rows[50:80]:
         row["id"] = None
     events = run_fetch(options)
     (notice,) = [event for event in events if isinstance(event, Notice)]
-    assert notice.text.startswith("30 comments of r/AskScience cannot be read")
+    assert notice.text.startswith("30 unreadable comments of r/AskScience left out")
     assert summary_of(events).fetched == 320
 
 
 @pytest.mark.parametrize("name", ["author", "id"])
 @pytest.mark.parametrize("hardest", [None, 86_400])
-def test_odd_comments_are_counted_once_each_however_it_is_stopped(
+def test_unreadable_comments_are_counted_once_each(
     options: FetchOptions, server: FakeArcticShift, name: str, hardest: int | None
 ) -> None:
-    """Pages overlap, and runs ask again: each comment that cannot be read is one all the same."""
+    """Pages overlap and runs repeat requests: each unreadable comment is counted once."""
     second = server.rows[340]["created_utc"]
     server.rows[:] = server.rows[100:]
     for row in server.rows[::7]:
@@ -603,10 +598,10 @@ def test_odd_comments_are_counted_once_each_however_it_is_stopped(
         run_fetch(replace(options, limit=limit, resume=True))
     (done,) = [event for event in resume_fetch(options) if isinstance(event, FetchFinished)]
     assert not done.summary.complete
-    assert done.incomplete_reason == f"{malformed} comments could not be read, and left out"
+    assert done.incomplete_reason == f"{malformed} unreadable comments left out"
 
 
-def test_waits_are_told_and_counted(options: FetchOptions, server: FakeArcticShift) -> None:
+def test_waits_are_reported_and_counted(options: FetchOptions, server: FakeArcticShift) -> None:
     server.faults = ["bad gateway", "limited, seconds", None, "empty"]
     events = run_fetch(options)
     assert len([event for event in events if isinstance(event, RetryWait)]) == 3
@@ -614,7 +609,7 @@ def test_waits_are_told_and_counted(options: FetchOptions, server: FakeArcticShi
     assert load_state(Path(options.output)) is not None
 
 
-def test_a_record_is_json_that_people_can_read(options: FetchOptions) -> None:
+def test_the_state_is_formatted_json(options: FetchOptions) -> None:
     run_fetch(replace(options, limit=5))
     text = state_path(Path(options.output)).read_text()
     assert text.count("\n") > 10
@@ -622,10 +617,10 @@ def test_a_record_is_json_that_people_can_read(options: FetchOptions) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_the_alarm_of_a_test_reaches_a_wait(
+def test_ctrl_c_interrupts_a_wait(
     options: FetchOptions, server: FakeArcticShift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C is heard while it waits for the service, not only between pages."""
+    """Ctrl-C interrupts a wait for the service."""
     import time
 
     monkeypatch.setattr(retry, "sleep", time.sleep)
@@ -633,7 +628,7 @@ def test_the_alarm_of_a_test_reaches_a_wait(
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(FetchInterruptedError, match="there was no comment to save yet"):
+        with pytest.raises(FetchInterruptedError, match="no comments fetched yet"):
             run_fetch(options)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

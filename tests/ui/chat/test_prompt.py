@@ -156,6 +156,7 @@ def test_a_word_that_no_row_has_room_for_is_broken(history: Path) -> None:
     assert prompt_rows(f"see {'x' * 50} and so on.", history, 21) == shown
 
 
+@pytest.mark.slow
 @given(st.text("ab 漢😀é", max_size=90).map(str.strip), st.integers(6, 50))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 def test_whatever_is_typed_stands_there_whole(history: Path, said: str, columns: int) -> None:
@@ -202,6 +203,7 @@ def test_ctrl_d_in_an_empty_line_is_the_end(history: Path) -> None:
         read_typed("\x04", history)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.binary(max_size=40))
 def test_no_key_breaks_the_line(history: Path, keys: bytes) -> None:

@@ -71,6 +71,7 @@ def test_without_a_pace_nobody_waits() -> None:
     assert "".join(harness.emulator.rows) == "0123456789" * 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", [1, 7, 150, 10_000])
 def test_there_are_few_redraws(pace: float) -> None:
     harness = Harness(pace)

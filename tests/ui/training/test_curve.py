@@ -38,6 +38,7 @@ def test_a_full_chart_merges_neighbours() -> None:
     assert curve.columns(4, 1, 5) == [2.0, 6.0, 9.0]
 
 
+@pytest.mark.slow
 @given(st.integers(3, 60), st.integers(2, 900))
 def test_a_column_stays_as_it_is_until_the_chart_is_full(width: int, steps: int) -> None:
     curve = Curve()

@@ -1,4 +1,4 @@
-"""What a person sees of a fetch: a bar on a terminal, a line now and then in a pipe, nothing that steers either."""
+"""The view of a fetch: a bar on a terminal, a line now and then in a pipe, no control characters in either."""
 
 from collections.abc import Callable
 
@@ -50,8 +50,8 @@ def test_a_fetch_begins_by_saying_what_it_does_and_how_fast(captured: CapturedTe
     with FetchView(captured.terminal) as view:
         view.show(make_started(fetched=5000))
     assert captured.err == (
-        "fetching r/a u/b from Arctic Shift, from 2023-11-15 to 2023-11-16 UTC, into a.jsonl, going on after 5,000 "
-        "comments; 2 requests a second at most; Ctrl-C stops, --resume goes on\n"
+        "fetching r/a u/b from Arctic Shift, from 2023-11-15 to 2023-11-16 UTC, into a.jsonl, resuming after 5,000 "
+        "comments; at most 2 requests per second; Ctrl-C stops, --resume continues\n"
     )
     assert captured.out == ""
 
@@ -78,7 +78,7 @@ def test_a_pipe_is_told_of_long_waits(captured: CapturedTerminal) -> None:
     assert captured.err == "waiting 1:01: the archive says [2J [bold]\n"
 
 
-def test_a_pipe_hears_each_minute_of_years_without_comments(captured: CapturedTerminal) -> None:
+def test_a_pipe_gets_a_line_each_minute_of_years_without_comments(captured: CapturedTerminal) -> None:
     clock = FakeClock()
     with FetchView(captured.terminal, clock) as view:
         view.show(make_started())
@@ -117,7 +117,7 @@ def test_a_wait_is_counted_down_below_the_bar() -> None:
     clock.now += 31
     bar, wait = render_bar(view).splitlines()
     assert "─  50% · " in bar
-    assert wait == "asking again: it says [2J [bold]"
+    assert wait == "retrying: it says [2J [bold]"
     view.show(make_page(0.6, 4100))
     assert len(render_bar(view).splitlines()) == 1
 
@@ -139,7 +139,7 @@ def test_the_bar_is_gone_when_it_is_over() -> None:
     assert [row.split()[0] for row in screen.rows] == ["fetching"]
 
 
-def test_a_stranger_says_nothing_that_is_obeyed(captured: CapturedTerminal) -> None:
+def test_control_characters_are_removed(captured: CapturedTerminal) -> None:
     with FetchView(captured.terminal) as view:
         view.show(Notice(HOSTILE_TEXT))
         view.show(TargetFinished(HOSTILE_TEXT, 0, True))
@@ -154,11 +154,11 @@ def test_a_name_without_comments_is_warned_of(captured: CapturedTerminal) -> Non
         view.show(make_started())
         view.show(TargetFinished("r/a", 5, True))
         view.show(TargetFinished("r/typo", 0, True))
-    said = "there are no comments of r/typo in this range; check how the name is spelt"
+    said = "no comments found for r/typo; check the name and the date range"
     assert captured.err.splitlines()[1:] == [f"gru: {said}"]
 
 
-def test_of_a_single_name_without_comments_the_error_alone_tells(captured: CapturedTerminal) -> None:
+def test_a_single_name_without_comments_is_left_to_the_error(captured: CapturedTerminal) -> None:
     with FetchView(captured.terminal) as view:
         view.show(FetchStarted(("r/typo",), "Arctic Shift", TimeRange(0, DAY), 2.0, "a.jsonl", 0))
         view.show(TargetFinished("r/typo", 0, True))
@@ -173,21 +173,21 @@ def test_one_is_not_many(captured: CapturedTerminal) -> None:
     show_fetch_result(captured.terminal, FetchFinished(summary, ("r/a",), "a.jsonl", "", 1, False))
     assert "after 1 comment;" in captured.err
     assert "100%  1 comment  r/a 2023-11-15\n" in captured.err
-    assert "holds 1 comment of" in captured.err
-    assert "1 of them was younger than 36 hours: its score may" in captured.err
+    assert "contains 1 comment from" in captured.err
+    assert "1 comment was less than 36 hours old: scores may still change" in captured.err
 
 
 @pytest.mark.parametrize(
     ("event", "said"),
     [
         (make_finished, "the range is complete"),
-        (lambda: make_finished(incomplete_reason="too few"), "gru: not complete: too few"),
-        (lambda: make_finished(num_unsettled=7), "7 of them were younger than 36 hours: their scores may still change"),
+        (lambda: make_finished(incomplete_reason="too few"), "gru: incomplete: too few"),
+        (lambda: make_finished(num_unsettled=7), "7 comments were less than 36 hours old: scores may still change"),
         (
             lambda: make_finished(was_complete=True),
-            "was fetched to its end before: my a.jsonl.zst holds 1,234 comments of r/a",
+            "already complete: my a.jsonl.zst contains 1,234 comments from r/a",
         ),
-        (make_finished, "from 2023-11-15 to 2023-11-15 01:00:01 UTC"),
+        (make_finished, "2023-11-15 to 2023-11-15 01:00:01 UTC"),
         (make_finished, "try:  gru clean 'my a.jsonl.zst' -o 'my a.csv'"),
     ],
 )
