@@ -16,7 +16,8 @@ from typing import NamedTuple
 import msgspec
 
 from grucli.read.zstd import zstd
-from grucli.reddit.clean.pipeline import CleanOptions, clean, resolve_sources
+from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus.writer import parse_output
 

@@ -61,7 +61,10 @@ def write_dump(path: Path, rows: int) -> None:
     authors = [f"{rng.choice(words)}_{number}" for number in range(50_000)]
     author_weights = list(accumulate(1 / (rank + 100) for rank in range(len(authors))))
     encoder = msgspec.json.Encoder()
-    options = {zstd.CompressionParameter.compression_level: 3, zstd.CompressionParameter.window_log: 27}
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: 3,
+        zstd.CompressionParameter.window_log: 27,
+    }
     with zstd.ZstdFile(path, "wb", options=options) as file:
         for number in range(rows):
             body = _make_body(rng, words, weights)

@@ -1,4 +1,4 @@
-"""The `gru` entry point. It imports next to nothing by itself: Ctrl-C is understood from the first moment on."""
+"""The `gru` entry point. It imports almost nothing, so that Ctrl-C is handled from the start."""
 
 import sys
 
@@ -6,17 +6,15 @@ _EXIT_SIGINT = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run `gru` with the given arguments (None: those of the process); the exit status, and never an exception."""
+    """Run `gru` with the given arguments, those of the process by default, and return the exit status."""
     try:
-        # Here and not above: loading takes a tenth of a second, and may be interrupted like everything else.
+        # Loading takes a tenth of a second, and Ctrl-C may interrupt it too.
         from grucli.cli import entry
 
         return entry.run_program(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         if sys.stderr is not None:
-            sys.stderr.write(
-                "gru: stopped by Ctrl-C\n     no file was left half-written; run it again whenever you like\n"
-            )
+            sys.stderr.write("gru: interrupted by Ctrl-C\n     no file was left incomplete; run it again at any time\n")
         return _EXIT_SIGINT
 
 

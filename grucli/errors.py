@@ -1,7 +1,6 @@
-"""Errors with a next step. The lowest room of the house: it imports nothing of ours.
+"""Errors with a hint and an exit status. The lowest layer: it imports no other module of the package.
 
-Every error a user can meet is a `GruError`: one line that says what is wrong, one that says what to do, and the exit
-status that scripts rely on. They are raised anywhere and caught once, in `__main__`.
+Every error that a user can see is a `GruError`. They are raised anywhere and caught once, in `cli.entry`.
 """
 
 import signal
@@ -9,10 +8,10 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """What the process reports to the shell.
+    """Exit status of the process.
 
-    A command whose output nobody reads to its end, as before `| head -1`, is DONE: its reader had enough. One that does
-    more than print, such as training, has FAILED where that ends it early. It says nothing in either case.
+    If the reader closes the pipe early, as in `| head -1`, a command that only prints is OK; one that does more, such
+    as training, has FAILED. It prints no message in either case.
     """
 
     OK = 0
@@ -26,12 +25,10 @@ class ExitStatus(IntEnum):
 
 
 def termination_signals() -> dict[int, ExitStatus]:
-    """The signals, besides Ctrl-C, that ask this process to end, and its exit status then.
-
-    Who began it may have wanted it to outlive its terminal (`nohup`); then a terminal that is gone is no reason to end.
-    """
+    """Signals that terminate the process, besides SIGINT, with their exit status; SIGHUP only if it is not ignored."""
     statuses = {int(signal.SIGTERM): ExitStatus.SIGTERM}
-    sighup = getattr(signal, "SIGHUP", None)  # Windows has none
+    sighup = getattr(signal, "SIGHUP", None)  # not on Windows
+    # `nohup` ignores SIGHUP, so that the process survives its terminal.
     if sighup is not None and signal.getsignal(sighup) is not signal.SIG_IGN:
         statuses[int(sighup)] = ExitStatus.SIGHUP
     return statuses
@@ -49,37 +46,37 @@ class GruError(Exception):
 
 
 class UsageError(GruError):
-    """An argument cannot be meant as it stands: no such file, column or model, a value out of range."""
+    """Invalid argument: no such file, column or model, a value out of range."""
 
     status = ExitStatus.USAGE
 
 
 class EmptyInputError(GruError):
-    """There is nothing to work on: an empty corpus, or one shorter than a single window."""
+    """No input data: an empty corpus, or one shorter than a window."""
 
     status = ExitStatus.NO_DATA
 
 
 class ModelFileError(GruError):
-    """A weights file, or a checkpoint, is damaged, of an unknown version, or not ours."""
+    """A weights file or checkpoint is corrupt, of an unknown version, or of another program."""
 
 
 class DivergedError(GruError):
-    """The loss or a gradient stopped being a finite number."""
+    """The loss or a gradient is not finite."""
 
 
 class LockedError(GruError):
-    """Another process holds the lock of a model, or of a file."""
+    """Another process holds the lock of a model or file."""
 
 
 class ServiceError(GruError):
-    """The network does not reach a service, or the service refuses."""
+    """A service cannot be reached, or refuses."""
 
     status = ExitStatus.SERVICE
 
 
 class CancelledError(GruError):
-    """The user ended the work before there was anything to save."""
+    """The user stopped a run before there was anything to save."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("stopped before the first step: nothing was saved", "run the same command to begin again")

@@ -1,8 +1,8 @@
-"""Files that are always whole, and folders that one process at a time may change. Ground floor: bytes, no meaning.
+"""Atomic writes and file locks.
 
-A reader of a file written here finds the old bytes or the new ones, whatever happens in between: the new ones go to a
-temporary in the same folder, are forced to the disk, and take the name in one step. Failures of the machine (a full
-disk, a forbidden folder) leave as `OSError` with the name of the file that was asked for.
+A reader of a file written here finds the old bytes or the new ones, whatever happens in between: the new bytes go to a
+temporary file in the same directory, are synced, and replace the file in one rename. System errors (a full disk, a
+missing permission) are `OSError` with the name of the requested file.
 """
 
 import errno
@@ -17,7 +17,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, BinaryIO, Self
 
 from grucli.errors import LockedError, UsageError
@@ -37,11 +36,11 @@ _FSYNC_DIR_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write `data` as the whole of `path`: afterwards, or after any failure, the file is the old one or the new one.
+    """Replace the content of `path` by `data`; after any failure the file is the old one or the new one.
 
     Raises:
-        UsageError: `path` is a folder.
-        OSError: the file system refused; no temporary is left behind.
+        UsageError: `path` is a directory.
+        OSError: the file cannot be written; no temporary file is left.
     """
     with atomic_writer(path) as file:
         file.write(data)
@@ -49,18 +48,18 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that becomes `path` when the block ends well, and disappears when it does not.
+    """Open a temporary file that replaces `path` when the block succeeds, and is deleted when it fails.
 
-    Folders that are missing on the way are made. A link is written through, the mode of a file that was there is
-    kept. What is no plain file (a pipe, `/dev/null`) has nothing to lose and is written as it comes.
+    Missing directories are created, symbolic links are followed, and the mode of an existing file is kept. A pipe or
+    device (`/dev/null`) is written directly.
 
     Raises:
-        UsageError: `path` is a folder.
-        OSError: the file system refused; no temporary is left behind.
+        UsageError: `path` is a directory.
+        OSError: the file cannot be written; no temporary file is left.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise UsageError(f"'{path}' is a folder", "name a file to write")
+        raise UsageError(f"is a directory: '{path}'", "name a file to write")
     with oserror_for(path):
         if target.exists() and not target.is_file():
             with target.open("wb") as stream:
@@ -84,16 +83,13 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
 
 def _tmp_prefix(target: Path) -> str:
-    """How the temporaries of a file begin; behind it come the process, a number of chance, and `_TEMPORARY`."""
+    """Start of the names of a file's temporaries; process id, random digits and `_TMP_SUFFIX` follow."""
     return f".{target.name[:_MAX_STEM_CHARS]}."
 
 
 @contextmanager
 def oserror_for(path: Path) -> Iterator[None]:
-    """Let an `OSError` that leaves the block name the file that was asked for, not one beside it, or nothing.
-
-    What the system says of a full disk, while something is written, names no file.
-    """
+    """Set `filename` of OSErrors from the block to `path`, instead of a temporary file, or None for a full disk."""
     try:
         yield
     except OSError as error:
@@ -104,7 +100,7 @@ def oserror_for(path: Path) -> Iterator[None]:
 
 
 def fsync_dir(directory: Path) -> None:
-    """Force the names in a folder to the disk, where the system can do that for a folder (Windows cannot).
+    """Sync the names in a directory to disk; does nothing on Windows, which cannot.
 
     Raises:
         OSError: the disk failed.
@@ -122,14 +118,14 @@ def fsync_dir(directory: Path) -> None:
 
 
 class FileLock:
-    """One process at a time may do what a lock stands for: `with FileLock(path, "corpus.csv"): ...`.
+    """Lock that one process at a time may hold: `with FileLock(path, "corpus.csv"): ...`.
 
-    `path` is a file for the lock alone, made when missing; `subject` is what it guards, as an error calls it. The
-    system releases the lock when the process ends, however it ends, so a lock never outlives its holder. File systems
-    that have no locks (some network ones) are used without.
+    `path` is a file for the lock alone, created if missing; `description` is what it protects, for errors. The system
+    releases the lock when the process ends, however it ends. On file systems without locks (some network file
+    systems) it has no effect.
 
     Raises:
-        BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
+        LockedError: on entering, if another process, or another lock of this process, holds it.
         OSError: the file cannot be written.
     """
 
@@ -147,7 +143,7 @@ class FileLock:
                     self._file = file
             except BlockingIOError:
                 raise LockedError(
-                    f"'{self.description}' is in use by {_holder_description(file)}", "wait for it, or end it"
+                    f"'{self.description}' is in use by {_holder_description(file)}", "wait for it, or stop it"
                 ) from None
             finally:
                 if self._file is None:
@@ -155,13 +151,11 @@ class FileLock:
         self._write_holder()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.release()
 
     def is_locked(self) -> bool:
-        """Whether another process, or another lock of this one, holds it; nothing is made or signed for that."""
+        """Return True if another process, or another lock of this process, holds it. Writes nothing."""
         try:
             with self.path.open("r+", encoding="utf-8") as file:
                 _lock(file)
@@ -172,41 +166,41 @@ class FileLock:
         return False
 
     def release(self) -> None:
-        """Let go, before the block ends: a folder with an open file in it cannot be renamed on Windows."""
+        """Release before the block ends; Windows cannot rename a directory that contains an open file."""
         if self._file is not None:
-            with suppress(OSError):  # of a full disk, on which the holder's name could not be put
+            with suppress(OSError):  # a full disk, where the holder could not be written
                 self._file.close()
             self._file = None
 
     def release_and_delete(self) -> None:
-        """Let go for good: the lock's file goes too, so that nothing stays beside what it guarded."""
+        """Release, and delete the lock file."""
         if self._file is not None:
-            # While it is held: whoever opened it before finds that it has lost its name, and makes a new one.
+            # Before the release: a process that has opened the file sees that it is unlinked, and creates a new one.
             with suppress(OSError):
                 self.path.unlink()
             self.release()
-            if sys.platform == "win32":  # there, what is open keeps its name
+            if sys.platform == "win32":  # an open file cannot be deleted there
                 with suppress(OSError):
                     self.path.unlink()
 
     def _write_holder(self) -> None:
-        """Leave the holder's name; a lock is as good without, so a full disk is no reason to stop here."""
+        """Write who holds the lock, for the errors of others. The lock works without it, so a full disk is no error."""
         assert self._file is not None
         with suppress(OSError):
             self._file.truncate(0)
-            # Past the file's buffer: what did not fit on the disk would be tried, and fail, once more at its end.
+            # Unbuffered: a buffer that does not fit on the disk would fail again when the file is closed.
             os.write(self._file.fileno(), json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
 
 
 class DirectoryLock(FileLock):
-    """One process at a time may change a folder: `with FolderLock(folder): ...`.
+    """Lock for changing a directory: `with DirectoryLock(directory): ...`.
 
-    The lock is the file `lock` inside the folder, which is made when missing. Whoever holds it is the only writer, so
-    temporaries found then are those of a process that was killed, and are removed.
+    The lock is the file `lock` in the directory, which is created if missing. The holder is the only writer, so
+    temporary files found then belong to a killed process, and are removed.
 
     Raises:
-        BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
-        OSError: the folder cannot be written.
+        LockedError: on entering, if another process, or another lock of this process, holds it.
+        OSError: the directory cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -223,39 +217,37 @@ class DirectoryLock(FileLock):
 
 
 class OutputLock(FileLock):
-    """One process at a time may write a file: `with OutputLock(path): ...`, and nothing of the lock stays beside it.
+    """Lock for writing a file: `with OutputLock(path): ...`. The lock file is deleted on exit.
 
-    Temporaries of the file that are found once nobody else writes it are those of a process that was killed: they are
-    removed. What is no plain file needs no lock and gets none.
+    The holder is the only writer, so temporary files of the output belong to a killed process, and are removed. Pipes
+    and devices are not locked.
 
     Raises:
-        UsageError: on entering, when there is no folder for such a file.
-        BusyError: on entering, when another process, or another lock of this one, holds it; it says who.
-        OSError: the folder cannot be written.
+        UsageError: on entering, if the directory of the file does not exist.
+        LockedError: on entering, if another process, or another lock of this process, holds it.
+        OSError: the directory cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._target = Path(os.path.realpath(path))
-        # By a part of a name that is too long for more: then two files may have to wait for each other, no worse.
+        # The name may be cut. Two files with long names may then share a lock, which is harmless.
         super().__init__(self._target.with_name(_tmp_prefix(self._target)[:-1] + _LOCK_SUFFIX), str(path))
 
     def __enter__(self) -> Self:
         if self._target.exists() and not self._target.is_file():
             return self
         if not self._target.parent.exists():
-            # To make one for a name that was misspelt would hide the mistake.
+            # Creating a directory for a misspelled path would hide the mistake.
             directory = Path(self.description).parent
             raise UsageError(
-                f"there is no folder '{directory}'", "check how the path is spelt, or make the folder first"
+                f"no such directory: '{directory}'", "check the spelling of the path, or create the directory"
             )
         with oserror_for(Path(self.description)):
             super().__enter__()
         self._remove_stale_temporaries()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.release_and_delete()
 
     def _remove_stale_temporaries(self) -> None:
@@ -268,10 +260,10 @@ class OutputLock(FileLock):
 
 
 def _lock(file: IO[str]) -> None:
-    """Take the lock or raise `BlockingIOError`."""
+    """Acquire the lock or raise `BlockingIOError`."""
     try:
         if sys.platform == "win32":
-            # Windows forbids reading a locked byte, so lock one far behind the holder's name.
+            # Windows forbids reading a locked byte, so lock one far after the holder's name.
             file.seek(1 << 20)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
@@ -284,14 +276,14 @@ def _lock(file: IO[str]) -> None:
 
 
 def _still_linked(file: IO[str], path: Path) -> bool:
-    """Whether the locked file still has its name: the holder before may have removed or renamed the folder."""
+    """Return True if the locked file still has its name; the previous holder may have deleted or renamed it."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
 
 
 def _holder_description(file: IO[str]) -> str:
-    """Who signed a lock file, in words; it may be empty, or from a stranger."""
+    """The holder named in a lock file, which may be empty or written by another program."""
     try:
         file.seek(0, io.SEEK_SET)
         holder = json.loads(file.read(1000))

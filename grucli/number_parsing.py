@@ -1,34 +1,34 @@
-"""Numbers as people type them, in the shell and in a chat. Ground floor: it knows nothing of what they are for.
+"""Parsing of typed numbers.
 
-Python also takes 1_0 for ten, and the digits of every script: whoever types these means something else, or nothing.
+Python also accepts 1_0 for ten and the digits of every script; neither is likely to be meant by a user.
 """
 
 import re
 
-_numeric_pattern = re.compile(r"[+-]*[\d._,]*\d(e[+-]?[\d_]*\d)?", re.IGNORECASE)
+_NUMERIC = re.compile(r"[+-]*[\d._,]*\d(e[+-]?[\d_]*\d)?", re.IGNORECASE)
 
 
 def parse_int(text: str) -> int:
-    """The whole number that was typed.
+    """Parse a whole number.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a whole number.
     """
     return int(_require_plain_ascii(text))
 
 
 def parse_float(text: str) -> float:
-    """The number that was typed.
+    """Parse a number.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a number.
     """
     return float(_require_plain_ascii(text))
 
 
 def looks_numeric(text: str) -> bool:
-    """Whether a number was meant, also where it is none as it stands, such as 1_0 or 0,5."""
-    return _numeric_pattern.fullmatch(text) is not None
+    """Return True if a number is meant, even if it is not valid, such as 1_0 or 0,5."""
+    return _NUMERIC.fullmatch(text) is not None
 
 
 def _require_plain_ascii(text: str) -> str:

@@ -1,7 +1,4 @@
-"""Libraries that only some need: loaded when asked for, and where one is missing, the error says how to get it.
-
-Each such library has one module of ours that imports it; that module is loaded here by its name.
-"""
+"""Import of modules that need an optional library, with an error that says how to install it."""
 
 import importlib
 from types import ModuleType
@@ -10,7 +7,7 @@ from grucli.errors import UsageError
 
 
 def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
-    """The module of ours called `module`, which needs a library of the extra `extra`; `what` needs it, in words.
+    """Import our module `module`, which needs a library of the extra `extra`; `purpose` is the feature, for errors.
 
     Raises:
         UsageError: the library is not installed.
@@ -21,5 +18,5 @@ def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
         if error.name is not None and error.name.startswith(__name__.partition(".")[0]):
             raise
         raise UsageError(
-            f"{purpose} needs a library that is not installed ({error.name})", f'run: pip install "grucli[{extra}]"'
+            f"{purpose} needs a library that is not installed: {error.name}", f'run: pip install "grucli[{extra}]"'
         ) from error

@@ -1,6 +1,6 @@
-"""Where things live. `GRU_HOME` moves everything the program writes into one folder.
+"""Directories of the program. `GRU_HOME` moves all files that it writes into one directory.
 
-Nothing here creates a folder: whoever writes makes its own parent, so that asking for a path has no effect.
+Functions here create nothing; writers create the directories that they need.
 """
 
 import os
@@ -17,41 +17,41 @@ def _resolve(home_subdir: str, default: str) -> Path:
 
 
 def home_override() -> Path | None:
-    """The folder that `GRU_HOME` names, None where it names none."""
+    """The directory in `GRU_HOME`, or None."""
     home = os.environ.get("GRU_HOME")
     return Path(home).expanduser() if home else None
 
 
 def validate_home() -> None:
-    """See that `GRU_HOME`, where it is set, is a folder or can become one, so far as can be told without making it.
+    """Check that `GRU_HOME`, if set, is a directory or can be created, without creating it.
 
     Raises:
-        GruError: it cannot.
+        GruError: it cannot be used.
     """
     home = home_override()
     if home is None or home.is_dir():
         return
     existing = next(path for path in (home, *home.absolute().parents) if os.path.lexists(path))
     if not existing.is_dir():
-        raise home_error(f"'{existing}' is not a folder")
+        raise home_error(f"'{existing}' is not a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise home_error(f"nothing may be made in '{existing}'")
+        raise home_error(f"no permission to write in '{existing}'")
 
 
 def home_error(reason: str) -> GruError:
-    """The error for a `GRU_HOME` in which nothing can be kept."""
+    """The error for a `GRU_HOME` that cannot be used."""
     return GruError(
-        f"GRU_HOME is '{home_override()}', which cannot be used: {reason}", "let GRU_HOME name a folder of yours"
+        f"GRU_HOME is '{home_override()}', which cannot be used: {reason}", "set GRU_HOME to a directory that you own"
     )
 
 
 def data_dir() -> Path:
-    """The folder of what the user would miss: models, chat history."""
+    """Directory of user data: models, chat sessions."""
     return _resolve(".", platformdirs.user_data_dir("gru", appauthor=False))
 
 
 def cache_dir() -> Path:
-    """The folder of what can be made again: token files, compiled kernels."""
+    """Directory of what can be regenerated: token files, compiled kernels."""
     return _resolve("cache", platformdirs.user_cache_dir("gru", appauthor=False))
 
 
@@ -61,5 +61,5 @@ def config_file() -> Path:
 
 
 def models_dir() -> Path:
-    """The folder that holds one folder per model."""
+    """Directory with one directory per model."""
     return data_dir() / "models"

@@ -86,7 +86,7 @@ def test_an_error_of_the_writer_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a folder"):
+    with pytest.raises(UsageError, match="is a directory"):
         atomic_write(tmp_path, NEW)
 
 
@@ -186,7 +186,7 @@ def test_who_writes_a_link_is_alone_with_its_file(tmp_path: Path) -> None:
 
 
 def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no folder"), OutputLock(tmp_path / "typo/deep/a.csv"):
+    with pytest.raises(UsageError, match="no such directory"), OutputLock(tmp_path / "typo/deep/a.csv"):
         pass
     assert not (tmp_path / "typo").exists()
 

@@ -31,7 +31,7 @@ def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
 
 
 def gates(session: Session, text: str) -> Iterator[ChatEvent]:
-    """Tell what the most telling gate does while the model hears `text` as the user's next line, or said the last reply.
+    """Report the first labeled gate while the model reads `text` as the user's next line, or wrote the last reply.
 
     Raises:
         UsageError: there is nothing to look at, or too much; or the model's cell has no gates.
@@ -40,11 +40,12 @@ def gates(session: Session, text: str) -> Iterator[ChatEvent]:
     state = yield from _state_before_text(session, text)
     if state is not None:
         yield from _report_unknown_symbols(session, text)
-        for name, meaning in session.model.shown_gates.items():
-            means = ((piece.text, piece.means[name]) for piece in session.model.gate_activations(state, inspected))
-            yield GateValues(tuple((text, sum(layers) / len(layers)) for text, layers in means), meaning)
-            return
-        raise UsageError(f"the cell of {session.model_name} has no gates", "/gates takes a model with gated cells")
+        labels = session.model.gate_labels
+        if not labels:
+            raise UsageError(f"the cell of {session.model_name} has no gates", "/gates takes a model with gated cells")
+        name = next(iter(labels))
+        means = ((piece.text, piece.means[name]) for piece in session.model.gate_activations(state, inspected))
+        yield GateValues(tuple((text, sum(layers) / len(layers)) for text, layers in means), labels[name])
 
 
 def _text_to_inspect(session: Session, text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from grucli.chat.turns import ChatModel
 from grucli.errors import GruError
 from grucli.generation.sampler import Sampler
-from grucli.model.store import BEST, LAST, find_model, is_awaiting_first_checkpoint, model_names
+from grucli.model.store import find_model, is_awaiting_first_checkpoint, model_name, model_names
 from grucli.model.weights import ModelCard, load_weights, read_model_info
 
 _FileSignature = tuple[int, int, int]
@@ -33,7 +33,7 @@ class ModelLoader:
         signature = _file_signature(path)  # before it is read: what is written meanwhile is newer
         sampler, _ = self._load(path)
         self._loaded_signatures[path.resolve()] = signature
-        return _model_name(path), sampler
+        return model_name(path), sampler
 
     def is_pending(self, name: str) -> bool:
         """Whether a model is being trained that has no checkpoint yet."""
@@ -78,8 +78,3 @@ def _file_signature(path: Path) -> _FileSignature:
 def _training_progress(card: ModelCard) -> str:
     val_loss = "" if card.val_bits_per_char is None else f", {card.val_bits_per_char:.3f} bits/char held out"
     return f"step {card.steps:,}{val_loss}"
-
-
-def _model_name(weights: Path) -> str:
-    """The name of a model's folder; of a weights file that stands alone, its own."""
-    return weights.resolve().parent.name if weights.name in (BEST, LAST) else weights.stem

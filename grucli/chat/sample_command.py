@@ -10,20 +10,13 @@ from collections.abc import Iterator
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
-from grucli.generation.phrase_matcher import escape_stop
-from grucli.generation.sampler import GenerationConfig
+from grucli.generation.options import OPTIONS
 
 MAX_COMMAND_BYTES, MAX_COMMAND_BYTES_WINDOWS = 100_000, 30_000
 """Bytes of a line: most systems take arguments of 128 KB at most, Windows lines of 32 KB."""
 
 _ALWAYS_INCLUDED = ("temp", "max_chars", "seed")
-"""Fields of `Draw` that a line always gives, so that it says how the reply was drawn."""
-
-_UNUSED_BY_BEAM_SEARCH = ("temp", "top_k", "top_p", "min_p", "mirostat", "seed")
-"""Fields of `Draw` that mean nothing to a search, and that `gru sample` refuses with one."""
-
-_REPEATABLE_OPTIONS = {"stop": "stop", "block": "block-word"}
-"""Fields of `Draw` that hold several texts, and the options that take one each."""
+"""Options that the command always names, so that it says how the reply was generated."""
 
 _INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Categories of characters that no terminal shows as they are."""
@@ -82,21 +75,16 @@ def _sampling_arguments(session: Session, turn: Turn) -> Iterator[tuple[str, str
     if turn.stopped == "interrupted":
         num_chars = len(turn.reply)
         config = dataclasses.replace(config, min_chars=min(config.min_chars, num_chars), max_chars=num_chars)
-    defaults = GenerationConfig()
-    for field in dataclasses.fields(GenerationConfig):
-        value = getattr(config, field.name)
-        explicit = field.name in _ALWAYS_INCLUDED or getattr(session.initial_config, field.name) != getattr(
-            defaults, field.name
-        )
-        if field.name in _REPEATABLE_OPTIONS:
-            values = map(escape_stop, value) if field.name == "stop" else value
-            yield from ((_REPEATABLE_OPTIONS[field.name], text) for text in values)
-            if field.name == "block" and session.initial_config.block:
-                yield "block", ""  # no file
-        elif config.beam and field.name in _UNUSED_BY_BEAM_SEARCH:
+    for option in OPTIONS:
+        value, initial = getattr(config, option.name), getattr(session.initial_config, option.name)
+        if option.kind is tuple:
+            yield from ((option.item_flag, option.format_text(text)) for text in value)
+            if option.item_help and initial:
+                yield option.flag, ""  # no file
+        elif config.beam and option.unused_by_beam:
             continue
-        elif explicit or value != getattr(defaults, field.name):
-            yield field.name.replace("_", "-"), _format_number(value)
+        elif option.name in _ALWAYS_INCLUDED or initial != option.default or value != option.default:
+            yield option.flag, _format_number(value)
 
 
 def _format_number(value: float) -> str:

@@ -8,7 +8,6 @@ was cut short lets the model go on.
 import dataclasses
 import os
 import re
-import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -33,7 +32,6 @@ from grucli.errors import GruError, UsageError
 from grucli.generation.sampler import GenerationConfig, Sample, State
 
 SEED_MODULUS = 1 << 63
-RANDOM_SEED_RANGE = 10_000  # a session without a seed begins at one that can be remembered and typed
 
 _branch_name = re.compile(r"(?!\d+$)\w[\w.-]{0,63}")
 
@@ -138,6 +136,12 @@ class Session:
         """Hear what the user says and reply to it."""
         context = self.continuation_context() if not line else None
         yield from self._reply(context or self.new_context(line), already_read=context is not None)
+
+    def reply(self, line: str) -> str:
+        """Send `line` and return the whole reply."""
+        for _ in self.send(line):
+            pass
+        return self.last.reply if self.last is not None else ""
 
     def regenerate(self) -> Iterator[ChatEvent]:
         """Draw the last reply again, where it was drawn, with the next seed; the tree keeps the one before too.
@@ -424,11 +428,6 @@ def skipped_lines_message(lines: int) -> str:
     """What is told of a session of whose file so many lines were left out."""
     singular = "1 line of its file could not be understood, and was" if lines == 1 else ""
     return f"{singular or f'{lines:,} lines of its file could not be understood, and were'} left out"
-
-
-def random_seed() -> int:
-    """Choose a seed for a session that was given none."""
-    return secrets.randbelow(RANDOM_SEED_RANGE)
 
 
 def make_turn(context: ReplyContext, config: GenerationConfig, stream: ReplyStream) -> Turn:

@@ -51,7 +51,7 @@ class ChatModel(Protocol):
         """Whether the model learned from conversations, and takes turns."""
 
     @property
-    def shown_gates(self) -> Mapping[str, str]:
+    def gate_labels(self) -> Mapping[str, str]:
         """The gates that `gates` tells of, the most telling first, and what their values mean."""
 
     def initial_state(self) -> State:

@@ -1,72 +1,75 @@
 """The commands of `gru`: one file each, options in, one call, result shown. No logic lives here.
 
-Only here may a function import: what a command needs is loaded when it runs, so that help and mistakes in the command
-line cost no more than Typer itself.
+A command is loaded when it is called, and its functions import what they call when they run, so that help, completion
+and usage errors cost little more than Typer itself.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import UserDict
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer._click.core import ParameterSource
-from typer.core import TyperGroup
 
-from grucli.cli import chat, clean, demo, doctor, fetch, models, purge, sample, train
-from grucli.cli import eval as evaluation
-from grucli.cli.command_base import GlobalOptions, GruCommand, GruGroup, usage_error_from_click
+from grucli.cli.command_base import (
+    AnyCommand,
+    GlobalOptions,
+    GruCommand,
+    GruGroup,
+    ParameterSource,
+    expand_wildcards,
+    usage_error_from_click,
+)
 from grucli.errors import UsageError
 
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "demo": demo.demo,
-    "fetch": fetch.fetch,
-    "clean": clean.clean,
-    "purge": purge.purge,
-    "train": train.train,
-    "sample": sample.sample,
-    "chat": chat.chat,
-    "eval": evaluation.eval_,
-    "doctor": doctor.doctor,
+COMMANDS = {
+    "demo": "Watch a model learn from real conversations for a minute, then read what it writes.",
+    "fetch": "Fetch comments.",
+    "clean": "Clean comments: dumps, fetched files or tables in, one corpus to train on out.",
+    "purge": "Remove comments from a corpus by id or author.",
+    "train": "Train a model on comments.",
+    "sample": "Generate comments.",
+    "chat": "Chat with a model.",
+    "eval": "Measure how well a model predicts a text: fewer bits per character are better.",
+    "doctor": "Show system information: speed, directories, settings.",
+    "models": "List and manage models.",
 }
-"""Every command's name and its function, in the order in which help lists them."""
+"""Every command, in the order of help, with its summary. `grucli.cli.NAME` holds its function, or `app` for a group."""
 
 HELP = """Turn a subreddit's comments into a small network that talks like it.
 
 \b
-  gru demo                          the whole story in about a minute
-  gru fetch r/cooking -o raw.jsonl  comments of a subreddit
+  gru demo                          everything once, in about a minute
+  gru fetch r/cooking -o raw.jsonl  fetch the comments of a subreddit
   gru clean raw.jsonl -o food.csv   make a corpus of them
   gru train food.csv                train on it, or on any table of comments
   gru sample --temp 0.8 -n 5        write five comments
   gru chat                          talk with the newest model
-  gru eval MODEL test.csv --json    how well it predicts text it never saw
+  gru eval MODEL test.csv --json    measure it on text it has not seen
 
-Every option --some-name can also be set as GRU_SOME_NAME or in config.toml. GRU_HOME moves everything gru writes.
+Every option --some-name can also be set as GRU_SOME_NAME or in config.toml. GRU_HOME moves all files that gru writes.
 """
 
 app = typer.Typer(name="gru", cls=GruGroup, help=HELP, add_completion=False, rich_markup_mode=None)
-for _name, _function in COMMANDS.items():
-    app.command(_name, cls=GruCommand)(_function)
-app.add_typer(models.app, name="models")
 
 
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
     install_completion: Annotated[
-        bool, typer.Option("--install-completion", help="Teach your shell to complete gru with Tab, and exit.")
+        bool, typer.Option("--install-completion", help="Install Tab completion for your shell and exit.")
     ] = False,
     show_completion: Annotated[
-        str | None,
-        typer.Option(metavar="SHELL", help="Print the completion script for bash, zsh, fish or powershell, and exit."),
+        str | None, typer.Option(metavar="SHELL", help="Print a script for bash, zsh, fish or powershell and exit.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="With --version: print one JSON document.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --version: output JSON.")] = False,
 ) -> None:
-    """Handle what is asked of `gru` without a command."""
+    """Handle options of `gru` without a command."""
     if json and context.get_parameter_source("json") is ParameterSource.COMMANDLINE:
         name = context.invoked_subcommand or "COMMAND"
-        raise UsageError("--json stands before the command", f"put it behind: gru {name} --json")
+        raise UsageError("--json must follow the command", f"try: gru {name} --json")
     if show_completion is not None:
         from grucli.cli.completions import script
 
@@ -77,31 +80,50 @@ def _root(
         from grucli.ui.terminal.console import terminal
 
         written = install(current_shell(), Path.home())
-        terminal().info(f"Written: {', '.join(map(str, written))}. Start a new shell, and try: gru <Tab>")
+        terminal().info(f"Written: {', '.join(map(str, written))}. Start a new shell and try: gru <Tab>")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-def build_cli() -> TyperGroup:
-    """The whole tree of commands, built anew."""
-    command = typer.main.get_command(app)
-    assert isinstance(command, TyperGroup)
+class _LazyCommands(UserDict[str, Any]):
+    """Commands by name, each loaded when it is first used."""
+
+    def __getitem__(self, name: str) -> AnyCommand:
+        if self.data[name] is None:
+            self.data[name] = _load_command(name)
+        command: AnyCommand = self.data[name]
+        return command
+
+
+def _load_command(name: str) -> AnyCommand:
+    module = import_module(f"grucli.cli.{name}")
+    command_app = getattr(module, "app", None)
+    if command_app is None:
+        command_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        command_app.command(name, cls=GruCommand)(getattr(module, name, None) or getattr(module, f"{name}_"))
+    command = typer.main.get_command(command_app)
+    command.name = name
     return command
 
 
+def build_cli() -> GruGroup:
+    """Build the tree of commands."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, GruGroup)
+    group.commands = _LazyCommands(dict.fromkeys(COMMANDS))
+    group.summaries = COMMANDS
+    return group
+
+
 def parse_and_run(arguments: Sequence[str], options: GlobalOptions) -> int:
-    """Parse and do what the arguments say, note in `asked` what the options that work everywhere say; the exit status.
+    """Parse and run a command line, and return the exit status. `options` receives the global options.
 
     Raises:
-        GruError: whatever is wrong, the command line included.
+        GruError: the command line is wrong, or the command failed.
     """
-    words = list(arguments)
-    if sys.platform == "win32":
-        # No shell there replaces *.csv by the files it means.
-        from typer._click.utils import _expand_args
-
-        words = _expand_args(words)
+    # Windows shells do not expand *.csv.
+    words = expand_wildcards(arguments) if sys.platform == "win32" else list(arguments)
     command = build_cli()
     try:
         with command.make_context("gru", words, obj=options) as context:

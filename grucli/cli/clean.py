@@ -1,9 +1,10 @@
-"""`gru clean`: comments from anywhere, one training-ready corpus."""
+"""`gru clean`: comments from anywhere, one training-ready api."""
 
 from typing import Annotated
 
 import typer
 
+from grucli.cli.options import Column, Json
 from grucli.errors import EmptyInputError
 
 _WHEN = "WHEN"
@@ -13,117 +14,136 @@ _PATTERN = "REGEX"
 def clean(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="FILE...",
-            help="Dumps and fetched files: .zst .jsonl .json .csv .tsv .parquet, also compressed; '-' is stdin.",
-        ),
+        typer.Argument(metavar="FILE...", help="Dumps, fetched files or tables, also compressed; '-' is stdin."),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="The corpus: .csv, .jsonl or .txt, also compressed."),
+        typer.Option("-o", "--output", metavar="FILE", help="Corpus to write: .csv, .jsonl or .txt, also compressed."),
     ] = None,
-    replies: Annotated[
-        bool, typer.Option("--replies", help="Write conversations: comments with their replies.")
-    ] = False,
+    replies: Annotated[bool, typer.Option("--replies", help="Write conversations: comments with replies.")] = False,
     min_turns: Annotated[
-        int | None, typer.Option(min=1, help="With --replies: no conversation of fewer comments. [default: 1]")
+        int | None, typer.Option(min=1, help="Minimum turns per conversation, with --replies. [default: 1]")
     ] = None,
-    subreddit: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this one; repeatable.")] = None,
-    author: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep what NAME wrote; repeatable.")] = None,
-    not_author: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Leave NAME out; repeatable.")] = None,
-    min_score: Annotated[int | None, typer.Option(help="Keep what is scored so, or better.")] = None,
-    max_score: Annotated[int | None, typer.Option(help="Keep what is scored so, or worse.")] = None,
+    subreddit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Keep this subreddit; repeatable.")
+    ] = None,
+    author: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep comments by NAME; repeatable.")] = None,
+    not_author: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Exclude comments by NAME; repeatable.")
+    ] = None,
+    min_score: Annotated[int | None, typer.Option(help="Minimum score.")] = None,
+    max_score: Annotated[int | None, typer.Option(help="Maximum score.")] = None,
     after: Annotated[
-        str | None, typer.Option(metavar=_WHEN, help="From then on: 2024-01-31, 30d, or seconds since 1970.")
+        str | None, typer.Option(metavar=_WHEN, help="Start time: 2024-01-31, 30d (ago) or seconds since 1970.")
     ] = None,
-    before: Annotated[str | None, typer.Option(metavar=_WHEN, help="Up to then, and not including it.")] = None,
-    min_chars: Annotated[int | None, typer.Option(min=1, help="The shortest to keep. [default: 2]")] = None,
-    max_chars: Annotated[int | None, typer.Option(min=1, help="The longest to keep. [default: 10000]")] = None,
+    before: Annotated[str | None, typer.Option(metavar=_WHEN, help="End time, exclusive.")] = None,
+    min_chars: Annotated[int | None, typer.Option(min=1, help="Minimum length. [default: 2]")] = None,
+    max_chars: Annotated[int | None, typer.Option(min=1, help="Maximum length. [default: 10000]")] = None,
     language: Annotated[str | None, typer.Option(metavar="CODE", help="Keep this language, such as en.")] = None,
-    match: Annotated[str | None, typer.Option(metavar=_PATTERN, help="Keep what matches somewhere.")] = None,
-    no_match: Annotated[str | None, typer.Option(metavar=_PATTERN, help="Leave out what matches somewhere.")] = None,
+    match: Annotated[str | None, typer.Option(metavar=_PATTERN, help="Keep comments that match.")] = None,
+    no_match: Annotated[str | None, typer.Option(metavar=_PATTERN, help="Exclude comments that match.")] = None,
     skip_rule: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="Do without a rule; repeatable. See --list-rules.")
+        list[str] | None, typer.Option(metavar="RULE", help="Disable a rule; repeatable. See --list-rules.")
     ] = None,
-    near_duplicates: Annotated[
-        bool, typer.Option("--near-duplicates", help="Drop what is almost the same as something before.")
-    ] = False,
-    column: Annotated[str | None, typer.Option(help="The column that holds the text, by name or number.")] = None,
+    near_duplicates: Annotated[bool, typer.Option("--near-duplicates", help="Drop near-duplicates.")] = False,
+    column: Column = None,
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes to clean with, at most one a core. [default: by the size of the input]"),
+        int | None, typer.Option(min=1, help="Number of processes, at most all cores. [default: by input size]")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the output.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only say what would be dropped.")] = False,
-    list_rules: Annotated[bool, typer.Option("--list-rules", help="Show all rules in their order, and exit.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only show the counts.")] = False,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules in order, and exit.")] = False,
     explain: Annotated[
-        str | None, typer.Option(metavar="ID", help="Show one comment before and after each rule, and exit.")
+        str | None, typer.Option(metavar="ID", help="Show what each rule does to one comment, and exit.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")] = False,
+    json: Json = False,
 ) -> None:
     """Clean comments: dumps, fetched files or tables in, one corpus to train on out.
 
     \b
       gru clean RC_2005-12.zst -o reddit.csv
-      gru clean fetched.jsonl -o talk.csv --replies           conversations, to answer with
+      gru clean fetched.jsonl -o talk.csv --replies           conversations, for a model that replies
       gru clean *.zst -o ask.jsonl.zst --subreddit AskReddit --min-score 5 --language en
       gru clean RC_2005-12.zst --dry-run                      only the counts
-      gru clean RC_2005-12.zst --explain c2102                why is this one as it is?
+      gru clean RC_2005-12.zst --explain c2102                what each rule does to one comment
 
-    Every comment that is dropped is counted under the rule that dropped it. Authors are kept as hashes that only your
-    own key can make. The same input gives the same corpus, whatever the number of --workers.
+    Every dropped comment is counted under the rule that dropped it. Authors are stored as hashes made with your own
+    key. The same input gives the same corpus for any number of --workers.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.clean_view import CleanView, report_json, rules_json, show_report, show_rule_trace, show_rules
+    from grucli.ui.views.clean_view import CleanView, show_report, show_rule_trace, show_rules
 
     if list_rules:
         from grucli.reddit.clean.rules.registry import RULES
 
-        terminal().print_json(rules_json(RULES)) if json else show_rules(terminal(), RULES)
+        terminal().print_json(RULES) if json else show_rules(terminal(), RULES)
         return
     with CleanView(terminal()) as view:
-        from grucli.reddit.clean import pipeline
-        from grucli.reddit.clean.explain import explain_comment
-        from grucli.reddit.clean.rules.config import MAX_CHARS, MIN_CHARS, RuleConfig
+        from grucli.api import clean as api
+        from grucli.reddit.clean.explain import Explanation
+        from grucli.reddit.clean.report import CleanReport
+        from grucli.reddit.clean.rules.config import MAX_CHARS, MIN_CHARS, RuleConfig, compile_pattern
         from grucli.reddit.timestamps import parse_optional_timestamp
 
-        rule_config = RuleConfig(
-            skip_rules=frozenset(skip_rule or ()), subreddits=frozenset(subreddit or ()), authors=frozenset(author or ()),
-            not_authors=frozenset(not_author or ()), min_score=min_score, max_score=max_score,
-            after=parse_optional_timestamp(after, "--after"), before=parse_optional_timestamp(before, "--before"),
-            min_chars=min_chars or MIN_CHARS, max_chars=max_chars or MAX_CHARS, language=language,
-            match=pipeline.compile_pattern(match, "--match"), no_match=pipeline.compile_pattern(no_match, "--no-match"),
-        )  # fmt: skip
-        options = pipeline.CleanOptions(
-            sources=pipeline.resolve_sources(inputs or []),
-            output=None if dry_run or explain is not None else pipeline.resolve_output(output, replies),
-            rule_config=rule_config, column=column, near_duplicates=near_duplicates, replies=replies, min_turns=min_turns,
-            workers=workers, force=force,
-        )  # fmt: skip
-        view.start(options.size)
+        rules = RuleConfig(
+            skip_rules=frozenset(skip_rule or ()),
+            subreddits=frozenset(subreddit or ()),
+            authors=frozenset(author or ()),
+            not_authors=frozenset(not_author or ()),
+            min_score=min_score,
+            max_score=max_score,
+            after=parse_optional_timestamp(after, "--after"),
+            before=parse_optional_timestamp(before, "--before"),
+            min_chars=min_chars or MIN_CHARS,
+            max_chars=max_chars or MAX_CHARS,
+            language=language,
+            match=compile_pattern(match, "--match"),
+            no_match=compile_pattern(no_match, "--no-match"),
+            near_duplicates=near_duplicates,
+        )
+        report = CleanReport()
+        view.start(report)
+        result: Explanation | CleanReport
         if explain is not None:
-            explanation = explain_comment(options, explain, view.progress)
+            result = api.explain(
+                explain,
+                inputs or [],
+                rules=rules,
+                replies=replies,
+                min_turns=min_turns,
+                column=column,
+                on_progress=view.progress,
+            )
         else:
-            report = pipeline.clean(options, view.progress)
-    if explain is not None:
-        if json:
-            terminal().print_json(explanation.as_json())
-        else:
-            show_rule_trace(terminal(), explanation)
-        for message in explanation.notes:
-            terminal().warn(message)
-        return
+            result = api.clean(
+                inputs or [],
+                output,
+                rules=rules,
+                replies=replies,
+                min_turns=min_turns,
+                column=column,
+                workers=workers,
+                force=force,
+                dry_run=dry_run,
+                report=report,
+                on_progress=view.progress,
+            )
     if json:
-        terminal().print_json(report_json(report, pipeline.counted_rules(rule_config, near_duplicates)))
+        terminal().print_json(result)
+    elif isinstance(result, Explanation):
+        show_rule_trace(terminal(), result)
     else:
-        show_report(terminal(), report, on_stdout=dry_run)
-    for message in report.notes:
+        show_report(terminal(), result, on_stdout=dry_run)
+    for message in result.notes:
         terminal().warn(message)
-    if not report.kept:
+    if isinstance(result, Explanation):
+        return
+    if not result.read:
+        raise EmptyInputError("there are no comments in the input", "name a file with comments")
+    if not result.kept:
         raise EmptyInputError(
-            "no comments are left" if report.read else "there are no comments in what was read",
-            "see what dropped them, and ask for less or skip a rule" if report.read else "name a file with comments",
+            "all comments were filtered out", "see the report above; relax the filters or use --skip-rule"
         )
     if not dry_run:
-        terminal().info(f"\nwritten to {output} in {report.seconds:.1f} s")
+        terminal().info(f"\nwrote {output} in {result.seconds:.1f} s")
         terminal().info(f"try:  gru train {output}", indent=6)

@@ -1,11 +1,13 @@
-"""What every command of `gru` has in common: how it is parsed, helped with, and told what is wrong.
+"""Base classes of all commands: parsing, environment variables, help and usage errors.
 
-`Command` and `Group` are the classes of all commands. They carry the options that work everywhere, let a variable
-`GRU_SOME_NAME` stand for each `--some-name`, and print help that leads with examples.
+This is the only module that uses private names of Typer; `pyproject.toml` pins its minor version for that reason.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,47 +15,73 @@ import typer
 from typer._click import Command as AnyCommand
 from typer._click import Context, HelpFormatter, Parameter
 from typer._click.core import ParameterSource
-from typer._click.exceptions import (
-    BadOptionUsage,
-    BadParameter,
-    MissingParameter,
-    NoSuchOption,
-)
+from typer._click.exceptions import BadOptionUsage, BadParameter, MissingParameter, NoSuchOption
 from typer._click.exceptions import UsageError as ParseError
+from typer._click.globals import get_current_context
 from typer._click.types import FloatParamType, IntParamType
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer._click.utils import _expand_args as expand_wildcards
+from typer._types import TyperChoice
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.models import TyperPath
 
 from grucli import __version__, number_parsing
 from grucli.errors import UsageError
 
+__all__ = [
+    "AnyCommand",
+    "Context",
+    "Parameter",
+    "ParameterSource",
+    "TyperArgument",
+    "TyperChoice",
+    "TyperGroup",
+    "TyperOption",
+    "TyperPath",
+    "expand_wildcards",
+    "get_current_context",
+]
+
 MODEL = "MODEL"
-"""The metavar of parameters that take a model, by name or path; completions offer the models there are."""
+"""Metavar of parameters that take a model name or path; completions offer the existing models."""
 
 FILE_METAVARS = ("FILE", "CORPUS", "FOLDER")
-"""The metavars of parameters that take files; completions offer files."""
+"""Metavars of parameters that take files; completions offer files."""
 
-STOP_HELP = r"Also end {} before this text; case matters. \n: a new line, \t: a tab, \\: a backslash. Repeatable."
-"""Help of the option --stop, to be told what ends there."""
+OPTION_GROUPS = {
+    "Model": "name cell hidden layers embed tokenizer vocab from",
+    "Training": "steps epochs minutes batch seq lr dropout eval-every",
+    "Data": "column val val-file split ids prompt prompt-file reply-to opening",
+    "Source": "source rate base-url after before limit",
+    "Filters": "subreddit author not-author min-score max-score min-chars max-chars language match no-match skip-rule "
+    "near-duplicates",
+    "Generation": "n novelty no-copies",
+    "Run": "resume force continue follow seed threads workers dry-run yes",
+    "Output": "output replies min-turns pace list-rules explain json",
+    "Shell completion": "install-completion show-completion",
+    "General": "quiet debug version help",
+}
+"""Topics of options in help, in order; an option may also name its topic as `rich_help_panel`."""
 
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-"""What every command's context is made with."""
 
+_GROUP_BY_OPTION = {option: group for group, options in OPTION_GROUPS.items() for option in options.split()}
+_MAX_SUMMARY_CHARS = 200
+_NAME = re.compile(r"(?<![\w-])--?[a-z][\w-]*|^[a-z]+$")
+"""Names of options and commands in the first column of help."""
 _EXTRA_ARGUMENT_PREFIX = "Got unexpected extra argument(s)"
-"""How Typer begins to complain of arguments that nothing takes; they follow in brackets."""
-
 _METAVARS = {"int": "N", "float": "X", "str": "TEXT"}
-"""What stands for a value of a plain type in help."""
+_TYPE_NAMES = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
 
 
 @dataclass
 class GlobalOptions:
-    """What the options that work everywhere asked for."""
+    """Values of the options that every command takes."""
 
     quiet: int = 0
     debug: bool = False
     json: bool = False
     argv: Sequence[str] = ()
-    """All that stands behind the command's name."""
+    """The arguments after the name of the command."""
 
 
 def _get_options(context: Context) -> GlobalOptions:
@@ -65,10 +93,10 @@ def _set_debug(context: Context, parameter: Parameter, value: bool) -> None:
 
 
 def _set_quiet(context: Context, parameter: Parameter, value: int) -> None:
-    # From the environment it reaches the group and the command alike, and must not count twice.
-    number_parsing = context.get_parameter_source("quiet") is ParameterSource.COMMANDLINE
+    # A value from the environment reaches both the group and the command, and must not count twice.
+    is_typed = context.get_parameter_source("quiet") is ParameterSource.COMMANDLINE
     options = _get_options(context)
-    options.quiet = options.quiet + (value or 0) if number_parsing else max(options.quiet, value or 0)
+    options.quiet = options.quiet + (value or 0) if is_typed else max(options.quiet, value or 0)
 
 
 def _show_version(context: Context, parameter: Parameter, value: bool) -> None:
@@ -77,48 +105,57 @@ def _show_version(context: Context, parameter: Parameter, value: bool) -> None:
         raise typer.Exit
 
 
-def _detect_json(context: Context, args: list[str]) -> None:
-    """Note whether JSON is asked for: `--version` ends the program before any other option is looked at."""
-    _get_options(context).json |= "--json" in args
-
-
 def _global_options() -> list[Parameter]:
-    """The options that every command takes, before or after its name."""
+    common: dict[str, Any] = {"expose_value": False}
+    flag: dict[str, Any] = {**common, "is_flag": True, "is_eager": True}
     return [
         TyperOption(
             param_decls=["-q", "--quiet"],
             type=int,
             count=True,
-            expose_value=False,
             callback=_set_quiet,
-            help="No progress and messages; -qq: no warnings either.",
+            help="Hide progress and messages; -qq also hides warnings.",
+            **common,
         ),
-        TyperOption(
-            param_decls=["--debug"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_set_debug,
-            help="Show where an error came from.",
-        ),
-        TyperOption(
-            param_decls=["--version"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_show_version,
-            help="Show the version and exit.",
-        ),
+        TyperOption(param_decls=["--debug"], callback=_set_debug, help="Show tracebacks of errors.", **flag),
+        TyperOption(param_decls=["--version"], callback=_show_version, help="Show the version and exit.", **flag),
     ]
 
 
 def envvar_name(option: str) -> str:
-    """The environment variable that stands for an option: `--top-k` → `GRU_TOP_K`."""
+    """The environment variable of an option: `--top-k` → `GRU_TOP_K`."""
     return "GRU_" + option.lstrip("-").replace("-", "_").upper()
 
 
+def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
+    """The options of a command that settings may give, by long name: `--top-k` and its parameter."""
+    for parameter in command.params:
+        if isinstance(parameter, TyperOption) and (not parameter.is_eager or parameter.name == "debug"):
+            for name in parameter.opts[-1:]:
+                if name.startswith("--"):
+                    yield name, parameter
+
+
+def option_group(parameter: Parameter) -> str:
+    """The heading under which help lists a parameter."""
+    if isinstance(parameter, TyperArgument):
+        return "Arguments"
+    assert isinstance(parameter, TyperOption)
+    longest = max(parameter.opts, key=len).lstrip("-")
+    return parameter.rich_help_panel or _GROUP_BY_OPTION.get(longest, "Options")
+
+
+def parameters_by_group(command: AnyCommand, context: Context) -> dict[str, list[Parameter]]:
+    """The parameters that help lists, by heading, in the order of the headings."""
+    groups: dict[str, list[Parameter]] = {name: [] for name in ("Arguments", "Options", *OPTION_GROUPS)}
+    for parameter in command.get_params(context):
+        if parameter.get_help_record(context) is not None:
+            groups[option_group(parameter)].append(parameter)
+    return {name: parameters for name, parameters in groups.items() if parameters}
+
+
 def _configure_command(command: AnyCommand) -> None:
-    """Give a command what all have in common."""
+    """Add global options, environment variables, metavars and strict number parsing to a command."""
     command.params += _global_options()
     command.context_settings = {**command.context_settings, **CONTEXT_SETTINGS}
     for option, parameter in long_options(command):
@@ -131,166 +168,181 @@ def _configure_command(command: AnyCommand) -> None:
 
 
 def _strict_number_type(param_type: Any) -> Any:
-    """A type of numbers that reads what is typed, or set somewhere, by the rule of this program."""
     parse = number_parsing.parse_int if isinstance(param_type, IntParamType) else number_parsing.parse_float
     param_type = copy.copy(param_type)
     param_type._number_class = lambda value: parse(value) if isinstance(value, str) else value
+    param_type._describe_range = lambda: ""  # help would show it as x>=1
     return param_type
 
 
-def long_options(command: AnyCommand) -> Iterator[tuple[str, TyperOption]]:
-    """The options of a command that settings may give, by their long names: `--top-k` and its parameter."""
-    for parameter in command.params:
-        if (isinstance(parameter, TyperOption) and not parameter.is_eager) or parameter.name == "debug":
-            assert isinstance(parameter, TyperOption)
-            for name in parameter.opts[-1:]:
-                if name.startswith("--"):
-                    yield name, parameter
+def _styled(text: str, **style: Any) -> str:
+    """A text with an ANSI style, if stdout is a terminal with colors."""
+    has_color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return typer.style(text, **style) if has_color else text
+
+
+def _write_section(formatter: HelpFormatter, name: str, rows: Iterable[tuple[str, str]]) -> None:
+    """Write a heading, and two columns: names of commands or options, and their help."""
+    with formatter.section(_styled(name, bold=True)):
+        formatter.write_dl([(_NAME.sub(lambda match: _styled(match[0], fg="cyan"), row[0]), row[1]) for row in rows])
 
 
 class _CommandMixin(AnyCommand):
-    """What `Command` and `Group` share: the options of all, and their help."""
+    """What `GruCommand` and `GruGroup` share: global options and help."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         _configure_command(self)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Parse what stands behind the command's name."""
-        _get_options(ctx).argv = tuple(args)
-        _detect_json(ctx, args)
+        """Parse the arguments after the name of the command."""
+        options = _get_options(ctx)
+        options.argv = tuple(args)
+        # `--version` ends the program before the option --json is reached.
+        options.json |= "--json" in args
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """What a command does and its examples first, then how to call it and what it takes."""
+        """Write the description and examples first, then usage, commands and options by topic."""
         self.format_help_text(ctx, formatter)
         formatter.write_paragraph()
-        self.format_usage(ctx, formatter)
-        self.format_options(ctx, formatter)
-        self.format_epilog(ctx, formatter)
+        usage = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path, usage, f"{_styled('Usage:', bold=True)} ")
+        if isinstance(self, GruGroup):
+            _write_section(formatter, "Commands", self.command_summaries().items())
+        for name, parameters in parameters_by_group(self, ctx).items():
+            _write_section(formatter, name, filter(None, (each.get_help_record(ctx) for each in parameters)))
 
 
 class GruCommand(_CommandMixin, TyperCommand):
     """A command of `gru`."""
 
     def invoke(self, ctx: Context) -> Any:
-        """Run it, with the terminal as quiet as was asked for. The commands of `gru` itself take their time."""
+        """Run the command with a terminal as quiet as requested."""
         quiet = _get_options(ctx).quiet
         if ctx.parent is not None and ctx.parent.parent is None:
             from grucli.ui.terminal.startup_message import print_startup_message
 
             print_startup_message(quiet)
-        from grucli.ui.terminal.console import open_terminal
-
-        open_terminal(quiet)
+        _open_terminal(quiet)
         return super().invoke(ctx)
 
 
 class GruGroup(_CommandMixin, TyperGroup):
-    """A command that has commands: `gru` itself, and `gru models`."""
+    """A command that has subcommands: `gru` itself, and `gru models`."""
 
-    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """List the commands before the options."""
-        self.format_commands(ctx, formatter)
-        records = [parameter.get_help_record(ctx) for parameter in self.get_params(ctx)]
-        with formatter.section("Options"):
-            formatter.write_dl([record for record in records if record is not None])
+    summaries: Mapping[str, str] | None = None
+    """Summaries of the subcommands, where these are not loaded yet."""
+
+    def command_summaries(self) -> dict[str, str]:
+        """One line of help for each subcommand."""
+        if self.summaries is not None:
+            return dict(self.summaries)
+        return {name: command.get_short_help_str(_MAX_SUMMARY_CHARS) for name, command in self.commands.items()}
 
     def invoke(self, ctx: Context) -> Any:
-        """Run the command inside, which takes its defaults from the settings."""
+        """Run the subcommand, with defaults from the settings."""
         if ctx.parent is not None:
-            from grucli.ui.terminal.console import open_terminal
-
-            open_terminal(_get_options(ctx).quiet)
-        if ctx.parent is None and ctx.default_map is None:
+            _open_terminal(_get_options(ctx).quiet)
+        elif ctx.default_map is None:
             from grucli.paths import config_file, validate_home
             from grucli.settings import config_defaults, read_config
 
             validate_home()
-            ctx.default_map = config_defaults(read_config(config_file()), dict(commands(self)), config_file())
+            config = read_config(config_file())
+            ctx.default_map = config_defaults(config, settings_by_command(self), config_file()) if config else {}
         return super().invoke(ctx)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
-        """Find the command that is meant.
+        """Find a subcommand by name.
 
         Raises:
-            UsageError: there is none of this name; the nearest is given.
+            UsageError: there is no such subcommand; the closest one is named.
         """
-        if not args[0].startswith("-") and args[0] not in self.commands:
-            import difflib
-
-            matches = difflib.get_close_matches(args[0], list(self.commands), n=1, cutoff=0.5)
-            suggestion = f"did you mean '{ctx.command_path} {matches[0]}'? " if matches else ""
+        if args and args[0] not in self.commands:
+            closest = _closest_match(args[0], list(self.commands), 0.5)
+            suggestion = f"did you mean '{ctx.command_path} {closest}'? Or " if closest else ""
             raise UsageError(
-                f"there is no command '{ctx.command_path} {args[0]}'",
-                f"{suggestion}See them all: {ctx.command_path} --help",
+                f"unknown command '{ctx.command_path} {args[0]}'", f"{suggestion}see: {ctx.command_path} --help"
             )
         return super().resolve_command(ctx, args)
 
 
-def commands(group: TyperGroup, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
-    """Each command that does something, by its words, with the options that settings may give it."""
-    for name, command in group.commands.items():
-        yield (*words, name), {option[2:]: str(parameter.name) for option, parameter in long_options(command)}
-        if isinstance(command, TyperGroup):
-            yield from commands(command, (*words, name))
+def _open_terminal(quiet: int) -> None:
+    from grucli.ui.terminal.console import open_terminal
+
+    open_terminal(quiet)
+
+
+def walk(
+    command: AnyCommand, words: tuple[str, ...] = (), parent: Context | None = None
+) -> Iterator[tuple[tuple[str, ...], AnyCommand, Context]]:
+    """Yield a command and all below it, each with its words after `gru` and a context for its help."""
+    context = Context(command, parent=parent, info_name=words[-1] if words else "gru", **CONTEXT_SETTINGS)
+    yield words, command, context
+    for name, child in command.commands.items() if isinstance(command, TyperGroup) else ():
+        yield from walk(child, (*words, name), context)
+
+
+def settings_by_command(group: TyperGroup) -> dict[tuple[str, ...], dict[str, str]]:
+    """For the words of each command, a mapping of option name to parameter name of what settings may give."""
+    return {
+        words: {option[2:]: str(parameter.name) for option, parameter in long_options(command)}
+        for words, command, _ in walk(group)
+        if words
+    }
 
 
 def usage_error_from_click(error: typer.TyperException) -> UsageError:
-    """Say what Typer found wrong with a command line the way everything else here says it."""
+    """Convert an error of Typer's parser to one line with a hint."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "gru"
-    see_help = f"see: {path} --help"
-    command = path.removeprefix("gru").strip()  # every error has "gru: " before it
+    command = path.removeprefix("gru").strip() or path
+    hint = f"see: {path} --help"
     if isinstance(error, NoSuchOption):
         closest = _closest_option(error.option_name, context) if context is not None else None
+        message = f"unknown option '{error.option_name}'"
         return UsageError(
-            f"{command} has no option '{error.option_name}'"
-            if command
-            else f"there is no option '{error.option_name}'",
-            f"did you mean '{closest}'? Or {see_help}" if closest else see_help,
+            message if command == path else f"{command}: {message}",
+            f"did you mean '{closest}'? Or {hint}" if closest else hint,
         )
     if isinstance(error, MissingParameter) and error.param is not None:
         name = error.param.human_readable_name if error.param.param_type_name == "argument" else error.param.opts[-1]
-        return UsageError(f"{command or path} needs {name.upper() if name.islower() else name}", see_help)
-    if isinstance(error, BadOptionUsage):
-        return UsageError(_lowercase_sentence(error.message), see_help)
-    if isinstance(error, BadParameter) and error.param is not None:
-        return UsageError(f"{_parameter_source(error)}: {_invalid_value_message(error, error.param)}", see_help)
-    if isinstance(error, ParseError) and error.message.startswith(_EXTRA_ARGUMENT_PREFIX):
-        words = error.message.removeprefix(_EXTRA_ARGUMENT_PREFIX).strip(" ()")
-        return UsageError(
-            f"{command or path} has no use for '{words}'", f"put quotes around words that are one; {see_help}"
-        )
-    if isinstance(error, ParseError):
-        return UsageError(_lowercase_sentence(error.message), see_help)
-    return UsageError(_lowercase_sentence(error.format_message()), see_help)
+        return UsageError(f"{command} needs {name.upper() if name.islower() else name}", hint)
+    if isinstance(error, BadParameter) and error.param is not None and not isinstance(error, BadOptionUsage):
+        return UsageError(f"{_parameter_source(error)}: {_invalid_value_message(error, error.param)}", hint)
+    message = error.message if isinstance(error, ParseError) else error.format_message()
+    if message.startswith(_EXTRA_ARGUMENT_PREFIX):
+        words = message.removeprefix(_EXTRA_ARGUMENT_PREFIX).strip(" ()")
+        return UsageError(f"{command}: unexpected argument '{words}'", f"quote arguments that contain spaces; {hint}")
+    return UsageError(_lowercase_sentence(message), hint)
 
 
 def _closest_option(word: str, context: Context) -> str | None:
-    """The option that was perhaps meant; the dashes, which all have, make none of them likelier."""
+    # Without the dashes, which all options share and which make none more likely.
+    names = [name for option in context.command.get_params(context) for name in option.opts if name.startswith("--")]
+    closest = _closest_match(word.lstrip("-"), [name[2:] for name in names])
+    return f"--{closest}" if closest else None
+
+
+def _closest_match(word: str, names: Sequence[str], cutoff: float = 0.6) -> str | None:
     import difflib
 
-    names = [name for option in context.command.get_params(context) for name in option.opts if name.startswith("--")]
-    matches = difflib.get_close_matches(word.lstrip("-"), [name[2:] for name in names], n=1)
-    return f"--{matches[0]}" if matches else None
+    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=cutoff)), None)
 
 
 def _invalid_value_message(error: BadParameter, parameter: Parameter) -> str:
-    """Why a value is refused, in words of people where the parser has words of programs."""
     value, separator, _ = error.message.partition(" is not ")
     kind = parameter.type.name.split()[0]
-    expected = {"int": "a whole number", "integer": "a whole number", "float": "a number", "boolean": "true or false"}
-    if not separator or kind not in expected:
+    if not separator or kind not in _TYPE_NAMES:
         return _lowercase_sentence(error.message)
     minimum = getattr(parameter.type, "min", None)
-    return f"{value if value.startswith(chr(39)) else repr(value)} is not {expected[kind]}" + (
-        f" from {minimum:g} up" if minimum is not None else ""
-    )
+    at_least = f", at least {minimum:g}" if minimum is not None else ""
+    return f"{value if value.startswith(chr(39)) else repr(value)} is not {_TYPE_NAMES[kind]}{at_least}"
 
 
 def _parameter_source(error: BadParameter) -> str:
-    """Where the value came from that an option refuses, in words."""
+    """The option of a refused value, and where the value came from."""
     parameter, context = error.param, error.ctx
     assert parameter is not None
     name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.human_readable_name
@@ -305,7 +357,7 @@ def _parameter_source(error: BadParameter) -> str:
 
 
 def _spelling_used(parameter: Parameter, argv: Sequence[str]) -> str:
-    """The name of an option by which its value was given, which is the last one; arguments have but one name."""
+    """The name, short or long, by which an option was last given."""
     if parameter.param_type_name != "option":
         return parameter.human_readable_name
     for word in reversed(argv):
@@ -316,6 +368,5 @@ def _spelling_used(parameter: Parameter, argv: Sequence[str]) -> str:
 
 
 def _lowercase_sentence(message: str) -> str:
-    """A sentence of Typer's as a part of ours."""
     message = message.strip().rstrip(".")
     return message[:1].lower() + message[1:]

@@ -1,31 +1,29 @@
-"""`gru doctor`: what this machine gives."""
+"""`gru doctor`: system information."""
 
-from typing import Annotated
-
-import typer
+from grucli.cli.options import Json
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")] = False,
+    json: Json = False,
 ) -> None:
-    """See what this machine gives: its speed, where things live, which settings hold.
+    """Show system information: speed, directories, settings.
 
     \b
       gru doctor
-      gru doctor --json > machine.json    to go with a report of a fault
+      gru doctor --json > machine.json    for a bug report
     """
     from grucli.ui.terminal.console import terminal
     from grucli.ui.terminal.status_line import StatusLine
     from grucli.ui.views.doctor_view import show_system_info
 
-    with StatusLine(terminal()) as waiting:
+    with StatusLine(terminal()) as status:
         from grucli import cli
-        from grucli.cli.command_base import commands, envvar_name
+        from grucli.cli.command_base import envvar_name, settings_by_command
         from grucli.engine.system_info import collect_system_info
 
-        waiting.update("measuring")
+        status.update("measuring")
         system_info = collect_system_info(
-            {envvar_name(option) for _, options in commands(cli.build_cli()) for option in options}
+            {envvar_name(option) for options in settings_by_command(cli.build_cli()).values() for option in options}
         )
     if json:
         terminal().print_json(system_info)

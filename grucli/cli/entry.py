@@ -1,4 +1,4 @@
-"""One run of the program: parses, catches errors once, gives the exit status."""
+"""One run of the program: streams, signals, errors and the exit status."""
 
 import io
 import os
@@ -17,7 +17,7 @@ from grucli.errors import ExitStatus, termination_signals
 
 
 def run_program(arguments: Sequence[str]) -> int:
-    """Run `gru` with the given arguments; the exit status, and never an exception."""
+    """Run `gru` and return the exit status; no exception leaves it."""
     options = GlobalOptions()
     _replace_closed_streams()
     with _wrap_stdout():
@@ -30,7 +30,7 @@ def _run_command(arguments: Sequence[str], options: GlobalOptions) -> int:
             status = cli.parse_and_run(arguments, options)
             sys.stdout.flush()
     except (BrokenPipeError, error_handling.OutputClosedError) as error:
-        # That whoever read our output is gone is no news to anybody.
+        # Broken pipe: exit quietly.
         _redirect_to_devnull(sys.stdout)
         return ExitStatus.FAILED if isinstance(error, error_handling.OutputClosedError) else ExitStatus.OK
     except _TerminationSignal as end:
@@ -45,9 +45,9 @@ def _run_command(arguments: Sequence[str], options: GlobalOptions) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Stand in for streams that were closed before the program began (`gru models >&-`): Python leaves None there.
+    """Replace streams that were closed at the start (`gru models >&-`), which Python sets to None.
 
-    Messages may get lost, data may not: the one for stdout takes no more than a closed one would.
+    Messages may be lost, data may not: the replacement for stdout is read-only, so that writing to it fails.
     """
     for name, mode in (("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
@@ -55,7 +55,7 @@ def _replace_closed_streams() -> None:
 
 
 class _StdoutWrapper(io.TextIOWrapper):
-    """A stream whose errors say that they are of the output; the system's say nothing of where they happened."""
+    """Stdout whose errors have a file name; those of the system have none."""
 
     def write(self, text: str, /) -> int:
         with _tag_stdout_errors():
@@ -77,7 +77,7 @@ def _tag_stdout_errors() -> Iterator[None]:
 
 @contextmanager
 def _wrap_stdout() -> Iterator[None]:
-    """Let errors of stdout in the block name it. A stream that a test put there is left as it is."""
+    """Wrap stdout in the block so that its errors name it. Replacements by tests are not wrapped."""
     original = sys.stdout
     if type(original) is not io.TextIOWrapper:
         yield
@@ -91,13 +91,13 @@ def _wrap_stdout() -> Iterator[None]:
         yield
     finally:
         sys.stdout = original
-        # What could not be written has been given up; a second complaint would come too late.
+        # A failure to flush was already reported.
         with suppress(OSError):
             wrapper.detach()
 
 
 class _TerminationSignal(BaseException):
-    """SIGTERM, or the terminal is gone. It unwinds like Ctrl-C does, so that temporaries are removed."""
+    """SIGTERM or SIGHUP. It unwinds the stack as Ctrl-C does, so that temporary files are removed."""
 
     def __init__(self, status: ExitStatus) -> None:
         super().__init__()
@@ -106,12 +106,13 @@ class _TerminationSignal(BaseException):
 
 @contextmanager
 def _raise_on_termination() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the block. Only a main thread may say so, and tests may run elsewhere."""
+    """Raise `_TerminationSignal` in the block on SIGTERM and SIGHUP."""
 
     def handle_signal(signum: int, frame: FrameType | None) -> None:
         raise _TerminationSignal(statuses[signum])
 
     statuses = termination_signals()
+    # Only the main thread may install handlers; tests may run elsewhere.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -124,7 +125,7 @@ def _raise_on_termination() -> Iterator[None]:
 
 
 def _redirect_to_devnull(stream: TextIO) -> None:
-    """Let nothing more be written to a stream: what is left in its buffer would fail again as Python ends."""
+    """Discard what is left in the buffer of a stream; it would fail again when Python exits."""
     with suppress(OSError, ValueError):
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, stream.fileno())

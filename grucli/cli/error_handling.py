@@ -1,4 +1,4 @@
-"""Every error becomes one line that says what is wrong, one that says what to do, and an exit status."""
+"""Every error becomes a line that says what failed, a hint, and an exit status."""
 
 import errno
 import os
@@ -10,41 +10,39 @@ from pathlib import Path
 import typer
 
 from grucli.errors import ExitStatus, GruError, UsageError
-from grucli.paths import home_error, home_override
 
 STDOUT_NAME = "<stdout>"
-"""The name, in errors, of the stream that data are written to."""
+"""File name of stdout in `OSError`."""
 
 _NO_SPACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS}
 _PATH_ERRORS = {
-    errno.ENOENT: "check how the path is spelt",
-    errno.ENOTDIR: "a part of the path that stands for a folder is a file: check the path",
-    errno.EISDIR: "give a file in it, not the folder itself",
-    errno.ENAMETOOLONG: "give a shorter path",
-    errno.ELOOP: "its links lead back to themselves: give the path of the file itself",
+    errno.ENOENT: "check the spelling of the path",
+    errno.ENOTDIR: "check the path: a part of it is a file, not a directory",
+    errno.EISDIR: "name a file, not a directory",
+    errno.ENAMETOOLONG: "use a shorter path",
+    errno.ELOOP: "use the path of the file itself, without symbolic links",
 }
 
 
 class CommandCancelledError(GruError):
-    """Ctrl-C, where no command gave it a meaning of its own."""
+    """Ctrl-C interrupted a command."""
 
     status = ExitStatus.SIGINT
 
 
 class OutputClosedError(Exception):
-    """Whoever read the output went away before the work was done."""
+    """The stdout pipe was closed (EPIPE) before the command finished."""
 
 
 @contextmanager
 def broken_pipe_is_failure() -> Iterator[None]:
-    """For work that is more than what it prints: without a reader it ends too early, and has failed.
+    """Treat a broken pipe inside the block as failure (exit status 1).
 
-    Where the output is all there is (`gru sample -n 100 | head`), a reader that goes away has enough of it. Then it
-    must not matter whether the rest was written before or after that, which is chance.
+    Outside such a block, as in `gru sample -n 100 | head`, a closed pipe means that the reader has enough (0).
 
     Raises:
-        UnreadError: the reader went away within the block.
+        OutputClosedError: the pipe was closed inside the block.
     """
     try:
         yield
@@ -53,7 +51,7 @@ def broken_pipe_is_failure() -> Iterator[None]:
 
 
 def print_error(error: BaseException, debug: bool) -> ExitStatus:
-    """Print the two lines about an error, with its traceback before them if asked for, and give the exit status."""
+    """Print an error and its hint, after its traceback if `debug`, and return the exit status."""
     from grucli.ui.terminal.console import open_terminal, plain_text
 
     gru_error = to_gru_error(error)
@@ -67,52 +65,45 @@ def print_error(error: BaseException, debug: bool) -> ExitStatus:
 
 
 def to_gru_error(error: BaseException) -> GruError:
-    """Any error as one with a next step."""
+    """Convert any error to one with a hint."""
     if isinstance(error, GruError):
         return error
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return CommandCancelledError(
-            "stopped by Ctrl-C", "no file was left half-written; run it again whenever you like"
-        )
+        return CommandCancelledError("interrupted by Ctrl-C", "no file was left incomplete; run it again at any time")
     if isinstance(error, OSError) and error.errno is not None:
         return _oserror_to_gru_error(error)
     if isinstance(error, MemoryError):
-        return GruError(
-            "there is not enough memory", "close other programs, or ask for less, such as a smaller --batch"
-        )
+        return GruError("not enough memory", "close other programs, or use less, such as a smaller --batch")
     name = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return GruError(
-        f"something went wrong that should not ({name})", "run it again with --debug, and report what it says"
-    )
+    return GruError(f"internal error: {name}", "run again with --debug and report the output")
 
 
 def _oserror_to_gru_error(error: OSError) -> GruError:
-    """What the system refused, and where."""
     is_output = error.filename == STDOUT_NAME
-    target = " the output" if is_output else f" '{error.filename}'" if error.filename is not None else ""
+    target = ": output" if is_output else f": '{error.filename}'" if error.filename is not None else ""
     if error.errno == errno.EBADF and is_output:
-        return GruError("the output cannot be written: it is closed", "leave >&- away, or use >/dev/null")
+        return GruError("stdout is closed", "redirect to /dev/null instead of >&-")
     if error.errno in _NO_SPACE_ERRORS:
         return GruError(
-            f"there is no room on the disk{' for' if target else ''}{target}",
-            "make room and run it again; what was there before is untouched",
+            f"no space left on device{target}", "free up space and try again; the existing file was not changed"
         )
     if error.errno in _PERMISSION_ERRORS:
         return GruError(
-            f"the system does not permit access to{target or ' a file'}",
-            "change its permissions, or let GRU_HOME name a folder of yours",
+            f"permission denied{target}", "fix the permissions, or set GRU_HOME to a directory that you own"
         )
     if error.errno in _PATH_ERRORS and _is_under_missing_home(error.filename):
+        from grucli.paths import home_error
+
         return home_error(_reason(error))
     if error.errno in _PATH_ERRORS:
-        return UsageError(f"{_reason(error)}:{target or ' a file'}", _PATH_ERRORS[error.errno])
-    return GruError(
-        f"{_reason(error)}{':' if target else ''}{target}", "check the disk or the device, and run it again"
-    )
+        return UsageError(f"{_reason(error)}{target}", _PATH_ERRORS[error.errno])
+    return GruError(f"{_reason(error)}{target}", "check the disk or device and try again")
 
 
 def _is_under_missing_home(filename: object) -> bool:
-    """Whether a file is the program's own, whose path nobody spelt, in a home that cannot be made."""
+    """Return True for a file in a GRU_HOME that does not exist; the user did not type its path."""
+    from grucli.paths import home_override
+
     home = home_override()
     if home is None or home.is_dir() or not isinstance(filename, str | bytes | os.PathLike):
         return False

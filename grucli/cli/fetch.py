@@ -5,50 +5,45 @@ from typing import Annotated, Literal
 import typer
 
 from grucli.cli.error_handling import broken_pipe_is_failure
+from grucli.cli.options import Json
 from grucli.errors import UsageError
 
 
 def fetch(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME...", help="Each r/SUBREDDIT or u/PERSON; may be left out with --resume."),
+        list[str] | None, typer.Argument(metavar="NAME...", help="r/SUBREDDIT or u/USER; optional with --resume.")
     ] = None,
     output: Annotated[
-        str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to: NAME.jsonl, or compressed, NAME.jsonl.zst."),
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="File to write: .jsonl, also compressed.")
     ] = None,
     source: Annotated[
         Literal["arctic-shift", "reddit"] | None,
-        typer.Option(help="An archive of everything, or Reddit's newest 1,000. [default: arctic-shift]"),
+        typer.Option(help="Archive, or Reddit's newest 1,000. [default: arctic-shift]"),
     ] = None,
     after: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="From then on: 2024-01-31, 30d, or seconds since 1970.")
+        str | None, typer.Option(metavar="WHEN", help="Start time: 2024-01-31, 30d (ago) or seconds since 1970.")
     ] = None,
-    before: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="Up to then, and not including it. [default: now]")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many comments of each name.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Requests a second, at most. [default: 2; Reddit: 1.5]")] = None,
-    base_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another server that answers like the source.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on exactly where an earlier run stopped.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")] = False,
+    before: Annotated[str | None, typer.Option(metavar="WHEN", help="End time, exclusive. [default: now]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum comments per NAME.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Maximum requests per second. [default: 2; reddit: 1.5]")] = None,
+    base_url: Annotated[str | None, typer.Option(metavar="URL", help="Base URL of a compatible API.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an earlier fetch into the same file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    json: Json = False,
 ) -> None:
-    """Fetch comments. Ctrl-C stops; --resume goes on without a gap or a duplicate.
+    """Fetch comments. Ctrl-C stops; --resume continues without gaps or duplicates.
 
     \b
       gru fetch r/askscience -o askscience.jsonl --after 1y
       gru fetch r/cooking r/baking -o food.jsonl.zst --after 2024-01-01 --before 2024-02-01
       gru fetch u/somebody -o somebody.jsonl --limit 5000
       gru fetch -o askscience.jsonl --resume
-      gru fetch r/askscience -o new.jsonl --source reddit      needs an account of yours, in praw.ini
+      gru fetch r/askscience -o new.jsonl --source reddit      needs your own account in praw.ini
 
-    From Arctic Shift by default, an archive that needs no account. Times are UTC.
+    The default source is Arctic Shift, an archive that needs no account. Times are UTC.
     """
-    from grucli.reddit.fetch.events import FetchFinished
-    from grucli.reddit.fetch.run import FetchOptions, FetchRun
+    from grucli.api.fetch import follow_fetch, open_fetch
+    from grucli.reddit.fetch.run import FetchOptions
     from grucli.ui.terminal.console import terminal
     from grucli.ui.views.fetch_view import FetchView, show_fetch_result
 
@@ -56,25 +51,24 @@ def fetch(
         raise UsageError(
             "fetch needs -o FILE", "name a file to write, such as -o comments.jsonl; see: gru fetch --help"
         )
-    fetch_run = FetchRun(
-        FetchOptions(
-            names=tuple(names or ()), output=output, source=source, after=after, before=before, limit=limit, rate=rate,
-            base_url=base_url, resume=resume, force=force,
-        )
-    )  # fmt: skip
-    finished = None
-    with broken_pipe_is_failure():
+    options = FetchOptions(
+        names=tuple(names or ()),
+        output=output,
+        source=source,
+        after=after,
+        before=before,
+        limit=limit,
+        rate=rate,
+        base_url=base_url,
+        resume=resume,
+        force=force,
+    )
+    with broken_pipe_is_failure(), open_fetch(options) as run:
         try:
-            with FetchView(terminal()) as view, fetch_run:
-                for event in fetch_run.run():
-                    view.show(event)
-                    finished = event if isinstance(event, FetchFinished) else finished
-        except KeyboardInterrupt:
-            # It came while the fetch was opened or closed, or the bar taken back; what is saved is told all the same.
-            raise fetch_run.interrupted_error() from None
+            with FetchView(terminal()) as view:
+                finished = follow_fetch(run, view.show)
         finally:
-            # However it ended, what was fetched is there, and a script may go on with it.
-            if json and fetch_run.summary is not None:
-                terminal().print_json(fetch_run.summary)
-    if finished is not None:
-        show_fetch_result(terminal(), finished)
+            # However the fetch ended, what was fetched is saved, and a script may continue with it.
+            if json and run.summary is not None:
+                terminal().print_json(run.summary)
+    show_fetch_result(terminal(), finished)

@@ -1,25 +1,25 @@
-"""`gru purge`: comments out of a corpus, because whoever wrote them wants it so."""
+"""`gru purge`: remove comments from a corpus, because their authors want it."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from grucli.cli.options import Json
+
 
 def purge(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A .csv, .tsv or .jsonl, compressed or not.")],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help=".csv, .tsv or .jsonl, also compressed.")],
     ids: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="A file of ids, one a line; - for standard input.")
+        list[str] | None, typer.Option(metavar="FILE", help="File of ids, one per line; '-' is stdin. Repeatable.")
     ] = None,
-    author: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Everything that NAME wrote.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken out.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")] = False,
+    author: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Comments by NAME; repeatable.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only show the counts.")] = False,
+    json: Json = False,
 ) -> None:
-    """Take comments out of a corpus, by id or author.
+    """Remove comments from a corpus by id or author.
 
-    The corpus takes its new form in one step. Conversations are cut where a comment was taken out. Token files in the
-    cache go as well; a model that has learnt from the corpus remembers, and has to be trained again. --ids and --author
-    may be given more than once.
+    The corpus is replaced in one step. Conversations are cut where a comment was removed. Cached token files are
+    removed too; models already trained on the corpus must be retrained.
 
     \b
       gru purge reddit.csv --author somebody
@@ -28,53 +28,14 @@ def purge(
     """
     from grucli.ui.terminal.console import terminal
     from grucli.ui.terminal.status_line import StatusLine
-    from grucli.ui.views.purge_view import (
-        print_models_to_retrain,
-        print_not_found,
-        print_purge_result,
-        warn_fetched_file,
-    )
+    from grucli.ui.views.purge_view import show_purge
 
-    with StatusLine(terminal()) as waiting:
-        from grucli.model.store import models_trained_on, record_purge
-        from grucli.paths import cache_dir
-        from grucli.reddit.corpus import purge
-        from grucli.reddit.fetch.state import state_path
-        from grucli.text.dataset import clear_token_cache, file_fingerprint
+    with StatusLine(terminal()) as status:
+        from grucli.api import purge as api
 
-        criteria = purge.build_criteria(ids or [], author or [])
-        source = purge.resolve_corpus(corpus, dry_run=dry_run).display_name
-        trained_models = models_trained_on(file_fingerprint(source, waiting.progress))
-        not_removed: list[str] = []
-        result = purge.purge(
-            corpus,
-            criteria,
-            dry_run=dry_run,
-            before_writing=lambda: not_removed.extend(map(str, clear_token_cache(cache_dir()))),
-            on_progress=waiting.progress,
+        summary = api.purge(
+            corpus, id_files=ids or [], authors=author or [], dry_run=dry_run, on_progress=status.progress
         )
-        if not result.removed:
-            trained_models = []
-        if trained_models and not dry_run:
-            record_purge(trained_models, file_fingerprint(source, waiting.progress))
-    models = [entry.name for entry in trained_models]
-    ids_missing, names_missing = len(criteria.ids - result.matched), sorted(criteria.names - result.matched)
     if json:
-        terminal().print_json(
-            {
-                "removed": result.removed,
-                "kept": result.kept,
-                "characters": result.characters,
-                "removed_characters": result.removed_characters,
-                "cut": result.split_conversations,
-                "unreadable": sum(result.report.skipped.values()),
-                "not_found": ids_missing + len(names_missing),
-                "models": models,
-            }
-        )
-    print_purge_result(terminal(), corpus, result, dry_run=dry_run)
-    print_not_found(terminal(), ids_missing, names_missing)
-    if result.removed and not dry_run:
-        if state_path(Path(corpus)).exists():
-            warn_fetched_file(terminal(), corpus)
-        print_models_to_retrain(terminal(), models, not_removed)
+        terminal().print_json(summary)
+    show_purge(terminal(), summary)

@@ -1,6 +1,5 @@
 """`gru train`: a corpus in, a model out."""
 
-import contextlib
 import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,7 +37,7 @@ def train(
         Literal["char", "word", "subword"] | None, typer.Option(help="What a token is. [default: char]")
     ] = None,
     vocab: Annotated[
-        int | None, typer.Option(help="At most so many different tokens. [default: by the tokenizer]")
+        int | None, typer.Option(help="Maximum vocabulary size. [default: chosen by the tokenizer]")
     ] = None,
     batch: Annotated[
         int | None, typer.Option(help="Rows of text read side by side, per process. [default: 64]")
@@ -47,7 +46,7 @@ def train(
     lr: Annotated[float | None, typer.Option(help="The highest learning rate. [default: 0.004]")] = None,
     dropout: Annotated[
         float | None,
-        typer.Option(help="Share of units left out at random. [default: by how often the corpus is seen]"),
+        typer.Option(help="Dropout probability. [default: increases with the epochs]"),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Stop after so many passes through the corpus.")] = None,
@@ -86,7 +85,7 @@ def train(
     from grucli.ui.training.train_view import TrainView, print_train_result
 
     with StopFlag() as stop, TrainView(terminal(), json, lambda: stop.reason is not None) as view:
-        from grucli.training import loop
+        from grucli.api.train import train as train_model
         from grucli.training.options import TrainOptions
 
         options = TrainOptions(
@@ -96,8 +95,8 @@ def train(
             seed=seed, threads=threads, column=column, resume=resume, force=force, start_from=start_from,
         )  # fmt: skip
         # A run whose reader has gone is saved at once.
-        with broken_pipe_is_failure(), contextlib.closing(loop.train(options, stop)) as events:
-            finished = view.follow(events)
+        with broken_pipe_is_failure():
+            finished = train_model(options, on_event=view.show, stop=stop)
     if json:
         terminal().print_json(finished.summary)
     print_train_result(terminal(), finished, resume_command(sources, finished.summary.model, column, val_file))

@@ -23,6 +23,7 @@ import numpy as np
 
 from grucli import __version__
 from grucli.engine.thread_pool import ThreadPool, default_num_threads
+from grucli.json_record import JsonRecord
 from grucli.kernels import jit
 from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
@@ -97,7 +98,7 @@ class ConfigEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class SystemInfo:
+class SystemInfo(JsonRecord):
     """All of it. `versions` has those of Python, the program and what compiles it."""
 
     versions: Mapping[str, str]

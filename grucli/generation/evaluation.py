@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from grucli.engine.network import Network
 from grucli.engine.thread_pool import ThreadPool
+from grucli.json_record import JsonRecord
 from grucli.model.parameters import Parameters
 from grucli.model.weights import SavedModel
 from grucli.text.loader import eval_windows
@@ -15,11 +16,12 @@ _NATS_PER_BYTE = 8 * math.log(2)  # nats
 
 
 @dataclass(frozen=True, slots=True)
-class EvalResult:
+class EvalResult(JsonRecord):
     """Losses over a whole text. `nats_per_token` and `perplexity` count every token asked for, end tokens included.
 
     Per character means per character of text: the end tokens' nats count too, and what the tokenizer does not know is
-    charged eight bits a byte on top of its unknown token, so that tokenizers can be compared.
+    charged eight bits a byte on top of its unknown token, so that tokenizers can be compared. `notices`: sentences for
+    the user about the text, such as rows that were skipped.
     """
 
     nats_per_token: float
@@ -28,6 +30,13 @@ class EvalResult:
     perplexity: float
     tokens: int
     characters: int
+    notices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the figures, without the notices."""
+        figures = JsonRecord.to_json(self)
+        del figures["notices"]
+        return figures
 
 
 class Evaluator:

@@ -1,64 +1,195 @@
-"""How text is drawn, and the values that go in and out of it: states, pieces, samples, and what is told of tokens."""
+"""Options of text generation: one row per option, the source of every other description.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A field of `GenerationConfig` and its row give the check of its values, the option of `gru sample` and `gru chat`, the
+setting of a chat (`/temp`, `/set`, `/help`), the arguments of `/cmd`, and what conflicts with --beam. To add an
+option, add one row here and the code that obeys it. This module loads neither NumPy nor Numba.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from grucli.errors import UsageError
-from grucli.generation.phrase_matcher import check_blocked, check_stops
-from grucli.kernels.arrays import Float32
+from grucli.generation.phrases import check_blocked, check_stops, escape_stop, unescape_stop
+from grucli.json_record import JsonRecord
 
-MAX_BEAMS = 256
+if TYPE_CHECKING:
+    from grucli.kernels.arrays import Float32
+
+MAX_INT32 = (1 << 31) - 1
+MAX_SEED = (1 << 63) - 1
+RANDOM_SEED_RANGE = 10_000
+"""Random seeds are below this: short enough to remember and type."""
+
 TAIL_CHARS = 256
-"""Characters of a text that a state keeps."""
+"""Characters of generated text that a `State` keeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationOption:
+    """One option: what it accepts, and how help describes it.
+
+    `name`, `kind` (int, float or tuple, for a list of texts) and `default` are those of its field in
+    `GenerationConfig`. The range is `minimum` to `maximum`, without `minimum` where `above_minimum`.
+    """
+
+    help: str
+    chat_help: str = ""
+    """Help of the chat setting; that of the option by default."""
+    chat_name: str = ""
+    """Name of the chat setting; that of the option by default."""
+    examples: tuple[str, ...] = ()
+    """Values that Tab offers in a chat."""
+
+    minimum: float = 0
+    maximum: float = MAX_INT32
+    above_minimum: bool = False
+    off: float | None = None
+    """The value that disables the option."""
+    unused_by_beam: bool = False
+
+    # Lists of texts
+    item_help: str = ""
+    """Where given, --NAME takes a file with one text per line, and --NAME-word, with this help, one text."""
+    check_texts: Callable[[Sequence[str]], None] | None = None
+    parse_text: Callable[[str], str] = str
+    format_text: Callable[[str], str] = str
+    when_set: str = ""
+    """How a chat confirms a list of texts, before the texts."""
+    when_empty: str = ""
+    """How a chat confirms an empty list."""
+
+    name: str = ""
+    kind: type = float
+    default: Any = None
+
+    @property
+    def flag(self) -> str:
+        """The option of the command line, without dashes."""
+        return self.name.replace("_", "-")
+
+    @property
+    def item_flag(self) -> str:
+        """The option that takes one text of a list, without dashes."""
+        return f"{self.flag}-word" if self.item_help else self.flag
+
+    @property
+    def type_name(self) -> str:
+        """What a value is called: "a number"."""
+        return "a whole number" if self.kind is int else "a number"
+
+    def check(self, value: Any) -> None:
+        """Validate one value.
+
+        Raises:
+            UsageError: the value is out of range; the flag is named.
+        """
+        if self.check_texts is not None:
+            self.check_texts(value)
+        elif not (self.minimum <= value <= self.maximum) or (self.above_minimum and value == self.minimum):
+            raise UsageError(f"--{self.flag} is {value}", f"--{self.flag} takes {self.type_name} {self._range()}")
+
+    def _range(self) -> str:
+        low, high = (f"{limit}{' (off)' if limit == self.off else ''}" for limit in (self.minimum, self.maximum))
+        return f"above {low}, up to {high}" if self.above_minimum else f"from {low} to {high}"
+
+
+def _option(default: Any, help: str, **row: Any) -> Any:  # noqa: A002 - the name that argparse, Click and Typer use
+    return field(default=default, metadata={"row": GenerationOption(help=help, **row)})
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationConfig:
-    """How text is drawn. The cut-offs see the distribution after the temperature; 0, 1 and 0 switch them off.
+    """How text is generated.
 
-    `mirostat`: the surprise to aim at, in bits a token at temperature 1, by leaving out what surprises too much (Basu
-    2021, version 2); 0: off. `relevance`: from 0 (off) to below 1, how much of what would be said to anything is taken
-    off (Li 2016). `stop`: texts that end a sample and are no part of it. `block`: words and phrases that are never
-    said, in any case; `word*` is all that begins so. `beam`: search for the likeliest text among so many at a time,
-    instead of drawing one; temperature, cut-offs, mirostat and seed then mean nothing.
+    Top-k, top-p and min-p apply after the temperature. Mirostat is version 2 (Basu 2021, arXiv:2007.14966).
+    `relevance` is classifier-free guidance (Sanchez 2023, arXiv:2306.17806) with scale 1 / (1 - relevance): it
+    penalizes tokens that are as likely without the dialogue (Li 2016, arXiv:1510.03055). `stop` ends a sample and is
+    not a part of it. `block` holds phrases in any case; `word*` blocks all words with a prefix.
 
     Raises:
-        UsageError: a value out of its range, by the name of its flag.
+        UsageError: a value is out of range; the flag is named.
     """
 
-    temp: float = 0.8
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repeat_penalty: float = 1.0
-    max_chars: int = 500
-    min_chars: int = 1
-    seed: int = 0
-    mirostat: float = 0.0
-    relevance: float = 0.0
-    stop: tuple[str, ...] = ()
-    block: tuple[str, ...] = ()
-    beam: int = 0
+    temp: float = _option(
+        0.8, "Sampling temperature; 0 is greedy, higher is more random.",
+        chat_help="temperature (0.2 conservative, 0.8 default, 1.5 wild)",
+        examples=("0.2", "0.5", "0.8", "1", "1.5"), maximum=100, unused_by_beam=True,
+    )  # fmt: skip
+    top_k: int = _option(
+        0, "Sample from the K most likely tokens; 0 disables.",
+        examples=("0", "10", "40", "100"), off=0, unused_by_beam=True,
+    )  # fmt: skip
+    top_p: float = _option(
+        1.0, "Nucleus sampling threshold; 1 disables.",
+        examples=("0.5", "0.9", "0.95", "1"), above_minimum=True, maximum=1, off=1, unused_by_beam=True,
+    )  # fmt: skip
+    min_p: float = _option(
+        0.0, "Minimum probability relative to the most likely token; 0 disables.",
+        examples=("0", "0.02", "0.05", "0.1"), maximum=1, off=0, unused_by_beam=True,
+    )  # fmt: skip
+    repeat_penalty: float = _option(
+        1.0, "Penalty for the last 64 tokens; 1 disables.",
+        examples=("1", "1.1", "1.3"), above_minimum=True, maximum=100, off=1,
+    )  # fmt: skip
+    max_chars: int = _option(
+        500, "Maximum length in characters.",
+        chat_name="max", examples=("100", "200", "500", "1000", "2000"), minimum=1,
+    )  # fmt: skip
+    min_chars: int = _option(
+        1, "Minimum length in characters.", chat_name="min", examples=("1", "20", "50", "100")
+    )  # fmt: skip
+    seed: int = _option(
+        0, "Random seed; increased by one per sample or reply.",
+        chat_help="random seed of the next reply", maximum=MAX_SEED, unused_by_beam=True,
+    )  # fmt: skip
+    mirostat: float = _option(
+        0.0, "Mirostat 2.0 target (bits per token); 0 disables.",
+        examples=("0", "1", "2", "3"), maximum=100, off=0, unused_by_beam=True,
+    )  # fmt: skip
+    relevance: float = _option(
+        0.0, "Penalize generic replies (guidance), 0-0.99; 0 disables.",
+        examples=("0", "0.2", "0.3", "0.5"), maximum=0.99, off=0,
+    )  # fmt: skip
+    stop: tuple[str, ...] = _option(
+        (), r"Stop string; \n is a newline, \t a tab, \\ a backslash; repeatable.",
+        chat_help=r"add a stop string (\n is a newline); /stop off removes all", check_texts=check_stops,
+        parse_text=unescape_stop, format_text=escape_stop, when_set="ends at", when_empty="no stop strings",
+    )  # fmt: skip
+    block: tuple[str, ...] = _option(
+        (), "File of words and phrases to block, one per line.",
+        item_help="Word or phrase to block; word* blocks a prefix; repeatable.",
+        chat_help="block a word or phrase (word*: a prefix); /block off removes all", check_texts=check_blocked,
+        when_set="never says", when_empty="nothing is blocked",
+    )  # fmt: skip
+    beam: int = _option(
+        0, "Beam width; 0 disables beam search.", examples=("0", "4", "16"), maximum=256, off=0
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for flag, value, is_valid, allowed in (
-            ("temp", self.temp, 0 <= self.temp <= 100, "a number from 0 to 100"),
-            ("top-k", self.top_k, 0 <= self.top_k < 1 << 31, "a whole number from 0 (off) to 2147483647"),
-            ("top-p", self.top_p, 0 < self.top_p <= 1, "a number above 0 and up to 1 (off)"),
-            ("min-p", self.min_p, 0 <= self.min_p <= 1, "a number from 0 (off) to 1"),
-            ("repeat-penalty", self.repeat_penalty, 0 < self.repeat_penalty <= 100, "a number above 0, up to 100"),
-            ("max-chars", self.max_chars, 1 <= self.max_chars < 1 << 31, "a whole number from 1 to 2147483647"),
-            ("min-chars", self.min_chars, 0 <= self.min_chars <= self.max_chars, "a whole number up to --max-chars"),
-            ("seed", self.seed, 0 <= self.seed < 1 << 63, "a whole number from 0 to 9223372036854775807"),
-            ("mirostat", self.mirostat, 0 <= self.mirostat <= 100, "a number of bits from 0 (off) to 100"),
-            ("relevance", self.relevance, 0 <= self.relevance <= 0.99, "a number from 0 (off) to 0.99"),
-            ("beam", self.beam, 0 <= self.beam <= MAX_BEAMS, f"a whole number from 0 (off) to {MAX_BEAMS}"),
-        ):
-            if not is_valid:
-                raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
-        check_stops(self.stop)
-        check_blocked(self.block)
+        for option in OPTIONS:
+            option.check(getattr(self, option.name))
+        if self.min_chars > self.max_chars:
+            raise UsageError(f"--min-chars is {self.min_chars}", "--min-chars takes a whole number up to --max-chars")
+
+
+OPTIONS: tuple[GenerationOption, ...] = tuple(
+    replace(
+        each.metadata["row"],
+        name=each.name,
+        kind=each.type if each.type in (int, float) else tuple,
+        default=each.default,
+    )
+    for each in fields(GenerationConfig)
+)
+"""The table of generation options, in the order in which help lists them."""
+
+
+def random_seed() -> int:
+    """Choose a seed where the user gave none."""
+    return int.from_bytes(os.urandom(8)) % RANDOM_SEED_RANGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +200,13 @@ class State:
     begun there, and `relevance` asks what the network would say after them alone.
     """
 
-    hidden: Float32
+    hidden: "Float32"
     last_token: int
     tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class TextChunk:
+class TextChunk(JsonRecord):
     """What one slice of a stream added: its text, its tokens, and -ln of their probability at temperature 1."""
 
     text: str
@@ -84,7 +215,7 @@ class TextChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(JsonRecord):
     """A text that was drawn. `stopped`: "end", "turn", "length", "stop", or "interrupted" while it was not over.
 
     `bits_per_char` is of all that was drawn, end token and stop included, under the model at temperature 1.
@@ -99,7 +230,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenProb:
+class TokenProb(JsonRecord):
     """A token that may come next: the text it adds (none for the end of a text or turn), and how likely it is drawn."""
 
     text: str
@@ -108,7 +239,7 @@ class TokenProb:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSurprisal:
+class TokenSurprisal(JsonRecord):
     """A part of a text, and -log2 of its probability at temperature 1, after what stands before it."""
 
     text: str
@@ -116,10 +247,10 @@ class TokenSurprisal:
 
 
 @dataclass(frozen=True, slots=True)
-class GateActivations:
+class GateActivations(JsonRecord):
     """A part of a text, and the mean of each layer's gates, the lowest first, when it was read.
 
-    `means` are by the names of `Cell.shown`, the most telling gate first; a cell without gates has none.
+    `means` are by the names of `Cell.gate_labels`, the most telling gate first; a cell without gates has none.
     """
 
     text: str

@@ -8,112 +8,27 @@ and so must what precedes it. So it is only known to be said when it is over, an
 but more letters. `word*` is over at once. White space within a phrase stands for any white space.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.errors import UsageError
+from grucli.generation.phrases import check_blocked, check_stops
 from grucli.text.tokenizers import Tokenizer
 
 BANNED, STOPS = -1, -2
 """What stands for a place where a token may not be drawn, and where it ends the text."""
 
-MAX_PHRASE_CHARS = 200
-"""Characters of a phrase."""
-
-MAX_STOPS, MAX_BLOCKED = 64, 20_000
-MAX_TRIE_NODES = 100_000
-"""Characters of all phrases that are blocked, but those that several begin with count once: about as many places."""
 MAX_TABLE_ENTRIES = 2_000_000
 """Of a table: tokens that lead from a place elsewhere than usual, in all places."""
 
 _WINDOW_SLACK_CHARS = 64
 """Characters more than a phrase has that it may take in a text, by runs of white space."""
-
-_COMMENT_PREFIX = "#"
-
-_ESCAPES = {"\n": r"\n", "\t": r"\t", "\\": r"\\"}
-_UNESCAPES = {typed: sign for sign, typed in _ESCAPES.items()}
-
-
-def unescape_stop(text: str) -> str:
-    r"""The text to stop at that is meant by what was typed: \n is a new line, \t a tab, and \\ one backslash."""
-    return re.sub(r"\\[nt\\]", lambda found: _UNESCAPES[found[0]], text)
-
-
-def escape_stop(stop: str) -> str:
-    """How a text to stop at is typed, on one line."""
-    return "".join(_ESCAPES.get(sign, sign) for sign in stop)
-
-
-def read_phrases(path: Path) -> tuple[str, ...]:
-    """The phrases in a file, one a line; empty lines and those that begin with # say nothing.
-
-    Raises:
-        UsageError: it is no UTF-8 text, or one of its lines is no phrase to block.
-        OSError: it cannot be read.
-    """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"'{path}' is not UTF-8 text", "give a plain text file, one word or phrase a line") from error
-    phrases = tuple(line.strip() for line in lines if line.strip() and not line.startswith(_COMMENT_PREFIX))
-    check_blocked(phrases)
-    return phrases
-
-
-def check_stops(stops: Sequence[str]) -> None:
-    """Refuse what can end no text.
-
-    Raises:
-        UsageError: an empty one, one that is too long, or too many.
-    """
-    if len(stops) > MAX_STOPS:
-        raise UsageError(f"--stop is given {len(stops)} times", f"{MAX_STOPS} texts that stop a sample are the most")
-    for stop in stops:
-        if not 0 < len(stop) <= MAX_PHRASE_CHARS:
-            raise UsageError(f"--stop is a text of {len(stop)} characters", f"it takes 1 to {MAX_PHRASE_CHARS}")
-
-
-def check_blocked(phrases: Sequence[str]) -> None:
-    """Refuse what is no word or phrase.
-
-    Raises:
-        UsageError: an empty one, one that is too long, a `*` that is not at the end, or too many or too much of them.
-    """
-    if len(phrases) > MAX_BLOCKED:
-        raise UsageError(f"{len(phrases):,} phrases are to be blocked", f"{MAX_BLOCKED:,} are the most")
-    for phrase in phrases:
-        if not phrase.strip("* \t\r\n") or len(phrase) > MAX_PHRASE_CHARS or "*" in phrase[:-1]:
-            raise UsageError(
-                f"'{phrase[:40]}' cannot be blocked",
-                f"give words and phrases of up to {MAX_PHRASE_CHARS} characters; * stands at the end of one alone, as in word*",
-            )
-    if sum(map(len, phrases)) > MAX_TRIE_NODES and (trie_size := _trie_size(phrases)) > MAX_TRIE_NODES:
-        raise UsageError(
-            f"the phrases to be blocked come to {trie_size:,} characters, not counting what several begin with again",
-            f"{MAX_TRIE_NODES:,} are the most: block fewer, or shorter ones, as word* for all that begins so",
-        )
-
-
-def _trie_size(phrases: Sequence[str]) -> int:
-    """How many different texts the phrases begin with."""
-    ordered = sorted(phrase.casefold() for phrase in phrases)
-    return sum(len(each) - _common_prefix_length(before, each) for before, each in pairwise(["", *ordered]))
-
-
-def _common_prefix_length(one: str, other: str) -> int:
-    """How many characters both begin with."""
-    differing = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differing, min(len(one), len(other)))
 
 
 @lru_cache(maxsize=4096)

@@ -80,7 +80,7 @@ class Sampler:
         return parameters_sha256(self._arrays)
 
     @property
-    def shown_gates(self) -> Mapping[str, str]:
+    def gate_labels(self) -> Mapping[str, str]:
         """What can be looked at with `gates`, the most telling gate first, and what the values of each mean."""
         return self._cell.gate_labels
 

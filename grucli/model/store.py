@@ -20,6 +20,7 @@ import msgspec
 
 from grucli.errors import ModelFileError, UsageError
 from grucli.files import DirectoryLock, atomic_write, fsync_dir
+from grucli.json_record import JsonRecord
 from grucli.model.weights import ModelInfo, read_model_info
 from grucli.paths import models_dir
 
@@ -37,7 +38,7 @@ _MAX_LINE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class ModelEntry:
+class ModelEntry(JsonRecord):
     """One model of the store. `modified` is in seconds since 1970, `bytes` those of its whole folder.
 
     `description` is None where its weights cannot be read, and `problem` then says why.
@@ -49,6 +50,26 @@ class ModelEntry:
     bytes: int
     info: ModelInfo | None
     problem: str | None
+
+    @property
+    def metrics(self) -> list["Metrics"]:
+        """The evaluations of its training, in order."""
+        return read_metrics(self.path)
+
+    def to_json(self) -> dict[str, object]:
+        """Return one entry of the list of models; what a corrupt file does not tell is None."""
+        info = self.info
+        return {
+            "model": self.name,
+            "path": str(self.path),
+            "modified": self.modified,
+            "bytes": self.bytes,
+            "cell": info.sizes.cell if info else None,
+            "parameters": info.parameters if info else None,
+            "tokenizer": info.tokenizer if info else None,
+            "val_bits_per_char": info.card.val_bits_per_char if info else None,
+            "problem": self.problem,
+        }
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +182,11 @@ def find_model(name_or_path: str | None) -> Path:
         return _resolve_path(name_or_path)
     except OSError:
         raise _not_found_error(name_or_path) from None
+
+
+def model_name(weights_path: Path) -> str:
+    """Return the name of the model that a weights file belongs to; of a single file, its own name without suffix."""
+    return weights_path.resolve().parent.name if weights_path.name in (BEST, LAST) else weights_path.stem
 
 
 def _resolve_path(name_or_path: str) -> Path:

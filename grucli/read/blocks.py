@@ -1,6 +1,6 @@
-"""A source cut into blocks of whole lines: what is quick to count, to decode at once, and to hand to another process.
+"""Splits a source into blocks of whole lines, which are cheap to count, to decode and to send to another process.
 
-No line is held that is longer than `LONGEST` bytes, so that memory is bounded whatever comes.
+Lines over `max_line_bytes` are not held in memory, which is thus bounded for any input.
 """
 
 from collections.abc import Generator, Iterator
@@ -14,24 +14,24 @@ from grucli.read.row_report import RowReport
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, unreadable_error
 
 MAX_LINE_BYTES = 1 << 22
-"""Bytes of a line, characters of a field."""
+"""Longest line in bytes, and longest CSV field in characters."""
 
 TARGET_BLOCK_BYTES = 1 << 19
-"""Bytes of whole lines that make a block: enough that what a block costs by itself does not count."""
+"""Bytes of a block: enough that the fixed cost of a block is negligible."""
 
 _PREFETCH_DEPTH = 2
 _PREFETCH_SLICE_BYTES = 1 << 22
-"""Slices that are read ahead, and their bytes: the thread has to wait for its turn, 5 ms, a few times for each."""
+"""Large slices: the thread waits for the GIL (up to 5 ms) several times per slice."""
 
 NumberedLine = tuple[int, bytes | None]
-"""A line's number, from 1, and its bytes without the newline; None where they are too many."""
+"""A line number, from 1, and the line without its newline; None if the line is too long."""
 
 
 @dataclass(slots=True)
 class Block:
-    """Lines that follow one another, joined by newlines: `number` is the first one's, from 1.
+    """Consecutive lines joined by newlines; `first_line` is the number of the first, from 1.
 
-    `data` is None for a single line that is too long to be held.
+    `data` is None for a single line that is too long.
     """
 
     first_line: int
@@ -40,13 +40,13 @@ class Block:
 
     @property
     def newline_offsets(self) -> NDArray[np.intp]:
-        """Where the newlines are. They are looked for once, and faster than by `bytes`, which takes one by one."""
+        """Offsets of the newlines in `data`, [n] intp."""
         if self._newline_offsets is None:
             self._newline_offsets = np.flatnonzero(np.frombuffer(self.data or b"", np.uint8) == ord("\n"))
         return self._newline_offsets
 
     def lines(self) -> Iterator[NumberedLine]:
-        """Each line with its number."""
+        """Return the lines with their numbers."""
         if self.data is None:
             return iter([(self.first_line, None)])
         return enumerate(self.data.split(b"\n"), self.first_line)
@@ -60,13 +60,13 @@ def read_blocks(
     *,
     use_prefetch: bool = False,
 ) -> Iterator[Block]:
-    """The lines of `source`, in blocks. Where compressed data are damaged they end, and the report says so.
+    """Yield the lines of `source` in blocks. Corrupt compressed data end it early, which `report` records.
 
-    `reads_ahead`: a compressed file is unpacked in a thread of its own, for which there should be a core.
+    `use_prefetch`: decompress a file in another thread, which should have its own core.
 
     Raises:
-        UsageError: the source cannot be read at all.
-        GruError: the disk failed, or not one line comes before the damage.
+        UsageError: the source cannot be read.
+        GruError: the disk failed, or compressed data are corrupt before the first line ends.
     """
     splitter = _LineSplitter(max_line_bytes)
     try:
@@ -83,18 +83,16 @@ def read_blocks(
 
 
 def _prefetched_chunks(source: InputSource, on_bytes: ByteProgress | None) -> Iterator[bytes]:
-    """The bytes of a source; of a file that is compressed, they are read ahead."""
     if not source.compression or source.path is None or not source.path.is_file():
         yield from read_bytes(source, on_bytes)
         return
     for chunk, count in prefetch(_chunks_with_byte_counts(source), _PREFETCH_DEPTH):
         if count and on_bytes is not None:
-            on_bytes(count)  # here, and not in the thread: whoever is told may draw
+            on_bytes(count)  # not in the thread: the callback may draw on the terminal
         yield chunk
 
 
 def _chunks_with_byte_counts(source: InputSource) -> Generator[tuple[bytes, int], None, None]:
-    """The bytes of a source, each time with how many of the file have been read since the last."""
     counts: list[int] = []
     for chunk in read_bytes(source, counts.append, _PREFETCH_SLICE_BYTES):
         yield chunk, sum(counts)
@@ -103,7 +101,7 @@ def _chunks_with_byte_counts(source: InputSource) -> Generator[tuple[bytes, int]
 
 
 class _LineSplitter:
-    """Takes slices of bytes and gives blocks. `number` is that of the first line that no block has been given of."""
+    """Turns slices of bytes into blocks. `next_line` is the number of the first line not yet in a block."""
 
     def __init__(self, max_line_bytes: int) -> None:
         self.next_line = 1
@@ -114,7 +112,6 @@ class _LineSplitter:
         self._partial_bytes = 0
 
     def feed(self, chunk: bytes) -> Iterator[Block]:
-        """Take a slice; the blocks that it completes."""
         start, first_newline = 0, chunk.find(b"\n")
         if first_newline < 0:
             self._append_partial(chunk)
@@ -141,7 +138,7 @@ class _LineSplitter:
         self._append_partial(chunk[tail_start:])
 
     def flush(self) -> Iterator[Block]:
-        """What there is of whole lines."""
+        """Yield the complete lines so far."""
         if not self._complete:
             return
         self._complete[-1] = self._complete[-1][:-1]
@@ -152,7 +149,7 @@ class _LineSplitter:
         yield block
 
     def close(self) -> Iterator[Block]:
-        """The rest, with the last line, which has no newline."""
+        """Yield the rest, with a last line that has no newline."""
         if self._partial_bytes > self._max_line_bytes:
             yield from self.flush()
             yield self._oversized_block()
@@ -163,7 +160,7 @@ class _LineSplitter:
             yield from self.flush()
 
     def _append_partial(self, chunk: bytes) -> None:
-        """Take in a part of a line that is not finished; of one that is too long already, only its length."""
+        # Of a line that is already too long only the length is kept.
         self._partial_bytes += len(chunk)
         if self._partial_bytes <= self._max_line_bytes:
             self._partial.append(chunk)

@@ -1,70 +1,69 @@
-"""Rows out of JSON: a block of lines at once where it is sound, line by line where it is not.
+"""Rows of JSON: a block of lines in one call if all of them are valid, else line by line.
 
-What a service answered and somebody saved is read too, on one line or as a whole document: an object whose `data` is a
-list of comments (Arctic Shift), Reddit's own listings with their replies, or a bare list. Each comment in it is a row.
+Saved responses of services are read too, on one line or as a whole document: an object whose `data` is a list of
+comments (Arctic Shift), Reddit's own listings with their replies, or a bare list. Each comment in them is a row.
 """
 
-import json
 import re
-import sys
 from collections.abc import Iterator
 from operator import attrgetter, methodcaller
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from grucli.read.blocks import Block
 from grucli.read.row_report import RowReport
 
 MAX_DOCUMENT_BYTES = 1 << 26
-"""Bytes of a JSON document of many lines: a thousand times what any service answers with."""
+"""Bytes of a JSON document of several lines; responses of the known services have less than 1/1000 of it."""
 
 T = TypeVar("T")
 
 _LONE_SURROGATE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-"""An escape in a JSON text, from its backslash on; the group is half of a surrogate pair without the other."""
+"""Any escape in JSON; the group is a surrogate without its other half."""
 
 _DATA_KEY = b'"data"'
-"""Where this is not in a line, nor a list, the line is no saved answer; inside a JSON text the quotes are escaped."""
+"""A line with neither this nor a list is not a saved response: inside JSON strings the quotes are escaped."""
 
 
 class DecodedRows(NamedTuple, Generic[T]):
-    """The rows of a block, and the number of the line that each stands on."""
+    """The rows of a block, and the line number of each."""
 
     line_numbers: range | list[int]
     values: list[T]
 
 
 class JsonLinesDecoder(Generic[T]):
-    """Decodes rows of one type, a dict or a msgspec Struct, of which the field `wanted` matters most."""
+    """Decodes rows of `type_`, a dict or a msgspec Struct, that should have the field `required_key`.
+
+    If a key occurs twice in one object, the last value wins, as in most JSON readers.
+    """
 
     def __init__(self, type_: type[T], required_key: str) -> None:
         self._type = type_
         self._required_key = required_key
-        self._quoted_key = b'"%s"' % required_key.encode("utf-8", "replace")
         self._decoder = msgspec.json.Decoder(type_)
 
     def decode(self, block: Block, report: RowReport) -> DecodedRows[T]:
-        """The rows of a block; `report` counts all, the bad ones under their reasons."""
+        """Return the rows of a block; `report` counts all rows, and the bad ones by reason."""
         values = self._decode_fast(block)
         if values is not None:
             report.read += len(values)
             return DecodedRows(range(block.first_line, block.first_line + len(values)), values)
-        rows: DecodedRows[T] = DecodedRows([], [])
-        assert isinstance(rows.line_numbers, list)
+        line_numbers: list[int] = []
+        values = []
         for line_number, line in block.lines():
             for value in self._decode_line(line_number, line, report):
-                rows.line_numbers.append(line_number)
-                rows.values.append(value)
-        return rows
+                line_numbers.append(line_number)
+                values.append(value)
+        return DecodedRows(line_numbers, values)
 
     def decode_document(self, blocks: Iterator[Block], report: RowReport) -> Iterator[tuple[int, T]]:
-        """The rows of an answer of several lines, each with the number of its first; anything else is a bad row."""
-        line_number, reason = 1, "not a comment, nor an answer with comments"
+        """Yield the rows of a response of several lines, with its first line number; anything else is one bad row."""
+        line_number, reason = 1, "not a comment, nor a response with comments"
         items = None
         try:
             line_number, text = _join_blocks(blocks)
@@ -79,24 +78,18 @@ class JsonLinesDecoder(Generic[T]):
                 yield line_number, value
 
     def _decode_fast(self, block: Block) -> list[T] | None:
-        """The rows of a block of sound lines, each with the wanted field once, and None for any other block.
+        """Return the rows of a block if each line is one object with the required key, else None.
 
-        A line that has the field is no saved answer. Where every newline is one between two objects, and there are as
-        many objects as lines, each line is one. Where each has the field, and the block names it no more often than it
-        has lines, no line has it twice.
+        With the key, a line is not a saved response. If every newline is between two objects, and there are as many
+        objects as lines, each line is one object.
         """
-        data = block.data
-        if data is None:
-            return None
-        octets, count = np.frombuffer(data, np.uint8), 1 + len(block.newline_offsets)
-        if not _are_objects(octets, block.newline_offsets):
+        if block.data is None or not _has_object_per_line(block):
             return None
         try:
-            values = self._decoder.decode_lines(data)
+            values = self._decoder.decode_lines(block.data)
         except (ValueError, RecursionError):
             return None
-        complete = len(values) == count and self._all_have_key(values)
-        return values if complete and _count_quoted(octets, self._quoted_key) == count else None
+        return values if len(values) == 1 + len(block.newline_offsets) and self._all_have_key(values) else None
 
     def _all_have_key(self, values: list[T]) -> bool:
         if isinstance(values[0], msgspec.Struct):
@@ -116,18 +109,11 @@ class JsonLinesDecoder(Generic[T]):
             return
         report.read += 1
         try:
-            value = _decode_lenient(self._decoder, line)
-            is_duplicate = line.count(self._quoted_key) > 1 and _has_duplicate_key(line, self._required_key)
+            yield _decode_lenient(self._decoder, line)
         except (ValueError, RecursionError) as error:
             report.skip(json_error_reason(error), line_number)
-            return
-        if is_duplicate:
-            report.skip(f"'{self._required_key}' twice", line_number)
-        else:
-            yield value
 
     def _response_items(self, line: bytes) -> Iterator[object] | None:
-        """The comments of a line that is a saved answer, None where it is anything else."""
         if _DATA_KEY not in line and not line.lstrip().startswith(b"["):
             return None
         try:
@@ -153,11 +139,21 @@ class JsonLinesDecoder(Generic[T]):
 _any_decoder = msgspec.json.Decoder()
 
 
+def first_fields(block: Block) -> dict[str, object]:
+    """Return the fields of a block's first row, or {} if that is not a JSON object, or a saved response."""
+    line = next((line for _, line in block.lines() if line is None or line.strip()), None)
+    try:
+        fields = _decode_lenient(_any_decoder, line or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) and "data" not in fields else {}
+
+
 def _decode_lenient(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
-    """What a JSON text says; half of a surrogate pair in it is no reason to lose the rest.
+    """Decode JSON, with lone surrogates replaced.
 
     Raises:
-        ValueError, RecursionError: it is none.
+        ValueError, RecursionError: it is not valid JSON, or not of the decoder's type.
     """
     try:
         return decoder.decode(text)
@@ -171,21 +167,20 @@ def _decode_lenient(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
 
 
 def replace_lone_surrogates(text: bytes) -> bytes:
-    r"""A JSON text with U+FFFD for each half of a surrogate pair that JSON can spell and no text can hold.
+    r"""Replace each escaped surrogate without its other half by U+FFFD: JSON can spell it, UTF-8 cannot hold it.
 
-    >>> without_halves(rb'["\ud83d!", "\ud83d\ude00", "\\ud83d"]')
+    >>> replace_lone_surrogates(rb'["\ud83d!", "\ud83d\ude00", "\\ud83d"]')
     b'["\\ufffd!", "\\ud83d\\ude00", "\\\\ud83d"]'
     """
-    return _LONE_SURROGATE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
+    return _LONE_SURROGATE.sub(lambda match: rb"\ufffd" if match[1] else match[0], text)
 
 
-def _are_objects(octets: NDArray[np.uint8], newline_offsets: NDArray[np.intp]) -> bool:
-    """Whether each newline, of which `ends` has the place, stands between two objects, as "}" and "{" beside it show.
-
-    Inside of one nothing looks so: there a comma would be needed.
-    """
+def _has_object_per_line(block: Block) -> bool:
+    """Return True if each newline is between "}" and "{": inside an object there would be a comma between these."""
+    newline_offsets = block.newline_offsets
     if not len(newline_offsets):
         return True
+    octets = np.frombuffer(block.data or b"", np.uint8)
     if newline_offsets[0] < len("{}") or newline_offsets[-1] == len(octets) - 1:
         return False
     before = octets[newline_offsets - 1]
@@ -193,32 +188,15 @@ def _are_objects(octets: NDArray[np.uint8], newline_offsets: NDArray[np.intp]) -
     return bool(((before == ord("}")) & (octets[newline_offsets + 1] == ord("{"))).all())
 
 
-def _count_quoted(octets: NDArray[np.uint8], needle: bytes) -> int:
-    """How often a mark, in quotes, is there: ten times as fast as `bytes.count`, and faster than a search by `re`.
-
-    Its last two bytes are looked for first, as one number: in the pairs that begin at even places, and at odd ones.
-    """
-    last = int.from_bytes(needle[-2:], sys.byteorder)
-    count = 0
-    for shift in range(2):
-        pairs = octets[shift : shift + (len(octets) - shift) // 2 * 2].view(np.uint16)
-        positions = np.flatnonzero(pairs == last) * 2 + shift + 1
-        positions = positions[positions >= len(needle) - 1]
-        for back, octet in enumerate(reversed(needle[:-2]), 2):
-            positions = positions[octets[positions - back] == octet]
-        count += len(positions)
-    return count
-
-
 def response_items(value: object) -> Iterator[object] | None:
-    """What a service's answer holds, comment by comment, replies behind what they reply to; None for anything else.
+    """Return the comments in a service's response, each before its replies; None if `value` is not a response.
 
-    What stands in the place of a comment and is none is no dict: None for a post, or for "more".
+    An item that is not a comment is not a dict either: posts and Reddit's "more" items become None.
 
-    >>> list(answer({"data": [{"body": "one"}, {"body": "two"}]}))
+    >>> list(response_items({"data": [{"body": "one"}, {"body": "two"}]}))
     [{'body': 'one'}, {'body': 'two'}]
     >>> listing = {"kind": "Listing", "data": {"children": [{"kind": "t1", "data": {"body": "one", "replies": ""}}]}}
-    >>> list(answer(listing)), answer({"body": "one"})
+    >>> list(response_items(listing)), response_items({"body": "one"})
     ([{'body': 'one', 'replies': ''}], None)
     """
     children = _children(value)
@@ -226,10 +204,9 @@ def response_items(value: object) -> Iterator[object] | None:
 
 
 def _children(value: object) -> list[object] | None:
-    """The elements of an answer. What `more` lists are only the names of comments."""
     if isinstance(value, list):
         return value
-    if not isinstance(value, dict) or value.get("kind") == "more":
+    if not isinstance(value, dict) or value.get("kind") == "more":  # "more" lists only the ids of comments
         return None
     data = value.get("data")
     if isinstance(data, dict):
@@ -238,7 +215,7 @@ def _children(value: object) -> list[object] | None:
 
 
 def _traverse(elements: list[object]) -> Iterator[object]:
-    """Every comment of some elements, which may be listings and hold replies, however deep; without recursion."""
+    """Yield every comment in nested listings and replies, depth first; without recursion, at any depth."""
     stack: list[Iterator[object]] = [iter(elements)]
     while stack:
         for element in stack[-1]:
@@ -257,27 +234,22 @@ def _traverse(elements: list[object]) -> Iterator[object]:
 
 
 def _unwrap_thing(element: object) -> object:
-    """What an element holds: Reddit wraps a comment (`t1`) with its kind; posts (`t3`) and `more` are no comments."""
+    """Unwrap one of Reddit's "things": a comment is `t1`; posts (`t3`) and `more` are not comments."""
     if isinstance(element, dict) and isinstance(element.get("data"), dict) and "kind" in element:
         return element["data"] if element["kind"] == "t1" else None
     return element
 
 
-def is_document(first: bytes | None) -> bool:
-    """Whether the first line of a `.json` is only the beginning of its JSON text, and not a row by itself.
+def is_document(first_line: bytes | None) -> bool:
+    """Return True if the first line of a `.json` file is the start of a longer JSON text, and not a row.
 
     >>> is_document(b'{ "data": ['), is_document(b'{"body": "one"}')
     (True, False)
     """
-    return first is not None and first.rstrip().endswith((b"{", b"[", b",", b":"))
+    return first_line is not None and first_line.rstrip().endswith((b"{", b"[", b",", b":"))
 
 
 def _join_blocks(blocks: Iterator[Block]) -> tuple[int, bytes]:
-    """A document's text, and the number of its first line.
-
-    Raises:
-        _TooLongError: it is longer than `LONGEST_DOCUMENT`.
-    """
     text = bytearray()
     first_line = 0
     for block in blocks:
@@ -289,11 +261,11 @@ def _join_blocks(blocks: Iterator[Block]) -> tuple[int, bytes]:
 
 
 class _DocumentTooLongError(ValueError):
-    """A document that is longer than `LONGEST_DOCUMENT`."""
+    """A document is longer than `MAX_DOCUMENT_BYTES`."""
 
 
 def json_error_reason(error: Exception) -> str:
-    """Why a JSON text is a bad row, in words."""
+    """Return why JSON could not be decoded, as the reason of a bad row."""
     if isinstance(error, _DocumentTooLongError):
         return "document too long"
     if isinstance(error, UnicodeDecodeError):
@@ -307,15 +279,3 @@ def json_error_reason(error: Exception) -> str:
         _, _, path = message.partition(" - at `$.")
         return f"'{path.rstrip('`')}' of a wrong type" if path else "not a JSON object"
     return "not JSON"
-
-
-def _has_duplicate_key(line: bytes, key: str) -> bool:
-    """Whether the outermost object of a valid JSON text has `key` more than once."""
-    keys: list[str] = []
-
-    def collect_keys(pairs: list[tuple[str, object]]) -> None:
-        # Called for the outermost object last, whose keys are the ones that stay.
-        keys[:] = [name for name, _ in pairs]
-
-    json.loads(line, object_pairs_hook=collect_keys)
-    return keys.count(key) > 1

@@ -1,4 +1,4 @@
-"""Rows of Parquet files, a bounded batch at a time. Only this module needs pyarrow; it is loaded when one is named."""
+"""Rows of Parquet files, one bounded batch at a time. The only module that needs the optional pyarrow."""
 
 import datetime
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from grucli.read.sources import ByteProgress
 _BATCH_ROWS = 1024
 _BUFFER_BYTES = 1 << 20
 _MAX_STRING_BYTES = 1 << 20
-"""Bytes of any text in the file's own description, so that a hostile one cannot ask for all memory."""
 _MAX_CONTAINER_ITEMS = 1 << 20
+"""Limits for the file's own metadata, so that a hostile file cannot exhaust memory."""
 
 _JSON_TYPES = (str, int, float, bool, type(None))
 
@@ -22,14 +22,14 @@ _JSON_TYPES = (str, int, float, bool, type(None))
 def read_parquet(
     path: Path, name: str, on_bytes: ByteProgress | None
 ) -> tuple[tuple[str, ...], Iterator[tuple[int, dict[str, object]]]]:
-    """The names of a file's columns, and its rows by those names, each with its number from 1.
+    """Return the column names of a file, and an iterator of its rows, each with its number from 1.
 
-    Columns of lists and structures are left out. Times become seconds since 1970. `on_bytes` is told the rows' share
-    of the file's size. `name` is the file's in errors.
+    Nested columns are left out. Times become seconds since 1970. `on_bytes` gets the file size in proportion to the
+    rows read. `name` is the file's name in errors.
 
     Raises:
-        UsageError: it cannot be opened, or is no Parquet file.
-        GruError: it is damaged, at once or while it is read.
+        UsageError: the file cannot be opened, is not a Parquet file, or repeats a column name.
+        GruError: the file is corrupt; also raised by the iterator.
     """
     try:
         size = path.stat().st_size
@@ -48,11 +48,11 @@ def read_parquet(
         with path.open("rb") as raw:
             if raw.read(4) == b"PAR1":
                 raise _corrupt_error(name) from error
-        raise UsageError(f"'{name}' is no Parquet file", "give it the suffix of what it is") from error
+        raise UsageError(f"'{name}' is not a Parquet file", "rename it to match its format") from error
     except (pyarrow.ArrowException, ValueError) as error:
         raise _corrupt_error(name) from error
     if len(set(columns)) < len(columns):
-        raise UsageError(f"'{name}' has two columns of one name: {', '.join(columns)}", "rename one of them")
+        raise UsageError(f"'{name}' has duplicate column names: {', '.join(columns)}", "rename one of them")
     return columns, _rows(file, name, columns, size, on_bytes)
 
 
@@ -77,7 +77,6 @@ def _rows(
 
 
 def _to_json_value(value: object) -> object:
-    """A value as JSON would have it."""
     if isinstance(value, _JSON_TYPES):
         return value
     if isinstance(value, datetime.datetime):
@@ -87,5 +86,5 @@ def _to_json_value(value: object) -> object:
 
 
 def _corrupt_error(name: str, rows: int = 0) -> GruError:
-    location = f"behind row {rows:,}" if rows else "nothing in it can be read"
-    return GruError(f"'{name}' is damaged: {location}", "fetch or copy the file again")
+    location = f"unreadable after row {rows:,}" if rows else "nothing in it is readable"
+    return GruError(f"'{name}' is corrupt: {location}", "fetch or copy the file again")

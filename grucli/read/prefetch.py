@@ -1,6 +1,6 @@
-"""Reading ahead: a thread of its own reads and decompresses while what was read is worked on.
+"""A prefetch thread: reads and decompresses the next items while the current one is processed.
 
-Decompressing lets other threads go on, so that on a second core it takes no time at all.
+Decompressing releases the GIL, so with a second core it takes no extra time.
 """
 
 import queue
@@ -16,10 +16,9 @@ class _EndOfItems(NamedTuple):
 
 
 def prefetch(items: Generator[T, None, None], buffer_size: int) -> Generator[T, None, None]:
-    """The same items in the same order, up to `most` of them taken beforehand in a thread, errors in their place.
+    """Yield the same items, up to `buffer_size` of them computed ahead in a thread; errors are raised in their place.
 
-    Whoever stops early waits only until the item that is on its way is there; `items` is closed in either case. So it
-    is for what comes by itself, a file on a disk, and not for what a person types.
+    Closing the iterator waits for at most one pending item, and closes `items`. Do not use it on interactive input.
 
     >>> list(prefetch((number * number for number in range(4)), 2))
     [0, 1, 4, 9]

@@ -1,7 +1,6 @@
-"""The records of a corpus: every field of every row, whatever the form it is kept in, and a report of the bad ones.
+"""Records of a corpus in any format: every field of every row. Bad rows are counted by reason, and skipped.
 
-A bad row is counted under a reason, with its line number, and reading goes on. No line or field is held that is longer
-than `LONGEST` bytes, so that memory is bounded whatever comes.
+No line or field over `MAX_LINE_BYTES` is held in memory, which is thus bounded for any input.
 """
 
 import csv
@@ -19,7 +18,7 @@ from grucli.read.sources import ByteProgress, InputSource
 
 
 class Record(NamedTuple):
-    """One row: the line it begins on, and its fields by name."""
+    """One row: the number of its first line, and its fields by name."""
 
     line: int
     fields: dict[str, object]
@@ -27,10 +26,10 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A source's records, to be read once: as `rows` or, of JSON lines, as `blocks` that are not decoded yet.
+    """The records of a source, to be read once: as `rows` or, for JSON lines, as `blocks` still to be decoded.
 
-    `columns`: the names of the fields, or None where every record brings its own. `named`: whether the file gave those
-    names; else they are "1", "2", …. `blocks` is None for every other form than JSON lines.
+    `columns`: the field names, or None if each record has its own (JSON). `has_header`: whether the file names the
+    columns; else they are "1", "2", …. `blocks` is None for every format but JSON lines.
     """
 
     columns: tuple[str, ...] | None
@@ -47,22 +46,21 @@ def open_records(
     *,
     use_prefetch: bool = False,
 ) -> Records:
-    """Read `source` up to its first row; `reads_ahead` as `read_blocks` has it.
+    """Read `source` up to its first row; `use_prefetch` as in `read_blocks`.
 
-    A `.tsv` whose first line has no field `wanted` has no header. Where neither suffix nor `wanted` in the first line
-    tells the form, a first `{`, `[{` or lone `[` means JSON, and anything else one text a line, in the field "body";
-    the report remarks on it. A `.csv` of one column has no use for commas: a line in which nothing is quoted is one
-    text, whole, and the report says how many had some. JSON is one record a line; what a service answered may be on a
-    line, or be the whole file, and each comment in it is a record.
+    The suffix names the format. Without one, a first line that starts with `{` or `[{`, or is `[`, means JSON; a first
+    line with `text_column` in it a table; anything else one text per line, as the field "body", with a warning.
+
+    A `.tsv` whose first line lacks `text_column` has no header. In a `.csv` with one column, unquoted commas belong to
+    the text; a warning tells the number of such rows. JSON has one record per line, but a saved response of a service,
+    on one line or as the whole file, holds one record per comment.
 
     Raises:
-        UsageError: the source cannot be read at all, or needs a library that is not there.
-        GruError: the disk failed, the file is damaged, or not one line comes before the damage in compressed data.
+        UsageError: the source cannot be read, or needs a library that is not installed.
+        GruError: the disk failed, the file is corrupt, or compressed data are before the first line ends.
     """
     if source.file_format == "txt":
-        raise UsageError(
-            f"'{source.display_name}' is one running text, and rows are needed here", "name a .csv, .tsv or .jsonl"
-        )
+        raise UsageError(f"'{source.display_name}' is running text, not rows", "name a .csv, .tsv or .jsonl file")
     if source.file_format == "parquet":
         return _parquet_records(source, report, on_bytes)
     max_line_bytes = MAX_DOCUMENT_BYTES if source.file_format == "json" else MAX_LINE_BYTES
@@ -80,17 +78,15 @@ def open_records(
         return _csv_records(source, lines, report)
     if file_format == "tsv":
         return _tsv_records(first_line, lines, text_column, report)
-    report.warnings.append(
-        (source.display_name, "is neither JSON lines nor a table: each line is taken as one comment")
-    )
+    report.warnings.append((source.display_name, "is neither JSON lines nor a table: each line is read as one comment"))
     return Records(("body",), True, _split_records(lines, ("body",), None, report))
 
 
 def _parquet_records(source: InputSource, report: RowReport, on_bytes: ByteProgress | None) -> Records:
     if source.path is None or source.compression:
         raise UsageError(
-            f"'{source.display_name}' is compressed twice: a .parquet is compressed inside",
-            f"unpack the {source.compression}",
+            f"cannot read '{source.display_name}': compressed .parquet files are not supported",
+            f"decompress the {source.compression} file",
         )
     parquet = optional_imports.import_optional("grucli.read.parquet", "parquet", "reading a .parquet")
     columns, rows = parquet.read_parquet(source.path, source.display_name, on_bytes)
@@ -128,7 +124,7 @@ def _json_records(blocks: Iterator[Block], is_single_document: bool, text_column
 
 
 class _CsvLines:
-    """Lines as csv.reader takes them: `text` is the last one, `spoiled` what went wrong since the last record."""
+    """Lines for csv.reader: `text` is the last one, `error` the reason why the current record is bad."""
 
     def __init__(self, lines: Iterator[NumberedLine]) -> None:
         self._lines = lines
@@ -155,7 +151,7 @@ class _CsvLines:
 def _csv_records(source: InputSource, lines: Iterator[NumberedLine], report: RowReport) -> Records:
     csv.field_size_limit(MAX_LINE_BYTES)
     csv_lines = _CsvLines(lines)
-    # Strict: a row that swallowed the next ones for want of a closing quote is an error, not a long comment.
+    # Strict: a quote that is never closed is an error, not one long comment.
     reader = csv.reader(csv_lines, strict=True)
     try:
         columns = tuple(next(reader, ()))
@@ -163,12 +159,12 @@ def _csv_records(source: InputSource, lines: Iterator[NumberedLine], report: Row
         csv_lines.error = _csv_reason(error)
     if csv_lines.error:
         raise UsageError(
-            f"the first line of '{source.display_name}' names no columns ({csv_lines.error})",
-            "give it a header line, as in: id,body",
+            f"invalid header in '{source.display_name}': {csv_lines.error}",
+            "add a header line such as: id,body",
         )
     if len(set(columns)) < len(columns):
         raise UsageError(
-            f"'{source.display_name}' has two columns of one name: {', '.join(columns)}", "rename one of them"
+            f"'{source.display_name}' has duplicate column names: {', '.join(columns)}", "rename one of them"
         )
     return Records(columns, True, _csv_rows(source, csv_lines, reader, columns, report))
 
@@ -196,7 +192,7 @@ def _csv_rows(
         report.read += 1
         if len(columns) == 1 < len(values) and csv_lines.error is None:
             text = csv_lines.text.removesuffix("\r")
-            if text.split(",") == values:  # nothing in it was quoted, so that its commas are the writer's own
+            if text.split(",") == values:  # nothing is quoted, so the commas are part of the text
                 unquoted_rows += 1
                 values = [text]
         reason = csv_lines.error or _field_count_error(values, columns)
@@ -207,7 +203,7 @@ def _csv_rows(
     if unquoted_rows:
         rows = "1 row" if unquoted_rows == 1 else f"{unquoted_rows:,} rows"
         report.warnings.append(
-            (source.display_name, f"has one column: {rows} with unquoted commas taken as one text each")
+            (source.display_name, f"has one column: unquoted commas in {rows} are read as part of the text")
         )
 
 
@@ -223,7 +219,7 @@ def _tsv_records(
     if text_column in values:
         next(lines)
         return Records(tuple(values), True, _split_records(lines, tuple(values), "\t", report))
-    columns = tuple(str(place) for place in range(1, len(values) + 1))
+    columns = tuple(str(number) for number in range(1, len(values) + 1))
     return Records(columns, False, _split_records(lines, columns, "\t", report))
 
 

@@ -1,21 +1,21 @@
-"""What became of the rows of a corpus: how many were met, and why some of them were left out."""
+"""Counts of the rows that were read, and of those that were skipped, by reason."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-CORRUPT = "damaged compressed data"
+CORRUPT = "corrupt compressed data"
 INVALID_UTF8 = "bytes that are not UTF-8"
-"""The reasons that leave out more, or less, than a row."""
+"""The two reasons that stand for more, or less, than one row."""
 
 _MAX_LINES_PER_REASON = 5
 
 
 @dataclass(slots=True)
 class RowReport:
-    """What became of the rows: `read` of them were met, and `skipped` says why some were left out.
+    """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.
 
-    `lines` holds the first few line numbers of each reason. Of a running text, lines are counted in place of rows.
-    `remarks`: what should be known about a source besides, as its name and the rest of the sentence.
+    `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
+    about it, as the rest of a sentence.
     """
 
     read: int = 0
@@ -30,27 +30,18 @@ class RowReport:
         if len(recorded) < _MAX_LINES_PER_REASON:
             recorded.append(line)
 
-    def merge(self, other: "RowReport") -> None:
-        """Take in what became of rows that follow, as another process found it."""
-        self.read += other.read
-        self.skipped.update(other.skipped)
-        for reason, lines in other.lines.items():
-            recorded = self.lines.setdefault(reason, [])
-            recorded += lines[: _MAX_LINES_PER_REASON - len(recorded)]
-        self.warnings += other.warnings
-
     def mark_truncated(self, name: str, line: int) -> None:
-        """Count the row in which the compressed data of a source are damaged, behind `line` whole lines."""
+        """Count the row in which the compressed data of a source are corrupt, after `line` complete lines."""
         self.skip(CORRUPT, line + 1)
-        location = f"after line {line:,}" if line else "after what could be read of its first line"
-        self.warnings.append((name, f"is damaged: everything {location} is missing"))
+        location = f"after line {line:,}" if line else "after the readable part of line 1"
+        self.warnings.append((name, f"is corrupt: everything {location} is missing"))
 
     def messages(self) -> list[str]:
-        """All of it in sentences for the user, what weighs most first."""
-        messages = [f"'{name}' {what}" for name, what in self.warnings]
+        """Return all of it as sentences for the user: the warnings, then the reasons, most frequent first."""
+        messages = [f"'{name}' {warning}" for name, warning in self.warnings]
         for reason, count in self.skipped.most_common():
             if reason == INVALID_UTF8:
-                messages.append(f"{INVALID_UTF8} were removed in {count:,} place{'' if count == 1 else 's'}")
+                messages.append(f"removed {INVALID_UTF8} in {count:,} place{'' if count == 1 else 's'}")
             elif reason != CORRUPT:
                 messages.append(f"{count:,} row{'' if count == 1 else 's'} skipped: {reason}")
         return messages

@@ -1,7 +1,7 @@
-"""Where a corpus comes from: a named file or standard input, compressed or not, as bounded slices of plain bytes.
+"""Input of a corpus: a file or standard input, compressed or not, as bounded slices of decompressed bytes.
 
-Damage inside compressed data ends the slices early and is reported, so that what came before it is kept. What cannot be
-a corpus at all (no such file, a folder, a binary file) is refused.
+Corrupt compressed data end the slices early with an error, so that the data before are kept. Whatever cannot be a
+corpus (no such file, a directory, a binary file) is refused.
 """
 
 import bz2
@@ -33,10 +33,10 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SLICE_BYTES = 1 << 16
 _WINDOW_LOG_MAX = 31
 _ZSTD_READ_BYTES, _ZSTD_RETRY_BYTES = 1 << 19, 1 << 10
-"""Bytes of a zstd file that are read at a time, and up to some damage."""
+"""Bytes of a zstd file read per step, and per step once it is known to be corrupt."""
 
 _DECOMPRESSION_ERRORS = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
-"""Besides an `OSError` without a number, which is how gzip and bz2 say it."""
+"""Besides an `OSError` without an errno, which gzip and bz2 raise."""
 
 _MAGIC: dict[str, tuple[bytes, ...]] = {
     ".gz": (b"\x1f\x8b",),
@@ -44,30 +44,30 @@ _MAGIC: dict[str, tuple[bytes, ...]] = {
     ".xz": (b"\xfd7zXZ\0", b"\x5d\0\0"),
     ".zst": (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind in range(16))),
 }
-"""How compressed data begin: those that do, and cannot be read, are damaged; others never were what the suffix says."""
+"""First bytes of compressed data; a file with others does not have the format that its suffix names."""
 
 _MAX_INVALID_BYTES = 8
-"""Odd bytes that do not yet make a file binary: a bad row or two are counted, not refused."""
+"""Invalid bytes up to which a file is not binary: a few bad rows are counted instead."""
 
 _CONTROL_BYTES = bytes({*range(32)} - {*b"\t\r"})
-"""What the first line of a text has none of."""
+"""Bytes that do not occur in the first line of a text."""
 
 _BOM = b"\xef\xbb\xbf"
 
 ByteProgress = Callable[[int], None]
-"""Told how many more bytes of a file, as it lies on the disk, have been read."""
+"""Called with the number of bytes read from the (compressed) file since the last call."""
 
 
 class CorruptDataError(Exception):
-    """The compressed data are cut short or corrupt from here on."""
+    """The compressed data are truncated or corrupt from here on."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
     """A corpus to read.
 
-    `name`: as the user typed it. `path`: the file, or None for standard input. `form`: one of the values of
-    `FORMS`, or None where only the content can tell. `compression`: ".gz", ".bz2", ".xz", ".zst" or "".
+    `display_name`: as the user typed it. `path`: the file, or None for standard input. `file_format`: a value of
+    `FORMATS`, or None if the content has to tell. `compression`: ".gz", ".bz2", ".xz", ".zst" or "".
     """
 
     display_name: str
@@ -81,41 +81,41 @@ class _Compressed(Protocol):
 
 
 def resolve_source(name: str) -> InputSource:
-    """Find the corpus that a user named; its suffixes tell form and compression.
+    """Return the source that the user named; its suffixes tell the format and the compression.
 
     Raises:
-        UsageError: no such file, a folder, or a suffix that names no form of corpus.
+        UsageError: no such file, a directory, or an unsupported suffix.
     """
     if name == STDIN:
         return InputSource(name, None, None)
     path = Path(name)
     try:
         exists, is_directory = path.exists(), path.is_dir()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # an invalid file name
         exists, is_directory = False, False
     if not exists:
-        raise UsageError(f"there is no file '{name}'", "check the name and the folder")
+        raise UsageError(f"no such file: '{name}'", "check the name and the directory")
     if is_directory:
-        raise UsageError(f"'{name}' is a folder", "name the files in it")
+        raise UsageError(f"'{name}' is a directory", "name the files in it")
     suffix = path.suffix.lower()
     compression = suffix if suffix in COMPRESSIONS else ""
     inner_suffix = Path(path.stem).suffix.lower() if compression else suffix
-    # A dump is called RC_2005-12.zst: without a known inner suffix, its content tells.
+    # Dumps are named RC_2005-12.zst: without an inner suffix, the content tells the format.
     if inner_suffix not in FORMATS and not compression:
         raise UsageError(
-            f"'{name}' has no suffix of a corpus",
-            f"name a {', '.join(FORMATS)} file, compressed or not ({', '.join(COMPRESSIONS)})",
+            f"unsupported file type: '{name}'",
+            f"use a {', '.join(FORMATS)} file, optionally compressed ({', '.join(COMPRESSIONS)})",
         )
     return InputSource(name, path, FORMATS.get(inner_suffix), compression)
 
 
 def read_bytes(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:
-    """Slices of the decompressed bytes of `source`, none longer than `size`, without a byte-order mark.
+    """Yield slices of up to `size` decompressed bytes of `source`, without a byte-order mark.
 
     Raises:
-        UsageError: it cannot be opened, is not compressed the way its suffix says, or is no UTF-8 text.
-        GruError: the disk failed, or the compressed data are damaged from their beginning on.
-        Damaged: the compressed data end here; all that could be read has been yielded.
+        UsageError: the source cannot be opened, is not compressed as its suffix says, or is not UTF-8 text.
+        GruError: the disk failed, or the compressed data are corrupt from the start.
+        CorruptDataError: the compressed data are corrupt from here on.
     """
     first = True
     try:
@@ -132,32 +132,32 @@ def read_bytes(source: InputSource, on_bytes: ByteProgress | None = None, size: 
 
 
 def unreadable_error(source: InputSource) -> GruError:
-    """The error for compressed data of which nothing can be read."""
-    return GruError(f"'{source.display_name}' is damaged: nothing in it can be read", "fetch or copy the file again")
+    """Return the error for compressed data of which nothing is readable."""
+    return GruError(f"'{source.display_name}' is corrupt: nothing in it is readable", "fetch or copy the file again")
 
 
 def _check_compressed(source: InputSource) -> bool:
-    """Tell a file that is not what its suffix says from one that is, and is cut short; and from one without a byte.
+    """Return False for an empty file.
 
     Raises:
-        UsageError: it begins like none that is compressed so.
+        UsageError: the first bytes are not those of the format that the suffix names.
     """
     magics = _MAGIC[source.compression]
     with _open_source(source) as raw, _wrap_oserror(source):
         head = raw.read(max(map(len, magics)))
     if head and not any(magic.startswith(head[: len(magic)]) for magic in magics):
         raise UsageError(
-            f"'{source.display_name}' cannot be decompressed: it is no {source.compression} file",
-            "give it the suffix of what it is",
+            f"cannot decompress '{source.display_name}': not a {source.compression} file",
+            "rename it to match its format",
         )
     return bool(head)
 
 
 def read_raw(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:
-    """Slices of the bytes of `source` as they lie on the disk, or arrive.
+    """Yield slices of the bytes of `source` as stored or received, without decompressing.
 
     Raises:
-        UsageError: it cannot be opened.
+        UsageError: the source cannot be opened.
         GruError: the disk failed.
     """
     with _open_source(source) as raw, _wrap_oserror(source):
@@ -180,28 +180,26 @@ def _read_chunks(source: InputSource, on_bytes: ByteProgress | None, size: int) 
 
 def _open_source(source: InputSource) -> AbstractContextManager[BinaryIO]:
     if source.path is None:
-        if sys.stdin is None:  # the shell closed it, as in <&-
+        if sys.stdin is None:  # closed by the shell, as in <&-
             raise UsageError("standard input ('-') is closed", "pipe a corpus into it, or name a file")
         return nullcontext(sys.stdin.buffer)
     try:
         return source.path.open("rb")
     except OSError as error:
         raise UsageError(
-            f"'{source.display_name}' cannot be opened: {error.strerror}", "check its permissions, or name another file"
+            f"cannot open '{source.display_name}': {error.strerror}", "check its permissions, or name another file"
         ) from error
 
 
 @contextmanager
 def _wrap_oserror(source: InputSource) -> Iterator[None]:
-    """Turn a failure of the disk into an error for the user; damaged gzip and bz2 data are an `OSError` too."""
+    """Convert an `OSError` of the disk; without an errno it is gzip or bz2 reporting corrupt data."""
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        raise GruError(
-            f"'{source.display_name}' cannot be read: {error.strerror}", "check the disk it is on"
-        ) from error
+        raise GruError(f"cannot read '{source.display_name}': {error.strerror}", "check the disk it is on") from error
 
 
 def _decompress(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]:
@@ -217,9 +215,9 @@ def _decompress(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]:
 
 
 def _decompress_zstd(raw: BinaryIO, size: int) -> Iterator[bytes]:
-    """What zstd packed, by larger steps than `ZstdFile` makes: a thread that reads has to wait after each.
+    """Decompress zstd in larger steps than `ZstdFile`: a prefetch thread waits for the GIL after each.
 
-    The step in which damage shows gives nothing. By small ones, all that comes before the damage can be had.
+    The step that hits corrupt data gives nothing, so the file is then read again in small steps.
     """
     yielded = 0
     try:
@@ -237,10 +235,7 @@ def _decompress_zstd(raw: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def _zstd_frames(raw: BinaryIO, size: int, read_size: int) -> Iterator[bytes]:
-    """What zstd packed, frame by frame, so many bytes of the file at a time.
-
-    Reddit's dumps are packed with a window that no decoder accepts unasked.
-    """
+    # Reddit's dumps use a window of 2 GiB, over the default limit of decoders.
     compressed = raw.read(read_size)
     while compressed:
         frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX})
@@ -257,17 +252,15 @@ def _zstd_frames(raw: BinaryIO, size: int, read_size: int) -> Iterator[bytes]:
 
 def _refuse_binary(source: InputSource, chunk: bytes) -> None:
     if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UsageError(f"'{source.display_name}' is UTF-16 text", "save it as UTF-8")
+        raise UsageError(f"'{source.display_name}' is UTF-16 text", "convert it to UTF-8")
     invalid = chunk.decode("utf-8", "replace").count("\ufffd") - chunk.count("\ufffd".encode())
     has_nuls = chunk.count(0) > max(_MAX_INVALID_BYTES, len(chunk) // 100) and not _begins_with_rows(source, chunk)
     if has_nuls or invalid > max(_MAX_INVALID_BYTES, len(chunk) // 10):
-        raise UsageError(
-            f"'{source.display_name}' is a binary file, or text that is not UTF-8", "name a text file in UTF-8"
-        )
+        raise UsageError(f"'{source.display_name}' is binary, or not UTF-8 text", "name a text file in UTF-8")
 
 
 def _begins_with_rows(source: InputSource, chunk: bytes) -> bool:
-    """Whether NULs are bad rows of a file, such as a crash leaves, and not its nature: by its name and first line."""
+    """Return True if NULs are bad rows, as a crash leaves them, by the suffix and the first line of the file."""
     first_line = chunk.partition(b"\n")[0]
     if (
         source.file_format not in _ROW_FORMATS

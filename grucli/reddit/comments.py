@@ -1,14 +1,13 @@
-"""A comment as the sources give it, in the fields that matter here."""
+"""A comment as the sources give it."""
 
 import msgspec
 
 
 class Comment(msgspec.Struct, gc=False):
-    """One comment. Dumps have drifted over the years: numbers come as strings, and any field may be null or missing.
+    """The fields of a comment that are used here. In dumps numbers may be strings, and any field null or missing.
 
-    `created_utc`: seconds since 1970. `link_id`: the post, `t3_…`; `parent_id`: what is replied to, the post or a
-    comment `t1_…`. The rule `schema` sees to it that afterwards `body` is a text, and `score` and `created_utc` are
-    whole numbers or None.
+    `created_utc`: seconds since 1970. `link_id`: the post, `t3_…`; `parent_id`: the post or the comment (`t1_…`) that
+    it replies to. After the rule `schema`, `body` is a string, and `score` and `created_utc` are integers or None.
     """
 
     body: str | None = None

@@ -1,4 +1,4 @@
-"""Moments as people write them: a date, seconds since 1970, or an age such as 30d. All times are UTC."""
+"""Timestamps as users write them: a date, seconds since 1970, or an age such as 30d. All times are UTC."""
 
 import datetime
 import re
@@ -7,7 +7,7 @@ import time
 from grucli.errors import UsageError
 
 MAX_TIMESTAMP = 1 << 40
-"""No moment is later than this (the year 36812): what is larger is no time at all."""
+"""Latest valid timestamp (the year 36812), in seconds since 1970."""
 
 _DAY_SECONDS = 86_400
 _UNIT_SECONDS = {"h": 3_600, "d": _DAY_SECONDS, "w": 7 * _DAY_SECONDS, "y": 365 * _DAY_SECONDS}
@@ -17,26 +17,28 @@ _PARTIAL_DATE = re.compile(r"[0-9]{4}(-[0-9]{2})?")
 
 
 def parse_optional_timestamp(text: str | None, option: str) -> int | None:
-    """The same as `parse_moment`, by the clock, and None where nothing was typed.
+    """Return `parse_timestamp` relative to the current time, or None for None.
 
     Raises:
-        UsageError: as there.
+        UsageError: as `parse_timestamp`.
     """
     return None if text is None else parse_timestamp(text, option, time.time())
 
 
 def parse_timestamp(text: str, option: str, now: float) -> int:
-    """The second since 1970 that `text` means; a date means its first, an age counts back from `now`.
+    """Return seconds since 1970. A date means its first second; an age is subtracted from `now`.
 
     >>> parse_timestamp("2024-02-01", "--after", now=0), parse_timestamp("2024-02", "--after", now=0)
     (1706745600, 1706745600)
-    >>> parse_timestamp("2024-02-01T12:30", "--after", now=0), parse_timestamp("2024-02-01 12:30+01:00", "--after", now=0)
-    (1706790600, 1706787000)
+    >>> parse_timestamp("2024-02-01T12:30", "--after", now=0)
+    1706790600
+    >>> parse_timestamp("2024-02-01 12:30+01:00", "--after", now=0)
+    1706787000
     >>> parse_timestamp("1706745600", "--after", now=0), parse_timestamp("30d", "--after", now=1706745600)
     (1706745600, 1704153600)
 
     Raises:
-        UsageError: it means none, or one before 1970; `option` is named.
+        UsageError: the text is not a time, or before 1970; the message names `option`.
     """
     text = text.strip()
     if age := _AGE_PATTERN.fullmatch(text):
@@ -46,7 +48,7 @@ def parse_timestamp(text: str, option: str, now: float) -> int:
     else:
         timestamp = _parse_date(text, option)
     if not 0 <= timestamp <= MAX_TIMESTAMP:
-        raise UsageError(f"{option}: '{text}' is no time at which there was a comment", "name one from 2005 on")
+        raise UsageError(f"{option}: time '{text}' is out of range", "use a time after 2005")
     return timestamp
 
 
@@ -57,13 +59,13 @@ def _parse_date(text: str, option: str) -> int:
         return int((date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp())
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option}: '{text}' is no date, age or number of seconds",
-            "write 2024-01-31, '2024-01-31 18:00' (UTC), 30d, 12h, 2w, 1y, or seconds since 1970",
+            f"{option}: invalid time '{text}'",
+            "use 2024-01-31, '2024-01-31 18:00' (UTC), 30d, 12h, 2w, 1y, or seconds since 1970",
         ) from None
 
 
 def format_timestamp(timestamp: int) -> str:
-    """A moment as people read it: the date, and the time of day where there is one.
+    """Return the date, and the time of day unless that is midnight.
 
     >>> format_timestamp(1706745600), format_timestamp(1706790601), format_timestamp(1 << 40)
     ('2024-02-01', '2024-02-01 12:30:01', '1099511627776')

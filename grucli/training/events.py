@@ -7,6 +7,8 @@ seconds, and `seconds` counts training alone: neither compiling, preparing nor t
 from dataclasses import dataclass
 from pathlib import Path
 
+from grucli.json_record import JsonRecord
+
 
 @dataclass(frozen=True, slots=True)
 class SetupProgress:
@@ -101,7 +103,7 @@ class TrainFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainSummary:
+class TrainSummary(JsonRecord):
     """What `gru train --json` and `gru models show --json` print: the contract's fields, in its order."""
 
     model: str

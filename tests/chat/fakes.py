@@ -71,7 +71,7 @@ class FakeChatModel:
         self.conversations = conversations
         self.sha256 = f"that of {reply_template}"
         self.reply_template = reply_template
-        self.shown_gates: Mapping[str, str] = {"update": UPDATE, "reset": "the other one"}
+        self.gate_labels: Mapping[str, str] = {"update": UPDATE, "reset": "the other one"}
         self.texts_read: list[str] = []
         self._contexts: list[str] = []
         self._context_ids: dict[str, int] = {}

@@ -286,8 +286,8 @@ def test_texts_are_added_and_taken_away() -> None:
     run_line(session, "/block damn*")
     assert session.config.block == ("damn*",)
     assert command_error(session, "/block a*b")
-    assert run_line(session, "/block off") == [Message("/block: nothing is blocked any more")]
-    assert run_line(session, "/stop off") == [Message("/stop: no text ends a reply any more")]
+    assert run_line(session, "/block off") == [Message("/block: nothing is blocked")]
+    assert run_line(session, "/stop off") == [Message("/stop: no stop strings")]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_texts_are_added_and_taken_away() -> None:
         ("/temp 0", "/temp: 0"),
         ("/max 500", "/max: 500"),
         ("/pace 0", "/pace: no limit"),
-        ("/pace 30", "/pace: 30 characters a second"),
+        ("/pace 30", "/pace: 30 characters per second"),
         ("/block haha", "/block: never says 'haha'"),
     ],
 )

@@ -36,7 +36,7 @@ def test_gates_are_the_mean_of_the_layers() -> None:
 
 def test_a_cell_without_gates_says_so() -> None:
     session = conversation_session()
-    fake_model(session).shown_gates = {}
+    fake_model(session).gate_labels = {}
     (refused,) = run_line(session, "/gates ab")
     assert isinstance(refused, CommandError)
     assert "no gates" in refused.message

@@ -16,7 +16,7 @@ from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.chat.turns import ReplyContext, Turn
 from grucli.errors import UsageError
-from grucli.generation.phrase_matcher import unescape_stop
+from grucli.generation.phrases import unescape_stop
 from grucli.generation.sampler import GenerationConfig
 from tests.chat.fakes import FakeChatModel, FakeModelProvider, completion_session, conversation_session
 

@@ -237,10 +237,6 @@ def test_seeds_start_over_after_the_last_one() -> None:
     assert session.config.seed == 0
 
 
-def test_any_seed_is_one_that_can_be_typed() -> None:
-    assert all(0 <= sessions.random_seed() < 10_000 for _ in range(100))
-
-
 @pytest.mark.usefixtures("home")
 def test_a_stored_model_talks_and_draws_again() -> None:
     """The replies are those that the sampler draws from the same states with the same seeds."""

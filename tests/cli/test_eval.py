@@ -69,7 +69,7 @@ def test_rows_that_could_not_be_read_are_counted(capsys: Output, corpus: Path) -
         (["{corpus}.csv"], ExitStatus.USAGE, "corpus.csv.csv"),
         ([], ExitStatus.USAGE, "CORPUS"),
         (["{empty}"], ExitStatus.NO_DATA, "empty.txt"),
-        (["{one}", "--split", "val"], ExitStatus.NO_DATA, "nothing of"),
+        (["{one}", "--split", "val"], ExitStatus.NO_DATA, "no validation split"),
     ],
 )
 def test_what_cannot_be_scored(

@@ -10,7 +10,7 @@ import pytest
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
 from grucli.reddit.fetch import retry, run
-from grucli.reddit.fetch.events import FetchEvent, FetchSummary
+from grucli.reddit.fetch.events import FetchEvent, FetchFinished, FetchSummary
 from grucli.reddit.fetch.run import FetchOptions
 from tests.reddit.comment_factory import make_comments
 from tests.reddit.fetch.fake_arctic_shift import FakeArcticShift, serve_arctic_shift
@@ -52,7 +52,7 @@ def test_every_option_reaches_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
         def run(self) -> Iterator[FetchEvent]:
-            yield from ()
+            yield FetchFinished(FetchSummary(0, 0, 0, 0, 0, True), (), "a.jsonl", "", 0, False)
 
     monkeypatch.setattr(run, "FetchRun", Stub)
     assert main(["fetch", "-o", "a.jsonl"]) == 0
@@ -120,7 +120,7 @@ def test_an_output_is_asked_for_as_it_is_typed(capsys: Output) -> None:
 
 def test_a_folder_that_is_not_there_is_not_made(server: FakeArcticShift, tmp_path: Path, capsys: Output) -> None:
     assert run_fetch(server, tmp_path / "typo" / "a.jsonl", "r/a") == ExitStatus.USAGE
-    assert capsys.readouterr().err.splitlines()[0] == f"gru: there is no folder '{tmp_path / 'typo'}'"
+    assert capsys.readouterr().err.splitlines()[0] == f"gru: no such directory: '{tmp_path / 'typo'}'"
     assert not (tmp_path / "typo").exists()
 
 

@@ -187,7 +187,7 @@ def test_removing_asks_first(capsys: Output, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "stdin", Keyboard("n\n\n"))
     for _ in range(3):
         assert main(["models", "remove", "a"]) == 0
-        assert "Nothing was deleted" in capsys.readouterr().err
+        assert "nothing deleted" in capsys.readouterr().err
     monkeypatch.setattr(sys, "stdin", Keyboard("Y\n"))
     assert main(["models", "remove", "a", "a"]) == 0
     assert sorted(model_names()) == ["b", "c"]

@@ -219,7 +219,7 @@ def test_nothing_is_shown_of_a_hostile_name_but_its_letters(capsys: Output, corp
     [
         (["{corpus}"], ExitStatus.USAGE, "--author NAME"),
         ([], ExitStatus.USAGE, "CORPUS"),
-        (["{folder}/none.csv", "--author", "ann"], ExitStatus.USAGE, "no file"),
+        (["{folder}/none.csv", "--author", "ann"], ExitStatus.USAGE, "no such file"),
         (["{corpus}", "--ids", "{folder}/none"], ExitStatus.USAGE, "no such file"),
         (["{corpus}", "--ids", "{corpus}"], ExitStatus.USAGE, "line 1"),
         (["{folder}/a.txt", "--author", "ann"], ExitStatus.USAGE, "--not-author"),

@@ -100,8 +100,8 @@ def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.Mo
     assert main(["sample", "emo", "--seed", "7", "--pace", "0"]) == ExitStatus.SIGINT
     shown = screen.getvalue()
     assert "half a sam\n" in shown
-    assert "half-written" not in shown
-    assert shown.endswith("in the middle of a sample\n     all of it comes of the same line with --seed 7\n")
+    assert "left incomplete" not in shown
+    assert shown.endswith("interrupted\n     repeat with --seed 7 to get the complete sample\n")
 
 
 def test_a_beginning_is_continued(capsys: Output, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_settings_that_stand_somewhere_do_not_keep_a_beam_from_searching(
     assert [each["text"] for each in run_sample_json(capsys, "--beam", "4")] == [each["text"] for each in result]
     monkeypatch.setenv("GRU_BEAM", "4")
     assert main(["sample", "--temp", "1"]) == ExitStatus.USAGE
-    assert "--temp means nothing with --beam" in capsys.readouterr().err
+    assert "--temp has no effect with --beam" in capsys.readouterr().err
     assert main(["sample", "--temp", "1", "--beam", "0"]) == 0
 
 
@@ -231,9 +231,9 @@ def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> No
         (["--mirostat", "-1"], "--mirostat is -1"),
         (["--relevance", "1"], "--relevance takes a number from 0 (off) to 0.99"),
         (["--beam", "2", "-n", "3"], "a beam of 2 finds no 3 texts"),
-        (["--beam", "5", "--mirostat", "3"], "gru: --mirostat means nothing with --beam\n"),
-        (["--beam", "5", "--seed", "0", "--top-k", "4"], "gru: --top-k mean"),
-        (["--beam", "5", "--temp", "1", "--no-copies"], "gru: --temp and --no-copies mean nothing with --beam\n"),
+        (["--beam", "5", "--mirostat", "3"], "gru: --mirostat has no effect with --beam\n"),
+        (["--beam", "5", "--seed", "0", "--top-k", "4"], "gru: --top-k has"),
+        (["--beam", "5", "--temp", "1", "--no-copies"], "gru: --temp and --no-copies have no effect with --beam\n"),
         (["--stop", ""], "--stop is a text of 0 characters"),
         (["--block", "no such file"], "no such file"),
         (["--prompt", "a", "--prompt-file", "b"], "--prompt-file"),

@@ -62,7 +62,7 @@ def test_every_cell_can_be_asked_for(fake_training: FakeTraining, cell: str) -> 
 
 
 def test_help_tells_the_defaults_of_the_recipe() -> None:
-    left = {"vocab": "by the tokenizer", "dropout": "by how often the corpus is seen"}
+    left = {"vocab": "chosen by the tokenizer", "dropout": "increases with the epochs"}
     options = {
         option.name: option for option in cli.build_cli().commands["train"].params if isinstance(option, TyperOption)
     }

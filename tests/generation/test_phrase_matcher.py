@@ -14,11 +14,8 @@ from grucli.generation.phrase_matcher import (
     STOPS,
     MatchState,
     PhraseMatcher,
-    check_blocked,
-    escape_stop,
-    read_phrases,
-    unescape_stop,
 )
+from grucli.generation.phrases import check_blocked, escape_stop, read_phrases, unescape_stop
 from grucli.text.tokenizers import NUM_SPECIAL_TOKENS, Tokenizer
 from grucli.text.tokenizers.char import CharTokenizer
 from grucli.text.tokenizers.subword import SubwordTokenizer
@@ -203,7 +200,9 @@ def test_what_is_no_phrase_is_refused(phrase: str) -> None:
         PhraseMatcher(CHAR_TOKENIZER, (), (phrase,))
 
 
-@pytest.mark.parametrize(("stops", "said"), [(("",), "0 characters"), (("x" * 201,), "201"), (("x",) * 65, "65 times")])
+@pytest.mark.parametrize(
+    ("stops", "said"), [(("",), "0 characters"), (("x" * 201,), "201"), (("x",) * 65, "65, max 64")]
+)
 def test_what_can_stop_nothing_is_refused(stops: tuple[str, ...], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         PhraseMatcher(CHAR_TOKENIZER, stops)
@@ -220,7 +219,7 @@ def test_thousands_of_words_take_no_more_room_than_they_need() -> None:
 def test_more_than_can_be_told_apart_is_refused_before_any_of_it_is_worked_out() -> None:
     rng = np.random.default_rng(0)
     lines = tuple("".join(rng.choice(list("abcdefghijklmnop"), 76)) for _ in range(3510))
-    with pytest.raises(UsageError, match=r"come to 25\d,\d{3} characters"):
+    with pytest.raises(UsageError, match=r"have 25\d,\d{3} characters"):
         check_blocked(lines)
     # What they begin with alike is but one beginning.
     check_blocked(tuple("x" * 194 + f"{number:06}" for number in range(3510)))

@@ -151,7 +151,7 @@ def test_a_json_of_lines_is_lines(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ('{\n "data": [\n  {"body": "x"},', "not JSON"),
-        ('{\n "error": "Timeout"\n}', "not a comment, nor an answer with comments"),
+        ('{\n "error": "Timeout"\n}', "not a comment, nor a response with comments"),
         ("[\n" * 100_000, "nested too deep"),
         ('[\n"' + "x" * 3000 + '"\n]', "document too long"),
     ],
@@ -183,3 +183,15 @@ def test_what_is_no_answer() -> None:
         None
     ] * 5
     assert response_items({"kind": "more", "data": {"children": ["x"]}}) is None
+
+
+def test_of_a_key_that_occurs_twice_the_last_value_wins() -> None:
+    for data in (b'{"body":"x","body":"y"}', b'{"body":"x","body":"y"}\nnot JSON'):
+        rows = JsonLinesDecoder(Comment, "body").decode(Block(1, data), RowReport())
+        assert rows.values == [Comment("y")]
+
+
+@pytest.mark.parametrize("end", [b"", b"\nnot JSON"])
+def test_half_a_surrogate_pair_is_replaced(end: bytes) -> None:
+    rows = JsonLinesDecoder(Comment, "body").decode(Block(1, b'{"body":"\\udc80 \\ud83d\\ude00"}' + end), RowReport())
+    assert rows.values == [Comment("\ufffd 😀")]

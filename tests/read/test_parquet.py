@@ -47,10 +47,10 @@ def test_its_rows_are_records(tmp_path: Path) -> None:
 def test_what_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_text("body\nx\n")
-    with pytest.raises(UsageError, match="no Parquet file"):
+    with pytest.raises(UsageError, match="not a Parquet file"):
         list(read_rows(str(path), None, RowReport()))
     packed = write_table(tmp_path / "b.parquet").rename(tmp_path / "b.parquet.gz")
-    with pytest.raises(UsageError, match="compressed twice"):
+    with pytest.raises(UsageError, match=r"compressed \.parquet files are not supported"):
         list(read_rows(str(packed), None, RowReport()))
 
 
@@ -79,6 +79,6 @@ def test_a_damaged_one_is_an_error_and_nothing_worse(tmp_path: Path, data: st.Da
 def test_a_file_cut_short_is_damaged(tmp_path: Path) -> None:
     path = write_table(tmp_path / "a.parquet")
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(GruError, match="damaged") as caught:
+    with pytest.raises(GruError, match="corrupt") as caught:
         list(read_rows(str(path), None, RowReport()))
     assert caught.value.status == ExitStatus.FAILED

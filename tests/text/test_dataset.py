@@ -237,7 +237,7 @@ def test_remarks_name_the_file_also_from_the_cache(tmp_path: Path) -> None:
     again = prepare_in(tmp_path, "a.jsonl", "c.jsonl.gz").report.messages()
 
     assert len(notes) == 1
-    assert re.search(r"b\.jsonl\.gz' is damaged: everything after line [\d,]+ is missing$", notes[0])
+    assert re.search(r"b\.jsonl\.gz' is corrupt: everything after line [\d,]+ is missing$", notes[0])
     assert again == [notes[0].replace("b.jsonl.gz", "c.jsonl.gz")]
 
 
@@ -247,7 +247,7 @@ def test_a_damaged_file_without_a_text_is_a_failure_and_no_empty_corpus(tmp_path
     truncated = b"body\n" + os.urandom(1_000_000).hex().encode()
     packed = COMPRESS[Path(name).suffix](truncated)
     (tmp_path / name).write_bytes(packed[: len(packed) * 9 // 10])
-    with pytest.raises(GruError, match="is damaged: everything after line 1 is missing") as caught:
+    with pytest.raises(GruError, match="is corrupt: everything after line 1 is missing") as caught:
         prepare_in(tmp_path, name)
 
     assert caught.value.status == ExitStatus.FAILED
@@ -336,7 +336,7 @@ def test_plain_text_on_standard_input_is_remarked_on(tmp_path: Path, monkeypatch
 
     assert read_splits(made)[0] == [["one, two"], ["three"]]
     assert made.report.messages() == [
-        "'standard input' is neither JSON lines nor a table: each line is taken as one comment"
+        "'standard input' is neither JSON lines nor a table: each line is read as one comment"
     ]
 
 

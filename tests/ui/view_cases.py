@@ -121,9 +121,9 @@ def clean_running(terminal: Terminal) -> Iterator[None]:
     """A cleaning at a third of its bytes."""
     clock = FakeClock()
     with CleanView(terminal, clock) as view:
-        view.start(3_000_000_000)
+        view.start(make_clean_report())
         clock.now += 20
-        view.progress(1_000_000_000, make_clean_report())
+        view.progress("cleaning", 1_000_000_000, 3_000_000_000)
         _redraw_bar(view)
         yield
 
@@ -133,9 +133,9 @@ def clean_running_on_pipe(terminal: Terminal) -> Iterator[None]:
     """A cleaning of which nobody knows how much there is to read."""
     clock = FakeClock()
     with CleanView(terminal, clock) as view:
-        view.start(None)
+        view.start(make_clean_report())
         clock.now += 20
-        view.progress(1_000_000_000, make_clean_report())
+        view.progress("cleaning", 1_000_000_000, None)
         _redraw_bar(view)
         yield
 

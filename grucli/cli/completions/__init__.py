@@ -1,17 +1,19 @@
-"""Completion scripts for bash, zsh, fish and PowerShell, made from the tree of commands.
+"""Completion scripts for bash, zsh, fish and PowerShell: a template per shell, filled from the tree of commands.
 
-They are static: a Tab starts no Python. Only the names of models are looked up, in the folder of models, by the shell
-itself. `python -m grucli.cli.completions` writes them into `completions/`, and a test says when that is due.
+The scripts are static: Tab starts no Python, and only the names of models are read, by the shell, from the models
+folder. `python -m grucli.cli.completions` writes them to `completions/`; a test fails when that is due.
 """
 
-from grucli.cli.completions.bash import bash
-from grucli.cli.completions.command_spec import SHELLS, command_specs
-from grucli.cli.completions.fish import fish
-from grucli.cli.completions.powershell import powershell
-from grucli.cli.completions.zsh import zsh
+from importlib.resources import files
+
+from grucli.cli.completions import shells
+from grucli.cli.completions.command_tree import command_tree
 from grucli.errors import UsageError
 
-__all__ = ["SHELLS", "script"]
+SHELLS = {"bash": "gru.bash", "zsh": "_gru", "fish": "gru.fish", "powershell": "gru.ps1"}
+"""File name of the script for each shell."""
+
+_FILLERS = {"bash": shells.bash, "zsh": shells.zsh, "fish": shells.fish, "powershell": shells.powershell}
 
 
 def script(shell: str) -> str:
@@ -20,7 +22,10 @@ def script(shell: str) -> str:
     Raises:
         UsageError: there is none for this shell.
     """
-    makers = {"bash": bash, "zsh": zsh, "fish": fish, "powershell": powershell, "pwsh": powershell}
-    if shell not in makers:
-        raise UsageError(f"there is no completion for '{shell}'", f"choose one of {', '.join(SHELLS)}")
-    return makers[shell](command_specs())
+    shell = "powershell" if shell == "pwsh" else shell
+    if shell not in SHELLS:
+        raise UsageError(f"no completion for '{shell}'", f"choose one of {', '.join(SHELLS)}")
+    text = (files(__name__) / "templates" / SHELLS[shell]).read_text("utf-8")
+    for placeholder, lines in _FILLERS[shell](command_tree(tuple(SHELLS))).items():
+        text = text.replace(f"@{placeholder}@", "\n".join(lines))
+    return text

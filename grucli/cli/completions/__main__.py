@@ -1,4 +1,4 @@
-"""Writes the completion scripts into the folder `completions` of a checkout: python -m grucli.cli.completions."""
+"""Write the completion scripts to the folder `completions` of a checkout: python -m grucli.cli.completions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Puts a completion script where its shell looks for it."""
+"""Installation of completion scripts."""
 
 import os
 import shutil
@@ -15,30 +15,44 @@ _MANUAL_HINT = "print a script with: gru --show-completion bash, zsh, fish or po
 
 
 def current_shell() -> str:
-    """The shell that the program was started from.
+    """The shell from which the program was started.
 
     Raises:
-        UsageError: it cannot be told.
+        UsageError: it cannot be detected.
     """
     try:
         return str(shellingham.detect_shell()[0])
     except (shellingham.ShellDetectionFailure, OSError):
         login = Path(os.environ.get("SHELL", "")).name
     if not login:
-        raise UsageError("your shell cannot be told from here", _MANUAL_HINT)
+        raise UsageError("cannot detect the shell", _MANUAL_HINT)
     return login
 
 
 def install(shell: str, home: Path) -> list[Path]:
-    """Write the script for a shell, and the line in its start-up file that makes the shell read it, if it needs one.
+    """Write the script for a shell, and the line in its startup file that loads it; return the written files.
 
-    Gives the files that were written. Doing it again changes nothing.
+    A second call changes nothing.
 
     Raises:
-        UsageError: there is no place known for this shell.
-        OSError: a file could not be written.
+        UsageError: the shell is not supported.
+        OSError: a file cannot be written.
     """
-    target, startup_file, line = _completion_paths(shell, home)
+    if shell == "bash":
+        target, startup_file = home / ".bash_completions" / "gru.sh", home / ".bashrc"
+        line = f"source '{target}'"
+    elif shell == "zsh":
+        target, startup_file = home / ".zfunc" / "_gru", Path(os.environ.get("ZDOTDIR") or home) / ".zshrc"
+        line = f"fpath=('{target.parent}' $fpath); autoload -Uz compinit && compinit"
+    elif shell == "fish":
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        target, startup_file, line = config / "fish" / "completions" / "gru.fish", None, ""
+    elif shell in {"powershell", "pwsh"}:
+        startup_file = _powershell_profile(shell)
+        target = startup_file.with_name("gru.ps1")
+        line = f". '{target}'"
+    else:
+        raise UsageError(f"cannot install completion for the shell '{shell}'", _MANUAL_HINT)
     atomic_write(target, script(shell).encode())
     if startup_file is None:
         return [target]
@@ -49,32 +63,13 @@ def install(shell: str, home: Path) -> list[Path]:
     return [target, startup_file]
 
 
-def _completion_paths(shell: str, home: Path) -> tuple[Path, Path | None, str]:
-    """Where a shell's script goes, which start-up file has to name it, and in which line."""
-    if shell == "bash":
-        target = home / ".bash_completions" / "gru.sh"
-        return target, home / ".bashrc", f"source '{target}'"
-    if shell == "zsh":
-        target = home / ".zfunc" / "_gru"
-        line = f"fpath=('{target.parent}' $fpath); autoload -Uz compinit && compinit"
-        return target, Path(os.environ.get("ZDOTDIR") or home) / ".zshrc", line
-    if shell == "fish":
-        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-        return config / "fish" / "completions" / "gru.fish", None, ""
-    if shell in {"powershell", "pwsh"}:
-        profile = _powershell_profile(shell)
-        target = profile.with_name("gru.ps1")
-        return target, profile, f". '{target}'"
-    raise UsageError(f"gru cannot install itself into the shell '{shell}'", _MANUAL_HINT)
-
-
 def _powershell_profile(shell: str) -> Path:
-    """The start-up file of PowerShell, which only PowerShell knows."""
+    """The startup file of PowerShell, which only PowerShell knows."""
     program = shutil.which(shell)
     if program is None:
         raise UsageError(f"'{shell}' is not on the PATH", _MANUAL_HINT)
     command = [program, "-NoProfile", "-NonInteractive", "-Command", "Write-Output $PROFILE"]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     if not output:
-        raise UsageError(f"'{shell}' does not say where its profile is", _MANUAL_HINT)
+        raise UsageError(f"'{shell}' does not report the path of its profile", _MANUAL_HINT)
     return Path(output)

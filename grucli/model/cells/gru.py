@@ -31,7 +31,7 @@ class GRUCell(Cell):
     products = (Product("s", ("z", "r")), Product("rs", ("h",)))
     biases: ClassVar = {"b": gates}
     saved = ("rs",)
-    shown: ClassVar = {"update": UPDATE, "reset": RESET}
+    gate_labels: ClassVar = {"update": UPDATE, "reset": RESET}
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
         """z starts near 0.73, so that a fresh state lasts a while."""

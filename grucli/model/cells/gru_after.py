@@ -35,7 +35,7 @@ class GRUAfterCell(Cell):
     products = (Product("s", ("z", "r", "h"), gradient=("z", "r", "q")),)
     biases: ClassVar = {"b": gates, "c": ("q",)}
     saved = ("q",)
-    shown: ClassVar = gru.GRUCell.gate_labels
+    gate_labels: ClassVar = gru.GRUCell.gate_labels
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
         """z starts near 0.73, so that a fresh state lasts a while."""

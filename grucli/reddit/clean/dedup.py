@@ -1,7 +1,6 @@
-"""The memory of a cleaning: whether a text came by before. Compact, and bounded.
+"""Duplicate detection in bounded memory, by 64-bit hashes of the texts.
 
-Texts are known by 8 bytes of a hash: among the sixteen million that are remembered, one in a million million different
-ones is taken for another.
+Among 16 million remembered hashes, a new text collides with probability 1e-12.
 """
 
 from typing import TypeAlias
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 Keys: TypeAlias = NDArray[np.uint64]
 
 MAX_ENTRIES = 1 << 24
-"""Places of a table at its largest: 128 MiB, of which there are two."""
+"""Slots of the largest table, of which there are two: 128 MiB each."""
 
 MAX_NEAR_ENTRIES = 1 << 25
-"""The same for near duplicates, of which each has several hashes."""
+"""The same for near-duplicates: each text has several hashes."""
 
 _MIN_TABLE_SIZE = 1 << 14
 _REHASH_CHUNK = 1 << 16
@@ -23,11 +22,11 @@ _ONE = np.uint64(1)
 
 
 class RecentHashSet:
-    """A set of 64-bit hashes that forgets the oldest ones once there are too many.
+    """A set of 64-bit hashes that evicts the oldest ones if it has too many.
 
-    It is a table that doubles until it has `most` places; when half of those are taken, it is put aside, a new one is
-    begun, and the one put aside before is forgotten. So at least the last `most / 2` different hashes are known, and
-    whatever keeps coming is never forgotten.
+    It is a hash table that doubles until it has `max_entries` slots (a power of two). When half of those are used, it
+    becomes the previous table, which is only searched, and a new one is started. So at least the last
+    `max_entries / 2` distinct hashes are known, and hashes that keep recurring are not evicted.
 
     >>> seen = RecentHashSet()
     >>> seen.add_new(np.array([7, 8, 7], np.uint64)), seen.add_new(np.array([9, 8], np.uint64))
@@ -35,7 +34,6 @@ class RecentHashSet:
     """
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
-        """Begin empty; `most` is a power of two."""
         self._max_entries = max_entries
         self._current: Keys = np.zeros(min(_MIN_TABLE_SIZE, max_entries), np.uint64)
         self._current_count = 0
@@ -44,11 +42,11 @@ class RecentHashSet:
 
     @property
     def guaranteed_capacity(self) -> int:
-        """How many different hashes are known at least, once any have been forgotten."""
+        """Number of the most recent distinct hashes that are always known."""
         return self._max_entries // 2
 
     def add_new(self, keys: Keys) -> NDArray[np.bool_]:
-        """Whether each hash comes for the first time; they are known from then on."""
+        """Add hashes [n] uint64. Return [n] bool: True for each that was not known, at its first occurrence."""
         is_new = np.zeros(len(keys), np.bool_)
         unique, first = _unique(_replace_zero(keys))
         slots = _probe(self._current, unique)
@@ -59,31 +57,31 @@ class RecentHashSet:
         return is_new
 
     def contains(self, keys: Keys) -> NDArray[np.bool_]:
-        """Whether each hash came before."""
+        """Return for hashes [n] uint64 whether each is known, [n] bool."""
         keys = _replace_zero(keys)
         is_known = _contains(self._current, keys)
         return is_known if self._previous is None else is_known | _contains(self._previous, keys)
 
     def add(self, keys: Keys) -> None:
-        """Let hashes be known."""
+        """Add hashes [n] uint64."""
         unique = np.unique(_replace_zero(keys))
         slots = _probe(self._current, unique)
         is_missing = self._current[slots] != unique
         self._insert(unique[is_missing], slots[is_missing])
 
     def _insert(self, keys: Keys, slots: NDArray[np.uint64]) -> None:
-        """Put in different hashes that are not in the table; the places are those they would have in it."""
+        """Add distinct hashes that are not in the current table; `slots` are theirs in it."""
         table = self._current
         while len(keys):
             capacity = self._ensure_capacity(len(keys))
-            if table is not self._current:  # as after each time that not all of them had room
+            if table is not self._current:  # it was replaced by a larger or a new one
                 table, slots = self._current, _probe(self._current, keys)
             _insert(table, keys[:capacity], slots[:capacity])
             self._current_count += len(keys[:capacity])
             keys = keys[capacity:]
 
     def _ensure_capacity(self, count: int) -> int:
-        """How many more hashes the table takes, after it was made larger, or a new one begun."""
+        """Grow or replace the current table if necessary; return how many hashes it can take."""
         while self._current_count + count > self._current.size // 2 and self._current.size < self._max_entries:
             larger: Keys = np.zeros(self._current.size * 2, np.uint64)
             for start in range(0, self._current.size, _REHASH_CHUNK):
@@ -93,38 +91,34 @@ class RecentHashSet:
             self._current = larger
         if self._current_count >= self._current.size // 2:
             self.has_evicted = self.has_evicted or self._previous is not None
-            self._previous, self._current, self._current_count = (
-                self._current,
-                np.zeros(self._max_entries, np.uint64),
-                0,
-            )
+            self._previous, self._current = self._current, np.zeros(self._max_entries, np.uint64)
+            self._current_count = 0
         return self._current.size // 2 - self._current_count
 
 
 class LshIndex:
-    """Whether a text that is nearly the same came before, by hashes of which such texts share at least one."""
+    """Near-duplicate search by locality-sensitive hashing: similar texts share the hash of at least one band."""
 
     def __init__(self, max_entries: int = MAX_NEAR_ENTRIES) -> None:
-        """Begin empty; `most` is a power of two: hashes, of which a text has several."""
         self._hashes = RecentHashSet(max_entries)
         self._bands = 1
 
     @property
     def has_evicted(self) -> bool:
-        """Whether any have been forgotten."""
+        """Whether any text has been evicted."""
         return self._hashes.has_evicted
 
     @property
     def guaranteed_capacity(self) -> int:
-        """How many texts are known at least, once any have been forgotten."""
+        """Number of the most recent texts that are always known."""
         return self._hashes.guaranteed_capacity // self._bands
 
     def add_new(self, bands: Keys, selected: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which of the texts asked for are like none before; those, and those alone, are known from then on.
+        """Add the selected texts that are similar to none before; return which these are, [n] bool.
 
         Args:
-            bands: the hashes of each text [n, bands]; all 0 for one that is like no other, whatever it says.
-            asked: which texts to look at [n].
+            bands: the hashes of each text, [n, bands] uint64; all 0 for a text that is not compared.
+            selected: [n] bool.
         """
         self._bands = bands.shape[1]
         is_new = selected.copy()
@@ -142,7 +136,7 @@ class LshIndex:
 
 
 def _unique(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
-    """The different hashes, and where each is first."""
+    """Return the distinct hashes, and the index of the first occurrence of each."""
     ordered = np.sort(keys)
     if bool((ordered[1:] == ordered[:-1]).any()):
         return np.unique(keys, return_index=True)
@@ -150,12 +144,12 @@ def _unique(keys: Keys) -> tuple[Keys, NDArray[np.intp]]:
 
 
 def _replace_zero(keys: Keys) -> Keys:
-    """Hashes without 0, which stands for an empty place."""
+    # 0 marks an empty slot.
     return np.maximum(keys, _ONE)
 
 
 def _probe(table: Keys, keys: Keys) -> NDArray[np.uint64]:
-    """Where each hash is, or would be put: linear probing, for all of them at once."""
+    """Return the slot of each hash, or the empty one for it, by linear probing of all at once."""
     mask = np.uint64(table.size - 1)
     slots = keys & mask
     pending = np.arange(len(keys))
@@ -171,7 +165,7 @@ def _contains(table: Keys, keys: Keys) -> NDArray[np.bool_]:
 
 
 def _insert(table: Keys, keys: Keys, slots: NDArray[np.uint64]) -> None:
-    """Put in different hashes that are not there, at their places. Where two want one place, the loser tries again."""
+    """Write distinct new hashes to their slots. If two share a slot, the one overwritten probes again."""
     while len(keys):
         table[slots] = keys
         keys = keys[table[slots] != keys]

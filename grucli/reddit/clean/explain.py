@@ -1,4 +1,4 @@
-"""What happens to one comment: the comment as it was found, and what each rule makes of it."""
+"""Explains what happens to one comment: the comment as read, and what each rule does to it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -7,20 +7,16 @@ from pathlib import Path
 
 import msgspec
 
-from grucli import optional_imports
 from grucli.errors import UsageError
-from grucli.reddit.clean.batch import CleanedBatch, RawBatch, read_comments, text_keys
-from grucli.reddit.clean.pipeline import (
-    CONVERSATION,
-    DUPLICATE,
-    NEAR_DUPLICATE,
-    BatchReader,
-    CleanOptions,
-    CleanProgress,
-    iter_kept_rows,
-)
-from grucli.reddit.clean.report import CleanReport
-from grucli.reddit.clean.rule_engine import RuleStep, make_cleaner, trace_rules
+from grucli.json_record import JsonRecord
+from grucli.progress import Progress, report_sum
+from grucli.reddit.clean.batch import CleanedBatch, decode_comments, load_minhash, text_keys
+from grucli.reddit.clean.fast_path import make_batch_cleaner
+from grucli.reddit.clean.options import CleanOptions
+from grucli.reddit.clean.pipeline import CONVERSATION, iter_kept_rows
+from grucli.reddit.clean.reader import BatchReader, RawBatch
+from grucli.reddit.clean.rule_engine import RuleStep, trace_rules
+from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, filter_names
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus.conversations import (
     TOO_SHORT,
@@ -34,11 +30,11 @@ _COMMENT_PREFIX = "t1_"
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """A comment as it was read (`raw`), where, and the steps of the rules, up to the one that drops it.
+class Explanation(JsonRecord):
+    """A comment as read (`raw`), its location, and the steps of the rules, up to the one that drops it.
 
-    `turn`, `turns`: its place in its conversation, from 1, and how many there are; None where none were asked for, or
-    it is in none. `notes`: sentences for the user.
+    `turn`, `turns`: its position in its conversation, from 1, and the length of that; None if it is in none. `notes`:
+    sentences for the user.
     """
 
     raw: Comment
@@ -54,8 +50,8 @@ class Explanation:
         """Whether no rule drops it."""
         return all(step.dropped is None for step in self.steps)
 
-    def as_json(self) -> dict[str, object]:
-        """All of it for scripts."""
+    def to_json(self) -> dict[str, object]:
+        """Return the document that `--json` prints."""
         turn_fields = {} if self.turns is None else {"turn": self.turn, "turns": self.turns}
         return {
             "comment": msgspec.to_builtins(self.raw),
@@ -67,49 +63,48 @@ class Explanation:
         }
 
 
-def explain_comment(options: CleanOptions, comment_id: str, on_progress: CleanProgress | None = None) -> Explanation:
-    """Find the comment with the id `name` (with or without `t1_`), and say what becomes of it.
+def explain_comment(options: CleanOptions, comment_id: str, progress: Progress | None = None) -> Explanation:
+    """Find the comment with this id (with or without `t1_`), and apply the rules to it.
 
-    For a comment that all other rules keep, what comes before it is read again, in search of a duplicate, and all of it
-    for its conversation, where that is asked for; standard input cannot be.
+    If no rule on the comment alone drops it, the files are read again: the comments before it for a duplicate, and all
+    comments for its conversation, if these are asked for. This is not possible for standard input.
 
     Raises:
-        UsageError: it is nowhere.
-        UsageError, GruError: as `pipeline.clean`.
+        UsageError: there is no such comment.
+        UsageError, GruError: as `clean`.
     """
-    report = CleanReport()
-
-    def on_bytes(count: int) -> None:
-        if on_progress is not None:
-            on_progress(count, report)
-
     bare_id = comment_id.removeprefix(_COMMENT_PREFIX)
-    for source, line, comment in _iter_comments(BatchReader(options, on_bytes), bare_id.encode()):
-        if (comment.id or "").removeprefix(_COMMENT_PREFIX) == bare_id:
-            raw = msgspec.structs.replace(comment)
-            explanation = Explanation(
-                raw, options.sources[source].display_name, line, trace_rules(comment, options.rule_config)
-            )
-            return (
-                _add_dedup_and_thread(explanation, options, comment, (source, line))
-                if explanation.kept
-                else explanation
-            )
-    raise UsageError(f"there is no comment '{comment_id}' in what was read", "check the id, as in: --explain t1_c13")
+    on_bytes = None if progress is None else report_sum(progress, "searching", options.size)
+    for batch in BatchReader(options, on_bytes).batches():
+        if not _may_contain(batch, bare_id.encode()):
+            continue
+        for line_number, comment in zip(*decode_comments(batch, CleanedBatch(batch.source_index)), strict=True):
+            if (comment.id or "").removeprefix(_COMMENT_PREFIX) == bare_id:
+                raw = msgspec.structs.replace(comment)
+                source = options.sources[batch.source_index].display_name
+                explanation = Explanation(raw, source, line_number, trace_rules(comment, options.rule_config))
+                if not explanation.kept:
+                    return explanation
+                return _add_dedup_and_thread(explanation, options, comment, (batch.source_index, line_number))
+    raise UsageError(f"no comment with the id '{comment_id}'", "use an id such as: --explain t1_c13")
+
+
+def _may_contain(batch: RawBatch, needle: bytes) -> bool:
+    return batch.block is None or (batch.block.data is not None and needle in batch.block.data)
 
 
 def _add_dedup_and_thread(
     explanation: Explanation, options: CleanOptions, comment: Comment, position: tuple[int, int]
 ) -> Explanation:
-    """Add what becomes of a cleaned comment because of all the others."""
+    """Add the steps that depend on other comments."""
+    dedup_rules = [name for name in filter_names(options.rule_config) if name in (DUPLICATE, NEAR_DUPLICATE)]
     if any(source.path is None for source in options.sources):
-        checks_duplicates = options.near_duplicates or DUPLICATE not in options.rule_config.skip_rules
-        repeats, talk = "whether it repeats a comment before it", "which conversation it is in"
-        unknown = [*([repeats] * checks_duplicates), *([talk] * options.replies)]
+        unknown = [*(["duplicates"] if dedup_rules else []), *(["its conversation"] if options.replies else [])]
         if unknown:
-            explanation.notes.append(f"standard input is read only once: {' and '.join(unknown)} is not known")
+            explanation.notes.append(f"standard input is read only once: {' and '.join(unknown)} cannot be checked")
         return explanation
-    explanation.steps.extend(_duplicate_steps(options, comment, position))
+    if dedup_rules:
+        explanation.steps.extend(_duplicate_steps(options, dedup_rules, comment, position))
     if not options.replies or not explanation.kept:
         return explanation
     path = _conversation(options, comment)
@@ -122,51 +117,43 @@ def _add_dedup_and_thread(
     return replace(explanation, turn=turn, turns=turns)
 
 
+def _duplicate_steps(
+    options: CleanOptions, dedup_rules: list[str], comment: Comment, position: tuple[int, int]
+) -> list[RuleStep]:
+    """Return the steps of the rules on duplicates: the first comment before `position` that this one repeats."""
+    text = comment.body or ""
+    key = text_keys([comment], options.replies) if DUPLICATE in dedup_rules else None
+    minhash = load_minhash() if NEAR_DUPLICATE in dedup_rules else None
+    bands = None if minhash is None else minhash.signatures([text])
+    near_match: str | None = None
+    for where, other in _kept_comments_before(options, comment, position):
+        if key is not None and text_keys([other], options.replies) == key:
+            return [RuleStep(DUPLICATE, text, text, where)]
+        if minhash is not None and bands is not None and near_match is None and bands.any():
+            near_match = where if (minhash.signatures([other.body or ""]) == bands).any() else None
+    return [RuleStep(name, text, text, near_match if name == NEAR_DUPLICATE else None) for name in dedup_rules]
+
+
+def _kept_comments_before(
+    options: CleanOptions, comment: Comment, position: tuple[int, int]
+) -> Iterator[tuple[str, Comment]]:
+    """Yield the cleaned comments before `comment`, with their locations in words."""
+    clean_comments = make_batch_cleaner(options.rule_config)
+    for batch in BatchReader(options).batches():
+        line_numbers, others = decode_comments(batch, CleanedBatch(batch.source_index))
+        source = options.sources[batch.source_index].display_name
+        for line_number, other, dropped in zip(line_numbers, others, clean_comments(others), strict=True):
+            if (batch.source_index, line_number) == position and other.id == comment.id:
+                return
+            if dropped is None:
+                yield f"as {other.id or 'one without an id'}, line {line_number:,} of {source}", other
+
+
 def _conversation(options: CleanOptions, comment: Comment) -> list[ConversationRow]:
-    """The conversation that has a comment, of those that a cleaning puts together of all it keeps; [] for none."""
+    """Return the conversation that contains a comment, or []."""
     spooled = encode_spooled(comment)
-    with ConversationBuilder(Path(tempfile.gettempdir())) as threads:
+    with ConversationBuilder(Path(tempfile.gettempdir())) as builder:
         for row in iter_kept_rows(options):
             if same_post(row, spooled):
-                threads.add(row)
-        return next((path for path in threads.paths() if comment.id in {turn.id for turn in path}), [])
-
-
-def _iter_comments(reader: BatchReader, needle: bytes | None = None) -> Iterator[tuple[int, int, Comment]]:
-    """Every comment, with the number of its file and its line; blocks without `mark` in them are passed over."""
-    for batch in reader.batches():
-        if needle is None or _may_contain(batch, needle):
-            for line, comment in read_comments(batch, CleanedBatch(batch.source_index)):
-                yield batch.source_index, line, comment
-
-
-def _may_contain(batch: RawBatch, needle: bytes) -> bool:
-    return batch.block is None or (batch.block.data is not None and needle in batch.block.data)
-
-
-def _duplicate_steps(options: CleanOptions, comment: Comment, position: tuple[int, int]) -> list[RuleStep]:
-    """The steps of the rules that remember: the first comment before `place` that this one repeats, if there is one."""
-    exact = DUPLICATE not in options.rule_config.skip_rules
-    if not exact and not options.near_duplicates:
-        return []
-    text = comment.body or ""
-    near = (
-        optional_imports.import_optional("grucli.reddit.clean.minhash", "near", "--near-duplicates")
-        if options.near_duplicates
-        else None
-    )
-    key, bands = text_keys([comment], options.replies), near.signatures([text]) if near is not None else None
-    near_match: str | None = None
-    clean = make_cleaner(options.rule_config)
-    for source, line, other in _iter_comments(BatchReader(options, lambda count: None)):
-        if (source, line) == position and other.id == comment.id:
-            break
-        if clean(other) is not None:
-            continue
-        where = f"as {other.id or 'one without an id'}, line {line:,} of {options.sources[source].display_name}"
-        if exact and text_keys([other], options.replies) == key:
-            return [RuleStep(DUPLICATE, text, text, where)]
-        if near is not None and bands is not None and near_match is None and bands.any():
-            near_match = where if (near.signatures([other.body or ""]) == bands).any() else None
-    steps = [RuleStep(DUPLICATE, text, text)] if exact else []
-    return [*steps, RuleStep(NEAR_DUPLICATE, text, text, near_match)] if options.near_duplicates else steps
+                builder.add(row)
+        return next((path for path in builder.paths() if comment.id in {turn.id for turn in path}), [])

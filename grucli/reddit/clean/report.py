@@ -1,31 +1,31 @@
-"""What a cleaning did, counted: every comment that was read is kept, or dropped under the name of one rule."""
+"""The report of a cleaning run: every comment read is either kept, or dropped by exactly one rule."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from grucli.json_record import JsonRecord
 from grucli.read.row_report import CORRUPT, RowReport
-
-SCHEMA = "schema"
-"""The rule under which a row counts that is no comment at all."""
+from grucli.reddit.clean.rules.registry import SCHEMA
 
 MAX_EXAMPLES = 5
-"""So many places of each reason are kept."""
+"""Locations recorded per reason."""
 
 
 @dataclass(slots=True)
 class DropStats:
-    """Comments that were dropped for one reason: how many, and the first few places, as the file and the line."""
+    """Comments dropped for one reason: their number, and the source and line of the first few."""
 
     count: int = 0
     examples: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class CleanReport:
-    """The whole of a cleaning: `read == kept + sum(dropped.values())`, once it is over.
+class CleanReport(JsonRecord):
+    """Counts of a cleaning run. At its end, `read == kept + sum(dropped.values())`.
 
-    `reasons`: by rule, then by reason ("" where the rule needs none). `characters`: of the text that was kept.
-    `conversations`: how many were written, None where none were asked for. `notes`: sentences for the user.
+    `reasons`: by rule, then by reason ("" if the rule has only one). `characters`: length of the kept text.
+    `conversations`: number of those written, None unless they are built. `notes`: sentences for the user. `rules`: names
+    of the active rules that may drop a comment, in order.
     """
 
     read: int = 0
@@ -35,27 +35,52 @@ class CleanReport:
     conversations: int | None = None
     reasons: dict[str, dict[str, DropStats]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
 
     @property
     def dropped(self) -> Counter[str]:
-        """How many comments each rule dropped."""
+        """Number of comments dropped by each rule."""
         return Counter({rule: sum(stats.count for stats in by.values()) for rule, by in self.reasons.items()})
 
+    @property
+    def has_corrupt_input(self) -> bool:
+        """Whether a part of the input is missing because compressed data are corrupt."""
+        return CORRUPT in self.reasons.get(SCHEMA, {})
+
     def drop(self, drop_reason: str, count: int, examples: list[tuple[str, int]]) -> None:
-        """Count comments that were dropped under a verdict: a rule's name, or `rule: reason`."""
+        """Count dropped comments; `drop_reason` is "rule" or "rule: reason"."""
         rule, _, reason = drop_reason.partition(": ")
         stats = self.reasons.setdefault(rule, {}).setdefault(reason, DropStats())
         stats.count += count
         stats.examples += examples[: MAX_EXAMPLES - len(stats.examples)]
 
-    def add_rows(self, rows: RowReport, source: str) -> None:
-        """Take in what reading did: its bad rows are no comments."""
-        self.read += rows.read
+    def add_dropped(self, rows: RowReport, source: str, prefix: str = "") -> None:
+        """Add dropped comments by reason, each with `prefix`."""
         for reason, count in rows.skipped.items():
-            self.drop(f"{SCHEMA}: {reason}", count, [(source, line) for line in rows.lines[reason]])
-        self.notes += [f"'{name}' {what}" for name, what in rows.warnings]
+            self.drop(f"{prefix}{reason}", count, [(source, line) for line in rows.lines[reason]])
 
-    @property
-    def has_corrupt_input(self) -> bool:
-        """Whether a part of the input could not be read for damage."""
-        return CORRUPT in self.reasons.get(SCHEMA, {})
+    def add_rows(self, rows: RowReport, source: str) -> None:
+        """Add the counts of decoded rows; bad rows are dropped by the rule "schema"."""
+        self.read += rows.read
+        self.add_dropped(rows, source, f"{SCHEMA}: ")
+        self.notes += [f"'{name}' {warning}" for name, warning in rows.warnings]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the counts. Each rule of `rules` has one, even if it is 0; `complete`: all of the input was read."""
+        conversations = {} if self.conversations is None else {"conversations": self.conversations}
+        return {
+            "read": self.read,
+            "kept": self.kept,
+            "complete": not self.has_corrupt_input,
+            "dropped": dict.fromkeys(self.rules, 0) | self.dropped,
+            "characters": self.characters,
+            **conversations,
+            "seconds": round(self.seconds, 3),
+            "reasons": {
+                rule: {
+                    reason or rule: {"count": drops.count, "first": [f"{name}:{line}" for name, line in drops.examples]}
+                    for reason, drops in by.items()
+                }
+                for rule, by in self.reasons.items()
+            },
+        }

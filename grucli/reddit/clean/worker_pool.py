@@ -1,8 +1,8 @@
-"""Several processes that clean batches, whose results come in the order in which the batches went in.
+"""A pool of worker processes that clean batches; results come in the order of the batches.
 
-Batches are dealt out in turn, and results taken in the same turn, so that how fast anybody is makes no difference to
-what comes out. Each process has two pipes of its own and nothing that it could leave locked: one that dies is noticed
-by whoever reads next from it, and all of them end by themselves once nobody writes to them any more.
+Batches are sent to the workers in turn, and results received in the same turn, so the speed of a worker has no effect
+on the output. Each worker has two pipes and no lock: a dead worker shows as EOF on its pipe, and the workers exit on
+EOF if the main process dies.
 """
 
 import contextlib
@@ -14,53 +14,44 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Self
 
 from grucli.errors import GruError
-from grucli.reddit.clean.batch import CleanedBatch, CleanJob, RawBatch, make_job_cleaner
+from grucli.reddit.clean.batch import CleanedBatch, CleanJob, make_job_cleaner
+from grucli.reddit.clean.reader import RawBatch
 
 if sys.platform == "linux":
     import fcntl
 
 _BATCHES_PER_WORKER = 2
-"""Batches that a process has at a time: one at work, and one so that it need not wait."""
+"""One being cleaned, and one waiting."""
 
 _PIPE_BYTES = 1 << 20
-"""Bytes that a pipe should hold, the most that Linux gives unasked."""
+"""Pipe capacity: Linux's limit for unprivileged users."""
 
 _JOIN_TIMEOUT = 5.0
-"""Seconds in which a process that was told to end does."""
+"""Seconds to wait for the exit status of a dead worker."""
 
 
 class WorkerPool:
-    """Up to so many processes for one job: `with Workers(job, 4) as workers: for cleaned in workers.clean(batches)`.
-
-    Leaving the block, however, ends them.
-    """
+    """Up to `count` worker processes for one job, each started when there is a batch for it; `close` kills them."""
 
     def __init__(self, job: CleanJob, count: int) -> None:
-        """Prepare; each process begins when there is a batch for it."""
         self._job = job
         self._count = count
         self._workers: list[_Worker] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Kill the workers and wait for them."""
         for worker in self._workers:
             worker.kill()
         for worker in self._workers:
             worker.join()
 
     def imap(self, batches: Iterable[RawBatch]) -> Iterator[CleanedBatch]:
-        """The results of the batches, in their order; no more are read ahead than the processes have at work.
+        """Yield the results of the batches, in order, reading no more batches ahead than the workers hold.
 
         Raises:
-            GruError: a process died.
+            GruError: a worker died.
         """
         in_flight: deque[_Worker] = deque()
         for batch_index, batch in enumerate(batches):
@@ -77,10 +68,10 @@ class WorkerPool:
 
 
 class _Worker:
-    """A process, seen from the one that began it."""
+    """A worker process, as its parent sees it."""
 
     def __init__(self, job: CleanJob) -> None:
-        # A fresh process, on every system: a copy of this one would have its threads' locks, without the threads.
+        # Not fork: the copy would have the locks of this process's threads, but not the threads.
         context = multiprocessing.get_context("spawn")
         task_conn, self._task_conn = context.Pipe(duplex=False)
         self._result_conn, result_conn = context.Pipe(duplex=False)
@@ -120,22 +111,22 @@ class _Worker:
         self._process.join(_JOIN_TIMEOUT)
         exit_note = f" (exit status {self._process.exitcode})" if self._process.exitcode is not None else ""
         return GruError(
-            f"a worker process ended before its work was done{exit_note}",
-            "the system may have run out of memory: run it again with fewer --workers",
+            f"worker process died{exit_note}",
+            "use fewer --workers: the system may have run out of memory",
         )
 
 
 def _enlarge_pipe(*pipes: int) -> None:
-    """Let pipes hold a batch, where the system can: with its 64 KiB both ends would wait for each other many times."""
+    """Let pipes hold a whole batch, if possible: with 64 KiB both ends wait for each other many times per batch."""
     if sys.platform == "linux":
         for pipe in pipes:
-            with contextlib.suppress(OSError):  # the user's share of such memory is spent
+            with contextlib.suppress(OSError):  # the user's limit for pipe memory is reached
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 @contextlib.contextmanager
 def _ignore_sigint() -> Iterator[None]:
-    """Let a process that begins in the block inherit that Ctrl-C is nothing to it; only a main thread can see to it."""
+    """Ignore SIGINT in processes started inside the block. Only the main thread can set signal handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -147,10 +138,10 @@ def _ignore_sigint() -> Iterator[None]:
 
 
 def _worker_main(job: CleanJob, task_conn: Connection, result_conn: Connection) -> None:
-    """What a process does all its life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
+    """Receive batches and send results until EOF."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent kills the workers
     tasks: queue.SimpleQueue[RawBatch | None] = queue.SimpleQueue()
-    # Whoever writes to this process must never wait for its results to be read.
+    # Receive in a thread: the parent must never block on sending while this process blocks on sending a result.
     threading.Thread(target=_receive, args=(task_conn, tasks), daemon=True).start()
     with contextlib.suppress(BrokenPipeError, ConnectionError):
         try:

@@ -17,9 +17,9 @@ from pathlib import Path
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.read.blocks import read_blocks
+from grucli.read.columns import DEFAULT_COLUMN
 from grucli.read.records import Records, open_records
 from grucli.read.row_report import CORRUPT, RowReport
-from grucli.read.rows import DEFAULT_COLUMN
 from grucli.read.sources import COMPRESSIONS, STDIN, InputSource, resolve_source
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from grucli.json_record import JsonRecord
 from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
 
 
@@ -42,7 +43,7 @@ class TargetFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchSummary:
+class FetchSummary(JsonRecord):
     """What `gru fetch --json` prints: totals of all runs; `first` and `last` in seconds since 1970."""
 
     fetched: int

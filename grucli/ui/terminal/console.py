@@ -4,9 +4,7 @@ Each stream is asked by itself whether it is a terminal. Every string passes `sa
 no emoji codes, no highlighting, no wrapping of data. Tests hand in streams of their own and a width.
 """
 
-import dataclasses
 import json
-import math
 import os
 import re
 import sys
@@ -20,6 +18,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from grucli.errors import GruError
+from grucli.json_record import to_json
 from grucli.ui.terminal.sanitize import escape_control_json, sanitize, sanitize_line
 
 _NAME = "gru: "
@@ -69,13 +68,13 @@ class Terminal:
         self.data.file.flush()
 
     def print_json(self, value: object) -> None:
-        """Write one JSON document on one line of stdout; dataclasses become objects, numbers that are not null.
+        """Write one JSON document on one line of stdout: a value with `to_json`, or one of JSON's own types.
 
         Raises:
             TypeError: `value` holds something that JSON has no form for.
         """
         utf8 = self.data.encoding.lower().replace("-", "").startswith("utf8")
-        self.print_data(escape_control_json(json.dumps(_as_json(value), ensure_ascii=not utf8, allow_nan=False)))
+        self.print_data(escape_control_json(json.dumps(to_json(value), ensure_ascii=not utf8, allow_nan=False)))
 
     def print_line(self, line: str | Text, indent: int = 0) -> None:
         """Write a line for people to stdout; on a terminal its further rows begin at `indent`. A `Text` is guarded."""
@@ -197,16 +196,3 @@ def _console(console_class: type[Console], stream: TextIO, width: int | None, he
         emoji=False,
         highlight=False,
     )
-
-
-def _as_json(value: object) -> object:
-    """Turn dataclasses, tuples and paths into what JSON has, and numbers that are not finite into null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -37,18 +37,17 @@ class CleanView(TransientBar):
         self._bytes = 0
         self._report: CleanReport | None = None
 
-    def start(self, total: int | None) -> None:
-        """Begin to count: there are so many bytes to read, or None where that is not known."""
-        self._total = total
+    def start(self, report: "CleanReport") -> None:
+        """Start the clock; `report` is the one that is filled meanwhile."""
+        self._report = report
         self._started_at = self._clock()
 
-    def progress(self, count: int, report: "CleanReport") -> None:
-        """Take in that so many more bytes have been read, and what has become of them."""
-        self._bytes += count
-        self._report = report
+    def progress(self, stage: str, done: int, total: int | None) -> None:
+        """Show the bytes read, of `total` if that is known."""
+        self._bytes, self._total = done, total
 
     def _render(self) -> list[Text]:
-        if self._report is None:
+        if self._report is None or not self._bytes:
             return [Text(STARTUP_MESSAGE)]
         done = self._report.kept + self._report.dropped.total()
         seconds = self._clock() - self._started_at
@@ -179,35 +178,3 @@ def _print_text(terminal: Terminal, text: str) -> None:
     border = "|" if terminal.data.options.ascii_only else "│"
     for line in lines:
         terminal.print_data(f"  {border} {line}")
-
-
-def rules_json(rules: "Sequence[Rule]") -> list[dict[str, object]]:
-    """The table of rules for scripts."""
-    return [
-        {"name": rule.name, "does": rule.description, "options": list(rule.options), "default": rule.enabled_by_default}
-        for rule in rules
-    ]
-
-
-def report_json(report: "CleanReport", rules: Sequence[str]) -> dict[str, object]:
-    """A report for scripts: every rule of `rules` has its count, be it 0.
-
-    `complete`: whether all of the input could be read; what is damaged ends before its end.
-    """
-    conversations = {} if report.conversations is None else {"conversations": report.conversations}
-    return {
-        "read": report.read,
-        "kept": report.kept,
-        "complete": not report.has_corrupt_input,
-        "dropped": dict.fromkeys(rules, 0) | report.dropped,
-        "characters": report.characters,
-        **conversations,
-        "seconds": round(report.seconds, 3),
-        "reasons": {
-            rule: {
-                reason or rule: {"count": drops.count, "first": [f"{name}:{line}" for name, line in drops.examples]}
-                for reason, drops in by.items()
-            }
-            for rule, by in report.reasons.items()
-        },
-    }

@@ -7,7 +7,18 @@ from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import pluralize
 
 if TYPE_CHECKING:
+    from grucli.api.purge import PurgeSummary
     from grucli.reddit.corpus.purge import PurgeResult
+
+
+def show_purge(terminal: Terminal, summary: "PurgeSummary") -> None:
+    """Print what was removed, or would be, what was not found, and what still contains it; all of it as messages."""
+    print_purge_result(terminal, summary.corpus, summary.result, dry_run=summary.dry_run)
+    print_not_found(terminal, summary.ids_not_found, summary.authors_not_found)
+    if summary.result.removed and not summary.dry_run:
+        if summary.fetched:
+            warn_fetched_file(terminal, summary.corpus)
+        print_models_to_retrain(terminal, summary.models, summary.cached_directories)
 
 
 def print_purge_result(terminal: Terminal, corpus: str, result: "PurgeResult", *, dry_run: bool) -> None:

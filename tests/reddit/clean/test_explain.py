@@ -8,7 +8,8 @@ import pytest
 
 from grucli.errors import UsageError
 from grucli.reddit.clean.explain import Explanation, explain_comment
-from grucli.reddit.clean.pipeline import CleanOptions, clean, resolve_sources
+from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.clean.rules.config import RuleConfig
 
 LONG_TEXT = " ".join(f"word{n}" for n in range(40))
@@ -66,10 +67,10 @@ def test_a_duplicate_names_the_first(source: Path) -> None:
 def test_a_near_duplicate_names_the_first(source: Path) -> None:
     pytest.importorskip("rensa")
     assert explain_by_id(source, "c5").kept
-    last = explain_by_id(source, "c5", near_duplicates=True).steps[-1]
+    last = explain_by_id(source, "c5", rule_config=RuleConfig(near_duplicates=True)).steps[-1]
 
     assert (last.rule, last.dropped) == ("near-duplicate", f"as c4, line 4 of {source}")
-    assert explain_by_id(source, "c4", near_duplicates=True).kept
+    assert explain_by_id(source, "c4", rule_config=RuleConfig(near_duplicates=True)).kept
 
 
 def test_a_conversation_is_put_together_as_the_cleaning_does(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_what_standard_input_cannot_tell_is_said(source: Path, monkeypatch: pyte
 
 def test_a_comment_that_is_not_there(source: Path) -> None:
     for name in ("c9", "c", "word1"):
-        with pytest.raises(UsageError, match=f"no comment '{name}'"):
+        with pytest.raises(UsageError, match=f"no comment with the id '{name}'"):
             explain_by_id(source, name)
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -26,16 +27,17 @@ from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.batch import (
     CleanedBatch,
     CleanJob,
-    RawBatch,
     comment_from_record,
     make_job_cleaner,
     process_local_keys,
     text_keys,
 )
-from grucli.reddit.clean.pipeline import CleanOptions, clean, counted_rules, resolve_sources
+from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.pipeline import clean
+from grucli.reddit.clean.reader import RawBatch
 from grucli.reddit.clean.report import CleanReport
 from grucli.reddit.clean.rules.config import RuleConfig
-from grucli.reddit.clean.rules.registry import RULES
+from grucli.reddit.clean.rules.registry import RULES, filter_names
 from grucli.reddit.clean.worker_pool import WorkerPool
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus import pseudonyms
@@ -151,12 +153,12 @@ def test_two_cleanings_of_one_output_do_not_collide(tmp_path: Path) -> None:
     source.write_bytes(encode_dump([make_comment(n, f"number {n}") for n in range(9)]))
     late = make_options(source, out)
 
-    def meanwhile(count: int, report: CleanReport) -> None:
+    def meanwhile(stage: str, done: int, total: int | None) -> None:
         with pytest.raises(LockedError, match=rf"out\.csv' is in use by process {os.getpid()}"):
             clean(late)
 
     clean(make_options(source, out), meanwhile)
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         clean(late)
     assert len(read_rows_csv(out)) == 9
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == ["out.csv"]
@@ -312,7 +314,7 @@ def test_damage_keeps_what_came_before_it(tmp_path: Path) -> None:
 
     assert report.kept == len(read_rows_csv(tmp_path / "out.csv")) > 1000
     assert report.dropped == {"schema": 1}
-    assert "is damaged: everything after line" in report.notes[0]
+    assert "is corrupt: everything after line" in report.notes[0]
     assert counts_add_up(report)
 
 
@@ -326,8 +328,7 @@ def test_any_number_of_workers_writes_the_same(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "b.csv").write_bytes(_encode_table(comments[::2], ","))
     sources = [tmp_path / "a.jsonl", tmp_path / "b.csv"]
     reports = [
-        clean(make_options(sources, tmp_path / f"{count}.csv", workers=count, near_duplicates=False, replies=replies))
-        for count in (1, 3)
+        clean(make_options(sources, tmp_path / f"{count}.csv", workers=count, replies=replies)) for count in (1, 3)
     ]
 
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "3.csv").read_bytes()
@@ -366,7 +367,7 @@ def test_near_duplicates_are_dropped_when_asked_for(tmp_path: Path) -> None:
     )
 
     assert clean(make_options(source, None)).dropped == {"duplicate": 1}
-    report = clean(make_options(source, None, near_duplicates=True))
+    report = clean(make_options(source, None, rule_config=RuleConfig(near_duplicates=True)))
     assert report.dropped == {"duplicate": 1, "near-duplicate": 1}
     assert report.reasons["near-duplicate"][""].examples == [(str(source), 2)]
 
@@ -380,8 +381,8 @@ def test_a_rule_that_is_skipped_drops_nothing(tmp_path: Path) -> None:
 
 
 def test_the_rules_that_may_drop_are_named_in_their_order() -> None:
-    assert counted_rules(RuleConfig(), False) == ["schema", "deleted", "bot", "length", "duplicate"]
-    asked = counted_rules(RuleConfig(min_score=1, skip_rules=frozenset({"bot"})), True)
+    assert filter_names(RuleConfig()) == ["schema", "deleted", "bot", "length", "duplicate"]
+    asked = filter_names(RuleConfig(min_score=1, skip_rules=frozenset({"bot"}), near_duplicates=True))
     assert asked == ["schema", "deleted", "score", "length", "duplicate", "near-duplicate"]
 
 
@@ -420,7 +421,7 @@ def test_no_conversations_are_made_of_conversations(tmp_path: Path, form: str) -
     talk = tmp_path / f"talk.{form}"
     (tmp_path / "a.jsonl").write_bytes(encode_dump([make_comment(n, f"number {n}") for n in range(9)]))
     clean(make_options(tmp_path / "a.jsonl", talk, replies=True))
-    with pytest.raises(UsageError, match="holds conversations already"):
+    with pytest.raises(UsageError, match="already contains conversations"):
         clean(make_options([tmp_path / "a.jsonl", talk], tmp_path / "out.csv", replies=True))
 
     assert not (tmp_path / "out.csv").exists()
@@ -437,7 +438,7 @@ def test_where_nothing_replies_to_anything_that_is_said_once(tmp_path: Path) -> 
     names = f"'{sources[0]}', '{sources[2]}'"
 
     assert clean(make_options(sources, None, replies=True)).notes == [
-        f"no comment in {names} says what it replies to (parent_id): each is a conversation of its own"
+        f"no comment in {names} has a parent_id: each becomes a conversation by itself"
     ]
     assert clean(make_options(sources[0], None, replies=True, min_turns=2)).notes
     assert not clean(make_options(sources[1], None, replies=True)).notes
@@ -501,12 +502,12 @@ def test_what_was_there_is_kept_unless_forced(tmp_path: Path) -> None:
     source, out = tmp_path / "a.jsonl", tmp_path / "out.csv"
     source.write_bytes(encode_dump([make_comment(1, "x y")]))
     out.write_text("before")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         make_options(source, out)
-    with pytest.raises(UsageError, match="to be read and to be written"):
+    with pytest.raises(UsageError, match="both input and output"):
         make_options(source, source, force=True)
     (tmp_path / "link.jsonl").symlink_to(source)
-    with pytest.raises(UsageError, match="to be read and to be written"):
+    with pytest.raises(UsageError, match="both input and output"):
         make_options(source, tmp_path / "link.jsonl", force=True)
     assert out.read_text() == "before"
     clean(make_options(source, out, force=True))
@@ -571,7 +572,7 @@ def test_sources_that_cannot_be_meant(tmp_path: Path) -> None:
     for names, what in (
         (["-", "-"], "twice"),
         ([str(tmp_path / "a.txt")], "running text"),
-        (["nothing.zst"], "no file"),
+        (["nothing.zst"], "no such file"),
     ):
         with pytest.raises(UsageError, match=what):
             resolve_sources(names)
@@ -584,29 +585,28 @@ def test_sources_that_cannot_be_meant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "option", "options"),
     [
-        ("score", "--min-score", {"rule_config": {"min_score": 3}}),
-        ("author", "--not-author", {"rule_config": {"not_authors": frozenset({"ann"})}}),
-        ("subreddit", "--subreddit", {"rule_config": {"subreddits": frozenset({"python"})}}),
-        ("length", "--max-chars", {"rule_config": {"max_chars": 50}}),
+        ("score", "--min-score", {"min_score": 3}),
+        ("author", "--not-author", {"not_authors": frozenset({"ann"})}),
+        ("subreddit", "--subreddit", {"subreddits": frozenset({"python"})}),
+        ("length", "--max-chars", {"max_chars": 50}),
         ("near-duplicate", "--near-duplicates", {"near_duplicates": True}),
     ],
 )
 def test_a_rule_cannot_be_asked_for_and_skipped(rule: str, option: str, options: dict[str, Any]) -> None:
-    asked = RuleConfig(skip_rules=frozenset({rule}), **options.get("rule_config", {}))
-    with pytest.raises(UsageError, match=f"{option} and --skip-rule {rule} contradict"):
-        CleanOptions(sources=resolve_sources(["-"]), output=None, **options | {"rule_config": asked})
+    config = RuleConfig(skip_rules=frozenset({rule}), **options)
+    with pytest.raises(UsageError, match=f"{option} conflicts with --skip-rule {rule}"):
+        CleanOptions(sources=resolve_sources(["-"]), output=None, rule_config=config)
     CleanOptions(
-        sources=resolve_sources(["-"]),
-        output=None,
-        **options | {"rule_config": replace(asked, skip_rules=frozenset({"bot"}))},
+        sources=resolve_sources(["-"]), output=None, rule_config=replace(config, skip_rules=frozenset({"bot"}))
     )
 
 
 def test_every_option_of_a_rule_is_known_to_contradict_skipping_it() -> None:
-    known = {each.name for each in fields(RuleConfig)} | {"near_duplicates"}
-    for option in (option for rule in RULES for option in rule.options):
-        name = option.removeprefix("--").replace("-", "_")
-        assert {name, f"{name}s"} & known
+    configurable = {each.name for each in fields(RuleConfig)} - {"skip_rules"}
+    assert sorted(name for rule in RULES for name in rule.options.values()) == sorted(configurable)
+    for rule in RULES:
+        for flag, name in rule.options.items():
+            assert name in {text := flag.removeprefix("--").replace("-", "_"), f"{text}s"}
 
 
 def test_progress_is_told_by_bytes(tmp_path: Path) -> None:
@@ -614,17 +614,20 @@ def test_progress_is_told_by_bytes(tmp_path: Path) -> None:
     source.write_bytes(
         COMPRESS[".gz"](encode_dump([make_comment(n, f"{n} {os.urandom(20).hex()}") for n in range(3000)]))
     )
-    reported: list[int] = []
+    reported: list[tuple[str, int, int | None]] = []
     asked = make_options(source, None)
-    clean(asked, lambda count, report: reported.append(count))
+    clean(asked, lambda stage, done, total: reported.append((stage, done, total)))
 
-    assert sum(reported) == asked.size == source.stat().st_size
+    assert asked.size == source.stat().st_size
+    assert reported[0] == ("cleaning", 0, asked.size)
+    assert reported[-1] == ("cleaning", asked.size, asked.size)
+    assert reported == sorted(reported)
 
 
 @pytest.mark.parametrize("keys", [process_local_keys, text_keys])
 def test_keys_are_the_same_where_the_texts_are(keys: Callable[[list[Comment], bool], bytes]) -> None:
     # The second and the third are the same bytes in Python's memory.
-    texts = ["Well, yes.", "ab", "\u6261", "", "é", "😀", "\ud800"]
+    texts = ["Well, yes.", "ab", "\u6261", "", "é", "😀", "\ufffd"]
     comments = [Comment(text, parent_id=parent) for text in texts for parent in ("t1_a", "t1_b")]
 
     def different(replies: bool) -> int:
@@ -674,4 +677,4 @@ def test_a_batch_can_be_sent_and_gives_the_same_anywhere() -> None:
 
     assert there == make_job_cleaner(job)(batch)
     assert isinstance(there, CleanedBatch)
-    assert there.dropped == {"score: too low": (1, [2])}
+    assert there.dropped == RowReport(skipped=Counter({"score: too low": 1}), lines={"score: too low": [2]})

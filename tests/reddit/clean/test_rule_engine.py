@@ -90,7 +90,7 @@ def test_every_drop_is_under_a_rule_of_the_table(comment: Comment) -> None:
     assert dropped != "schema" or comment.body is None
 
 
-def test_what_cleaning_uncovers_is_judged_as_well() -> None:
+def test_what_cleaning_uncovers_is_checked_as_well() -> None:
     clean = make_cleaner(RuleConfig())
     assert clean(Comment(body="**[deleted]**")) == "deleted: deleted"
     assert clean(Comment(body="^I ^am ^a ^bot")) == "bot: says so"
@@ -131,7 +131,7 @@ def test_a_skipped_rule_leaves_its_part(rule: str) -> None:
     assert kept.body == raw != changed.body
 
 
-def test_all_menders_can_be_skipped() -> None:
+def test_all_transforms_can_be_skipped() -> None:
     comment = Comment(body="*a* ")
     settings = RuleConfig(skip_rules=frozenset(rule.name for rule in RULES if rule.transform))
     assert (make_cleaner(settings)(comment), comment.body) == (None, "*a* ")

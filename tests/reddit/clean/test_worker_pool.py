@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from grucli.errors import GruError
 from grucli.read.blocks import Block
-from grucli.reddit.clean.batch import CleanJob, RawBatch
+from grucli.reddit.clean.batch import CleanJob
 from grucli.reddit.clean.pipeline import _cores
+from grucli.reddit.clean.reader import RawBatch
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.worker_pool import WorkerPool
 
@@ -37,21 +39,21 @@ def test_results_come_in_order_and_batches_are_not_read_ahead() -> None:
             given = number
             yield make_batch(number, 4000 if number % 3 else 1)
 
-    with WorkerPool(JOB, 2) as workers:
+    with closing(WorkerPool(JOB, 2)) as workers:
         for number, cleaned in enumerate(workers.imap(batches()), 1):
             assert cleaned.line_numbers == [number]
             assert given <= number + 4
 
 
 def test_large_batches_and_large_results_do_not_block_each_other() -> None:
-    with WorkerPool(CleanJob(RuleConfig(max_chars=10**7), "jsonl", None), 2) as workers:
+    with closing(WorkerPool(CleanJob(RuleConfig(max_chars=10**7), "jsonl", None), 2)) as workers:
         result = list(workers.imap(make_batch(number, 900_000) for number in range(12)))
 
     assert [len(cleaned.rows[0]) > 900_000 for cleaned in result] == [True] * 12
 
 
 def test_a_process_begins_when_there_is_a_batch_for_it() -> None:
-    with WorkerPool(JOB, 100_000) as workers:
+    with closing(WorkerPool(JOB, 100_000)) as workers:
         assert workers._workers == []
         assert len(list(workers.imap(make_batch(number) for number in range(3)))) == 3
         assert len(workers._workers) == 3
@@ -61,24 +63,24 @@ def test_a_process_begins_when_there_is_a_batch_for_it() -> None:
 
 @posix_only
 def test_a_worker_that_dies_ends_the_work_with_an_error() -> None:
-    with WorkerPool(JOB, 2) as workers:
+    with closing(WorkerPool(JOB, 2)) as workers:
         results = workers.imap(make_batch(number) for number in range(1000))
         next(results)
         victim = workers._workers[1]._process.pid
         assert victim is not None
         os.kill(victim, signal.SIGKILL)
-        with pytest.raises(GruError, match=r"worker process ended before its work was done \(exit status -9\)"):
+        with pytest.raises(GruError, match=r"worker process died \(exit status -9\)"):
             list(results)
 
 
 def test_an_error_inside_a_worker_is_told() -> None:
     broken = RawBatch(0, "body", Block(1, "no bytes"), [])  # type: ignore[arg-type]
-    with WorkerPool(JOB, 1) as workers, pytest.raises(RuntimeError, match=r"in a worker process: .*Error"):
+    with closing(WorkerPool(JOB, 1)) as workers, pytest.raises(RuntimeError, match=r"in a worker process: .*Error"):
         list(workers.imap([broken]))
 
 
 def test_leaving_ends_them() -> None:
-    with WorkerPool(JOB, 2) as workers:
+    with closing(WorkerPool(JOB, 2)) as workers:
         processes = [worker._process for worker in workers._workers]
         next(workers.imap(iter([make_batch(1), make_batch(2)])))
         assert all(process.is_alive() for process in processes)

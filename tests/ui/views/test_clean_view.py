@@ -59,9 +59,9 @@ def test_many_reasons_are_cut_short() -> None:
 def render_bar(total: int | None, done: int, seconds: float = 10.0) -> str:
     captured, clock = CapturedTerminal(PipeStream(), TtyStream()), FakeClock()
     view = CleanView(captured.terminal, clock)
-    view.start(total)
+    view.start(make_report())
     clock.sleep(seconds)
-    view.progress(done, make_report())
+    view.progress("cleaning", done, total)
     return "\n".join(line.plain for line in view._render())
 
 
@@ -75,8 +75,8 @@ def test_the_bar_goes_by_bytes() -> None:
 def test_it_is_drawn_on_a_terminal_and_taken_back() -> None:
     screen = TerminalEmulator()
     with CleanView(Terminal(PipeStream(), screen, width=80)) as view:
-        view.start(10)
-        view.progress(5, make_report())
+        view.start(make_report())
+        view.progress("cleaning", 5, 10)
         assert screen.rows == ["getting ready"]
     assert screen.rows == []
 
@@ -84,6 +84,6 @@ def test_it_is_drawn_on_a_terminal_and_taken_back() -> None:
 def test_a_pipe_sees_nothing() -> None:
     captured = CapturedTerminal(TtyStream(), PipeStream())
     with CleanView(captured.terminal) as view:
-        view.start(10)
-        view.progress(5, make_report())
+        view.start(make_report())
+        view.progress("cleaning", 5, 10)
     assert (captured.out, captured.err) == ("", "")

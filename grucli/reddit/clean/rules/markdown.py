@@ -1,8 +1,8 @@
-"""The rules on Reddit's Markdown: quotes go; of everything else the mark-up goes and the words stay.
+"""The rules on Reddit's Markdown: quotes are removed; of everything else the mark-up is removed and the text kept.
 
-What people type is no clean Markdown: `2 * 3 * 4`, `snake_case`, `f**k`, `10^6`, `#1`, `>_>` and `¯\\_(ツ)_/¯` are no
-mark-up, whatever a renderer makes of them. A stranger chooses the text, so every pattern is linear: from wherever it
-starts, it ends at the next place where it could have started.
+Not everything that looks like Markdown is: `2 * 3 * 4`, `snake_case`, `f**k`, `10^6`, `#1`, `>_>` and `¯\\_(ツ)_/¯`
+are kept, whatever a renderer makes of them. Texts are untrusted, so every pattern takes linear time: a match attempt
+ends at the next position where one could start.
 """
 
 import re
@@ -15,7 +15,7 @@ _HEADING = re.compile(r"[ \t]*+(?:#{1,6}[ \t]++|#{2,6}+(?=[^\s#]))")
 _BULLET = re.compile(r"[ \t]*+[*•][ \t]++(?=\S)")
 
 _BLOCK_MARKERS = "*#-_=`~•"
-"""What a line of mark-up begins with."""
+"""First characters of a line with block mark-up."""
 
 _THEMATIC_BREAK = re.compile(r"[ \t]*+(?:(?:-[ \t]*+){3,}|(?:\*[ \t]*+){3,}|(?:_[ \t]*+){3,}|={3,}+[ \t]*+)")
 _TABLE_DELIMITER_ROW = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-*+:?[ \t]*+)+")
@@ -25,13 +25,13 @@ _LINK_DEFINITION = re.compile(
 )
 _REFERENCE_LINK = re.compile(r"(?<!\\)\[([^\[\]\n]*+)\][ ]?\[([^\[\]\n]{0,100})\]")
 _AUTOLINK = re.compile(r"<((?:https?://|ftp://|mailto:|www\.)[^\s<>]++)>", re.IGNORECASE)
-# Where a pattern looks behind its first character and not before it, it is found at the speed of a search for that one.
+# A lookbehind follows the first character of a pattern: a search for that character is fast.
 _TARGET = r"((?:[^\[\]\\]|\\.|\[[^\[\]]*+\])*)\](\((?:[^()\n\\]|\\.|\([^()\n]*+\))*\))"
 _LINK = re.compile(rf"\[(?<!\\\[){_TARGET}", re.DOTALL)
 _IMAGE = re.compile(rf"!\[{_TARGET}", re.DOTALL)
 _TITLE_SPOILER = re.compile(r"\([/#]?(?:s|spoilers?)[ \t]++[\"'](.*)[\"'][ \t]*\)", re.IGNORECASE | re.DOTALL)
 _IMAGE_PLACEHOLDERS = frozenset(("gif", "img"))
-"""What Reddit itself writes as the text of a picture."""
+"""Alternative texts of images that Reddit itself writes."""
 
 _SPOILER = re.compile(r">!((?:[^!>]|!(?!<)|>(?!!))*)!<")
 _SUPERSCRIPT = re.compile(
@@ -39,7 +39,7 @@ _SUPERSCRIPT = re.compile(
 )
 _STRIKETHROUGH = re.compile(r"~~(?![\s~])([^~]*+)(?<!\s)~~")
 _CODE = re.compile(r"(?<!`)(`{1,3}+)([^`]++)\1(?!`)")
-# What emphasis may begin and end with: a face such as -_- or ^_^ has none of it.
+# First and last characters of an emphasized text, so that emoticons such as -_- or ^_^ do not match.
 _EMPHASIS_START, _EMPHASIS_END = r"(?=[\w\"'“‘(\[~$#@&€£%:`])", r"(?<=[\w\"'”’)\].!?,;:~%…`])"
 _ASTERISK_EMPHASIS = re.compile(
     r"(\*(?<![\w*\\].)\*{0,2}+)(?![\s*])((?:[^*\n]++|\n(?!\n))+)(?<![\s\\])(?:(?<=\w)\1(?!\*)|\1(?![\w*]))"
@@ -51,14 +51,14 @@ _DUNDER = re.compile(
     "all|call|class|del|dict|doc|enter|eq|exit|file|future|getattr|getitem|hash|init|iter|len|main|name|new|next|repr"
     "|setattr|setitem|slots|str"
 )
-"""Between two pairs of underscores these are Python's names, and not loud."""
+"""Python names: between double underscores they are not emphasis."""
 
 _SHRUG = re.compile(r"¯\\*+_+\(ツ\)\\*+_+/\\*+¯")
 _ESCAPE = re.compile(r"(?<!¯)\\([\\`*_{}\[\]()#+\-.!|>~^<])")
 
 
 def remove_quotes(text: str) -> str:
-    r"""Take out quoted lines: they are somebody else's words. Spoilers and angry faces at the start of a line stay.
+    r"""Remove quoted lines, which are the words of others. Spoilers and emoticons at the start of a line are kept.
 
     >>> remove_quotes("> Is it?\nYes.\n>_> no\n>!it is!<")
     'Yes.\n>_> no\n>!it is!<'
@@ -67,7 +67,7 @@ def remove_quotes(text: str) -> str:
 
 
 def strip_markdown(text: str) -> str:
-    r"""Take off the mark-up: links keep their text, tables their cells, and spoilers, code and headings their words.
+    r"""Remove the mark-up and keep the text of links, table cells, spoilers, code and headings.
 
     >>> strip_markdown("# So\n[it **is**](http://a.b/c_(d)): ~~no~~ *yes*, ^^tiny `code` >!dies!< \\#1")
     'So\nit is: no yes, tiny code dies #1'
@@ -77,7 +77,7 @@ def strip_markdown(text: str) -> str:
     '2 * 3 * 4 = 4!, a_b_c, f**k, x^2, ^_^ and __init__'
     """
     if "ツ" in text:
-        text = _SHRUG.sub(r"¯\\_(ツ)_/¯", text)  # first: it looks emphasised
+        text = _SHRUG.sub(r"¯\\_(ツ)_/¯", text)  # first: it looks like emphasis
     if _may_have_blocks(text):
         text = _strip_blocks(text)
     if "[" in text:
@@ -102,7 +102,7 @@ def strip_markdown(text: str) -> str:
 def _may_have_blocks(text: str) -> bool:
     if "\n" not in text and text.lstrip()[:1] not in _BLOCK_MARKERS:
         return False
-    # A search for one character is ten times as fast as one for two.
+    # Searching for one character is ten times as fast as for two.
     return (
         "*" in text
         or "#" in text
@@ -117,7 +117,7 @@ def _may_have_blocks(text: str) -> bool:
 
 
 def _strip_blocks(text: str) -> str:
-    """Line by line: headings, bullets, fences, tables, rules across the page and lines under headings."""
+    """Strip headings, bullets, code fences, tables, thematic breaks and underlines of headings."""
     lines: list[str] = []
     in_table = False
     for line in text.split("\n"):
@@ -140,7 +140,7 @@ def _join_cells(line: str) -> str:
 
 
 def _strip_line_marker(line: str) -> str:
-    """A line without the mark of a heading; every bullet becomes a dash, as people write them elsewhere."""
+    """Strip the marker of a heading; any bullet becomes a dash."""
     if bullet := _BULLET.match(line):
         return "- " + line[bullet.end() :]
     heading = _HEADING.match(line)
@@ -162,7 +162,7 @@ def _strip_links(text: str) -> str:
 
 
 def _replace_link(match: re.Match[str]) -> str:
-    """The text of a link. Some subreddits hide a spoiler in its title."""
+    """Return the text of a link, and the spoiler that some subreddits hide in its title."""
     words, target = match.group(1), match.group(2)
     if hidden := _TITLE_SPOILER.fullmatch(target):
         return f"{words} {hidden.group(1)}"

@@ -1,4 +1,4 @@
-"""The rule on what could lead to a person: it goes, and a placeholder says what stood there."""
+"""The rule on personally identifiable information (PII), which is replaced by placeholders."""
 
 import ipaddress
 import re
@@ -16,9 +16,9 @@ _USER = re.compile(r"(?:/(?<![\w/.-]/)[uU]|u(?<![\w/.-]u)|U(?<![\w/.-]U))/[a-zA-
 
 _LONG_NUMBER = re.compile(r"[0-9][0-9 ./()-]{5}")
 _MANY_DIGITS = re.compile(r"[0-9](?:[ ./()-]{0,3}[0-9]){6}")
-"""Every number of a phone, a card or social security has seven digits, and no more than so much between two of them."""
+"""A phone, card or social security number has at least seven digits, with at most three separators between two."""
 
-# Each looks behind its first character and not before it, so that it is found at the speed of a search for that one.
+# Each lookbehind follows the first character: a search for that character is fast.
 _CARD = re.compile(
     r"[2-6](?<![\w.-].)[0-9]{3}"
     r"(?:(?:[ -]?[0-9]{4}){2}[ -]?[0-9]{1,4}(?:[ -]?[0-9]{1,3})?|[ -]?[0-9]{6}[ -]?[0-9]{4,5})(?![\w-]|\.[0-9])"
@@ -35,7 +35,7 @@ _IBAN_REST = {
     for length, countries in _IBAN_LENGTHS.items()
     for country in countries.split()
 }
-"""What follows the country and the check digits of an account's number."""
+"""Per country, the rest of an IBAN after the country code and the check digits (ISO 13616)."""
 
 _IPV4 = re.compile(r"[0-9](?<![\w.-].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])")
 _THIRD_OCTET = re.compile(r"\.[0-9]{1,3}\.[0-9]")
@@ -63,10 +63,10 @@ _NATIONAL_DIGITS = range(9, 16)
 
 
 def redact_pii(text: str) -> str:
-    """Put a placeholder in the place of e-mail addresses, phone and card numbers, IP addresses and names of users.
+    """Replace e-mail and IP addresses, phone and card numbers, user names, IBANs and US social security numbers.
 
-    Also of the numbers of bank accounts (IBAN) and of social security in the US: [ID]. Numbers that cannot be what they
-    look like stay: cards and accounts must pass their own check, addresses be public ones, and no versions.
+    Numbers that only look like one are kept: cards and IBANs must pass their check digits, and IP addresses must be
+    public and not the number of a version.
 
     >>> redact_pii("u/spez: me@a.org, +1 (555) 123-4567, 4111 1111 1111 1111, 8.8.8.8, 2001:4860::8888")
     '[USER]: [EMAIL], [PHONE], [CARD], [IP], [IP]'
@@ -83,32 +83,17 @@ def redact_pii(text: str) -> str:
         text = _SPELLED_EMAIL_PATTERN.sub(_spelled_email, text)
     if "u/" in text or "U/" in text:
         text = _USER.sub("[USER]", text)
-    if _has_digits(text):
+    if any(map(text.__contains__, "0123456789")):  # faster than a regular expression
         text = _redact_numbers(text)
     return text
 
 
 def _spelled_email(match: re.Match[str]) -> str:
-    """Words are an address in brackets, after a name that is no word, or where the words before them say so."""
+    """Redact if the words are in brackets, follow a name that is not a word, or are announced as an address."""
     start, address = match.start(), match.group()
     if "[" in address or "(" in address or not address.partition(" ")[0].strip(".-").isalpha():
         return "[EMAIL]"
     return "[EMAIL]" if _EMAIL_CONTEXT.search(match.string, max(0, start - _EMAIL_CONTEXT_CHARS), start) else address
-
-
-def _has_digits(text: str) -> bool:
-    return (
-        "0" in text
-        or "1" in text
-        or "2" in text
-        or "3" in text
-        or "4" in text
-        or "5" in text
-        or "6" in text
-        or "7" in text
-        or "8" in text
-        or "9" in text
-    )
 
 
 def _redact_numbers(text: str) -> str:
@@ -158,7 +143,7 @@ def _replace_ip_unless_version(match: re.Match[str]) -> str:
 
 
 def _redact_ibans(text: str) -> str:
-    """Put [ID] for the numbers of bank accounts: each country has its length, and each number is its own check."""
+    """Replace IBANs, which have a fixed length per country and check digits, by [ID]."""
     parts: list[str] = []
     done = 0
     for head in _IBAN.finditer(text):
@@ -176,7 +161,7 @@ def _is_valid_iban(number: str) -> bool:
 
 
 def _replace_ssn(match: re.Match[str]) -> str:
-    """As it is written in the US, with dashes; another nine digits where the words before them say so."""
+    """Redact nine digits with dashes, or announced as a social security number."""
     start, number = match.start(), match.group()
     digits = number.replace("-", "").replace(" ", "")
     if digits[:3] in ("000", "666") or digits[3:5] == "00" or digits[5:] == "0000":
@@ -191,7 +176,7 @@ def _replace_national_phone(match: re.Match[str]) -> str:
 
 
 def _phone_after_cue(match: re.Match[str]) -> str:
-    """A number that looks like any other is a phone's where the words before it say so."""
+    """Redact a number without the form of a phone number if it is announced as one."""
     start = match.start()
     return (
         "[PHONE]" if _PHONE_CONTEXT.search(match.string, max(0, start - _PHONE_CONTEXT_CHARS), start) else match.group()

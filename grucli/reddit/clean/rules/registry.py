@@ -1,8 +1,10 @@
-"""The one table of rules: the documentation, the configuration and the keys of the report at once."""
+"""The table of rules: one row per rule, for the engine, the options of `gru clean`, the help and the report."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from grucli.errors import UsageError
+from grucli.json_record import JsonRecord
 from grucli.reddit.clean.rules import content, metadata
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.html_entities import unescape_entities
@@ -14,118 +16,121 @@ from grucli.reddit.clean.rules.urls import replace_urls
 
 Transform = Callable[[str], str]
 
+SCHEMA, LENGTH, UNICODE = "schema", "length", "text"
+DUPLICATE, NEAR_DUPLICATE = "duplicate", "near-duplicate"
+"""Names of the rules that other modules refer to."""
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """One rule: it judges (`judge`, or `judge_for` the settings), mends the text (`mend`), or has its code elsewhere.
+_DEFAULTS = RuleConfig()
 
-    `name`: as in `--skip-rule NAME` and in the report. `does`: for people. `options`: what it takes; a rule with
-    options and without `always` is idle until one of them is given. `always`: whether it works unasked. `reads_text`:
-    a judge whose answer may change with the text, so that it is asked again when the text was mended.
+
+@dataclass(frozen=True)
+class Rule(JsonRecord):
+    """One rule. It drops comments (`check`, or `make_check` from the configuration), or changes texts (`transform`).
+
+    `name`: as in `--skip-rule NAME` and in the report. `options`: the flags that configure the rule, each with its
+    field of `RuleConfig`; a rule with options is inactive until one is given, unless it is `always_active`.
+    `checks_text`: whether to check after the transforms instead of before. `rechecks_text`: whether to check again
+    after them if the text has changed.
     """
 
     name: str
     description: str
-    options: tuple[str, ...] = ()
-    enabled_by_default: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
     check: RuleFilter | None = None
-    make_check: Callable[[RuleConfig], RuleFilter | None] | None = None
+    make_check: Callable[[RuleConfig], RuleFilter] | None = None
     transform: Transform | None = None
-    recheck_after_transform: bool = False
+    always_active: bool = False
+    checks_text: bool = False
+    rechecks_text: bool = False
+
+    @property
+    def enabled_by_default(self) -> bool:
+        """Whether the rule is active without any option."""
+        return self.always_active or not self.options
+
+    def given_options(self, config: RuleConfig) -> list[str]:
+        """Return the flags of this rule whose values are not the defaults."""
+        return [flag for flag, name in self.options.items() if getattr(config, name) != getattr(_DEFAULTS, name)]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the document that `--list-rules --json` prints of a rule."""
+        default = self.enabled_by_default
+        return {"name": self.name, "does": self.description, "options": list(self.options), "default": default}
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(name="schema", description="drops rows without a text; numbers become numbers", check=metadata.schema),
+    Rule(SCHEMA, "drop rows without a text; parse numbers", check=metadata.schema),
+    Rule("deleted", "drop [deleted], [removed] and empty comments", check=metadata.deleted, rechecks_text=True),
+    Rule("bot", "drop comments of bots, by author name or by what they say", check=metadata.bot, rechecks_text=True),
+    Rule("subreddit", "keep the given subreddits", {"--subreddit": "subreddits"}, make_check=metadata.subreddit),
     Rule(
-        name="deleted",
-        description="drops [deleted], [removed] and empty comments",
-        check=metadata.deleted,
-        recheck_after_transform=True,
-    ),
-    Rule(
-        name="bot",
-        description="drops what bots wrote: by their names, or because they say so",
-        check=metadata.bot,
-        recheck_after_transform=True,
-    ),
-    Rule(
-        name="subreddit",
-        description="keeps the subreddits asked for",
-        options=("--subreddit",),
-        enabled_by_default=False,
-        make_check=metadata.subreddit,
-    ),
-    Rule(
-        name="author",
-        description="keeps the authors asked for, and leaves out others",
-        options=("--author", "--not-author"),
-        enabled_by_default=False,
+        "author",
+        "keep or drop the given authors",
+        {"--author": "authors", "--not-author": "not_authors"},
         make_check=metadata.author,
     ),
+    Rule("date", "keep the given time range", {"--after": "after", "--before": "before"}, make_check=metadata.date),
     Rule(
-        name="date",
-        description="keeps the time asked for",
-        options=("--after", "--before"),
-        enabled_by_default=False,
-        make_check=metadata.date,
-    ),
-    Rule(
-        name="score",
-        description="keeps the scores asked for",
-        options=("--min-score", "--max-score"),
-        enabled_by_default=False,
+        "score",
+        "keep the given range of scores",
+        {"--min-score": "min_score", "--max-score": "max_score"},
         make_check=metadata.score,
     ),
-    Rule(name="entities", description="turns &amp; and the like into characters, twice", transform=unescape_entities),
-    Rule(name="quotes", description="takes out quoted lines: they are somebody else's words", transform=remove_quotes),
+    Rule("entities", "decode HTML entities such as &amp;, twice", transform=unescape_entities),
+    Rule("quotes", "remove quoted lines", transform=remove_quotes),
+    Rule("markdown", "remove Markdown; keep the text of links and spoilers", transform=strip_markdown),
+    Rule("urls", "replace web addresses by [URL]; remove lines of addresses only", transform=replace_urls),
+    Rule(UNICODE, "repair mojibake, quotes and white space; remove invisible characters", transform=clean_unicode),
+    Rule("personal", "replace personal data by [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER]", transform=redact_pii),
     Rule(
-        name="markdown",
-        description="takes off the mark-up; links keep their text, spoilers their words",
-        transform=strip_markdown,
-    ),
-    Rule(
-        name="urls",
-        description="puts [URL] for web addresses; takes out lines that hold nothing else, unless announced",
-        transform=replace_urls,
-    ),
-    Rule(
-        name="text",
-        description="mends broken characters, removes unseen ones, straightens quotes, tidies white space",
-        transform=clean_unicode,
-    ),
-    Rule(
-        name="personal",
-        description="puts [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER] for what leads to a person",
-        transform=redact_pii,
-    ),
-    Rule(
-        name="pattern",
-        description="keeps what matches, leaves out what must not",
-        options=("--match", "--no-match"),
-        enabled_by_default=False,
+        "pattern",
+        "keep or drop texts that match a regular expression",
+        {"--match": "match", "--no-match": "no_match"},
         make_check=content.pattern,
+        checks_text=True,
     ),
     Rule(
-        name="length",
-        description="drops what is too short or too long, or holds placeholders alone",
-        options=("--min-chars", "--max-chars"),
+        LENGTH,
+        "drop texts that are too short or too long, or only placeholders",
+        {"--min-chars": "min_chars", "--max-chars": "max_chars"},
         make_check=content.length,
+        always_active=True,
+        checks_text=True,
     ),
     Rule(
-        name="language",
-        description="keeps the language asked for; under 20 characters it cannot tell",
-        options=("--language",),
-        enabled_by_default=False,
+        "language",
+        "keep the given language, and texts under 20 characters",
+        {"--language": "language"},
         make_check=content.language,
+        checks_text=True,
     ),
-    Rule(name="duplicate", description="drops comments that were met before"),
-    Rule(
-        name="near-duplicate",
-        description="drops comments that are almost one met before",
-        options=("--near-duplicates",),
-        enabled_by_default=False,
-    ),
+    Rule(DUPLICATE, "drop repeated comments"),
+    Rule(NEAR_DUPLICATE, "drop comments nearly the same as an earlier one", {"--near-duplicates": "near_duplicates"}),
 )
-"""In the order in which they are applied. Those of duplicates have their memory, and their code, elsewhere."""
+"""All rules, in the order in which they are applied. The last two need the earlier comments: see `dedup`."""
 
-RULE_NAMES = frozenset(rule.name for rule in RULES)
+
+def active_rules(config: RuleConfig) -> list[Rule]:
+    """Return the rules that this configuration applies, in order.
+
+    Raises:
+        UsageError: a rule to skip does not exist, or has options that are given.
+    """
+    if unknown := config.skip_rules - {rule.name for rule in RULES}:
+        raise UsageError(
+            f"unknown rule: '{min(unknown)}'", f"--skip-rule takes one of: {', '.join(rule.name for rule in RULES)}"
+        )
+    active = []
+    for rule in RULES:
+        given = rule.given_options(config)
+        if rule.name in config.skip_rules:
+            if given:
+                raise UsageError(f"{given[0]} conflicts with --skip-rule {rule.name}", "remove one of them")
+        elif rule.enabled_by_default or given:
+            active.append(rule)
+    return active
+
+
+def filter_names(config: RuleConfig) -> list[str]:
+    """Return the names of the active rules that may drop a comment, in order."""
+    return [rule.name for rule in active_rules(config) if rule.transform is None]

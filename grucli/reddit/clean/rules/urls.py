@@ -1,11 +1,11 @@
-"""The rule on addresses of the web: nobody can read them, and a model that learns them invents others."""
+"""The rule on web addresses: a model that learns them invents others."""
 
 import re
 
 PLACEHOLDER = "[URL]"
 
 _URL_REST = r"[^\s\x00-\x1f\x7f<>\"“”`\[\]{}|\\^]*+"
-# One pattern for each kind: those that begin with a fixed word are found at the speed of a plain search.
+# One pattern per kind: those that start with a fixed string are found at the speed of a plain search.
 _HTTP_URL = re.compile(rf"https?://{_URL_REST}")
 _WWW_URL = re.compile(rf"www\.(?<![\w@/.-]www\.)(?=\w){_URL_REST}")
 _ANY_URL = re.compile(rf"(?<![\w@])(?:[a-z][a-z0-9+.-]{{1,14}}://|www\.(?=\w)){_URL_REST}", re.IGNORECASE)
@@ -16,20 +16,20 @@ _BARE_DOMAIN_URL = re.compile(
     rf"(?=[a-z0-9]){_URL_REST}",
     re.IGNORECASE,
 )
-# The beginning of a line first: it is what most places fail by.
+# The start of a line comes first: most positions fail there.
 _URL_ONLY_LINE = re.compile(
     r"^(?<!:\n)(?<!:\n\n)(?<!:\r\n)(?<!:\r\n\r\n)[ \t]*+[-(]?[ \t]*+(?:\[URL\][ \t,;)]*+)+(?:\r?\n|\Z)", re.MULTILINE
 )
-"""A line of addresses that no line before it announces with a colon."""
+"""A line of addresses only, unless the line before ends in a colon."""
 
 _TRAILING_PUNCTUATION = ".,:;!?'*_~…’)"
 
 
 def replace_urls(text: str) -> str:
-    """Put a placeholder in the place of web addresses. A line of nothing else goes, unless a colon announces it.
+    """Replace web addresses by [URL]. Remove lines of nothing else, unless a colon announces them.
 
-    >>> replace_urls("See (http://a.b/c?d=e_(f)) or www.g.h, imgur.com/i.\\nhttps://j.k/\\nI like google.com and/or 1.5/2")
-    'See ([URL]) or [URL], [URL].\\nI like google.com and/or 1.5/2'
+    >>> replace_urls("See (http://a.b/c?d=e_(f)) or www.g.h, imgur.com/i.\\nhttps://j.k/\\nI like a.com and/or 1/2")
+    'See ([URL]) or [URL], [URL].\\nI like a.com and/or 1/2'
     """
     result = text
     if ":" in result and "://" in result:
@@ -44,7 +44,7 @@ def replace_urls(text: str) -> str:
 
 
 def _replace_url(match: re.Match[str]) -> str:
-    """A placeholder, and what belongs to the sentence: its punctuation, and a bracket that nothing in the URL opens."""
+    """Keep what belongs to the sentence: trailing punctuation, and a bracket that is not opened in the URL."""
     url = match.group()
     end = len(url)
     unopened = url.count(")") - url.count("(")

@@ -1,0 +1,97 @@
+"""The demo: a small model trained on real conversations, and what it replies."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from grucli.api.model import load
+from grucli.api.train import train
+from grucli.errors import GruError
+from grucli.generation.beam_search import BeamSearch
+from grucli.generation.decoding import Stream
+from grucli.generation.options import GenerationConfig, Sample
+from grucli.json_record import JsonRecord, to_json
+from grucli.paths import cache_dir
+from grucli.text.demo_corpus import write_corpus
+from grucli.training.events import TrainEvent, TrainFinished, TrainSummary
+from grucli.training.options import TrainOptions
+from grucli.training.signals import StopFlag
+
+NAME = "demo"
+PROMPTS = (
+    "Hi, how are you?",
+    "What do you do for fun?",
+    "Have you seen a good movie lately?",
+    "Do you like dogs or cats?",
+    "What did you eat today?",
+)
+_TEMPERATURE = 0.6
+_MAX_CHARS = 240
+_HIDDEN_SIZE = 256  # in so short a time a small network gets further than a large one
+_VAL_FRACTION = 0.002  # enough to see progress; of one minute, most should be spent on training
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult(JsonRecord):
+    """The summary of the training, and the replies."""
+
+    summary: TrainSummary
+    replies: tuple[Sample, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the summary's object with the replies added."""
+        return {**self.summary.to_json(), "replies": to_json(self.replies)}
+
+
+def demo_corpus() -> str:
+    """Write the conversations of the package chitchat-dataset into the cache, and return the path of the corpus.
+
+    Raises:
+        GruError: the package is not installed.
+        OSError: the disk refused.
+    """
+    try:
+        import chitchat_dataset
+    except ImportError as error:
+        raise GruError(
+            "the demo's conversations are not installed", "python -m pip install chitchat-dataset, then: gru demo"
+        ) from error
+    path = cache_dir() / "demo" / "chitchat.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_corpus(chitchat_dataset.Dataset(), path)
+    return str(path)
+
+
+def train_demo(
+    corpus: str,
+    *,
+    minutes: float = 1.0,
+    seed: int = 1,
+    threads: int | None = None,
+    on_event: Callable[[TrainEvent], object] | None = None,
+    stop: StopFlag | None = None,
+) -> TrainFinished:
+    """Train the model "demo", replacing an earlier one; see `grucli.train` for the arguments and errors."""
+    options = TrainOptions(
+        sources=[corpus],
+        name=NAME,
+        minutes=minutes,
+        seed=seed,
+        threads=threads,
+        hidden=_HIDDEN_SIZE,
+        val=_VAL_FRACTION,
+        force=True,
+    )
+    return train(options, on_event=on_event, stop=stop)
+
+
+def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, Stream | BeamSearch]]:
+    """Yield each prompt of the demo with the model's reply, which the caller reads to its end.
+
+    Raises:
+        UsageError: there is no model "demo".
+        ModelFileError: its file is corrupt.
+    """
+    model = load(NAME, threads=threads)
+    for index, prompt in enumerate(PROMPTS):
+        config = GenerationConfig(temp=_TEMPERATURE, max_chars=_MAX_CHARS, seed=seed + index)
+        yield prompt, model.sampler.stream(model.read(reply_to=[prompt]), config, prompt)

@@ -1,0 +1,365 @@
+"""Trained models: load one, then generate, stream, score, inspect its gates, or evaluate it on a corpus."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from grucli.chat.unknown_symbols import count_unknown_symbols, unknown_symbols_message
+from grucli.errors import EmptyInputError, UsageError
+from grucli.generation.options import GateActivations, GenerationConfig, Sample, State, TokenSurprisal
+from grucli.model.store import find_model, model_name
+from grucli.model.weights import ModelCard, SavedModel, load_weights
+
+if TYPE_CHECKING:
+    from grucli.generation.beam_search import BeamSearch
+    from grucli.generation.copy_detection import CheckedSample, CopyIndex
+    from grucli.generation.decoding import Stream
+    from grucli.generation.evaluation import EvalResult
+    from grucli.generation.sampler import Sampler
+    from grucli.text.dataset import StageProgress
+
+Copies = Literal["ignore", "mark", "replace"]
+"""Treatment of samples that copy 50 or more characters of the training text.
+
+"mark": samples are `CheckedSample`, with the length of the copy. "replace": the same, and more samples are generated
+until enough of them are not copies.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBatch:
+    """Samples, to be taken once: `checked` if copies are not ignored, else `first`, read to its end, and then `rest`.
+
+    `first` is None if no sample comes as a stream. `notices`: sentences for the user, such as that the prompt has
+    symbols which the model does not know.
+    """
+
+    first: "Stream | BeamSearch | None"
+    rest: Iterator[Sample]
+    checked: "Iterator[CheckedSample] | None"
+    notices: tuple[str, ...]
+
+
+class Model:
+    """A model in memory, independent of its file from then on. `load` makes one.
+
+    >>> import grucli
+    >>> model = grucli.load("emo")  # doctest: +SKIP
+    >>> for sample in model.generate("I never", n=3):  # doctest: +SKIP
+    ...     print(sample.text)
+    """
+
+    def __init__(self, path: Path, weights: SavedModel, threads: int | None = None) -> None:
+        """Keep the weights; `threads`: number of threads to use, None for all cores."""
+        self.path = path
+        self.name = model_name(path)
+        self._weights = weights
+        self._threads = threads
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name!r}: {self._weights.sizes.cell}, {self._weights.sizes.H} units>"
+
+    @property
+    def card(self) -> ModelCard:
+        """Facts about the training: steps, losses, the corpus."""
+        return self._weights.card
+
+    @property
+    def conversations(self) -> bool:
+        """Return True if the model was trained on conversations, and takes `reply_to`."""
+        return self.card.conversations
+
+    @cached_property
+    def sampler(self) -> "Sampler":
+        """The compiled network: states in, text out."""
+        from grucli.generation.sampler import Sampler
+
+        return Sampler(self._weights, self._threads)
+
+    @cached_property
+    def copy_index(self) -> "CopyIndex":
+        """The index of the training text.
+
+        Raises:
+            UsageError: the model has no index.
+            ModelFileError: the index is corrupt.
+        """
+        from grucli.generation.copy_detection import load_index_for
+
+        return load_index_for(self.path, self.card.fingerprint)
+
+    def read(self, prompt: str = "", *, reply_to: Sequence[str] = ()) -> State:
+        """Return the state after the turns of a dialogue, the oldest first, and the text that begins the next one.
+
+        Raises:
+            UsageError: `reply_to` is given and the model was not trained on conversations.
+        """
+        state = self.sampler.initial_state()
+        if reply_to and not self.conversations:
+            raise UsageError("the model was not trained on conversations", "use --prompt: it continues a text")
+        for turn in reply_to:
+            state = self.sampler.end_turn(self.sampler.read(state, turn))
+        return self.sampler.read(state, prompt)
+
+    def stream(
+        self, prompt: str = "", config: GenerationConfig | None = None, *, reply_to: Sequence[str] = ()
+    ) -> "Stream | BeamSearch":
+        """Return one sample as an iterable of `TextChunk`; its attribute `sample` is what has been generated so far.
+
+        >>> for chunk in model.stream("Once"):  # doctest: +SKIP
+        ...     print(chunk.text, end="")
+
+        Raises:
+            UsageError: `reply_to` is given and the model was not trained on conversations.
+        """
+        return self.sampler.stream(self.read(prompt, reply_to=reply_to), config or GenerationConfig(), prompt)
+
+    def generate(
+        self,
+        prompt: str = "",
+        n: int = 1,
+        config: GenerationConfig | None = None,
+        *,
+        reply_to: Sequence[str] = (),
+        copies: Copies = "ignore",
+    ) -> Iterator[Sample]:
+        """Yield `n` samples, generated as one batch, in the order of their seeds: `config.seed` and those after it.
+
+        The same seed gives the same text on the same machine. With a beam they are the `n` best, the best first.
+
+        Raises:
+            UsageError: `reply_to` is given and the model was not trained on conversations; or more than a beam finds.
+            UsageError: `copies` is not "ignore" and the model has no index.
+            GruError: too few samples are not copies.
+        """
+        batch = self.sample(prompt, n, config, reply_to=reply_to, copies=copies)
+        return batch.rest if batch.checked is None else batch.checked
+
+    def sample(
+        self,
+        prompt: str = "",
+        n: int = 1,
+        config: GenerationConfig | None = None,
+        *,
+        reply_to: Sequence[str] = (),
+        copies: Copies = "ignore",
+        live: bool = False,
+    ) -> SampleBatch:
+        """Like `generate`, but with `live` the first sample is a stream, unless copies are checked or a beam is used.
+
+        The other samples then come as they finish, not in the order of their seeds.
+
+        Raises:
+            UsageError: as `generate`.
+        """
+        config = config or GenerationConfig()
+        index = None if copies == "ignore" else self.copy_index
+        state = self.read(prompt, reply_to=reply_to)
+        unknown = sum(count_unknown_symbols(self.sampler.tokenizer, text) for text in (*reply_to, prompt))
+        notices = [unknown_symbols_message(unknown)] if unknown else []
+        self.sampler.warm_up()
+        if index is not None:
+            from grucli.generation.copy_detection import generate_novel
+
+            checked = (
+                generate_novel(self.sampler, index, state, prompt, n, config, in_order=not live)
+                if copies == "replace"
+                else map(index.check, self.sampler.generate(state, prompt, n, config, in_order=not live))
+            )
+            return SampleBatch(None, iter(()), iter(checked), (*notices, *index.warnings()))
+        first = None
+        if live and not config.beam:
+            first = self.sampler.stream(state, config, prompt)
+            n, config = n - 1, dataclasses.replace(config, seed=config.seed + 1)
+        rest = self.sampler.generate(state, prompt, n, config, in_order=not live)
+        return SampleBatch(first, rest, None, tuple(notices))
+
+    def score(self, text: str, *, prompt: str = "", reply_to: Sequence[str] = ()) -> list[TokenSurprisal]:
+        """Return how surprising each token of `text` is, in bits, after what precedes it.
+
+        >>> sum(token.bits for token in model.score("Hello!")) / 6  # doctest: +SKIP
+
+        Raises:
+            UsageError: `reply_to` is given and the model was not trained on conversations.
+        """
+        return self.sampler.surprisals(self.read(prompt, reply_to=reply_to), text) if text else []
+
+    def gates(self, text: str, *, prompt: str = "", reply_to: Sequence[str] = ()) -> list[GateActivations]:
+        """Return the mean of each layer's gates at each token of `text`, computed in float64.
+
+        Raises:
+            UsageError: `reply_to` is given and the model was not trained on conversations.
+        """
+        return self.sampler.gate_activations(self.read(prompt, reply_to=reply_to), text)
+
+    def evaluate(
+        self,
+        corpus: str | os.PathLike[str],
+        *,
+        split: Literal["all", "val"] = "all",
+        val: float = 0.1,
+        column: str | None = None,
+        on_progress: "StageProgress | None" = None,
+    ) -> "EvalResult":
+        """Return the losses over a corpus, or over the part of it that training with `val` holds out.
+
+        Args:
+            corpus: a file that training takes.
+            split: "all", or "val" for the validation split.
+            val: the validation fraction of that split, 0 to 1.
+            column: the column of the text, None for the usual names.
+            on_progress: called with a stage, and with the bytes done and in all.
+
+        Raises:
+            UsageError: the file cannot be read, or has no such column.
+            EmptyInputError: there is no text, or no validation split.
+            GruError: the file is corrupt, or the disk is full.
+        """
+        from grucli.generation import evaluation
+        from grucli.paths import cache_dir
+        from grucli.text.dataset import prepare_dataset
+
+        notify = on_progress or (lambda stage, done, total: None)
+        dataset = prepare_dataset(
+            [os.fspath(corpus)],
+            column=column,
+            tokenizer=self._weights.tokenizer,
+            vocab=None,
+            val_fraction=val if split == "val" else 0.0,
+            val_file=None,
+            cache_dir=cache_dir(),
+            on_progress=notify,
+        )
+        tokens = dataset.val if split == "val" else dataset.train
+        if tokens is None:
+            message = f"'{os.fspath(corpus)}' has no validation split"
+            raise EmptyInputError(message, "drop --split val, or use more text")
+        notify("scoring", 0, None)
+        result = evaluation.evaluate(self._weights, tokens, self._threads)
+        return dataclasses.replace(result, notices=tuple(dataset.report.messages()))
+
+
+def load(name_or_path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Model:
+    """Load a model by its name or by the path of its file or directory; None is the newest.
+
+    >>> import grucli
+    >>> grucli.load()  # doctest: +SKIP
+    <Model 'emo': gru, 512 units>
+
+    Raises:
+        UsageError: there is no such model.
+        ModelFileError: its file is corrupt.
+        OSError: the file cannot be read.
+    """
+    path = find_model(None if name_or_path is None else os.fspath(name_or_path))
+    return Model(path, load_weights(path), threads)
+
+
+ModelRef = Model | str | os.PathLike[str] | None
+"""A loaded model, or the name or path of one; None is the newest."""
+
+
+def _resolve(model: ModelRef) -> Model:
+    return model if isinstance(model, Model) else load(model)
+
+
+def generate(
+    prompt: str = "",
+    n: int = 1,
+    config: GenerationConfig | None = None,
+    *,
+    model: ModelRef = None,
+    reply_to: Sequence[str] = (),
+    copies: Copies = "ignore",
+) -> Iterator[Sample]:
+    """Yield `n` samples of a model; see `Model.generate`. Load the model once if you call this often.
+
+    >>> import grucli
+    >>> [sample.text for sample in grucli.generate("I never", n=3, model="emo")]  # doctest: +SKIP
+
+    Raises:
+        UsageError: there is no such model; or as `Model.generate`.
+        ModelFileError: the model's file is corrupt.
+    """
+    return _resolve(model).generate(prompt, n, config, reply_to=reply_to, copies=copies)
+
+
+def stream(
+    prompt: str = "",
+    config: GenerationConfig | None = None,
+    *,
+    model: ModelRef = None,
+    reply_to: Sequence[str] = (),
+) -> "Stream | BeamSearch":
+    """Return one sample of a model as an iterable of `TextChunk`; see `Model.stream`.
+
+    Raises:
+        UsageError: there is no such model; or as `Model.stream`.
+        ModelFileError: the model's file is corrupt.
+    """
+    return _resolve(model).stream(prompt, config, reply_to=reply_to)
+
+
+def score(text: str, *, model: ModelRef = None, prompt: str = "", reply_to: Sequence[str] = ()) -> list[TokenSurprisal]:
+    """Return how surprising each token of `text` is to a model, in bits; see `Model.score`.
+
+    Raises:
+        UsageError: there is no such model; or as `Model.score`.
+        ModelFileError: the model's file is corrupt.
+    """
+    return _resolve(model).score(text, prompt=prompt, reply_to=reply_to)
+
+
+def gates(
+    text: str, *, model: ModelRef = None, prompt: str = "", reply_to: Sequence[str] = ()
+) -> list[GateActivations]:
+    """Return the mean of each layer's gates at each token of `text`; see `Model.gates`.
+
+    Raises:
+        UsageError: there is no such model; or as `Model.gates`.
+        ModelFileError: the model's file is corrupt.
+    """
+    return _resolve(model).gates(text, prompt=prompt, reply_to=reply_to)
+
+
+def evaluate(
+    model: ModelRef,
+    corpus: str | os.PathLike[str],
+    *,
+    split: Literal["all", "val"] = "all",
+    val: float = 0.1,
+    column: str | None = None,
+    on_progress: "StageProgress | None" = None,
+) -> "EvalResult":
+    """Return the losses of a model over a corpus; see `Model.evaluate`.
+
+    >>> import grucli
+    >>> grucli.evaluate("emo", "test.csv").bits_per_char  # doctest: +SKIP
+
+    Raises:
+        UsageError: there is no such model; or as `Model.evaluate`.
+        ModelFileError: the model's file is corrupt.
+        EmptyInputError: there is no text, or no validation split.
+    """
+    return _resolve(model).evaluate(corpus, split=split, val=val, column=column, on_progress=on_progress)
+
+
+def read_prompt(path: str) -> str:
+    """Read a prompt from a UTF-8 file, or from standard input ("-"), without the newline at its end.
+
+    Raises:
+        UsageError: standard input is closed, or the file is not UTF-8 text.
+        OSError: the file cannot be read.
+    """
+    if path == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed", "name a file: --prompt-file FILE")
+    try:
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"'{path}' is not UTF-8 text", "use a plain text file for --prompt-file") from error

@@ -1,0 +1,108 @@
+"""The models on this computer: list, describe, rename, remove."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grucli.errors import ModelFileError
+from grucli.json_record import JsonRecord
+from grucli.model import store
+from grucli.model.store import Metrics, ModelEntry, list_models, remove_model
+from grucli.training.events import TrainSummary
+from grucli.training.summary import resolve_entry, summarize
+
+__all__ = [
+    "ModelDetails",
+    "RemovedModels",
+    "RenamedModel",
+    "WeightsPath",
+    "describe_model",
+    "find_directories",
+    "find_weights",
+    "list_models",
+    "remove_model",
+    "rename_model",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """A model with the summary of its training, None if its file is corrupt, and its evaluations, the oldest first."""
+
+    entry: ModelEntry
+    summary: TrainSummary | None
+    metrics: list[Metrics]
+
+    def check(self) -> None:
+        """Check that the model can be read.
+
+        Raises:
+            ModelFileError: its file is corrupt.
+        """
+        if self.entry.problem is not None:
+            raise ModelFileError(
+                self.entry.problem, f"train it again, or remove it: gru models remove {self.entry.name}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RenamedModel(JsonRecord):
+    """A model's new name and directory, and its old name."""
+
+    model: str
+    path: Path
+    was: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedModels(JsonRecord):
+    """Names of removed models."""
+
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsPath(JsonRecord):
+    """The weights file of a model."""
+
+    path: Path
+
+
+def describe_model(name_or_path: str | None = None) -> ModelDetails:
+    """Return the details of a model, None for the newest.
+
+    Raises:
+        UsageError: there is no such model.
+        ModelFileError: a weights file outside the store is corrupt.
+    """
+    entry = resolve_entry(name_or_path)
+    return ModelDetails(entry, summarize(entry) if entry.problem is None else None, entry.metrics)
+
+
+def rename_model(old: str, new: str) -> RenamedModel:
+    """Rename a model.
+
+    Raises:
+        UsageError: there is no model `old`, or `new` exists or is not a valid name.
+        LockedError: the model is being trained.
+        OSError: the file system refused.
+    """
+    return RenamedModel(new, store.rename_model(old, new), old)
+
+
+def find_directories(names: Sequence[str]) -> list[Path]:
+    """Return the directory of each model, once.
+
+    Raises:
+        UsageError: one of the models does not exist.
+    """
+    return [store.find_entry(name).path for name in dict.fromkeys(names)]
+
+
+def find_weights(name_or_path: str | None = None) -> WeightsPath:
+    """Return the weights file of a model, None for the newest; it alone is the whole model.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    return WeightsPath(store.find_model(name_or_path))

@@ -1,0 +1,140 @@
+"""Options that several commands share, declared once, and the options made from the table of generation options."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from grucli.cli.command_base import MODEL, ParameterSource, get_current_context
+from grucli.errors import UsageError
+from grucli.generation.options import OPTIONS, GenerationConfig, GenerationOption, random_seed
+from grucli.generation.phrases import read_phrases
+
+Json = Annotated[bool, typer.Option("--json", help="Output JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Output JSON, one object per line.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Number of threads. [default: all cores]")]
+Column = Annotated[str | None, typer.Option(help="Text column, by name or number (from 1).")]
+Pace = Annotated[float, typer.Option(help="Characters per second on a terminal; 0 disables the limit.")]
+OptionalModel = Annotated[
+    str | None, typer.Argument(metavar=f"[{MODEL}]", help="Model name or path. [default: newest]")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationArguments:
+    """The generation options of one command line, before files are read and values are checked.
+
+    `values` maps parameter names to values; `explicit` holds the names of all parameters of the command that were given
+    anywhere, `typed` of those on the command line.
+    """
+
+    values: Mapping[str, Any]
+    explicit: frozenset[str]
+    typed: frozenset[str]
+
+    def config(self) -> GenerationConfig:
+        """Read files of texts, choose a seed where none was given, and check every value.
+
+        Raises:
+            UsageError: a value is out of range, or a file is not text.
+            OSError: a file cannot be read.
+        """
+        return GenerationConfig(**{option.name: self._read(option) for option in OPTIONS})
+
+    def overrides(self, config: GenerationConfig) -> dict[str, Any]:
+        """The fields of `config` that were given anywhere, with their values."""
+        names = [option.name for option in OPTIONS if self.explicit & {option.name, _item_name(option)}]
+        return {name: getattr(config, name) for name in names}
+
+    def check_beam(self, **others: bool) -> None:
+        """Refuse options on the command line that have no effect with --beam; `others` are further such options.
+
+        Values from variables and settings are meant for other calls, and are ignored.
+
+        Raises:
+            UsageError: there are such options.
+        """
+        if not self.values["beam"]:
+            return
+        values = {each.name: self.values[each.name] for each in OPTIONS if each.unused_by_beam} | others
+        flags = [f"--{name.replace('_', '-')}" for name, value in values.items() if value and name in self.typed]
+        if flags:
+            verb = "has" if len(flags) == 1 else "have"
+            raise UsageError(
+                f"{' and '.join(flags)} {verb} no effect with --beam",
+                "beam search does not sample: use one or the other",
+            )
+
+    def _read(self, option: GenerationOption) -> Any:
+        value = self.values[option.name]
+        if option.name == "seed" and value is None:
+            return random_seed()
+        if option.kind is not tuple:
+            return value
+        if option.item_help:
+            return (*(read_phrases(Path(value)) if value else ()), *(self.values[_item_name(option)] or ()))
+        return tuple(map(option.parse_text, value or ()))
+
+
+def replace_parameter(
+    command: Callable[..., Any],
+    name: str,
+    options: Sequence[inspect.Parameter],
+    build: Callable[[dict[str, Any]], object],
+) -> Callable[..., Any]:
+    """Replace the keyword parameter `name` of a command by `options`; `build` makes its value from theirs."""
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> Any:
+        values = {each.name: arguments.pop(each.name) for each in options}
+        return command(**arguments, **{name: build(values)})
+
+    signature = inspect.signature(command)
+    parameters: list[inspect.Parameter] = []
+    for each in signature.parameters.values():
+        parameters += options if each.name == name else [each]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace the parameter `generation` of a command, `GenerationArguments`, by one option per row of the table."""
+    options = [parameter for option in OPTIONS for parameter in _parameters(option)]
+    return replace_parameter(command, "generation", options, _generation_arguments)
+
+
+def _generation_arguments(values: dict[str, Any]) -> GenerationArguments:
+    context = get_current_context()
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return GenerationArguments(
+        values,
+        frozenset(name for name, source in sources.items() if source is not ParameterSource.DEFAULT),
+        frozenset(name for name, source in sources.items() if source is ParameterSource.COMMANDLINE),
+    )
+
+
+def _parameters(option: GenerationOption) -> Iterator[inspect.Parameter]:
+    texts = list[str] | None
+    if option.item_help:
+        yield _parameter(option.name, option.flag, str | None, None, option.help, metavar="FILE")
+        yield _parameter(_item_name(option), option.item_flag, texts, None, option.item_help)
+    elif option.kind is tuple:
+        yield _parameter(option.name, option.flag, texts, None, option.help)
+    elif option.name == "seed":
+        yield _parameter(option.name, option.flag, int | None, None, option.help)
+    else:
+        yield _parameter(option.name, option.flag, option.kind, option.default, option.help)
+
+
+def _parameter(name: str, flag: str, kind: Any, default: Any, help_text: str, **info: Any) -> inspect.Parameter:
+    option = typer.Option(f"--{flag}", help=help_text, rich_help_panel="Generation", **info)
+    annotation = Annotated[kind, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _item_name(option: GenerationOption) -> str:
+    return option.item_flag.replace("-", "_")

@@ -1,0 +1,90 @@
+"""Options of one cleaning run."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from grucli.errors import UsageError
+from grucli.read.sources import STDIN, InputSource, resolve_source
+from grucli.reddit.clean.rules.config import RuleConfig
+from grucli.reddit.clean.rules.registry import active_rules
+from grucli.reddit.corpus.writer import OutputSpec, parse_output
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanOptions:
+    """Options of one cleaning run.
+
+    `output`: None to write nothing. `column`: the text column, None to detect it. `replies`: write conversations, of at
+    least `min_turns` comments. `workers`: number of processes, at most one per core; None to decide by the input size.
+    `force`: overwrite an existing output. `use_fast_path`: False applies the rules alone, with the same result.
+
+    Raises:
+        UsageError: no sources, an output that must not be written, or conflicting options.
+    """
+
+    sources: tuple[InputSource, ...]
+    output: OutputSpec | None
+    rule_config: RuleConfig = field(default_factory=RuleConfig)
+    column: str | None = None
+    replies: bool = False
+    min_turns: int | None = None
+    workers: int | None = None
+    force: bool = False
+    use_fast_path: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UsageError("no input: FILE is missing", "see: gru clean --help")
+        if self.min_turns is not None and not self.replies:
+            raise UsageError("--min-turns requires --replies", "add --replies, or remove --min-turns")
+        active_rules(self.rule_config)
+        self.check_output()
+
+    @property
+    def size(self) -> int | None:
+        """Total size of the sources in bytes, as stored; None if one of them is standard input."""
+        paths = [source.path for source in self.sources]
+        return sum(path.stat().st_size for path in paths if path is not None) if None not in paths else None
+
+    def check_output(self) -> None:
+        """Check that the output is not also a source, and does not exist unless `force` is set.
+
+        Raises:
+            UsageError: it is, or does.
+        """
+        path = None if self.output is None else self.output.path
+        if path is None or not path.exists():
+            return
+        if any(source.path is not None and os.path.samefile(source.path, path) for source in self.sources):  # noqa: PTH121
+            raise UsageError(f"'{path}' is both input and output", "choose another output name")
+        if path.is_file() and not self.force:
+            raise UsageError(f"'{path}' already exists", "choose another name with -o, or use --force")
+
+
+def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:
+    """Return the sources that the user named.
+
+    Raises:
+        UsageError: a file does not exist or does not hold rows, or standard input is named twice.
+    """
+    sources = tuple(map(resolve_source, names))
+    if sum(source.path is None for source in sources) > 1:
+        raise UsageError(f"standard input ('{STDIN}') is named twice", "name it once")
+    for source in sources:
+        if source.file_format == "txt":
+            raise UsageError(
+                f"'{source.display_name}' is running text, not comments", "name a dump, .jsonl, .csv, .tsv or .parquet"
+            )
+    return sources
+
+
+def resolve_output(name: str | None, replies: bool) -> OutputSpec:
+    """Return the output that the user named.
+
+    Raises:
+        UsageError: there is no name, or its format cannot hold what is to be written.
+    """
+    if name is None:
+        raise UsageError("no output: -o FILE is missing", "name a .csv, .jsonl or .txt file, or use --dry-run")
+    return parse_output(name, conversations=replies)

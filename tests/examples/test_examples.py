@@ -1,0 +1,107 @@
+"""The examples run as they are, on tiny inputs."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grucli.model.store import model_names
+from grucli.reddit.fetch import retry
+from tests.reddit.comment_factory import Row
+from tests.reddit.fetch.fake_arctic_shift import FakeArcticShift, serve_arctic_shift
+from tests.training.small_runs import write_small_corpus
+
+Output = pytest.CaptureFixture[str]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ANSWERS = {"Where is the cat?": "On the mat.", "Is it raining?": "It never stopped!"}
+
+
+@pytest.fixture(autouse=True)
+def _home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(retry, "sleep", lambda seconds: None)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def load_example(name: str) -> dict[str, Any]:
+    """Give the functions of an example."""
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))
+
+
+def forum(subreddit: str) -> list[Row]:
+    """Give comments: questions, each with its answer."""
+    rows: list[Row] = []
+    for n in range(40):
+        question, answer = list(ANSWERS.items())[n % 2]
+        about = {"subreddit": subreddit, "link_id": f"t3_p{n}", "score": 3}
+        rows.append({"id": f"a{n}", "author": f"asks{n}", "body": question, "parent_id": f"t3_p{n}", **about})
+        rows.append({"id": f"b{n}", "author": "helpful", "body": f"{answer} {n}", "parent_id": f"t1_a{n}", **about})
+    return [{**row, "created_utc": 1_600_000_000 + n} for n, row in enumerate(rows)]
+
+
+@pytest.fixture
+def spoken_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a user type one line and then an empty one."""
+    lines = iter(["Is it raining?", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
+
+
+@pytest.mark.usefixtures("spoken_lines")
+def test_a_bot_of_a_subreddit(capsys: Output, tmp_path: Path) -> None:
+    with serve_arctic_shift(FakeArcticShift(forum("cats"))) as server:
+        load_example("subreddit_bot")["main"](["r/cats", "--base-url", server.url, "--minutes", "0.01"])
+    out = capsys.readouterr().out
+    assert out.startswith("fetched 80 comments\nkept ")
+    assert len(out.splitlines()) >= 4
+    assert model_names() == ["bot"]
+    assert (tmp_path / "bot" / "corpus.csv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("spoken_lines")
+def test_a_bot_of_a_file(capsys: Output, tmp_path: Path) -> None:
+    (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in forum("cats")))
+    load_example("subreddit_bot")["main"](["raw.jsonl", "--name", "cat", "--minutes", "0.01"])
+    assert capsys.readouterr().out.startswith("kept ")
+    assert model_names() == ["cat"]
+
+
+@pytest.mark.slow
+def test_cells_are_compared(capsys: Output, tmp_path: Path) -> None:
+    write_small_corpus(tmp_path / "corpus.csv")
+    words = ["corpus.csv", "--cells", "gru", "gru-after", "--steps", "5", "--hidden", "16", "--embed", "8"]
+    load_example("gru_vs_lstm")["main"](words)
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split()[:4] == ["cell", "hidden", "parameters", "steps"]
+    assert [row.split()[:2] for row in rows] == [["gru", "16"], ["gru-after", "16"]]
+
+
+def test_hidden_sizes_give_the_cells_as_many_weights() -> None:
+    example = load_example("gru_vs_lstm")
+    gates, hidden_size = example["GATES"], example["hidden_size"]
+    assert hidden_size("gru", 256, 64) == 256
+    for cell in gates:
+        n = hidden_size(cell, 256, 64)
+        assert gates[cell] * (64 + n + 1) * n == pytest.approx(3 * (64 + 256 + 1) * 256, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home_with_kernels")
+def test_the_tour_of_the_api(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "python_api.py"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "kept 400 of 400 comments"
+    assert "markdown: 'It rains **again**. (9)' -> 'It rains again. (9)'" in lines
+    assert any(line.startswith("limit: ") for line in lines)
+    assert lines[-1] == "removed 57 comments; train again: tiny"
+    assert model_names() == []
