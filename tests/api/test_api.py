@@ -173,10 +173,10 @@ def test_evaluation_has_the_json_of_the_command(capsys: Output, corpus: Path) ->
 
 def test_cleaning_has_the_json_of_the_command(capsys: Output, corpus: Path, tmp_path: Path) -> None:
     rules = grucli.RuleConfig(authors=frozenset({"ann1", "ann2"}))
-    counts: list[int] = []
-    report = grucli.clean(corpus, tmp_path / "out.csv", rules=rules, on_progress=lambda n, _: counts.append(n))
+    steps: list[tuple[str, int, int | None]] = []
+    report = grucli.clean(corpus, tmp_path / "out.csv", rules=rules, on_progress=lambda *step: steps.append(step))
     assert (report.read, report.kept, report.dropped["author"]) == (60, 40, 20)
-    assert sum(counts) == corpus.stat().st_size
+    assert steps[-1][1:] == (corpus.stat().st_size, corpus.stat().st_size)
     words = ["clean", str(corpus), "-o", str(tmp_path / "cli.csv"), "--author", "ann1", "--author", "ann2"]
     printed, document = printed_json(capsys, *words), as_document(report)
     assert isinstance(printed, dict)

@@ -24,8 +24,8 @@ class CleanReport(JsonRecord):
     """Counts of a cleaning run. At its end, `read == kept + sum(dropped.values())`.
 
     `reasons`: by rule, then by reason ("" if the rule has only one). `characters`: length of the kept text.
-    `conversations`: number of those written, None unless they are built. `notes`: sentences for the user. `rules`: names
-    of the active rules that may drop a comment, in order.
+    `conversations`: number of those written, None unless they are built. `notes`: sentences for the user. `rules`:
+    names of the active rules that may drop a comment, in order.
     """
 
     read: int = 0
