@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grucli.json_record import JsonRecord
+from grucli.model.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +68,14 @@ class StepCompleted:
     gradient_norm: float
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The held-out loss after `step` steps (None where nothing is held out), and a fresh sample to look at."""
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Figures):
+    """An evaluation after `step` steps, and a sample of what the network generates then."""
 
     step: int
     total_steps: int | None
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    train_nats: float
-    val_nats: float | None
-    val_nats_per_char: float | None
-    val_bits_per_char: float | None
     is_best: bool
-    sample: str
+    sample: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +96,21 @@ class TrainFinished:
     summary: "TrainSummary"
 
 
-@dataclass(frozen=True, slots=True)
-class TrainSummary(JsonRecord):
-    """What `gru train --json` and `gru models show --json` print: the contract's fields, in its order."""
-
+@dataclass(frozen=True, kw_only=True)
+class _ModelSummary(JsonRecord):
     model: str
     path: str
     cell: str
     parameters: int
     vocab: int
     steps: int
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    train_nats: float | None
-    val_nats: float | None
-    val_nats_per_char: float | None
-    val_bits_per_char: float | None
+
+
+# Dataclasses list the fields of the last base first, so this is the order of the JSON contract.
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary(Figures, _ModelSummary):
+    """The result of a run: the JSON document of `gru train` and `gru models show`."""
+
     parameters_sha256: str
 
 

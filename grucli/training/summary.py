@@ -40,12 +40,6 @@ def summarize(entry: ModelEntry) -> TrainSummary:
         parameters=info.parameters,
         vocab=info.sizes.V,
         steps=card.steps,
-        tokens=card.tokens,
-        seconds=card.seconds,
-        tokens_per_second=card.tokens_per_second,
-        train_nats=card.train_nats,
-        val_nats=card.val_nats,
-        val_nats_per_char=card.val_nats_per_char,
-        val_bits_per_char=card.val_bits_per_char,
+        **card.figures(),
         parameters_sha256=info.parameters_sha256,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ from grucli.files import atomic_write, oserror_for
 from grucli.generation.evaluation import Evaluator
 from grucli.generation.sampler import GenerationConfig, Sampler
 from grucli.model.config import num_parameters
+from grucli.model.figures import Figures
 from grucli.model.parameters import Parameters
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
 from grucli.model.weights import ModelCard, SavedModel, parameters_sha256, read_model_info, save_weights
@@ -38,18 +39,6 @@ class StepResult:
     nats: float
     gradient_norm: float
     seconds: float
-
-
-class _MetricsDict(TypedDict):
-    """What is known of a run so far, by the names that notes, cards, events and summaries have for it."""
-
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    train_nats: float
-    val_nats: float | None
-    val_nats_per_char: float | None
-    val_bits_per_char: float | None
 
 
 class Trainer:
@@ -146,13 +135,13 @@ class Trainer:
             total_steps=state.total_steps,
             is_best=best,
             sample=self._generate_sample(),
-            **self._metrics(),
+            **self._figures(),
         )
 
-    def _metrics(self) -> _MetricsDict:
+    def _figures(self) -> dict[str, Any]:
         state = self.train_state
         nats = state.val_nats_per_char
-        return _MetricsDict(
+        return Figures(
             tokens=self.tokens,
             seconds=state.seconds,
             tokens_per_second=self.tokens / state.seconds if state.seconds > 0 else 0.0,
@@ -160,7 +149,7 @@ class Trainer:
             val_nats=state.val_nats,
             val_nats_per_char=nats,
             val_bits_per_char=None if nats is None else nats / math.log(2),
-        )
+        ).figures()
 
     def _generate_sample(self) -> str:
         sampler = Sampler(self._weights(), threads=1)
@@ -168,7 +157,7 @@ class Trainer:
         return "".join(piece.text for piece in stream)
 
     def _record_metrics(self) -> None:
-        metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._metrics())
+        metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._figures())
         path = self.model_dir / METRICS
         with oserror_for(path), path.open("ab") as file:
             file.write(msgspec.json.encode(metrics) + b"\n")
@@ -181,9 +170,8 @@ class Trainer:
                 continue
             best, last_step = metrics.val_nats is None or metrics.val_nats < min_val_nats, metrics.step
             min_val_nats = metrics.val_nats if best and metrics.val_nats is not None else min_val_nats
-            values = {name: getattr(metrics, name) for name in _MetricsDict.__annotations__}
             yield Evaluated(
-                step=metrics.step, total_steps=self.train_state.total_steps, is_best=best, sample="", **values
+                step=metrics.step, total_steps=self.train_state.total_steps, is_best=best, **metrics.figures()
             )
 
     def _weights(self) -> SavedModel:
@@ -195,7 +183,7 @@ class Trainer:
             running_text=dataset.running_text,
             conversations=dataset.conversations,
             steps=self.train_state.step,
-            **self._metrics(),
+            **self._figures(),
         )
         return SavedModel(self.parameters.sizes, dataset.tokenizer, self.parameters.views, card)
 
@@ -243,6 +231,6 @@ class Trainer:
             parameters=num_parameters(self.parameters.sizes),
             vocab=self.parameters.sizes.V,
             steps=self.train_state.step,
-            **self._metrics(),
+            **self._figures(),
             parameters_sha256=parameters_sha256(self.parameters.views),
         )

@@ -52,7 +52,19 @@ def step_completed(step: int, steps: int | None = 400) -> StepCompleted:
 
 def evaluation(step: int, val: float | None, best: bool = True, sample: str = SAMPLE) -> Evaluated:
     bits = None if val is None else val / math.log(2)
-    return Evaluated(step, 400, step * 1000, step / 10, 10_000.0, 1.5, val, val, bits, best, sample)
+    return Evaluated(
+        step=step,
+        total_steps=400,
+        tokens=step * 1000,
+        seconds=step / 10,
+        tokens_per_second=10_000.0,
+        train_nats=1.5,
+        val_nats=val,
+        val_nats_per_char=val,
+        val_bits_per_char=bits,
+        is_best=best,
+        sample=sample,
+    )
 
 
 def resumed_run() -> Iterator[TrainEvent]:

@@ -72,7 +72,8 @@ class TrainDashboard:
             case TrainStarted():
                 self._started, self._preparing = event, None
                 for evaluation in event.previous_evaluations:
-                    self._train_curve.add(evaluation.step, evaluation.train_nats)
+                    if evaluation.train_nats is not None:
+                        self._train_curve.add(evaluation.step, evaluation.train_nats)
                     self._update_evaluation(evaluation)
             case Compiling():
                 self._compiling, self._compiling_since = event, self._clock()

@@ -127,8 +127,9 @@ class TrainView:
             self._terminal.info(_STAR)
             self._print_row(_HEADER)
         self._print_row(
-            f"{event.step:>8} {event.tokens:>12} {format_duration(event.seconds):>8} {event.train_nats:>7.3f} "
-            f"{format_float(event.val_nats):>9} {format_float(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
+            f"{event.step:>8} {event.tokens:>12} {format_duration(event.seconds):>8} "
+            f"{format_float(event.train_nats):>7} {format_float(event.val_nats):>9} "
+            f"{format_float(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
             f"{' *' if event.is_best else ''}"
         )
 
