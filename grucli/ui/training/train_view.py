@@ -149,7 +149,7 @@ def print_train_result(terminal: Terminal, finished: TrainFinished, resume: str)
         terminal.info(f"go on exactly here:  {sanitize_line(resume)}")
         return
     messages = {
-        "settled": f"the held-out loss has stopped improving; {name} is ready",
+        "early_stopping": f"the validation loss has stopped improving; {name} is ready",
         "already finished": f"{name} was trained to its end before",
     }
     terminal.info(f"\n{messages.get(finished.reason, f'{name} is ready')}, in {path}")

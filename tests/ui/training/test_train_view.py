@@ -177,7 +177,7 @@ def test_a_run_without_an_end_is_a_mistake() -> None:
     ("reason", "said"),
     [
         ("limit", "emo is ready"),
-        ("settled", "stopped improving; emo is ready"),
+        ("early_stopping", "stopped improving; emo is ready"),
         ("already finished", "to its end before"),
         ("interrupted", "stopped after step 400; all of it is saved in /models/emo"),
         ("terminated", "gru train x.csv --name emo --resume"),
@@ -187,7 +187,7 @@ def test_the_end_says_what_to_do_next(reason: str, said: str) -> None:
     captured = CapturedTerminal(PipeStream(), PipeStream())
     print_train_result(captured.terminal, TrainFinished(reason, make_summary()), "gru train x.csv --name emo --resume")
     assert said in captured.err
-    assert ("gru sample emo" in captured.err) == (reason in ("limit", "settled", "already finished"))
+    assert ("gru sample emo" in captured.err) == (reason in ("limit", "early_stopping", "already finished"))
     assert captured.out == ""
 
 
