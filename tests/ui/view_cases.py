@@ -21,7 +21,7 @@ from grucli.reddit.corpus.purge import PurgeResult
 from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
 from grucli.reddit.fetch.events import FetchFinished, FetchStarted, FetchSummary, PageFetched, TargetFinished
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.transient_bar import TransientBar
+from grucli.ui.terminal.status_line import TransientBar
 from grucli.ui.views.clean_view import CleanView, show_report, show_rule_trace, show_rules
 from grucli.ui.views.copy_view import show_checked_samples
 from grucli.ui.views.doctor_view import show_system_info

@@ -7,10 +7,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from grucli.ui.terminal.formatting import pluralize
+from grucli.ui.terminal.formatting import pluralize, progress_bar
 from grucli.ui.terminal.frame_pacer import FramePacer
 from grucli.ui.terminal.live_text import LiveText
-from grucli.ui.terminal.progress import progress_bar
 
 
 class ReplyView:

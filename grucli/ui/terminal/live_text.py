@@ -1,22 +1,24 @@
-"""Text that grows at the end of a console, with a bar under it while it does.
+"""Growing text at the end of a console, optionally with a bar under it.
 
-Finished lines go to the scrollback for good; only the unfinished line and the bar are drawn again.
+Finished lines go to the scrollback; only the unfinished line and the bar are redrawn.
 """
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.text import Text
 
+from grucli.ui.terminal.frame_pacer import FramePacer
 from grucli.ui.terminal.live_region import LiveRegion
 from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 
 class LiveText:
-    """See the module. On a console that cannot be drawn over the text is printed as it comes, without a bar.
+    """Text that grows. On a console that cannot be drawn over it is printed as it comes, without a bar.
 
-    A `with` block hides the cursor and, however it ends, leaves it at the beginning of a line.
+    The `with` block hides the cursor and leaves it at the start of a line.
     """
 
     def __init__(self, console: Console) -> None:
@@ -43,11 +45,11 @@ class LiveText:
             self._region.__exit__(exc_type, exc, tb)
 
     def add(self, text: str, style: str = "") -> None:
-        """Let the text grow; nothing is shown before the next `draw`."""
+        """Append text; it is shown by the next `render`."""
         self._text.feed(text, style)
 
     def render(self, bar: Text | None) -> None:
-        """Show what was added and, in a line under it, `bar`, which must be narrower than the console."""
+        """Show the text and under it `bar`, which must be narrower than the console."""
         if not self._region.live:
             self._print_pending()
             return
@@ -59,3 +61,46 @@ class LiveText:
         if text:
             self._midline = not text.plain.endswith("\n")
             self._console.print(text, end="", soft_wrap=True)
+
+
+class PacedText:
+    """Text that appears at the pace of `pacer`. The `with` block ends with all of it shown."""
+
+    def __init__(self, console: Console, pacer: FramePacer) -> None:
+        self._live_text, self._pacer = LiveText(console), pacer
+        self._pending = ""
+        self.shown = 0
+        """Characters shown so far."""
+
+    def __enter__(self) -> Self:
+        self._live_text.__enter__()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._release(len(self._pending))
+        self._live_text.__exit__(exc_type, exc, tb)
+
+    def add(self, text: str, style: str = "") -> None:
+        """Append text that is not paced, before any that is."""
+        self._live_text.add(text, style)
+
+    def write(self, text: str, render_bar: Callable[[], Text | None] = lambda: None) -> None:
+        """Append text and return when the last character of it is due."""
+        self._pending += text
+        while self._pending:
+            self._release(self._pacer.chars_due(self.shown, len(self._pending)))
+            if self._pacer.frame_due():
+                self._live_text.render(render_bar())
+            if self._pending:
+                self._pacer.wait_for_frame()
+
+    def end_line(self) -> None:
+        """Append a newline; it is not waited for."""
+        self._pending += "\n"
+
+    def _release(self, count: int) -> None:
+        self._live_text.add(self._pending[:count])
+        self._pending = self._pending[count:]
+        self.shown += count

@@ -19,13 +19,11 @@ from grucli.training.events import (
     TrainStarted,
 )
 from grucli.ui.terminal.console import plain_text
-from grucli.ui.terminal.formatting import format_duration, format_float, format_si
-from grucli.ui.terminal.progress import bar
+from grucli.ui.terminal.formatting import bar, format_duration, format_float, format_si
 from grucli.ui.terminal.sanitize import sanitize_line
-from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
+from grucli.ui.terminal.startup_message import COMPILING_MESSAGE, STARTUP_MESSAGE
 from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
 
-COMPILING_MESSAGE = "compiling for this processor"
 _SHOW_ELAPSED_AFTER = 2.0  # seconds after which somebody wonders whether anything happens
 _MAX_COLUMNS = 120
 _MIN_SIDE_BY_SIDE_COLUMNS = 64

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_eta, format_si, pluralize
-from grucli.ui.terminal.progress import fit_fields, progress_bar
+from grucli.ui.terminal.formatting import fit_fields, format_eta, format_si, pluralize, progress_bar
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
-from grucli.ui.terminal.transient_bar import TransientBar
+from grucli.ui.terminal.status_line import TransientBar
 from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 if TYPE_CHECKING:

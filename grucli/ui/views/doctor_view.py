@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.key_values import print_key_values
+from grucli.ui.terminal.formatting import print_key_values
 
 if TYPE_CHECKING:
     from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, SystemInfo

@@ -7,9 +7,8 @@ from typing import Protocol, TypeVar
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_eta, format_si, pluralize
-from grucli.ui.terminal.progress import progress_bar
-from grucli.ui.terminal.transient_bar import TransientBar
+from grucli.ui.terminal.formatting import format_eta, format_si, pluralize, progress_bar
+from grucli.ui.terminal.status_line import TransientBar
 
 _MIN_ETA_SECONDS = 1.0
 

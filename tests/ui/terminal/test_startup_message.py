@@ -10,7 +10,7 @@ from grucli.ui.terminal import console
 from grucli.ui.terminal.startup_message import print_startup_message
 from tests.ui.fake_streams import PipeStream, TtyStream
 
-MESSAGE = "getting ready\r"
+MESSAGE = "loading...\r"
 
 
 def set_tty_stderr(monkeypatch: pytest.MonkeyPatch) -> TtyStream:

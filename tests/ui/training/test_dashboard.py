@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from grucli.training.events import Compiled, Compiling, SetupProgress, TrainEvent, TrainFinished
 from grucli.ui.terminal.sanitize import sanitize
-from grucli.ui.training.dashboard import COMPILING_MESSAGE, TrainDashboard
+from grucli.ui.terminal.startup_message import COMPILING_MESSAGE
+from grucli.ui.training.dashboard import TrainDashboard
 from tests.ui.fake_events import evaluation, make_summary, resumed_run, run_started, step_completed, training_run
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
@@ -135,7 +136,7 @@ def test_a_run_that_is_gone_on_with_shows_where_it_was() -> None:
 
 
 def test_before_the_first_step_it_says_what_happens() -> None:
-    assert render_dashboard([]) == "getting ready"
+    assert render_dashboard([]) == "loading..."
     assert render_dashboard([SetupProgress("reading [b]x[/b]\x1b[2J\n.csv")]) == "reading [b]x[/b][2J .csv"
     reading = render_dashboard([SetupProgress("reading the corpus", 30, 120)], width=40)
     assert reading == f"reading the corpus\n{'━' * 8}{'─' * 26}  25%"

@@ -20,7 +20,7 @@ PIPE_ROWS = """\
      300       300000     0:30   1.500     1.800      2.597     10000
      400       400000     0:40   1.500     1.750      2.525     10000 *
 """
-STARTUP_TEXT = "getting ready\ntrains two minutes\ncompiling for this processor, once\n* marks the best so far\n"
+STARTUP_TEXT = "loading...\ntrains two minutes\ncompiling for this processor, once\n* marks the best so far\n"
 
 
 def run_view(captured: CapturedTerminal, events: list[TrainEvent], json: bool = False) -> TrainFinished:
@@ -70,7 +70,7 @@ def test_in_a_pipe_a_stage_has_a_line_when_it_lasts() -> None:
                 view.show(SetupProgress(stage, done, 10))
                 now += seconds / 9
         view.show(run_started())
-    assert captured.err == "getting ready\nlearning tokens\ntrains two minutes\n"
+    assert captured.err == "loading...\nlearning tokens\ntrains two minutes\n"
 
 
 def test_in_a_pipe_nothing_is_said_of_compiling_where_nothing_is_compiled() -> None:
@@ -78,7 +78,7 @@ def test_in_a_pipe_nothing_is_said_of_compiling_where_nothing_is_compiled() -> N
     with TrainView(captured.terminal) as view:
         for event in resumed_run():
             view.show(event)
-    assert captured.err == "getting ready\ngoes on from step 240\n"
+    assert captured.err == "loading...\ngoes on from step 240\n"
 
 
 def test_quiet_rows_are_data_all_the_same() -> None:
@@ -132,7 +132,7 @@ def test_the_picture_is_drawn_where_it_disturbs_nothing(
 def test_the_first_words_come_before_the_first_event() -> None:
     for captured in (CapturedTerminal(TtyStream(), TtyStream()), CapturedTerminal(PipeStream(), PipeStream())):
         with TrainView(captured.terminal):
-            assert "getting ready" in captured.err
+            assert "loading..." in captured.err
 
 
 @pytest.mark.usefixtures("color_terminal")

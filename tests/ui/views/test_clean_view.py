@@ -77,7 +77,7 @@ def test_it_is_drawn_on_a_terminal_and_taken_back() -> None:
     with CleanView(Terminal(PipeStream(), screen, width=80)) as view:
         view.start(make_report())
         view.progress("cleaning", 5, 10)
-        assert screen.rows == ["getting ready"]
+        assert screen.rows == ["loading..."]
     assert screen.rows == []
 
 
