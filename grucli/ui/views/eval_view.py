@@ -1,4 +1,4 @@
-"""What `gru eval` found, as a few lines to read."""
+"""The result of `gru eval`."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ _LABEL_COLUMNS = 20
 
 
 def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
-    """Print each figure on a line of stdout."""
+    """Print one line per figure on stdout."""
     facts = [
         ("bits per character", f"{scores.bits_per_char:.4f}"),
         ("nats per character", f"{scores.nats_per_char:.4f}"),

@@ -14,13 +14,13 @@ from tests.ui.fake_events import make_summary, resumed_run, run_started, step_co
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 PIPE_ROWS = """\
-    step       tokens     time   train  held out  bits/char  tokens/s
+    step       tokens     time   train       val  bits/char  tokens/s
      100       100000     0:10   1.500     2.200      3.174     10000 *
      200       200000     0:20   1.500     1.900      2.741     10000 *
      300       300000     0:30   1.500     1.800      2.597     10000
      400       400000     0:40   1.500     1.750      2.525     10000 *
 """
-STARTUP_TEXT = "loading...\ntrains two minutes\ncompiling for this processor, once\n* marks the best so far\n"
+STARTUP_TEXT = "loading...\ntrains two minutes\ncompiling for this processor, once\n* = best so far\n"
 
 
 def run_view(captured: CapturedTerminal, events: list[TrainEvent], json: bool = False) -> TrainFinished:
@@ -124,7 +124,7 @@ def test_the_picture_is_drawn_where_it_disturbs_nothing(
     captured = CapturedTerminal(out(), err())
     run_view(captured, list(training_run(reason="limit")), json)
     assert ("\x1b[" in captured.err) == live
-    assert ("held out" in captured.err) == (live or json)
+    assert ("bits/char" in captured.err) == (live or json)
     assert captured.out == ("" if live or json else PIPE_ROWS)
 
 
@@ -169,7 +169,7 @@ def test_a_run_that_fails_later_leaves_its_last_picture_and_the_cursor() -> None
 
 
 def test_a_run_without_an_end_is_a_mistake() -> None:
-    with pytest.raises(RuntimeError, match="without saying so"):
+    with pytest.raises(RuntimeError, match="without TrainFinished"):
         run_view(CapturedTerminal(PipeStream(), PipeStream()), list(training_run()))
 
 
@@ -178,8 +178,8 @@ def test_a_run_without_an_end_is_a_mistake() -> None:
     [
         ("limit", "emo is ready"),
         ("early_stopping", "stopped improving; emo is ready"),
-        ("already finished", "to its end before"),
-        ("interrupted", "stopped after step 400; all of it is saved in /models/emo"),
+        ("already finished", "already fully trained"),
+        ("interrupted", "stopped after step 400; saved in /models/emo"),
         ("terminated", "gru train x.csv --name emo --resume"),
     ],
 )
@@ -198,6 +198,6 @@ def test_the_last_words_break_between_words_alone() -> None:
         TrainFinished("interrupted", make_summary(184)),
         "gru train long-name.csv --resume",
     )
-    assert screen.rows[1:5] == ["stopped after step", "184; all of it is", "saved in", "/models/emo"]
-    assert screen.rows[5:] == ["go on exactly here:", "gru train", "long-name.csv", "--resume"]
+    assert screen.rows[1:4] == ["stopped after step", "184; saved in", "/models/emo"]
+    assert screen.rows[4:] == ["resume with:  gru", "train long-name.csv", "--resume"]
     assert screen.written.count("\n") == 3
