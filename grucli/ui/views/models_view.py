@@ -29,7 +29,7 @@ def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapp
     `metrics` holds the evaluations of each model by its name. A narrow terminal gets fewer columns and shorter names.
     """
     if not entries:
-        terminal.info("no models yet; make one with: gru demo, or gru train CORPUS")
+        terminal.info("no model yet; train one with: gru demo, or gru train CORPUS")
         return
     blocks = ASCII_BLOCKS if terminal.data.options.ascii_only else BLOCKS
     rows = [dict(zip(_COLUMNS, _row(entry, metrics.get(entry.name, ()), blocks), strict=True)) for entry in entries]
