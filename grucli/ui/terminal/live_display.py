@@ -43,7 +43,7 @@ class LiveDisplay:
         self._terminal.message_handler = None
         with self._console:
             self._region.render(self._render_lines() if keep else [], [])
-            self._region.__exit__(None, None, None)
+            self._region.__exit__()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):

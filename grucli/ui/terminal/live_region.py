@@ -8,7 +8,6 @@ remembers which rows it wrapped, and would join them when it becomes wider.
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -57,9 +56,7 @@ class LiveRegion:
             self._exit_stack.enter_context(handle_suspend(self._run_between_frames, self._erased))
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         if self.live:
             self._exit_stack.close()
             self._console.show_cursor(True)

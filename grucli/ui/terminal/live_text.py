@@ -4,7 +4,6 @@ Finished lines go to the scrollback; only the unfinished line and the bar are re
 """
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -31,9 +30,7 @@ class LiveText:
         self._region.__enter__()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         with self._console:
             if self._region.live:
                 *finished, pending = self._text.lines(self._region.width)
@@ -42,7 +39,7 @@ class LiveText:
                 self._print_pending()
                 if self._midline:
                     self._console.print()
-            self._region.__exit__(exc_type, exc, tb)
+            self._region.__exit__(*exc_info)
 
     def add(self, text: str, style: str = "") -> None:
         """Append text; it is shown by the next `render`."""
@@ -76,11 +73,9 @@ class PacedText:
         self._live_text.__enter__()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._release(len(self._pending))
-        self._live_text.__exit__(exc_type, exc, tb)
+        self._live_text.__exit__(*exc_info)
 
     def add(self, text: str, style: str = "") -> None:
         """Append text that is not paced, before any that is."""

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 from rich.text import Text
@@ -63,9 +62,7 @@ class TrainView:
             self._terminal.info(STARTUP_MESSAGE)
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, exc_type: object, *_: object) -> None:
         if self._live is not None:
             self._live.stop(keep=exc_type is None or self._has_progress)
 

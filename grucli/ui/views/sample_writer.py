@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Self
 
 from grucli.chat.pace import validate_pace
@@ -51,9 +50,7 @@ class SampleWriter:
         self._status.__enter__()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._status.hide_bar()
 
     def stream(self, chunks: Iterable[str], prompt: str = "") -> None:
