@@ -1,4 +1,4 @@
-"""`gru train`: every option reaches the plan, the run is shown, and the status says how it ended."""
+"""`gru train`: options, output and exit status."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ Output = pytest.CaptureFixture[str]
 
 
 class FakeTraining:
-    """Stands where training is: keeps the plan, and tells of a run that ends as it is told to."""
+    """Replaces training: stores the options, and yields a run that ends with `reason`."""
 
     def __init__(self) -> None:
         self.plan: TrainOptions | None = None

@@ -1,4 +1,4 @@
-"""Runs as a whole: what they yield and leave, exact resuming, limits, and everything that is refused."""
+"""Whole runs: their events and files, exact resuming, budgets, and refused options."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("home", "event_every_step")
 
 @pytest.fixture
 def event_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step is an event, so that a test can stop a run at any of them."""
+    """Yield an event for each step, so that a test can stop a run at any of them."""
     monkeypatch.setattr(loop, "_EVENT_EVERY_SECONDS", 0.0)
 
 
@@ -149,7 +149,7 @@ def test_a_save_that_fails_leaves_a_run_that_goes_on_exactly(
 
 
 class KilledError(BaseException):
-    """Stands for the end of the process: nothing behind it is done."""
+    """Simulates the end of the process."""
 
 
 @pytest.mark.parametrize("victim", ["save_checkpoint", "save_weights"])
@@ -438,7 +438,7 @@ def test_divergence_stops_with_the_step_named_and_the_last_good_weights(
 
 
 def make_diverge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the next step but one on, what the layers hand up is not finite."""
+    """Make the output of the layers infinite from the second next step on."""
     original, calls_left = gru.Gru.forward, [2]
 
     def forward(self: gru.Gru, *arguments: object) -> None:

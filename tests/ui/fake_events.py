@@ -1,4 +1,4 @@
-"""Runs that never happened: the events of training, made up."""
+"""Made-up events of training runs."""
 
 import math
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def evaluation(step: int, val: float | None, best: bool = True, sample: str = SA
 
 
 def resumed_run() -> Iterator[TrainEvent]:
-    """A run that was stopped after 240 steps, ten steps after it went on."""
+    """A run resumed from step 240, ten steps later."""
     previous_evaluations = tuple(
         evaluation(step, 1.6 + 60 / step, best=step != 200, sample="") for step in (50, 100, 200)
     )
@@ -81,7 +81,7 @@ def resumed_run() -> Iterator[TrainEvent]:
 
 
 def training_run(last_step: int = 400, has_val: bool = True, reason: str | None = None) -> Iterator[TrainEvent]:
-    """A run of 400 steps with an evaluation after every hundred, up to the step `until`."""
+    """A run of 400 steps, evaluated every 100, up to `last_step`."""
     yield SetupProgress("reading the corpus", 30, 100)
     yield run_started(900_000 if has_val else 0)
     yield Compiling(cached_for_next_run=True)

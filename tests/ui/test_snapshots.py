@@ -1,4 +1,4 @@
-"""Every screen compared with its snapshot: at 80 columns in color, and at three widths where the layout depends on them.
+"""Every screen compared with its snapshot: at 80 columns in color, at three widths where the layout depends on them.
 
 `pytest tests/ui/test_snapshots.py --rewrite-snapshots` rewrites the snapshots; review the diff before committing it.
 """

@@ -1,4 +1,4 @@
-"""Lines that are drawn again and again: what is on the screen before, between and after, and amid the bytes."""
+"""Lines redrawn in place: the screen before, between and after frames, and the bytes written."""
 
 import signal
 import sys

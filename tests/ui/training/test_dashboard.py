@@ -1,4 +1,4 @@
-"""The picture of a run at the widths people have, with and without colour, and at every other size."""
+"""The dashboard at usual widths, with and without color, and at random sizes."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -81,7 +81,7 @@ def make_dashboard(events: Iterable[TrainEvent]) -> TrainDashboard:
 
 
 def render_dashboard(events: Iterable[TrainEvent], width: int = 80, height: int = 24) -> str:
-    """Give the picture as text, without the blanks at line ends."""
+    """Return the dashboard as text, without trailing spaces."""
     console = CapturedTerminal(TtyStream(), TtyStream(), width=width, height=height).terminal.messages
     return "\n".join(line.plain.rstrip() for line in make_dashboard(events).render(console))
 

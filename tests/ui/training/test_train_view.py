@@ -1,4 +1,4 @@
-"""A run on a terminal and in a pipe: who gets the picture, who gets rows, and how often the screen is drawn."""
+"""A run on a terminal and in a pipe: dashboard or rows, and the frame rate."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ def events_then_error(events: Iterable[TrainEvent], error: BaseException) -> Ite
 
 
 def emulate(captured: CapturedTerminal) -> "pyte.Screen":
-    """Give the terminal as somebody sees it who watched stderr from the beginning."""
+    """Return the terminal after all output of stderr."""
     emulated = pyte.Screen(80, 30)
     pyte.Stream(emulated).feed(captured.err.replace("\n", "\r\n"))
     return emulated

@@ -1,4 +1,4 @@
-"""The bar of a cleaning on a terminal, and its table."""
+"""The progress bar and the report of gru clean."""
 
 import pytest
 

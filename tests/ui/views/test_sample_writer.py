@@ -1,4 +1,4 @@
-"""Samples on a terminal and in a pipe, with a clock that only sleeping moves."""
+"""Samples on a terminal and in a pipe, with a clock that only `sleep` advances."""
 
 import io
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 
 class FakeClock:
-    """Time that passes when somebody sleeps."""
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
