@@ -60,42 +60,39 @@ class LiveText:
             self._console.print(text, end="", soft_wrap=True)
 
 
-class PacedText:
+class PacedText(LiveText):
     """Text that appears at the pace of `pacer`. The `with` block ends with all of it shown."""
 
     def __init__(self, console: Console, pacer: FramePacer) -> None:
-        self._live_text, self._pacer = LiveText(console), pacer
-        self._pending = ""
+        super().__init__(console)
+        self._pacer = pacer
+        self._waiting = ""
         self.shown = 0
-        """Characters shown so far."""
-
-    def __enter__(self) -> Self:
-        self._live_text.__enter__()
-        return self
+        """Characters of paced text shown so far."""
 
     def __exit__(self, *exc_info: object) -> None:
-        self._release(len(self._pending))
-        self._live_text.__exit__(*exc_info)
-
-    def add(self, text: str, style: str = "") -> None:
-        """Append text that is not paced, before any that is."""
-        self._live_text.add(text, style)
+        self._release(len(self._waiting))
+        super().__exit__(*exc_info)
 
     def write(self, text: str, render_bar: Callable[[], Text | None] = lambda: None) -> None:
-        """Append text and return when the last character of it is due."""
-        self._pending += text
-        while self._pending:
-            self._release(self._pacer.chars_due(self.shown, len(self._pending)))
-            if self._pacer.frame_due():
-                self._live_text.render(render_bar())
-            if self._pending:
+        """Append text and return when its last character is due."""
+        self._waiting += text
+        while self._waiting:
+            self._release(self._pacer.chars_due(self.shown, len(self._waiting)))
+            self.render_if_due(render_bar)
+            if self._waiting:
                 self._pacer.wait_for_frame()
 
+    def render_if_due(self, render_bar: Callable[[], Text | None]) -> None:
+        """Draw a frame if one is due."""
+        if self._pacer.frame_due():
+            self.render(render_bar())
+
     def end_line(self) -> None:
-        """Append a newline; it is not waited for."""
-        self._pending += "\n"
+        """Append a newline without waiting for it."""
+        self._waiting += "\n"
 
     def _release(self, count: int) -> None:
-        self._live_text.add(self._pending[:count])
-        self._pending = self._pending[count:]
+        self.add(self._waiting[:count])
+        self._waiting = self._waiting[count:]
         self.shown += count

@@ -133,12 +133,12 @@ class TrainDashboard:
                 Text("saving and stopping" if self._stop_requested() else "Ctrl-C saves and stops", _DIM_STYLE),
             ]
         for line in lines:
-            line.rstrip()  # a terminal that becomes narrower would break blanks into rows of their own
+            line.rstrip()  # a terminal that becomes narrower would wrap trailing spaces
             line.truncate(width, overflow="crop")
         return lines[:height]
 
     def _heading(self, console: Console, width: int, tight: bool, ascii_only: bool) -> list[Text]:
-        """Say what runs: in full before the first step, then in few lines, and in one on a low screen."""
+        """Render name, sizes and description: in full before the first step, then in few lines."""
         if self._started is None:
             return []
         started = self._started
