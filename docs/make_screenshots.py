@@ -26,7 +26,7 @@ from grucli.text.demo_corpus import write_corpus
 
 DOCS_DIR = Path(__file__).parent
 COLUMNS, LINES = 92, 26
-READY_PATTERN = r"[6-9]\d%\s+\d+:\d\d left(?s:.*)it writes\s+(\S+ ){8}|9[5-9]%\s+\d+:\d\d left"
+READY_PATTERN = r"[6-9]\d%\s+\d+:\d\d left(?s:.*)sample after [\d,]+ steps\s+(\S+ ){8}|9[5-9]%\s+\d+:\d\d left"
 """The curves are long and the sample is a sentence; or there is hardly time left for one."""
 
 

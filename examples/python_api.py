@@ -61,7 +61,7 @@ print()
 
 # %% How surprising is a text, and what do the gates do while it is read?
 for token, gates in zip(model.score("The cat!"), model.gates("The cat!"), strict=True):
-    print(f"{token.text!r:>5} {token.bits:6.2f} bits   update gate {gates.means["update"][0]:.2f}")
+    print(f"{token.text!r:>5} {token.bits:6.2f} bits   update gate {gates.means['update'][0]:.2f}")
 
 # %% The held-out part of the corpus
 result = model.evaluate(directory / "corpus.csv", split="val")

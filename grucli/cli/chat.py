@@ -37,7 +37,7 @@ def chat(
     """
     from grucli.ui.terminal.console import terminal
     from grucli.ui.terminal.status_line import StatusLine
-    from grucli.ui.terminal.terminal_echo import echo_disabled
+    from grucli.ui.terminal.tty_control import echo_disabled
 
     term = terminal()
     on_screen = sys.stdin is not None and sys.stdin.isatty() and term.data.is_terminal and not json

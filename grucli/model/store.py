@@ -21,6 +21,7 @@ import msgspec
 from grucli.errors import ModelFileError, UsageError
 from grucli.files import DirectoryLock, atomic_write, fsync_dir
 from grucli.json_record import JsonRecord
+from grucli.model.figures import Figures
 from grucli.model.weights import ModelInfo, read_model_info
 from grucli.paths import models_dir
 
@@ -72,17 +73,11 @@ class ModelEntry(JsonRecord):
         }
 
 
-class Metrics(msgspec.Struct, frozen=True, kw_only=True):
-    """One evaluation, a line of `metrics.jsonl`. Losses in nats a token, `seconds` of training alone."""
+@dataclass(frozen=True, kw_only=True)
+class Metrics(Figures):
+    """One evaluation, a line of `metrics.jsonl`; `lr` is the learning rate of the next step."""
 
     step: int
-    train_nats: float | None = None
-    val_nats: float | None = None
-    val_nats_per_char: float | None = None
-    val_bits_per_char: float | None = None
-    tokens: int = 0
-    seconds: float = 0.0
-    tokens_per_second: float = 0.0
     lr: float | None = None
 
 

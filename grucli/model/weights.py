@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
+from grucli.model.figures import Figures
 from grucli.text.tokenizers import Tokenizer, from_json
 
 FORMAT = 1
@@ -39,14 +40,14 @@ MAX_HEADER_BYTES = 64 << 20
 _METADATA_KEY = "gru"
 _LENGTH_PREFIX_BYTES = 8
 _Size = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
-_NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about a model besides its numbers. Fields may be added: a reader skips those it does not know.
+@dataclass(frozen=True, kw_only=True)
+class ModelCard(Figures):
+    """What is known about a model besides its parameters. Fields may be added: readers skip those they do not know.
 
-    `fingerprint` is that of the corpus. `steps`, `tokens`, `seconds` and the losses (nats, of the state in this file)
-    are those of its training, None where not measured. `created` is an ISO 8601 time with its zone.
+    `fingerprint` is that of the corpus. `steps` and the figures describe the training of the weights in this file.
+    `created` is an ISO 8601 time with its zone.
     """
 
     created: str = ""
@@ -55,13 +56,6 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     running_text: bool = False
     conversations: bool = False
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
-    tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
-    seconds: _NonNegative = 0.0
-    tokens_per_second: _NonNegative = 0.0
-    train_nats: float | None = None
-    val_nats: float | None = None
-    val_nats_per_char: float | None = None
-    val_bits_per_char: float | None = None
     note: str = ""
 
 

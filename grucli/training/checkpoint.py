@@ -1,7 +1,7 @@
-"""The file a run goes on from: parameters, both moments, the carried state, and where in the run they belong.
+"""Checkpoints: parameters, moments of the optimizer, hidden state and train state, in one file.
 
-`optimizer.safetensors` is whole in itself. It holds the parameters too, so that it never has to agree with another
-file: a save that is killed half-way leaves this one old or new, and a resumed run takes everything from it.
+`optimizer.safetensors` includes the parameters, so that a resumed run needs no other file to agree with it: a save that
+is killed leaves the old checkpoint or the new one.
 """
 
 import hashlib
@@ -20,15 +20,15 @@ from grucli.training.options import Budget, Hyperparameters
 
 FORMAT = 2
 _METADATA_KEY = "gru-checkpoint"
-_HINT = "begin the run again with --force"
+_HINT = "start again with --force"
 
 
 class TrainState(msgspec.Struct, kw_only=True):
-    """Where a run stands. Times in seconds, losses in nats a token.
+    """The progress of a run. Times in seconds, losses in nats per token.
 
-    `corpus` is its fingerprint, and the tokens to train on and held out, so that another split is found out too.
-    `summed_nats` are those of the `summed_steps` steps since the last evaluation; `settling` counts evaluations since
-    the best one; `finished` is the reason why there is nothing left to do.
+    `dataset_id` is the fingerprint of the corpus and its numbers of training and validation tokens, which differ for
+    another split. `loss_sum` is the loss of the `loss_steps` steps since the last evaluation; `num_bad_evals` counts
+    evaluations since the best one; `finish_reason` is set when the run is complete.
     """
 
     format: int = FORMAT
@@ -56,7 +56,7 @@ class TrainState(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A position and its arrays: flat float32 [N] each, and the carried state [L, B, S·H]."""
+    """A train state and its arrays: float32 [N] each, and the hidden state [L, B, S·H]."""
 
     train_state: TrainState
     parameters: Float32
@@ -82,10 +82,10 @@ def _digest(arrays: dict[str, Float32]) -> str:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write it atomically.
+    """Write a checkpoint atomically.
 
     Raises:
-        OSError: the disk refused; what was there before is still there.
+        OSError: the file cannot be written; the old one is intact.
     """
     arrays = _arrays(checkpoint)
     envelope = msgspec.json.encode(_CheckpointEnvelope(_digest(arrays), checkpoint.train_state)).decode()
@@ -93,23 +93,25 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read one back.
+    """Read a checkpoint.
 
     Raises:
-        ModelFileError: it is damaged, of another version, or no checkpoint.
-        OSError: it is not there, or the disk failed.
+        ModelFileError: it is corrupt, of another format version, or not a checkpoint.
+        OSError: it cannot be read.
     """
     with path.open("rb"):
-        pass  # an unreadable file is the disk's error, not a damaged checkpoint
+        pass  # an unreadable file is an OSError, not a corrupt checkpoint
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         envelope = msgspec.json.decode(metadata.get(_METADATA_KEY, ""), type=_CheckpointEnvelope)
         if envelope.train_state.format != FORMAT:
-            raise ModelFileError(f"'{path}' is of format {envelope.train_state.format}", "update grucli, or " + _HINT)
+            raise ModelFileError(
+                f"'{path}' has checkpoint format {envelope.train_state.format}", "update grucli, or " + _HINT
+            )
         if _digest(arrays) != envelope.sha256:
-            raise ValueError("its numbers are not those that were saved")
+            raise ValueError("checksum mismatch")
         return Checkpoint(envelope.train_state, **arrays)
     except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"the checkpoint '{path}' is damaged: {error}", _HINT) from error
+        raise ModelFileError(f"corrupt checkpoint: '{path}': {error}", _HINT) from error

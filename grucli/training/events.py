@@ -1,18 +1,18 @@
-"""What happens while a model is trained, as plain values.
+"""Events of a training run: plain values, yielded by the loop and rendered elsewhere.
 
-The loop yields them and never prints; the terminal draws them and never trains. Losses are in nats a token, times in
-seconds, and `seconds` counts training alone: neither compiling, preparing nor the pauses between runs.
+Losses are in nats per token and times in seconds; `seconds` counts training alone, without compiling and preparing.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from grucli.json_record import JsonRecord
+from grucli.model.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)
 class SetupProgress:
-    """Work before the first step: `stage` is a phrase such as "reading the corpus"; bytes, where they are known."""
+    """Work before the first step: `stage` is a phrase such as "reading the corpus"; `done` and `total` are bytes."""
 
     stage: str
     done: int = 0
@@ -21,9 +21,9 @@ class SetupProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrainStarted:
-    """The run is about to make its first step. `plan` is one sentence that says what it will do and about how long.
+    """The first step follows. `description` is one sentence: what is trained on what, and until when.
 
-    `earlier`: what was found before it was gone on with, in order; samples of that time are not kept.
+    `previous_evaluations` are those of the run that is resumed, in order, without samples.
     """
 
     name: str
@@ -40,14 +40,14 @@ class TrainStarted:
 
 @dataclass(frozen=True, slots=True)
 class Compiling:
-    """Kernels that no earlier run has left are being compiled; `kept` says whether later runs will have them."""
+    """Kernels that are not in the cache are being compiled."""
 
     cached_for_next_run: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The kernels are ready; `cached` says whether they were loaded instead of compiled."""
+    """The kernels are ready; `cached` is True if they were loaded instead of compiled."""
 
     seconds: float
     cached: bool
@@ -55,7 +55,7 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class StepCompleted:
-    """A few steps were made. `steps` is the last step of the run, or None until it has been fixed."""
+    """The steps since the last such event. `total_steps` is None until the length of the run is fixed."""
 
     step: int
     total_steps: int | None
@@ -67,21 +67,14 @@ class StepCompleted:
     gradient_norm: float
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The held-out loss after `step` steps (None where nothing is held out), and a fresh sample to look at."""
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Figures):
+    """An evaluation after `step` steps, and a sample of what the network generates then."""
 
     step: int
     total_steps: int | None
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    train_nats: float
-    val_nats: float | None
-    val_nats_per_char: float | None
-    val_bits_per_char: float | None
     is_best: bool
-    sample: str
+    sample: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +87,31 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class TrainFinished:
-    """The run is over. `reason`: "limit" (asked for), "settled" (held-out loss stopped improving), "interrupted"
-    (Ctrl-C), "terminated" (SIGTERM), "hung up" (SIGHUP) or "already finished" (resumed, with nothing left to
-    do)."""
+    """The last event of a run.
+
+    `reason`: "limit" (of steps or time), "early_stopping" (the validation loss stopped improving), "interrupted"
+    (Ctrl-C), "terminated" (SIGTERM), "hung up" (SIGHUP) or "already finished" (resumed without anything left to do).
+    """
 
     reason: str
     summary: "TrainSummary"
 
 
-@dataclass(frozen=True, slots=True)
-class TrainSummary(JsonRecord):
-    """What `gru train --json` and `gru models show --json` print: the contract's fields, in its order."""
-
+@dataclass(frozen=True, kw_only=True)
+class _ModelSummary(JsonRecord):
     model: str
     path: str
     cell: str
     parameters: int
     vocab: int
     steps: int
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    train_nats: float | None
-    val_nats: float | None
-    val_nats_per_char: float | None
-    val_bits_per_char: float | None
+
+
+# Dataclasses list the fields of the last base first, so this is the order of the JSON contract.
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary(Figures, _ModelSummary):
+    """The result of a run: the JSON document of `gru train` and `gru models show`."""
+
     parameters_sha256: str
 
 

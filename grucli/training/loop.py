@@ -1,4 +1,4 @@
-"""The loop of training: it yields events and never prints, so that piped, tested and drawn runs are the same run."""
+"""The training loop. It yields events and never prints: a terminal, a pipe and a test see the same run."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -26,30 +26,27 @@ from grucli.training.setup_run import (
 from grucli.training.signals import StopFlag
 from grucli.training.trainer import StepResult, Trainer
 
-_EVENT_EVERY_SECONDS = 0.1  # seconds between two `Stepped`
-_SAVE_EVERY_SECONDS = 60.0  # seconds of training that a killed run may lose
-_EVAL_COST_RATIO = 0.4  # what scoring a token costs, as a share of training on it
-_EARLY_EVAL_DIVISORS = (
-    8,
-    4,
-    2,
-)  # parts of the first interval after which to look already: that is when it learns to spell
-_MAX_EVAL_FRACTION = 0.2  # of a run's time that may go into evaluations
+_EVENT_EVERY_SECONDS = 0.1  # at least, between two `StepCompleted`
+_SAVE_EVERY_SECONDS = 60.0  # what a killed run may lose
+_EVAL_COST_RATIO = 0.4  # cost of scoring a token, relative to training on it
+_EARLY_EVAL_DIVISORS = (8, 4, 2)  # the first interval is evaluated early too: that is when a model learns to spell
+_MAX_EVAL_FRACTION = 0.2  # of the time of a run
 
 
 def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
-    """Train as `plan` says, until its limit, until it has settled, or until `stop` is set.
+    """Train until the budget is spent, the validation loss stops improving, or `stop` is set.
 
-    The run is saved at every evaluation, about once a minute, at its end, and when its reader goes away and closes
-    the iterator; the last event is `Finished`.
+    The run is saved at every evaluation, about once a minute, at its end, and when the iterator is closed. The last
+    event is `TrainFinished`.
 
     Raises:
-        UsageError, NothingToDoError: the plan cannot be meant, or there is nothing to train on.
-        ModelFileError: what should be gone on with is damaged.
-        BusyError: another process is training this model.
-        DivergedError: the loss is not a finite number any more; the last good weights are kept.
-        StoppedError: `stop` was set before the first step.
-        OSError: the disk refused; the last whole checkpoint is still there.
+        UsageError: an option is out of range, or does not fit the model or the other options.
+        EmptyInputError: the corpus is shorter than one window.
+        ModelFileError: the checkpoint or the model to start from is corrupt.
+        LockedError: another process is training this model.
+        DivergedError: the loss is not finite; the last good weights are kept.
+        CancelledError: `stop` was set before the first step.
+        OSError: a file cannot be written; the last checkpoint is intact.
     """
     yield SetupProgress("reading the corpus")
     directory = model_dir(options.model_name())
@@ -69,14 +66,13 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
             if index is not None and config.checkpoint is None:
                 clear_model_dir(directory)
                 save_index(directory / NOVELTY, index)
-            del index  # it may be large, and a run is long
+            del index  # large, and not needed during the run
             yield from _save_on_close(trainer, _train_steps(trainer, stop))
         finally:
             remove_if_empty(directory)
 
 
 def _is_finished(trainer: Trainer) -> bool:
-    """Whether a run that is gone on with has nothing left to do."""
     state = trainer.train_state
     if state.step == 0:
         return False
@@ -92,7 +88,7 @@ def _train_started(trainer: Trainer) -> TrainStarted:
     if dataset.val is None:
         notices.append(_no_val_message(trainer))
     if CACHE.problem is not None:
-        notices.append(f"kernels are compiled anew each time: {CACHE.problem}")
+        notices.append(f"kernel cache disabled ({CACHE.problem}): kernels are recompiled on every run")
     val_tokens = dataset.val.tokens if dataset.val is not None else 0
     return TrainStarted(
         name=trainer.model_dir.name,
@@ -109,16 +105,15 @@ def _train_started(trainer: Trainer) -> TrainStarted:
 
 
 def _no_val_message(trainer: Trainer) -> str:
-    requested = trainer.train_state.hparams.val == 0
-    reason = "as --val 0 asks" if requested else "because there is only one text, or one thread, to train on"
-    return f"nothing is held out, {reason}: nobody will know how the model does on text it has not seen"
+    reason = "--val 0" if trainer.train_state.hparams.val == 0 else "the corpus is a single text or thread"
+    return f"no validation data ({reason}): validation loss will not be reported"
 
 
 def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
     state, sizes = trainer.train_state, trainer.parameters.sizes
     layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
     name = f"'{trainer.model_dir.name}'"
-    prefix = f"going on with {name} from step {state.step:,}" if state.step else f"training {name}"
+    prefix = f"resuming {name} from step {state.step:,}" if state.step else f"training {name}"
     kind = "conversations" if dataset.conversations else "running text" if dataset.running_text else "comments"
     return (
         f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {kind}, "
@@ -127,7 +122,7 @@ def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
 
 
 def _save_on_close(trainer: Trainer, events: Generator[TrainEvent]) -> Iterator[TrainEvent]:
-    """The events of a run, which is saved if whoever takes them goes away: each leaves it where it can be gone on."""
+    """Yield the events of a run; save it if the consumer closes the iterator."""
     saved_step = trainer.train_state.step
     try:
         for event in events:
@@ -147,7 +142,7 @@ def _train_steps(trainer: Trainer, stop: StopFlag) -> Generator[TrainEvent]:
     while state.total_steps is None or state.step < state.total_steps:
         recent.append(trainer.step())
         run_length.record_step(recent[-1])
-        # No event comes between a step and its evaluation, because a run may be left for good at any event.
+        # No event between a step and its evaluation: the consumer may close the iterator at any event.
         evaluation = trainer.evaluate() if run_length.evaluation_due() else None
         now = time.monotonic()
         if evaluation is not None or now - last_event_at >= _EVENT_EVERY_SECONDS:
@@ -158,7 +153,7 @@ def _train_steps(trainer: Trainer, stop: StopFlag) -> Generator[TrainEvent]:
             yield CheckpointSaved(trainer.model_dir, state.step)
             last_save_at = last_event_at = time.monotonic()
             if _should_stop_early(state):
-                yield from _finish(trainer, "settled")
+                yield from _finish(trainer, "early_stopping")
                 return
         elif now - last_save_at >= _SAVE_EVERY_SECONDS:
             yield CheckpointSaved(trainer.save(), state.step)
@@ -179,7 +174,7 @@ def _max_seconds(budget: Budget) -> float:
 
 
 def _requested_steps(trainer: Trainer) -> int | None:
-    """The steps that a limit of steps or epochs comes to, or None where there is no such limit."""
+    """Return the steps of a budget of steps or epochs, None without one."""
     budget = trainer.train_state.budget
     if budget.steps is None and budget.epochs is not None:
         return max(1, round(budget.epochs * trainer.loader.steps_per_epoch))
@@ -193,9 +188,9 @@ def _finish(trainer: Trainer, reason: str) -> Iterator[TrainEvent]:
 
 
 class _RunLength:
-    """Fixes the horizon, from the limit or from the first measured steps, and all that follows from it.
+    """Fixes the total number of steps, from the budget or the first timed steps, and what depends on it.
 
-    They go into the position, and so into the checkpoint: a resumed run keeps them.
+    All of it is kept in the train state, and so in the checkpoint: a resumed run has the same schedule.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -209,7 +204,7 @@ class _RunLength:
             self._set_total_steps(requested)
 
     def record_step(self, step: StepResult) -> None:
-        """A step was made."""
+        """Time a step; this may fix the total number of steps."""
         state = self._trainer.train_state
         if state.total_steps is None:
             remaining = self._timer.remaining_steps(step.seconds)
@@ -226,7 +221,6 @@ class _RunLength:
             state.eval_every = max(1, -(-state.total_steps // self._num_evaluations(state.total_steps)))
 
     def _num_evaluations(self, total_steps: int) -> int:
-        """How many evaluations such a run can afford: a fifth of its time at most, and one in any case."""
         val, hparams = self._trainer.dataset.val, self._trainer.train_state.hparams
         if val is None:
             return DEFAULT_NUM_EVALS
@@ -234,7 +228,7 @@ class _RunLength:
         return max(1, min(DEFAULT_NUM_EVALS, int(_MAX_EVAL_FRACTION / cost_ratio)))
 
     def evaluation_due(self) -> bool:
-        """Whether the step just made is to be followed by an evaluation."""
+        """Return True if an evaluation follows the last step."""
         state = self._trainer.train_state
         if state.eval_every is None:
             return False

@@ -1,4 +1,4 @@
-"""AdamW over the flat buffer, gradients clipped by their global norm (Pascanu 2013)."""
+"""AdamW (Loshchilov 2019, arXiv:1711.05101) with clipping by the global norm (Pascanu 2013, arXiv:1211.5063)."""
 
 import math
 
@@ -12,11 +12,11 @@ from grucli.model.parameters import Parameters
 BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-8
 WEIGHT_DECAY = 0.01
 MAX_GRAD_NORM = 1.0
-_NORM_BLOCK = 1 << 14  # the norm is summed in blocks of this size, so that it does not depend on the number of threads
+_NORM_BLOCK = 1 << 14  # blocks of a fixed size make the norm independent of the number of threads
 
 
 class AdamW:
-    """First and second moments `m`, `v` [N] of the flat parameters, and the step that uses them."""
+    """Optimizer of the flat parameters; `m` and `v` are their first and second moments, float32 [N]."""
 
     def __init__(self, parameters: Parameters, pool: ThreadPool) -> None:
         self._parameters, self._pool = parameters, pool
@@ -34,7 +34,7 @@ class AdamW:
     def step(self, step: int, gradients: Parameters, learning_rate: float) -> float:
         """Update the parameters for step number `step` (from 0); return the norm of the gradient before clipping.
 
-        Nothing is changed where that norm is not a finite number.
+        Parameters and moments are left unchanged if that norm is not finite.
         """
         p, g = self._parameters.flat, gradients.flat
         norm = self._grad_norm(g)

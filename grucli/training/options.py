@@ -1,23 +1,72 @@
-"""What a run is asked to be: the options as they were given, and the recipe they become with the defaults filled in."""
+"""The options of `gru train`, each described once: name, type, range and help. Imports nothing heavy.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+`TrainOptions` is what was given; `Hyperparameters` and `Budget` are what it resolves to, and are saved in checkpoints.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-
-import msgspec
+from typing import Any, get_args
 
 from grucli.errors import UsageError
-from grucli.model.cells import CELLS
-from grucli.text.tokenizers import KINDS
 
 MAX_MINUTES = 10.0
-"""The length of a run that was given no limit and does not settle earlier."""
+"""Minutes of training after which a run without a budget ends."""
 
 PATIENCE = 5
-"""Evaluations without a better held-out loss after which such a run has settled."""
+"""Evaluations without a better validation loss after which a run without a budget stops early."""
 
 DEFAULT_NUM_EVALS = 20
-"""How often a run is evaluated where nothing else was asked for."""
+"""Evaluations per run unless --eval-every is given."""
+
+_MAX_NAME_CHARS = 48
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`; an open end excludes the bound itself."""
+
+    low: int
+    high: int
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        """Return True if `value` is within both bounds."""
+        is_above = self.low < value if self.open_low else self.low <= value
+        return is_above and (value < self.high if self.open_high else value <= self.high)
+
+    def __str__(self) -> str:
+        """Describe the range in words."""
+        if self.open_low or self.open_high:
+            low, high = "above" if self.open_low else "from", "below" if self.open_high else "up to"
+            return f"{low} {self.low}, {high} {self.high}"
+        return f"from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """How an option is declared and checked; `default` says what is used without it."""
+
+    help: str
+    within: Range | None = None
+    choices: tuple[str, ...] = ()
+    default: str | None = None
+    flag: str = ""
+    metavar: str | None = None
+
+
+def _option(help_text: str, within: Range | None = None, **details: Any) -> Any:
+    return field(default=None, metadata={"spec": OptionSpec(help_text, within, **details)})
+
+
+def _switch(help_text: str) -> Any:
+    return field(default=False, metadata={"spec": OptionSpec(help_text)})
+
+
+_SIZE = Range(1, 1 << 14)
+_STEPS = Range(1, (1 << 40) - 1)
+_FRACTION = Range(0, 1, open_high=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,43 +74,65 @@ class TrainOptions:
     """The options of `gru train`; None is an option that was not given."""
 
     sources: Sequence[str]
-    name: str | None = None
-    cell: str | None = None
-    hidden: int | None = None
-    layers: int | None = None
-    embed: int | None = None
-    tokenizer: str | None = None
-    vocab: int | None = None
-    batch: int | None = None
-    seq: int | None = None
-    lr: float | None = None
-    dropout: float | None = None
-    steps: int | None = None
-    epochs: float | None = None
-    minutes: float | None = None
-    val: float | None = None
-    val_file: str | None = None
-    eval_every: int | None = None
-    seed: int | None = None
-    threads: int | None = None
-    column: str | None = None
-    resume: bool = False
-    force: bool = False
-    start_from: str | None = None
+    name: str | None = _option("Model name.", default="from the corpus file name")
+    cell: str | None = _option("Recurrent cell.", choices=tuple(CELLS))
+    hidden: int | None = _option("Units per layer.", Range(1, 1 << 13))
+    layers: int | None = _option("Number of layers.", Range(1, 64))
+    embed: int | None = _option("Embedding size.", _SIZE)
+    tokenizer: str | None = _option("Tokenizer.", choices=("char", "word", "subword"))
+    vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
+    batch: int | None = _option("Batch size.", _SIZE)
+    seq: int | None = _option("Sequence length in tokens.", _SIZE)
+    lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True))
+    dropout: float | None = _option("Dropout probability.", _FRACTION, default="increases with the epochs")
+    steps: int | None = _option("Number of steps.", _STEPS)
+    epochs: float | None = _option("Number of epochs.", Range(0, 10**9, open_low=True, open_high=True))
+    minutes: float | None = _option(
+        "Minutes of training, without compiling.", Range(0, 10**7, open_low=True, open_high=True)
+    )
+    val: float | None = _option("Validation fraction; 0 disables.", _FRACTION)
+    val_file: str | None = _option("Validation corpus, instead of a fraction.", metavar="FILE")
+    eval_every: int | None = _option("Evaluate every N steps.", _STEPS)
+    seed: int | None = _option("Random seed.", Range(0, (1 << 63) - 1))
+    threads: int | None = _option("Number of threads.", Range(1, (1 << 31) - 1), default="all cores")
+    column: str | None = _option("Text column, by name or number (from 1).")
+    resume: bool = _switch("Resume the last run.")
+    force: bool = _switch("Replace an existing model.")
+    start_from: str | None = _option(
+        "Start from the weights and tokenizer of this model.", flag="--from", metavar="MODEL"
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            UsageError: a value is out of range; the flag is named.
+        """
+        types = {option.name: option.type for option in fields(self)}
+        for name, spec in option_specs().items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if spec.choices and value not in spec.choices:
+                raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes one of: {', '.join(spec.choices)}")
+            if spec.within is not None and value not in spec.within:
+                kind = "a whole number" if int in get_args(types[name]) else "a number"
+                raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes {kind} {spec.within}")
 
     def model_name(self) -> str:
-        """The name that was given, or one made of the first corpus' file name."""
+        """Return the name that was given, or one made from the file name of the first corpus."""
         if self.name is not None:
             return self.name
         stem = Path(self.sources[0]).name.split(".")[0] if self.sources[0] != "-" else "stdin"
-        sanitized = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "-" for sign in stem)
-        return sanitized.strip("-_")[:48] or "model"
+        sanitized = "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "-" for char in stem)
+        return sanitized.strip("-_")[:_MAX_NAME_CHARS] or "model"
 
 
-class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides what a run computes, apart from its corpus and its limit. Kept in the checkpoint.
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """Everything that decides what a run computes, apart from its corpus and its budget.
 
-    `vocab` and `dropout` are None where they are left to the tokenizer and to the length of the run.
+    `vocab` None leaves the size to the tokenizer, `dropout` None leaves the probability to the length of the run.
     """
 
     cell: str = "gru"
@@ -78,8 +149,9 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """When a run ends; at most one is not None, and with none it ends when it has settled, or after `MOST_MINUTES`."""
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When a run ends: at most one is set. Without one it stops early, or after `MAX_MINUTES`."""
 
     steps: int | None = None
     epochs: float | None = None
@@ -87,90 +159,75 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_set(self) -> bool:
-        """Whether there is one."""
+        """Return True if there is a limit."""
         return self != Budget()
 
     def describe(self, *, has_val: bool) -> str:
-        """The limit in a phrase. `measured`: there is held-out text, without which no run can settle."""
+        """Describe the budget in a phrase; without validation text (`has_val`) no run stops early."""
         if self.steps is not None:
             return f"{self.steps:,} steps"
         if self.epochs is not None:
             return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
         if self.minutes is not None:
-            # The number of steps is settled early, at the speed that was measured then.
+            # "about": the number of steps is fixed early, from the speed measured until then.
             return f"about {'a minute' if self.minutes == 1 else f'{self.minutes:g} minutes'} of training"
         if not has_val:
             return f"about {MAX_MINUTES:g} minutes of training"
         at_most = f"at most about {MAX_MINUTES:g} minutes"
-        return f"until the held-out loss has not improved for {PATIENCE} evaluations, {at_most}"
+        return f"until the validation loss has not improved for {PATIENCE} evaluations, {at_most}"
 
 
-def _check_ranges(options: TrainOptions) -> None:
-    max_vocab = 1 << 20
-    for flag, value, fits, allowed in (
-        ("cell", options.cell, lambda v: v in CELLS, f"one of: {', '.join(CELLS)}"),
-        ("tokenizer", options.tokenizer, lambda v: v in KINDS, f"one of: {', '.join(KINDS)}"),
-        ("hidden", options.hidden, lambda v: 1 <= v <= 1 << 13, "a whole number from 1 to 8192"),
-        ("layers", options.layers, lambda v: 1 <= v <= 64, "a whole number from 1 to 64"),
-        ("embed", options.embed, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
-        ("vocab", options.vocab, lambda v: 4 <= v <= max_vocab, f"a whole number from 4 to {max_vocab}"),
-        ("batch", options.batch, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
-        ("seq", options.seq, lambda v: 1 <= v <= 1 << 14, "a whole number from 1 to 16384"),
-        ("lr", options.lr, lambda v: 0 < v <= 100, "a number above 0 and up to 100, such as 0.004"),
-        ("dropout", options.dropout, lambda v: 0 <= v < 1, "a number from 0 up, below 1"),
-        ("steps", options.steps, lambda v: 1 <= v < 1 << 40, "a whole number from 1 to 1099511627775"),
-        ("epochs", options.epochs, lambda v: 0 < v < 1e9, "a number above 0 and below 1000000000"),
-        ("minutes", options.minutes, lambda v: 0 < v < 1e7, "a number above 0 and below 10000000"),
-        ("val", options.val, lambda v: 0 <= v < 1, "a share from 0 (hold nothing out) up, below 1"),
-        (
-            "eval-every",
-            options.eval_every,
-            lambda v: 1 <= v < 1 << 40,
-            "a whole number of steps from 1 to 1099511627775",
-        ),
-        ("seed", options.seed, lambda v: 0 <= v < 1 << 63, "a whole number from 0 to 9223372036854775807"),
-    ):
-        if value is not None and not fits(value):
-            raise UsageError(f"--{flag} is {value}", f"--{flag} takes {allowed}")
+def option_specs() -> dict[str, OptionSpec]:
+    """Return the description of each option by its name, with flag and default filled in."""
+    defaults = {name: str(value) for name, value in asdict(Hyperparameters()).items() if value is not None}
+    return {
+        option.name: replace(
+            spec,
+            flag=spec.flag or "--" + option.name.replace("_", "-"),
+            default=spec.default or defaults.get(option.name),
+        )
+        for option in fields(TrainOptions)
+        if (spec := option.metadata.get("spec")) is not None
+    }
 
 
 def budget_from(options: TrainOptions) -> Budget:
-    """The limit that was asked for.
+    """Return the budget that was given.
 
     Raises:
-        UsageError: two were.
+        UsageError: more than one was given.
     """
-    given = [flag for flag in ("steps", "epochs", "minutes") if getattr(options, flag) is not None]
+    given = [name for name in asdict(Budget()) if getattr(options, name) is not None]
     if len(given) > 1:
-        raise UsageError(f"--{given[0]} and --{given[1]} were both given", "give one limit")
+        raise UsageError(f"--{given[0]} and --{given[1]} exclude each other", "use one of them")
     return Budget(steps=options.steps, epochs=options.epochs, minutes=options.minutes)
 
 
 def hparams_from(options: TrainOptions) -> Hyperparameters:
-    """The recipe of a new run.
+    """Return the hyperparameters of a new run.
 
     Raises:
-        UsageError: a value out of range, or options that exclude each other.
+        UsageError: two options exclude each other.
     """
-    _check_ranges(options)
     if options.resume and options.force:
-        raise UsageError("--resume and --force were both given", "--resume goes on, --force begins anew: choose one")
+        raise UsageError("--resume and --force exclude each other", "use --force to start again from step 0")
     if options.resume and options.start_from is not None:
-        raise UsageError("--resume and --from were both given", "--from begins a new model: give it another --name")
+        raise UsageError("--resume and --from exclude each other", "use --from with another --name")
     if options.val and options.val_file is not None:
-        raise UsageError("--val and --val-file were both given", "choose one")
-    given = {
-        field: getattr(options, field)
-        for field in Hyperparameters.__struct_fields__
-        if getattr(options, field) is not None
-    }
-    return Hyperparameters(**given)
+        raise UsageError("--val and --val-file exclude each other", "use one of them")
+    return Hyperparameters(**{name: value for name, value, _ in _given_hparams(options, Hyperparameters())})
 
 
 def changed_options(options: TrainOptions, hparams: Hyperparameters) -> list[str]:
-    """Options that were given and are not those of `recipe`, in words."""
+    """Describe the options that were given and differ from `hparams`."""
     return [
-        f"--{field} {getattr(options, field)} (it has {getattr(hparams, field)})"
-        for field in Hyperparameters.__struct_fields__
-        if getattr(options, field) is not None and getattr(options, field) != getattr(hparams, field)
+        f"--{name} {value} (was {saved})" for name, value, saved in _given_hparams(options, hparams) if value != saved
     ]
+
+
+def _given_hparams(options: TrainOptions, hparams: Hyperparameters) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the name of each hyperparameter that was given, its value and that of `hparams`."""
+    for name, saved in asdict(hparams).items():
+        value = getattr(options, name)
+        if value is not None:
+            yield name, value, saved

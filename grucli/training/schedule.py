@@ -1,25 +1,24 @@
-"""The learning rate of a step, and how many steps a run of so many minutes has.
+"""The schedule of the learning rate, and how many steps fit into a time budget.
 
-Warm-up and cosine decay (Loshchilov and Hutter 2017, arXiv:1608.03983). Both are functions of the step and of a
-horizon in steps: a run that is stopped and resumed sees the same rates. A run that is limited by minutes has no
-horizon until its first steps have been timed; from then on it is a number like any other, kept in the checkpoint.
+Linear warm-up and cosine decay (Loshchilov and Hutter 2017, arXiv:1608.03983), functions of the step and of the total
+number of steps, so that a resumed run sees the same rates. A run limited by minutes has no such number until its first
+steps have been timed; from then on it is kept in the checkpoint.
 """
 
 import math
 import statistics
 
 WARMUP_STEPS = 100
-"""Steps in which the rate rises, in a run long enough for them."""
+"""Steps of warm-up in a run of at least ten times as many."""
 
 MIN_LR_RATIO = 0.02
-"""The share of the full rate that is left at the end."""
-
+"""Final learning rate, as a fraction of the peak."""
 
 MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH = 0.05, 0.5, 0.05
 
 
 def learning_rate_at(step: int, total_steps: int | None, peak_lr: float) -> float:
-    """The learning rate of `step` (from 0) in a run of `horizon` steps, or of a length not yet known."""
+    """Return the learning rate of `step` (from 0); `total_steps` is None while the length of the run is unknown."""
     warmup = WARMUP_STEPS if total_steps is None else max(1, min(WARMUP_STEPS, total_steps // 10))
     if step < warmup:
         return peak_lr * (step + 1) / warmup
@@ -30,18 +29,18 @@ def learning_rate_at(step: int, total_steps: int | None, peak_lr: float) -> floa
 
 
 def default_dropout(epochs: float) -> float:
-    """The share to drop in a run that sees its corpus so many times.
+    """Return the dropout probability of a run of `epochs` epochs.
 
-    Text that is seen once or twice cannot be learned by heart, and dropping then only slows learning down; after ten
-    times most of what is learned is the corpus itself. The line between was found on held-out text.
+    Text seen once or twice cannot be memorized, and dropout then only slows learning down; with ten epochs most of what
+    is learned is the corpus itself. The slope was chosen on validation loss.
     """
     return min(MAX_DROPOUT, max(MIN_DROPOUT, DROPOUT_PER_EPOCH * epochs))
 
 
 class StepTimer:
-    """Times the first steps of a run, until they say how many more fit into `budget` seconds.
+    """Times the first steps of a run until it can tell how many fit into `budget_seconds`.
 
-    What is measured is a share of the budget, a few seconds at most. The first steps find caches cold and do not count.
+    Timing takes a fraction of the budget, a few seconds at most. The first steps run with cold caches and are skipped.
     """
 
     _SKIPPED_STEPS, _MIN_STEPS, _BUDGET_FRACTION, _MAX_SECONDS = 3, 8, 0.03, 5.0
@@ -51,7 +50,7 @@ class StepTimer:
         self._times: list[float] = []
 
     def remaining_steps(self, seconds: float) -> int | None:
-        """Note a step of so many seconds; the steps that are left, once that can be told."""
+        """Record a step of `seconds`; return the number of steps that remain, or None while it is not known."""
         self._times.append(seconds)
         spent = sum(self._times)
         warm = self._times[self._SKIPPED_STEPS :]

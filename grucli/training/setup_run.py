@@ -1,14 +1,13 @@
-"""Everything before the first step: what may be trained under a name, the corpus, the network, the compiled kernels."""
+"""Setup of a run before its first step: options, corpus, copy index, network, compiled kernels."""
 
-import contextlib
 import os
-import queue
 import threading
 import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ _MODEL_FILES = (BEST, LAST, OPTIMIZER, METRICS, NOVELTY, PURGED)
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a plan comes to, given what is there: a recipe, and the checkpoint or the model to begin from."""
+    """The resolved configuration of a run, and the checkpoint or base model that it starts from."""
 
     hparams: Hyperparameters
     budget: Budget
@@ -48,25 +47,25 @@ class RunConfig:
 
     @property
     def tokenizer(self) -> Tokenizer | str:
-        """The tokenizer that the checkpoint or the model to start from has, or the kind to learn."""
+        """The tokenizer of the checkpoint or the base model, or the kind to train."""
         if self.checkpoint is not None:
             return from_json(self.checkpoint.train_state.tokenizer)
         return self.base_model.tokenizer if self.base_model is not None else self.hparams.tokenizer
 
 
 def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
-    """Hold the plan against what is in `folder`.
+    """Resolve the options against the files in `model_dir`.
 
     Raises:
-        UsageError: the model exists, or the plan does not fit the run it should go on with or the model it starts from.
-        ModelFileError: one of them is damaged.
+        UsageError: the model exists, or an option conflicts with the checkpoint or the base model.
+        ModelFileError: the checkpoint or the base model is corrupt.
     """
     hparams, budget = hparams_from(options), budget_from(options)
     exists = _has_model(model_dir)
     if exists and not (options.resume or options.force):
         raise UsageError(
-            f"a model called '{model_dir.name}' exists",
-            "go on with --resume, begin anew with --force, or choose a --name",
+            f"model '{model_dir.name}' already exists",
+            "use --resume, --force or another --name",
         )
     if options.resume and (model_dir / OPTIMIZER).exists():
         return _resume_config(options, budget, load_checkpoint(model_dir / OPTIMIZER), model_dir.name)
@@ -84,13 +83,15 @@ def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
 def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint, name: str) -> RunConfig:
     state = checkpoint.train_state
     if changed := changed_options(options, state.hparams):
-        raise UsageError(f"'{name}' was not trained with {', '.join(changed)}", "leave that out, or begin with --force")
+        raise UsageError(
+            f"'{name}' was not trained with {', '.join(changed)}", "remove the option, or start again with --force"
+        )
     return RunConfig(state.hparams, budget if budget.is_set else state.budget, checkpoint, None)
 
 
 def _hparams_from_base(options: TrainOptions, hparams: Hyperparameters, base_model: SavedModel) -> Hyperparameters:
     sizes = base_model.sizes
-    fixed = {
+    fixed: dict[str, Any] = {
         "cell": sizes.cell,
         "hidden": sizes.H,
         "layers": sizes.L,
@@ -104,23 +105,24 @@ def _hparams_from_base(options: TrainOptions, hparams: Hyperparameters, base_mod
         if getattr(options, flag) not in (None, value)
     ]
     if changed:
-        raise UsageError(f"the model '{options.start_from}' cannot take {', '.join(changed)}", "leave that out")
-    return Hyperparameters(**{field: getattr(hparams, field) for field in Hyperparameters.__struct_fields__} | fixed)
+        raise UsageError(f"{', '.join(changed)} conflicts with model '{options.start_from}'", "remove the option")
+    return replace(hparams, **fixed)
 
 
 def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Generator[SetupProgress, None, Dataset]:
-    """Prepare the corpus in a thread of its own, and tell how far it is: again and again, so that it shows what lasts.
+    """Prepare the corpus in a thread; yield the latest progress several times per second; return the dataset.
 
     Raises:
-        StoppedError: the user asked for an end meanwhile.
-        GruError: as `grucli.text.dataset.prepare`.
+        CancelledError: `stop` was set.
+        GruError: as `prepare_dataset`.
     """
-    updates: queue.Queue[SetupProgress] = queue.Queue()
+    latest: SetupProgress | None = None
 
-    def progress(stage: str, done: int, total: int | None) -> None:
+    def on_progress(stage: str, done: int, total: int | None) -> None:
+        nonlocal latest
         if stop.reason is not None:
             raise CancelledError(stop.reason)
-        updates.put(SetupProgress(stage, done, total))
+        latest = SetupProgress(stage, done, total)
 
     hparams = config.hparams
     with ThreadPoolExecutor(1, "gru-corpus") as pool:
@@ -133,27 +135,31 @@ def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Ge
             val_fraction=hparams.val if options.val_file is None else 0.0,
             val_file=options.val_file,
             cache_dir=cache_dir(),
-            on_progress=progress,
+            on_progress=on_progress,
         )
-        latest: SetupProgress | None = None
-        while not future.done():
-            with contextlib.suppress(queue.Empty):
-                latest = updates.get(timeout=0.05)
+        for _ in _poll(future):
             if latest is not None:
                 yield latest
         return future.result()
 
 
+def _poll(future: Future[Any]) -> Iterator[None]:
+    """Yield several times per second until `future` is done."""
+    while not future.done():
+        wait([future], timeout=0.05)
+        yield
+
+
 def index_dataset(
     options: TrainOptions, config: RunConfig, model_dir: Path, dataset: Dataset, stop: StopFlag
 ) -> Generator[SetupProgress, None, CopyIndex | None]:
-    """Index the text to train on, so that copies of it can be told, or see that a run to go on with has an index.
+    """Index the training text for the detection of copies.
 
     Returns:
-        The index, to be saved where the run is, or None where it is there already.
+        The index, which the caller saves, or None if a resumed run has one already.
 
     Raises:
-        StoppedError: the user asked for an end meanwhile.
+        CancelledError: `stop` was set.
     """
     if config.checkpoint is not None and _load_index(model_dir / LAST, dataset.fingerprint) is not None:
         return None
@@ -171,9 +177,9 @@ def index_dataset(
 
 
 def _inherited_filters(options: TrainOptions, config: RunConfig) -> tuple[tuple[BloomFilter, ...], bool]:
-    """What knows the text that a model learnt from before it learns from this one, and whether that is all of it."""
+    """Return the filters of the text that the base model was trained on, and whether they are complete."""
     if config.base_model is None:
-        return (), config.checkpoint is None  # what a run that is gone on with began from is not known
+        return (), config.checkpoint is None  # a checkpoint does not name its base model
     index = _load_index(find_model(options.start_from), config.base_model.card.fingerprint)
     return ((), False) if index is None else (index.filters, index.complete)
 
@@ -188,11 +194,11 @@ def _load_index(weights_path: Path, fingerprint: str) -> CopyIndex | None:
 def build_trainer(
     config: RunConfig, options: TrainOptions, model_dir: Path, dataset: Dataset, pool: ThreadPool
 ) -> Trainer:
-    """The run, at its first step or where its checkpoint left it.
+    """Return the trainer, at its first step or at its checkpoint.
 
     Raises:
-        UsageError: the corpus is another one than the checkpoint's.
-        NothingToDoError: it is shorter than one window.
+        UsageError: the corpus differs from that of the checkpoint, or the run does not fit in memory.
+        EmptyInputError: the corpus is shorter than one window.
     """
     hparams, tokenizer = config.hparams, dataset.tokenizer
     sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers)
@@ -202,8 +208,8 @@ def build_trainer(
         state = config.checkpoint.train_state
         if state.dataset_id != _dataset_id(dataset):
             raise UsageError(
-                f"'{model_dir.name}' was trained on another corpus, or on another part of it",
-                "name the same files, --column and --val-file, or adapt the model with --from",
+                f"'{model_dir.name}' was trained on another corpus or another part of it",
+                "use the same files, --column and --val-file, or adapt the model with --from",
             )
         if config.budget != state.budget:
             state.budget, state.total_steps, state.finish_reason = config.budget, None, None
@@ -222,7 +228,7 @@ def build_trainer(
         trainer = Trainer(model_dir, dataset, parameters, state, pool)
     if not THREAD_COUNT_INVARIANT and trainer.train_state.step > 0 and trainer.train_state.threads != pool.threads:
         trainer.notices.append(
-            f"begun with {trainer.train_state.threads} threads: with {pool.threads}, sums differ in their last bits"
+            f"started with {trainer.train_state.threads} threads; with {pool.threads}, the last bits differ"
         )
     trainer.train_state.threads = pool.threads
     if options.eval_every is not None:
@@ -231,32 +237,22 @@ def build_trainer(
 
 
 def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOptions) -> None:
-    """Refuse a corpus that does not fill a window, with what made it so short.
-
-    Raises:
-        NothingToDoError: it does not.
-    """
     available, needed = dataset.train.tokens, hparams.seq + 1
     if available >= needed:
         return
     val_tokens = dataset.val.tokens if dataset.val is not None and options.val_file is None else 0
-    reasons = [f"{val_tokens:,} more are held out"] * (val_tokens > 0) + dataset.report.messages()
-    hint = "train on more text, or choose a shorter --seq"
+    reasons = [f"{val_tokens:,} more are validation data"] * (val_tokens > 0) + dataset.report.messages()
+    hint = "use more text or a smaller --seq"
     if available + val_tokens >= needed:
-        hint = f"hold out less than --val {hparams.val:g}, or train on more text"
+        hint = f"use more text or a smaller fraction than --val {hparams.val:g}"
     raise EmptyInputError(
-        f"the corpus has {available:,} tokens to train on, fewer than one window of {needed:,}"
+        f"the corpus has {available:,} tokens to train on, less than one window of {needed:,}"
         + (f" ({'; '.join(reasons)})" if reasons else ""),
         hint,
     )
 
 
 def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
-    """Refuse what this machine cannot hold, before it begins to swap.
-
-    Raises:
-        UsageError: the arrays of such a run are larger than the machine's memory.
-    """
     if not hasattr(os, "sysconf"):
         return
     available_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -266,8 +262,8 @@ def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
     needed_bytes = 4 * (persistent_floats + window_floats)
     if needed_bytes > available_bytes:
         raise UsageError(
-            f"this run would take {needed_bytes / 1e9:,.0f} GB of memory, and there are {available_bytes / 1e9:,.0f}",
-            "choose a smaller --hidden, --layers, --vocab, --batch or --seq",
+            f"not enough memory: needs {needed_bytes / 1e9:,.0f} GB, {available_bytes / 1e9:,.0f} GB available",
+            "use a smaller --hidden, --layers, --vocab, --batch or --seq",
         )
 
 
@@ -277,13 +273,13 @@ def _dataset_id(dataset: Dataset) -> tuple[str, int, int]:
 
 
 def clear_model_dir(model_dir: Path) -> None:
-    """Remove what an earlier model left, for a run that begins anew."""
+    """Remove the files of an earlier model."""
     for name in _MODEL_FILES:
         (model_dir / name).unlink(missing_ok=True)
 
 
 def remove_if_empty(model_dir: Path) -> None:
-    """Remove a folder in which nothing was saved."""
+    """Remove a model directory in which nothing was saved."""
     if not _has_model(model_dir):
         clear_model_dir(model_dir)
         (model_dir / "lock").unlink(missing_ok=True)
@@ -291,17 +287,16 @@ def remove_if_empty(model_dir: Path) -> None:
 
 
 def _has_model(model_dir: Path) -> bool:
-    """Whether there is a model; the notes on a run that was stopped before its first save are none."""
+    # Metrics alone are left by a run that was killed before its first save.
     return any((model_dir / name).exists() for name in (BEST, LAST, OPTIMIZER))
 
 
 def warm_up(trainer: Trainer) -> Iterator[Compiling | Compiled]:
-    """Have every kernel of a step, an evaluation and a sample compiled, or loaded from the cache, on a tiny network."""
+    """Compile every kernel of a step, an evaluation and a sample, or load it from the cache, on a tiny network."""
     started_at, compiling, reported = time.perf_counter(), threading.Event(), False
     with notify_on_compile(compiling.set), ThreadPoolExecutor(1, "gru-kernels") as pool:
         future = pool.submit(_run_all_kernels, trainer)
-        while not future.done():
-            wait([future], timeout=0.05)
+        for _ in _poll(future):
             if compiling.is_set() and not reported:
                 reported = True
                 yield Compiling(cached_for_next_run=CACHE.directory is not None)

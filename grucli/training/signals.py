@@ -1,8 +1,8 @@
-"""How a run is asked to stop: by Ctrl-C, SIGTERM or SIGHUP. It finishes its step and saves; a second Ctrl-C ends it."""
+"""Stopping a run by Ctrl-C, SIGTERM or SIGHUP: it completes its step and saves. A second Ctrl-C ends it at once."""
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from grucli.errors import termination_signals
@@ -11,9 +11,9 @@ _REASON_BY_SIGNAL = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "te
 
 
 class StopFlag:
-    """While the context is open, `reason` turns from None to one of these when a signal arrives.
+    """Context manager that records a signal in `reason`: None until then.
 
-    "interrupted": Ctrl-C. "terminated": SIGTERM. "hung up": SIGHUP, the terminal is gone.
+    "interrupted": SIGINT. "terminated": SIGTERM. "hung up": SIGHUP, the terminal is closed.
     """
 
     def __init__(self) -> None:
@@ -21,14 +21,12 @@ class StopFlag:
         self._previous_handlers: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # Python refuses handlers anywhere else
+        if threading.current_thread() is threading.main_thread():  # Python sets handlers only there
             for signum in (signal.SIGINT, *termination_signals()):
                 self._previous_handlers[signum] = signal.signal(signum, self._on_signal)
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         for signum, handler in self._previous_handlers.items():
             signal.signal(signum, handler)  # type: ignore[arg-type]
         self._previous_handlers.clear()

@@ -1,4 +1,4 @@
-"""What a run came to, read back from the model that it left."""
+"""The summary of a training run, read back from the model that it saved."""
 
 from grucli.model.store import BEST, LAST, ModelEntry, find_entry, find_model, model_names
 from grucli.model.weights import read_model_info
@@ -6,10 +6,11 @@ from grucli.training.events import TrainSummary
 
 
 def resolve_entry(name_or_path: str | None) -> ModelEntry:
-    """The model that is meant, by name or path, None for the newest; a weights file of its own has the file's name.
+    """Return a model by name or path, None for the newest; a weights file outside the store is named after itself.
 
     Raises:
-        UsageError: there is no such model. ModelFileError: a weights file outside the store cannot be read.
+        UsageError: no such model.
+        ModelFileError: a weights file outside the store cannot be read.
     """
     if name_or_path is None or name_or_path in model_names():
         return find_entry(name_or_path)
@@ -24,7 +25,7 @@ def resolve_entry(name_or_path: str | None) -> ModelEntry:
 
 
 def summarize(entry: ModelEntry) -> TrainSummary:
-    """The summary of the run that made a model: that of its last weights, or of its best where it has no others.
+    """Return the summary of the run that made a model: of its last weights, or of its best without those.
 
     Raises:
         ModelFileError: the weights cannot be read.
@@ -40,12 +41,6 @@ def summarize(entry: ModelEntry) -> TrainSummary:
         parameters=info.parameters,
         vocab=info.sizes.V,
         steps=card.steps,
-        tokens=card.tokens,
-        seconds=card.seconds,
-        tokens_per_second=card.tokens_per_second,
-        train_nats=card.train_nats,
-        val_nats=card.val_nats,
-        val_nats_per_char=card.val_nats_per_char,
-        val_bits_per_char=card.val_bits_per_char,
+        **card.figures(),
         parameters_sha256=info.parameters_sha256,
     )

@@ -1,4 +1,4 @@
-"""One run: its network, optimiser and place in the corpus, and what can be done with them: step, evaluate, save."""
+"""One run: network, optimizer and position in the corpus; train a step, evaluate, save."""
 
 import math
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ from grucli.files import atomic_write, oserror_for
 from grucli.generation.evaluation import Evaluator
 from grucli.generation.sampler import GenerationConfig, Sampler
 from grucli.model.config import num_parameters
+from grucli.model.figures import Figures
 from grucli.model.parameters import Parameters
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
 from grucli.model.weights import ModelCard, SavedModel, parameters_sha256, read_model_info, save_weights
@@ -33,28 +34,15 @@ _SAMPLE_CONFIG = GenerationConfig(temp=0.8, max_chars=240)
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What one step was: its mean nats a token, the gradient's norm before clipping, and its seconds."""
+    """Mean loss in nats per token, norm of the gradient before clipping, and seconds of one step."""
 
     nats: float
     gradient_norm: float
     seconds: float
 
 
-class _MetricsDict(TypedDict):
-    """What is known of a run so far, by the names that notes, cards, events and summaries have for it."""
-
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    train_nats: float
-    val_nats: float | None
-    val_nats_per_char: float | None
-    val_bits_per_char: float | None
-
-
 class Trainer:
-    """See the module. `position` says where it stands and is all, besides the arrays, that a checkpoint keeps; `notes`
-    are what the user should know before it goes on."""
+    """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings."""
 
     def __init__(
         self, model_dir: Path, dataset: Dataset, parameters: Parameters, train_state: TrainState, pool: ThreadPool
@@ -70,14 +58,14 @@ class Trainer:
         self._evaluator = Evaluator(parameters, pool)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on exactly where `checkpoint` was taken."""
+        """Restore the run from `checkpoint`."""
         self.parameters.flat[...] = checkpoint.parameters
         self._optimizer.m[...] = checkpoint.m
         self._optimizer.v[...] = checkpoint.v
         self._hidden_state[...] = checkpoint.state
         metrics = [line for line in read_metrics(self.model_dir) if line.step <= self.train_state.step]
         atomic_write(self.model_dir / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in metrics))
-        # Killed between the checkpoint and the best weights, which are those of the checkpoint then.
+        # Killed after the checkpoint and before the best weights: they are those of the checkpoint.
         if 0 < self.train_state.step == self.train_state.best_step != self._saved_best_step():
             self._save_weights(BEST)
 
@@ -94,14 +82,14 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step."""
+        """Learning rate of the next step."""
         return learning_rate_at(self.train_state.step, self.train_state.total_steps, self.train_state.hparams.lr)
 
     def step(self) -> StepResult:
         """Train on the next window.
 
         Raises:
-            DivergedError: the loss or the gradient is not a finite number; nothing was changed by this step.
+            DivergedError: the loss or the gradient is not finite; the parameters were not changed.
         """
         started_at, state = time.perf_counter(), self.train_state
         batch = self.loader.get_batch(state.step)
@@ -113,8 +101,8 @@ class Trainer:
         norm = self._optimizer.step(state.step, self._gradients, self.learning_rate)
         if not (math.isfinite(nats) and math.isfinite(norm)):
             raise DivergedError(
-                f"training diverged at step {state.step + 1:,}: the loss is {nats:g}, the gradient's norm {norm:g}",
-                f"begin again with --force and a smaller --lr than {state.hparams.lr:g}; the last good weights are kept",
+                f"training diverged at step {state.step + 1:,}: loss {nats:g}, gradient norm {norm:g}",
+                f"start again with --force and --lr below {state.hparams.lr:g}; the last good weights are kept",
             )
         seconds = time.perf_counter() - started_at
         state.step += 1
@@ -124,10 +112,10 @@ class Trainer:
         return StepResult(nats, norm, seconds)
 
     def evaluate(self) -> Evaluated:
-        """Score the held-out text, note it, and save the run, and its weights as the best if they are so far.
+        """Compute the validation loss, record it, and save the run, and the weights as the best if they are.
 
         Raises:
-            OSError: the disk refused; the last whole checkpoint is still there.
+            OSError: a file cannot be written; the last checkpoint is intact.
         """
         state = self.train_state
         state.train_nats = state.loss_sum / max(state.loss_steps, 1)
@@ -146,13 +134,13 @@ class Trainer:
             total_steps=state.total_steps,
             is_best=best,
             sample=self._generate_sample(),
-            **self._metrics(),
+            **self._figures(),
         )
 
-    def _metrics(self) -> _MetricsDict:
+    def _figures(self) -> dict[str, Any]:
         state = self.train_state
         nats = state.val_nats_per_char
-        return _MetricsDict(
+        return Figures(
             tokens=self.tokens,
             seconds=state.seconds,
             tokens_per_second=self.tokens / state.seconds if state.seconds > 0 else 0.0,
@@ -160,7 +148,7 @@ class Trainer:
             val_nats=state.val_nats,
             val_nats_per_char=nats,
             val_bits_per_char=None if nats is None else nats / math.log(2),
-        )
+        ).figures()
 
     def _generate_sample(self) -> str:
         sampler = Sampler(self._weights(), threads=1)
@@ -168,22 +156,21 @@ class Trainer:
         return "".join(piece.text for piece in stream)
 
     def _record_metrics(self) -> None:
-        metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._metrics())
+        metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._figures())
         path = self.model_dir / METRICS
         with oserror_for(path), path.open("ab") as file:
             file.write(msgspec.json.encode(metrics) + b"\n")
 
     def evaluations(self) -> Iterator[Evaluated]:
-        """Those that were noted so far, without what the network wrote then; an odd line is left out."""
+        """Yield the recorded evaluations, without samples; malformed lines are skipped."""
         min_val_nats, last_step = math.inf, -1
         for metrics in read_metrics(self.model_dir):
             if metrics.train_nats is None or not last_step < metrics.step <= self.train_state.step:
                 continue
             best, last_step = metrics.val_nats is None or metrics.val_nats < min_val_nats, metrics.step
             min_val_nats = metrics.val_nats if best and metrics.val_nats is not None else min_val_nats
-            values = {name: getattr(metrics, name) for name in _MetricsDict.__annotations__}
             yield Evaluated(
-                step=metrics.step, total_steps=self.train_state.total_steps, is_best=best, sample="", **values
+                step=metrics.step, total_steps=self.train_state.total_steps, is_best=best, **metrics.figures()
             )
 
     def _weights(self) -> SavedModel:
@@ -195,7 +182,7 @@ class Trainer:
             running_text=dataset.running_text,
             conversations=dataset.conversations,
             steps=self.train_state.step,
-            **self._metrics(),
+            **self._figures(),
         )
         return SavedModel(self.parameters.sizes, dataset.tokenizer, self.parameters.views, card)
 
@@ -203,12 +190,12 @@ class Trainer:
         save_weights(self.model_dir / name, self._weights())
 
     def save(self, best: bool = False) -> Path:
-        """Write the checkpoint, then the last weights, and the `best`; before any evaluation they are that too.
+        """Write the checkpoint, the last weights, and the best weights if `best` or if there are none yet.
 
-        In this order, because a checkpoint alone is a run that can be gone on with, and weights alone are not.
+        The checkpoint comes first: a run can be resumed from it alone, but not from weights alone.
 
         Raises:
-            OSError: the disk refused; the last whole checkpoint is still there.
+            OSError: a file cannot be written; the last checkpoint is intact.
         """
         checkpoint = Checkpoint(
             self.train_state, self.parameters.flat, self._optimizer.m, self._optimizer.v, self._hidden_state
@@ -220,7 +207,7 @@ class Trainer:
         return self.model_dir
 
     def step_event(self, steps: list[StepResult]) -> StepCompleted:
-        """The last few steps as an event."""
+        """Return the event of the last few steps."""
         state = self.train_state
         window_seconds = sum(step.seconds for step in steps)
         return StepCompleted(
@@ -235,7 +222,7 @@ class Trainer:
         )
 
     def summary(self) -> TrainSummary:
-        """The run as `--json` prints it."""
+        """Return the summary of the run so far."""
         return TrainSummary(
             model=self.model_dir.name,
             path=str(self.model_dir),
@@ -243,6 +230,6 @@ class Trainer:
             parameters=num_parameters(self.parameters.sizes),
             vocab=self.parameters.sizes.V,
             steps=self.train_state.step,
-            **self._metrics(),
+            **self._figures(),
             parameters_sha256=parameters_sha256(self.parameters.views),
         )

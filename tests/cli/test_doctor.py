@@ -13,7 +13,7 @@ from grucli.kernels import jit
 
 Output = pytest.CaptureFixture[str]
 SECTIONS = ["versions", "processor", "kernel_cache", "speed", "directories", "settings"]
-ROW_LABELS = ["processor", "cores", "vectors", "multiplies bytes", "one core", "all cores", "memory", "kernel cache"]
+ROW_LABELS = ["processor", "cores", "vectors", "int8 products", "one core", "all cores", "memory", "kernel cache"]
 ROW_LABELS += ["data", "models", "cache", "config", "versions", "setting"]
 
 
@@ -59,7 +59,7 @@ def test_people_get_a_line_a_fact(capsys: Output, home: Path) -> None:
     assert facts["processor"]["name"] in shown["processor"]
     assert shown["vectors"] == f"{facts['processor']['simd_bits']} bits"
     assert shown["models"] == str(home / "models")
-    assert shown["config"] == f"{home / 'config.toml'} (there is none)"
+    assert shown["config"] == f"{home / 'config.toml'} (not found)"
     assert f"numba {facts['versions']['numba']}" in shown["versions"]
     assert shown["setting"] == f"GRU_HOME = {home} (environment)"
 
@@ -83,13 +83,13 @@ def test_settings_are_listed_with_their_source(capsys: Output, home: Path, monke
 def test_nothing_set(capsys: Output, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GRU_HOME")
     monkeypatch.setattr("platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "none"))
-    assert read_rows(capsys)[-1] == ("settings", "all as they come")
+    assert read_rows(capsys)[-1] == ("settings", "defaults")
 
 
 def test_a_broken_cache_is_shown(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "CACHE", jit.KernelCache(None, "others may write to it"))
     shown = dict(read_rows(capsys))["kernel cache"]
-    assert shown == "none, so each run compiles anew: others may write to it"
+    assert shown == "disabled, kernels are recompiled on every run: others may write to it"
     assert read_json(capsys)["kernel_cache"] == {
         "directory": None,
         "problem": "others may write to it",

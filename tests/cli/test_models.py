@@ -35,13 +35,13 @@ def test_listing(capsys: Output, words: list[str]) -> None:
     add_model("new", 1.2e9, card=CARD)
     assert main(words) == 0
     out, err = capsys.readouterr()
-    assert err.startswith("gru: 'torn' is damaged: ")
+    assert err.startswith("gru: 'torn' is corrupt: ")
     assert "cut short" in err
     assert len(err.splitlines()) == 1
     head, *rows = out.splitlines()
     assert head.startswith("MODEL")
     assert [row.split()[0] for row in rows] == ["torn", "new", "old"]
-    assert rows[0].split()[1] == "damaged"
+    assert rows[0].split()[1] == "corrupt"
     assert all(len(row) < 80 for row in rows)
     assert "1.587" in rows[1]
     assert main([*words, "--json"]) == 0
@@ -99,8 +99,8 @@ def test_showing_tells_the_training_that_json_tells_and_which_weights_were_best(
     assert main(["models", "show", "emo"]) == 0
     facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert facts["training"] == "50 steps, 6,400 tokens, 1:02"
-    assert facts["held"] == "out    1.587 bits a character"
-    assert facts["best"] == "1.250 at step 40, kept to write with"
+    assert facts["validation"] == "1.587 bits per character"
+    assert facts["best"] == "1.250 at step 40, used by sample and chat"
     assert facts["sha256"] == read_model_info(directory / LAST).parameters_sha256
 
 

@@ -17,6 +17,7 @@ from grucli.generation.sampler import GenerationConfig, Sampler, Stream, TextChu
 from grucli.model.store import BEST
 from grucli.model.weights import ModelCard
 from tests.model.factories import add_model, make_weights
+from tests.ui.emulator import TerminalEmulator
 from tests.ui.fake_streams import PipeStream, TtyStream
 
 Output = pytest.CaptureFixture[str]
@@ -76,15 +77,16 @@ def test_without_a_seed_every_call_has_its_own_and_names_it(capsys: Output) -> N
 
 def test_a_terminal_gets_the_same_text(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     texts = {each["seed"]: each["text"] for each in run_sample_json(capsys, "emo", "--seed", "7", "--prompt", "hell")}
-    out, err = TtyStream(), TtyStream()
+    out, err = TerminalEmulator(), TtyStream()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     words = ["-n", "3", "--max-chars", "20", "--min-chars", "5", "--temp", "1", "--seed", "7", "--prompt", "hell"]
     assert main(["sample", "emo", *words, "--pace", "0"]) == 0
-    first, second, third = out.getvalue().replace("\x1b[1mhell\x1b[0m", "> ").split("\n--\n")
-    assert first == f"> {texts[7]}"
-    assert {second, third.removesuffix("\n")} == {f"> {texts[8]}", f"> {texts[9]}"}
-    assert "getting ready" in err.getvalue()
+    shown = "\n".join(out.styled_rows).replace("⟨bold⟩hell⟨⟩", "> ")
+    first, second, third = (text.rstrip() for text in shown.split("\n--\n"))
+    assert first == f"> {texts[7]}".rstrip()
+    assert {second, third} == {f"> {texts[8]}".rstrip(), f"> {texts[9]}".rstrip()}
+    assert "loading..." in err.getvalue()
 
 
 def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,14 +96,15 @@ def test_who_stops_a_sample_is_told_how_to_have_all_of_it(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Sampler, "warm_up", lambda sampler: None)
     monkeypatch.setattr(Stream, "__iter__", stopped)
-    screen = TtyStream()
+    screen = TerminalEmulator()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
     assert main(["sample", "emo", "--seed", "7", "--pace", "0"]) == ExitStatus.SIGINT
-    shown = screen.getvalue()
-    assert "half a sam\n" in shown
-    assert "left incomplete" not in shown
-    assert shown.endswith("interrupted\n     repeat with --seed 7 to get the complete sample\n")
+    assert screen.rows == [
+        "half a sam",
+        "gru: interrupted",
+        "     repeat with --seed 7 to get the complete sample",
+    ]
 
 
 def test_a_beginning_is_continued(capsys: Output, tmp_path: Path) -> None:
@@ -194,10 +197,10 @@ def test_settings_that_stand_somewhere_do_not_keep_a_beam_from_searching(
 
 def test_a_beam_on_a_terminal_shows_each_text_once(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     generated = [str(each["text"]) for each in run_sample_json(capsys, "--beam", "4")]
-    out = TtyStream()
+    out = TerminalEmulator()
     monkeypatch.setattr(sys, "stdout", out)
     assert main(["sample", "-n", "3", "--max-chars", "20", "--min-chars", "5", "--beam", "4", "--pace", "0"]) == 0
-    assert out.getvalue() == "\n--\n".join(generated) + "\n"
+    assert out.rows == "\n--\n".join(generated).split("\n")
 
 
 def test_whoever_asks_for_quiet_is_not_told_how_many(capsys: Output) -> None:

@@ -20,7 +20,7 @@ from tests.ui.fake_streams import TtyStream
 Output = pytest.CaptureFixture[str]
 FIELDS = ["text", "prompt", "seed", "tokens", "bits_per_char", "stopped", "copied", "novel"]
 LONG_SAMPLES = ["sample", "-n", "3", "--max-chars", "80", "--min-chars", "60", "--temp", "1", "--seed", "7"]
-COPY_WARNING = "50 characters or more of the text that the model learnt from"
+COPY_WARNING = "50 or more characters of the training text"
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def test_a_copy_is_marked_on_stderr_and_shown_all_the_same(capsys: Output) -> No
     out, err = capsys.readouterr()
     assert out.removesuffix("\n").split("\n--\n") == [generated[seed] for seed in (7, 8, 9)]
     assert err == (
-        f"gru: seed 8 copies {len(generated[8])} characters of the text that the model learnt from\n"
+        f"gru: seed 8 copies {len(generated[8])} characters of the training text\n"
         f"1 of 3 samples copies {COPY_WARNING}\n"
     )
 

@@ -1,4 +1,4 @@
-"""`gru train`: every option reaches the plan, the run is shown, and the status says how it ended."""
+"""`gru train`: options, output and exit status."""
 
 import dataclasses
 import json
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from typer.core import TyperOption
 
@@ -26,7 +25,7 @@ Output = pytest.CaptureFixture[str]
 
 
 class FakeTraining:
-    """Stands where training is: keeps the plan, and tells of a run that ends as it is told to."""
+    """Replaces training: stores the options, and yields a run that ends with `reason`."""
 
     def __init__(self) -> None:
         self.plan: TrainOptions | None = None
@@ -66,7 +65,7 @@ def test_help_tells_the_defaults_of_the_recipe() -> None:
     options = {
         option.name: option for option in cli.build_cli().commands["train"].params if isinstance(option, TyperOption)
     }
-    for name, default in msgspec.structs.asdict(Hyperparameters()).items():
+    for name, default in dataclasses.asdict(Hyperparameters()).items():
         reported = left[name] if default is None else default
         assert f"[default: {reported}]" in str(options[name].help)
 
@@ -113,12 +112,12 @@ def test_json_is_all_there_is_on_stdout(fake_training: FakeTraining, capsys: Out
     out, err = capsys.readouterr()
     assert json.loads(out) == dataclasses.asdict(make_summary(200))
     assert list(json.loads(out))[:4] == ["model", "path", "cell", "parameters"]
-    assert "held out" in err
+    assert "bits/char" in err
 
 
 @pytest.mark.parametrize(
     ("reason", "status"),
-    [("limit", 0), ("settled", 0), ("already finished", 0), ("interrupted", 130), ("terminated", 143)],
+    [("limit", 0), ("early_stopping", 0), ("already finished", 0), ("interrupted", 130), ("terminated", 143)],
 )
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_the_status_says_how_it_ended(

@@ -165,7 +165,7 @@ def test_mistakes_tab_paste_and_another_model(start_chat: Callable[..., ChatPtyS
 
 def test_what_is_typed_before_it_is_ready_is_the_first_line(start_chat: Callable[..., ChatPtySession]) -> None:
     session = ChatPtySession("emo", "--seed", "1", "--pace", "0", "--max-chars", "30")
-    session.wait_for(lambda text: "getting ready" in text)
+    session.wait_for(lambda text: "loading..." in text)
     session.send("early bird\r")
     text = session.wait_for(lambda text: "seed 1 · 30 characters" in text)
     assert text.startswith("emo takes turns")

@@ -32,7 +32,7 @@ def sessions() -> Iterator[list[PtySession]]:
 
 def row_indices(text: str) -> dict[str, int]:
     """The row of each thing that has a place."""
-    markers = ("train ", "held out", "tokens/s", "it writes", "Ctrl-C saves")
+    markers = ("train ", "val ", "tokens/s", "sample ", "Ctrl-C saves")
     rows = text.splitlines()
     return {marker: next(i for i, row in enumerate(rows) if marker in row) for marker in markers}
 
@@ -43,8 +43,8 @@ def test_nothing_moves_and_ctrl_c_saves(corpus: Path, sessions: list[PtySession]
     )
     sessions.append(session)
     session.wait_for(lambda text: "compiling" in text or "tokens/s" in text)
-    before = row_indices(session.wait_for(lambda text: "what it writes comes here soon" in text and "tokens/s" in text))
-    after = row_indices(session.wait_for(lambda text: "steps it writes" in text))
+    before = row_indices(session.wait_for(lambda text: "no sample yet" in text and "tokens/s" in text))
+    after = row_indices(session.wait_for(lambda text: "sample after" in text))
     assert before == after
     assert not session.history
     for width, height in ((40, 30), (200, 30), (60, 20)):
@@ -62,7 +62,7 @@ def test_the_end_leaves_the_last_picture(corpus: Path, sessions: list[PtySession
     assert session.wait_for_exit() == 0
     text = "\n".join(session.screen.display)
     assert "step 40 of 40" in text
-    assert text.count("40 steps it writes") == 1
+    assert text.count("sample after 40 steps") == 1
     assert "gru chat brief" in text
 
 

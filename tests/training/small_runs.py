@@ -40,7 +40,7 @@ def small_options(corpus: Path, **changes: object) -> TrainOptions:
 def run_events(
     options: TrainOptions, stop_after: int | None = None, reason: str = "interrupted"
 ) -> Iterator[TrainEvent]:
-    """The events of a run that is asked to stop once it has made `stop_after` steps in all."""
+    """Yield the events of a run that is stopped at step `stop_after`."""
     stop_flag = StopFlag()
     for event in train(options, stop_flag):
         if stop_after is not None and isinstance(event, StepCompleted | Evaluated) and event.step >= stop_after:

@@ -1,4 +1,4 @@
-"""Runs as a whole: what they yield and leave, exact resuming, limits, and everything that is refused."""
+"""Whole runs: their events and files, exact resuming, budgets, and refused options."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("home", "event_every_step")
 
 @pytest.fixture
 def event_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step is an event, so that a test can stop a run at any of them."""
+    """Yield an event for each step, so that a test can stop a run at any of them."""
     monkeypatch.setattr(loop, "_EVENT_EVERY_SECONDS", 0.0)
 
 
@@ -149,7 +149,7 @@ def test_a_save_that_fails_leaves_a_run_that_goes_on_exactly(
 
 
 class KilledError(BaseException):
-    """Stands for the end of the process: nothing behind it is done."""
+    """Simulates the end of the process."""
 
 
 @pytest.mark.parametrize("victim", ["save_checkpoint", "save_weights"])
@@ -301,7 +301,7 @@ def test_a_run_that_is_gone_on_with_tells_what_was_found_before(corpus: Path) ->
     notes = model_dir("small") / METRICS
     notes.write_bytes(b'{"step": 3}\nhello\n' + notes.read_bytes() + b'{"step": 4, "train_nats": 1.0}\n')
     (started,) = (e for e in run_events(small_options(corpus, resume=True)) if isinstance(e, TrainStarted))
-    assert started.description.startswith("going on with 'small' from step 17: a gru with 2 layers of 12 units")
+    assert started.description.startswith("resuming 'small' from step 17: a gru with 2 layers of 12 units")
     kept = [dataclasses.replace(e, sample="") for e in before]
     assert [dataclasses.replace(e, total_steps=None) for e in started.previous_evaluations] == [
         dataclasses.replace(e, total_steps=None) for e in kept
@@ -327,7 +327,7 @@ def test_without_a_limit_it_stops_when_it_has_settled(corpus: Path, monkeypatch:
     monkeypatch.setattr(loop, "MAX_MINUTES", 0.05)
     monkeypatch.setattr(loop, "PATIENCE", 1)
     done = run_to_finish(small_options(corpus, steps=None, lr=3.0, eval_every=5))
-    assert done.reason == "settled"
+    assert done.reason == "early_stopping"
     assert run_to_finish(small_options(corpus, steps=None, resume=True)).reason == "already finished"
 
 
@@ -348,11 +348,11 @@ def first_started(options: TrainOptions) -> TrainStarted:
 
 def test_a_plan_without_a_limit_says_when_it_ends(corpus: Path) -> None:
     measured = first_started(small_options(corpus, steps=None))
-    assert "until the held-out loss has not improved" in measured.description
+    assert "until the validation loss has not improved" in measured.description
     assert measured.notices == ()
     blind = first_started(small_options(corpus, steps=None, val=0.0))
     assert blind.description.endswith(", about 10 minutes of training")
-    assert any("nothing is held out, as --val 0 asks" in note for note in blind.notices)
+    assert any("no validation data (--val 0)" in note for note in blind.notices)
 
 
 def test_it_says_why_nothing_could_be_held_out(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_it_says_why_nothing_could_be_held_out(tmp_path: Path) -> None:
     alike.write_text("body\n" + "the same\n" * 50)
     started = first_started(small_options(alike, steps=None))
     assert started.description.endswith(", about 10 minutes of training")
-    assert any("only one text" in note for note in started.notices)
+    assert any("a single text" in note for note in started.notices)
 
 
 def test_what_became_of_the_rows_is_noted(tmp_path: Path) -> None:
@@ -438,7 +438,7 @@ def test_divergence_stops_with_the_step_named_and_the_last_good_weights(
 
 
 def make_diverge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the next step but one on, what the layers hand up is not finite."""
+    """Make the output of the layers infinite from the second next step on."""
     original, calls_left = RecurrentLayer.forward, [2]
 
     def forward(self: RecurrentLayer, *arguments: object) -> None:
@@ -495,7 +495,7 @@ def test_a_corpus_that_lost_its_rows_says_so(tmp_path: Path) -> None:
 def test_a_corpus_that_is_nearly_all_held_out_says_so(tmp_path: Path) -> None:
     text = tmp_path / "a.txt"
     text.write_text("some text " * 100)
-    with pytest.raises(EmptyInputError, match="more are held out") as caught:
+    with pytest.raises(EmptyInputError, match="more are validation data") as caught:
         run_to_finish(small_options(text, seq=64, val=0.999))
     assert "--val 0.999" in caught.value.hint
     assert "--seq" not in caught.value.hint
@@ -506,7 +506,7 @@ def test_a_corpus_that_is_nearly_all_held_out_says_so(tmp_path: Path) -> None:
     [
         ({"hidden": 0}, "--hidden is 0"),
         ({"batch": -1}, "--batch is -1"),
-        ({"hidden": 8192, "batch": 16384, "seq": 16384}, "of memory"),
+        ({"hidden": 8192, "batch": 16384, "seq": 16384}, "not enough memory"),
         ({"lr": 0.0}, "--lr is 0"),
         ({"dropout": 1.0}, "--dropout is 1"),
         ({"val": 1.0}, "--val is 1"),

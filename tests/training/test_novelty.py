@@ -1,4 +1,4 @@
-"""When a run makes the index of its text, keeps it and makes it anew."""
+"""When a run builds, keeps and rebuilds its copy index."""
 
 from pathlib import Path
 

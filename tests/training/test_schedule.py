@@ -1,4 +1,4 @@
-"""The learning rate over a run, and how many steps fit into a time."""
+"""The learning rate over a run, and the number of steps in a time budget."""
 
 import pytest
 from hypothesis import given

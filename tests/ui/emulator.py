@@ -1,4 +1,4 @@
-"""A terminal in memory: what stands on its screen after a program wrote to it."""
+"""A terminal emulator in memory."""
 
 from itertools import groupby
 
@@ -9,7 +9,7 @@ from tests.ui.fake_streams import TtyStream
 
 
 class _DimAwareScreen(pyte.HistoryScreen):
-    """A screen that knows faint text, which pyte does not: it is kept as text that blinks, which nobody writes here."""
+    """A screen with faint text, which pyte lacks: it is stored as blinking text, which is not used here."""
 
     def select_graphic_rendition(self, *attrs: int, **_: bool) -> None:
         super().select_graphic_rendition(*({2: 5, 22: 25}.get(attr, attr) for attr in attrs))
@@ -18,7 +18,7 @@ class _DimAwareScreen(pyte.HistoryScreen):
 
 
 class TerminalEmulator(TtyStream):
-    """A stream that is a terminal. `written` is all that was written, `rows` the rows of the screen with its past."""
+    """A stream that is a terminal. `written` is all output, `rows` the rows of scrollback and screen."""
 
     def __init__(self, width: int = 80, height: int = 30) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class TerminalEmulator(TtyStream):
         return rows
 
     def _rows(self) -> list[tuple[str, list[str]]]:
-        """Each row's text, and the style of each of its characters; empty rows at the end are left out."""
+        """Return the text of each row and the style of each character, without empty rows at the end."""
         columns = self.screen.columns
         buffer = self.screen.buffer
         lines = [*self.screen.history.top, *(buffer[y] for y in range(self.screen.lines))]

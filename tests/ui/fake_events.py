@@ -1,4 +1,4 @@
-"""Runs that never happened: the events of training, made up."""
+"""Made-up events of training runs."""
 
 import math
 from collections.abc import Iterator
@@ -52,11 +52,23 @@ def step_completed(step: int, steps: int | None = 400) -> StepCompleted:
 
 def evaluation(step: int, val: float | None, best: bool = True, sample: str = SAMPLE) -> Evaluated:
     bits = None if val is None else val / math.log(2)
-    return Evaluated(step, 400, step * 1000, step / 10, 10_000.0, 1.5, val, val, bits, best, sample)
+    return Evaluated(
+        step=step,
+        total_steps=400,
+        tokens=step * 1000,
+        seconds=step / 10,
+        tokens_per_second=10_000.0,
+        train_nats=1.5,
+        val_nats=val,
+        val_nats_per_char=val,
+        val_bits_per_char=bits,
+        is_best=best,
+        sample=sample,
+    )
 
 
 def resumed_run() -> Iterator[TrainEvent]:
-    """A run that was stopped after 240 steps, ten steps after it went on."""
+    """A run resumed from step 240, ten steps later."""
     previous_evaluations = tuple(
         evaluation(step, 1.6 + 60 / step, best=step != 200, sample="") for step in (50, 100, 200)
     )
@@ -69,7 +81,7 @@ def resumed_run() -> Iterator[TrainEvent]:
 
 
 def training_run(last_step: int = 400, has_val: bool = True, reason: str | None = None) -> Iterator[TrainEvent]:
-    """A run of 400 steps with an evaluation after every hundred, up to the step `until`."""
+    """A run of 400 steps, evaluated every 100, up to `last_step`."""
     yield SetupProgress("reading the corpus", 30, 100)
     yield run_started(900_000 if has_val else 0)
     yield Compiling(cached_for_next_run=True)

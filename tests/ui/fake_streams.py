@@ -1,4 +1,4 @@
-"""Streams that say what they are: a pipe or a terminal, of any encoding."""
+"""Streams that are a pipe or a terminal."""
 
 import io
 
@@ -6,18 +6,18 @@ from grucli.ui.terminal.console import Terminal
 
 
 class PipeStream(io.StringIO):
-    """What a command's output goes to when it is not a terminal."""
+    """Output that is not a terminal."""
 
 
 class TtyStream(io.StringIO):
-    """What a command's output goes to on a terminal."""
+    """Output that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class CapturedTerminal:
-    """A `Terminal` on streams of the given kinds, and what was written to them."""
+    """A `Terminal` on the given streams, and their contents."""
 
     def __init__(self, out: io.StringIO, err: io.StringIO, quiet: int = 0, width: int = 80, height: int = 30) -> None:
         self._out = out

@@ -1,4 +1,4 @@
-"""Every screen of the program, made of events that never happened, on an emulated terminal of any width."""
+"""Every screen of the program, from made-up events, on an emulated terminal of any width."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +54,7 @@ from tests.ui.view_cases import PRINTED, PROGRESS_BARS
 
 
 class FakeClock:
-    """Time passes only for those who sleep."""
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -253,7 +253,7 @@ def render_scene(name: str, width: int, color: bool) -> TerminalEmulator:
 
 
 def render_training(events: Iterable[TrainingEvent], width: int, color: bool) -> TerminalEmulator:
-    """The picture of a run, on a terminal of the usual height."""
+    """Render the dashboard of a run at 24 lines."""
     emulator = TerminalEmulator(width, 24)
     dashboard = TrainDashboard(clock=lambda: 0.0)
     for event in events:
@@ -264,7 +264,7 @@ def render_training(events: Iterable[TrainingEvent], width: int, color: bool) ->
 
 
 def render_printed(show: Callable[[Terminal], None], width: int, color: bool) -> TerminalEmulator:
-    """What is printed on the terminal."""
+    """Render what is printed."""
 
     @contextmanager
     def print_and_stop(terminal: Terminal) -> Iterator[None]:
@@ -277,7 +277,7 @@ def render_printed(show: Callable[[Terminal], None], width: int, color: bool) ->
 def render_progress_bar(
     show: Callable[[Terminal], AbstractContextManager[None]], width: int, color: bool
 ) -> TerminalEmulator:
-    """What is on the terminal before the context is left."""
+    """Render what is on the terminal before the context exits."""
     emulator, snapshot = TerminalEmulator(width), TerminalEmulator(width)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TERM", "xterm-256color")
@@ -323,7 +323,7 @@ def print_samples(terminal: Terminal) -> None:
 
 
 def print_training_rows(terminal: Terminal) -> None:
-    """A run whose stdout is no terminal: rows."""
+    """A run whose stdout is not a terminal."""
     piped_terminal = Terminal(PipeStream(), PipeStream(), width=terminal.data.width)
     with TrainView(piped_terminal) as view:
         finished = view.follow(training_run(reason="limit"))
@@ -382,5 +382,5 @@ CASES: dict[str, Renderer] = {
 
 
 def render(name: str, width: int, color: bool) -> TerminalEmulator:
-    """What stands on a terminal of this width when the picture is taken."""
+    """Render a screen at a width."""
     return CASES[name](width, color)

@@ -1,4 +1,4 @@
-"""Fetches, cleanings and all else that is told of in lines, made up: what they show, and bars that stand meanwhile.
+"""Made-up output of the other commands: what they print, and progress bars.
 
 A function that gives a context manager leaves its bar on the screen until that is left.
 """
@@ -21,7 +21,7 @@ from grucli.reddit.corpus.purge import PurgeResult
 from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
 from grucli.reddit.fetch.events import FetchFinished, FetchStarted, FetchSummary, PageFetched, TargetFinished
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.transient_bar import TransientBar
+from grucli.ui.terminal.status_line import TransientBar
 from grucli.ui.views.clean_view import CleanView, show_report, show_rule_trace, show_rules
 from grucli.ui.views.copy_view import show_checked_samples
 from grucli.ui.views.doctor_view import show_system_info
@@ -37,7 +37,7 @@ NEW_YEAR = 1_704_067_200
 
 
 class FakeClock:
-    """Time passes when somebody says so."""
+    """A clock that tests set."""
 
     now = 100.0
 
@@ -46,12 +46,12 @@ class FakeClock:
 
 
 def _with_piped_stdout(terminal: Terminal) -> Terminal:
-    """The same terminal, where data go elsewhere."""
+    """Return the same terminal with stdout in a pipe."""
     return Terminal(PipeStream(), terminal.messages.file, width=terminal.messages.width)  # type: ignore[arg-type]
 
 
 def _redraw_bar(view: TransientBar) -> None:
-    """Let the bar be as things are now, without waiting for the thread that draws it."""
+    """Redraw the bar now, without waiting for its thread."""
     view.hide_bar()
     view.show_bar()
 
@@ -104,7 +104,7 @@ def fetch_incomplete(terminal: Terminal) -> None:
 
 
 def make_clean_report(conversations: int | None = None) -> CleanReport:
-    """Rules that dropped much, little and nothing, for one reason and for several."""
+    """Rules that dropped many, few and no comments, for one reason and for several."""
     result = CleanReport(read=1_234_567, kept=901_234, characters=98_765_432, conversations=conversations)
     result.drop("schema: no text", 20, [("RC_2024-01.zst", line) for line in (7, 1300, 77_000)])
     result.drop("schema: the row is cut short", 1, [("RC_2024-01.zst", 1_234_567)])
@@ -118,7 +118,7 @@ def make_clean_report(conversations: int | None = None) -> CleanReport:
 
 @contextmanager
 def clean_running(terminal: Terminal) -> Iterator[None]:
-    """A cleaning at a third of its bytes."""
+    """A third of the input is read."""
     clock = FakeClock()
     with CleanView(terminal, clock) as view:
         view.start(make_clean_report())
@@ -130,7 +130,7 @@ def clean_running(terminal: Terminal) -> Iterator[None]:
 
 @contextmanager
 def clean_running_on_pipe(terminal: Terminal) -> Iterator[None]:
-    """A cleaning of which nobody knows how much there is to read."""
+    """Input of unknown size."""
     clock = FakeClock()
     with CleanView(terminal, clock) as view:
         view.start(make_clean_report())
@@ -146,7 +146,7 @@ def clean_conversations(terminal: Terminal) -> None:
 
 
 def clean_explained(terminal: Terminal) -> None:
-    """A comment that rules mend, and at last one drops."""
+    """A comment that some rules change, and the last one drops."""
     raw = (
         "&gt; is it safe?\n\n**Yes**, see [the paper](https://example.org/a) \x1b[31mor ask me at somebody@example.org"
     )
@@ -191,7 +191,7 @@ def purge_single(terminal: Terminal) -> None:
 
 
 def doctor_report(terminal: Terminal) -> None:
-    """A machine, and settings of every kind."""
+    """A machine and settings from every source."""
     home = Path("/home/somebody/.local/share/gru")
     show_system_info(
         terminal,
@@ -211,7 +211,7 @@ def doctor_report(terminal: Terminal) -> None:
 
 
 def eval_result(terminal: Terminal) -> None:
-    """What gru eval found."""
+    """The result of gru eval."""
     show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890))
 
 
@@ -235,7 +235,7 @@ def copies_marked(terminal: Terminal) -> None:
 
 
 def copies_excluded(terminal: Terminal) -> None:
-    """--no-copies: it is left out."""
+    """--no-copies: it is omitted."""
     with SampleWriter(terminal) as view:
         show_checked_samples(terminal, view, CHECKED_SAMPLES, refuse=True, json=False)
 
@@ -246,7 +246,7 @@ class _FakeSample:
 
 
 def _sample_batch(terminal: Terminal) -> tuple[SampleProgress, Iterator[_FakeSample]]:
-    """Samples on their way into a file, ten a second."""
+    """Samples written to a file, ten per second."""
     clock = FakeClock()
 
     def generate() -> Iterator[_FakeSample]:
@@ -311,7 +311,7 @@ PRINTED = {
     "sample, batch": batch_finished,
     "errors": error_messages,
 }
-"""What is printed and stays."""
+"""What is printed."""
 
 PROGRESS_BARS = {
     "fetch, while it runs": fetch_running,
@@ -320,4 +320,4 @@ PROGRESS_BARS = {
     "clean, of a pipe": clean_running_on_pipe,
     "sample, batch while it runs": batch_running,
 }
-"""What is taken back."""
+"""What is removed again."""

@@ -27,9 +27,8 @@ from grucli.chat.events import (
 from grucli.chat.turns import ROOT
 from grucli.ui.chat.heatmap import render_gates, render_surprisal
 from grucli.ui.chat.reply_view import tail
-from grucli.ui.terminal.progress import fit_fields
+from grucli.ui.terminal.formatting import fit_fields, repr_token
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
-from grucli.ui.terminal.token_display import repr_token
 from grucli.ui.terminal.wrapping import IncrementalWrapper, truncate
 
 MIN_TABLE_COLUMNS = 60  # columns: below, each description has a line of its own

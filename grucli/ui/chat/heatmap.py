@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.chat.events import GateValues, TextSurprisal
+from grucli.ui.terminal.formatting import show_control_chars
 from grucli.ui.terminal.sanitize import sanitize_line
-from grucli.ui.terminal.token_display import show_control_chars
 from grucli.ui.terminal.wrapping import truncate, wrap_points
 
 _MARKS, _ASCII_MARKS = " ▂▄▆█", " .-=#"

@@ -1,86 +1,65 @@
-"""A reply while it is drawn: its text at the pace a person reads, and under it a bar with how far it is."""
+"""A reply while it streams: its text at a reading pace, and a progress bar below it."""
 
-from types import TracebackType
 from typing import Self
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from grucli.ui.terminal.formatting import pluralize
+from grucli.ui.terminal.formatting import pluralize, progress_bar
 from grucli.ui.terminal.frame_pacer import FramePacer
-from grucli.ui.terminal.live_text import LiveText
-from grucli.ui.terminal.progress import progress_bar
+from grucli.ui.terminal.live_text import PacedText
 
 
 class ReplyView:
-    """Shows one reply in a `with` block, in the rhythm given."""
+    """Shows one reply in a `with` block, at the pace of `pacer`."""
 
     def __init__(self, console: Console, pacer: FramePacer) -> None:
-        self._console, self._pacer, self._text = console, pacer, LiveText(console)
-        self._seed = self._max_chars = self._shown = 0
-        self._pending = ""
+        self._console, self._pacer, self._text = console, pacer, PacedText(console, pacer)
+        self._seed = self._max_chars = 0
         self._bits_per_char: float | None = None
 
     def __enter__(self) -> Self:
         self._text.__enter__()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self._release(len(self._pending))
-        self._text.__exit__(exc_type, exc, tb)
+    def __exit__(self, *exc_info: object) -> None:
+        self._text.__exit__(*exc_info)
 
     def read(self, done: int, total: int) -> None:
-        """Show how far the model is in reading a long line, in characters."""
-        if self._pacer.frame_due():
-            fields = [f"reading {done / total:4.0%}", pluralize(total, "character")]
-            self._text.render(progress_bar(self._console, done / total, fields))
+        """Show how many of `total` characters of a long text the model has read."""
+        fields = [f"reading {done / total:4.0%}", pluralize(total, "character")]
+        self._text.render_if_due(lambda: progress_bar(self._console, done / total, fields))
 
     def start(self, seed: int, max_chars: int) -> None:
-        """The reply begins now; `limit` is in characters."""
+        """Start a reply of up to `max_chars` characters."""
         self._seed, self._max_chars = seed, max_chars
         self._pacer.start()
-        self._render()
-        self._pacer.force_frame()  # the first character need not wait
+        self._text.render_if_due(self._bar)
+        self._pacer.force_frame()  # show the first character at once
 
     def show_prefix(self, text: str) -> None:
-        """Show the text that the reply goes on from: its last line, and no more of that than leaves room."""
+        """Show the end of the text that the reply continues, in half a line."""
         self._text.add(tail(text, self._console.width // 2), "dim")
 
     def write(self, text: str, bits_per_char: float | None) -> None:
-        """Show the next characters; returns when the last of them is due."""
-        self._pending += text
+        """Show the next characters; return when the last of them is due."""
         self._bits_per_char = bits_per_char
-        while self._pending:
-            self._release(self._pacer.chars_due(self._shown, len(self._pending)))
-            self._render()
-            if self._pending:
-                self._pacer.wait_for_frame()
-
-    def _release(self, count: int) -> None:
-        shown, self._pending = self._pending[:count], self._pending[count:]
-        self._shown += len(shown)
-        self._text.add(shown)
-
-    def _render(self) -> None:
-        if self._pacer.frame_due():
-            self._text.render(self._bar())
+        self._text.write(text, self._bar)
 
     def _bar(self) -> Text:
-        seconds = self._pacer.seconds
+        seconds, shown = self._pacer.seconds, self._text.shown
         fields = [
-            f"{self._shown:{len(str(self._max_chars))}}/{self._max_chars}",
+            f"{shown:{len(str(self._max_chars))}}/{self._max_chars}",
             f"{self._bits_per_char or 0:.2f} bits/char",
-            f"{self._shown / seconds if seconds > 0 else 0:3,.0f} chars/s",
+            f"{shown / seconds if seconds > 0 else 0:3,.0f} chars/s",
             f"seed {self._seed}",
         ]
-        return progress_bar(self._console, self._shown / self._max_chars, fields)
+        return progress_bar(self._console, shown / self._max_chars, fields)
 
 
 def tail(text: str, width: int) -> str:
-    """The last line of `text`, or its end with a mark where it has more than `room` columns."""
+    """Return the last line of `text`, or its end after an ellipsis if it has more than `width` columns."""
     line = text.rpartition("\n")[2]
     if cell_len(line) <= width:
         return line

@@ -35,11 +35,10 @@ from grucli.ui.chat.prompt import ChatPrompt
 from grucli.ui.chat.reply_view import ReplyView, tail
 from grucli.ui.chat.spread_view import SpreadView
 from grucli.ui.terminal.console import Terminal, supports_cursor_control
-from grucli.ui.terminal.formatting import pluralize
+from grucli.ui.terminal.formatting import fit_fields, pluralize
 from grucli.ui.terminal.frame_pacer import FramePacer
-from grucli.ui.terminal.progress import fit_fields
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
-from grucli.ui.terminal.terminal_echo import echo_disabled
+from grucli.ui.terminal.tty_control import echo_disabled
 from grucli.ui.terminal.wrapping import truncate
 
 HISTORY_FILE = "chat_history"

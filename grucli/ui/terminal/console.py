@@ -1,7 +1,6 @@
-"""The two ways out of the program: data on stdout, messages on stderr. Everything printed goes through here.
+"""Output of the program: data on stdout, messages on stderr, each checked for a terminal on its own.
 
-Each stream is asked by itself whether it is a terminal. Every string passes `safe()` and prints literally: no markup,
-no emoji codes, no highlighting, no wrapping of data. Tests hand in streams of their own and a width.
+Every string is sanitized and printed literally: no markup, no emoji codes, no highlighting, no wrapping of data.
 """
 
 import json
@@ -22,20 +21,20 @@ from grucli.json_record import to_json
 from grucli.ui.terminal.sanitize import escape_control_json, sanitize, sanitize_line
 
 _NAME = "gru: "
-# What a shell would take for one word stays one: more blanks in a quoted name would name another file.
+# A quoted string is one word: more spaces in a quoted file name would name another file.
 _word = re.compile(r" *(?P<word>'[^']*'[^ ]*|[^ ]+)")
 
 
 def plain_text(text: str, style: str = "") -> Text:
-    """Give untrusted text as something rich can draw: guarded, and with its brackets as they are."""
+    """Return untrusted text as a sanitized rich Text without markup."""
     return Text(sanitize(text), style)
 
 
 class Terminal:
-    """The data console (`data`, stdout), the message console (`messages`, stderr) and how quiet to be.
+    """The data console (`data`, stdout) and the message console (`messages`, stderr).
 
-    `quiet` is how many `-q` were given: one silences messages and progress, two silence warnings as well. Errors and
-    data are always printed.
+    `quiet` is the number of `-q` options: 1 disables messages and progress, 2 warnings too. Errors and data are always
+    printed.
     """
 
     def __init__(
@@ -47,22 +46,22 @@ class Terminal:
         width: int | None = None,
         height: int | None = None,
     ) -> None:
-        """Open both consoles; None means the process's own stream, `width` and `height` are measured unless given."""
+        """Open both consoles; None is the stream of the process, and the measured `width` and `height`."""
         self.quiet = quiet
         self.data = _console(_DataConsole, sys.stdout if out is None else out, width, height)
         self.messages = _console(Console, sys.stderr if err is None else err, width, height)
         self.message_handler: Callable[[Text], None] | None = None
-        """Takes a message while something is drawn in place on the message console."""
+        """Receives messages while something is drawn in place on the message console."""
 
     @property
     def live(self) -> bool:
-        """Whether progress may be drawn in place on the message console."""
+        """True if progress may be drawn in place on the message console."""
         return self.quiet == 0 and supports_cursor_control(self.messages) and not self.messages.legacy_windows
 
     def print_data(self, text: str, end: str = "\n") -> None:
-        """Write data to stdout exactly as it is, but for what `safe` takes out, and hand it on at once.
+        """Write sanitized data to stdout and flush.
 
-        Past rich, which would expand tabs: while a live view stands on the data console, print through that instead.
+        Bypasses rich, which would expand tabs: must not be used while a live view is on the data console.
         """
         self.data.file.write(sanitize(text) + end)
         self.data.file.flush()
@@ -71,30 +70,30 @@ class Terminal:
         """Write one JSON document on one line of stdout: a value with `to_json`, or one of JSON's own types.
 
         Raises:
-            TypeError: `value` holds something that JSON has no form for.
+            TypeError: `value` contains an object that is not JSON serializable.
         """
         utf8 = self.data.encoding.lower().replace("-", "").startswith("utf8")
         self.print_data(escape_control_json(json.dumps(to_json(value), ensure_ascii=not utf8, allow_nan=False)))
 
     def print_line(self, line: str | Text, indent: int = 0) -> None:
-        """Write a line for people to stdout; on a terminal its further rows begin at `indent`. A `Text` is guarded."""
+        """Print a line on stdout, wrapped at `indent` on a terminal. A `Text` must be sanitized already."""
         self.data.print(_fit_width(self.data, _sanitized(line), indent), soft_wrap=True)
 
     def info(self, text: str, style: str = "", indent: int = 0) -> None:
-        """Write a message to stderr, unless `-q`; on a terminal the further rows of a line begin at `indent`."""
+        """Print a message on stderr, wrapped at `indent` on a terminal, unless `-q`."""
         if self.quiet < 1:
             for line in text.split("\n"):
                 self._print_message(plain_text(line, style), indent)
 
     def warn(self, text: str) -> None:
-        """Write a warning to stderr, unless `-qq`."""
+        """Print a warning on stderr, unless `-qq`."""
         if self.quiet < 2:
             self._print_message(Text.assemble((_NAME, "yellow"), sanitize_line(text)), len(_NAME))
 
     def print_error(self, error: GruError) -> None:
-        """Write the line that says what is wrong and the line that says what to do.
+        """Print the message of an error and its hint, two lines.
 
-        On a terminal they take the place of what stands in the line: the first word, or the ^C that was typed.
+        On a terminal they overwrite the current line: the startup message, or the ^C that was typed.
         """
         if supports_cursor_control(self.messages):
             self.messages.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
@@ -118,9 +117,9 @@ def _fit_width(console: Console, line: Text, indent: int) -> Text:
 
 
 def pad_for_word_wrap(line: Text, width: int, indent: int = 0) -> Text:
-    """Give `line` so that a terminal of `width` columns breaks it between words alone, and further rows at `indent`.
+    """Return `line` padded so that a terminal of `width` columns wraps it between words, at `indent`.
 
-    There are blanks up to the edge instead of line ends: whoever copies a command gets one line, which means the same.
+    Spaces up to the edge instead of newlines: a command copied from the terminal is still one line.
     """
     if line.cell_len < width:
         return line
@@ -130,7 +129,7 @@ def pad_for_word_wrap(line: Text, width: int, indent: int = 0) -> Text:
     for match in _word.finditer(line.plain):
         begin, word = match.start("word"), match["word"]
         gap = begin - match.start()
-        # The last column stays blank: without it two words would be copied as one.
+        # The last column stays empty: otherwise two words would be copied as one.
         if column + gap > indent and column + gap + cell_len(word) >= width:
             gap = max(width - column + indent, 1)
             parts += [line[consumed : match.start()], " " * gap]
@@ -140,7 +139,7 @@ def pad_for_word_wrap(line: Text, width: int, indent: int = 0) -> Text:
 
 
 def _column_after(word: str, column: int, width: int) -> int:
-    """Where the cursor is after a word, which the terminal breaks where it must, but not within a wide character."""
+    """Return the column of the cursor after a word; the terminal does not break wide characters."""
     for char in word:
         cells = cell_len(char)
         column = cells if column + cells > width else column + cells
@@ -148,7 +147,7 @@ def _column_after(word: str, column: int, width: int) -> int:
 
 
 def supports_cursor_control(console: Console) -> bool:
-    """Whether what was drawn on `console` can be drawn over: a terminal, and one that knows how."""
+    """Return True if `console` is a terminal with cursor control."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
@@ -156,35 +155,35 @@ _current: Terminal | None = None
 
 
 def open_terminal(quiet: int = 0) -> Terminal:
-    """Open the process's consoles anew, as quiet as asked, and make them what `terminal()` gives."""
+    """Open the consoles of the process; `terminal()` returns them from now on."""
     return set_terminal(Terminal(quiet=quiet))
 
 
 def set_terminal(new_terminal: Terminal) -> Terminal:
-    """Make `chosen` what `terminal()` gives, for tests that hand in their own streams."""
+    """Set what `terminal()` returns, for tests with their own streams."""
     global _current
     _current = new_terminal
     return new_terminal
 
 
 def terminal() -> Terminal:
-    """The consoles of this process, opened at the first call."""
+    """Return the consoles of the process, opened at the first call."""
     return _current if _current is not None else open_terminal()
 
 
 class _DataConsole(Console):
-    """One that tells its callers that whoever read it is gone, where rich would end the program as if it had failed."""
+    """A console that raises BrokenPipeError, where rich would exit with status 1."""
 
     def on_broken_pipe(self) -> None:
-        """Let the error pass that is being handled."""
+        """Re-raise the error being handled."""
         raise
 
 
 def _console(console_class: type[Console], stream: TextIO, width: int | None, height: int | None) -> Console:
-    """Wrap a stream. Its own `isatty` decides, whatever the environment would force on a pipe."""
+    """Wrap a stream; only its `isatty` decides whether it is a terminal, not FORCE_COLOR and the like."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
-        # A character that the stream's encoding lacks must not end a run that took an hour.
+        # A character that the encoding lacks must not end a long run.
         reconfigure(errors="backslashreplace")
     return console_class(
         file=stream,

@@ -1,15 +1,15 @@
-"""When what is drawn from a model is shown: characters at the pace a person reads, redraws a few times a second."""
+"""Timing of generated text: characters at reading pace, a few frames per second."""
 
 from collections.abc import Callable
 
-MAX_FPS = 9  # a second; with those at the beginning and the end of a reply there are never more than twelve
+MAX_FPS = 9  # with the first and the last frame of a reply at most 12 in any second
 
 
 class FramePacer:
-    """Counts from `begin`. `pace` is in characters a second, 0 for as fast as they come.
+    """Says when characters and frames are due, from `start` on.
 
-    `stopping` is asked whether the user has had enough: then nothing is held back any more. `clock` gives seconds,
-    `sleep` takes them.
+    `pace` is in characters per second, 0 disables the limit, as does `should_stop` once it returns True. `clock`
+    returns seconds and `sleep` takes them.
     """
 
     def __init__(
@@ -19,26 +19,26 @@ class FramePacer:
         self._started_at = self._next_frame = clock()
 
     def start(self) -> None:
-        """Count from now on; a drawing is due."""
+        """Start counting; a frame is due."""
         self._started_at = self._next_frame = self._clock()
 
     @property
     def seconds(self) -> float:
-        """How long it has been."""
+        """Seconds since `start`."""
         return self._clock() - self._started_at
 
     def chars_due(self, shown: int, pending: int) -> int:
-        """How many of `waiting` characters may be shown by now, when `shown` already are."""
+        """Return how many of `pending` characters may be shown now, after `shown`."""
         if self._pace == 0 or self._should_stop():
             return pending
         return min(max(0, int(self.seconds * self._pace) + 1 - shown), pending)
 
     def force_frame(self) -> None:
-        """Let the next drawing be due at once."""
+        """Make a frame due now."""
         self._next_frame = self._clock()
 
     def frame_due(self) -> bool:
-        """Whether a drawing is due; if so, the next one is some time later."""
+        """Return True if a frame is due, and schedule the next one."""
         now = self._clock()
         if now < self._next_frame:
             return False
@@ -46,5 +46,5 @@ class FramePacer:
         return True
 
     def wait_for_frame(self) -> None:
-        """Wait until the next drawing is due."""
+        """Sleep until the next frame is due."""
         self._sleep(max(0.0, self._next_frame - self._clock()))

@@ -1,4 +1,4 @@
-"""A picture that stays in its place while its parts change, drawn by a thread of its own; messages go above it."""
+"""Lines that are redrawn in place by a thread while they change; messages are printed above them."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -6,32 +6,28 @@ from collections.abc import Callable, Sequence
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.job_control import is_in_background
 from grucli.ui.terminal.live_region import LiveRegion
+from grucli.ui.terminal.tty_control import is_in_background
 
 
 class LiveDisplay:
-    """Draws what `lines` gives a few times a second, from `start` until `stop`; nothing while it has not changed.
+    """Draws the lines of `render_lines` on the message console from `start` until `stop`, whenever they changed.
 
-    It stands on the message console of `terminal`, which sends it the messages meanwhile. `lines` is called in either
-    thread, and gives no more lines than the console has room for.
+    `render_lines` is called from either thread, and returns at most as many lines as the console has.
     """
 
     def __init__(
         self, terminal: Terminal, render_lines: Callable[[], Sequence[Text]], refresh_per_second: float = 4
     ) -> None:
         self._terminal, self._console = terminal, terminal.messages
-        self._region, self._render_lines, self._interval = (
-            LiveRegion(self._console),
-            render_lines,
-            1 / refresh_per_second,
-        )
+        self._region, self._render_lines = LiveRegion(self._console), render_lines
+        self._interval = 1 / refresh_per_second
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._last_frame: tuple[list[Text], int] | None = None
 
     def start(self) -> None:
-        """Draw it now, and from now on."""
+        """Draw now, and start the thread."""
         if self._region.live:
             self._region.__enter__()
             self._redraw()
@@ -39,7 +35,7 @@ class LiveDisplay:
             self._thread.start()
 
     def stop(self, keep: bool) -> None:
-        """Draw it no more: `keep` leaves it as it is now, else it is taken away. Does nothing the second time."""
+        """Stop drawing; leave the lines if `keep`, else remove them. A second call does nothing."""
         if not self._region.live or self._stopped.is_set():
             return
         self._stopped.set()
@@ -47,7 +43,7 @@ class LiveDisplay:
         self._terminal.message_handler = None
         with self._console:
             self._region.render(self._render_lines() if keep else [], [])
-            self._region.__exit__(None, None, None)
+            self._region.__exit__()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):

@@ -1,15 +1,13 @@
-"""The last lines of a console, drawn again and again; what is finished above them goes to the scrollback for good.
+"""The last lines of a console, redrawn in place; finished lines above them go to the scrollback.
 
-Between two drawings the cursor waits at the beginning of the first line that is drawn again: wherever a resized
-terminal moves that to, what stands from there downward is what was drawn, and nothing else. Lines are written over the
-old ones and never erased before, so nothing flickers; only on a terminal that was resized are they, as it remembers
-which rows it has broken, and would join what is written there when it becomes wider.
+Between two frames the cursor is at the start of the first live line, so that resizing moves both together. Frames
+overwrite the previous one without erasing it first, which avoids flicker. After a resize they do erase: the terminal
+remembers which rows it wrapped, and would join them when it becomes wider.
 """
 
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -18,29 +16,28 @@ from rich.segment import ControlType, Segment, Segments
 from rich.text import Text
 
 from grucli.ui.terminal.console import supports_cursor_control
-from grucli.ui.terminal.job_control import handle_suspend, is_in_background
+from grucli.ui.terminal.tty_control import handle_suspend, is_in_background
 from grucli.ui.terminal.wrapping import RenderedLine
 
 
 def _control(sequence: str) -> Segment:
-    """A control, some of which rich has no name for."""
     return Segment(sequence, None, [(ControlType.CARRIAGE_RETURN,)])
 
 
 _CARRIAGE_RETURN = _control("\r")
 _ERASE_TO_END_OF_LINE, _ERASE_BELOW = _control("\x1b[K"), _control("\x1b[J")
-# A terminal may have become narrower a moment ago: what no longer fits is cut off there, and is still a single row.
+# If the terminal just became narrower, long lines are cut off instead of wrapped: each stays one row.
 _AUTOWRAP_OFF, _AUTOWRAP_ON = _control("\x1b[?7l"), _control("\x1b[?7h")
-# With the cursor at its beginning, a whole screen that is erased is kept by tmux as a past.
+# tmux keeps a whole screen that is erased from its first cell in its history: hence the space.
 _CLEAR = _control("\r\x1b[K \x1b[J\r")
 _NEWLINE = Segment.line()
 
 
 class LiveRegion:
-    """See the module. `live` says whether the console can be drawn over; where it cannot, nothing may be drawn.
+    """Redraws the last lines of a console; if `live` is False it cannot be drawn over, and nothing may be drawn.
 
-    A `with` block hides the cursor and shows it again however it ends; the last drawing should leave nothing live.
-    Any thread may draw. Where the main thread entered, what is live is taken away while Ctrl-Z has stopped the program.
+    The `with` block hides the cursor; the last frame should leave nothing live. Any thread may draw. If the main thread
+    entered, the live lines are removed while the process is stopped by Ctrl-Z.
     """
 
     def __init__(self, console: Console) -> None:
@@ -59,31 +56,29 @@ class LiveRegion:
             self._exit_stack.enter_context(handle_suspend(self._run_between_frames, self._erased))
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         if self.live:
             self._exit_stack.close()
             self._console.show_cursor(True)
 
     @property
     def width(self) -> int:
-        """The columns of a line."""
+        """Columns of a line."""
         return max(1, self._console.width - 1)
 
     @property
     def max_lines(self) -> int:
-        """The most lines that can be live."""
+        """Maximum number of live lines."""
         return max(1, self._console.height - 1)
 
     def print_above(self, message: Text, live: Sequence[RenderedLine]) -> None:
-        """Write a message above the lines that are `live`, of any length: the terminal breaks it."""
+        """Print a message of any length above the `live` lines; the terminal wraps it."""
         self._write([_CLEAR, *self._segments(message), _NEWLINE], live)
 
     def render(self, finished: Sequence[RenderedLine], live: Sequence[RenderedLine]) -> None:
-        """Write the lines that are `finished` above those that are `live` until the next drawing.
+        """Print the `finished` lines above those that are `live` until the next frame.
 
-        None is wider than `width`, and no more than `room` are live.
+        Lines are at most `width` columns wide, and at most `max_lines` are live.
         """
         columns = self._console.width
         segments = [_CARRIAGE_RETURN if columns == self._columns else _CLEAR]
@@ -94,7 +89,7 @@ class LiveRegion:
 
     def _write(self, above: Sequence[Segment], live: Sequence[RenderedLine]) -> None:
         segments = [*above, _AUTOWRAP_OFF]
-        # A terminal that keeps what is erased all at once, as tmux does, is left an empty line to keep.
+        # tmux keeps what is erased at once: an empty line is written first for it to keep.
         for index, line in enumerate(live or [""]):
             segments += [*([_NEWLINE] if index else []), *self._segments(line), _ERASE_TO_END_OF_LINE]
         segments += [_ERASE_BELOW, _AUTOWRAP_ON]
@@ -102,7 +97,7 @@ class LiveRegion:
             segments.append(Control.move(0, 1 - len(live)).segment)
         with self._lock:
             self._rendering = True
-            # In one write, so that nobody sees the half of it.
+            # In one write, so that no partial frame is visible.
             self._console.print(Segments([*segments, _CARRIAGE_RETURN]), end="", soft_wrap=True)
             self._rendering, self._live_lines = False, live
             if self._deferred is not None:
@@ -110,7 +105,7 @@ class LiveRegion:
                 action()
 
     def _run_between_frames(self, action: Callable[[], None]) -> None:
-        """Do something at once, or, amid a drawing, after it; no other thread draws meanwhile."""
+        """Run `action` now, or after the frame being drawn; no other thread draws meanwhile."""
         with self._lock:
             if self._rendering:
                 self._deferred = action
@@ -119,7 +114,7 @@ class LiveRegion:
 
     @contextlib.contextmanager
     def _erased(self) -> Iterator[None]:
-        """Leave nothing of it on the terminal; afterwards it is there again, wherever the cursor is then."""
+        """Remove the live lines in the block, and draw them again at the cursor after it."""
         live = self._live_lines
         self._write([_CLEAR], [])
         self._console.show_cursor(True)
@@ -131,5 +126,5 @@ class LiveRegion:
                 self._write([_CLEAR], live)
 
     def _segments(self, line: RenderedLine) -> Iterable[Segment]:
-        # A text without spans would be rendered without its own style.
+        # rich renders a Text without spans without its base style.
         return Text.assemble(line).render(self._console) if isinstance(line, Text) else (Segment(line),)

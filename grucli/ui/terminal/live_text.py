@@ -1,22 +1,23 @@
-"""Text that grows at the end of a console, with a bar under it while it does.
+"""Growing text at the end of a console, optionally with a bar under it.
 
-Finished lines go to the scrollback for good; only the unfinished line and the bar are drawn again.
+Finished lines go to the scrollback; only the unfinished line and the bar are redrawn.
 """
 
-from types import TracebackType
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
 from rich.text import Text
 
+from grucli.ui.terminal.frame_pacer import FramePacer
 from grucli.ui.terminal.live_region import LiveRegion
 from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 
 class LiveText:
-    """See the module. On a console that cannot be drawn over the text is printed as it comes, without a bar.
+    """Text that grows. On a console that cannot be drawn over it is printed as it comes, without a bar.
 
-    A `with` block hides the cursor and, however it ends, leaves it at the beginning of a line.
+    The `with` block hides the cursor and leaves it at the start of a line.
     """
 
     def __init__(self, console: Console) -> None:
@@ -29,9 +30,7 @@ class LiveText:
         self._region.__enter__()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         with self._console:
             if self._region.live:
                 *finished, pending = self._text.lines(self._region.width)
@@ -40,14 +39,14 @@ class LiveText:
                 self._print_pending()
                 if self._midline:
                     self._console.print()
-            self._region.__exit__(exc_type, exc, tb)
+            self._region.__exit__(*exc_info)
 
     def add(self, text: str, style: str = "") -> None:
-        """Let the text grow; nothing is shown before the next `draw`."""
+        """Append text; it is shown by the next `render`."""
         self._text.feed(text, style)
 
     def render(self, bar: Text | None) -> None:
-        """Show what was added and, in a line under it, `bar`, which must be narrower than the console."""
+        """Show the text and under it `bar`, which must be narrower than the console."""
         if not self._region.live:
             self._print_pending()
             return
@@ -59,3 +58,41 @@ class LiveText:
         if text:
             self._midline = not text.plain.endswith("\n")
             self._console.print(text, end="", soft_wrap=True)
+
+
+class PacedText(LiveText):
+    """Text that appears at the pace of `pacer`. The `with` block ends with all of it shown."""
+
+    def __init__(self, console: Console, pacer: FramePacer) -> None:
+        super().__init__(console)
+        self._pacer = pacer
+        self._waiting = ""
+        self.shown = 0
+        """Characters of paced text shown so far."""
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._release(len(self._waiting))
+        super().__exit__(*exc_info)
+
+    def write(self, text: str, render_bar: Callable[[], Text | None] = lambda: None) -> None:
+        """Append text and return when its last character is due."""
+        self._waiting += text
+        while self._waiting:
+            self._release(self._pacer.chars_due(self.shown, len(self._waiting)))
+            self.render_if_due(render_bar)
+            if self._waiting:
+                self._pacer.wait_for_frame()
+
+    def render_if_due(self, render_bar: Callable[[], Text | None]) -> None:
+        """Draw a frame if one is due."""
+        if self._pacer.frame_due():
+            self.render(render_bar())
+
+    def end_line(self) -> None:
+        """Append a newline without waiting for it."""
+        self._waiting += "\n"
+
+    def _release(self, count: int) -> None:
+        self.add(self._waiting[:count])
+        self._waiting = self._waiting[count:]
+        self.shown += count

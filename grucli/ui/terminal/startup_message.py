@@ -1,16 +1,14 @@
-"""The first word on the screen. It stands there before rich is imported, which takes as long as all that came before.
-
-The cursor goes back to the beginning of the line, so that whatever comes next takes its place.
-"""
+"""The first message on the screen, printed before rich is imported. What is printed next overwrites it."""
 
 import os
 import sys
 
-STARTUP_MESSAGE = "getting ready"
+STARTUP_MESSAGE = "loading..."
+COMPILING_MESSAGE = "compiling for this processor"
 
 
 def print_startup_message(quiet: int) -> None:
-    """Say on stderr, if it is a terminal and nobody asked for quiet, that work has begun."""
+    """Print the message on stderr if that is a terminal which can be drawn over, unless `quiet`."""
     if quiet == 0 and sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
         sys.stderr.write(f"{STARTUP_MESSAGE}\r")
         sys.stderr.flush()

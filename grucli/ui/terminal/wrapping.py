@@ -1,7 +1,6 @@
-"""Where the lines of a growing text end: at its newlines, and between two words where a line is full.
+"""Word wrap of growing text. A finished line never changes, whatever is added later.
 
-A line that ends here ends there for good, whatever is added to the text later. Only words that no line has room for
-are broken.
+Lines end at newlines, and between words where they are full; only words longer than a line are broken.
 """
 
 import re
@@ -13,23 +12,23 @@ from rich.text import Text
 from grucli.ui.terminal.sanitize import sanitize
 
 RenderedLine = Text | str
-"""A line to draw, guarded for the terminal."""
+"""A sanitized line to draw."""
 
 _TAB = " " * 4
-_VARIATION_SELECTOR_16 = "\ufe0f"  # behind a sign such as a heart: it is to be drawn as a picture
-# Characters that surely take one column, as nearly all in languages of Europe do: nobody needs to look each of them up.
+_VARIATION_SELECTOR_16 = "\ufe0f"  # after a character such as a heart: draw it as an emoji
+# Characters that are known to take one column: no need to look up each of them.
 _SINGLE_WIDTH = re.compile("[\\n -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0377\u0388-\u0482\u2010-\u2027\u2500-\u25fc]*")
 
 
 def expand_tabs(text: str) -> str:
-    """Give `text` with blanks for its tabs: a terminal would put the cursor where nobody counted it."""
+    """Return `text` with spaces for tabs, whose width depends on the column."""
     return text.replace("\t", _TAB)
 
 
 def wrap_points(text: str, width: int) -> Iterator[tuple[int, int]]:
-    """Where each finished line of `text` ends and where the next one begins, for lines of at most `width` columns.
+    """Yield the end of each finished line of `text` and the start of the next, for lines of at most `width` columns.
 
-    The last line is never finished: there may be room for more.
+    The last line is not finished: more text may fit.
     """
     full_at = _narrow_full_at if _SINGLE_WIDTH.fullmatch(text) else _full_at
     begin = 0
@@ -49,18 +48,18 @@ def wrap_points(text: str, width: int) -> Iterator[tuple[int, int]]:
 
 
 def _narrow_full_at(text: str, begin: int, width: int) -> int:
-    """As `_full_at`, where every character takes one column and no newline is near."""
+    # As _full_at, if every character takes one column and no newline is near.
     return begin + width if begin + width < len(text) else -1
 
 
 def _full_at(text: str, begin: int, width: int) -> int:
-    """The first character from `begin` on that is a newline, or for which `width` columns have no room; else -1."""
+    """Return the index of the first newline from `begin`, or character beyond `width` columns; -1 without one."""
     cells = 0
     for index in range(begin, len(text)):
         if text[index] == "\n":
             return index
         has_selector = text[index] == _VARIATION_SELECTOR_16
-        # Some terminals give the sign before it a second column, and would break a line that has no room for that.
+        # Some terminals give the character before it a second column.
         cells += 1 if has_selector else cell_len(text[index])
         if cells > width and index - has_selector > begin:
             return index - has_selector
@@ -68,7 +67,7 @@ def _full_at(text: str, begin: int, width: int) -> int:
 
 
 def truncate(text: str, width: int, ascii_only: bool) -> str:
-    """The beginning of a text that has no room, with a mark at its end."""
+    """Return `text` cut to `width` columns, with an ellipsis if it was cut."""
     if cell_len(text) <= width:
         return text
     ellipsis = "..." if ascii_only and width > 3 else "…" if not ascii_only else ""
@@ -78,10 +77,7 @@ def truncate(text: str, width: int, ascii_only: bool) -> str:
 
 
 class IncrementalWrapper:
-    """A text that grows at its end and gives away the lines that are finished, each guarded for the terminal.
-
-    Lines without a style are plain strings: thousands of them a second cost nothing then.
-    """
+    """Growing text, split into sanitized lines. Lines without a style are plain strings, which are cheap."""
 
     def __init__(self) -> None:
         self._pending: RenderedLine = ""
@@ -91,7 +87,7 @@ class IncrementalWrapper:
 
     @property
     def pending(self) -> RenderedLine:
-        """What was added and not taken."""
+        """The text that was added and not removed."""
         if self._chunks:
             added = expand_tabs(sanitize("".join(self._chunks)))
             self._chunks.clear()
@@ -102,23 +98,23 @@ class IncrementalWrapper:
         return self._pending
 
     def feed(self, text: str, style: str = "") -> None:
-        """Let it grow."""
+        """Append text."""
         if style != self._style:
             self._pending, self._style = self.pending, style
         self._chunks.append(text)
 
     def lines(self, width: int) -> list[RenderedLine]:
-        """The lines of what was not taken, at most `width` columns each; the last one is not finished."""
+        """Return the pending text as lines of at most `width` columns; the last one is not finished."""
         return self._split(self._wrap_points(width))
 
     def pop_finished(self, width: int) -> list[RenderedLine]:
-        """Take away the finished lines."""
+        """Remove and return the finished lines."""
         *lines, rest = self.lines(width)
         self._set_pending(rest)
         return lines
 
     def discard(self, width: int, count: int) -> None:
-        """Take away the first lines, so many; all where there are not so many finished ones."""
+        """Discard the first `count` lines, or everything if fewer are finished."""
         if count:
             ends = self._wrap_points(width)[:count]
             self._set_pending(self._split(ends)[-1] if len(ends) == count else "")
@@ -127,14 +123,13 @@ class IncrementalWrapper:
         self._pending, self._cached_points = pending, (0, 0, [])
 
     def _wrap_points(self, width: int) -> list[tuple[int, int]]:
-        """As `line_ends`, kept: whoever looks at the lines drops some of them the next moment."""
+        """Return `wrap_points` as a list, cached: `lines` is usually followed by `discard`."""
         pending = self.pending
-        if self._cached_points[:2] != (width, len(pending)):  # a text that only grows is another one when it is longer
+        if self._cached_points[:2] != (width, len(pending)):  # the text only grows, so its length identifies it
             self._cached_points = width, len(pending), list(wrap_points(str(pending), width))
         return self._cached_points[2]
 
     def _split(self, ends: list[tuple[int, int]]) -> list[RenderedLine]:
-        """The text in parts, each but the last one without the blank or the newline that ends it."""
         pending = self.pending
         begins = [0, *(begin for _, begin in ends)]
         parts = zip(begins, [*(end for end, _ in ends), len(pending)], strict=True)
@@ -144,5 +139,4 @@ class IncrementalWrapper:
 
 
 def _unstyled(text: Text) -> RenderedLine:
-    """A string, where there are no styles."""
     return text if text.spans else text.plain

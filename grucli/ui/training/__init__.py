@@ -1,1 +1,1 @@
-"""The live view of a training run."""
+"""Display of a training run."""

@@ -1,7 +1,7 @@
-"""A loss curve of any length in a chart of any width, drawn in block characters of eight levels.
+"""Loss curves in block characters of eight levels.
 
-The steps lie in bins of a power of two; when a chart is full, neighbours merge and the curve fills its right half
-anew. So a column never changes between two merges, and an hour's run needs no more memory than a minute's.
+Steps are binned by a power of two; when all bins are used, neighbors merge. A column only changes when they do, and
+memory does not grow with the length of the run.
 """
 
 import itertools
@@ -14,7 +14,7 @@ _MAX_BINS = 512
 
 
 class Curve:
-    """The mean of a quantity over equal stretches of steps, counted from the first step that was added."""
+    """The mean of a quantity over intervals of equal length, from the first step that was added."""
 
     def __init__(self) -> None:
         self._first: int | None = None
@@ -23,7 +23,7 @@ class Curve:
         self._counts: list[int] = []
 
     def add(self, step: int, value: float) -> None:
-        """Take the value seen at `step`; steps come in order. What is not finite is left out."""
+        """Add the value at `step`; steps come in order. Values that are not finite are ignored."""
         if not math.isfinite(value):
             return
         if self._first is None:
@@ -43,10 +43,10 @@ class Curve:
         return self._first
 
     def columns(self, width: int, first: int, last: int, stretch: bool = False) -> list[float | None]:
-        """Give the values of at most `width` columns that span the steps `first` to `last`.
+        """Return the values of at most `width` columns for the steps `first` to `last`.
 
-        Gaps are bridged by a straight line, columns before the first value are None, those after the last are left out.
-        `stretch` fills the whole width, which is for a curve that grows no more: its columns change with `last`.
+        Gaps are interpolated, columns before the first value are None, those after the last are omitted. `stretch`
+        fills the whole width, for a curve that is complete: its columns change with `last`.
         """
         if self._first is None or width < 1:
             return []
@@ -69,9 +69,9 @@ class Curve:
 def render_columns(
     values: Sequence[float | None], low: float, high: float, rows: int, blocks: str = BLOCKS
 ) -> list[str]:
-    """Draw each value as a column that stands `rows` characters high at `high` and a sliver at `low`, top row first.
+    """Return `rows` lines, top first, with a column per value: full height at `high`, one level at `low`.
 
-    What lies outside is drawn at the edge it passed; None is an empty column.
+    Values outside are clipped; None is an empty column.
     """
     levels = len(blocks) - 1
     scale = (rows * levels - 1) / (high - low) if high > low else 0.0
@@ -83,7 +83,7 @@ def render_columns(
 
 
 def y_range(*series: Sequence[float | None]) -> tuple[float, float]:
-    """Give the lowest value and the highest one worth showing: the plunge of the first columns may leave the chart."""
+    """Return the range to show; the steep drop of the first columns may be clipped."""
     known = [values for each in series if (values := [value for value in each if value is not None])]
     if not known:
         return 0.0, 0.0
@@ -91,7 +91,7 @@ def y_range(*series: Sequence[float | None]) -> tuple[float, float]:
 
 
 def _steps_per_column(width: int, steps: int) -> int:
-    """Give the smallest power of two of steps a column must stand for, so that `steps` fit into `width` columns."""
+    """Return the smallest power of two of steps per column with which `steps` fit into `width` columns."""
     stride = 1
     while steps // stride >= width:
         stride *= 2
@@ -99,7 +99,7 @@ def _steps_per_column(width: int, steps: int) -> int:
 
 
 def _interpolate(known: dict[int, float]) -> list[float | None]:
-    """Draw straight lines between the columns that are known."""
+    """Interpolate linearly between the known columns."""
     columns = sorted(known)
     if not columns:
         return []

@@ -1,4 +1,4 @@
-"""A training run drawn as one picture of text, from its events: sizes, both losses, progress, a fresh sample."""
+"""Dashboard of a training run, from its events: sizes, both losses, progress, the latest sample."""
 
 import time
 from collections.abc import Callable
@@ -19,19 +19,17 @@ from grucli.training.events import (
     TrainStarted,
 )
 from grucli.ui.terminal.console import plain_text
-from grucli.ui.terminal.formatting import format_duration, format_float, format_si
-from grucli.ui.terminal.progress import bar
+from grucli.ui.terminal.formatting import bar, format_duration, format_float, format_si
 from grucli.ui.terminal.sanitize import sanitize_line
-from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
+from grucli.ui.terminal.startup_message import COMPILING_MESSAGE, STARTUP_MESSAGE
 from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
 
-COMPILING_MESSAGE = "compiling for this processor"
-_SHOW_ELAPSED_AFTER = 2.0  # seconds after which somebody wonders whether anything happens
+_SHOW_ELAPSED_AFTER = 2.0  # seconds of compiling
 _MAX_COLUMNS = 120
 _MIN_SIDE_BY_SIDE_COLUMNS = 64
 _LABEL_COLUMNS = 6
 _MIN_SPACED_LINES = 20
-"""Lines below which nothing is left blank, so that there is room for the sample."""
+"""Lines below which there are no blank lines, so that the sample fits."""
 _TRAIN_STYLE = "cyan"
 _VAL_STYLE = "magenta"
 _GOOD_STYLE = "green"
@@ -39,17 +37,17 @@ _DIM_STYLE = "dim"
 
 
 def compiling_message(event: Compiling) -> str:
-    """What is said while kernels are compiled."""
-    return f"{COMPILING_MESSAGE}, {'once' if event.cached_for_next_run else 'as at every start'}"
+    """Return the message shown while kernels are compiled."""
+    return f"{COMPILING_MESSAGE}, {'once' if event.cached_for_next_run else 'as on every run'}"
 
 
 class TrainDashboard:
-    """Everything known about the run so far, as something rich can draw at any width and height."""
+    """The state of a run, rendered for any width and height."""
 
     def __init__(
         self, stop_requested: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin with nothing known; `stopping` says whether the run has been asked to stop, `clock` gives seconds."""
+        """`stop_requested` returns True once the run was asked to stop, `clock` returns seconds."""
         self._stop_requested, self._clock = stop_requested, clock
         self._compiling: Compiling | None = None
         self._compiling_since = 0.0
@@ -65,14 +63,15 @@ class TrainDashboard:
         self._val_curve = Curve()
 
     def update(self, event: TrainEvent) -> None:
-        """Take in one event."""
+        """Process one event."""
         match event:
             case SetupProgress():
                 self._preparing = event
             case TrainStarted():
                 self._started, self._preparing = event, None
                 for evaluation in event.previous_evaluations:
-                    self._train_curve.add(evaluation.step, evaluation.train_nats)
+                    if evaluation.train_nats is not None:
+                        self._train_curve.add(evaluation.step, evaluation.train_nats)
                     self._update_evaluation(evaluation)
             case Compiling():
                 self._compiling, self._compiling_since = event, self._clock()
@@ -95,7 +94,7 @@ class TrainDashboard:
         self._train_curve.add(event.step, event.train_nats)
 
     def _update_finished(self, event: TrainFinished) -> None:
-        """What was done since the last steps that were told of counts too: the last picture stands for good."""
+        # The last frame stays on the screen: it includes the steps since the last event.
         self._finished, self._preparing = event, None
         last, summary = self._step, event.summary
         if last is not None and summary.steps > last.step:
@@ -110,11 +109,11 @@ class TrainDashboard:
 
     @property
     def _has_val(self) -> bool:
-        """Whether there is text that it is judged by: its chart has a place from the beginning, so nothing moves."""
+        # Known from the start, so that nothing moves when the first value arrives.
         return self._val_curve.first is not None or (self._started is not None and self._started.val_tokens > 0)
 
     def render(self, console: Console) -> list[Text]:
-        """Draw the run into the width and height that `console` has, a line for each."""
+        """Return the lines of the dashboard, within the width and height of `console`."""
         width = max(min(console.width, _MAX_COLUMNS) - 1, 1)
         height = console.height - 1
         ascii_only = console.options.ascii_only
@@ -134,17 +133,17 @@ class TrainDashboard:
                 Text("saving and stopping" if self._stop_requested() else "Ctrl-C saves and stops", _DIM_STYLE),
             ]
         for line in lines:
-            line.rstrip()  # a terminal that becomes narrower would break blanks into rows of their own
+            line.rstrip()  # a terminal that becomes narrower would wrap trailing spaces
             line.truncate(width, overflow="crop")
         return lines[:height]
 
     def _heading(self, console: Console, width: int, tight: bool, ascii_only: bool) -> list[Text]:
-        """Say what runs: in full before the first step, then in few lines, and in one on a low screen."""
+        """Render name, sizes and description: in full before the first step, then in few lines."""
         if self._started is None:
             return []
         started = self._started
         sizes = [f"{format_si(started.parameters)} parameters", f"{format_si(started.vocab)} symbols"]
-        sizes += [f"{format_si(started.val_tokens)} tokens held out"] if started.val_tokens else []
+        sizes += [f"{format_si(started.val_tokens)} validation tokens"] if started.val_tokens else []
         name = Text(sanitize_line(started.name), "bold")
         while self._step is not None and sizes and name.cell_len + 2 + len(", ".join(sizes)) > width:
             sizes.pop()
@@ -154,13 +153,12 @@ class TrainDashboard:
             list(text.wrap(console, width)) for text in (first, Text(sanitize_line(started.description)), *notes)
         ]
         if self._step is not None:
-            # The words have been read; from here on the height belongs to the curve and the sample.
+            # From here on the height is for the curves and the sample.
             max_lines = (1, 0, *[0] * len(notes)) if tight else (1, 2, *[1] * len(notes))
             wrapped = [_head(lines, count, width, ascii_only) for lines, count in zip(wrapped, max_lines, strict=True)]
         return [line for lines in wrapped for line in lines]
 
     def _waiting(self, width: int, ascii_only: bool) -> list[Text]:
-        """Say what happens before the first step, with a bar where its end is known."""
         space = [_blank()] if self._started is not None else []
         if self._preparing is None:
             return [*space, Text(self._first_steps())]
@@ -171,14 +169,13 @@ class TrainDashboard:
         return [*space, stage, _bar(progress, f" {progress:4.0%}", width, ascii_only)]
 
     def _first_steps(self) -> str:
-        """Say what is in the way of the first steps, if anything is."""
         if self._compiling is None:
-            return "making the first steps"
+            return "starting training..."
         waited = self._clock() - self._compiling_since
         return compiling_message(self._compiling) + (f" ({waited:.0f} s)" if waited >= _SHOW_ELAPSED_AFTER else "")
 
     def _charts(self, width: int, height: int, ascii_only: bool) -> list[Text]:
-        """Draw both losses on one scale, beside each other where that fits."""
+        """Render both losses on one scale, side by side if they fit."""
         has_val = self._has_val
         side_by_side = has_val and width >= _MIN_SIDE_BY_SIDE_COLUMNS
         chart_width = (width - 3) // 2 if side_by_side else width
@@ -210,10 +207,10 @@ class TrainDashboard:
     def _val_title(self, width: int) -> Text:
         newest, best = self._evaluated, self._best
         if newest is None:
-            return Text.assemble("held out ", ("no evaluation yet", _DIM_STYLE))
-        title = Text.assemble("held out ", (format_float(newest.val_nats), f"bold {_VAL_STYLE}"))
+            return Text.assemble("val ", ("no evaluation yet", _DIM_STYLE))
+        title = Text.assemble("val ", (format_float(newest.val_nats), f"bold {_VAL_STYLE}"))
         if newest.is_best:
-            return title.append("  the best so far", _GOOD_STYLE)
+            return title.append("  best so far", _GOOD_STYLE)
         if best is not None:
             known, where = f"  best {format_float(best.val_nats)}", f" at step {best.step:,}"
             title.append(known + (where if title.cell_len + len(known + where) <= width else ""), _DIM_STYLE)
@@ -235,7 +232,7 @@ class TrainDashboard:
         return [*lines, *_wrap_fields(fields, width)]
 
     def _eta(self) -> str:
-        """Say how long the rest takes at the pace since the first step of this session, so without compiling."""
+        """Estimate the time left from the steps of this session, which excludes compiling."""
         first, last = self._first_step, self._step
         if first is None or last is None or last.total_steps is None or self._finished is not None:
             return ""
@@ -245,7 +242,7 @@ class TrainDashboard:
         return f"  {format_duration((last.total_steps - last.step) * seconds_per_step)} left"
 
     def _sample(self, console: Console, width: int, height: int, gap: list[Text], ascii_only: bool) -> list[Text]:
-        """Show what the network wrote after the newest evaluation, in a box of one height, so that nothing jumps."""
+        """Render the sample of the latest evaluation at a fixed height, so that nothing moves."""
         if self._step is None or height < 2 + len(gap):
             return []
         height = min(height - 1 - len(gap), 8)
@@ -254,9 +251,7 @@ class TrainDashboard:
         lines = list(plain_text(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
         lines = _head(lines, height, min(width, 100) - 2, ascii_only)
         padding = [_blank()] * (height - len(lines) if self._finished is None else 0)
-        heading = Text(
-            f"after {evaluation.step:,} steps it writes" if evaluation else "what it writes comes here soon", _DIM_STYLE
-        )
+        heading = Text(f"sample after {evaluation.step:,} steps" if evaluation else "no sample yet", _DIM_STYLE)
         return [*gap, heading, *[Text("  ").append_text(line) for line in lines], *padding]
 
 
@@ -265,7 +260,7 @@ def _blank() -> Text:
 
 
 def _head(lines: list[Text], max_lines: int, width: int, ascii_only: bool) -> list[Text]:
-    """Give the first lines of a text, with a mark at their end where there are more."""
+    """Return the first lines of a text, with an ellipsis if there are more."""
     head = lines[:max_lines]
     if head and len(lines) > max_lines:
         ellipsis = "..." if ascii_only else "…"
@@ -276,12 +271,10 @@ def _head(lines: list[Text], max_lines: int, width: int, ascii_only: bool) -> li
 
 
 def _bar(progress: float, caption: str, width: int, ascii_only: bool) -> Text:
-    """Draw how much of a whole is done, over the whole width, with a caption at its end."""
     return bar(progress, max(width - len(caption), 4), ascii_only, _GOOD_STYLE).append(caption)
 
 
 def _side_by_side(left: list[Text], right: list[Text], start: int) -> list[Text]:
-    """Put the lines of `right` at column `start`, beside those of `left`."""
     for line, other in zip(left, right, strict=True):
         line.pad_right(max(start - line.cell_len, 1))
         line.append_text(other)
@@ -289,7 +282,7 @@ def _side_by_side(left: list[Text], right: list[Text], start: int) -> list[Text]
 
 
 def _wrap_fields(fields: list[str], width: int) -> list[Text]:
-    """Set figures into as few lines as they fit, never broken."""
+    """Join fields into as few lines as they fit."""
     lines = [""]
     for field in fields:
         joined = f"{lines[-1]}   {field}" if lines[-1] else field

@@ -1,12 +1,8 @@
-"""Training as a person sees it: a steady picture on a terminal, one table row per evaluation everywhere else.
-
-Shows the events of `grucli.training.events` and knows nothing of how they come about.
-"""
+"""Display of a training run: a dashboard on a terminal, one table row per evaluation elsewhere."""
 
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 from rich.text import Text
@@ -27,16 +23,16 @@ from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
 from grucli.ui.training.dashboard import TrainDashboard, compiling_message
 
-_HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'held out':>9} {'bits/char':>10} {'tokens/s':>9}"
-_REPORT_STAGE_AFTER = 2.0  # seconds of one stage of getting ready after which it has a line of its own
-_STAR = "* marks the best so far"
+_HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'val':>9} {'bits/char':>10} {'tokens/s':>9}"
+_REPORT_STAGE_AFTER = 2.0  # seconds: a stage of the setup that lasts longer gets a line
+_BEST_LEGEND = "* = best so far"
 
 
 class TrainView:
-    """Shows events as they come: a live picture on a terminal, table rows otherwise. Use as a context manager.
+    """Shows events as they come: a live dashboard on a terminal, table rows otherwise.
 
-    Rows are the command's data and go to stdout, unless stdout is for a JSON document. The picture is progress and
-    goes to stderr; where only one of the two streams is a terminal, the plain rows are shown.
+    Rows are data and go to stdout, unless that is for a JSON document. The dashboard is progress and goes to stderr; if
+    only one of the two streams is a terminal, rows are printed.
     """
 
     def __init__(
@@ -46,8 +42,7 @@ class TrainView:
         stop_requested: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with nothing shown; `json` keeps stdout free, `stopping` says whether the run was asked to stop, and
-        `clock` gives seconds."""
+        """`json` keeps stdout free, `stop_requested` returns True once the run was asked to stop."""
         self._terminal = terminal
         self._json = json
         self._dashboard = TrainDashboard(stop_requested)
@@ -60,7 +55,6 @@ class TrainView:
         self._header_printed = False
 
     def __enter__(self) -> Self:
-        """Put the first words on the screen, before anything slow is even imported."""
         if self._terminal.live and (self._json or self._terminal.data.is_terminal):
             self._live = LiveDisplay(self._terminal, self._render)
             self._live.start()
@@ -68,23 +62,20 @@ class TrainView:
             self._terminal.info(STARTUP_MESSAGE)
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        """Leave the last picture standing, or none when the run never began."""
+    def __exit__(self, exc_type: object, *_: object) -> None:
         if self._live is not None:
             self._live.stop(keep=exc_type is None or self._has_progress)
 
     def follow(self, events: Iterable[TrainEvent]) -> TrainFinished:
-        """Show a whole run, and give the event that ended it."""
+        """Show a whole run and return its last event."""
         for event in events:
             self.show(event)
             if isinstance(event, TrainFinished):
                 return event
-        raise RuntimeError("the run ended without saying so")
+        raise RuntimeError("the run ended without TrainFinished")
 
     def show(self, event: TrainEvent) -> None:
-        """Take in and show one event."""
+        """Show one event."""
         with self._lock:
             self._dashboard.update(event)
         if isinstance(event, StepCompleted | Evaluated):
@@ -93,7 +84,7 @@ class TrainView:
             self._report(event)
 
     def _render(self) -> list[Text]:
-        """Render under the lock: the picture is drawn by a thread of its own while events come in."""
+        # Called from the thread of the live display.
         with self._lock:
             return self._dashboard.render(self._terminal.messages)
 
@@ -113,7 +104,7 @@ class TrainView:
                 pass
 
     def _report_stage(self, stage: str) -> None:
-        """Say once what is being done, if it lasts: of a small corpus, everything is over before it could be read."""
+        """Print a stage of the setup once, if it lasts."""
         now = self._clock()
         started_at = self._stages.setdefault(stage, now)
         if stage not in self._reported and now - started_at >= _REPORT_STAGE_AFTER:
@@ -121,14 +112,14 @@ class TrainView:
             self._terminal.info(sanitize_line(stage))
 
     def _report_evaluation(self, event: Evaluated) -> None:
-        """Append one row to the table; a star marks the best evaluation so far."""
         if not self._header_printed:
             self._header_printed = True
-            self._terminal.info(_STAR)
+            self._terminal.info(_BEST_LEGEND)
             self._print_row(_HEADER)
         self._print_row(
-            f"{event.step:>8} {event.tokens:>12} {format_duration(event.seconds):>8} {event.train_nats:>7.3f} "
-            f"{format_float(event.val_nats):>9} {format_float(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
+            f"{event.step:>8} {event.tokens:>12} {format_duration(event.seconds):>8} "
+            f"{format_float(event.train_nats):>7} {format_float(event.val_nats):>9} "
+            f"{format_float(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
             f"{' *' if event.is_best else ''}"
         )
 
@@ -140,16 +131,16 @@ class TrainView:
 
 
 def print_train_result(terminal: Terminal, finished: TrainFinished, resume: str) -> None:
-    """Say how a run ended, where the model is and what to try next; `resume` is the command that goes on with it."""
+    """Print how a run ended, where the model is and what to try next; `resume` is the command that resumes it."""
     summary = finished.summary
     name, path = sanitize_line(summary.model), sanitize_line(summary.path)
     if finished.reason in ("interrupted", "terminated", "hung up"):
-        terminal.info(f"\nstopped after step {summary.steps:,}; all of it is saved in {path}")
-        terminal.info(f"go on exactly here:  {sanitize_line(resume)}")
+        terminal.info(f"\nstopped after step {summary.steps:,}; saved in {path}")
+        terminal.info(f"resume with:  {sanitize_line(resume)}")
         return
     messages = {
-        "settled": f"the held-out loss has stopped improving; {name} is ready",
-        "already finished": f"{name} was trained to its end before",
+        "early_stopping": f"the validation loss has stopped improving; {name} is ready",
+        "already finished": f"{name} is already fully trained",
     }
-    terminal.info(f"\n{messages.get(finished.reason, f'{name} is ready')}, in {path}")
+    terminal.info(f"\n{messages.get(finished.reason, f'{name} is ready')}: {path}")
     terminal.info(f"try:  gru sample {name}\n      gru chat {name}", indent=6)

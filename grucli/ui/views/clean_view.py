@@ -1,4 +1,4 @@
-"""What `gru clean` shows: how far it is, what went and why, the rules, and one comment on its way through them."""
+"""Progress and report of `gru clean`, the table of rules, and the trace of one comment."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_eta, format_si, pluralize
-from grucli.ui.terminal.progress import fit_fields, progress_bar
+from grucli.ui.terminal.formatting import fit_fields, format_eta, format_si, pluralize, progress_bar
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
-from grucli.ui.terminal.transient_bar import TransientBar
+from grucli.ui.terminal.status_line import TransientBar
 from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ _MIN_ETA_SECONDS = 2.0
 
 
 class CleanView(TransientBar):
-    """A bar on stderr's terminal, by bytes of the input; taken back at the end. Nothing where there is no terminal."""
+    """A progress bar on stderr's terminal, by bytes of the input, removed at the end."""
 
     def __init__(self, terminal: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(terminal)
@@ -57,12 +56,12 @@ class CleanView(TransientBar):
             return [Text(" · ".join(fit_fields([*counts, f"{format_si(self._bytes)}B", rate], self._width)))]
         progress = min(self._bytes / self._total, 1.0)
         has_estimate = seconds > _MIN_ETA_SECONDS and progress > 0
-        eta = format_eta(seconds / progress - seconds if has_estimate else None) if progress < 1 else "writing the rest"
+        eta = format_eta(seconds / progress - seconds if has_estimate else None) if progress < 1 else "writing"
         return [progress_bar(self._terminal.messages, progress, [f"{progress:4.0%}", eta, *counts, rate])]
 
 
 def show_report(terminal: Terminal, report: "CleanReport", *, on_stdout: bool = False) -> None:
-    """Say what was counted, and what each rule dropped and why, with the first few lines of each reason."""
+    """Print the counts, and what each rule dropped and why, with the first few lines of each reason."""
     dropped = report.dropped
     width = max([7, *(len(rule) + 2 for rule in dropped)])
     count_width = len(f"{report.read:,}")
@@ -88,7 +87,6 @@ def show_report(terminal: Terminal, report: "CleanReport", *, on_stdout: bool = 
 
 
 def _format_reasons(reasons: "dict[str, DropStats]", multiple_files: bool) -> str:
-    """What a rule said, most frequent first, and where."""
     ordered = sorted(reasons.items(), key=lambda item: -item[1].count)
     entries = []
     for reason, drops in ordered[:_MAX_REASONS]:
@@ -110,7 +108,7 @@ def _format_locations(drops: "DropStats", multiple_files: bool) -> str:
 
 
 def show_rules(terminal: Terminal, rules: "Sequence[Rule]") -> None:
-    """Print the table of rules on stdout, in their order: what each does, and the options that it listens to."""
+    """Print the table of rules on stdout, in order: what each does, and its options."""
     width = max(len(rule.name) for rule in rules) + 2
     for rule in rules:
         options = f"  {', '.join(rule.options)}" if rule.options else ""
@@ -120,9 +118,9 @@ def show_rules(terminal: Terminal, rules: "Sequence[Rule]") -> None:
 
 
 def show_rule_trace(terminal: Terminal, explained: "Explanation") -> None:
-    """Print a comment as it was read, and again after each rule that changed it, on stdout."""
+    """Print a comment on stdout as it was read, and again after each rule that changed it."""
     raw = explained.raw
-    about = [f"{raw.author or 'nobody'} in {raw.subreddit or 'no subreddit'}", f"score {raw.score}"]
+    about = [f"{raw.author or 'unknown author'} in {raw.subreddit or 'unknown subreddit'}", f"score {raw.score}"]
     location = f"{explained.source}, line {explained.line:,}"
     terminal.print_line(sanitize_line(f"{raw.id}: {', '.join(about)}; {location}"), _INDENT)
     _print_text(terminal, raw.body if isinstance(raw.body, str) else "(no text)")
@@ -137,13 +135,13 @@ def show_rule_trace(terminal: Terminal, explained: "Explanation") -> None:
         else:
             _print_unchanged(terminal, unchanged)
             if _visible_lines(step.before) == _visible_lines(step.after):
-                removed = [ascii(sign)[1:-1] for sign in dict.fromkeys(step.before) if sign not in step.after]
+                removed = [ascii(char)[1:-1] for char in dict.fromkeys(step.before) if char not in step.after]
                 which = (
                     f" ({', '.join(removed[:_MAX_REASONS])}{', …' if len(removed) > _MAX_REASONS else ''})"
                     if removed
                     else ""
                 )
-                terminal.print_line(Text.assemble((step.rule, "bold"), f": unseen characters{which}"), _INDENT)
+                terminal.print_line(Text.assemble((step.rule, "bold"), f": invisible characters{which}"), _INDENT)
             else:
                 terminal.print_line(Text.assemble((step.rule, "bold"), ":"))
                 _print_text(terminal, step.after)
@@ -154,22 +152,22 @@ def show_rule_trace(terminal: Terminal, explained: "Explanation") -> None:
 
 
 def _visible_lines(text: str) -> list[str]:
-    """The lines of a text as they look: blanks are alike, and not seen at an end."""
+    """Return the lines as they look: all white space alike, none at the end."""
     lines = sanitize(text).splitlines()
     return [
-        "".join(" " if sign.isspace() else sign for sign in line if sign.isspace() or sign.isprintable()).rstrip()
+        "".join(" " if char.isspace() else char for char in line if char.isspace() or char.isprintable()).rstrip()
         for line in lines
     ]
 
 
 def _print_unchanged(terminal: Terminal, rules: list[str]) -> None:
     if rules:
-        terminal.print_line(Text(f"{', '.join(rules)}: nothing to do", "dim"), _INDENT)
+        terminal.print_line(Text(f"{', '.join(rules)}: no change", "dim"), _INDENT)
         rules.clear()
 
 
 def _print_text(terminal: Terminal, text: str) -> None:
-    """Print a text beside a rule; on a terminal its lines are broken where the rule would not go on otherwise."""
+    """Print a text with a border; wrap it on a terminal, so that every row has the border."""
     lines = sanitize(text).splitlines() or [""]
     if terminal.data.is_terminal:
         wrapper = IncrementalWrapper()

@@ -1,4 +1,4 @@
-"""Samples that were held against the text the model learnt from: those that copy it are marked, or left out."""
+"""Samples checked for copies of the training text: copies are marked or omitted."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -9,16 +9,15 @@ from grucli.ui.views.sample_writer import SampleWriter
 if TYPE_CHECKING:
     from grucli.generation.copy_detection import CheckedSample
 
-_COPY_CRITERION = "50 characters or more of the text that the model learnt from"
+_COPY_CRITERION = "50 or more characters of the training text"
 
 
 def show_checked_samples(
     terminal: Terminal, view: SampleWriter, samples: "Iterable[CheckedSample]", *, refuse: bool, json: bool
 ) -> None:
-    """Write samples as they come, on a terminal the first at the pace of a reader, and at last how many are copies.
+    """Write samples as they come, on a terminal the first one at reading pace, and finally the number of copies.
 
-    One that copies has a line of its own on stderr, behind it, with its seed; in JSON its object says so instead. With
-    `refuse` it is not shown at all.
+    A copy is followed by a warning on stderr; in JSON the object has a field instead. With `refuse` it is omitted.
     """
     generated = copies = shown = 0
     for sample in samples:
@@ -34,9 +33,7 @@ def show_checked_samples(
             view.write(sample.text, sample.prompt)
         shown += 1
         if not (sample.novel or json):
-            terminal.warn(
-                f"seed {sample.seed} copies {sample.copied:,} characters of the text that the model learnt from"
-            )
+            terminal.warn(f"seed {sample.seed} copies {sample.copied:,} characters of the training text")
     terminal.info(_copy_summary(generated, copies, refuse), "dim")
 
 

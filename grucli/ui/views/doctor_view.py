@@ -1,9 +1,9 @@
-"""What `gru doctor` found, as a few lines to read."""
+"""The report of `gru doctor`."""
 
 from typing import TYPE_CHECKING
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.key_values import print_key_values
+from grucli.ui.terminal.formatting import print_key_values
 
 if TYPE_CHECKING:
     from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, SystemInfo
@@ -12,13 +12,13 @@ _LABEL_COLUMNS = 18
 
 
 def show_system_info(terminal: Terminal, info: "SystemInfo") -> None:
-    """Print each fact on a line of stdout, and each setting after them."""
+    """Print one line per fact on stdout, then one per setting."""
     processor, speed, directories = info.processor, info.speed, info.directories
     facts = [
         ("processor", f"{processor.name} ({processor.target})"),
         ("cores", f"{processor.cores}"),
         ("vectors", f"{processor.simd_bits} bits"),
-        ("multiplies bytes", "yes" if processor.has_vnni else "no"),
+        ("int8 products", "yes" if processor.has_vnni else "no"),
         ("one core", f"{speed.gflops_one_core:,.1f} GFLOP/s"),
         ("all cores", f"{speed.gflops_all_cores:,.1f} GFLOP/s"),
         ("memory", f"{speed.memory_gb_per_second:,.1f} GB/s read by one core"),
@@ -26,19 +26,19 @@ def show_system_info(terminal: Terminal, info: "SystemInfo") -> None:
         ("data", str(directories.data)),
         ("models", str(directories.models)),
         ("cache", str(directories.cache)),
-        ("config", f"{directories.config}{'' if directories.config_exists else ' (there is none)'}"),
+        ("config", f"{directories.config}{'' if directories.config_exists else ' (not found)'}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
         *(("setting", _format_setting(setting)) for setting in info.settings),
     ]
     if not info.settings:
-        facts.append(("settings", "all as they come"))
+        facts.append(("settings", "defaults"))
     print_key_values(terminal, facts, _LABEL_COLUMNS)
 
 
 def _format_kernel_cache(kernels: "KernelCacheInfo") -> str:
     if kernels.directory is None:
-        return f"none, so each run compiles anew: {kernels.problem}"
-    return f"{kernels.directory} ({'filled' if kernels.is_warm else 'empty before this'})"
+        return f"disabled, kernels are recompiled on every run: {kernels.problem}"
+    return f"{kernels.directory} ({'warm' if kernels.is_warm else 'cold'})"
 
 
 def _format_setting(setting: "ConfigEntry") -> str:

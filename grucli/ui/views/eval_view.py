@@ -1,9 +1,9 @@
-"""What `gru eval` found, as a few lines to read."""
+"""The result of `gru eval`."""
 
 from typing import TYPE_CHECKING
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.key_values import print_key_values
+from grucli.ui.terminal.formatting import print_key_values
 
 if TYPE_CHECKING:
     from grucli.generation.evaluation import EvalResult
@@ -12,7 +12,7 @@ _LABEL_COLUMNS = 20
 
 
 def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
-    """Print each figure on a line of stdout."""
+    """Print one line per figure on stdout."""
     facts = [
         ("bits per character", f"{scores.bits_per_char:.4f}"),
         ("nats per character", f"{scores.nats_per_char:.4f}"),

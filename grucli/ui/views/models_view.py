@@ -1,4 +1,4 @@
-"""What `gru models` draws: the list of models, and one model in full. Plain text; the console guards it."""
+"""The list of models, and one model in full."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,7 @@ from grucli.model.store import Metrics, ModelEntry
 from grucli.model.weights import ModelCard, ModelInfo
 from grucli.training.events import TrainSummary
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_duration, format_float, format_si, pluralize
-from grucli.ui.terminal.key_values import print_key_values
+from grucli.ui.terminal.formatting import format_duration, format_float, format_si, pluralize, print_key_values
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
 
@@ -25,13 +24,12 @@ _MIN_NAME_COLUMNS = 16
 
 
 def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapping[str, Sequence[Metrics]]) -> None:
-    """Print one line per model on stdout, and for each that cannot be read a warning that says why.
+    """Print one line per model on stdout, and a warning for each that cannot be read.
 
-    `metrics` has the evaluations of each model by its name. A terminal that is too narrow gets fewer columns, and names
-    that would fill the half of it are shortened.
+    `metrics` holds the evaluations of each model by its name. A narrow terminal gets fewer columns and shorter names.
     """
     if not entries:
-        terminal.info("There is no model yet. Make one: gru demo, or gru train CORPUS")
+        terminal.info("no model yet; train one with: gru demo, or gru train CORPUS")
         return
     blocks = ASCII_BLOCKS if terminal.data.options.ascii_only else BLOCKS
     rows = [dict(zip(_COLUMNS, _row(entry, metrics.get(entry.name, ()), blocks), strict=True)) for entry in entries]
@@ -50,13 +48,13 @@ def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapp
         _print_row(terminal, _line(row, widths, _STYLES if entry.problem is None else dict.fromkeys(_COLUMNS, "red")))
     for entry in entries:
         if entry.problem is not None:
-            terminal.warn(f"'{entry.name}' is damaged: {entry.problem}")
+            terminal.warn(f"'{entry.name}' is corrupt: {entry.problem}")
 
 
 def show_model(terminal: Terminal, entry: ModelEntry, summary: TrainSummary | None, metrics: Sequence[Metrics]) -> None:
-    """Print what is known about one model on stdout, a line for each fact; of a damaged one that is little.
+    """Print one line per fact about a model on stdout.
 
-    `summary` is that of the run that made it, None of a damaged one, and `metrics` are its evaluations.
+    `summary` is that of its training run, None for a corrupt model, and `metrics` are its evaluations.
     """
     print_key_values(terminal, _file_facts(entry), _LABEL_COLUMNS)
     if entry.info is not None and summary is not None:
@@ -66,7 +64,6 @@ def show_model(terminal: Terminal, entry: ModelEntry, summary: TrainSummary | No
 
 
 def _file_facts(entry: ModelEntry) -> list[tuple[str, str | Text]]:
-    """What is known about any model, even a damaged one."""
     return [
         ("model", Text(sanitize_line(entry.name), "bold")),
         ("path", str(entry.path)),
@@ -76,59 +73,59 @@ def _file_facts(entry: ModelEntry) -> list[tuple[str, str | Text]]:
 
 
 def _training_facts(info: ModelInfo, run: TrainSummary) -> list[tuple[str, str | Text]]:
-    """What a model is, and how it came to be that; its losses at last."""
     sizes, card = info.sizes, info.card
     return [
         ("cell", f"{sizes.cell}, {pluralize(sizes.L, 'layer')} of {pluralize(sizes.H, 'unit')}, embedding {sizes.E}"),
         ("parameters", f"{info.parameters:,}"),
         ("tokenizer", f"{info.tokenizer}, {pluralize(sizes.V, 'symbol')}"),
-        ("learnt", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
+        ("trained on", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
         (
             "training",
             f"{pluralize(run.steps, 'step')}, {pluralize(run.tokens, 'token')}, {format_duration(run.seconds)}",
         ),
         ("speed", f"{run.tokens_per_second:,.0f} tokens/s"),
-        ("loss", f"{format_float(run.train_nats)} training, {format_float(run.val_nats)} held out, nats a token"),
+        ("loss", f"{format_float(run.train_nats)} training, {format_float(run.val_nats)} validation, nats per token"),
     ]
 
 
 def _result_facts(best: ModelCard, run: TrainSummary, evaluations: int) -> list[tuple[str, str | Text]]:
-    """How well it predicts, and did at its `best`; and what it can be known by."""
     after_evaluations = f", after {pluralize(evaluations, 'evaluation')}" if evaluations else ""
     facts: list[tuple[str, str | Text]] = [
-        ("held out", f"{format_float(run.val_bits_per_char)} bits a character{after_evaluations}")
+        ("validation", f"{format_float(run.val_bits_per_char)} bits per character{after_evaluations}")
     ]
     if best.steps != run.steps:
-        facts.append(("best", f"{format_float(best.val_bits_per_char)} at step {best.steps:,}, kept to write with"))
+        facts.append(
+            ("best", f"{format_float(best.val_bits_per_char)} at step {best.steps:,}, used by sample and chat")
+        )
     facts.append(("sha256", run.parameters_sha256))
     return [*facts, ("note", best.note)] if best.note else facts
 
 
 def _print_curves(terminal: Terminal, metrics: Sequence[Metrics]) -> None:
-    """Print both losses over the evaluations, on one scale."""
+    """Print both losses over the evaluations on one scale."""
     ascii_only = terminal.data.options.ascii_only
     series = [
         ("training", _points(metrics, "train_nats"), "cyan"),
-        ("held out", _points(metrics, "val_nats"), "magenta"),
+        ("validation", _points(metrics, "val_nats"), "magenta"),
     ]
     scale = [value for _, points, _ in series for _, value in points]
     width = (
-        min(_WIDE_SPARKLINE_WIDTH, terminal.data.width - 1 - _LABEL_COLUMNS - 10)
+        min(_WIDE_SPARKLINE_WIDTH, terminal.data.width - 1 - _LABEL_COLUMNS - 12)
         if terminal.data.is_terminal
         else _WIDE_SPARKLINE_WIDTH
     )
     for name, points, style in series:
         if len(points) > 1 and width > 0:
             curve = sparkline(points, width, ASCII_BLOCKS if ascii_only else BLOCKS, (min(scale), max(scale)))
-            _print_row(terminal, Text.assemble(" " * _LABEL_COLUMNS, (f"{name}  ", "dim"), (curve, style)))
+            _print_row(terminal, Text.assemble(" " * _LABEL_COLUMNS, (f"{name:<12}", "dim"), (curve, style)))
 
 
 def sparkline(
     points: Sequence[tuple[int, float]], width: int, blocks: str = BLOCKS, scale: tuple[float, float] | None = None
 ) -> str:
-    """Draw a loss over its steps in one row of `width` columns; nothing where there is nothing to draw.
+    """Return a loss over its steps as one row of `width` columns, empty without points.
 
-    `scale` is the lowest and the highest value, those of the points themselves unless given.
+    `scale` is the lowest and the highest value, by default those of the points.
     """
     curve = Curve()
     for step, value in points:
@@ -146,7 +143,7 @@ def _points(metrics: Sequence[Metrics], loss: str) -> list[tuple[int, float]]:
 def _row(entry: ModelEntry, metrics: Sequence[Metrics], blocks: str) -> tuple[str, ...]:
     name, size, changed = sanitize_line(entry.name), f"{format_si(entry.bytes)}B", _format_time(entry.modified)
     if entry.info is None:
-        return name, "damaged", "-", "-", "-", "-", size, changed
+        return name, "corrupt", "-", "-", "-", "-", size, changed
     info = entry.info
     curve = sparkline(_points(metrics, "val_nats") or _points(metrics, "train_nats"), _SPARKLINE_WIDTH, blocks)
     return (
@@ -162,7 +159,7 @@ def _row(entry: ModelEntry, metrics: Sequence[Metrics], blocks: str) -> tuple[st
 
 
 def _truncate_middle(name: str, width: int, blocks: str) -> str:
-    """A name whose middle is left out where it is too long: what tells names apart stands at either end."""
+    """Shorten a name in the middle: names mostly differ at their ends."""
     if cell_len(name) <= width:
         return name
     ellipsis = "…" if blocks is BLOCKS else "..."
@@ -173,7 +170,7 @@ def _truncate_middle(name: str, width: int, blocks: str) -> str:
 
 
 def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str, str]) -> Text:
-    """The cells of a row beside each other, numbers at the right of their columns."""
+    """Join the cells of a row, numbers aligned to the right."""
     cells = []
     for name, width in widths.items():
         gap = " " * (width - cell_len(row[name]))
@@ -185,7 +182,6 @@ def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str
 
 
 def _print_row(terminal: Terminal, line: Text) -> None:
-    """Print a line that is never broken."""
     terminal.data.print(line, soft_wrap=True)
 
 

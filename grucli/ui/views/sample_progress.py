@@ -1,4 +1,4 @@
-"""Many samples at once: how far they are, on stderr, while the samples themselves go elsewhere; and what they were."""
+"""Progress and summary of many samples, on stderr."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,19 +7,18 @@ from typing import Protocol, TypeVar
 from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_eta, format_si, pluralize
-from grucli.ui.terminal.progress import progress_bar
-from grucli.ui.terminal.transient_bar import TransientBar
+from grucli.ui.terminal.formatting import format_eta, format_si, pluralize, progress_bar
+from grucli.ui.terminal.status_line import TransientBar
 
 _MIN_ETA_SECONDS = 1.0
 
 
 class TextSample(Protocol):
-    """A sample, as far as it is counted."""
+    """A sample that can be counted."""
 
     @property
     def text(self) -> str:
-        """What was drawn."""
+        """The generated text."""
 
 
 S = TypeVar("S", bound=TextSample)
@@ -27,9 +26,9 @@ P = TypeVar("P")
 
 
 class SampleProgress(TransientBar):
-    """Counts `n` samples, and the time that it took to draw them: none that was spent on showing them.
+    """Counts `n` samples and the time to generate them, without the time to print them.
 
-    There is a bar while nobody sees the samples themselves, as they go to a file or another program.
+    A bar is shown if the samples themselves go to a file or a pipe.
     """
 
     def __init__(self, terminal: Terminal, n: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,7 +38,7 @@ class SampleProgress(TransientBar):
         self._seconds = 0.0
 
     def timed(self, pieces: Iterable[P]) -> Iterator[P]:
-        """The pieces as they come, and the time that they took."""
+        """Yield the items, timing their iterator."""
         iterator = iter(pieces)
         while True:
             started_at = self._clock()
@@ -52,24 +51,24 @@ class SampleProgress(TransientBar):
             yield piece
 
     def count(self, text: str) -> None:
-        """Note a sample that was drawn."""
+        """Count a sample."""
         self._samples += 1
         self._characters += len(text)
 
     def track(self, samples: Iterable[S]) -> Iterator[S]:
-        """The samples as they come, counted and timed; whoever takes them shows each before the next."""
+        """Yield the samples, counted and timed; the consumer prints each before the next."""
         visible = self._terminal.data.is_terminal
         try:
             for sample in self.timed(samples):
                 self.count(sample.text)
                 yield sample
-                if self._n > 1 and not visible:  # before the first one the kernels may be compiling, which is said
+                if self._n > 1 and not visible:  # the status line is shown until the first one
                     self.show_bar()
         finally:
             self.hide_bar()
 
     def finish(self) -> None:
-        """Say on stderr how much it was, if it was more than one sample."""
+        """Print a summary on stderr, if there was more than one sample."""
         if self._n > 1:
             summary = f"{pluralize(self._samples, 'sample')}, {pluralize(self._characters, 'character')}"
             self._terminal.info(f"{summary}, {self._rate:,.0f} characters/s", "dim")

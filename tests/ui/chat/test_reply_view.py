@@ -3,8 +3,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from grucli.ui.chat.reply_view import ReplyView
+from grucli.ui.terminal.formatting import fit_fields, progress_bar
 from grucli.ui.terminal.frame_pacer import MAX_FPS, FramePacer
-from grucli.ui.terminal.progress import fit_fields, progress_bar
 from tests.ui.emulator import TerminalEmulator
 
 

@@ -1,4 +1,4 @@
-"""Two ways out: data exactly as it is, messages as quiet as asked, each stream a terminal or not by itself."""
+"""Data and messages on their consoles, each a terminal or not on its own."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Lines that are drawn again and again: what is on the screen before, between and after, and amid the bytes."""
+"""Lines redrawn in place: the screen before, between and after frames, and the bytes written."""
 
 import signal
 import sys
@@ -77,7 +77,7 @@ def test_a_terminal_that_was_resized_forgets_the_rows_that_it_broke() -> None:
 def test_ctrl_z_takes_away_what_is_live_and_only_that(amid: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     emulator = TerminalEmulator(30)
     seen: list[list[str]] = []
-    monkeypatch.setattr("grucli.ui.terminal.job_control.os.kill", lambda process, number: seen.append(emulator.rows))
+    monkeypatch.setattr("grucli.ui.terminal.tty_control.os.kill", lambda process, number: seen.append(emulator.rows))
     drawn = make_console(emulator)
     with LiveRegion(drawn) as region:
         region.render(make_lines("done"), make_lines("a row", "----"))
@@ -121,7 +121,7 @@ def test_ctrl_z_takes_a_picture_away_that_another_thread_draws(monkeypatch: pyte
         stops.append(number)
 
     stops: list[int] = []
-    monkeypatch.setattr("grucli.ui.terminal.job_control.os.kill", stopped)
+    monkeypatch.setattr("grucli.ui.terminal.tty_control.os.kill", stopped)
     picture = LiveDisplay(make_terminal(emulator), lines, refresh_per_second=1000)
     picture.start()
     for _ in range(20):
@@ -139,9 +139,9 @@ def test_in_the_background_nothing_is_drawn_before_the_end(monkeypatch: pytest.M
     behind = make_terminal(emulator)
     picture = LiveDisplay(behind, lambda: make_lines("one", "two"))
     picture.start()
-    monkeypatch.setattr("grucli.ui.terminal.job_control.os.kill", lambda process, number: None)
+    monkeypatch.setattr("grucli.ui.terminal.tty_control.os.kill", lambda process, number: None)
     monkeypatch.setattr(emulator, "fileno", lambda: 0)
-    monkeypatch.setattr("grucli.ui.terminal.job_control.os.tcgetpgrp", lambda terminal: -1)
+    monkeypatch.setattr("grucli.ui.terminal.tty_control.os.tcgetpgrp", lambda terminal: -1)
     signal.raise_signal(signal.SIGTSTP)
     behind.info("a message")
     assert emulator.rows == ["a message"]

@@ -1,4 +1,4 @@
-"""The guard at the door, against an independent description of what can steer a terminal."""
+"""Sanitizing, against an independent description of control characters."""
 
 import json
 import random
@@ -16,7 +16,7 @@ BIDI_MARK_NAMES = {"LEFT-TO-RIGHT MARK", "RIGHT-TO-LEFT MARK", "ARABIC LETTER MA
 
 
 def is_control(char: str) -> bool:
-    """Say, from the Unicode database alone, whether a terminal or a reader's eye could be led astray."""
+    """Return True if a character can control a terminal or the direction of text, by the Unicode database."""
     return (
         (unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t")
         or unicodedata.bidirectional(char) in BIDI_CLASSES

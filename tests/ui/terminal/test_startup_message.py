@@ -1,4 +1,4 @@
-"""The first word: early, on terminals only, and gone when something else is said."""
+"""The startup message: early, on terminals only, and overwritten by what follows."""
 
 import sys
 
@@ -10,11 +10,11 @@ from grucli.ui.terminal import console
 from grucli.ui.terminal.startup_message import print_startup_message
 from tests.ui.fake_streams import PipeStream, TtyStream
 
-MESSAGE = "getting ready\r"
+MESSAGE = "loading...\r"
 
 
 def set_tty_stderr(monkeypatch: pytest.MonkeyPatch) -> TtyStream:
-    """Let stderr be a terminal. Called by tests, not a fixture: pytest puts its own stream there after the fixtures."""
+    """Make stderr a terminal. Not a fixture: pytest replaces stderr after the fixtures."""
     monkeypatch.setenv("TERM", "xterm-256color")
     screen = TtyStream()
     monkeypatch.setattr(sys, "stderr", screen)

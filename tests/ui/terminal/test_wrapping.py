@@ -1,4 +1,4 @@
-"""Where lines end, by a plain reading of the rules, for text of any kind."""
+"""Word wrap, against a plain implementation, for any text."""
 
 import sys
 
@@ -22,7 +22,7 @@ def wrap_text(text: str, width: int) -> list[str]:
 
 
 def naive_wrap(text: str, width: int) -> list[str]:
-    """One character after the other."""
+    """Wrap character by character."""
     lines: list[str] = []
     line = ""
     for index, char in enumerate(text):

@@ -1,4 +1,4 @@
-"""The loss curve: exact where it can be, steady while it grows, bounded however long a run is."""
+"""The loss curve: exact while it can be, stable while it grows, bounded for runs of any length."""
 
 import math
 

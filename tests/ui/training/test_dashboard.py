@@ -1,4 +1,4 @@
-"""The picture of a run at the widths people have, with and without colour, and at every other size."""
+"""The dashboard at usual widths, with and without color, and at random sizes."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from grucli.training.events import Compiled, Compiling, SetupProgress, TrainEvent, TrainFinished
 from grucli.ui.terminal.sanitize import sanitize
-from grucli.ui.training.dashboard import COMPILING_MESSAGE, TrainDashboard
+from grucli.ui.terminal.startup_message import COMPILING_MESSAGE
+from grucli.ui.training.dashboard import TrainDashboard
 from tests.ui.fake_events import evaluation, make_summary, resumed_run, run_started, step_completed, training_run
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
@@ -20,7 +21,7 @@ trains two minutes
 train 1.530 nats/token
  3.15 ███▅▄▃▁
  1.53 ████████▆▆▅▄▄▃▃▃▂▂▂▂▂▁▁▁▁▁▁▁
-held out 1.900  the best so far
+val 1.900  best so far
  3.15
  1.53            ▇▇▇▇▆▆▆▆▅▅▅▅▄
 
@@ -28,7 +29,7 @@ held out 1.900  the best so far
 2.741 bits/char   step 230 of 400
 10,000 tokens/s   0:23 trained
 
-after 200 steps it writes
+sample after 200 steps
   I think [b]this[/b] is  the best
   thing [31mI have ever seen.
 
@@ -39,10 +40,10 @@ after 200 steps it writes
 Ctrl-C saves and stops"""
 
 USUAL = """\
-emo  1.2M parameters, 98 symbols, 900k tokens held out
+emo  1.2M parameters, 98 symbols, 900k validation tokens
 trains two minutes
 
-train 1.530 nats/token                   held out 1.900  the best so far
+train 1.530 nats/token                   val 1.900  best so far
  3.15 ███                                 3.15
       ███▇▄
       ██████▂
@@ -53,7 +54,7 @@ train 1.530 nats/token                   held out 1.900  the best so far
 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━───────────────────────────  57%  0:17 left
 2.741 bits/char   step 230 of 400   10,000 tokens/s   0:23 trained
 
-after 200 steps it writes
+sample after 200 steps
   I think [b]this[/b] is  the best thing [31mI have ever seen.
 
   No really, you should see it 😂.
@@ -64,7 +65,7 @@ after 200 steps it writes
 Ctrl-C saves and stops"""
 
 WIDE_FINISHED = """\
-train 1.501 nats/token                                       held out 1.750  the best so far
+train 1.501 nats/token                                       val 1.750  best so far
  2.73 █████▃                                                  2.73
       ██████▄
       ███████▅▃                                                               ▄▃▂▁▁
@@ -80,7 +81,7 @@ def make_dashboard(events: Iterable[TrainEvent]) -> TrainDashboard:
 
 
 def render_dashboard(events: Iterable[TrainEvent], width: int = 80, height: int = 24) -> str:
-    """Give the picture as text, without the blanks at line ends."""
+    """Return the dashboard as text, without trailing spaces."""
     console = CapturedTerminal(TtyStream(), TtyStream(), width=width, height=height).terminal.messages
     return "\n".join(line.plain.rstrip() for line in make_dashboard(events).render(console))
 
@@ -103,7 +104,7 @@ def test_a_low_screen_has_the_sample_too(width: int) -> None:
     lines = render_dashboard(training_run(last_step=230), width, 15).split("\n")
     assert len(lines) <= 14
     assert lines[0].startswith("emo  1.2M parameters, 98 symbols")
-    written = lines.index("after 200 steps it writes")
+    written = lines.index("sample after 200 steps")
     assert "I think [b]this[/b]" in lines[written + 1]
     assert lines[-1] == "Ctrl-C saves and stops"
 
@@ -124,26 +125,26 @@ def test_the_last_picture_counts_every_step() -> None:
 
 def test_a_run_that_is_gone_on_with_shows_where_it_was() -> None:
     shown = render_dashboard(resumed_run())
-    assert "held out 1.900  best 2.200 at step 100" in shown
+    assert "val 1.900  best 2.200 at step 100" in shown
     assert "2.741 bits/char" in shown
-    assert "what it writes comes here soon" in shown
+    assert "no sample yet" in shown
     curves = shown[shown.index("nats/token") : shown.index("bits/char")]
     assert sum(char in "▁▂▃▄▅▆▇█" for char in curves) > 20
     again = render_dashboard([*resumed_run(), evaluation(300, 1.8)])
-    assert "held out 1.800  the best so far" in again
-    assert "after 300 steps it writes" in again
+    assert "val 1.800  best so far" in again
+    assert "sample after 300 steps" in again
 
 
 def test_before_the_first_step_it_says_what_happens() -> None:
-    assert render_dashboard([]) == "getting ready"
+    assert render_dashboard([]) == "loading..."
     assert render_dashboard([SetupProgress("reading [b]x[/b]\x1b[2J\n.csv")]) == "reading [b]x[/b][2J .csv"
     reading = render_dashboard([SetupProgress("reading the corpus", 30, 120)], width=40)
     assert reading == f"reading the corpus\n{'━' * 8}{'─' * 26}  25%"
     said: list[tuple[str, list[TrainEvent]]] = [
-        ("making the first steps", []),
+        ("starting training...", []),
         ("compiling for this processor, once", [Compiling(cached_for_next_run=True)]),
-        ("compiling for this processor, as at every start", [Compiling(cached_for_next_run=False)]),
-        ("making the first steps", [Compiling(cached_for_next_run=True), Compiled(9.0, cached=False)]),
+        ("compiling for this processor, as on every run", [Compiling(cached_for_next_run=False)]),
+        ("starting training...", [Compiling(cached_for_next_run=True), Compiled(9.0, cached=False)]),
     ]
     for words, more in said:
         assert render_dashboard([SetupProgress("reading"), run_started(), *more]).split("\n")[-3:] == [
@@ -169,10 +170,10 @@ def test_who_waits_for_the_compiler_sees_that_time_passes() -> None:
 def test_everything_has_its_place_before_the_first_evaluation() -> None:
     before, after = (render_dashboard(training_run(last_step=until)).split("\n") for until in (90, 100))
     assert len(before) == len(after)
-    for words in ("train ", "tokens/s", "it writes", "Ctrl-C"):
+    for words in ("train ", "tokens/s", "sample", "Ctrl-C"):
         assert [words in line for line in before] == [words in line for line in after]
-    assert "held out no evaluation yet" in before[3]
-    assert before[-9] == "what it writes comes here soon"
+    assert "val no evaluation yet" in before[3]
+    assert before[-9] == "no sample yet"
 
 
 def test_notes_are_shown() -> None:
@@ -183,21 +184,19 @@ def test_notes_are_shown() -> None:
 
 def test_without_held_out_text_there_is_one_chart() -> None:
     alone = render_dashboard(training_run(last_step=230, has_val=False))
-    assert "held out" not in alone
+    assert "val " not in alone
     assert "bits/char" not in alone
-    assert "after 200 steps it writes" in alone
+    assert "sample after 200 steps" in alone
 
 
 def test_a_worse_evaluation_names_the_best_one() -> None:
-    assert "held out 1.800  best 1.900 at step 200" in render_dashboard(training_run(last_step=330))
+    assert "val 1.800  best 1.900 at step 200" in render_dashboard(training_run(last_step=330))
 
 
 def test_a_figure_that_does_not_fit_is_left_out_whole() -> None:
     late = [evaluation(123_450, 1.8), evaluation(123_460, 1.9, best=False)]
-    assert "held out 1.900  best 1.800\n" in render_dashboard([*training_run(last_step=230), *late], 40)
-    assert "held out 1.900  best 1.800 at step 123,450\n" in render_dashboard(
-        [*training_run(last_step=230), *late], 120
-    )
+    assert "val 1.900  best 1.800\n" in render_dashboard([*training_run(last_step=230), *late], 36)
+    assert "val 1.900  best 1.800 at step 123,450\n" in render_dashboard([*training_run(last_step=230), *late], 120)
 
 
 def test_a_run_that_was_asked_to_stop_says_so() -> None:

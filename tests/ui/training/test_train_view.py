@@ -1,4 +1,4 @@
-"""A run on a terminal and in a pipe: who gets the picture, who gets rows, and how often the screen is drawn."""
+"""A run on a terminal and in a pipe: dashboard or rows, and the frame rate."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,13 @@ from tests.ui.fake_events import make_summary, resumed_run, run_started, step_co
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 PIPE_ROWS = """\
-    step       tokens     time   train  held out  bits/char  tokens/s
+    step       tokens     time   train       val  bits/char  tokens/s
      100       100000     0:10   1.500     2.200      3.174     10000 *
      200       200000     0:20   1.500     1.900      2.741     10000 *
      300       300000     0:30   1.500     1.800      2.597     10000
      400       400000     0:40   1.500     1.750      2.525     10000 *
 """
-STARTUP_TEXT = "getting ready\ntrains two minutes\ncompiling for this processor, once\n* marks the best so far\n"
+STARTUP_TEXT = "loading...\ntrains two minutes\ncompiling for this processor, once\n* = best so far\n"
 
 
 def run_view(captured: CapturedTerminal, events: list[TrainEvent], json: bool = False) -> TrainFinished:
@@ -34,7 +34,7 @@ def events_then_error(events: Iterable[TrainEvent], error: BaseException) -> Ite
 
 
 def emulate(captured: CapturedTerminal) -> "pyte.Screen":
-    """Give the terminal as somebody sees it who watched stderr from the beginning."""
+    """Return the terminal after all output of stderr."""
     emulated = pyte.Screen(80, 30)
     pyte.Stream(emulated).feed(captured.err.replace("\n", "\r\n"))
     return emulated
@@ -70,7 +70,7 @@ def test_in_a_pipe_a_stage_has_a_line_when_it_lasts() -> None:
                 view.show(SetupProgress(stage, done, 10))
                 now += seconds / 9
         view.show(run_started())
-    assert captured.err == "getting ready\nlearning tokens\ntrains two minutes\n"
+    assert captured.err == "loading...\nlearning tokens\ntrains two minutes\n"
 
 
 def test_in_a_pipe_nothing_is_said_of_compiling_where_nothing_is_compiled() -> None:
@@ -78,7 +78,7 @@ def test_in_a_pipe_nothing_is_said_of_compiling_where_nothing_is_compiled() -> N
     with TrainView(captured.terminal) as view:
         for event in resumed_run():
             view.show(event)
-    assert captured.err == "getting ready\ngoes on from step 240\n"
+    assert captured.err == "loading...\ngoes on from step 240\n"
 
 
 def test_quiet_rows_are_data_all_the_same() -> None:
@@ -124,7 +124,7 @@ def test_the_picture_is_drawn_where_it_disturbs_nothing(
     captured = CapturedTerminal(out(), err())
     run_view(captured, list(training_run(reason="limit")), json)
     assert ("\x1b[" in captured.err) == live
-    assert ("held out" in captured.err) == (live or json)
+    assert ("bits/char" in captured.err) == (live or json)
     assert captured.out == ("" if live or json else PIPE_ROWS)
 
 
@@ -132,7 +132,7 @@ def test_the_picture_is_drawn_where_it_disturbs_nothing(
 def test_the_first_words_come_before_the_first_event() -> None:
     for captured in (CapturedTerminal(TtyStream(), TtyStream()), CapturedTerminal(PipeStream(), PipeStream())):
         with TrainView(captured.terminal):
-            assert "getting ready" in captured.err
+            assert "loading..." in captured.err
 
 
 @pytest.mark.usefixtures("color_terminal")
@@ -169,7 +169,7 @@ def test_a_run_that_fails_later_leaves_its_last_picture_and_the_cursor() -> None
 
 
 def test_a_run_without_an_end_is_a_mistake() -> None:
-    with pytest.raises(RuntimeError, match="without saying so"):
+    with pytest.raises(RuntimeError, match="without TrainFinished"):
         run_view(CapturedTerminal(PipeStream(), PipeStream()), list(training_run()))
 
 
@@ -177,9 +177,9 @@ def test_a_run_without_an_end_is_a_mistake() -> None:
     ("reason", "said"),
     [
         ("limit", "emo is ready"),
-        ("settled", "stopped improving; emo is ready"),
-        ("already finished", "to its end before"),
-        ("interrupted", "stopped after step 400; all of it is saved in /models/emo"),
+        ("early_stopping", "stopped improving; emo is ready"),
+        ("already finished", "already fully trained"),
+        ("interrupted", "stopped after step 400; saved in /models/emo"),
         ("terminated", "gru train x.csv --name emo --resume"),
     ],
 )
@@ -187,7 +187,7 @@ def test_the_end_says_what_to_do_next(reason: str, said: str) -> None:
     captured = CapturedTerminal(PipeStream(), PipeStream())
     print_train_result(captured.terminal, TrainFinished(reason, make_summary()), "gru train x.csv --name emo --resume")
     assert said in captured.err
-    assert ("gru sample emo" in captured.err) == (reason in ("limit", "settled", "already finished"))
+    assert ("gru sample emo" in captured.err) == (reason in ("limit", "early_stopping", "already finished"))
     assert captured.out == ""
 
 
@@ -198,6 +198,6 @@ def test_the_last_words_break_between_words_alone() -> None:
         TrainFinished("interrupted", make_summary(184)),
         "gru train long-name.csv --resume",
     )
-    assert screen.rows[1:5] == ["stopped after step", "184; all of it is", "saved in", "/models/emo"]
-    assert screen.rows[5:] == ["go on exactly here:", "gru train", "long-name.csv", "--resume"]
+    assert screen.rows[1:4] == ["stopped after step", "184; saved in", "/models/emo"]
+    assert screen.rows[4:] == ["resume with:  gru", "train long-name.csv", "--resume"]
     assert screen.written.count("\n") == 3

@@ -1,4 +1,4 @@
-"""The bar of a cleaning on a terminal, and its table."""
+"""The progress bar and the report of gru clean."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def render_bar(total: int | None, done: int, seconds: float = 10.0) -> str:
 def test_the_bar_goes_by_bytes() -> None:
     assert render_bar(4000, 1000) == f"{'━' * 8}{'─' * 22}  25% ·  0:30 left · 1,300 read · 60 kept · 130/s"
     assert render_bar(4000, 1000, 1.0) == f"{'━' * 7}{'─' * 22}  25% ·  -:-- left · 1,300 read · 60 kept · 1.3k/s"
-    assert render_bar(4000, 4000) == f"{'━' * 24} 100% · writing the rest · 1,300 read · 60 kept · 130/s"
+    assert render_bar(4000, 4000) == f"{'━' * 33} 100% · writing · 1,300 read · 60 kept · 130/s"
     assert render_bar(None, 5_000_000) == "1,300 read · 60 kept · 5.0MB · 130/s"
 
 
@@ -77,7 +77,7 @@ def test_it_is_drawn_on_a_terminal_and_taken_back() -> None:
     with CleanView(Terminal(PipeStream(), screen, width=80)) as view:
         view.start(make_report())
         view.progress("cleaning", 5, 10)
-        assert screen.rows == ["getting ready"]
+        assert screen.rows == ["loading..."]
     assert screen.rows == []
 
 

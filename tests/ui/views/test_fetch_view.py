@@ -100,7 +100,7 @@ def test_the_bar_knows_the_range_the_rate_and_the_time_that_is_left() -> None:
     clock = FakeClock()
     view = FetchView(CapturedTerminal(PipeStream(), TtyStream()).terminal, clock)
     view.show(make_started())
-    assert render_bar(view) == "getting ready"
+    assert render_bar(view) == "loading..."
     view.show(make_page(0.25, 1000))
     clock.now = 30.0
     view.show(make_page(0.5, 4000))
@@ -135,7 +135,7 @@ def test_the_bar_is_gone_when_it_is_over() -> None:
     with FetchView(Terminal(PipeStream(), screen, width=200)) as view:
         view.show(make_started())
         view.show(make_page(0.5, 100))
-        assert screen.rows[1:] == ["getting ready"]
+        assert screen.rows[1:] == ["loading..."]
     assert [row.split()[0] for row in screen.rows] == ["fetching"]
 
 

@@ -1,4 +1,4 @@
-"""Many samples: what is counted and timed, where there is a bar, and what is said at the end."""
+"""Many samples: counting and timing, the bar, and the summary."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class FakeSample:
 
 
 class FakeClock:
-    """Time that passes when samples are drawn, and when they are shown."""
+    """A clock advanced by generating and by printing samples."""
 
     def __init__(self) -> None:
         self.now = 5.0

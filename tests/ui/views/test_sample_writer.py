@@ -1,17 +1,19 @@
-"""Samples on a terminal and in a pipe, with a clock that only sleeping moves."""
+"""Samples on a terminal and in a pipe, with a clock that only `sleep` advances."""
 
 import io
 from collections.abc import Iterator
 
 import pytest
 
+from grucli.ui.terminal.frame_pacer import MAX_FPS
 from grucli.ui.terminal.status_line import StatusLine
 from grucli.ui.views.sample_writer import SampleWriter
+from tests.ui.emulator import TerminalEmulator
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 
 class FakeClock:
-    """Time that passes when somebody sleeps."""
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -36,12 +38,14 @@ def make_view(captured: CapturedTerminal, pace: float, clock: FakeClock) -> Samp
 
 
 def test_on_a_terminal_a_sample_takes_as_long_as_it_takes_to_read() -> None:
-    captured, clock = CapturedTerminal(TtyStream(), PipeStream(), width=400), FakeClock()
-    with make_view(captured, 150.0, clock) as view:
+    screen, clock = TerminalEmulator(400), FakeClock()
+    with make_view(CapturedTerminal(screen, PipeStream(), width=400), 150.0, clock) as view:
         view.stream(["x" * 100, "y" * 200])
-    assert captured.out == "x" * 100 + "y" * 200 + "\n"
-    assert clock.now - 100 == pytest.approx(300 / 150, abs=3 / 150)
-    assert max(clock.waits) < 0.05
+    assert screen.rows == ["x" * 100 + "y" * 200]
+    assert screen.screen.cursor.y == 1
+    assert screen.cursor_visible()
+    assert clock.now - 100 == pytest.approx(300 / 150, abs=1 / MAX_FPS)
+    assert max(clock.waits) < 1.01 / MAX_FPS
 
 
 def test_a_slow_model_is_not_waited_for_twice() -> None:
@@ -54,16 +58,17 @@ def test_a_slow_model_is_not_waited_for_twice() -> None:
 
     with make_view(captured, 150.0, clock) as view:
         view.stream(slices())
-    assert clock.now - 100 == pytest.approx(15 + 3 * 0.1, abs=0.3)
+    assert clock.now - 100 == pytest.approx(15, abs=2 / MAX_FPS)
 
 
 def test_a_pace_of_zero_and_a_pipe_never_sleep() -> None:
-    for screen, pace in ((TtyStream, 0.0), (PipeStream, 150.0)):
-        captured, clock = CapturedTerminal(screen(), PipeStream()), FakeClock()
-        with make_view(captured, pace, clock) as view:
+    for stream, pace in ((TerminalEmulator(), 0.0), (PipeStream(), 150.0)):
+        clock = FakeClock()
+        with make_view(CapturedTerminal(stream, PipeStream(), width=80), pace, clock) as view:
             view.stream(["abc", "def"])
             view.write("second")
-        assert captured.out == "abcdef\n--\nsecond\n"
+        lines = stream.rows if isinstance(stream, TerminalEmulator) else stream.getvalue().splitlines()
+        assert lines == ["abcdef", "--", "second"]
         assert clock.waits == []
 
 
@@ -73,37 +78,71 @@ def test_the_prompt_stands_before_every_sample() -> None:
         view.write(" one", prompt="[b]I")
         view.write(" two\n", prompt="[b]I")
     assert captured.out == "[b]I one\n--\n[b]I two\n\n"
-    shown = CapturedTerminal(TtyStream(), PipeStream())
-    with SampleWriter(shown.terminal) as view:
+    screen = TerminalEmulator()
+    with SampleWriter(CapturedTerminal(screen, PipeStream(), width=80).terminal) as view:
         view.stream([" one"], prompt="[b]I\x1b[2J")
-    assert shown.out == "\x1b[1m[b]I[2J\x1b[0m one\n"
+    assert screen.styled_rows == ["⟨bold⟩[b]I[2J⟨⟩ one"]
 
 
 def test_hostile_text_is_harmless_in_every_form() -> None:
-    captured, clock = CapturedTerminal(TtyStream(), PipeStream()), FakeClock()
-    with make_view(captured, 150.0, clock) as view:
+    screen, clock = TerminalEmulator(), FakeClock()
+    with make_view(CapturedTerminal(screen, PipeStream(), width=80), 150.0, clock) as view:
         view.stream(["\x1b", "[2Ja\x9b", "31m\u202e"])
         view.write("\x1b]0;x\x07")
         view.write_json({"text": "\x1b[2J\x9b"})
-    assert captured.out == '[2Ja31m\n--\n]0;x\n{"text": "\\u001b[2J\\u009b"}\n'
+    assert screen.rows == ["[2Ja31m", "--", "]0;x", '{"text": "\\u001b[2J\\u009b"}']
+    assert not set("\x07\x9b\u202e") & set(screen.written)
 
 
 def test_a_sample_that_is_cut_short_ends_its_line() -> None:
-    captured = CapturedTerminal(TtyStream(), PipeStream())
-
     def slices() -> Iterator[str]:
         yield "half a "
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), SampleWriter(captured.terminal) as view:
-        view.stream(slices())
-    assert captured.out == "half a \n"
+    for stream in (TerminalEmulator(), PipeStream()):
+        captured = CapturedTerminal(stream, PipeStream(), width=80)
+        with pytest.raises(KeyboardInterrupt), SampleWriter(captured.terminal) as view:
+            view.stream(slices())
+        if isinstance(stream, TerminalEmulator):
+            assert stream.rows == ["half a"]
+            assert (stream.screen.cursor.x, stream.screen.cursor.y) == (0, 1)
+            assert stream.cursor_visible()
+        else:
+            assert stream.getvalue() == "half a \n"
+
+
+@pytest.mark.parametrize("pace", [0.0, 150.0])
+@pytest.mark.parametrize("chunk", [1, 3, 16, 100])
+def test_words_stay_whole_whatever_chunks_they_come_in(chunk: int, pace: float) -> None:
+    screen, clock = TerminalEmulator(20), FakeClock()
+    text = "It was a bright cold day in April, 漢字 漢字 漢字漢 and the clocks\n\n  were\tstriking thirteen."
+    with make_view(CapturedTerminal(screen, PipeStream(), width=20), pace, clock) as view:
+        view.stream(text[start : start + chunk] for start in range(0, len(text), chunk))
+        view.write("")
+    assert screen.rows == [
+        "It was a bright",
+        "cold day in April,",
+        "漢字 漢字 漢字漢",
+        "and the clocks",
+        "",
+        "  were    striking",
+        "thirteen.",
+        "--",
+    ]
+
+
+def test_on_a_dumb_terminal_text_comes_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    captured, clock = CapturedTerminal(TtyStream(), PipeStream(), width=20), FakeClock()
+    with make_view(captured, 150.0, clock) as view:
+        view.stream(["It was a bright cold ", "day\x1b[2J"])
+    assert captured.out == "It was a bright cold day[2J\n"
 
 
 def test_until_the_first_sample_the_terminal_says_that_work_goes_on() -> None:
     captured = CapturedTerminal(PipeStream(), TtyStream())
     with SampleWriter(captured.terminal) as view:
-        assert "getting ready" in captured.err
+        assert "loading..." in captured.err
         view.write("here")
         assert captured.err.endswith(("\x1b[2K", "\x1b[?25h"))
         erased = len(captured.err)

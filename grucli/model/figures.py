@@ -1,0 +1,30 @@
+"""The figures of a training run: one struct, inherited by every value that reports them."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+import msgspec
+
+_NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
+_NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What was trained and how well it predicts. The names and their order are those of the JSON documents.
+
+    `train_nats` and `val_nats` are mean losses in nats per token, None where not measured; `seconds` counts training
+    alone.
+    """
+
+    tokens: _NonNegativeInt = 0
+    seconds: _NonNegativeFloat = 0.0
+    tokens_per_second: _NonNegativeFloat = 0.0
+    train_nats: float | None = None
+    val_nats: float | None = None
+    val_nats_per_char: float | None = None
+    val_bits_per_char: float | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures alone, as keyword arguments for another value that reports them."""
+        return {field.name: getattr(self, field.name) for field in fields(Figures)}
