@@ -1,28 +1,26 @@
-"""What a model makes of a text that it did not write: how surprising it is, and what its gates do meanwhile.
+"""/score and /gates: how surprising a text is to the model, and what its gates do while it is read.
 
-Without a text it is the last reply that is looked at. Nothing here becomes a part of the dialogue.
+Without a text they inspect the last reply. Nothing here becomes a part of the dialogue.
 """
 
 from collections.abc import Generator, Iterator
 
 from grucli.chat.events import ChatEvent, GateValues, TextSurprisal, UnknownSymbols
+from grucli.chat.inputs import replace_surrogates, unknown_symbols
 from grucli.chat.session import Session
-from grucli.chat.turns import replace_surrogates
-from grucli.chat.unknown_symbols import unknown_symbols
 from grucli.errors import UsageError
-from grucli.generation.sampler import State
+from grucli.generation.options import State
 
 MAX_CHARS = 20_000
-"""Characters that are looked at; more would fill a hundred screens."""
 
-UPDATE_GATE_LABEL = "update gate: from 0, all is new, to 1, the memory stays as it was"
+UPDATE_GATE_LABEL = "update gate: 0 replaces the state, 1 keeps it"
 
 
 def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
-    """Tell how surprising `text` would be as the user's next line, or the last reply was.
+    """Give the surprisal of `text` as the user's next line, or of the last reply.
 
     Raises:
-        UsageError: there is nothing to look at, or too much.
+        UsageError: there is no text, or more than MAX_CHARS.
     """
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
@@ -33,10 +31,10 @@ def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
 
 
 def gates(session: Session, text: str) -> Iterator[ChatEvent]:
-    """Tell what the update gate does while the model hears `text` as the user's next line, or said the last reply.
+    """Give the update gate while the model reads `text` as the user's next line, or the last reply.
 
     Raises:
-        UsageError: there is nothing to look at, or too much; or the model's cell has no such gate.
+        UsageError: there is no text, or more than MAX_CHARS, or the cell has no update gate.
     """
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
@@ -44,26 +42,23 @@ def gates(session: Session, text: str) -> Iterator[ChatEvent]:
         yield from _report_unknown_symbols(session, text)
         pieces = session.model.gate_activations(state, inspected)
         if not all(piece.update for piece in pieces):
-            raise UsageError(
-                f"the cell of {session.model_name} has no update gate", "/gates takes a model with GRU cells"
-            )
+            raise UsageError(f"the cell of {session.model_name} has no update gate", "use a model with GRU cells")
         yield GateValues(
             tuple((piece.text, sum(piece.update) / len(piece.update)) for piece in pieces), UPDATE_GATE_LABEL
         )
 
 
 def _text_to_inspect(session: Session, text: str) -> str:
-    """The text that is looked at."""
     inspected = replace_surrogates(text) or (session.last.reply if session.last is not None else "")
     if not inspected:
-        raise UsageError("there is no text to look at", "put one behind the command")
+        raise UsageError("there is no text to inspect", "add one after the command")
     if len(inspected) > MAX_CHARS:
-        raise UsageError(f"the text has {len(inspected):,} characters", f"at most {MAX_CHARS:,} are looked at")
+        raise UsageError(f"the text has {len(inspected):,} characters", f"use at most {MAX_CHARS:,}")
     return inspected
 
 
 def _state_before_text(session: Session, text: str) -> Generator[ChatEvent, None, State | None]:
-    """The state before the text: where the user speaks, or where the last reply began."""
+    """Return the state before the user's next line, or before the last reply where there is no text."""
     session.stop_requested = False
     tree, state_cache, last = session.tree, session.state_cache, session.last
     if text or last is None:

@@ -1,6 +1,5 @@
-"""A reply while it is drawn: its text at the pace a person reads, and under it a bar with how far it is."""
+"""A reply while it streams: its text at a reading pace, and a progress bar below it."""
 
-from types import TracebackType
 from typing import Self
 
 from rich.cells import cell_len
@@ -14,7 +13,7 @@ from grucli.ui.terminal.progress import progress_bar
 
 
 class ReplyView:
-    """Shows one reply in a `with` block, in the rhythm given."""
+    """Shows one reply in a `with` block, at the pace of `pacer`."""
 
     def __init__(self, console: Console, pacer: FramePacer) -> None:
         self._console, self._pacer, self._text = console, pacer, LiveText(console)
@@ -26,31 +25,29 @@ class ReplyView:
         self._text.__enter__()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._release(len(self._pending))
-        self._text.__exit__(exc_type, exc, tb)
+        self._text.__exit__(None, None, None)
 
     def read(self, done: int, total: int) -> None:
-        """Show how far the model is in reading a long line, in characters."""
+        """Show how many of `total` characters of a long text the model has read."""
         if self._pacer.frame_due():
             fields = [f"reading {done / total:4.0%}", pluralize(total, "character")]
             self._text.render(progress_bar(self._console, done / total, fields))
 
     def start(self, seed: int, max_chars: int) -> None:
-        """The reply begins now; `limit` is in characters."""
+        """Start a reply of up to `max_chars` characters."""
         self._seed, self._max_chars = seed, max_chars
         self._pacer.start()
         self._render()
-        self._pacer.force_frame()  # the first character need not wait
+        self._pacer.force_frame()  # show the first character at once
 
     def show_prefix(self, text: str) -> None:
-        """Show the text that the reply goes on from: its last line, and no more of that than leaves room."""
+        """Show the end of the text that the reply continues, in half a line."""
         self._text.add(tail(text, self._console.width // 2), "dim")
 
     def write(self, text: str, bits_per_char: float | None) -> None:
-        """Show the next characters; returns when the last of them is due."""
+        """Show the next characters; return when the last of them is due."""
         self._pending += text
         self._bits_per_char = bits_per_char
         while self._pending:
@@ -80,7 +77,7 @@ class ReplyView:
 
 
 def tail(text: str, width: int) -> str:
-    """The last line of `text`, or its end with a mark where it has more than `room` columns."""
+    """Return the last line of `text`, or its end after an ellipsis if it has more than `width` columns."""
     line = text.rpartition("\n")[2]
     if cell_len(line) <= width:
         return line

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from grucli.chat.pace import validate_pace
+from grucli.chat.inputs import validate_pace
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.sanitize import sanitize
 from grucli.ui.terminal.status_line import StatusLine
