@@ -1,8 +1,8 @@
-"""`python -m benchmarks.chat_rendering`: what the chat's screen costs.
+"""`python -m benchmarks.chat_rendering`: the cost of the chat screen.
 
-Which share of the time goes into drawing when nothing holds the text back, how often the terminal is redrawn, and how
-long it is from Enter to the first character of a reply. On a real pseudo-terminal, whose other end is read by a process
-of its own. Needs pexpect, which the extra `dev` installs.
+The fraction of the time spent on rendering without a pace, redraws per second, and the latency from Enter to the first
+character of a reply. It uses a real pseudo-terminal, whose other end another process reads. Needs pexpect, which the
+extra `dev` installs.
 """
 
 import os
@@ -22,7 +22,8 @@ from rich.console import Console
 from grucli.chat import commands
 from grucli.chat.events import ChatEvent
 from grucli.chat.session import Session
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.model.config import ModelConfig
 from grucli.model.parameters import init_parameters
 from grucli.model.weights import ModelCard, SavedModel, save_weights
@@ -31,13 +32,13 @@ from grucli.text.tokenizers.char import CharTokenizer
 from grucli.ui.chat import screen as chat_screen
 
 REPLY_MARKER = "█"
-"""What the model for the latency says and nobody types."""
+"""The only text of the latency model, which is not in the prompt."""
 WIDTH, HEIGHT = 80, 24
 NUM_CHARS, NUM_ROUNDS, NUM_ENTERS = 200_000, 5, 30
 
 
 def make_model(hidden: int, only_text: str) -> SavedModel:
-    """A model of one layer that has learnt nothing, never ends, and where `says` is given says nothing else."""
+    """Return an untrained model of one layer that never ends a reply and, if given, generates only `only_text`."""
     tokenizer = CharTokenizer(string.ascii_letters + string.digits + " .,'\n" + REPLY_MARKER)
     parameters = init_parameters(ModelConfig("gru", tokenizer.vocab_size, 64, hidden, 1), 0)
     parameters.views["out.b"][[EOS, EOT]] = -50.0
@@ -65,16 +66,16 @@ class SingleModelProvider:
 
 
 class ModelTimer:
-    """Times what happens between two events of a session: there the model works, everything else is drawing.
+    """Times the model: what happens between two events of a session. Everything else is rendering.
 
-    In seconds of this thread, which a busy machine does not stretch.
+    In CPU seconds of this thread, which do not depend on the load of the machine.
     """
 
     def __init__(self) -> None:
         self.model_seconds = 0.0
 
     def timed_handle_line(self, session: Session, line: str) -> Iterator[ChatEvent]:
-        """As `grucli.chat.commands.hear`."""
+        """Like `grucli.chat.commands.handle_line`."""
         events = commands.handle_line(session, line)
         while True:
             started_at = time.thread_time()
@@ -86,7 +87,7 @@ class ModelTimer:
 
 
 class CountingTerminal:
-    """One end of a pseudo-terminal; what is written there is counted, and read by another process."""
+    """One end of a pseudo-terminal, which counts what is written; another process reads it."""
 
     encoding = "utf-8"
 
@@ -100,27 +101,27 @@ class CountingTerminal:
         self.redraws = self.num_chars = 0
 
     def write(self, text: str) -> int:
-        """Hand it on."""
+        """Write and count."""
         self.redraws += text.count("\x1b[J")
         self.num_chars += len(text)
         return self._file.write(text)
 
     def flush(self) -> None:
-        """Hand it on now."""
+        """Flush the terminal."""
         self._file.flush()
 
     def isatty(self) -> bool:
-        """It is one."""
+        """Return True."""
         return True
 
     def close(self) -> None:
-        """Let the other process end."""
+        """Close the terminal, which ends the other process."""
         self._file.close()
         self.reader.wait()
 
 
 def measure_rendering(hidden: int, line: str) -> dict[str, float]:
-    """Draw a reply of many characters without a pace; for `/spread`, that many in each column."""
+    """Render a reply of NUM_CHARS characters without a pace; for `/spread`, one in each column."""
     terminal, timer = CountingTerminal(), ModelTimer()
     session = Session(SingleModelProvider(make_model(hidden, "")), None, GenerationConfig(max_chars=NUM_CHARS), 0)
     console = Console(file=terminal, force_terminal=True, width=WIDTH, height=HEIGHT)  # type: ignore[arg-type]
@@ -138,13 +139,13 @@ def measure_rendering(hidden: int, line: str) -> dict[str, float]:
     columns = line.count(" ") or 1
     return {
         "characters/s": columns * NUM_CHARS / elapsed,
-        "share of drawing": 1 - timer.model_seconds / cpu_seconds,
+        "rendering fraction": 1 - timer.model_seconds / cpu_seconds,
         "redraws/s": (terminal.redraws - redraws) / elapsed,
     }
 
 
 def measure_latency(hidden: int) -> list[float]:
-    """Seconds from Enter to the first character of the reply, each time, in `gru chat` itself."""
+    """Return the seconds from Enter to the first character of each reply, in `gru chat` itself."""
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "small.safetensors"
         save_weights(path, make_model(hidden, REPLY_MARKER))
@@ -171,16 +172,15 @@ def measure_latency(hidden: int) -> list[float]:
 
 
 def main() -> None:
-    """Measure, and print a table."""
-    print("| what | median | least | most |\n| --- | --- | --- | --- |")
+    """Measure and print a table."""
+    print("| what | median | min | max |\n| --- | --- | --- | --- |")
     for name, line in (("a reply", "hi"), ("three columns", "/spread 0.5 0.8 1.1")):
         rounds: list[dict[str, Any]] = [measure_rendering(256, line) for _ in range(NUM_ROUNDS)]
-        for metric, number_format in (("characters/s", ",.0f"), ("share of drawing", ".1%"), ("redraws/s", ".1f")):
+        for metric, number_format in (("characters/s", ",.0f"), ("rendering fraction", ".1%"), ("redraws/s", ".1f")):
             values = [each[metric] for each in rounds]
             print(f"| {name}: {metric} | {_format_row(values, number_format)} |", flush=True)
-    print(
-        f"| from Enter to the first character, ms | {_format_row([1000 * each for each in measure_latency(256)], '.1f')} |"
-    )
+    latencies = _format_row([1000 * seconds for seconds in measure_latency(256)], ".1f")
+    print(f"| from Enter to the first character, ms | {latencies} |")
 
 
 def _format_row(values: list[float], number_format: str) -> str:

@@ -4,6 +4,7 @@ Every error that a user can see is a `GruError`. They are raised anywhere and ca
 """
 
 import signal
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 
@@ -34,15 +35,32 @@ def termination_signals() -> dict[int, ExitStatus]:
     return statuses
 
 
+def command_line_name(reference: str) -> str:
+    """Return what the command line calls an option, `top_k`, or the list of models, `models`."""
+    return "gru models" if reference == "models" else f"--{reference.replace('_', '-')}"
+
+
 class GruError(Exception):
-    """What is wrong (`what`), what to do about it (`todo`), and the exit status it ends the program with."""
+    """What failed (`message`), what to do about it (`hint`), and the exit status it ends the program with.
+
+    Either text may hold placeholders such as `{top_k}`, for an option, or `{models}`, for the command that lists the
+    models; `references` names those it holds. `message` and `hint` spell them as the command line does.
+    """
 
     status: ExitStatus = ExitStatus.FAILED
 
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: str, hint: str, references: Sequence[str] = ()) -> None:
+        self._texts, self._references = (message, hint), references
+        self.message, self.hint = self.spell(command_line_name)
+        super().__init__(self.message)
+
+    def spell(self, name: Callable[[str], str]) -> tuple[str, str]:
+        """Return message and hint for another interface: `name` returns what it calls a reference."""
+        message, hint = self._texts
+        for reference in self._references:
+            placeholder, spelled = f"{{{reference}}}", name(reference)
+            message, hint = message.replace(placeholder, spelled), hint.replace(placeholder, spelled)
+        return message, hint
 
 
 class UsageError(GruError):

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from grucli.chat.unknown_symbols import count_unknown_symbols, unknown_symbols_message
+from grucli.chat.inputs import count_unknown_symbols, unknown_symbols_message
 from grucli.errors import EmptyInputError, UsageError
 from grucli.generation.options import GateActivations, GenerationConfig, Sample, State, TokenSurprisal
 from grucli.model.store import find_model, model_name

@@ -1,7 +1,7 @@
-"""Several replies to the same words, or several next tokens, side by side, of which the user picks one.
+"""/spread, /best, /peek and /pick: several replies, or next tokens, of which the user picks one.
 
-Asked without a line they are drawn in the place of the last reply, or where it was cut short; with one, in answer to
-it. Nothing is a turn until it is picked, and what was picked can be picked otherwise.
+They answer a line, or without one replace the last reply; /peek continues it if it was truncated. A candidate becomes a
+turn when it is picked, after which another one can be picked instead.
 """
 
 import dataclasses
@@ -21,69 +21,76 @@ from grucli.chat.events import (
 from grucli.chat.session import SEED_MODULUS, Session, make_turn, reply_bits_per_char
 from grucli.chat.turns import ChatModel, ReplyContext, Turn
 from grucli.errors import UsageError
-from grucli.generation.sampler import GenerationConfig, Sample, State
+from grucli.generation.options import GenerationConfig, Sample, State
 from grucli.text.tokenizers import EOS, EOT
 
 MAX_SPREAD = 6
 MAX_CANDIDATES = 100
 CANDIDATE_BATCH = 16
-"""Candidates that are drawn at once: a compromise between all, which is fastest, and one, which is soonest stopped."""
+"""Replies generated together: more are faster, fewer can be stopped sooner."""
 
 DEFAULT_PEEK, MAX_PEEK = 10, 100
 MMI_WEIGHT = 0.5
-"""What a reply's fit to the dialogue is worth against its likelihood (Li 2016): the surprise that it would be without
-the dialogue, times this, less the surprise that it is with it."""
+"""Weight of the unconditional surprisal in the score of a reply, by maximum mutual information (Li et al. 2016,
+arXiv:1510.03055)."""
 
-PICK_HINT = "/pick N takes one"
+PICK_HINT = "use /pick N to choose one"
 
 
 def spread(session: Session, temps: Sequence[float], line: str) -> Iterator[ChatEvent]:
-    """Draw a reply with one seed at each of several temperatures, all at once.
+    """Generate a reply with one seed at each of several temperatures, all together.
 
     Raises:
-        UsageError: too many temperatures, or one out of range, or a beam; or there is nothing to reply to.
+        UsageError: more than MAX_SPREAD temperatures, one out of range, beam search, or there is nothing to reply to.
     """
     if len(temps) > MAX_SPREAD:
-        raise UsageError(f"there are {len(temps)} temperatures", f"/spread takes {MAX_SPREAD} at most")
+        raise UsageError(f"too many temperatures ({len(temps)}, max {MAX_SPREAD})", "use fewer")
     if session.config.beam:
-        raise UsageError("a beam has no temperature, and would find one reply only", "/beam 0 switches it off")
+        raise UsageError("beam search has no temperature", "use /beam 0 to disable it")
     configs = [dataclasses.replace(session.config, temp=temp) for temp in temps]
     context = _reply_context(session, line)
     state = yield from session.prefill(context, already_read=not line)
     if state is not None:
-        titles = tuple(f"temp {draw.temp:g}" for draw in configs)
+        titles = tuple(f"temp {config.temp:g}" for config in configs)
         yield SpreadStarted(titles, context.prefix, session.config.seed, session.config.max_chars)
-        yield from _stream_columns(session, context, state, configs)
+        yield from _stream_columns(session, context, state, configs, titles)
         yield Message(PICK_HINT)
 
 
 def _stream_columns(
-    session: Session, context: ReplyContext, state: State, configs: Sequence[GenerationConfig]
+    session: Session,
+    context: ReplyContext,
+    state: State,
+    configs: Sequence[GenerationConfig],
+    titles: Sequence[str],
 ) -> Iterator[ChatEvent]:
-    streams = [session.model.stream(state, draw) for draw in configs]
-    running = {column: iter(utterance) for column, utterance in enumerate(streams)}
+    streams = [session.model.stream(state, config) for config in configs]
+    running = {column: iter(stream) for column, stream in enumerate(streams)}
+
+    def finished(column: int) -> SpreadFinished:
+        return SpreadFinished(column, make_turn(context, configs[column], streams[column]), titles[column])
+
     try:
         while running and not session.stop_requested:
             for column in list(running):
-                piece = next(running[column], None)
-                if piece is None:
+                chunk = next(running[column], None)
+                if chunk is None:
                     del running[column]
-                    yield SpreadFinished(column, make_turn(context, configs[column], streams[column]))
+                    yield finished(column)
                 else:
-                    yield SpreadDelta(column, piece.text, reply_bits_per_char(streams[column].sample))
-        for column in running:
-            yield SpreadFinished(column, make_turn(context, configs[column], streams[column]))
+                    yield SpreadDelta(column, chunk.text, reply_bits_per_char(streams[column].sample))
+        yield from map(finished, running)
     finally:
-        # Also when the listener hangs up: what was said until then can be picked.
-        session.candidates = [make_turn(context, *drawn) for drawn in zip(configs, streams, strict=True)]
+        # Also when the caller closes the generator: the text until then can be picked.
+        session.candidates = [make_turn(context, *pair) for pair in zip(configs, streams, strict=True)]
         session.advance_seed(1)
 
 
 def best(session: Session, count: int, line: str) -> Iterator[ChatEvent]:
-    """Draw `number` replies, and list them by how likely they are, and how much the dialogue makes them so.
+    """Generate `count` replies and list them by how likely they are, and how much the dialogue makes them so.
 
     Raises:
-        UsageError: too many or none; or there is nothing to reply to.
+        UsageError: `count` is not from 1 to MAX_CANDIDATES, or there is nothing to reply to.
     """
     if not 1 <= count <= MAX_CANDIDATES:
         raise UsageError(f"/best is {count}", f"/best takes a number from 1 to {MAX_CANDIDATES}")
@@ -108,7 +115,7 @@ def best(session: Session, count: int, line: str) -> Iterator[ChatEvent]:
 
 
 def _generate(session: Session, context: ReplyContext, state: State, count: int) -> Iterator[Sample]:
-    """So many replies, fewer when they are stopped. A beam finds its best ones together."""
+    """Yield `count` replies, fewer if stopped. Beam search finds all of them together."""
     config = session.config
     batch_size = count if config.beam else CANDIDATE_BATCH
     for start in range(0, count, batch_size):
@@ -120,7 +127,7 @@ def _generate(session: Session, context: ReplyContext, state: State, count: int)
 
 
 def _candidate_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, others: Sequence[Sample]) -> Turn:
-    """A candidate as a turn. A beam alone gives its first one; the `others` it only finds together with that."""
+    """Return a candidate as a turn: picked if it is one of `others`, which beam search does not find alone."""
     picked = bool(config.beam) and any(sample is other for other in others)
     config = dataclasses.replace(config, seed=sample.seed)
     return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens, picked)
@@ -131,7 +138,7 @@ def _rank_key(candidate: Candidate) -> tuple[float, int]:
 
 
 def _mmi_score(model: ChatModel, sample: Sample, state: State, uncond_state: State | None) -> float | None:
-    """What a reply is ranked by. The text alone is compared, as no text is ended out of the blue."""
+    """Score a reply by its text alone: without a dialogue the end of a reply is meaningless."""
     if not sample.text:
         return None
     cond_surprisal = surprisal(model, state, sample.text)
@@ -140,15 +147,15 @@ def _mmi_score(model: ChatModel, sample: Sample, state: State, uncond_state: Sta
 
 
 def surprisal(model: ChatModel, state: State, text: str) -> float:
-    """How surprising a text that is not empty is after `state`, in bits per character."""
+    """Return the surprisal of a non-empty text after `state`, in bits per character."""
     return sum(piece.bits for piece in model.surprisals(state, text)) / len(text)
 
 
 def peek(session: Session, line: str, count: int = DEFAULT_PEEK) -> Iterator[ChatEvent]:
-    """List the likeliest next tokens where the last reply was cut short, or as the beginning of a reply.
+    """List the `count` likeliest next tokens after the last reply, if it was truncated, or of a new reply.
 
     Raises:
-        UsageError: too many rows or none; or there is nothing to reply to.
+        UsageError: `count` is not from 1 to MAX_PEEK, or there is nothing to reply to.
     """
     if not 1 <= count <= MAX_PEEK:
         raise UsageError(f"/peek is {count}", f"/peek takes a number from 1 to {MAX_PEEK}")
@@ -157,7 +164,7 @@ def peek(session: Session, line: str, count: int = DEFAULT_PEEK) -> Iterator[Cha
     if state is None:
         return
     end_reasons = {EOS: "end", EOT: "turn"}
-    # A token of which no text comes, such as a part of a character, cannot be read again, and so not be picked.
+    # A token without text, such as a part of a character, could not be read again after it is picked.
     top_tokens = [
         token
         for token in session.model.top_next_tokens(state, count, session.config)
@@ -168,28 +175,28 @@ def peek(session: Session, line: str, count: int = DEFAULT_PEEK) -> Iterator[Cha
         for token in top_tokens
     ]
     yield NextTokens(context.prefix, tuple((token.text, token.probability) for token in top_tokens))
-    yield Message(f"{PICK_HINT}, and Enter alone goes on from it")
+    yield Message(f"{PICK_HINT}, then press Enter to continue it")
 
 
 def pick(session: Session, number: int) -> Iterator[ChatEvent]:
-    """Make one of what was offered last, counted from 1, the latest turn.
+    """Make the candidate `number`, counted from 1, the latest turn.
 
     Raises:
-        UsageError: nothing was offered, or not so much.
+        UsageError: there is no such candidate, or the turn that it answers was dropped.
     """
     candidates = session.candidates
     if not candidates:
-        raise UsageError("there is nothing to pick from", "/spread, /best and /peek offer something")
+        raise UsageError("there are no candidates to pick from", "use /spread, /best or /peek first")
     if not 1 <= number <= len(candidates):
         raise UsageError(f"/pick is {number}", f"/pick takes a number from 1 to {len(candidates)}")
     chosen = candidates[number - 1]
     if chosen.context.parent and chosen.context.parent not in session.tree.turns:
-        raise UsageError("what that answers is forgotten", "say something else")
+        raise UsageError("the turn this replies to was dropped from the history", "send a new message")
     yield ReplyFinished(session.commit(chosen))
 
 
 def _reply_context(session: Session, line: str) -> ReplyContext:
-    """Where alternatives are drawn: in answer to a line, or in the place of the last reply.
+    """Return the context of a reply to `line`, or if that is empty of the last reply.
 
     Raises:
         UsageError: there is neither.
@@ -199,5 +206,5 @@ def _reply_context(session: Session, line: str) -> ReplyContext:
     if session.last is not None:
         return session.last.context
     if session.model.conversations:
-        raise UsageError("there is nothing to reply to", "say something first, or put a line behind the command")
+        raise UsageError("there is nothing to reply to", "send a message first, or add one after the command")
     return session.new_context("")

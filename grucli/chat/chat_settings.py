@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from grucli.chat.session import Session
-from grucli.errors import UsageError
+from grucli.errors import UsageError, command_line_name
 from grucli.generation.options import OPTIONS, GenerationOption
 from grucli.number_parsing import parse_float, parse_int
 
 OFF = "off"
 _MAX_QUOTED_CHARS = 200
 _MAX_SHORT_CHARS = 24
-_MODEL_LIST_HINTS = ("see which there are: gru models", "See them all: gru models")
 _PACE = GenerationOption(
     name="pace", help="Characters per second; 0 disables the limit.", examples=("0", "30", "60", "150", "300")
 )
@@ -89,13 +88,10 @@ class ChatSetting:
             UsageError: the text is not a value of this setting, or the value is out of range.
         """
         value = self._parse(session, text)
-        try:
-            if self.option is _PACE:
-                session.set_pace(value)
-            else:
-                session.config = dataclasses.replace(session.config, **{self.field: value})
-        except UsageError as error:
-            raise UsageError(flags_to_commands(error.message), flags_to_commands(error.hint)) from None
+        if self.option is _PACE:
+            session.set_pace(value)
+        else:
+            session.config = dataclasses.replace(session.config, **{self.field: value})
 
     def _value(self, session: Session) -> Any:
         return getattr(session if self.option is _PACE else session.config, self.field)
@@ -115,13 +111,10 @@ class ChatSetting:
 SETTINGS: tuple[ChatSetting, ...] = tuple(map(ChatSetting, (*OPTIONS, _PACE)))
 
 
-def flags_to_commands(text: str) -> str:
-    """Replace the flags and shell commands in an error message by those of a chat."""
-    for hint in _MODEL_LIST_HINTS:
-        text = text.replace(hint, "/model alone lists them")
-    for setting in SETTINGS:
-        text = text.replace(f"--{setting.option.flag}", f"/{setting.name}")
-    return text
+def chat_name(reference: str) -> str:
+    """Return what a chat calls an option, or the list of models, in an error message."""
+    names = {"models": "model", **{setting.field: setting.name for setting in SETTINGS}}
+    return f"/{names[reference]}" if reference in names else command_line_name(reference)
 
 
 def truncate(text: str) -> str:

@@ -1,7 +1,8 @@
-"""What the user can type: a line for the model, or a command, which begins with `/`.
+"""What the user can type: a message for the model, or a command, which begins with `/`.
 
-One table holds every command, its values and its words for `/help` and for Tab. A line for the model that begins with
-`/` is typed with two; `/r/python` and the like are never commands.
+`COMMANDS` describes every command in one row. To add one, write a function and a row; to show a new kind of result, add
+an event and how `grucli.ui.chat` prints it. A message that begins with `/` is typed with two; `/r/python` and the like
+are never commands.
 """
 
 import difflib
@@ -10,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from grucli.chat.candidates import DEFAULT_PEEK, best, peek, pick, spread
-from grucli.chat.chat_settings import SETTINGS, ChatSetting, flags_to_commands, truncate
-from grucli.chat.command_help import COMMAND_DETAILS
+from grucli.chat.chat_settings import SETTINGS, ChatSetting, chat_name, truncate
 from grucli.chat.events import (
     ChatEvent,
     CommandError,
@@ -26,31 +26,37 @@ from grucli.chat.events import (
 )
 from grucli.chat.inspection import gates, score_text
 from grucli.chat.sample_command import sample_command, sample_command_one_line
-from grucli.chat.session import Session, skipped_lines_message
+from grucli.chat.session import Session
 from grucli.chat.turns import PREVIEW_CHARS, ROOT, Turn, preview
 from grucli.errors import GruError, UsageError
 from grucli.number_parsing import looks_numeric, parse_float, parse_int
 
 _DEFAULT_TEMPERATURES = (0.3, 0.8, 1.2)
 _DEFAULT_CANDIDATES = 5
-_SIMILARITY_CUTOFF = 0.65  # how much two names must have in common for the one to be meant by the other
-_MIN_PREFIX_LETTERS = 3  # letters: the beginning of a name that says which it is
+_SIMILARITY_CUTOFF = 0.65  # of `difflib.get_close_matches`
+_MIN_PREFIX_LETTERS = 3
+
+_NO_TURNS = Message("there are no turns yet")
 
 
 @dataclass(frozen=True, slots=True)
 class SlashCommand:
-    """One command: its name, what it takes ("" for nothing), what it does, and how.
+    """One command.
 
-    `run` gets what stood behind the name. `now` gives the value that is in force, `values` what Tab offers. `aliases`
-    are understood but not listed.
+    `metavar` is what it takes, empty for nothing, and `run` gets what was typed there. /help lists the command under
+    `group`, if it has one, with `help_text`; /help NAME adds `details` and `example`. `current` returns the current
+    value, `values` what Tab offers. `aliases` work but are not listed.
     """
 
     name: str
     metavar: str
+    group: str
     help_text: str
     run: Callable[[Session, str], Iterator[ChatEvent]]
+    details: str = ""
+    example: str = ""
     current: Callable[[Session], str] = lambda session: ""
-    completions: Callable[[Session], Sequence[str]] = lambda session: ()
+    values: Callable[[Session], Sequence[str]] = lambda session: ()
     aliases: tuple[str, ...] = ()
 
     @property
@@ -61,7 +67,7 @@ class SlashCommand:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A way to complete the line: `text` replaces the line from `start` on."""
+    """A way to complete a line: `text` replaces the line from `start` on."""
 
     text: str
     start: int
@@ -69,7 +75,7 @@ class Completion:
 
 
 def handle_line(session: Session, line: str) -> Iterator[ChatEvent]:
-    """Do what a line asks for. Whatever goes wrong is an event: nothing ends a session but its user."""
+    """Run a line that the user typed. Errors are events: they never end a session."""
     try:
         yield from session.reload_model()
         if is_command(line):
@@ -77,22 +83,22 @@ def handle_line(session: Session, line: str) -> Iterator[ChatEvent]:
         else:
             yield from session.send(line.removeprefix("/") if line.startswith("//") else line)
     except GruError as error:
-        yield CommandError(flags_to_commands(error.message), flags_to_commands(error.hint))
+        yield CommandError(*error.spell(chat_name))
     except MemoryError:
-        yield CommandError("there is not enough memory for this", "try a shorter line, or a smaller model")
+        yield CommandError("not enough memory", "use a shorter line or a smaller model")
     except OSError as error:
-        yield CommandError(f"the system refused: {error.strerror or error}", "try again, or another model")
+        yield CommandError(f"system error: {error.strerror or error}", "try again, or use another model")
     yield from session.pop_notices()
 
 
 def is_command(line: str) -> bool:
-    """Whether a line is a command: one `/`, and none other in its first word."""
+    """Return True if the first word of `line` begins with `/` and has no other one."""
     first = line.split(maxsplit=1)[0] if line.strip() else ""
     return line.startswith("/") and "/" not in first[1:]
 
 
 def complete(session: Session, line: str) -> Iterator[Completion]:
-    """How the line, up to the cursor, may go on: command names, then their values."""
+    """Yield the completions of the line up to the cursor: command names, then their values."""
     if not is_command(line) or "\n" in line:
         return
     name, space, value = line[1:].partition(" ")
@@ -102,22 +108,21 @@ def complete(session: Session, line: str) -> Iterator[Completion]:
                 yield Completion(f"/{command.name}", 0, command.help_text)
         return
     setting, space, rest = value.lstrip().partition(" ")
-    if name == "set" and space and setting in _names:
+    if name == "set" and space and setting in _by_name:
         name, value = setting, rest
-    matched = _names.get(name)
+    matched = _by_name.get(name)
     value = value.lstrip()
     if matched is not None:
-        for choice in matched.completions(session):
+        for choice in matched.values(session):
             if choice.startswith(value):
                 yield Completion(choice, len(line) - len(value), _completion_description(session, matched, choice))
 
 
 def _completion_description(session: Session, command: SlashCommand, choice: str) -> str:
-    """What Tab says of a value: whether it is in force, what the command of that name does, or what was said there."""
     if choice == command.current(session):
         return "now"
     if command.name in ("set", "help"):
-        return _names[choice].help_text
+        return _by_name[choice].help_text
     if command.name == "rewind":
         branches = session.tree.branches
         turn = session.tree.turns.get(branches[choice] if choice in branches else int(choice))
@@ -126,21 +131,19 @@ def _completion_description(session: Session, command: SlashCommand, choice: str
 
 
 def greeting(session: Session) -> str:
-    """One sentence about how to talk with the model at hand."""
+    """Return a sentence about how to use the model."""
     if session.model.conversations:
-        return f"{session.model_name} takes turns: say something, and it answers."
-    return f"{session.model_name} goes on where your line ends; Enter alone lets it go on by itself."
+        return f"{session.model_name} takes turns. Type a message and it replies."
+    return f"{session.model_name} continues your text. Press Enter to let it keep writing."
 
 
 def _run_command(session: Session, line: str) -> Iterator[ChatEvent]:
     name, *rest = line.strip()[1:].split(maxsplit=1)[:2] or [""]
     value = rest[0] if rest else ""
-    command = _names.get(name)
+    command = _by_name.get(name)
     if command is None:
-        yield CommandError(
-            f"there is no command /{truncate(name)}",
-            f"{_did_you_mean(name)}/help lists them; a line with / begins with //",
-        )
+        hint = f"{_did_you_mean(name)}/help lists them; type // to start a message with /"
+        yield CommandError(f"there is no command /{truncate(name)}", hint)
     elif value and not command.metavar:
         yield CommandError(f"/{name} takes no value", f"type /{name} alone")
     else:
@@ -148,12 +151,12 @@ def _run_command(session: Session, line: str) -> Iterator[ChatEvent]:
 
 
 def _did_you_mean(name: str) -> str:
-    match = closest_match(name, list(_names))
+    match = closest_match(name, list(_by_name))
     return f"did you mean /{match}? " if match else ""
 
 
 def closest_match(name: str, names: Sequence[str]) -> str:
-    """The name that was meant by one that is none: nearly the same, or its beginning, or it with more behind it."""
+    """Return the name that a misspelled, abbreviated or extended `name` stands for, empty if there is none."""
     name = truncate(name).lower()
     if matches := difflib.get_close_matches(name, names, n=1, cutoff=_SIMILARITY_CUTOFF):
         return matches[0]
@@ -166,24 +169,27 @@ def closest_match(name: str, names: Sequence[str]) -> str:
 
 
 def _parse_count(name: str, value: str, default: int) -> int:
-    """The whole number that a command was given, `usual` where it was given none.
+    """Return the whole number that a command was given, `default` if it was given none.
 
     Raises:
-        UsageError: it is no whole number.
+        UsageError: not a whole number.
     """
     try:
         return parse_int(value) if value else default
     except ValueError:
-        raise UsageError(
-            f"'{truncate(value)}' is not a whole number", f"/{name} takes one, such as {default}"
-        ) from None
+        hint = f"/{name} takes one, such as {default}"
+        raise UsageError(f"'{truncate(value)}' is not a whole number", hint) from None
+
+
+def _split_first(value: str) -> tuple[str, str]:
+    first, *rest = value.split(maxsplit=1) or [""]
+    return first, rest[0] if rest else ""
 
 
 # Settings
 
 
 def _setting_command(setting: ChatSetting) -> SlashCommand:
-    """A command that sets, and without a value tells."""
 
     def run(session: Session, value: str) -> Iterator[ChatEvent]:
         if value:
@@ -192,23 +198,25 @@ def _setting_command(setting: ChatSetting) -> SlashCommand:
         else:
             yield Message(f"/{setting.name} {setting.current(session)} · {setting.help_text}")
 
+    option = setting.option
     return SlashCommand(
-        setting.name, setting.metavar, setting.help_text, run, setting.current, lambda session: setting.completions
-    )
+        setting.name, setting.metavar, "", setting.help_text, run,
+        option.chat_details, f"/{setting.name} {option.chat_example}" if option.chat_example else "",
+        current=setting.current, values=lambda session: setting.completions,
+    )  # fmt: skip
 
 
 def _set(session: Session, value: str) -> Iterator[ChatEvent]:
-    name, *rest = value.split(maxsplit=1) or [""]
+    name, new_value = _split_first(value)
     names = [setting.name for setting in SETTINGS]
     if not name:
         yield Listing(tuple((setting.name, setting.current(session), setting.help_text) for setting in SETTINGS))
     elif name.removeprefix("/") not in names:
         match = closest_match(name, names)
-        yield CommandError(
-            f"there is no setting '{truncate(name)}'", f"did you mean {match}?" if match else "/set lists them"
-        )
+        hint = f"did you mean {match}?" if match else "/set lists them"
+        yield CommandError(f"there is no setting '{truncate(name)}'", hint)
     else:
-        yield from _names[name.removeprefix("/")].run(session, rest[0] if rest else "")
+        yield from _by_name[name.removeprefix("/")].run(session, new_value)
 
 
 # Replies
@@ -219,23 +227,22 @@ def _regenerate(session: Session, _: str) -> Iterator[ChatEvent]:
 
 
 def _spread(session: Session, value: str) -> Iterator[ChatEvent]:
-    temps, words = [], value.split()
-    rest = value
-    for word in words:
+    temps, rest = [], value
+    for word in value.split():
         try:
             temps.append(parse_float(word))
         except ValueError:
             if looks_numeric(word):
-                raise UsageError(f"'{truncate(word)}' is not a number", "temperatures are, such as 0.3 0.8") from None
+                raise UsageError(f"'{truncate(word)}' is not a number", "use temperatures such as 0.3 0.8") from None
             break
         rest = rest.lstrip()[len(word) :]
     yield from spread(session, temps or _DEFAULT_TEMPERATURES, rest.lstrip())
 
 
 def _best(session: Session, value: str) -> Iterator[ChatEvent]:
-    first, *rest = value.split(maxsplit=1) or [""]
+    first, rest = _split_first(value)
     if looks_numeric(first):
-        yield from best(session, _parse_count("best", first, _DEFAULT_CANDIDATES), rest[0] if rest else "")
+        yield from best(session, _parse_count("best", first, _DEFAULT_CANDIDATES), rest)
     else:
         yield from best(session, _DEFAULT_CANDIDATES, value)
 
@@ -248,11 +255,10 @@ def _peek(session: Session, value: str) -> Iterator[ChatEvent]:
 
 
 def _pick(session: Session, value: str) -> Iterator[ChatEvent]:
-    number = _parse_count("pick", value, 1)
-    yield from pick(session, number)
+    yield from pick(session, _parse_count("pick", value, 1))
 
 
-# Places
+# History
 
 
 def _undo(session: Session, value: str) -> Iterator[ChatEvent]:
@@ -262,79 +268,64 @@ def _undo(session: Session, value: str) -> Iterator[ChatEvent]:
 
 def _rewind(session: Session, value: str) -> Iterator[ChatEvent]:
     if not value:
-        raise UsageError("/rewind takes the number of a turn, or a branch", "/tree shows them; /undo goes one back")
+        raise UsageError("/rewind takes the number of a turn, or a branch", "use /tree to list them, or /undo")
     session.rewind(value)
     message = _position_message(session)
     if value not in session.tree.branches and len(session.tree.branches) > 1:
-        message = Message(f"{message.text}; the branch {session.tree.branch} ends here now")
+        message = Message(f"{message.text}; branch '{session.tree.branch}' ends here now")
     yield message
 
 
 def _fork(session: Session, value: str) -> Iterator[ChatEvent]:
-    previous_branch = session.tree.branch
+    previous = session.tree.branch
     session.fork(value)
-    yield Message(
-        f"this is the branch {session.tree.branch} now; /rewind {previous_branch} goes back to where {previous_branch} ends"
-    )
+    yield Message(f"switched to new branch '{session.tree.branch}' (use /rewind {previous} to go back)")
 
 
 def _reset(session: Session, _: str) -> Iterator[ChatEvent]:
     session.reset()
-    yield Message("the next line begins anew; /tree shows what was said")
+    yield Message("conversation reset; /tree shows earlier turns")
 
 
 def _position_message(session: Session) -> Message:
-    """Where the session stands, in words."""
     last = session.last
     if last is None:
-        return Message("this is the beginning again")
+        return Message("back at the beginning")
     return Message(f"back at turn {last.number}: {_turn_summary(last)}")
 
 
 def _turn_summary(turn: Turn) -> str:
-    """What was said in a turn, from both sides."""
     return f"{preview(turn.line) or '…'} → {preview(turn.reply)}"
 
 
 def _tree(session: Session, _: str) -> Iterator[ChatEvent]:
     tree = session.tree
     if not tree.turns and len(tree.branches) == 1:
-        yield Message("nothing was said so far")
+        yield _NO_TURNS
         return
     on_path = {turn.number for turn in session.turns}
-    yield TurnTreeView(
-        tuple(
-            TreeRow(
-                turn=turn,
-                depth=depth,
-                names=_branches_at(session, turn.number),
-                is_head=turn.number == tree.head,
-                on_path=turn.number in on_path,
-            )
-            for turn, depth in tree.rows()
-        ),
-        _branches_at(session, ROOT),
+    ends: dict[int, tuple[str, ...]] = {}
+    for name, end in tree.branches.items():
+        ends[end] = (*ends.get(end, ()), name)
+    rows = (
+        TreeRow(turn, depth, ends.get(turn.number, ()), turn.number == tree.head, turn.number in on_path)
+        for turn, depth in tree.rows()
     )
-
-
-def _branches_at(session: Session, number: int) -> tuple[str, ...]:
-    """The branches that end at a turn."""
-    return tuple(name for name, end in session.tree.branches.items() if end == number)
+    yield TurnTreeView(tuple(rows), ends.get(ROOT, ()))
 
 
 def _history(session: Session, _: str) -> Iterator[ChatEvent]:
     if not session.turns:
-        yield Message("nothing was said so far")
+        yield _NO_TURNS
         return
     rows = []
     for turn in session.turns:
-        rows.append(("you", f"turn {turn.number}", truncate(turn.line) or "(let it go on)"))
+        rows.append(("you", f"turn {turn.number}", truncate(turn.line) or "(continue)"))
         rows.append((session.model_name, "picked" if turn.picked else f"seed {turn.seed}", truncate(turn.reply)))
     yield History(tuple(rows), tuple(session.turns))
 
 
 def _rewind_targets(session: Session) -> list[str]:
-    """What `/rewind` takes: branches, then turns, the latest first."""
     return [*session.tree.branches, *(str(turn.number) for turn in reversed(session.turns)), "0"]
 
 
@@ -346,58 +337,57 @@ def _save(session: Session, name: str) -> Iterator[ChatEvent]:
         session.save(name)
     log = session.log
     if log is None:
-        reason = f" any more: {session.save_error}" if session.save_error else ""
-        yield Message(
-            f"this session is not kept{reason}" + ("; /save NAME keeps it" if session.store is not None else "")
-        )
+        reason = f": {session.save_error}" if session.save_error else ""
+        yield Message(f"autosave is off{reason}" + (" (use /save NAME)" if session.store is not None else ""))
     elif log.path is None or not log.path.exists():
-        yield Message(f"it will be kept {f'as {log.name}' if log.name else 'by itself'}, from the first turn on")
+        yield Message(f"will be saved{f' as {log.name}' if log.name else ''} from the first turn")
     else:
-        yield Message(f"kept as {log.name}, with every turn: {log.path}")
+        yield Message(f"saved as {log.name} after every turn: {log.path}")
 
 
 def _load(session: Session, name: str) -> Iterator[ChatEvent]:
     if name:
-        skipped = session.load(name)
-        yield Message(f"{greeting(session)} /history shows what was said.")
-        if skipped:
-            yield Message(skipped_lines_message(skipped))
+        problem = session.load(name)
+        yield Message(f"{greeting(session)} /history shows the turns so far.")
+        if problem:
+            yield Message(problem)
         return
     infos = list(session.store.list_info(PREVIEW_CHARS + 1)) if session.store is not None else []
     if infos:
         current = _saved_name(session)
-        times = ("now" if brief.name == current else _format_time(brief.modified) for brief in infos)
-        texts = (f"{brief.model}: {preview(brief.first_line)}" for brief in infos)
-        yield Listing(tuple(zip((brief.name for brief in infos), times, texts, strict=True)))
-    yield Message("/load NAME takes one up" if infos else "there is no session to take up yet")
+        rows = (
+            (
+                info.name,
+                "now" if info.name == current else f"{datetime.fromtimestamp(info.modified):%d %b %H:%M}",
+                f"{info.model}: {preview(info.first_line)}",
+            )
+            for info in infos
+        )
+        yield Listing(tuple(rows))
+    yield Message("use /load NAME to resume one" if infos else "there are no saved sessions")
 
 
 def _saved_name(session: Session) -> str:
-    """The name of the file that this session is kept in, nothing where it is in none."""
     return (session.log.name or "") if session.log is not None else ""
-
-
-def _format_time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds):%d %b %H:%M}"
 
 
 def _model(session: Session, name: str) -> Iterator[ChatEvent]:
     if not name:
         yield Listing(tuple((known, "now" if known == session.model_name else "", "") for known in session.models()))
-        yield Message(f"this is {session.model_name}; /model NAME takes another")
+        yield Message(f"the model is {session.model_name}; use /model NAME to change it")
         return
     saved_name, had_turns = _saved_name(session), bool(session.tree.turns)
     session.switch(name)
-    yield Message(greeting(session) + (" It has heard what was said so far." if session.turns else ""))
+    yield Message(greeting(session) + (" It has read the turns so far." if session.turns else ""))
     if had_turns and not session.tree.turns:
-        back = f"; /load {saved_name} goes back to the one before" if saved_name else ""
-        yield Message(f"it is of another kind, so this is a new session{back}")
+        back = f" (use /load {saved_name} to go back)" if saved_name else ""
+        yield Message(f"started a new session: this model has a different type{back}")
 
 
 def _sample_command(session: Session, _: str) -> Iterator[ChatEvent]:
     last: Turn | None = session.last
     if last is None:
-        raise UsageError("there is no reply to give again", "say something first")
+        raise UsageError("there is no reply yet", "send a message first")
     yield SampleCommand(sample_command(session, last), sample_command_one_line(session, last))
     if warning := session.reproducibility_warning(last):
         yield Message(f"it may give another reply: {warning}")
@@ -407,25 +397,20 @@ def _help(session: Session, name: str) -> Iterator[ChatEvent]:
     if name:
         yield from _help_for(session, name.removeprefix("/"))
         return
-    commands = [
-        (group, command.usage, command.help_text)
-        for group, names in _GROUPS
-        for command in map(_names.get, names)
-        if command is not None
-    ]
-    yield Help(tuple(commands), tuple(f"/{setting.name} {setting.current(session)}" for setting in SETTINGS))
+    commands = tuple((command.group, command.usage, command.help_text) for command in COMMANDS if command.group)
+    yield Help(commands, tuple(f"/{setting.name} {setting.current(session)}" for setting in SETTINGS))
     yield Message("/help NAME explains one, /set lists settings; Ctrl-C stops, /quit leaves")
 
 
 def _help_for(session: Session, name: str) -> Iterator[ChatEvent]:
-    command = _names.get(name)
+    command = _by_name.get(name)
     if command is None:
         raise UsageError(f"there is no command /{truncate(name)}", f"{_did_you_mean(name)}/help lists them")
     yield Listing(((command.usage, command.current(session), command.help_text),))
-    if command.name in COMMAND_DETAILS:
-        text, example = COMMAND_DETAILS[command.name]
-        yield Message(text)
-        yield Message(f"for example: {example}")
+    if command.details:
+        yield Message(command.details)
+    if command.example:
+        yield Message(f"for example: {command.example}")
 
 
 def _quit(session: Session, _: str) -> Iterator[ChatEvent]:
@@ -433,87 +418,97 @@ def _quit(session: Session, _: str) -> Iterator[ChatEvent]:
 
 
 COMMANDS: tuple[SlashCommand, ...] = (
-    SlashCommand("regen", "", "draw the last reply again, with the next seed", _regenerate),
     SlashCommand(
-        "spread",
-        "[T…] [TEXT]",
-        "one seed at several temperatures, side by side",
-        _spread,
-        completions=lambda session: ("0.3 0.8 1.2", "0.5 1", "0.2 0.4 0.6 0.8 1 1.2"),
+        "regen", "", "replies", "generate the last reply again with a new seed", _regenerate,
+        "The earlier reply stays in /tree; /rewind goes back to it.", "/regen",
     ),
     SlashCommand(
-        "best",
-        "[N] [TEXT]",
-        "N replies, the best first",
-        _best,
-        completions=lambda session: ("5", "10", "20"),
+        "spread", "[T…] [TEXT]", "replies", "one seed at several temperatures, side by side", _spread,
+        "Numbers are temperatures, up to six; words after them are your message. Without words it replaces the last "
+        "reply. Nothing becomes a turn until /pick.",
+        "/spread 0.3 0.8 1.2 How are you?",
+        values=lambda session: ("0.3 0.8 1.2", "0.5 1", "0.2 0.4 0.6 0.8 1 1.2"),
     ),
-    SlashCommand("peek", "[N | TEXT]", "the likeliest next tokens", _peek),
     SlashCommand(
-        "pick",
-        "[N]",
-        "take the N-th of what these offered",
-        _pick,
-        completions=lambda session: [str(number) for number in range(1, len(session.candidates) + 1)],
+        "best", "[N] [TEXT]", "replies", "N replies, the best first", _best,
+        "Each candidate has its own seed and two figures. bits/char is the surprisal of the reply with its end. score "
+        "is half the bits/char that its text has without the dialogue, minus those it has here: a high score is a "
+        "reply that fits this dialogue, while one that fits any message ranks low.",
+        "/best 10 What do you think?",
+        values=lambda session: ("5", "10", "20"),
     ),
-    SlashCommand("undo", "[N]", "take back the last turn, or the last N", _undo),
     SlashCommand(
-        "rewind", "N | BRANCH", "go to turn N (0: the beginning), or a branch", _rewind, completions=_rewind_targets
+        "peek", "[N | TEXT]", "replies", "the likeliest next tokens", _peek,
+        "A number alone is how many rows, 10 by default. Percentages are the probabilities of the next token with the "
+        "current settings. After /pick, press Enter to continue from there.",
+        "/peek 20",
     ),
-    SlashCommand("fork", "[NAME]", "begin a branch here; the other stays as it is", _fork),
-    SlashCommand("tree", "", "every turn, with its branches", _tree),
-    SlashCommand("history", "", "what led here", _history),
-    SlashCommand("reset", "", "begin anew", _reset, aliases=("clear",)),
-    SlashCommand("score", "[TEXT]", "how surprising TEXT is, or the last reply was", score_text),
-    SlashCommand("gates", "[TEXT]", "what it keeps in mind at TEXT, or the reply", gates),
-    SlashCommand("cmd", "", "the gru sample line for the last reply", _sample_command),
+    SlashCommand(
+        "pick", "[N]", "replies", "choose candidate N of the commands above", _pick,
+        "The candidates remain until the next message.", "/pick 2",
+        values=lambda session: [str(number) for number in range(1, len(session.candidates) + 1)],
+    ),
+    SlashCommand(
+        "undo", "[N]", "history", "go back one turn, or N turns", _undo,
+        "The turns stay in /tree, and /rewind goes there again.", "/undo 2",
+    ),
+    SlashCommand(
+        "rewind", "N | BRANCH", "history", "go to turn N (0: the beginning), or a branch", _rewind,
+        "A number moves the current branch there; the name of a branch switches to its end.", "/rewind main",
+        values=_rewind_targets,
+    ),
+    SlashCommand(
+        "fork", "[NAME]", "history", "start a branch here; the other is not changed", _fork,
+        "The next turns belong to the new branch. Without NAME it gets one.", "/fork kinder",
+    ),
+    SlashCommand(
+        "tree", "", "history", "all turns, with their branches", _tree,
+        "Numbers are what /rewind takes; names are branches, at the turn where they end.", "/tree",
+    ),
+    SlashCommand("history", "", "history", "the turns so far", _history),
+    SlashCommand("reset", "", "history", "start over", _reset, aliases=("clear",)),
+    SlashCommand(
+        "score", "[TEXT]", "inspection", "how surprising TEXT is, or the last reply", score_text,
+        "Bits are at temperature 1, per piece of text. The end of a reply does not count, so the figure may differ "
+        "from the one below the reply.",
+        "/score I had a lovely weekend.",
+    ),
+    SlashCommand(
+        "gates", "[TEXT]", "inspection", "what the model keeps in its state at TEXT", gates,
+        "The mean of the update gate over all units and layers.", "/gates I had a lovely weekend.",
+    ),
+    SlashCommand(
+        "cmd", "", "inspection", "the gru sample command for the last reply", _sample_command,
+        "A command for your shell with the same model, texts, settings and seed, and so the same reply. It warns where "
+        "that is not certain, as after the model has changed.",
+        "/cmd",
+    ),
     *map(_setting_command, SETTINGS),
     SlashCommand(
-        "set",
-        "[NAME [VALUE]]",
-        "any of the settings by its name; alone, all of them",
-        _set,
-        completions=lambda session: [setting.name for setting in SETTINGS],
+        "set", "[NAME [VALUE]]", "", "change a setting; alone, list all settings", _set,
+        "The same as the command of that name: /set temp 0.3 is /temp 0.3.", "/set temp 0.3",
+        values=lambda session: [setting.name for setting in SETTINGS],
     ),
     SlashCommand(
-        "model",
-        "[NAME]",
-        "talk with another model",
-        _model,
-        current=lambda session: session.model_name,
-        completions=lambda session: session.models(),
+        "model", "[NAME]", "sessions", "change the model; alone, list all models", _model,
+        "A model of the same type reads the turns so far; any other starts a new session.", "/model demo",
+        current=lambda session: session.model_name, values=lambda session: session.models(),
     ),
     SlashCommand(
-        "save",
-        "[NAME]",
-        "give this session a name, and keep it for good",
-        _save,
+        "save", "[NAME]", "sessions", "name this session, so that it is kept", _save,
+        "Of the unnamed sessions only the last hundred are kept.", "/save holidays",
         current=_saved_name,
     ),
     SlashCommand(
-        "load",
-        "[NAME]",
-        "take up another session; alone, list them",
-        _load,
-        completions=lambda session: session.store.names() if session.store is not None else (),
+        "load", "[NAME]", "sessions", "resume a session; alone, list all sessions", _load,
+        "It continues at its last turn, with its model and settings.", "/load holidays",
+        values=lambda session: session.store.names() if session.store is not None else (),
     ),
     SlashCommand(
-        "help",
-        "[NAME]",
-        "this list, or all about one command",
-        _help,
-        completions=lambda session: [command.name for command in COMMANDS],
-        aliases=("?",),
+        "help", "[NAME]", "", "list commands, or explain one", _help,
+        values=lambda session: [command.name for command in COMMANDS], aliases=("?",),
     ),
-    SlashCommand("quit", "", "leave", _quit, aliases=("exit", "bye", "q")),
-)
+    SlashCommand("quit", "", "", "leave", _quit, aliases=("exit", "bye", "q")),
+)  # fmt: skip
 
-_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("replies", ("regen", "spread", "best", "peek", "pick")),
-    ("places", ("undo", "rewind", "fork", "tree", "history", "reset")),
-    ("looking", ("score", "gates", "cmd")),
-    ("sessions", ("model", "save", "load")),
-)
-"""What /help lists; what it says at its end names the others."""
-
-_names: dict[str, SlashCommand] = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}
+_by_name = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

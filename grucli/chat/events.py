@@ -1,36 +1,56 @@
-"""What happens in a session, as plain values: whoever draws them needs to know nothing else about it."""
+"""What happens in a session, as plain values for any user interface.
 
+`to_json` of an event returns the objects that `gru chat --json` prints for it, one per line.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from grucli.chat.turns import ROOT, Turn, preview
-from grucli.chat.unknown_symbols import unknown_symbols_message
+from grucli.chat.inputs import unknown_symbols_message
+from grucli.chat.turns import ROOT, Turn
+
+JsonObjects = Sequence[dict[str, Any]]
+
+
+class _Event:
+    __slots__ = ()
+
+    def to_json(self) -> JsonObjects:
+        """Return the JSON objects of the event; none if it only tells of work under way."""
+        return self._json()
+
+    def _json(self) -> JsonObjects:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
-class PromptProgress:
-    """The model reads a long line: `done` of `total` characters so far."""
+class PromptProgress(_Event):
+    """The model has read `done` of `total` characters of a long text."""
 
     done: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownSymbols:
-    """The model does not know this many `symbols` of the line it has read; `which` has each of them once."""
+class UnknownSymbols(_Event):
+    """`count` symbols of the line are not in the model's vocabulary; `distinct` has each of them once."""
 
     count: int
     distinct: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
-        """The same, in words."""
+        """The warning in words."""
         return unknown_symbols_message(self.count, self.distinct)
+
+    def _json(self) -> JsonObjects:
+        return [{"type": "warning", "text": self.message, "count": self.count, "symbols": self.distinct}]
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyStarted:
-    """A reply begins. `lead` is the text it goes on from, empty where the reply is a turn of its own; `limit` is in
-    characters."""
+class ReplyStarted(_Event):
+    """A reply begins. It continues the text `prefix`, empty for a turn of its own, by up to `max_chars` characters."""
 
     prefix: str
     seed: int
@@ -38,27 +58,27 @@ class ReplyStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyDelta:
-    """The next few characters of the reply, and how surprising all of it was so far to the model itself (None while
-    it has no character yet)."""
+class ReplyDelta(_Event):
+    """The next characters of the reply, and the bits per character of all of it so far (None while it is empty)."""
 
     text: str
     bits_per_char: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyFinished:
-    """The reply is over, and is the session's last turn."""
+class ReplyFinished(_Event):
+    """The reply has ended and is the last turn of the session."""
 
     turn: Turn
 
+    def _json(self) -> JsonObjects:
+        return [{"type": "reply", "turn": self.turn.number, **_reply_json(self.turn)}]
+
 
 @dataclass(frozen=True, slots=True)
-class SpreadStarted:
-    """Several replies to the same words begin, each drawn in its own way, which `titles` name; they stream together.
-
-    `lead`, `seed` and `limit` are as in `Began`, and the same for all.
-    """
+class SpreadStarted(_Event):
+    """Several replies in one context begin and stream together; `titles` has one for each, the rest is common to all
+    and as in `ReplyStarted`."""
 
     titles: tuple[str, ...]
     prefix: str
@@ -67,8 +87,8 @@ class SpreadStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class SpreadDelta:
-    """The next few characters of one of the replies that stream together, counted from 0; else as `Said`."""
+class SpreadDelta(_Event):
+    """The next characters of the reply in `column`, counted from 0, as in `ReplyDelta`."""
 
     column: int
     text: str
@@ -76,65 +96,87 @@ class SpreadDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class SpreadFinished:
-    """One of the replies that stream together is over. It is not a turn of the session until it is picked."""
+class SpreadFinished(_Event):
+    """One of the replies that stream together has ended. It becomes a turn only when it is picked."""
 
     column: int
     turn: Turn
+    title: str
+
+    def _json(self) -> JsonObjects:
+        return [{"type": "candidate", "pick": self.column + 1, "title": self.title, **_reply_json(self.turn)}]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A reply that can be picked, as the turn that it would be. `score`: what it was ranked by, in bits per character,
-    the more the better; an empty reply has none."""
+    """A reply that can be picked, as the turn that it would be. `score`: its rank in bits per character, higher is
+    better; None for an empty reply."""
 
     turn: Turn
     score: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """Several replies to the same words, the best first. `/pick N` takes the N-th, counted from 1."""
+class Candidates(_Event):
+    """Several replies in one context, the best first. `/pick N` takes the N-th, counted from 1."""
 
     candidates: tuple[Candidate, ...]
 
+    def _json(self) -> JsonObjects:
+        return [
+            {"type": "candidate", "pick": number, "score": candidate.score, **_reply_json(candidate.turn)}
+            for number, candidate in enumerate(self.candidates, 1)
+        ]
+
 
 @dataclass(frozen=True, slots=True)
-class NextTokens:
+class NextTokens(_Event):
     """The likeliest next tokens, the likeliest first, each as (text, probability); the end of the reply has no text.
 
-    `lead` is the text that they would go on from, empty where they would begin a reply.
+    They would continue `prefix`, which is empty at the start of a reply.
     """
 
     prefix: str
     tokens: tuple[tuple[str, float], ...]
 
+    def _json(self) -> JsonObjects:
+        tokens = [
+            {"pick": number, "text": text, "probability": probability}
+            for number, (text, probability) in enumerate(self.tokens, 1)
+        ]
+        return [{"type": "peek", "prefix": self.prefix, "tokens": tokens}]
+
 
 @dataclass(frozen=True, slots=True)
-class TextSurprisal:
-    """How surprising a text is to the model, piece by piece as (text, bits); `bits_per_char` is that of all of it."""
+class TextSurprisal(_Event):
+    """The surprisal of a text, piece by piece as (text, bits); `bits_per_char` is that of all of it."""
 
     pieces: tuple[tuple[str, float], ...]
     bits_per_char: float
 
+    def _json(self) -> JsonObjects:
+        pieces = [{"text": text, "bits": bits} for text, bits in self.pieces]
+        return [{"type": "score", "bits_per_char": self.bits_per_char, "pieces": pieces}]
+
 
 @dataclass(frozen=True, slots=True)
-class GateValues:
-    """What a gate does while a text is read, piece by piece as (text, mean of the gate, from 0 to 1).
-
-    `of` says in words which gate it is, and what its ends mean.
-    """
+class GateValues(_Event):
+    """A gate while a text is read, piece by piece as (text, mean of the gate, 0 to 1); `label` explains the values."""
 
     pieces: tuple[tuple[str, float], ...]
     label: str
+
+    def _json(self) -> JsonObjects:
+        pieces = [{"text": text, "mean": mean} for text, mean in self.pieces]
+        return [{"type": "gates", "label": self.label, "pieces": pieces}]
 
 
 @dataclass(frozen=True, slots=True)
 class TreeRow:
     """A turn as one row of a tree.
 
-    `depth` counts the forks above, not the turns: a dialogue that never forked has depth 0 throughout. `names` are
-    the branches that end here. `now`: the session stands here; `kept`: the way to there passes here.
+    `depth` counts the forks above, not the turns: a dialogue without forks has depth 0 throughout. `names` are the
+    branches that end here. `is_head`: the session is here; `on_path`: this turn leads to the head.
     """
 
     turn: Turn
@@ -143,32 +185,17 @@ class TreeRow:
     is_head: bool
     on_path: bool
 
-    @property
-    def number(self) -> int:
-        """What `/rewind` takes."""
-        return self.turn.number
-
-    @property
-    def parent(self) -> int:
-        """The number of the turn before."""
-        return self.turn.parent
-
-    @property
-    def line(self) -> str:
-        """What reminds of the user's line."""
-        return preview(self.turn.line)
-
-    @property
-    def reply(self) -> str:
-        """What reminds of the reply."""
-        return preview(self.turn.reply)
+    def to_json(self) -> dict[str, Any]:
+        """Return the turn with its place in the tree."""
+        position = {"depth": self.depth, "branches": self.names, "is_head": self.is_head, "on_path": self.on_path}
+        return {**_turn_json(self.turn), **position}
 
 
 @dataclass(frozen=True, slots=True)
-class TurnTreeView:
-    """Every turn there is, each fork's branches one after the other, in the order in which they began.
+class TurnTreeView(_Event):
+    """All turns, the branches of each fork one after the other, in the order in which they began.
 
-    `beginning` are the branches that end before all of them: where the session stands, unless a row is `now`.
+    `root_branches` end before the first turn: the session is there, unless a row is the head.
     """
 
     rows: tuple[TreeRow, ...]
@@ -176,66 +203,86 @@ class TurnTreeView:
 
     @property
     def head(self) -> int:
-        """The number of the turn where the session stands."""
-        return next((branch.number for branch in self.rows if branch.is_head), ROOT)
+        """The number of the turn where the session is."""
+        return next((row.turn.number for row in self.rows if row.is_head), ROOT)
+
+    def _json(self) -> JsonObjects:
+        turns = [row.to_json() for row in self.rows]
+        return [{"type": "tree", "head": self.head, "root_branches": self.root_branches, "turns": turns}]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """The session answers a command in a sentence."""
+class Message(_Event):
+    """A sentence in answer to a command."""
 
     text: str
 
+    def _json(self) -> JsonObjects:
+        return [{"type": "message", "text": self.text}]
+
 
 @dataclass(frozen=True, slots=True)
-class SampleCommand:
-    """The session answers a command with a line to be copied: shown to the letter, never broken where it is long.
-
-    `flat` is the same without a line break in it; empty where there is no such line.
-    """
+class SampleCommand(_Event):
+    """A shell command to copy, printed exactly. `one_line` is an equal one without line breaks, empty where there is
+    none."""
 
     text: str
     one_line: str = ""
 
+    def _json(self) -> JsonObjects:
+        return [{"type": "command", "text": self.text}]
+
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The session answers a command with rows of (name, value, description), each of which may be empty."""
+class Listing(_Event):
+    """Rows of (name, value, description), each of which may be empty."""
 
     rows: tuple[tuple[str, str, str], ...]
+
+    def _json(self) -> JsonObjects:
+        rows = [{"name": name, "value": value, "description": text} for name, value, text in self.rows]
+        return [{"type": "list", "rows": rows}]
 
 
 @dataclass(frozen=True, slots=True)
 class History(Listing):
-    """The turns that led here, the oldest first; the rows are for whoever reads."""
+    """The turns up to the head, the oldest first, as rows to print and as they are."""
 
     turns: tuple[Turn, ...]
 
+    def _json(self) -> JsonObjects:
+        return [{"type": "history", "turns": [_turn_json(turn) for turn in self.turns]}]
+
 
 @dataclass(frozen=True, slots=True)
-class Help:
-    """What can be typed: commands as (group, what is typed, what it does), a group's one after the other, and each
-    setting with its value."""
+class Help(_Event):
+    """All commands as (group, usage, description), group by group, and each setting with its value."""
 
     commands: tuple[tuple[str, str, str], ...]
     settings: tuple[str, ...]
 
+    def _json(self) -> JsonObjects:
+        commands = [{"group": group, "usage": usage, "description": text} for group, usage, text in self.commands]
+        return [{"type": "help", "commands": commands, "settings": self.settings}]
+
 
 @dataclass(frozen=True, slots=True)
-class CommandError:
-    """What was asked cannot be done: what is wrong, and what to do about it. The session goes on."""
+class CommandError(_Event):
+    """What failed, and what to do about it. The session continues."""
 
     message: str
     hint: str
 
+    def _json(self) -> JsonObjects:
+        return [{"type": "error", "message": self.message, "hint": self.hint}]
+
 
 @dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(_Event):
     """The user asked to leave."""
 
 
 StreamEvent = PromptProgress | ReplyStarted | ReplyDelta | SpreadStarted | SpreadDelta | SpreadFinished
-"""What comes while a reply, or several, are on their way."""
 
 CommandResult = (
     Candidates
@@ -249,6 +296,26 @@ CommandResult = (
     | Help
     | CommandError
 )
-"""What a command is answered with."""
 
 ChatEvent = StreamEvent | CommandResult | UnknownSymbols | ReplyFinished | Quit
+
+
+def _turn_json(turn: Turn) -> dict[str, Any]:
+    return {
+        "turn": turn.number,
+        "parent": turn.parent,
+        "model": turn.provenance.model_ref,
+        "picked": turn.picked,
+        **_reply_json(turn),
+    }
+
+
+def _reply_json(turn: Turn) -> dict[str, Any]:
+    return {
+        "line": turn.line,
+        "reply": turn.reply,
+        "seed": turn.seed,
+        "tokens": turn.tokens,
+        "bits_per_char": turn.bits_per_char,
+        "stopped": turn.stopped,
+    }

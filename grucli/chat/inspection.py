@@ -1,26 +1,24 @@
-"""What a model makes of a text that it did not write: how surprising it is, and what its gates do meanwhile.
+"""/score and /gates: how surprising a text is to the model, and what its gates do while it is read.
 
-Without a text it is the last reply that is looked at. Nothing here becomes a part of the dialogue.
+Without a text they inspect the last reply. Nothing here becomes a part of the dialogue.
 """
 
 from collections.abc import Generator, Iterator
 
 from grucli.chat.events import ChatEvent, GateValues, TextSurprisal, UnknownSymbols
+from grucli.chat.inputs import replace_surrogates, unknown_symbols
 from grucli.chat.session import Session
-from grucli.chat.turns import replace_surrogates
-from grucli.chat.unknown_symbols import unknown_symbols
 from grucli.errors import UsageError
-from grucli.generation.sampler import State
+from grucli.generation.options import State
 
 MAX_CHARS = 20_000
-"""Characters that are looked at; more would fill a hundred screens."""
 
 
 def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
-    """Tell how surprising `text` would be as the user's next line, or the last reply was.
+    """Give the surprisal of `text` as the user's next line, or of the last reply.
 
     Raises:
-        UsageError: there is nothing to look at, or too much.
+        UsageError: there is no text, or more than MAX_CHARS.
     """
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
@@ -31,10 +29,10 @@ def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
 
 
 def gates(session: Session, text: str) -> Iterator[ChatEvent]:
-    """Report the first labeled gate while the model reads `text` as the user's next line, or wrote the last reply.
+    """Give the first labeled gate while the model reads `text` as the user's next line, or the last reply.
 
     Raises:
-        UsageError: there is nothing to look at, or too much; or the model's cell has no gates.
+        UsageError: there is no text, or more than MAX_CHARS, or the cell has no gates.
     """
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
@@ -42,24 +40,23 @@ def gates(session: Session, text: str) -> Iterator[ChatEvent]:
         yield from _report_unknown_symbols(session, text)
         labels = session.model.gate_labels
         if not labels:
-            raise UsageError(f"the cell of {session.model_name} has no gates", "/gates takes a model with gated cells")
+            raise UsageError(f"the cell of {session.model_name} has no gates", "use a model with gated cells")
         name = next(iter(labels))
         means = ((piece.text, piece.means[name]) for piece in session.model.gate_activations(state, inspected))
         yield GateValues(tuple((text, sum(layers) / len(layers)) for text, layers in means), labels[name])
 
 
 def _text_to_inspect(session: Session, text: str) -> str:
-    """The text that is looked at."""
     inspected = replace_surrogates(text) or (session.last.reply if session.last is not None else "")
     if not inspected:
-        raise UsageError("there is no text to look at", "put one behind the command")
+        raise UsageError("there is no text to inspect", "add one after the command")
     if len(inspected) > MAX_CHARS:
-        raise UsageError(f"the text has {len(inspected):,} characters", f"at most {MAX_CHARS:,} are looked at")
+        raise UsageError(f"the text has {len(inspected):,} characters", f"use at most {MAX_CHARS:,}")
     return inspected
 
 
 def _state_before_text(session: Session, text: str) -> Generator[ChatEvent, None, State | None]:
-    """The state before the text: where the user speaks, or where the last reply began."""
+    """Return the state before the user's next line, or before the last reply where there is no text."""
     session.stop_requested = False
     tree, state_cache, last = session.tree, session.state_cache, session.last
     if text or last is None:

@@ -1,4 +1,4 @@
-"""The models of the store, and weights files from anywhere, as a session takes them."""
+"""Loads models for a session: those of the store by name, other weights files by path."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,36 +13,37 @@ _FileSignature = tuple[int, int, int]
 
 
 class ModelLoader:
-    """See the module. `threads` is how many a model may use, None for all there are."""
+    """A `ModelProvider`. `threads` is the number of threads of each model, None for all cores."""
 
     def __init__(self, threads: int | None) -> None:
         self._threads = threads
         self._loaded_signatures: dict[Path, _FileSignature] = {}
 
     def names(self) -> Sequence[str]:
-        """Name the models of the store, the newest first."""
+        """Return the names of the models, the newest first."""
         return model_names()
 
     def open(self, name: str | None) -> tuple[str, ChatModel]:
-        """Load a model by its name or path, None for the newest; it stays in memory, whatever becomes of its file.
+        """Load a model by its name or path, the newest for None.
 
         Raises:
-            UsageError: there is no such model. ModelFileError: its file is damaged.
+            UsageError: there is no such model.
+            ModelFileError: the file is corrupt.
         """
         path = find_model(name)
-        signature = _file_signature(path)  # before it is read: what is written meanwhile is newer
+        signature = _file_signature(path)  # before reading: a file that is replaced meanwhile is newer
         sampler, _ = self._load(path)
         self._loaded_signatures[path.resolve()] = signature
         return model_name(path), sampler
 
     def is_pending(self, name: str) -> bool:
-        """Whether a model is being trained that has no checkpoint yet."""
+        """Return True if the model is in training and has no checkpoint yet."""
         return is_awaiting_first_checkpoint(name)
 
     def reload_if_changed(self, name: str) -> tuple[ChatModel, str] | None:
-        """Load a model once more if its file is another one now, and tell how far it has come.
+        """Load a model again if its file has changed, and return it with its training progress.
 
-        A file that is gone, or cannot be read, is nothing new: whoever is talking goes on with what they have.
+        A file that is missing or unreadable counts as unchanged.
         """
         try:
             path = find_model(name)
@@ -56,7 +57,7 @@ class ModelLoader:
         return sampler, _training_progress(card)
 
     def sha256(self, name: str) -> str:
-        """Give what the parameters of a model are known by now; nothing where there is none that can be read."""
+        """Return the SHA-256 of the parameters in the file, empty if it cannot be read."""
         try:
             return read_model_info(find_model(name)).parameters_sha256
         except (GruError, OSError):
@@ -70,11 +71,10 @@ class ModelLoader:
 
 
 def _file_signature(path: Path) -> _FileSignature:
-    """What a file is known by: with the same stamp it has the same content."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _training_progress(card: ModelCard) -> str:
-    val_loss = "" if card.val_bits_per_char is None else f", {card.val_bits_per_char:.3f} bits/char held out"
+    val_loss = "" if card.val_bits_per_char is None else f", {card.val_bits_per_char:.3f} validation bits/char"
     return f"step {card.steps:,}{val_loss}"

@@ -1,17 +1,17 @@
-"""How a session begins: anew, or where an earlier one was left; with a model that is there, or will be."""
+"""Opens a session: a new one, or the latest one that can be resumed."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from grucli.chat.session import ModelProvider, Session, error_summary, skipped_lines_message
+from grucli.chat.session import ModelProvider, Session, error_summary
 from grucli.chat.session_store import SessionStore
 from grucli.errors import GruError, LockedError, UsageError
-from grucli.generation.sampler import GenerationConfig
+from grucli.generation.options import GenerationConfig
 
-POLL_SECONDS = 0.5  # between two looks at whether a model is there
-_MAX_REPORTED = 3  # sessions that are named when there is something wrong with many
+POLL_SECONDS = 0.5
+_MAX_REPORTED = 3
 
 
 def open_session(
@@ -27,118 +27,99 @@ def open_session(
     resume_with: Mapping[str, Any] | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Session:
-    """Begin a session, or go on with the latest one, but for what `go_on` has of `draw`. See `Session` for the rest.
+    """Start a session, or resume the latest one of the model, or of all, if `resume_with` is given: the fields of
+    `config` that replace those of the session. The other arguments are as in `Session`.
 
-    With a `model` it is the latest with that one. One to be followed that has no checkpoint yet is waited for, if there
-    is somebody to be told, by `awaiting`.
+    With `follow` and `on_wait`, which gets a message to show, wait for the first checkpoint of a model in training.
 
     Raises:
-        UsageError: there is no such model or session, the two do not fit, or a scene is given to what has begun.
-        ModelFileError: the model's file is damaged. BusyError: the session is talked in. OSError: it cannot be read.
+        UsageError: there is no such model or session, the two do not fit, or a resumed session is given a preamble.
+        ModelFileError: the file of the model is corrupt.
+        LockedError: another process has the session open.
+        OSError: the session cannot be read.
     """
     if follow and model_ref is not None and on_wait is not None:
-        _wait_for_checkpoint(models, model_ref, on_wait)
+        while models.is_pending(model_ref):
+            on_wait(f"waiting for the first checkpoint of {model_ref}; press Ctrl-C to leave")
+            time.sleep(POLL_SECONDS)
     if resume_with is None:
         return Session(
             models, model_ref, config, pace, preamble=preamble or "", store=store, persist=persist, follow=follow
         )
     if preamble is not None:
-        raise UsageError("both --continue and --opening are given", "give one of them: what was begun has its scene")
-
-    def new_session(model_ref: str) -> Session:
-        return Session(models, model_ref, config, pace, store=store, follow=follow)
-
+        raise UsageError("both --continue and --opening are given", "use one: a resumed session has its opening")
     try:
-        return (
-            _resume_latest(store, new_session, resume_with)
-            if model_ref is None
-            else _resume_latest_with_model(new_session(model_ref), store, models, resume_with)
+        if model_ref is not None:
+            session = Session(models, model_ref, config, pace, store=store, follow=follow)
+            return _resume_with_model(session, models, resume_with)
+        return _resume_latest(
+            lambda model: Session(models, model, config, pace, store=store, follow=follow), store, resume_with
         )
     except LockedError as error:
-        hint = "leave that chat first; or begin another, gru chat, where /load NAME takes up any other"
-        raise LockedError(error.message, hint) from None
+        raise LockedError(error.message, "leave that chat first, or start another with: gru chat") from None
 
 
-def _wait_for_checkpoint(models: ModelProvider, model_ref: str, on_wait: Callable[[str], None]) -> None:
-    """Wait for the first checkpoint of a model that is being trained."""
-    while models.is_pending(model_ref):
-        on_wait(f"waiting for the first checkpoint of {model_ref}; Ctrl-C leaves")
-        time.sleep(POLL_SECONDS)
-
-
-def _resume_latest(store: SessionStore, new_session: Callable[[str], Session], overrides: Mapping[str, Any]) -> Session:
-    """Take up the session that was last talked in, of those that can be, with its own model."""
+def _resume_latest(new_session: Callable[[str], Session], store: SessionStore, overrides: Mapping[str, Any]) -> Session:
     skipped: dict[str, str] = {}
-    result = _first_loadable(
-        store.names(), lambda name: _load_into(new_session(store.read(name).model), name, overrides), skipped
-    )
-    if result is not None:
-        _report_skipped(*result, skipped)
-        return result[0]
+
+    def resume(name: str) -> Session:
+        return _load_into(new_session(store.read(name).model), name, overrides)
+
+    if (session := _first_loadable(store.names(), resume, skipped)) is not None:
+        return session
     if skipped:
         name, reason = next(iter(skipped.items()))
-        hint = "begin another session: gru chat; or name a model of its kind: gru chat MODEL --continue"
-        raise UsageError(f"'{name}' cannot be taken up: {reason}", hint)
-    raise UsageError("there is no session to go on with", "begin one: gru chat")
+        raise UsageError(
+            f"session '{name}' cannot be resumed: {reason}",
+            "start another with: gru chat, or name a model: gru chat MODEL --continue",
+        )
+    raise UsageError("no session to resume", "start one with: gru chat")
 
 
-def _resume_latest_with_model(
-    session: Session, store: SessionStore, models: ModelProvider, overrides: Mapping[str, Any]
-) -> Session:
-    """Have `session` take up the latest one with its model; where there is none, the latest whose model is gone."""
-    model_refs: dict[str, str] = {}
+def _resume_with_model(session: Session, models: ModelProvider, overrides: Mapping[str, Any]) -> Session:
+    """Load the latest session of the model that `session` has, or else the latest whose model is missing."""
+    store, model_refs = session.store, dict[str, str]()
+    assert store is not None
     for name in store.names():
         with suppress(GruError, OSError):
             model_refs[name] = store.read(name).model
-    own = [name for name, model in model_refs.items() if model == session.model_ref]
-    orphans = (name for name, model in model_refs.items() if model != session.model_ref and not models.sha256(model))
-    skipped: dict[str, str] = {}
 
     def resume(name: str) -> Session:
         return _load_into(session, name, overrides)
 
-    if (result := _first_loadable(own, resume, skipped)) is not None:
-        _report_skipped(*result, skipped)
-    elif (result := _first_loadable(orphans, resume, {})) is not None:
-        name = result[1]
-        session.add_notice(
-            f"this is {name}, whose model was {model_refs[name]}; {session.model_name} goes on in its place"
-        )
-    else:
-        hint = f"begin one: gru chat {session.model_name}" + (
-            "; or the newest of all: gru chat --continue" if model_refs else ""
-        )
-        raise UsageError(f"there is no session with {session.model_name} to go on with", hint)
-    return session
+    if _first_loadable([name for name in model_refs if model_refs[name] == session.model_ref], resume, {}):
+        return session
+    if _first_loadable((name for name in model_refs if not models.sha256(model_refs[name])), resume, {}):
+        session.add_notice(f"the model of this session is missing: continuing with {session.model_name}")
+        return session
+    latest = "; or resume the latest with: gru chat --continue" if model_refs else ""
+    raise UsageError(
+        f"no session with {session.model_name} to resume", f"start one with: gru chat {session.model_name}{latest}"
+    )
 
 
-def _first_loadable(
-    names: Iterable[str], resume: Callable[[str], Session], skipped: dict[str, str]
-) -> tuple[Session, str] | None:
-    """The first session that can be taken up, with its name; `passed` gets the others, and why they cannot be.
+def _first_loadable(names: Iterable[str], resume: Callable[[str], Session], skipped: dict[str, str]) -> Session | None:
+    """Return the first session that can be resumed, which reports those before it; `skipped` gets their problems.
 
     Raises:
-        BusyError: it is talked in.
+        LockedError: another process has it open.
     """
     for name in names:
         try:
-            return resume(name), name
+            session = resume(name)
         except LockedError:
             raise
         except (GruError, OSError) as error:
             skipped[name] = error_summary(error)
+        else:
+            if skipped:
+                reasons = "; ".join(f"{each}: {reason}" for each, reason in list(skipped.items())[:_MAX_REPORTED])
+                session.add_notice(f"skipped newer sessions: {reasons}; resumed {name}")
+            return session
     return None
 
 
 def _load_into(session: Session, name: str, overrides: Mapping[str, Any]) -> Session:
-    """Have `session` take up a kept one, with the model that it has."""
-    if skipped := session.load(name, session.model_ref, overrides):
-        session.add_notice(skipped_lines_message(skipped))
+    if problem := session.load(name, session.model_ref, overrides):
+        session.add_notice(problem)
     return session
-
-
-def _report_skipped(session: Session, name: str, skipped: Mapping[str, str]) -> None:
-    """Tell why a session is not the newest."""
-    if skipped:
-        newer = "; ".join(f"{each}: {reason}" for each, reason in list(skipped.items())[:_MAX_REPORTED])
-        session.add_notice(f"newer, but cannot be taken up: {newer}. This is {name}, the newest that can")

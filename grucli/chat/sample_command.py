@@ -1,7 +1,6 @@
-"""The `gru sample` line that gives a reply again: the same texts read, the same rules, the same seed."""
+"""The `gru sample` command that gives a reply again: the same texts, options and seed."""
 
 import dataclasses
-import itertools
 import re
 import sys
 import unicodedata
@@ -13,22 +12,16 @@ from grucli.errors import UsageError
 from grucli.generation.options import OPTIONS
 
 MAX_COMMAND_BYTES, MAX_COMMAND_BYTES_WINDOWS = 100_000, 30_000
-"""Bytes of a line: most systems take arguments of 128 KB at most, Windows lines of 32 KB."""
+"""Most systems limit an argument to 128 KB, and Windows a command to 32 KB."""
 
 _ALWAYS_INCLUDED = ("temp", "max_chars", "seed")
 """Options that the command always names, so that it says how the reply was generated."""
 
-_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Categories of characters that no terminal shows as they are."""
-
 _SAFE_UNQUOTED = re.compile(r"[A-Za-z0-9_./:,+-]+")
-"""What no shell sees anything in."""
-
-_LINE_BREAKS = re.compile(r"(\n+[^\n])")
 
 
 def sample_command_one_line(session: Session, turn: Turn) -> str:
-    """As `sample_line`, without a line break in it; nothing where there is no such line."""
+    """Return `sample_command` without line breaks, empty if there is no such command."""
     try:
         return sample_command(session, turn, one_line=True)
     except UsageError:
@@ -38,39 +31,42 @@ def sample_command_one_line(session: Session, turn: Turn) -> str:
 def sample_command(
     session: Session, turn: Turn, *, windows: bool = sys.platform == "win32", one_line: bool = False
 ) -> str:
-    """The line for a POSIX shell or fish, on Windows for PowerShell, that gives the reply of `turn` again, exactly,
-    where `Session.doubt` has none. `flat`: no line break stands in it.
+    """Return the command that gives the reply of `turn` again, exactly, unless `Session.reproducibility_warning` warns.
+
+    It is for a POSIX shell or fish, or with `windows` for PowerShell. With `one_line` it has no line breaks.
 
     Raises:
-        UsageError: there can be none: the reply was picked from a list, or came after turns that are forgotten, or the
-            texts before it are too long for a line, or hold what none can.
+        UsageError: the reply was picked from a list, turns before it were dropped, or the texts are too long for a
+            command or hold a character that no argument can.
     """
     if turn.picked and turn.config.beam:
-        raise UsageError(
-            "this is not the likeliest that the beam found, but another one",
-            "a line gives the likeliest: /regen has it",
-        )
+        raise UsageError("this is not the first result of the beam search", "use /regen for the first one")
     if turn.picked:
-        raise UsageError("this was picked from a list, not drawn", "Enter alone goes on from it")
+        raise UsageError(
+            "this reply was picked from candidates and has no command", "press Enter to continue the reply"
+        )
     if turn.stopped == "interrupted" and not turn.reply:
-        raise UsageError("nothing of this reply was drawn", "/regen draws it")
+        raise UsageError("this reply is empty", "use /regen to generate it")
     turns_before = session.state_cache.turns_before(session.tree, turn.context)
     if turns_before is None:
-        raise UsageError("what was said at first is forgotten", "a line can be had for a shorter dialogue")
-    quote = _quote_powershell if windows else _quote_posix_printf if one_line else _quote_posix
+        raise UsageError("the first turns were dropped from the history", "use /cmd in a shorter dialogue")
     texts = [("reply-to", text) for text in turns_before]
     if turn.prefix:
         texts.append(("prompt", turn.prefix))
+
+    def quote(text: str) -> str:
+        return _quote_powershell(text) if windows else _quote_posix(text, one_line)
+
     words = ["gru sample", quote(turn.provenance.model_ref or session.model_ref)]
     words += [_option(name, quote(text)) for name, text in (*texts, *_sampling_arguments(session, turn))]
-    line = " ".join(words)
-    if len(line.encode()) > (MAX_COMMAND_BYTES_WINDOWS if windows else MAX_COMMAND_BYTES):
-        raise UsageError(f"the line would have {len(line):,} characters", "shells take no such line: say less")
-    return line
+    command = " ".join(words)
+    if len(command.encode()) > (MAX_COMMAND_BYTES_WINDOWS if windows else MAX_COMMAND_BYTES):
+        raise UsageError(f"the command is too long ({len(command):,} characters)", "use /cmd in a shorter dialogue")
+    return command
 
 
 def _sampling_arguments(session: Session, turn: Turn) -> Iterator[tuple[str, str]]:
-    """How the reply was drawn: what is not as `gru sample` has it, or may not be, where settings say otherwise."""
+    """Yield the options that differ from the defaults of `gru sample`, or of the settings of the user."""
     config = turn.config
     if turn.stopped == "interrupted":
         num_chars = len(turn.reply)
@@ -88,68 +84,52 @@ def _sampling_arguments(session: Session, turn: Turn) -> Iterator[tuple[str, str
 
 
 def _format_number(value: float) -> str:
-    """A number as briefly as it is read exactly."""
+    """Return the shortest text that is read as exactly this number."""
     return str(int(value)) if value == int(value) else repr(value)
 
 
 def _option(name: str, quoted: str) -> str:
-    # What begins with a dash, or is nothing at all, is a value only where it hangs on its name.
+    # A value that is empty or begins with a dash must be attached to its name.
     return f"--{name}={quoted}" if quoted[:2] in ("''", "'-") or quoted.startswith("-") else f"--{name} {quoted}"
 
 
-def _quote_posix(text: str) -> str:
-    """A text as every POSIX shell and fish read it, all of it visible; only line breaks stand there as they are.
-
-    Between single quotes fish takes a backslash for more than itself before another one and before the quote, and
-    nothing else is special to any of them.
-    """
+def _quote_posix(text: str, one_line: bool) -> str:
+    """Quote a text for any POSIX shell and fish. printf prints invisible characters, and with `one_line` newlines."""
     if "\0" in text:
-        raise UsageError("this dialogue has a character in it that no shell takes", "begin anew: /reset")
+        raise UsageError("this dialogue has a NUL character, which no argument can hold", "use /reset to start over")
     if _SAFE_UNQUOTED.fullmatch(text):
         return text
-    kinds = zip(map(_char_class, text, f"{text[1:]}'"), text, strict=True)
-    parts = itertools.groupby(kinds, lambda each: each[0])
-    return "".join(_quote_run(kind, "".join(sign for _, sign in signs)) for kind, signs in parts) or "''"
+    if one_line and text.endswith("\n"):
+        raise UsageError("a text of this command ends with a line break", "use a terminal, or --json")
+    hidden = {char for char in text if _is_hidden(char) and (one_line or char != "\n")}
+    if not hidden:
+        return _quote_visible(text)
+    # With the character after them, as a shell strips newlines from the end of printed text.
+    hidden_runs = re.compile(f"([{re.escape(''.join(hidden))}]+[^\n]?)")
+    parts = enumerate(hidden_runs.split(text))
+    return "".join(_printf(part) if index % 2 else _quote_visible(part) for index, part in parts if part)
 
 
-def _quote_posix_printf(text: str) -> str:
-    """As `_quoted`, but line breaks are printed, as what nobody sees is.
-
-    Each with the character behind it: a shell takes the last line ends of what is printed away.
-    """
-    if text.endswith("\n"):
-        raise UsageError("a text in it ends with a line break", "on a terminal, or with --json, it can be had")
-    parts = enumerate(_LINE_BREAKS.split(text))
-    return "".join(_quote_run("unseen", part) if odd % 2 else _quote_posix(part) for odd, part in parts if part) or "''"
+def _is_hidden(char: str) -> bool:
+    return not char.isprintable() and unicodedata.category(char) != "Zs"
 
 
-def _char_class(char: str, following: str) -> str:
-    if char == "\\" and _char_class(following, "'") == "plain":
-        return "plain"
-    return char if char in "\\'" else "unseen" if _is_invisible(char) else "plain"
+def _quote_visible(text: str) -> str:
+    # fish takes a backslash before a backslash or a quote, which single quotes end here, as an escape.
+    return "'" + re.sub(r"\\(?=[\\']|$)|'", lambda match: f"'\\{match[0]}'", text) + "'"
 
 
-def _quote_run(kind: str, text: str) -> str:
-    if kind == "\\":
-        return '"' + text * 2 + '"'
-    if kind == "'":
-        return f'"{text}"'
-    if kind == "plain":
-        return f"'{text}'"
+def _printf(text: str) -> str:
     return "\"$(printf '" + "".join(f"\\{byte:03o}" for byte in text.encode()) + "')\""
 
 
-def _is_invisible(char: str) -> bool:
-    return char != "\n" and unicodedata.category(char) in _INVISIBLE_CATEGORIES
-
-
 def _quote_powershell(text: str) -> str:
-    """A text as PowerShell reads it, all of it visible and on one line."""
-    invisible = {sign for sign in text if unicodedata.category(sign) in _INVISIBLE_CATEGORIES}
-    if not invisible <= {"\n", "\t", "\r"}:
-        raise UsageError("this dialogue has a character in it that PowerShell does not take", "begin anew: /reset")
-    if not invisible:
+    """Quote a text for PowerShell, on one line."""
+    hidden = set(filter(_is_hidden, text))
+    if not hidden <= set("\n\t\r"):
+        raise UsageError("this dialogue has a character that PowerShell cannot quote", "use /reset to start over")
+    if not hidden:
         return "'" + text.replace("'", "''") + "'"
-    for sign, escaped in (("`", "``"), ('"', '`"'), ("$", "`$"), ("\n", "`n"), ("\t", "`t"), ("\r", "`r")):
-        text = text.replace(sign, escaped)
+    for char, escaped in (("`", "``"), ('"', '`"'), ("$", "`$"), ("\n", "`n"), ("\t", "`t"), ("\r", "`r")):
+        text = text.replace(char, escaped)
     return f'"{text}"'

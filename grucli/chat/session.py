@@ -1,20 +1,20 @@
-"""A session: one model, the tree of turns so far, how replies are drawn.
+"""A session: one model, the tree of turns so far, and how replies are generated.
 
 With a model of conversations the user's line is a turn and the reply the next one, the whole dialogue in the state.
-With any other each line is the beginning of a new text, which the model continues. An empty line after a reply that
-was cut short lets the model go on.
+With any other each line begins a new text, which the model continues. An empty line after a truncated reply continues
+that reply.
 """
 
 import dataclasses
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from grucli.chat.events import ChatEvent, CommandError, Message, ReplyDelta, ReplyFinished, ReplyStarted, UnknownSymbols
-from grucli.chat.pace import validate_pace
+from grucli.chat.inputs import replace_surrogates, unknown_symbols, validate_pace
 from grucli.chat.session_records import (
     HeaderRecord,
     ModelRecord,
@@ -26,41 +26,40 @@ from grucli.chat.session_records import (
 from grucli.chat.session_store import SessionLog, SessionStore
 from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, ReplyStream, Turn, replace_surrogates
-from grucli.chat.unknown_symbols import unknown_symbols
+from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, ReplyStream, Turn
 from grucli.errors import GruError, UsageError
-from grucli.generation.sampler import GenerationConfig, Sample, State
+from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
 
-SEED_MODULUS = 1 << 63
+SEED_MODULUS = MAX_SEED + 1
 
 _branch_name = re.compile(r"(?!\d+$)\w[\w.-]{0,63}")
 
 
 class ModelProvider(Protocol):
-    """Where other models can be had."""
+    """Loads models by name."""
 
     def names(self) -> Sequence[str]:
-        """Name the models there are."""
+        """Return the names of the models."""
 
     def open(self, name: str | None) -> tuple[str, ChatModel]:
-        """Give a model and the name it goes by; None means the newest."""
+        """Return the name and the model of a name or path, the newest for None."""
 
     def is_pending(self, name: str) -> bool:
-        """Whether a model is being trained that has no checkpoint yet."""
+        """Return True if the model is in training and has no checkpoint yet."""
 
     def reload_if_changed(self, name: str) -> tuple[ChatModel, str] | None:
-        """Give a model that was opened before once more, and what is new, if its file has changed since."""
+        """Return an opened model again and its training progress, if its file has changed since."""
 
     def sha256(self, name: str) -> str:
-        """Give what the parameters of a model are known by now; nothing where there is none that can be read."""
+        """Return the SHA-256 of the parameters that the file has now, empty if it cannot be read."""
 
 
 class Session:
-    """A dialogue with a model. Its methods that answer are generators of events; `stop` ends a reply from outside.
+    """A dialogue with a model. The methods that reply are generators of events; `stop` ends a reply from outside.
 
-    `tree` has the turns, `memory` what the model has in mind at each of them, `offers` the replies that `/pick` can
-    take, `begun_with` how replies were drawn at first, `log` the file it is kept in, and `why_not_kept` what the
-    system said when it refused that. Used in a `with` block, it leaves its file to others at the end.
+    `tree` has the turns, `state_cache` the states of the model after them, `candidates` the replies that `/pick` can
+    choose, `initial_config` the config before any command, `log` the file of the session, and `save_error` why it is
+    not saved any more. Leaving a `with` block closes the file.
     """
 
     def __init__(
@@ -75,19 +74,18 @@ class Session:
         persist: bool = True,
         follow: bool = False,
     ) -> None:
-        """Open `model` from the shelf, to draw as `draw` says; `pace` is in characters a second, 0 for no pace.
+        """Open the model `model_ref`, the newest for None, to generate by `config`; `pace` is in characters per second,
+        0 for no limit.
 
-        `scene` is the text before everything that is said, `archive` where sessions are kept, `keep` whether
-        this one is from the first turn on or only once it has a name, and `follow` takes up the model anew whenever its
-        file changes.
+        `preamble` is the text before the conversation and `store` has the saved sessions. With `persist` this one is
+        saved from the first turn, else once it has a name. `follow` reloads the model whenever its file changes.
 
         Raises:
             UsageError: there is no such model, or the pace is not a number from 0 up.
-            ModelFileError: its file is damaged.
+            ModelFileError: the file of the model is corrupt.
         """
         self.config = self.initial_config = config
-        self.pace = 0.0
-        self.set_pace(pace)
+        self.pace = validate_pace(pace)
         self.follow = follow
         self.preamble = replace_surrogates(preamble)
         self.store = store
@@ -98,26 +96,22 @@ class Session:
         self.save_error = ""
         self._models = models
         self._notices: list[Message | CommandError] = []
-        self.model_name, self.model = models.open(model_ref)
-        self.model_ref = _model_ref(model_ref, self.model_name)
-        self.state_cache = StateCache(self.model, self.preamble)
+        self._set_model(model_ref, *models.open(model_ref))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.log is not None:
             self.log.close()
 
     def stop(self) -> None:
-        """Stop reading or replying after the piece at hand. Does nothing but take note: safe in a signal handler."""
+        """Stop reading or replying after the current piece. Only sets a flag: safe in a signal handler."""
         self.stop_requested = True
 
     @property
     def turns(self) -> list[Turn]:
-        """The turns on the way here, the oldest first."""
+        """The turns up to the head, the oldest first."""
         return self.tree.path_to_head
 
     @property
@@ -127,13 +121,13 @@ class Session:
 
     @property
     def can_continue(self) -> bool:
-        """Whether an empty line has a meaning: the last reply was cut, or the model writes without being asked."""
+        """True if an empty line has a meaning: the last reply was truncated, or the model needs no line."""
         return not self.model.conversations or (self.last is not None and self.last.truncated)
 
     # Replies
 
     def send(self, line: str) -> Iterator[ChatEvent]:
-        """Hear what the user says and reply to it."""
+        """Reply to a line of the user."""
         context = self.continuation_context() if not line else None
         yield from self._reply(context or self.new_context(line), already_read=context is not None)
 
@@ -144,35 +138,33 @@ class Session:
         return self.last.reply if self.last is not None else ""
 
     def regenerate(self) -> Iterator[ChatEvent]:
-        """Draw the last reply again, where it was drawn, with the next seed; the tree keeps the one before too.
+        """Generate the last reply again in its context with the next seed; the tree keeps the earlier one too.
 
         Raises:
-            UsageError: nothing was said so far.
+            UsageError: there is no reply yet.
         """
         if self.last is None:
-            raise UsageError("there is no reply to draw again", "say something first")
+            raise UsageError("there is no reply to generate again", "send a message first")
         yield from self._reply(self.last.context, already_read=True)
 
     def new_context(self, line: str) -> ReplyContext:
-        """Where the reply to a new `line` is drawn."""
+        """Return the context of the reply to a new line."""
         line = replace_surrogates(line)
         return ReplyContext(self.tree.head, line, self.state_cache.reply_prefix(line))
 
     def continuation_context(self) -> ReplyContext | None:
-        """Where the last reply goes on, if it was cut short."""
+        """Return the context that continues the last reply, None unless it was truncated."""
         last = self.last
-        return (
-            ReplyContext(last.number, "", last.full_text, is_continuation=True)
-            if last is not None and last.truncated
-            else None
-        )
+        if last is None or not last.truncated:
+            return None
+        return ReplyContext(last.number, "", last.full_text, is_continuation=True)
 
     def prefill(self, context: ReplyContext, already_read: bool) -> Generator[ChatEvent, None, State | None]:
-        """Have the model read all that was said up to `place`; None where that was stopped."""
+        """Read everything before a reply. Yields progress and warnings, returns the state, or None if stopped."""
         self.stop_requested = False
         state = yield from self.state_cache.state_before_reply(self.tree, context, lambda: self.stop_requested)
         if state is None:
-            yield Message("stopped: none of this line was heard")
+            yield Message("stopped before the message was processed")
         elif not already_read and (unknown := unknown_symbols(self.model.tokenizer, context.line)):
             yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))
         return state
@@ -184,19 +176,19 @@ class Session:
         stream = self.model.stream(state, self.config)
         try:
             yield ReplyStarted(context.prefix, self.config.seed, self.config.max_chars)
-            for piece in stream:
-                yield ReplyDelta(piece.text, reply_bits_per_char(stream.sample))
+            for chunk in stream:
+                yield ReplyDelta(chunk.text, reply_bits_per_char(stream.sample))
                 if self.stop_requested:
                     break
         finally:
-            # Whoever listens may hang up at any moment: what was said until then is a turn all the same.
+            # The caller may close the generator at any moment: the text until then is a turn all the same.
             turn = self.commit(make_turn(context, self.config, stream))
             self.candidates = []
             self.advance_seed(1)
         yield ReplyFinished(turn)
 
     def commit(self, turn: Turn) -> Turn:
-        """Make a reply the latest turn, and give it with its number."""
+        """Make a reply the latest turn, and return it with its number."""
         provenance = Provenance(
             self.model_ref, self.model.sha256, self.state_cache.context_digest(self.tree, turn.context)
         )
@@ -205,7 +197,7 @@ class Session:
         return turn
 
     def advance_seed(self, count: int) -> None:
-        """Have the next reply drawn with a seed that was not used for the `drawn` before."""
+        """Skip the `count` seeds that were used."""
         self.config = dataclasses.replace(self.config, seed=(self.config.seed + count) % SEED_MODULUS)
 
     def set_pace(self, pace: float) -> None:
@@ -216,27 +208,27 @@ class Session:
         """
         self.pace = validate_pace(pace)
 
-    # Places
+    # Positions
 
     def reset(self) -> None:
         """Go to the beginning."""
         self._move_to(ROOT)
 
     def undo(self, count: int) -> None:
-        """Go so many turns back.
+        """Go `count` turns back.
 
         Raises:
-            UsageError: there are not so many, or it is no way back.
+            UsageError: there are fewer turns, or `count` is below 1.
         """
         path = self.turns
         if not path:
-            raise UsageError("there is nothing to undo", "say something first")
+            raise UsageError("there is nothing to undo", "send a message first")
         if not 1 <= count <= len(path):
             allowed = f"a number from 1 to {len(path)}" if len(path) > 1 else "1, as there is one turn"
             raise UsageError(f"/undo is {count}", f"/undo takes {allowed}")
         parent = path[-count].parent
         if parent not in self.tree.turns and parent != ROOT:
-            raise UsageError("what was said before that is forgotten", "/reset goes to the beginning")
+            raise UsageError("the turns before that were dropped from the history", "use /reset to start over")
         self._move_to(parent)
 
     def rewind(self, target: str) -> None:
@@ -251,19 +243,19 @@ class Session:
             else:
                 self.tree.move_to(int(target))
         except (KeyError, ValueError):
-            raise UsageError(f"there is no turn or branch '{target[:64]}'", "/tree shows all there are") from None
+            raise UsageError(f"there is no turn or branch '{target[:64]}'", "use /tree to list them") from None
         self._move_to(self.tree.head)
 
     def fork(self, branch: str) -> None:
-        """Begin a branch here; the one before stays where it is. Without a name it gets one.
+        """Start a branch here, with a generated name if `branch` is empty; the one before ends here.
 
         Raises:
-            UsageError: there is a branch of this name, or it cannot be one.
+            UsageError: there is a branch of this name, or it is not a valid name.
         """
         if branch in self.tree.branches:
-            raise UsageError(f"there is already a branch '{branch}'", f"/rewind {branch} goes there")
+            raise UsageError(f"branch '{branch}' already exists", f"use /rewind {branch} to go there")
         if branch and not _branch_name.fullmatch(branch):
-            raise UsageError(f"'{branch[:64]}' cannot be the name of a branch", "use letters, digits, '.', '_' and '-'")
+            raise UsageError(f"invalid branch name: '{branch[:64]}'", "use letters, digits, '.', '_' and '-'")
         self.tree.fork(branch or self.tree.unused_branch_name())
         self._move_to(self.tree.head)
 
@@ -276,68 +268,67 @@ class Session:
     # Models
 
     def reproducibility_warning(self, turn: Turn) -> str:
-        """Why nobody can be sure that the same texts, model and rules give `turn` again; nothing where one can."""
+        """Return why the same texts, model and config may not give `turn` again, empty if they do."""
         provenance = turn.provenance
         if not (provenance.model_ref and provenance.sha256 and provenance.context_digest):
-            return "it was not noted what this was drawn from"
+            return "the session does not record what it was generated from"
         if provenance.context_digest != self.state_cache.context_digest(self.tree, turn.context):
-            return "what this answered is not what stands before it now"
+            return "the turns before it have changed"
         current_sha256 = self._models.sha256(provenance.model_ref)
         if current_sha256 != provenance.sha256:
-            return (
-                f"{provenance.model_ref} has changed since"
-                if current_sha256
-                else f"{provenance.model_ref} cannot be read any more"
-            )
+            return f"{provenance.model_ref} {'has changed' if current_sha256 else 'cannot be read any more'}"
         if self.initial_config.stop and not turn.config.stop:
-            return "where settings have a stop, it holds there too"
+            return "your settings have a stop text, which gru sample uses too"
         return ""
 
     def models(self) -> Sequence[str]:
-        """Name the models that `switch` can take."""
+        """Return the names of the models that `switch` takes."""
         return self._models.names()
 
     def switch(self, model_ref: str) -> None:
-        """Go on with another model, which reads what was said so far; one of another kind begins a new session.
+        """Continue with another model, which reads the turns so far; one of another kind starts a new session.
 
         Raises:
-            UsageError: there is no such model. ModelFileError: its file is damaged. Either leaves all as it was.
+            UsageError: there is no such model.
+            ModelFileError: the file of the model is corrupt.
         """
-        model_name, model = self._models.open(model_ref)
-        if model.conversations == self.model.conversations:
-            self._set_model(model_name, model, _model_ref(model_ref, model_name))
-            if self.tree.turns:
-                self._append_record(ModelRecord(self.model_ref))
-        else:
-            self._set_model(model_name, model, _model_ref(model_ref, model_name))
+        name, model = self._models.open(model_ref)
+        same_kind = model.conversations == self.model.conversations
+        self._set_model(model_ref, name, model)
+        if not same_kind:
             self._start_new()
+        elif self.tree.turns:
+            self._append_record(ModelRecord(self.model_ref))
 
     def reload_model(self) -> Iterator[ChatEvent]:
-        """Take the model up anew if its file has changed and that is wished; it reads what was said so far."""
+        """Reload the model if its file has changed and `follow` is set; the new one reads the turns so far."""
         reloaded = self._models.reload_if_changed(self.model_ref) if self.follow else None
         if reloaded is not None:
-            model, news = reloaded
+            model, progress = reloaded
             same_kind = model.conversations == self.model.conversations
-            self._set_model(self.model_name, model, self.model_ref)
+            self._set_model(self.model_ref, self.model_name, model)
             if not same_kind:
                 self._start_new()
-            yield Message(f"{self.model_name} has learnt: {news}")
+            yield Message(f"reloaded {self.model_name}: {progress}")
 
-    def _set_model(self, model_name: str, model: ChatModel, model_ref: str) -> None:
-        self.model_name, self.model, self.model_ref = model_name, model, model_ref
+    def _set_model(self, model_ref: str | None, name: str, model: ChatModel) -> None:
+        self.model_name, self.model = name, model
+        # A path is made absolute, so that it finds the model from any directory.
+        self.model_ref = name if model_ref is None or model_ref == name else os.path.abspath(model_ref)  # noqa: PTH100 - a string is wanted
         self.state_cache = StateCache(model, self.preamble)
         self.candidates = []
 
     # Files
 
     def save(self, name: str) -> None:
-        """Give the session a name to be found by; it is kept for good then, all of it, even if it was not until now.
+        """Name the session, so that it is kept; it is written whole if it was not saved until now.
 
         Raises:
-            UsageError: it cannot have this name. GruError: the file system refused; it is kept as it was, or not.
+            UsageError: it cannot have this name.
+            GruError: the file cannot be written; the session stays as it was.
         """
         if self.store is None:
-            raise UsageError("no sessions are kept here", "begin another one: gru chat")
+            raise _no_store_error()
         log = self.log or self.store.create_log()
         try:
             log.rename(name)
@@ -347,61 +338,66 @@ class Session:
             if self.log is None:
                 log.close()
             raise GruError(
-                f"this session cannot be kept: {error.strerror or error}",
-                "make room, or see who may write there; then /save again",
+                f"this session cannot be saved: {error.strerror or error}",
+                "free up space or fix the permissions, then use /save again",
             ) from None
         self.log, self.save_error = log, ""
 
-    def load(self, name: str, model_ref: str | None = None, overrides: Mapping[str, Any] | None = None) -> int:
-        """Take up a kept session where it was left, with its model unless another is named, and its way of drawing
-        but for what is `given`. Gives the number of lines of its file that could not be understood.
+    def load(self, name: str, model_ref: str | None = None, overrides: Mapping[str, Any] | None = None) -> str:
+        """Resume the saved session `name` with its model, or `model_ref`, and its config but for `overrides`.
+
+        Returns what is wrong with its file, empty if nothing is. A failure changes nothing.
 
         Raises:
-            UsageError: there is no such session, or its model is gone or of another kind. BusyError: another process
-                has it. ModelFileError: the model's file is damaged. OSError: the system refused. All is as it was then.
+            UsageError: there is no such session, or its model is missing or of another kind.
+            LockedError: another process has the session open.
+            ModelFileError: the file of the model is corrupt.
+            OSError: the session cannot be read.
         """
         if self.store is None:
-            raise UsageError("no sessions are kept here", "begin another one: gru chat")
+            raise _no_store_error()
         if self.log is not None and name == self.log.name:
-            raise UsageError(f"this is '{name}'", "/load takes up another session")
-        saved = self.store.read(name)
-        wanted = saved.model if model_ref is None else model_ref
-        model_name, model = (self.model_name, self.model) if wanted == self.model_ref else self._models.open(wanted)
-        if model.conversations != saved.conversations:
-            raise UsageError(f"'{name}' is no session with a model like {model_name}", f"its model is {saved.model}")
-        config = _resumed_config(saved.tree, self.config, overrides or {})
-        log = self.store.open_log(name)
-        self.config, self.preamble = config, saved.preamble
-        self._set_model(model_name, model, _model_ref(wanted, model_name))
+            raise UsageError(f"this is session '{name}'", "use /load to switch to another session")
+        with ExitStack() as on_failure:
+            saved, log = self.store.open(name)
+            on_failure.callback(log.close)
+            model_ref = model_ref or saved.model
+            is_open = model_ref == self.model_ref
+            model_name, model = (self.model_name, self.model) if is_open else self._models.open(model_ref)
+            if model.conversations != saved.conversations:
+                message = f"session '{name}' needs another type of model than {model_name}"
+                raise UsageError(message, f"use its model, {saved.model}")
+            self.config = _resumed_config(saved.tree, self.config, overrides or {})
+            on_failure.pop_all()
+        self.preamble = saved.preamble
+        self._set_model(model_ref, model_name, model)
         self._replace_tree(saved.tree, log)
-        return saved.skipped
+        return saved.problem
 
     def _start_new(self) -> None:
-        """Go on with nothing said yet, in a new file where this session has one."""
-        has_log = self.store is not None and self.log is not None
-        self._replace_tree(TurnTree(), self.store.create_log() if self.store is not None and has_log else None)
+        """Continue without turns, in a new file if the session has one."""
+        self._replace_tree(TurnTree(), self.store.create_log() if self.store and self.log else None)
 
     def _replace_tree(self, tree: TurnTree, log: SessionLog | None) -> None:
-        """Go on with other turns, kept in another file."""
         if self.log is not None:
             self.log.close()
         self.tree, self.log = tree, log
         self.candidates = []
 
     def add_notice(self, text: str) -> None:
-        """Have something told with the next remarks."""
+        """Report `text` with the next notices."""
         self._notices.append(Message(text))
 
     def pop_notices(self) -> Iterator[Message | CommandError]:
-        """Tell, once, what went wrong with keeping the session, or with taking it up.
+        """Yield, once, what is to be said about saving and resuming the session.
 
-        `hear` does so after each line; whoever draws a session does so before the first one.
+        `handle_line` does so after each line; a user interface does so before the first one.
         """
         notices, self._notices = self._notices, []
         yield from notices
 
     def _append_record(self, record: SessionRecord) -> None:
-        """Write an entry. A full disk is no reason to end a dialogue: it is told, and no more is written."""
+        """Write a record. A full disk does not end a dialogue: it is reported, and nothing more is written."""
         if self.log is None:
             return
         try:
@@ -410,8 +406,8 @@ class Session:
             self.save_error = error_summary(error)
             self.log.close()
             self.log = None
-            message = f"this session is not kept any more: {self.save_error}"
-            self._notices.append(CommandError(message, "it goes on all the same; /save NAME tries to keep it again"))
+            message = f"this session is not saved any more: {self.save_error}"
+            self._notices.append(CommandError(message, "use /save NAME to try again"))
 
     def _all_records(self) -> Iterator[SessionRecord]:
         started_at = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -420,35 +416,27 @@ class Session:
 
 
 def error_summary(error: GruError | OSError) -> str:
-    """What went wrong, in a few words."""
+    """Return what failed, without a hint."""
     return error.message if isinstance(error, GruError) else error.strerror or str(error)
 
 
-def skipped_lines_message(lines: int) -> str:
-    """What is told of a session of whose file so many lines were left out."""
-    singular = "1 line of its file could not be understood, and was" if lines == 1 else ""
-    return f"{singular or f'{lines:,} lines of its file could not be understood, and were'} left out"
-
-
 def make_turn(context: ReplyContext, config: GenerationConfig, stream: ReplyStream) -> Turn:
-    """What was said so far, as a turn."""
+    """Return the text generated so far as a turn."""
     sample = stream.sample
     return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens)
 
 
 def reply_bits_per_char(sample: Sample) -> float | None:
-    """How surprising a reply is to the model, None where there is nothing to be surprised at."""
+    """Return the bits per character of a reply, None if it is empty."""
     return sample.bits_per_char if sample.text else None
 
 
 def _resumed_config(tree: TurnTree, config: GenerationConfig, overrides: Mapping[str, Any]) -> GenerationConfig:
-    """How the next reply of a session is drawn that was taken up again."""
     if tree.turns:
         newest = tree.turns[max(tree.turns)].config
         config = dataclasses.replace(newest, seed=(newest.seed + 1) % SEED_MODULUS)
     return dataclasses.replace(config, **overrides)
 
 
-def _model_ref(requested: str | None, model_name: str) -> str:
-    """What a model is found by again, wherever: its name, or the path of its file."""
-    return model_name if requested is None or requested == model_name else os.path.abspath(requested)  # noqa: PTH100 - a text, not a place
+def _no_store_error() -> UsageError:
+    return UsageError("sessions are not saved here", "start another one with: gru chat")

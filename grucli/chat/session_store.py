@@ -1,8 +1,8 @@
-"""Sessions on disk: one file each, of JSON lines, to which every turn is added as it is said.
+"""Sessions on disk: a file of JSON lines each, to which every turn is appended as it ends.
 
-The first line tells the model and the scene, each further one a turn, where the session went, or which model took
-over. What was written is never changed, so whatever happens later, what was said until then is there. A last line that
-was torn, and any that cannot be understood, is left out and counted when a session is taken up again.
+The first line is the header; the others are the records of `session_records`, and are never changed. Reading ends at
+the first line that is not a valid record. Where that is an incomplete last line, as a crash leaves it, the next turn
+replaces it; otherwise the file is left as it is and the session continues in a new one.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from grucli.chat.session_records import VERSION, HeaderRecord, SavedSession, SessionRecord, TurnRecord, apply_record
+from grucli.chat.session_records import VERSION, HeaderRecord, SavedSession, SessionRecord, TurnRecord
 from grucli.errors import GruError, LockedError, UsageError
 from grucli.files import FileLock
 from grucli.model.store import validate_name
@@ -26,17 +26,17 @@ from grucli.paths import data_dir
 
 SUFFIX = ".jsonl"
 MAX_UNNAMED_SESSIONS = 100
-"""Sessions that nobody gave a name; with the next one the oldest goes."""
 
 _MAX_LINE_BYTES = 1 << 26
-_MAX_LISTED_LINE_BYTES = 1 << 16  # bytes: a line longer than that is not read only to be shown in a list
-_MAX_QUOTED_CHARS = 64  # characters
+_MAX_PREVIEWED_RECORDS = 10
+_MAX_QUOTED_CHARS = 64
 _unnamed_pattern = re.compile(r"\d{4}-\d\d-\d\d_\d{6}(-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """A session in a line: its name, its model, what was said first, and when it was last written, in seconds."""
+    """A session in a list: `first_line` is what the user said first, `modified` when it was last written, in seconds
+    since the epoch."""
 
     name: str
     model: str
@@ -45,13 +45,13 @@ class SessionInfo:
 
 
 class SessionStore:
-    """The sessions in `folder`."""
+    """The sessions in `directory`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def names(self) -> list[str]:
-        """Name the sessions there are, the latest first."""
+        """Return the names of all sessions, the latest first."""
         entries = []
         with suppress(OSError):
             for path in self.directory.glob(f"[!.]*{SUFFIX}"):
@@ -60,62 +60,84 @@ class SessionStore:
         return [name for _, name in sorted(entries, reverse=True)]
 
     def list_info(self, max_chars: int) -> Iterator[SessionInfo]:
-        """Tell of each session, the latest first, with the beginning of it; one that cannot be read is left out."""
+        """Describe each session, the latest first, by up to `max_chars` of its first line; skip unreadable ones."""
         for name in self.names():
             with suppress(OSError, GruError):
                 path = self._path(name)
-                header, first = _read_header(path)
-                yield SessionInfo(name, header.model, first[:max_chars], path.stat().st_mtime)
+                with path.open("rb") as file:
+                    header = _read_header(file, path)
+                    records = (record for _, record in itertools.islice(_read_records(file), _MAX_PREVIEWED_RECORDS))
+                    lines = (record.line for record in records if isinstance(record, TurnRecord) and record.line)
+                    first_line = next(lines, "")
+                yield SessionInfo(name, header.model, first_line[:max_chars], path.stat().st_mtime)
 
     def read(self, name: str) -> SavedSession:
-        """Give the session `name` as it was left.
+        """Return the session `name` as it was left.
 
         Raises:
-            UsageError: there is none, or the file is none; it says which. OSError: it cannot be read.
+            UsageError: there is no such session, or the file is not a session.
+            OSError: the file cannot be read.
         """
-        if name not in self.names():
-            raise self._not_found_error(name)
-        if self._path(name).is_dir():
-            raise UsageError(f"'{name}' is a folder, not a session", f"see '{self._path(name)}'")
-        with self._path(name).open("rb") as file:
-            saved = None
-            for record in _read_records(file):
-                if saved is None:
-                    if not isinstance(record, HeaderRecord) or record.version != VERSION:
-                        break
-                    saved = SavedSession(record.model, record.conversations, record.preamble)
-                elif record is None or not apply_record(saved, record):
-                    saved.skip_record()
-        if saved is None:
-            raise _invalid_file_error(self._path(name))
+        path = self._path(self._check_exists(name))
+        with path.open("rb") as file:
+            header = _read_header(file, path)
+            saved = SavedSession(header.model, header.conversations, header.preamble)
+            for number, record in _read_records(file):
+                try:
+                    saved.apply(record)
+                except ValueError:
+                    saved.is_corrupt = True
+                    saved.problem = f"session '{name}' is corrupt at line {number}: the turns after it were not loaded"
+                    return saved
+            saved.valid_bytes = file.tell()
+            if file.read(1):
+                saved.problem = f"dropped the incomplete last line of session '{name}'"
         return saved
 
-    def create_log(self) -> "SessionLog":
-        """Give the log of a session that has no file before it has something to tell."""
-        return SessionLog(self, None)
-
-    def open_log(self, name: str) -> "SessionLog":
-        """Give the log that a session goes on in.
+    def open(self, name: str) -> tuple[SavedSession, "SessionLog"]:
+        """Return the session `name` as it was left, and the log to continue it in, which is locked.
 
         Raises:
-            BusyError: another process goes on in it.
+            UsageError: there is no such session, or the file is not a session.
+            LockedError: another process has it open.
+            OSError: the file cannot be read, or the directory cannot be written.
         """
-        log = SessionLog(self, name)
+        log = SessionLog(self, self._check_exists(name))
         log.lock()
-        return log
+        try:
+            saved = self.read(name)
+        except BaseException:
+            log.close()
+            raise
+        if saved.is_corrupt:
+            log.close()
+            return saved, self.create_log()
+        log.valid_bytes = saved.valid_bytes
+        return saved, log
+
+    def create_log(self) -> "SessionLog":
+        """Return the log of a new session, which has no file before its first record."""
+        return SessionLog(self, None)
 
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}{SUFFIX}"
 
-    def _not_found_error(self, name: str) -> UsageError:
-        name = name[:_MAX_QUOTED_CHARS]
-        matches = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.5)
-        return UsageError(
-            f"there is no session '{name}'", f"did you mean '{matches[0]}'?" if matches else "/load alone lists them"
-        )
+    def _lock_path(self, name: str) -> Path:
+        return self.directory / f".{name}.lock"
+
+    def _check_exists(self, name: str) -> str:
+        names = self.names()
+        if name not in names:
+            name = name[:_MAX_QUOTED_CHARS]
+            matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean '{matches[0]}'?" if matches else "use /load to list sessions"
+            raise UsageError(f"there is no session '{name}'", hint)
+        if self._path(name).is_dir():
+            raise UsageError(f"'{name}' is a directory, not a session", f"see '{self._path(name)}'")
+        return name
 
     def _prune(self) -> None:
-        """Remove the oldest sessions that nobody gave a name, and locks of killed processes, but nothing in use."""
+        """Remove the oldest unnamed sessions, and lock files of killed processes, unless they are in use."""
         unnamed = [name for name in self.names() if _unnamed_pattern.fullmatch(name)]
         for name in unnamed[MAX_UNNAMED_SESSIONS:]:
             with suppress(OSError, LockedError), FileLock(self._lock_path(name), name) as lock:
@@ -125,33 +147,33 @@ class SessionStore:
             with suppress(OSError, LockedError), FileLock(path, path.name) as lock:
                 lock.release_and_delete()
 
-    def _lock_path(self, name: str) -> Path:
-        return self.directory / f".{name}.lock"
-
 
 def default_session_store() -> SessionStore:
-    """The user's sessions."""
+    """Return the user's sessions."""
     return SessionStore(data_dir() / "sessions")
 
 
 class SessionLog:
-    """The file of one session, written by one process at a time. `name` is None while there is none."""
+    """The file of one session, written by one process at a time. `name` is None before there is a file; `valid_bytes`
+    is where the next record goes, None for the end of the file."""
 
     def __init__(self, store: SessionStore, name: str | None) -> None:
         self.name = name
+        self.valid_bytes: int | None = None
         self._store = store
         self._lock: FileLock | None = None
 
     @property
     def path(self) -> Path | None:
-        """Where the session is kept."""
+        """The path of the file."""
         return None if self.name is None else self._store._path(self.name)
 
     def lock(self) -> None:
-        """Keep others out of the file.
+        """Keep other processes from writing the file.
 
         Raises:
-            BusyError: another process holds it. OSError: the folder cannot be written.
+            LockedError: another process holds it.
+            OSError: the directory cannot be written.
         """
         if self._lock is None and self.name is not None:
             self._store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,10 +182,10 @@ class SessionLog:
             self._lock = lock
 
     def append(self, record: SessionRecord, all_records: Callable[[], Iterable[SessionRecord]]) -> None:
-        """Add an entry; where there is no file, as at first and after somebody removed it, `everything` is written.
+        """Append a record; where there is no file, at first or because it was removed, write `all_records`.
 
         Raises:
-            OSError: the file system refused.
+            OSError: the file cannot be written.
         """
         if self.name is None:
             self._choose_name()
@@ -172,34 +194,37 @@ class SessionLog:
         assert path is not None
         is_new = not path.exists()
         encoded = b"".join(msgspec.json.encode(one) + b"\n" for one in (all_records() if is_new else (record,)))
-        if not is_new and _ends_mid_line(path):
-            encoded = b"\n" + encoded
         try:
             with open(path, "ab", opener=_open_private) as file:
+                if self.valid_bytes is not None and not is_new:
+                    file.truncate(self.valid_bytes)
                 file.write(encoded)
         except OSError:
-            if is_new:  # the beginning of a first line is no session
+            if is_new:  # a part of the header is not a session
                 with suppress(OSError):
                     path.unlink()
             raise
+        self.valid_bytes = None
         if is_new:
             self._store._prune()
 
     def rename(self, name: str) -> None:
-        """Give the session a name to be found by, and to be kept for.
+        """Name the session, so that it is kept.
 
         Raises:
-            UsageError: there is a session of this name, or it cannot be one. OSError: the file system refused.
+            UsageError: there is a session of this name, or it is not a valid name.
+            OSError: the file cannot be renamed.
         """
-        validate_session_name(name)
+        try:
+            validate_name(name)
+        except UsageError as error:
+            raise UsageError(f"invalid session name: '{name[:_MAX_QUOTED_CHARS]}'", error.hint) from None
         store, path = self._store, self.path
         target = store._path(name)
         if target.exists():
-            raise UsageError(
-                f"there is already a session '{name}'", f"choose another name, or take it up: /load {name}"
-            )
+            raise UsageError(f"session '{name}' already exists", f"choose another name, or use /load {name}")
         if path is not None and path.exists():
-            # In this order: on Windows nothing that is open can be renamed, and the file is opened for each entry.
+            # Windows cannot rename an open file.
             self.close()
             path.rename(target)
         self.close()
@@ -207,7 +232,7 @@ class SessionLog:
         self.lock()
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.release_and_delete()
             self._lock = None
@@ -224,75 +249,49 @@ class SessionLog:
                 self.lock()
 
 
-def validate_session_name(name: str) -> str:
-    """Give `name` back if a session can have it.
+def _read_header(file: BinaryIO, path: Path) -> HeaderRecord:
+    """Read the first line.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is not a header of this version.
     """
-    try:
-        return validate_name(name)
-    except UsageError as error:
-        raise UsageError(f"'{name[:64]}' cannot be the name of a session", error.hint) from None
-
-
-def _read_records(file: BinaryIO, max_line_bytes: int = _MAX_LINE_BYTES) -> Iterator[SessionRecord | None]:
-    """The entries of a file in order, None in the place of each line that is none."""
-    while line := file.readline(max_line_bytes):
-        complete = line.endswith(b"\n") or len(line) < max_line_bytes
-        while not complete and (rest := file.readline(max_line_bytes)):
-            complete = rest.endswith(b"\n")
-            line = b""
-        if line.isspace():
-            continue
-        try:
-            yield msgspec.json.decode(line, type=SessionRecord)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            yield None
-
-
-def _read_header(path: Path) -> tuple[HeaderRecord, str]:
-    """The first record of a session's file, and the first line that the user said.
-
-    Raises:
-        UsageError: it is no session. OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        records = _read_records(file, _MAX_LISTED_LINE_BYTES)
-        header = next(records, None)
-        if not isinstance(header, HeaderRecord) or header.version != VERSION:
-            raise UsageError(f"'{path.stem}' is no session", "leave it")
-        lines = (entry.line for entry in itertools.islice(records, 10) if isinstance(entry, TurnRecord))
-        return header, next(filter(None, lines), "")
+    line = file.readline(_MAX_LINE_BYTES)
+    if not line.strip():
+        raise UsageError(f"session '{path.stem}' is empty", f"see '{path}'")
+    header = _decode(line)
+    if isinstance(header, HeaderRecord) and header.version == VERSION and line.endswith(b"\n"):
+        return header
+    with suppress(ValueError, RecursionError):
+        if (version := msgspec.json.decode(line, type=_VersionHeader).version) > VERSION:
+            message = f"session '{path.stem}' was written by a newer gru (format {version})"
+            raise UsageError(message, f"update gru: this one reads format {VERSION}")
+    raise UsageError(f"session '{path.stem}' is corrupt (invalid header)", f"see '{path}'")
 
 
 class _VersionHeader(msgspec.Struct):
-    """What the first record of every version has."""
-
     version: int = 0
 
 
-def _invalid_file_error(path: Path) -> UsageError:
-    """What is wrong with a file that has no first record of ours."""
-    with path.open("rb") as file:
-        first_line = file.readline(_MAX_LINE_BYTES)
-    if not first_line.strip():
-        return UsageError(f"the file of '{path.stem}' is empty", f"see '{path}'")
-    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
-        if (version := msgspec.json.decode(first_line, type=_VersionHeader).version) > VERSION:
-            message = f"'{path.stem}' was kept by a newer gru, in version {version} of its format"
-            return UsageError(message, f"update gru: this one knows version {VERSION}")
-    return UsageError(f"the file of '{path.stem}' is damaged: its first line is no beginning", f"see '{path}'")
+def _read_records(file: BinaryIO) -> Iterator[tuple[int, SessionRecord | None]]:
+    """Yield the line number and the record of each line after the header, None for a line that is not a record; stop
+    before an incomplete last line."""
+    for number in itertools.count(2):
+        line = file.readline(_MAX_LINE_BYTES)
+        if not line.endswith(b"\n") and len(line) < _MAX_LINE_BYTES:
+            file.seek(-len(line), os.SEEK_CUR)
+            return
+        if not line.isspace():
+            yield number, _decode(line)
 
 
-def _ends_mid_line(path: Path) -> bool:
-    """Whether a file ends amid a line: whoever wrote it was cut off."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        return file.read(1) not in (b"", b"\n")
+def _decode(line: bytes) -> SessionRecord | None:
+    try:
+        record: SessionRecord = msgspec.json.decode(line, type=SessionRecord)
+        return record
+    except (ValueError, RecursionError):
+        return None
 
 
 def _open_private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read: it holds what was said in private."""
+    """Open a file that only the user can read: conversations are private."""
     return os.open(path, flags, 0o600)

@@ -1,8 +1,8 @@
-"""What a model has in mind at each place of a dialogue: the state after reading its texts, and nothing else.
+"""Cache of hidden states, keyed by turn.
 
-A reply is drawn a token at a time, but what the model remembers of it is its text, read. So the same texts give the
-same state whatever way they came about: said, gone back to, kept on disk for a week, or given to `gru sample`. States
-are kept while there is room, so that going back is free, and read anew where they are not.
+A state depends on the texts before it alone: a reply is generated token by token, but read as text afterwards. So the
+same texts give the same state whether they were just written, rewound to, loaded from disk, or given to `gru sample`.
+Going back uses a cached state, or reads the texts again.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ import numpy as np
 from grucli.chat.events import PromptProgress
 from grucli.chat.turn_tree import MAX_TURNS, TurnTree
 from grucli.chat.turns import ROOT, ChatModel, ReplyContext
-from grucli.generation.sampler import State
+from grucli.generation.options import State
 
-PREFILL_CHUNK_CHARS = 4096  # characters: how often reading can be stopped, and says how far it is
+PREFILL_CHUNK_CHARS = 4096  # between two progress events, and two checks for a stop
 MAX_CACHED_STATES = 2 * MAX_TURNS
 
-# Before a space or a newline the tokens of both sides are those of the whole, whatever the tokenizer.
+# No token of any tokenizer spans the end of a word before a space or newline, so a text can be read in two parts there.
 _last_word = re.compile(r".*\S(?=[ \n])", re.DOTALL)
 _word_end = re.compile(r"\S(?=[ \n])")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
@@ -29,7 +29,7 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 
 @dataclass(frozen=True, slots=True)
 class _ReadStep:
-    """One thing to read, None where the word is handed over; `keep` is where the state after it belongs."""
+    """A text to read, None for the end of a turn; `cache_key` is the key of the state after it."""
 
     text: str | None
     cache_key: ReplyContext | int | None = None
@@ -40,9 +40,9 @@ _END_TURN = _ReadStep(None)
 
 @dataclass(slots=True)
 class _PrefixCache:
-    """The long text that was read last, the state before it, and those at some places in it, in order.
+    """The long text that was read last, the state before it, and (position, state) of checkpoints in it, in order.
 
-    A text that is gone on with again and again, or a long scene, is so read only once.
+    A growing text, or one with a long preamble, is so read only once.
     """
 
     initial_state: State
@@ -54,9 +54,9 @@ _StateGenerator = Generator[PromptProgress, None, State | None]
 
 
 class StateCache:
-    """The states of one model, `voice`. `scene` is the text before everything that is said.
+    """The states of `model`. `preamble` is the text before the conversation.
 
-    A model of conversations hears each paragraph of the scene as a turn; any other begins each of its texts with it.
+    A model of conversations reads each paragraph of it as a turn; for any other it begins each text.
     """
 
     def __init__(self, model: ChatModel, preamble: str) -> None:
@@ -66,11 +66,11 @@ class StateCache:
         self._prefix_cache: _PrefixCache | None = None
 
     def reply_prefix(self, line: str) -> str:
-        """The text that the reply to `line` goes on from."""
+        """Return the text that the reply to `line` continues."""
         return "" if self._model.conversations else self._preamble + line
 
     def turns_before(self, tree: TurnTree, context: ReplyContext) -> list[str] | None:
-        """Every turn before the one that is drawn at `place`, the scene's too; None where some were forgotten."""
+        """Return all turns before a reply, those of the preamble included; None if some were dropped from the tree."""
         if not self._model.conversations:
             return []
         context = _reply_start(tree, context)
@@ -82,13 +82,13 @@ class StateCache:
         return None if context.parent or context.is_continuation else [*self._preamble_turns, *reversed(texts)]
 
     def context_digest(self, tree: TurnTree, context: ReplyContext) -> str:
-        """What the texts are known by that were read for a reply at `place`; nothing where some were forgotten."""
+        """Return a digest of the texts before a reply in hexadecimal, empty if some were dropped from the tree."""
         turns = self.turns_before(tree, context)
         if turns is None:
             return ""
         hasher = hashlib.blake2b(digest_size=8)
         for text in (*turns, context.prefix):
-            # Each with its length, so that no two dialogues are the same bytes.
+            # The length separates the texts: no two dialogues give the same bytes.
             encoded = text.encode(errors="replace")
             hasher.update(b"%d %b" % (len(encoded), encoded))
         return hasher.hexdigest()
@@ -96,7 +96,7 @@ class StateCache:
     def state_before_reply(
         self, tree: TurnTree, context: ReplyContext, should_stop: Callable[[], bool]
     ) -> _StateGenerator:
-        """Give the state in which a reply is drawn at `place`; None where `stopping` ended the reading before."""
+        """Return the state before a reply, None if `should_stop` ended the reading. Yields progress."""
         reversed_steps = [_ReadStep(context.prefix, context)] if context.prefix else []
         reply_start = _reply_start(tree, context)
         if context in self._states:
@@ -111,7 +111,7 @@ class StateCache:
         return (yield from self._read(state, reversed_steps[::-1], should_stop))
 
     def state_before_input(self, tree: TurnTree, should_stop: Callable[[], bool]) -> _StateGenerator:
-        """Give the state in which the user's next line is heard, as `before_reply` does."""
+        """Return the state before the user's next line, as `state_before_reply` does."""
         reversed_steps: list[_ReadStep] = []
         if self._model.conversations:
             state = self._steps_from_cached(tree, tree.head, reversed_steps)
@@ -121,8 +121,8 @@ class StateCache:
         return (yield from self._read(state, reversed_steps[::-1], should_stop))
 
     def _steps_from_cached(self, tree: TurnTree, number: int, reversed_steps: list[_ReadStep]) -> State:
-        """Extend `back`, steps from the last to the first, by those before a line after turn `number` is heard, and
-        give the state that they begin from: the nearest that is known. What was forgotten is not read."""
+        """Append the steps from the nearest cached state to the line after turn `number`, the last first, and return
+        that state. Turns that were dropped from the tree are not read."""
         while number not in self._states:
             turn = tree.turns.get(number)
             if turn is None and number != ROOT:
@@ -166,7 +166,7 @@ class StateCache:
         return state
 
     def _longest_cached_prefix(self, state: State, text: str) -> tuple[int, State]:
-        """Where the reading of `text` begins, and in which state: further on where it begins as the book did."""
+        """Return the position up to which `text` was read before, and the state there."""
         if len(text) <= PREFILL_CHUNK_CHARS:
             return 0, state
         cache = self._prefix_cache
@@ -188,19 +188,19 @@ class StateCache:
 
 
 def _reply_start(tree: TurnTree, context: ReplyContext) -> ReplyContext:
-    """Where the reply began that is drawn at `place`: a reply that was cut and gone on with is one turn."""
+    """Return the context in which a reply began: a truncated reply and its continuations are one turn."""
     while context.is_continuation and context.parent in tree.turns:
         context = tree.turns[context.parent].context
     return ReplyContext(context.parent, context.line, "", context.is_continuation)
 
 
 def paragraphs(text: str) -> list[str]:
-    """The parts of a text between empty lines."""
+    """Return the parts of a text between empty lines."""
     return [part for part in _BLANK_LINE.split(text.strip("\r\n")) if part.strip()]
 
 
 def split_at_words(text: str, start: int = 0) -> Iterator[str]:
-    """Cut a long text, from `start` on, between words, where the tokens of the parts are those of the whole."""
+    """Yield parts of a long text from `start`, split where their tokens are those of the whole text."""
     while len(text) - start > PREFILL_CHUNK_CHARS:
         match = _last_word.match(text, start, start + PREFILL_CHUNK_CHARS) or _word_end.search(text, start)
         end = match.end() if match else len(text)

@@ -1,8 +1,7 @@
-"""The turns of a session as a tree: nothing that was said is lost by going back and saying something else.
+"""The turns of a session as a tree, as git has commits: going back and continuing differently loses no turn.
 
-Every turn has one before it, or stands at the beginning. The session stands at one of them, `now`; what is said next
-comes after that one. A branch is a name for the turn where it ends, and the current branch ends where the session
-stands, so it grows with what is said and goes back with the user.
+Every turn but the first ones has a parent. The next turn is added after `head`. A branch is a name for the turn where
+it ends; the current one ends at the head and moves with it.
 """
 
 import dataclasses
@@ -18,7 +17,7 @@ MAX_CHARS = 10_000_000
 
 
 class TurnTree:
-    """See the module. Only so many turns, of so many characters, are kept: the oldest go, last those leading here."""
+    """At most MAX_TURNS turns of MAX_CHARS characters: the oldest are dropped, those on the path to the head last."""
 
     def __init__(self) -> None:
         self.head = ROOT
@@ -30,37 +29,37 @@ class TurnTree:
 
     @property
     def turns(self) -> Mapping[int, Turn]:
-        """Every turn that is kept, by its number, the oldest first."""
+        """All turns by number, the oldest first."""
         return MappingProxyType(self._turns)
 
     @property
     def newest_number(self) -> int:
-        """The number of the turn that was said last, kept or forgotten."""
+        """The number of the turn that was added last, even if it was dropped since."""
         return self._newest_number
 
     @property
     def branches(self) -> dict[str, int]:
-        """Where each branch ends: the number of its last turn, BEGINNING where it has none."""
+        """The number of the last turn of each branch, ROOT where it has none."""
         return {**self._other_branches, self.branch: self.head}
 
     @property
     def last(self) -> Turn | None:
-        """The turn where the session stands; None at the beginning."""
+        """The turn at the head; None at the beginning."""
         return self._turns.get(self.head)
 
     @property
     def path_to_head(self) -> list[Turn]:
-        """The turns on the way from the beginning, or from the oldest one that is kept, to `now`."""
+        """The turns from the beginning, or the oldest one that is left, to the head."""
         return list(self.ancestors(self.head))[::-1]
 
     def ancestors(self, number: int) -> Iterator[Turn]:
-        """The turns from `number` back towards the beginning."""
+        """Yield the turns from `number` back to the beginning."""
         while (turn := self._turns.get(number)) is not None:
             yield turn
             number = turn.parent
 
     def add(self, turn: Turn) -> Turn:
-        """Keep `turn`, go there, and give it with its number: its own where that is a new one, else the next."""
+        """Add `turn` as the head and return it with its number: its own if that is greater than all, else the next."""
         number = turn.number if turn.number > self._newest_number else self._newest_number + 1
         turn = dataclasses.replace(turn, number=number)
         self._turns[number] = turn
@@ -71,7 +70,7 @@ class TurnTree:
         return turn
 
     def move_to(self, number: int) -> None:
-        """Stand at the turn `number`, or at the BEGINNING; the current branch ends there then.
+        """Move the head, and the current branch, to the turn `number` or ROOT.
 
         Raises:
             KeyError: there is no such turn.
@@ -81,13 +80,13 @@ class TurnTree:
         self.head = number
 
     def fork(self, branch: str) -> None:
-        """Begin a branch here, or move the one of this name here; the one before ends here."""
+        """Start a branch at the head, or move the one of this name here; the current one ends here."""
         self._other_branches[self.branch] = self.head
         self._other_branches.pop(branch, None)
         self.branch = branch
 
     def switch(self, branch: str) -> None:
-        """Stand where a branch ends, and on it.
+        """Move to the end of a branch, which becomes the current one.
 
         Raises:
             KeyError: there is no such branch.
@@ -97,14 +96,14 @@ class TurnTree:
         self.head = end
 
     def unused_branch_name(self) -> str:
-        """A name that no branch has."""
+        """Return a name that no branch has."""
         number = len(self._other_branches) + 2
         while f"branch-{number}" in self.branches:
             number += 1
         return f"branch-{number}"
 
     def rows(self) -> Iterator[tuple[Turn, int]]:
-        """Every turn with the number of forks above it, a branch after the other, each from the top down."""
+        """Yield each turn and the number of forks above it, one branch after the other, each from the top down."""
         children: dict[int, list[Turn]] = defaultdict(list)
         for turn in self._turns.values():
             children[turn.parent if turn.parent in self._turns else ROOT].append(turn)
@@ -116,7 +115,7 @@ class TurnTree:
             stack.extend((child, depth + (len(next_turns) > 1)) for child in reversed(next_turns))
 
     def _prune(self) -> None:
-        """Let the oldest turn go after which nothing was said; none on the way here while there are others."""
+        """Drop the oldest leaf, unnamed ones first; a turn on the path to the head only if there is no other."""
         children = Counter(turn.parent for turn in self._turns.values())
         on_path = {turn.number for turn in self.ancestors(self.head)}
         named = set(self._other_branches.values())

@@ -1,12 +1,11 @@
-"""One exchange of a dialogue, and what a session needs of a model to have one."""
+"""One exchange of a dialogue, and the interface of a model that a session needs."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from grucli.chat.unknown_symbols import Encoder
-from grucli.generation.sampler import (
+from grucli.chat.inputs import Encoder
+from grucli.generation.options import (
     GateActivations,
     GenerationConfig,
     Sample,
@@ -17,74 +16,71 @@ from grucli.generation.sampler import (
 )
 
 ROOT = 0
-"""The number that no turn has: where every dialogue begins."""
+"""The beginning of every dialogue: a number that no turn has."""
 
 PREVIEW_CHARS = 60
-"""Characters of a text that only reminds of it."""
-
-_surrogates = re.compile("[\ud800-\udfff]")
 
 
 class ReplyStream(Protocol):
-    """A reply while it is drawn: its pieces, and at any moment an account of those that were given."""
+    """A reply while it is generated."""
 
     def __iter__(self) -> Iterator[TextChunk]: ...
 
     @property
     def sample(self) -> Sample:
-        """What was said so far; `stopped` is "interrupted" while that is not all."""
+        """The text generated so far; `stopped` is "interrupted" until the reply ends."""
 
 
 class ChatModel(Protocol):
-    """A model that can be talked with; `grucli.generation.sampler.Sampler` is one."""
+    """A model to chat with; `grucli.generation.sampler.Sampler` is one."""
 
     @property
     def tokenizer(self) -> Encoder:
-        """What turns text into the ids that the model reads."""
+        """The tokenizer of the model."""
 
     @property
     def sha256(self) -> str:
-        """What the parameters of the model are known by."""
+        """SHA-256 of the parameters, in hexadecimal."""
 
     @property
     def conversations(self) -> bool:
-        """Whether the model learned from conversations, and takes turns."""
+        """True if the model was trained on conversations and takes turns."""
 
     @property
     def gate_labels(self) -> Mapping[str, str]:
-        """The gates that `gates` tells of, the most telling first, and what their values mean."""
+        """Labels of the gates that `gate_activations` reports, by gate, the most telling first."""
 
     def initial_state(self) -> State:
-        """Give the state before anything was read."""
+        """Return the state before any text."""
 
     def read(self, state: State, text: str) -> State:
-        """Give the state after `text` was read."""
+        """Return the state after `text`."""
 
     def end_turn(self, state: State) -> State:
-        """Give the state after the token that hands the word to the other side."""
+        """Return the state after the end-of-turn token."""
 
     def stream(self, state: State, config: GenerationConfig) -> ReplyStream:
-        """Draw a reply from `state`."""
+        """Generate a reply from `state`."""
 
     def generate(self, state: State, prompt: str, n: int, config: GenerationConfig) -> Iterator[Sample]:
-        """Draw `n` replies, the i-th of which is the one that `stream` gives for the seed draw.seed + i."""
+        """Generate `n` replies, the i-th equal to that of `stream` with the seed config.seed + i."""
 
     def top_next_tokens(self, state: State, n: int, config: GenerationConfig) -> Sequence[TokenProb]:
-        """Give the `n` likeliest next tokens of a reply that begins here, the likeliest first."""
+        """Return the `n` likeliest next tokens of a reply that begins here, the likeliest first."""
 
     def surprisals(self, state: State, text: str) -> Sequence[TokenSurprisal]:
-        """Tell how surprising each part of `text` is."""
+        """Return the surprisal of each part of `text`."""
 
     def gate_activations(self, state: State, text: str) -> Sequence[GateActivations]:
-        """Tell what the gates do at each part of `text`."""
+        """Return the gate activations at each part of `text`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyContext:
-    """Where in a dialogue a reply is drawn: after the turn `parent`, in answer to `line`, going on from `lead`.
+    """Where in a dialogue a reply is generated: after the turn `parent`, in answer to `line`, continuing `prefix`.
 
-    `lead` is text of the reply's own turn that stands already, or, with a model that continues texts, all of the text
-    so far. `goes_on`: the turn before was cut short, and this is more of it; then there is no line.
+    `prefix` is the part of the reply's turn that is already there; for a model that continues texts, the whole text so
+    far. `is_continuation`: the turn `parent` was cut short, this is more of it, and there is no line.
     """
 
     parent: int
@@ -95,8 +91,8 @@ class ReplyContext:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a reply was drawn from: the address of the model, the SHA-256 of its parameters, and what the texts are
-    known by that it had read. Each is empty where nobody noted it."""
+    """What a reply was generated from: the name or path of the model, the SHA-256 of its parameters, and the digest of
+    the texts it had read. Each is empty where it was not recorded."""
 
     model_ref: str = ""
     sha256: str = ""
@@ -105,11 +101,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the user wrote and what the model made of it, as `place` and `draw` had it.
+    """What the user wrote and what the model replied in `context` by `config`.
 
-    `number` is unique in a session and greater than those of all turns before; a reply that was only offered has the
-    number 0, and no origin yet. `stopped` is as in `Sample`, `bits_per_char` None for an empty reply. `picked`: the
-    reply was chosen from a list, of tokens or of what a beam found, and its seed and rules alone do not give it.
+    `number` is unique in a session and greater than those of all earlier turns; a candidate has the number ROOT and no
+    provenance yet. `stopped` is as in `Sample`, `bits_per_char` None for an empty reply. `picked`: the reply was chosen
+    among tokens or the results of a beam search, so its seed and config alone do not reproduce it.
     """
 
     context: ReplyContext
@@ -129,7 +125,7 @@ class Turn:
 
     @property
     def prefix(self) -> str:
-        """The text that the reply goes on from."""
+        """The text that the reply continues."""
         return self.context.prefix
 
     @property
@@ -139,26 +135,21 @@ class Turn:
 
     @property
     def seed(self) -> int:
-        """What the reply was drawn by."""
+        """The seed of the reply."""
         return self.config.seed
 
     @property
     def full_text(self) -> str:
-        """The reply with what it went on from."""
+        """The reply after the text that it continues."""
         return self.context.prefix + self.reply
 
     @property
     def truncated(self) -> bool:
-        """Whether the reply was ended from outside, by its limit or by the user, and not by the model."""
+        """True if the length limit or the user ended the reply, not the model."""
         return self.stopped in ("length", "interrupted")
 
 
 def preview(text: str) -> str:
-    """The beginning of a text, on one line, for those who know what it was."""
+    """Return the first characters of `text` on one line."""
     line = " ".join(text.split())
     return line if len(line) <= PREVIEW_CHARS else f"{line[: PREVIEW_CHARS - 1]}…"
-
-
-def replace_surrogates(text: str) -> str:
-    """Give `text` without the halves of characters that some keyboards and pipes give, which no file can hold."""
-    return _surrogates.sub("\ufffd", text)

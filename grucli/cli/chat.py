@@ -43,7 +43,7 @@ def chat(
     on_screen = sys.stdin is not None and sys.stdin.isatty() and term.data.is_terminal and not json
     with echo_disabled(), StatusLine(term) as status:
         from grucli.chat import open_chat
-        from grucli.chat.preamble import read_preamble
+        from grucli.chat.inputs import read_preamble
 
         config = generation.config()
         session = open_chat(

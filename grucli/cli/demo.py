@@ -34,7 +34,7 @@ def demo(
       gru demo --minutes 5
       gru demo --json                the summary of the training, and the replies
     """
-    from grucli.chat.pace import validate_pace
+    from grucli.chat.inputs import validate_pace
     from grucli.training.signals import StopFlag
     from grucli.ui.terminal.console import terminal
     from grucli.ui.training.train_view import TrainView, print_train_result

@@ -39,6 +39,10 @@ class GenerationOption:
     """Help of the chat setting; that of the option by default."""
     chat_name: str = ""
     """Name of the chat setting; that of the option by default."""
+    chat_details: str = ""
+    """What `/help NAME` adds to the help of the chat setting."""
+    chat_example: str = ""
+    """A value to try, which `/help NAME` shows."""
     examples: tuple[str, ...] = ()
     """Values that Tab offers in a chat."""
 
@@ -83,12 +87,13 @@ class GenerationOption:
         """Validate one value.
 
         Raises:
-            UsageError: the value is out of range; the flag is named.
+            UsageError: the value is out of range; the option is named.
         """
         if self.check_texts is not None:
             self.check_texts(value)
         elif not (self.minimum <= value <= self.maximum) or (self.above_minimum and value == self.minimum):
-            raise UsageError(f"--{self.flag} is {value}", f"--{self.flag} takes {self.type_name} {self._range()}")
+            hint = f"{{{self.name}}} takes {self.type_name} {self._range()}"
+            raise UsageError(f"{{{self.name}}} is {value}", hint, [self.name])
 
     def _range(self) -> str:
         low, high = (f"{limit}{' (off)' if limit == self.off else ''}" for limit in (self.minimum, self.maximum))
@@ -109,12 +114,14 @@ class GenerationConfig:
     not a part of it. `block` holds phrases in any case; `word*` blocks all words with a prefix.
 
     Raises:
-        UsageError: a value is out of range; the flag is named.
+        UsageError: a value is out of range; the option is named.
     """
 
     temp: float = _option(
         0.8, "Sampling temperature; 0 is greedy, higher is more random.",
         chat_help="temperature (0.2 conservative, 0.8 default, 1.5 wild)",
+        chat_details="Below 1 it sharpens the distribution, above 1 it flattens it; 0 takes the likeliest token.",
+        chat_example="0.5",
         examples=("0.2", "0.5", "0.8", "1", "1.5"), maximum=100, unused_by_beam=True,
     )  # fmt: skip
     top_k: int = _option(
@@ -142,29 +149,40 @@ class GenerationConfig:
     )  # fmt: skip
     seed: int = _option(
         0, "Random seed; increased by one per sample or reply.",
-        chat_help="random seed of the next reply", maximum=MAX_SEED, unused_by_beam=True,
+        chat_help="random seed of the next reply", chat_details="Each reply increases it by one.", chat_example="42",
+        maximum=MAX_SEED, unused_by_beam=True,
     )  # fmt: skip
     mirostat: float = _option(
         0.0, "Mirostat 2.0 target (bits per token); 0 disables.",
+        chat_details="It adjusts a bound on the surprisal of each token so that the mean stays at N bits.",
+        chat_example="3",
         examples=("0", "1", "2", "3"), maximum=100, off=0, unused_by_beam=True,
     )  # fmt: skip
     relevance: float = _option(
         0.0, "Penalize generic replies (guidance), 0-0.99; 0 disables.",
+        chat_details="It subtracts N times the log probability that a token has without the dialogue. Replies that fit "
+        "any line, such as 'I don't know', become rarer; a high value makes replies odd.", chat_example="0.3",
         examples=("0", "0.2", "0.3", "0.5"), maximum=0.99, off=0,
     )  # fmt: skip
     stop: tuple[str, ...] = _option(
         (), r"Stop string; \n is a newline, \t a tab, \\ a backslash; repeatable.",
-        chat_help=r"add a stop string (\n is a newline); /stop off removes all", check_texts=check_stops,
+        chat_help=r"add a stop string (\n is a newline); /stop off removes all",
+        chat_details=r"It is not a part of the reply. \n is a newline, \\ a backslash.", chat_example=r"\n",
+        check_texts=check_stops,
         parse_text=unescape_stop, format_text=escape_stop, when_set="ends at", when_empty="no stop strings",
     )  # fmt: skip
     block: tuple[str, ...] = _option(
         (), "File of words and phrases to block, one per line.",
         item_help="Word or phrase to block; word* blocks a prefix; repeatable.",
-        chat_help="block a word or phrase (word*: a prefix); /block off removes all", check_texts=check_blocked,
+        chat_help="block a word or phrase (word*: a prefix); /block off removes all",
+        chat_details="Upper and lower case are the same; word* blocks all words that begin so.", chat_example="damn*",
+        check_texts=check_blocked,
         when_set="never says", when_empty="nothing is blocked",
     )  # fmt: skip
     beam: int = _option(
-        0, "Beam width; 0 disables beam search.", examples=("0", "4", "16"), maximum=256, off=0
+        0, "Beam width; 0 disables beam search.",
+        chat_details="It finds the most likely reply; temperature, cut-offs, mirostat and seed have no effect.",
+        chat_example="8", examples=("0", "4", "16"), maximum=256, off=0,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -172,7 +190,8 @@ class GenerationConfig:
         for option in OPTIONS:
             option.check(getattr(self, option.name))
         if self.min_chars > self.max_chars:
-            raise UsageError(f"--min-chars is {self.min_chars}", "--min-chars takes a whole number up to --max-chars")
+            hint = "{min_chars} takes a whole number up to {max_chars}"
+            raise UsageError(f"{{min_chars}} is {self.min_chars}", hint, ["min_chars", "max_chars"])
 
 
 OPTIONS: tuple[GenerationOption, ...] = tuple(

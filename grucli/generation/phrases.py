@@ -50,10 +50,12 @@ def check_stops(stops: Sequence[str]) -> None:
         UsageError: a string is empty or too long, or there are too many.
     """
     if len(stops) > MAX_STOPS:
-        raise UsageError(f"too many --stop options ({len(stops)}, max {MAX_STOPS})", "use fewer stop strings")
+        message = f"too many {{stop}} options ({len(stops)}, max {MAX_STOPS})"
+        raise UsageError(message, "use fewer stop strings", ["stop"])
     for stop in stops:
         if not 0 < len(stop) <= MAX_PHRASE_CHARS:
-            raise UsageError(f"--stop is a text of {len(stop)} characters", f"--stop takes 1 to {MAX_PHRASE_CHARS}")
+            hint = f"{{stop}} takes 1 to {MAX_PHRASE_CHARS}"
+            raise UsageError(f"{{stop}} is a text of {len(stop)} characters", hint, ["stop"])
 
 
 def check_blocked(phrases: Sequence[str]) -> None:

@@ -304,9 +304,11 @@ def _not_found_error(name: str) -> UsageError:
     names = model_names()
     matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if matches:
-        return UsageError(f"there is no model '{name}'", f"did you mean '{matches[0]}'? See them all: gru models")
+        return UsageError(
+            f"there is no model '{name}'", f"did you mean '{matches[0]}'? See them all: {{models}}", ["models"]
+        )
     if names:
-        return UsageError(f"there is no model '{name}'", "see which there are: gru models")
+        return UsageError(f"there is no model '{name}'", "see which there are: {models}", ["models"])
     return UsageError(f"there is no model '{name}', nor any other", "make one: gru demo, or gru train CORPUS")
 
 

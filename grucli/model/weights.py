@@ -230,9 +230,11 @@ def _open_regular_file(path: Path) -> io.BufferedReader:
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"there is no file '{path}'", "see which models there are: gru models") from None
+        raise UsageError(f"there is no file '{path}'", "see which models there are: {models}", ["models"]) from None
     except ValueError:
-        raise UsageError(f"'{path}' cannot be the name of a file", "see which models there are: gru models") from None
+        raise UsageError(
+            f"'{path}' cannot be the name of a file", "see which models there are: {models}", ["models"]
+        ) from None
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"'{path}' is not a file", "name a weights file, *.safetensors")
     return path.open("rb")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from grucli.errors import UsageError
+from grucli.model.cells import CELLS
 
 MAX_MINUTES = 10.0
 """Minutes of training after which a run without a budget ends."""

@@ -1,4 +1,4 @@
-"""A model whose memory can be read: what it heard and said so far, turns ended by `|`."""
+"""A model whose state is readable: the text read so far, with `|` at the end of each turn."""
 
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.chat.turns import ChatModel
 from grucli.errors import UsageError
-from grucli.generation.sampler import (
+from grucli.generation.options import (
     GateActivations,
     GenerationConfig,
     Sample,
@@ -28,7 +28,7 @@ UPDATE = "how much of the old state stays"
 
 
 class FakeReplyStream:
-    """Says its seed, a piece a character, until it has no more to say or reaches the limit."""
+    """Generates the template with its seed, a character per chunk, up to the length limit."""
 
     def __init__(self, model: "FakeChatModel", state: State, config: GenerationConfig) -> None:
         self._model, self._config, self._context = model, config, model.context_of(state)
@@ -64,7 +64,7 @@ class FakeTokenizer:
 
 
 class FakeChatModel:
-    """See the module. `says` may hold `{seed}`; `heard` is every text that was read, in order."""
+    """See the module. `reply_template` may hold `{seed}`; `texts_read` has every text that was read, in order."""
 
     def __init__(self, conversations: bool, reply_template: str = "<{seed}>") -> None:
         self.tokenizer = FakeTokenizer()
@@ -110,7 +110,7 @@ class FakeChatModel:
         return [TokenProb("a", 0.5, 97), end_token, TokenProb("\ufffd", 0.125, 200), TokenProb("b", 0.0625, 98)][:n]
 
     def surprisals(self, state: State, text: str) -> list[TokenSurprisal]:
-        """A digit surprises by as many bits; any other character by one, and by four out of the blue."""
+        """A digit has as many bits; any other character one, or four in the initial state."""
         default_bits = 1.0 if self.context_of(state) else 4.0
         return [TokenSurprisal(char, float(char) if char in "0123456789" else default_bits) for char in text]
 
@@ -119,7 +119,7 @@ class FakeChatModel:
 
 
 class FakeModelProvider:
-    """A shelf of fake voices by name, the first of them the newest."""
+    """Fake models by name, the first of them the newest."""
 
     def __init__(self, **models: ChatModel) -> None:
         self.models = models
@@ -136,7 +136,7 @@ class FakeModelProvider:
         return name, self.models[name]
 
     def is_pending(self, name: str) -> bool:
-        """Those in `trained` are to come for so many questions."""
+        """True for as many calls as `pending_polls` says."""
         polls_left = self.pending_polls.pop(name, 0)
         if polls_left > 1:
             self.pending_polls[name] = polls_left - 1
@@ -158,7 +158,7 @@ def conversation_session(
     store: SessionStore | None = None,
     follow: bool = False,
 ) -> Session:
-    """A session with a model of conversations, `emo`; the shelf has `ann`, which is another, and `bard`, none, too."""
+    """A session with a model of conversations, `emo`; `ann` is another one, `bard` a model that continues texts."""
     provider = FakeModelProvider(
         emo=FakeChatModel(True, reply_template),
         bard=FakeChatModel(False, reply_template),
@@ -184,13 +184,13 @@ def completion_session(
 
 
 def fake_model(session: Session) -> FakeChatModel:
-    """The voice of a session made here."""
+    """The model of a session made here."""
     assert isinstance(session.model, FakeChatModel)
     return session.model
 
 
 def context_of_reply(session: Session) -> str:
-    """What the model had read, and said, when the last reply began."""
+    """The text before the last reply."""
     assert session.last is not None
     return fake_model(session).context_of(
         run_to_end(session.state_cache.state_before_reply(session.tree, session.last.context, lambda: False))
@@ -198,14 +198,14 @@ def context_of_reply(session: Session) -> str:
 
 
 def current_context(session: Session) -> str:
-    """What the model has in mind when the user speaks next."""
+    """The text before the user's next line."""
     return fake_model(session).context_of(
         run_to_end(session.state_cache.state_before_input(session.tree, lambda: False))
     )
 
 
 def run_to_end(steps: Generator[PromptProgress, None, State | None]) -> State:
-    """The state that a reading comes to which nobody stops."""
+    """The state that a reading returns which is not stopped."""
     while True:
         try:
             next(steps)

@@ -19,7 +19,8 @@ from grucli.chat.events import (
 )
 from grucli.chat.session import Session
 from grucli.errors import UsageError
-from grucli.generation.sampler import GenerationConfig, Sample, Sampler
+from grucli.generation.options import GenerationConfig, Sample
+from grucli.generation.sampler import Sampler
 from tests.chat.fakes import (
     NATS_PER_CHAR,
     completion_session,
@@ -113,7 +114,7 @@ def test_without_a_line_it_is_the_last_reply_that_could_be_another() -> None:
 def test_somebody_must_have_spoken_to_one_that_takes_turns(command: str) -> None:
     (refused,) = run_line(conversation_session(), command)
     assert isinstance(refused, CommandError)
-    assert "say something" in refused.hint
+    assert "send a message" in refused.hint
     assert not isinstance(run_line(completion_session(), command)[0], CommandError)
 
 
@@ -122,7 +123,7 @@ def test_somebody_must_have_spoken_to_one_that_takes_turns(command: str) -> None
     [
         ("/spread -1 x", "/temp is -1"),
         ("/spread nan", "/temp is nan"),
-        ("/spread " + "1 " * (MAX_SPREAD + 1), f"there are {MAX_SPREAD + 1} temperatures"),
+        ("/spread " + "1 " * (MAX_SPREAD + 1), f"too many temperatures ({MAX_SPREAD + 1}, max {MAX_SPREAD})"),
         ("/spread 0.1 1_0", "'1_0' is not a number"),
         ("/spread 0,3 0,9 x", "'0,3' is not a number"),
         ("/spread 1e1_0", "'1e1_0' is not a number"),
@@ -135,7 +136,7 @@ def test_somebody_must_have_spoken_to_one_that_takes_turns(command: str) -> None
         (f"/best {MAX_CANDIDATES + 1}", f"/best is {MAX_CANDIDATES + 1}"),
         (f"/best {'9' * 5000}", "is not a whole number"),
         ("/pick 2.5", "'2.5' is not a whole number"),
-        ("/pick 1", "nothing to pick from"),
+        ("/pick 1", "no candidates to pick from"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(line: str, what: str) -> None:
@@ -288,7 +289,7 @@ def test_a_pick_of_what_is_forgotten_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("grucli.chat.turn_tree.MAX_TURNS", 1)
     run_line(session, "c")
     session.candidates = offers
-    with pytest.raises(UsageError, match="forgotten"):
+    with pytest.raises(UsageError, match="dropped from the history"):
         list(pick(session, 1))
 
 
@@ -296,6 +297,4 @@ def test_a_beam_has_no_temperatures_to_spread() -> None:
     session = conversation_session()
     run_line(session, "/beam 3")
     (refused,) = run_line(session, "/spread 0.3 0.8 hi")
-    assert refused == CommandError(
-        "a beam has no temperature, and would find one reply only", "/beam 0 switches it off"
-    )
+    assert refused == CommandError("beam search has no temperature", "use /beam 0 to disable it")

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.chat.chat_settings import SETTINGS, ChatSetting
-from grucli.chat.command_help import COMMAND_DETAILS
 from grucli.chat.commands import COMMANDS, SlashCommand, complete, greeting, handle_line, is_command
 from grucli.chat.events import (
     ChatEvent,
@@ -23,7 +22,7 @@ from grucli.chat.model_loader import ModelLoader
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.errors import ModelFileError
-from grucli.generation.sampler import GenerationConfig
+from grucli.generation.options import GenerationConfig
 from tests.chat.fakes import (
     FakeChatModel,
     FakeModelProvider,
@@ -94,6 +93,7 @@ def test_the_pace_is_set() -> None:
         ("/pace inf", "/pace is inf", "/pace takes"),
         ("/regen 3", "/regen takes no value", "type /regen alone"),
         ("/model nobody", "there is no model 'nobody'", "see which there are"),
+        (f"/stop {'x' * 300}", "/stop is a text of 300 characters", "/stop takes 1 to"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_what_can(line: str, what: str, todo: str) -> None:
@@ -170,15 +170,14 @@ def test_each_command_is_explained_by_its_name(command: SlashCommand) -> None:
     for name in (command.name, f"/{command.name}"):
         listed = run_line(session, f"/help {name}")[0]
         assert listed == Listing(((command.usage, command.current(session), command.help_text),))
-    if command.name in COMMAND_DETAILS:
-        example = COMMAND_DETAILS[command.name][1]
-        assert run_line(session, f"/help {command.name}")[2] == Message(f"for example: {example}")
-        assert example.split()[0] == f"/{command.name}"
+    if command.details:
+        details, example = run_line(session, f"/help {command.name}")[1:]
+        assert (details, example) == (Message(command.details), Message(f"for example: {command.example}"))
+        assert command.example.split()[0] == f"/{command.name}"
 
 
 def test_what_is_explained_is_there() -> None:
-    assert set(COMMAND_DETAILS) <= {command.name for command in COMMANDS}
-    assert {"relevance", "mirostat", "best"} <= set(COMMAND_DETAILS)
+    assert {"relevance", "mirostat", "best"} <= {command.name for command in COMMANDS if command.details}
     assert "did you mean /temp?" in command_error(conversation_session(), "/help tepm").hint
 
 
@@ -205,7 +204,7 @@ def test_regen_draws_again_and_reset_forgets() -> None:
     for again in ("/reset", "/clear"):
         run_line(session, "hi")
         run_line(session, again)
-        assert command_error(session, "/regen").message == "there is no reply to draw again"
+        assert command_error(session, "/regen").message == "there is no reply to generate again"
     assert run_line(session, "/?") == run_line(session, "/help")
 
 
@@ -222,8 +221,8 @@ def test_seed_and_regen_give_the_same_reply() -> None:
 @pytest.mark.parametrize(
     ("todo", "as_typed"),
     [
-        ("see which there are: gru models", "/model alone lists them"),
-        ("did you mean 'emo'? See them all: gru models", "did you mean 'emo'? /model alone lists them"),
+        ("see which there are: gru models", "see which there are: /model"),
+        ("did you mean 'emo'? See them all: gru models", "did you mean 'emo'? See them all: /model"),
     ],
 )
 def test_a_model_that_is_not_there_is_looked_for_in_the_chat(todo: str, as_typed: str, home: Path) -> None:
@@ -245,12 +244,10 @@ def test_a_model_of_another_kind_begins_a_session_and_tells(tmp_path: Path) -> N
         run_line(session, "hi")
         run_line(session, "/save it")
         *_, reported = run_line(session, "/model bard")
-        assert reported == Message(
-            "it is of another kind, so this is a new session; /load it goes back to the one before"
-        )
+        assert reported == Message("started a new session: this model has a different type (use /load it to go back)")
     session = conversation_session()
     run_line(session, "hi")
-    assert run_line(session, "/model bard")[-1] == Message("it is of another kind, so this is a new session")
+    assert run_line(session, "/model bard")[-1] == Message("started a new session: this model has a different type")
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
@@ -312,7 +309,7 @@ def test_going_back_tells_where() -> None:
     run_line(session, "hi")
     run_line(session, "and\nso " + "x" * 100)
     assert run_line(session, "/undo") == [Message("back at turn 1: hi → <7>")]
-    assert run_line(session, "/undo 1") == [Message("this is the beginning again")]
+    assert run_line(session, "/undo 1") == [Message("back at the beginning")]
     assert command_error(session, "/undo").message == "there is nothing to undo"
     (reported,) = run_line(session, "/rewind 2")
     assert isinstance(reported, Message)
@@ -340,7 +337,7 @@ def test_a_fork_is_named_and_gone_back_to() -> None:
     for name in ("side", "main"):
         assert "already" in command_error(session, f"/fork {name}").message
     for name in ("7", "a b", "-x", "x" * 70):
-        assert "cannot be the name" in command_error(session, f"/fork {name}").message
+        assert "invalid branch name" in command_error(session, f"/fork {name}").message
 
 
 def test_a_branch_that_is_taken_elsewhere_is_told() -> None:
@@ -348,13 +345,13 @@ def test_a_branch_that_is_taken_elsewhere_is_told() -> None:
     for line in ("hi", "/fork side", "there"):
         run_line(session, line)
     (reported,) = run_line(session, "/rewind 1")
-    assert reported == Message("back at turn 1: hi → <7>; the branch side ends here now")
+    assert reported == Message("back at turn 1: hi → <7>; branch 'side' ends here now")
     assert run_line(session, "/rewind main") == [Message("back at turn 1: hi → <7>")]
 
 
 def test_the_tree_shows_every_turn_and_where_the_session_stands() -> None:
     session = conversation_session()
-    assert run_line(session, "/tree") == [Message("nothing was said so far")]
+    assert run_line(session, "/tree") == [Message("there are no turns yet")]
     for line in ("a", "b", "/fork side", "c", "/rewind 1", "d"):
         run_line(session, line)
     (tree,) = run_line(session, "/tree")
@@ -388,7 +385,7 @@ def test_another_model_of_the_kind_reads_what_was_said() -> None:
     run_line(session, "hi")
     (reported,) = run_line(session, "/model ann")
     assert isinstance(reported, Message)
-    assert reported.text.endswith("It has heard what was said so far.")
+    assert reported.text.endswith("It has read the turns so far.")
     run_line(session, "you")
     assert context_of_reply(session) == "hi|<7>|you|"
     run_line(session, "/model bard")
@@ -401,7 +398,7 @@ def test_a_model_that_has_learnt_is_taken_up_with_the_dialogue() -> None:
     newer = FakeChatModel(True, "better")
     provider_of(session).reloaded["emo"] = (newer, "step 1,200")
     reported, *events = run_line(session, "you")
-    assert reported == Message("emo has learnt: step 1,200")
+    assert reported == Message("reloaded emo: step 1,200")
     assert isinstance(events[-1], ReplyFinished)
     assert events[-1].turn.reply == "better"
     assert context_of_reply(session) == "hi|<7>|you|"
@@ -424,7 +421,7 @@ def provider_of(session: Session) -> FakeModelProvider:
 
 def test_history_has_every_turn() -> None:
     session = conversation_session()
-    assert run_line(session, "/history") == [Message("nothing was said so far")]
+    assert run_line(session, "/history") == [Message("there are no turns yet")]
     run_line(session, "hi")
     run_line(session, "so " * 1000)
     (listed,) = run_line(session, "/history")
@@ -464,7 +461,7 @@ def test_tab_says_what_a_value_is() -> None:
     session = conversation_session()
     run_line(session, "hi")
     assert [result.description for result in complete(session, "/rewind ")] == ["hi → <7>", "hi → <7>", "the beginning"]
-    assert [found.description for found in complete(session, "/help tr")] == ["every turn, with its branches"]
+    assert [found.description for found in complete(session, "/help tr")] == ["all turns, with their branches"]
     assert [found.description for found in complete(session, "/model e")] == ["now"]
 
 

@@ -4,7 +4,7 @@ from grucli.chat.commands import handle_line
 from grucli.chat.events import ChatEvent, CommandError, GateValues, TextSurprisal, UnknownSymbols
 from grucli.chat.inspection import MAX_CHARS
 from grucli.chat.session import Session
-from grucli.generation.sampler import GenerationConfig
+from grucli.generation.options import GenerationConfig
 from tests.chat.fakes import UPDATE, completion_session, conversation_session, fake_model
 from tests.chat.test_state_cache import SAMPLERS, SingleModelProvider
 

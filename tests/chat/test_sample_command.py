@@ -16,8 +16,8 @@ from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.chat.turns import ReplyContext, Turn
 from grucli.errors import UsageError
+from grucli.generation.options import GenerationConfig
 from grucli.generation.phrases import unescape_stop
-from grucli.generation.sampler import GenerationConfig
 from tests.chat.fakes import FakeChatModel, FakeModelProvider, completion_session, conversation_session
 
 bash = shutil.which("bash")
@@ -61,7 +61,7 @@ def test_the_line_has_the_dialogue_and_the_ways() -> None:
     session = conversation_session(preamble="Hi, I am Ann.")
     run_lines(session, "it's you", "/temp 1.2", "/top-k 40", "so?")
     assert sample_command_of(session) == (
-        "gru sample emo --reply-to 'Hi, I am Ann.' --reply-to 'it'\"'\"'s you' --reply-to '<7>' --reply-to 'so?' "
+        "gru sample emo --reply-to 'Hi, I am Ann.' --reply-to 'it'\\''s you' --reply-to '<7>' --reply-to 'so?' "
         "--temp 1.2 --top-k 40 --max-chars 500 --seed 8"
     )
 
@@ -103,7 +103,7 @@ def test_stops_and_blocked_words_are_told() -> None:
     run_lines(session, r"/stop \n", "/stop the end", "/block damn*", "/block it's", "hi")
     line = sample_command_of(session)
     assert r"--stop '\n' --stop 'the end'" in line
-    assert line.endswith("--block-word 'damn*' --block-word 'it'\"'\"'s'")
+    assert line.endswith("--block-word 'damn*' --block-word 'it'\\''s'")
 
 
 def test_numbers_are_told_as_they_would_be_typed() -> None:
@@ -157,7 +157,7 @@ def test_every_shell_reads_the_same(shell: str) -> None:
     [
         ((), "no reply"),
         (("/peek hi", "/pick 1"), "picked"),
-        (("a\0b",), "no shell takes"),
+        (("a\0b",), "which no argument can hold"),
         (("x" * 200_000,), "characters"),
     ],
 )
@@ -207,7 +207,7 @@ def test_a_model_that_is_another_one_now_leaves_a_doubt() -> None:
     provider = session._models
     assert isinstance(provider, FakeModelProvider)
     provider.models["emo"] = FakeChatModel(True, "something else")
-    assert warning_text(session) == "it may give another reply: emo has changed since"
+    assert warning_text(session) == "it may give another reply: emo has changed"
     del provider.models["emo"]
     assert warning_text(session) == "it may give another reply: emo cannot be read any more"
 
@@ -232,16 +232,15 @@ def test_what_was_kept_whole_leaves_no_doubt(tmp_path: Path) -> None:
         assert warning_text(session) == ""
 
 
-def test_what_stands_after_another_turn_than_it_answered_leaves_a_doubt(tmp_path: Path) -> None:
+def test_a_changed_turn_before_it_leaves_a_doubt(tmp_path: Path) -> None:
     file = save_three_turns(tmp_path)
-    lines = file.read_bytes().splitlines(keepends=True)
-    file.write_bytes(b"".join(b"torn\n" if b'"line":"two"' in line else line for line in lines))
+    file.write_bytes(file.read_bytes().replace(b'"line":"two"', b'"line":"another"'))
     with load_saved_session(tmp_path) as session:
-        assert [turn.line for turn in session.turns] == ["one", "three"]
-        assert warning_text(session) == "it may give another reply: what this answered is not what stands before it now"
-        run_lines(session, "four")  # which answers what stands there now
+        assert [turn.line for turn in session.turns] == ["one", "another", "three"]
+        assert warning_text(session) == "it may give another reply: the turns before it have changed"
+        run_lines(session, "four")  # which answers the turns as they are now
         assert warning_text(session) == ""
-        run_lines(session, "/undo 2")
+        run_lines(session, "/undo 3")
         assert warning_text(session) == ""
     with load_saved_session(tmp_path) as session:
         run_lines(session, "/rewind 4")
@@ -251,10 +250,10 @@ def test_what_stands_after_another_turn_than_it_answered_leaves_a_doubt(tmp_path
 def test_what_was_kept_without_its_origin_leaves_a_doubt(tmp_path: Path) -> None:
     file = save_three_turns(tmp_path)
     entries = map(json.loads, file.read_text("utf-8").splitlines())
-    older = [{name: entry[name] for name in entry if name not in ("sha256", "texts")} for entry in entries]
+    older = [{name: entry[name] for name in entry if name != "provenance"} for entry in entries]
     file.write_text("".join(f"{json.dumps(entry)}\n" for entry in older), "utf-8")
     with load_saved_session(tmp_path) as session:
-        assert "was not noted" in warning_text(session)
+        assert "does not record" in warning_text(session)
 
 
 def test_what_settings_stop_at_leaves_a_doubt_and_what_they_block_does_not() -> None:
@@ -266,7 +265,7 @@ def test_what_settings_stop_at_leaves_a_doubt_and_what_they_block_does_not() -> 
     line = run_lines(session, "/cmd")[0]
     assert isinstance(line, SampleCommand)
     assert " --block=''" in line.text
-    assert "settings have a stop" in warning_text(session)
+    assert "settings have a stop text" in warning_text(session)
 
 
 def test_of_what_a_beam_found_only_the_likeliest_has_a_line() -> None:
@@ -276,12 +275,12 @@ def test_of_what_a_beam_found_only_the_likeliest_has_a_line() -> None:
     run_lines(session, "/pick 2")
     (refused,) = run_lines(session, "/cmd")
     assert isinstance(refused, CommandError)
-    assert "not the likeliest" in refused.message
+    assert "not the first result" in refused.message
 
 
 def test_nothing_said_cannot_be_said_again() -> None:
     turn = Turn(ReplyContext(0, "hi", ""), "", GenerationConfig(), "interrupted", None)
-    with pytest.raises(UsageError, match="nothing of this reply"):
+    with pytest.raises(UsageError, match="this reply is empty"):
         sample_command(conversation_session(), turn)
 
 

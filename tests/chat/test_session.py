@@ -13,7 +13,8 @@ from grucli.chat.model_loader import ModelLoader
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.model.weights import ModelCard
 from grucli.text.tokenizers import train
 from tests.chat.fakes import (
@@ -316,7 +317,7 @@ def test_a_shelf_gives_a_model_again_only_when_its_file_is_another() -> None:
     add_model("emo", modified=2e9, card=ModelCard(steps=1200, val_bits_per_char=1.5))
     result = provider.reload_if_changed("emo")
     assert result is not None
-    assert result[1] == "step 1,200, 1.500 bits/char held out"
+    assert result[1] == "step 1,200, 1.500 validation bits/char"
     assert provider.reload_if_changed("emo") is None
     (directory / "best.safetensors").write_bytes(b"half a file")
     assert provider.reload_if_changed("emo") is None

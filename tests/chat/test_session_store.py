@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.chat import session_store as archives
+from grucli.chat import session_store
 from grucli.chat.commands import handle_line
 from grucli.chat.events import ChatEvent, CommandError, Listing, Message
 from grucli.chat.model_loader import ModelLoader
@@ -18,7 +18,7 @@ from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.errors import LockedError, UsageError
 from grucli.files import DirectoryLock
-from grucli.generation.sampler import GenerationConfig
+from grucli.generation.options import GenerationConfig
 from grucli.model.store import BEST, model_dir
 from tests.chat.fakes import (
     FakeChatModel,
@@ -72,7 +72,7 @@ def test_a_session_is_taken_up_as_it_was_left(store: SessionStore) -> None:
     with make_full_session(store) as session:
         name = store.names()[0]
     with conversation_session("abc{seed}", store=store, max_chars=99) as other:
-        assert other.load(name) == 0
+        assert other.load(name) == ""
         assert tree_snapshot(other) == tree_snapshot(session)
         assert (other.preamble, other.config.temp, other.config.max_chars) == ("Hi.\n\nHo.", 0.5, 2)
         assert other.config.seed == max(turn.seed for turn in session.tree.turns.values()) + 1
@@ -97,7 +97,7 @@ def test_a_turn_is_on_disk_as_soon_as_it_is_over(store: SessionStore) -> None:
         run_lines(session, "hi")
         (path,) = store.directory.glob("*.jsonl")
         lines = path.read_text().splitlines()
-        assert [json.loads(line)["is"] for line in lines] == ["session", "turn", "at"]
+        assert [json.loads(line)["type"] for line in lines] == ["session", "turn", "position"]
         run_lines(session, "so?")
         after = path.read_text().splitlines()
     assert after[:3] == lines
@@ -120,12 +120,12 @@ def test_a_session_with_a_name_is_found_by_it(store: SessionStore) -> None:
     assert len(store.read("trip").tree.turns) == 2
     (reported,) = run_lines(session, "/save")
     assert isinstance(reported, Message)
-    assert "kept as trip" in reported.text
+    assert "saved as trip" in reported.text
 
 
 def test_a_name_can_be_given_before_anything_is_said(store: SessionStore) -> None:
     with conversation_session(store=store) as session:
-        assert "from the first turn on" in str(run_lines(session, "/save")[0])
+        assert "from the first turn" in str(run_lines(session, "/save")[0])
         assert "as early" in str(run_lines(session, "/save early")[0])
         run_lines(session, "hi")
     assert store.names() == ["early"]
@@ -174,7 +174,7 @@ def test_sessions_are_listed_with_how_they_began(store: SessionStore) -> None:
     listed, reported = run_lines(conversation_session(store=store), "/load")
     assert isinstance(listed, Listing)
     assert [(name, started_at) for name, _, started_at in listed.rows] == [("trip", "emo: hello there")]
-    assert reported == Message("/load NAME takes one up")
+    assert reported == Message("use /load NAME to resume one")
 
 
 def test_two_do_not_talk_in_one_session(store: SessionStore) -> None:
@@ -194,7 +194,7 @@ def test_two_do_not_talk_in_one_session(store: SessionStore) -> None:
 
 
 def test_the_oldest_without_a_name_go(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_UNNAMED_SESSIONS", 2)
+    monkeypatch.setattr(session_store, "MAX_UNNAMED_SESSIONS", 2)
     with conversation_session(store=store) as session:
         run_lines(session, "first", "/save named")
     names = []
@@ -215,7 +215,7 @@ def test_what_a_killed_process_left_goes(store: SessionStore) -> None:
 
 
 def test_one_that_is_talked_in_does_not_go(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_UNNAMED_SESSIONS", 1)
+    monkeypatch.setattr(session_store, "MAX_UNNAMED_SESSIONS", 1)
     with conversation_session(store=store) as session:
         run_lines(session, "a")
         for line in "bc":
@@ -245,7 +245,7 @@ def test_a_disk_that_fails_ends_no_session(store: SessionStore, monkeypatch: pyt
     events = run_lines(session, "hi")
     refused = events[-1]
     assert isinstance(refused, CommandError)
-    assert refused.message == "this session is not kept any more: No space left on device"
+    assert refused.message == "this session is not saved any more: No space left on device"
     assert session.last is not None
     assert not any(isinstance(event, CommandError) for event in run_lines(session, "so?"))
     assert isinstance(run_lines(session, "/save x")[0], CommandError)
@@ -267,10 +267,10 @@ def test_a_full_disk_costs_no_reply_and_is_told_once(store: SessionStore) -> Non
         assert "File too large" in str(reported[0])
         assert isinstance(refused[0], CommandError)
         assert "File too large" in refused[0].message
-        assert "room" in refused[0].hint
+        assert "free up space" in refused[0].hint
         assert store.names() == []
         (kept,) = run_lines(session, "/save x")
-        assert "kept as x" in str(kept)
+        assert "saved as x" in str(kept)
         run_lines(session, "more")
     assert [turn.line for turn in store.read("x").tree.path_to_head] == ["hi", "so?", "more"]
 
@@ -295,12 +295,23 @@ def test_a_torn_last_line_is_left_out_and_the_next_is_whole(store: SessionStore)
     (path,) = store.directory.glob("*.jsonl")
     truncate_by(path, 10)
     with conversation_session(store=store) as other:
-        assert other.load(path.stem) == 1
+        assert other.load(path.stem) == f"dropped the incomplete last line of session '{path.stem}'"
         assert [turn.line for turn in other.turns] == ["one", "two"]
-        run_lines(other, "four")
+        run_lines(other, "four", "five")
     kept = store.read(path.stem)
-    assert [turn.line for turn in kept.tree.path_to_head] == ["one", "two", "four"]
-    assert kept.skipped == 1
+    assert [turn.line for turn in kept.tree.path_to_head] == ["one", "two", "four", "five"]
+    assert kept.problem == ""
+
+
+def test_empty_lines_are_nothing(store: SessionStore) -> None:
+    with conversation_session(store=store) as session:
+        run_lines(session, "one", "/save x")
+    with (store.directory / "x.jsonl").open("a") as file:
+        file.write("\n  \n")
+    with conversation_session(store=store) as other:
+        assert other.load("x") == ""
+        run_lines(other, "two")
+    assert [turn.line for turn in store.read("x").tree.path_to_head] == ["one", "two"]
 
 
 def test_it_can_be_torn_anywhere(store: SessionStore) -> None:
@@ -311,15 +322,18 @@ def test_it_can_be_torn_anywhere(store: SessionStore) -> None:
     first = whole.index(b"\n")
     for end in range(0, len(whole), 7):
         path.write_bytes(whole[:end])
-        if end < first:
+        if end <= first:
             with pytest.raises(UsageError):
                 store.read(path.stem)
         else:
-            assert store.read(path.stem).skipped <= 1
+            kept = store.read(path.stem)
+            assert not kept.is_corrupt
+            assert (kept.problem != "") == (not whole[:end].endswith(b"\n"))
+            assert list(kept.tree.turns.values()) == list(session.tree.turns.values())[: len(kept.tree.turns)]
 
 
-HEADER_LINE = b'{"is":"session","model":"emo","conversations":true,"version":2}'
-TURN_LINE = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopped":"turn","config":{}}'
+HEADER_LINE = b'{"type":"session","model":"emo","conversations":true,"version":2}'
+TURN_LINE = b'{"type":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopped":"turn","config":{}}'
 
 
 @pytest.mark.parametrize(
@@ -331,12 +345,12 @@ TURN_LINE = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopp
         b"\xff\xfe",
         b'"\\ud800"',
         b"[" * 100_000,
-        b'{"is":"other"}',
+        b'{"type":"other"}',
         HEADER_LINE,
-        b'{"is":"at","number":7,"branch":"main"}',
-        b'{"is":"at","number":1,"branch":""}',
-        b'{"is":"at","number":-1,"branch":"main"}',
-        b'{"is":"at","number":1e400,"branch":"main"}',
+        b'{"type":"position","number":7,"branch":"main"}',
+        b'{"type":"position","number":1,"branch":""}',
+        b'{"type":"position","number":-1,"branch":"main"}',
+        b'{"type":"position","number":1e400,"branch":"main"}',
         TURN_LINE,  # its number is taken
         TURN_LINE.replace(b'"number":1', b'"number":0'),
         TURN_LINE.replace(b'"number":1,"parent":0', b'"number":2,"parent":2'),
@@ -347,11 +361,13 @@ TURN_LINE = b'{"is":"turn","number":1,"parent":0,"line":"hi","reply":"ho","stopp
         TURN_LINE.replace(b'"number":1', b'"number":2').replace(b'"config":{}', b'"config":{"stop":[1]}'),
     ],
 )
-def test_a_line_that_means_nothing_is_left_out(store: SessionStore, line: bytes) -> None:
+def test_a_line_that_means_nothing_ends_the_session_there(store: SessionStore, line: bytes) -> None:
     store.directory.mkdir()
-    (store.directory / "odd.jsonl").write_bytes(HEADER_LINE + b"\n" + TURN_LINE + b"\n" + line + b"\n\n")
+    after = TURN_LINE.replace(b'"number":1', b'"number":20')
+    (store.directory / "odd.jsonl").write_bytes(b"\n".join([HEADER_LINE, TURN_LINE, line, after, b""]))
     kept = store.read("odd")
-    assert kept.skipped == 1
+    assert kept.is_corrupt
+    assert kept.problem == "session 'odd' is corrupt at line 3: the turns after it were not loaded"
     assert [turn.reply for turn in kept.tree.path_to_head] == ["ho"]
     assert [brief.name for brief in store.list_info(9)] == ["odd"]
 
@@ -361,11 +377,11 @@ def test_a_line_that_means_nothing_is_left_out(store: SessionStore, line: bytes)
     [
         (b"", "is empty"),
         (b"\n", "is empty"),
-        (b"x" * 100_000, "is damaged"),
-        (TURN_LINE, "is damaged"),
-        (HEADER_LINE.replace(b"2}", b"3}"), "by a newer gru, in version 3"),
-        (b'{"is":"dialogue","version":3,"model":7}\n', "by a newer gru, in version 3"),
-        (b"\0" * 5000, "is damaged"),
+        (b"x" * 100_000, "is corrupt"),
+        (TURN_LINE, "is corrupt"),
+        (HEADER_LINE.replace(b"2}", b"3}"), "by a newer gru (format 3)"),
+        (b'{"type":"dialogue","version":4,"model":7}\n', "by a newer gru (format 4)"),
+        (b"\0" * 5000, "is corrupt"),
     ],
 )
 def test_a_file_that_is_no_session_is_refused(store: SessionStore, content: bytes, what: str) -> None:
@@ -381,46 +397,37 @@ def test_a_folder_is_called_one(store: SessionStore) -> None:
     (store.directory / "odd.jsonl").mkdir(parents=True)
     (refused,) = run_lines(conversation_session(store=store), "/load odd")
     assert isinstance(refused, CommandError)
-    assert refused.message == "'odd' is a folder, not a session"
+    assert refused.message == "'odd' is a directory, not a session"
 
 
-def corrupt_lines(path: Path, *needles: str) -> None:
-    """Damage the lines that hold any of these texts."""
-    lines = path.read_text().splitlines()
-    path.write_text("".join(f"{'?' if any(text in line for text in needles) else line}\n" for line in lines))
-
-
-def test_a_lost_turn_takes_none_with_it(store: SessionStore) -> None:
-    with conversation_session("abc{seed}", store=store, max_chars=3) as session:
-        run_lines(
-            session, "one", "two", "three", "/fork side", "four", "/rewind 2", "five", "/rewind 3", "six", "/save x"
-        )
+def test_a_corrupt_session_continues_in_a_new_file(store: SessionStore) -> None:
+    with conversation_session("abc", store=store) as session:
+        run_lines(session, "one", "two", "three", "/save x")
     path = store.directory / "x.jsonl"
-    corrupt_lines(path, '"line":"two"')
-    kept = store.read("x")
-    assert kept.skipped == 1
-    assert {turn.line: turn.parent for turn in kept.tree.turns.values()} == {
-        "one": 0, "three": 1, "four": 3, "five": 1, "six": 3
-    }  # fmt: skip
-    assert [turn.line for turn in kept.tree.path_to_head] == ["one", "three", "six"]
-    corrupt_lines(path, '"line":"one"', '"line":"three"')
-    kept = store.read("x")
-    assert {turn.line: turn.parent for turn in kept.tree.turns.values()} == {"four": 0, "five": 0, "six": 0}
+    damaged = path.read_text().replace('{"type":"turn","number":2', '{"type":"turn","number":"?"')
+    path.write_text(damaged)
+    with conversation_session("abc", store=store) as other:
+        *_, reported = run_lines(other, "/load x")
+        assert reported == Message("session 'x' is corrupt at line 4: the turns after it were not loaded")
+        run_lines(other, "four")
+        assert context_of_reply(other) == "one|abc|four|"
+    assert path.read_text() == damaged
+    assert [[turn.line for turn in store.read(name).tree.path_to_head] for name in store.names()] == [
+        ["one", "four"],
+        ["one"],
+    ]
+
+
+def test_a_session_that_fails_to_load_is_left_to_others(store: SessionStore) -> None:
+    with conversation_session(store=store) as session:
+        run_lines(session, "/model bard", "Once", "/save x")
     with conversation_session(store=store) as other:
-        reported = [event.text for event in run_lines(other, "/load x") if isinstance(event, Message)]
-        assert reported[-1] == "3 lines of its file could not be understood, and were left out"
-        run_lines(other, "on")
-        assert context_of_reply(other) == "six|abc|on|"
-
-
-def test_what_went_on_from_a_lost_turn_stands_alone(store: SessionStore) -> None:
-    with conversation_session("abcdef", store=store, max_chars=3) as session:
-        run_lines(session, "one", "two", "", "more", "/save x")
-    corrupt_lines(store.directory / "x.jsonl", '"line":"two"')
-    kept = store.read("x")
-    assert [(turn.line, turn.full_text, turn.context.is_continuation) for turn in kept.tree.path_to_head] == [
-        ("one", "abc", False), ("", "abc", False), ("more", "abc", False)
-    ]  # fmt: skip
+        assert isinstance(other._models, FakeModelProvider)
+        del other._models.models["bard"]
+        assert isinstance(run_lines(other, "/load x")[0], CommandError)
+        assert other.turns == []
+        with completion_session(store=store) as third:
+            assert third.load("x") == ""
 
 
 def resume_latest(store: SessionStore) -> Session:
@@ -439,9 +446,9 @@ def test_going_on_says_what_was_passed_over_and_left_out(store: SessionStore) ->
     with resume_latest(store) as session:
         left_out, passed = session.pop_notices()
         assert list(session.pop_notices()) == []
-    assert "newer: the file of 'newer' is damaged" in str(passed)
-    assert "This is older, the newest that can" in str(passed)
-    assert left_out == Message("1 line of its file could not be understood, and was left out")
+    assert "newer: session 'newer' is corrupt" in str(passed)
+    assert "; resumed older" in str(passed)
+    assert left_out == Message("session 'older' is corrupt at line 4: the turns after it were not loaded")
 
 
 def test_going_on_where_somebody_is_says_how(store: SessionStore) -> None:
@@ -450,7 +457,7 @@ def test_going_on_where_somebody_is_says_how(store: SessionStore) -> None:
         with pytest.raises(LockedError) as busy:
             resume_latest(store)
     assert "is in use by process" in busy.value.message
-    assert busy.value.hint == "leave that chat first; or begin another, gru chat, where /load NAME takes up any other"
+    assert busy.value.hint == "leave that chat first, or start another with: gru chat"
 
 
 @given(st.binary(max_size=300))
@@ -461,14 +468,13 @@ def test_no_bytes_do_harm(tmp_path_factory: pytest.TempPathFactory, content: byt
     assert len(kept.tree.turns) <= content.count(b"turn")
 
 
-def test_a_line_longer_than_any_is_read_past(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "_MAX_LINE_BYTES", 200)
-    monkeypatch.setattr(archives._read_records, "__defaults__", (200,))
+def test_a_line_longer_than_any_ends_the_session_there(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_store, "_MAX_LINE_BYTES", 200)
     store.directory.mkdir()
     (store.directory / "odd.jsonl").write_bytes(HEADER_LINE + b"\n" + b"y" * 1000 + b"\n" + TURN_LINE + b"\n")
     kept = store.read("odd")
-    assert kept.skipped == 1
-    assert len(kept.tree.turns) == 1
+    assert kept.is_corrupt
+    assert len(kept.tree.turns) == 0
 
 
 def resume_with(store: SessionStore, model: str | None = None, **overrides: object) -> Session:
@@ -515,9 +521,9 @@ def test_with_a_model_its_own_session_goes_on(store: SessionStore) -> None:
 @pytest.mark.parametrize("model", ["ann", "bard"])
 def test_a_model_without_a_session_says_what_can_be_done(store: SessionStore, model: str) -> None:
     save_session(store, "one", "hi")
-    with pytest.raises(UsageError, match=f"there is no session with {model}") as refused:
+    with pytest.raises(UsageError, match=f"no session with {model} to resume") as refused:
         resume_with(store, model)
-    assert refused.value.hint == f"begin one: gru chat {model}; or the newest of all: gru chat --continue"
+    assert refused.value.hint == f"start one with: gru chat {model}; or resume the latest with: gru chat --continue"
 
 
 def test_a_session_whose_model_is_gone_is_passed_over_and_can_go_on_with_another(store: SessionStore) -> None:
@@ -527,12 +533,14 @@ def test_a_session_whose_model_is_gone_is_passed_over_and_can_go_on_with_another
     with open_session(provider, None, GenerationConfig(), 0, store=store, resume_with={}) as session:
         assert current_context(session) == "hi|<7>|"
         (reported,) = session.pop_notices()
-        assert "orphan: there is no model 'ann'. This is own, the newest that can" in str(reported)
+        assert "orphan: there is no model 'ann'; resumed own" in str(reported)
     provider = FakeModelProvider(bard=FakeChatModel(False), new=FakeChatModel(True))
+    with pytest.raises(UsageError, match="session 'orphan' cannot be resumed: there is no model 'ann'"):
+        open_session(provider, None, GenerationConfig(), 0, store=store, resume_with={})
     with pytest.raises(UsageError, match="no session with bard"):
         open_session(provider, "bard", GenerationConfig(), 0, store=store, resume_with={})
     with open_session(provider, "new", GenerationConfig(), 0, store=store, resume_with={}) as session:
-        assert list(session.pop_notices()) == [Message("this is orphan, whose model was ann; new goes on in its place")]
+        assert list(session.pop_notices()) == [Message("the model of this session is missing: continuing with new")]
 
 
 def test_a_model_that_is_followed_is_waited_for(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -542,7 +550,7 @@ def test_a_model_that_is_followed_is_waited_for(store: SessionStore, monkeypatch
     for follow, times in ((False, 0), (True, 3)):
         provider.pending_polls = {"emo": 3}
         with open_session(provider, "emo", GenerationConfig(), 0, store=store, follow=follow, on_wait=reported.append):
-            assert reported == ["waiting for the first checkpoint of emo; Ctrl-C leaves"] * times
+            assert reported == ["waiting for the first checkpoint of emo; press Ctrl-C to leave"] * times
 
 
 def test_a_model_is_to_come_while_its_folder_is_held_and_has_no_weights(home: Path) -> None:
@@ -585,7 +593,7 @@ def test_a_model_of_another_kind_begins_a_session_of_its_own(store: SessionStore
 
 def test_a_session_without_an_archive_says_so() -> None:
     session = conversation_session()
-    assert run_lines(session, "/save") == [Message("this session is not kept")]
+    assert run_lines(session, "/save") == [Message("autosave is off")]
     assert isinstance(run_lines(session, "/save x")[0], CommandError)
     assert isinstance(run_lines(session, "/load x")[0], CommandError)
-    assert run_lines(session, "/load") == [Message("there is no session to take up yet")]
+    assert run_lines(session, "/load") == [Message("there are no saved sessions")]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from grucli.chat.session import Session
 from grucli.chat.state_cache import paragraphs, split_at_words
 from grucli.chat.turns import ChatModel
-from grucli.generation.sampler import GenerationConfig, Sampler, State
+from grucli.generation.options import GenerationConfig, State
+from grucli.generation.sampler import Sampler
 from grucli.model.config import ModelConfig, parameter_shapes
 from grucli.model.weights import ModelCard, SavedModel
 from grucli.text.tokenizers import train

@@ -8,7 +8,7 @@ from grucli.chat.session import Session
 from grucli.chat.turn_tree import DEFAULT_BRANCH, TurnTree
 from grucli.chat.turns import ROOT, ReplyContext, Turn
 from grucli.errors import UsageError
-from grucli.generation.sampler import GenerationConfig
+from grucli.generation.options import GenerationConfig
 from tests.chat.fakes import conversation_session, current_context
 
 BRANCH_NAMES = ("a", "b", "c")

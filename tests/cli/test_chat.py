@@ -89,11 +89,11 @@ def test_what_is_wrong_with_a_session_is_told_at_once(
     run_chat(monkeypatch, capsys, "/save trip\nhello\n")
     with (tmp_path / "sessions" / "trip.jsonl").open("a") as file:
         file.write("?\n?\n")
-    assert "2 lines of its file could not" in run_chat(monkeypatch, capsys, "", "--continue")[1]
+    assert "is corrupt at line 4" in run_chat(monkeypatch, capsys, "", "--continue")[1]
 
 
 def test_nothing_to_go_on_with(capsys: Output) -> None:
-    assert "no session to go on with" in usage_error(capsys, "--continue")
+    assert "no session to resume" in usage_error(capsys, "--continue")
 
 
 def test_a_session_whose_model_is_gone_names_it(
@@ -103,7 +103,7 @@ def test_a_session_whose_model_is_gone_names_it(
     (tmp_path / "models" / "talk").rename(tmp_path / "models" / "speaker")
     assert "'talk'" in usage_error(capsys, "--continue")
     reported = run_chat(monkeypatch, capsys, "hello\n", "speaker", "--continue")[1]
-    assert reported == "this is trip, whose model was talk; speaker goes on in its place\n"
+    assert reported == "the model of this session is missing: continuing with speaker\n"
 
 
 def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Outp
 
 
 @pytest.mark.parametrize(
-    ("content", "what"), [(b"\xff\xfe", "is not UTF-8 text"), (b"x" * ((1 << 22) + 1), "is longer than")]
+    ("content", "what"), [(b"\xff\xfe", "is not UTF-8 text"), (b"x" * ((1 << 22) + 1), "is too large")]
 )
 def test_an_opening_that_is_none(capsys: Output, tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "scene.txt").write_bytes(content)
@@ -152,7 +152,7 @@ def test_blocked_letters_are_never_said(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def texts_of_type(replies: list[dict[str, object]], event_type: str) -> list[str]:
     return [
-        str(event["text" if event_type == "command" else "reply"]) for event in replies if event["is"] == event_type
+        str(event["text" if event_type == "command" else "reply"]) for event in replies if event["type"] == event_type
     ]
 
 

@@ -212,7 +212,7 @@ def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> No
     assert main(["sample", "--prompt", "a\udcff\x1b[2J漢", "--max-chars", "5"]) == 0
     out, err = capsys.readouterr()
     assert "\udcff" not in out
-    assert err.startswith("gru: the model does not know ")
+    assert err.startswith("gru: 7 symbols are not in the model's vocabulary")
     assert len(err.splitlines()) == 1
 
 

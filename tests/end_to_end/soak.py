@@ -1,7 +1,7 @@
-"""A chat of thousands of replies, and how much memory it takes: `python -m tests.end_to_end.soak [REPLIES]`.
+"""The memory of a chat of thousands of replies: `python -m tests.end_to_end.soak [REPLIES]`.
 
-The whole of it in one process, as `gru chat` is: a model, a session that is kept in a file, a screen that is drawn.
-Prints the memory after every so many replies, as figures and as a curve.
+One process with a model, a saved session and a screen, as `gru chat` is. Prints the memory at regular intervals, as
+figures and as a curve.
 """
 
 import os
@@ -15,7 +15,8 @@ from rich.console import Console
 
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.model.config import ModelConfig, parameter_shapes
 from grucli.model.weights import ModelCard, SavedModel
 from grucli.text.tokenizers import train
@@ -44,7 +45,7 @@ OCCASIONAL_COMMANDS = (
 
 
 class _NullTerminal:
-    """A terminal that remembers nothing."""
+    """A terminal that discards everything."""
 
     encoding = "utf-8"
 
@@ -86,7 +87,7 @@ class _SingleModelProvider:
 
 
 def memory_mb() -> float:
-    """What this process has in memory now, in MB; where that is not told, the most that it had."""
+    """Return the resident memory of this process in MB, or where it is unknown the maximum so far."""
     status = Path("/proc/self/statm")
     if status.exists():
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -97,7 +98,7 @@ def memory_mb() -> float:
 
 
 def run_soak(replies: int, directory: Path) -> Iterator[tuple[int, float]]:
-    """Talk until so many replies were drawn; from time to time how many there are, and the memory in MB."""
+    """Yield the number of replies and the memory in MB, NUM_REPORTS times, until there are `replies`."""
     session = Session(
         _SingleModelProvider(), None, GenerationConfig(max_chars=60, seed=1), 0, store=SessionStore(directory)
     )

@@ -89,19 +89,19 @@ def test_ctrl_c_stops_a_reply_and_enter_goes_on(start_chat: Callable[..., ChatPt
     live = session.wait_for(lambda text: "/100000" in text and "chars/s" in text and len(text.splitlines()[4]) > 5)
     assert "━" in live or "─" in live
     session.send("\x03")
-    stopped = session.wait_for(lambda text: "stopped: Enter alone goes on" in text)
+    stopped = session.wait_for(lambda text: "stopped; Enter continues" in text)
     assert "/100000" not in stopped
     session.wait_until_ready()
     session.send("\x03")
-    reported = session.wait_for(lambda text: "Ctrl-D leaves" in text.split("stopped:")[-1])
-    assert "or /help" not in reported.split("stopped:")[-1].split("Ctrl-D leaves")[0]
+    reported = session.wait_for(lambda text: "press Ctrl-D" in text.split("stopped;")[-1])
+    assert "or /help" not in reported.split("stopped;")[-1].split("press Ctrl-D")[0]
     session.wait_until_ready()
     session.send("not said\x03")
     session.wait_until_ready()
     session.send("\r")
     session.wait_for(lambda text: "chars/s · seed 2" in text)
     session.send("\x03\x03\x03\x03")
-    session.wait_for(lambda text: text.count("stopped: Enter alone goes on") == 2)
+    session.wait_for(lambda text: text.count("stopped; Enter continues") == 2)
     session.wait_until_ready()
     session.send("\x04")
     assert session.wait_for_exit() == 0
@@ -115,7 +115,7 @@ def test_a_resize_while_it_streams(start_chat: Callable[..., ChatPtySession]) ->
         session.resize(width, height)
         session.wait_for(lambda text: "/100000" in text and text.count("/100000") == 1)
     session.send("\x03")
-    session.wait_for(lambda text: "stopped: Enter alone goes on" in text)
+    session.wait_for(lambda text: "stopped; Enter continues" in text)
     session.wait_until_ready()
     session.send("/quit\r")
     assert session.wait_for_exit() == 0
@@ -149,10 +149,10 @@ def test_mistakes_tab_paste_and_another_model(start_chat: Callable[..., ChatPtyS
     session.send("/temp -1\r")
     session.wait_for(lambda text: "/temp is -1" in text and "a number from 0 to 100" in text)
     session.send("/mod")
-    session.wait_for(lambda text: "talk with another model" in text)
+    session.wait_for(lambda text: "change the model" in text)
     session.send("\tbard\r")
     session.send("\x15/model bard\r")
-    session.wait_for(lambda text: "bard goes on where your line ends" in text and "bard · seed" in text)
+    session.wait_for(lambda text: "bard continues your text" in text and "bard · seed" in text)
     session.send("\x1b[200~first\nsecond\x1b[201~")
     session.wait_for(lambda text: "second" in text)
     session.send("\r")
@@ -236,7 +236,7 @@ def test_a_search_begins_with_nothing_and_leaves_nothing(start_chat: Callable[..
     session.send("\x07")
     session.wait_until_ready()
     typed, footer = session.wait_for(lambda text: "or /help" in text).rstrip().splitlines()[-2:]
-    assert typed.startswith("› say something")
+    assert typed.startswith("› type a message")
     assert footer.startswith("emo · seed 7")
     session.send("\x04")
     assert session.wait_for_exit() == 0
@@ -263,7 +263,7 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell_and_comes_back() -> None:
         lambda text: live.rstrip().splitlines()[-2] in text.split("Stoppedx")[-1] and text.count("/100000") == 1
     )
     session.send("\x03")
-    session.wait_for(lambda text: "stopped: Enter alone goes on" in text and text.rstrip().endswith("/help"))
+    session.wait_for(lambda text: "stopped; Enter continues" in text and text.rstrip().endswith("/help"))
     session.send("\x04")
     assert session.wait_for_exit() == 0
 
@@ -278,7 +278,7 @@ def test_going_back_and_saying_something_else(start_chat: Callable[..., ChatPtyS
     session.wait_for(lambda text: "back at turn 1: one" in text)
     session.wait_until_ready()
     session.send("/fork other\r")
-    session.wait_for(lambda text: "the branch other" in text)
+    session.wait_for(lambda text: "new branch 'other'" in text)
     session.wait_until_ready()
     session.send("three\r")
     session.wait_for(lambda text: "seed 3 · 20 characters" in text)
@@ -308,7 +308,7 @@ def test_replies_stream_side_by_side_and_one_is_picked(start_chat: Callable[...,
     session.wait_for(lambda text: "/pick N" in text and "/100000" not in text)
     session.wait_until_ready()
     session.send("/pick 2\r")
-    session.wait_for(lambda text: "stopped: Enter alone goes on" in text)
+    session.wait_for(lambda text: "stopped; Enter continues" in text)
     session.wait_until_ready()
     session.send("/quit\r")
     assert session.wait_for_exit() == 0
@@ -319,7 +319,7 @@ def test_columns_are_stacked_on_a_narrow_terminal(start_chat: Callable[..., Chat
     session = ChatPtySession("emo", "--seed", "1", "--pace", "0", "--max-chars", "30", width=width, height=150)
     session.wait_for(lambda text: "emo · seed 1" in text)
     session.send("/spread 0.3 0.8 hi\r/score what\r/gates what\r/peek what\r/best 2 what\r/tree\r")
-    rows = session.wait_for(lambda text: "nothing was said" in text and "emo · seed 4" in text).splitlines()
+    rows = session.wait_for(lambda text: "are no turns" in text and "emo · seed 4" in text).splitlines()
     first, second = (next(i for i, row in enumerate(rows) if row.startswith(f"{n} · temp")) for n in (1, 2))
     assert second - first >= 4
     session.send("\x04")

@@ -1,4 +1,4 @@
-"""A chat that lasts all day needs no more memory in the evening than it did at noon."""
+"""The memory of a long chat stays constant."""
 
 import subprocess
 import sys
@@ -17,5 +17,5 @@ def test_ten_thousand_replies_in_flat_memory() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     memory = [float(line.split()[2]) for line in done.stdout.splitlines()]
     assert len(memory) == NUM_REPORTS
-    # Within the first thousands the turns that are kept, and their states, come to be as many as there ever are.
+    # The first thousands of replies fill the turn tree and the state cache.
     assert max(memory[NUM_REPORTS // 2 :]) - memory[NUM_REPORTS // 2] < 3, done.stdout

@@ -33,7 +33,7 @@ from grucli.chat.events import (
 )
 from grucli.chat.session import Session
 from grucli.chat.turns import ReplyContext, Turn
-from grucli.generation.sampler import GenerationConfig
+from grucli.generation.options import GenerationConfig
 from grucli.model.config import ModelConfig
 from grucli.model.store import Metrics, ModelEntry
 from grucli.model.weights import ModelCard, ModelInfo
@@ -83,7 +83,7 @@ def make_console(emulator: TerminalEmulator, color: bool = True, **environment: 
 
 
 class ChatHarness:
-    """A chat screen on an emulated terminal that is told what to draw."""
+    """A chat screen on an emulated terminal, which renders given events."""
 
     def __init__(
         self, width: int, height: int = 30, color: bool = True, session: Session | None = None, **environment: str
@@ -132,7 +132,7 @@ def spread_events(*replies: str, prefix: str = "", limit: int = 200, stopped: st
         for column, reply in list(unfinished.items()):
             if start >= len(reply):
                 del unfinished[column]
-                yield SpreadFinished(column, make_turn(reply, stopped=stopped))
+                yield SpreadFinished(column, make_turn(reply, stopped=stopped), titles[column])
             else:
                 yield SpreadDelta(column, reply[start : start + 4], 1.25 + column)
 
@@ -141,14 +141,14 @@ SAMPLE_TEXT = "The quick brown fox, who had never\nseen a quetzal, jumps."
 
 
 def text_surprisal(text: str = SAMPLE_TEXT) -> TextSurprisal:
-    """Each letter a little more surprising than the one before it in the alphabet, blanks not at all."""
+    """Each letter a little more surprising than the one before it in the alphabet, spaces hardly."""
     bits = [0.3 if char == " " else (ord(char.lower()) - 97) / 2 if char.isalpha() else 3.0 for char in text]
     return TextSurprisal(tuple(zip(text, bits, strict=True)), sum(bits) / len(text))
 
 
 def gate_values(text: str = SAMPLE_TEXT) -> GateValues:
     values = [0.42 + 0.3 * ((index * 7) % 11) / 11 for index in range(len(text))]
-    label = "update gate: from 0, all is new, to 1, the memory stays as it was"
+    label = "update gate: 0 replaces the state, 1 keeps it"
     return GateValues(tuple(zip(text, values, strict=True)), label)
 
 
@@ -190,9 +190,9 @@ def next_tokens() -> NextTokens:
 
 SETTINGS_LIST = Listing(
     (
-        ("/temp", "0.8", "how daring: 0.2 careful, 0.8 lively, 1.5 wild"),
+        ("/temp", "0.8", "temperature (0.2 conservative, 0.8 default, 1.5 wild)"),
         ("/spread", "", "the same reply at several temperatures, side by side"),
-        ("/model", "a-friends-model", "talk with another model"),
+        ("/model", "a-friends-model", "change the model; alone, list all models"),
         ("/quit", "", "leave"),
     )
 )
@@ -200,7 +200,7 @@ SETTINGS_LIST = Listing(
 
 @dataclass(frozen=True)
 class SnapshotCase:
-    """Events, and how many of them are drawn when the picture is taken: None for all."""
+    """Events, and how many of them are rendered before the snapshot: None for all."""
 
     events: Callable[[], Iterable[ChatEvent]]
     stop_after: int | None = None
@@ -219,23 +219,33 @@ CHAT_CASES = {
     "reply while it streams": SnapshotCase(reply_events, 20),
     "reply": SnapshotCase(reply_events),
     "spread while it streams": SnapshotCase(lambda: spread_events(PLAIN_REPLY, MULTILINE_REPLY, UNICODE_REPLY), 30),
-    "spread of a continued line": SnapshotCase(lambda: spread_events(PLAIN_REPLY, UNICODE_REPLY, prefix="Once upon a time there was a cat"), 18),
-    "spread": SnapshotCase(lambda: [*spread_events(PLAIN_REPLY, MULTILINE_REPLY, UNICODE_REPLY), Message("/pick N takes one")]),
-    "spread of six": SnapshotCase(lambda: spread_events(PLAIN_REPLY, UNICODE_REPLY, "", PLAIN_REPLY, UNICODE_REPLY, PLAIN_REPLY, stopped="length")),
-    "best": SnapshotCase(lambda: [ranked_candidates(), Message("/pick N takes one")]),
+    "spread of a continued line": SnapshotCase(
+        lambda: spread_events(PLAIN_REPLY, UNICODE_REPLY, prefix="Once upon a time there was a cat"), 18
+    ),
+    "spread": SnapshotCase(
+        lambda: [*spread_events(PLAIN_REPLY, MULTILINE_REPLY, UNICODE_REPLY), Message("use /pick N to choose one")]
+    ),
+    "spread of six": SnapshotCase(
+        lambda: spread_events(PLAIN_REPLY, UNICODE_REPLY, "", PLAIN_REPLY, UNICODE_REPLY, PLAIN_REPLY, stopped="length")
+    ),
+    "best": SnapshotCase(lambda: [ranked_candidates(), Message("use /pick N to choose one")]),
     "peek": SnapshotCase(lambda: [next_tokens()]),
     "score": SnapshotCase(lambda: [text_surprisal()]),
     "gates": SnapshotCase(lambda: [gate_values()]),
     "tree": SnapshotCase(lambda: [turn_tree()]),
     "pick": SnapshotCase(lambda: [ReplyFinished(make_turn(PLAIN_REPLY))]),
-    "list": SnapshotCase(lambda: [SETTINGS_LIST, Message("emo takes turns: say something, and it answers.")]),
-    "refusal": SnapshotCase(lambda: [CommandError("there is no command /tepm", "did you mean /temp? /help lists them")]),
-    "line to copy": SnapshotCase(lambda: [SampleCommand("gru sample emo --seed 7 --temp 0.8 --reply-to 'Hello, how are you?'")]),
-}  # fmt: skip
+    "list": SnapshotCase(lambda: [SETTINGS_LIST, Message("emo takes turns. Type a message and it replies.")]),
+    "refusal": SnapshotCase(
+        lambda: [CommandError("there is no command /tepm", "did you mean /temp? /help lists them")]
+    ),
+    "line to copy": SnapshotCase(
+        lambda: [SampleCommand("gru sample emo --seed 7 --temp 0.8 --reply-to 'Hello, how are you?'")]
+    ),
+}
 
 
 def render_scene(name: str, width: int, color: bool) -> TerminalEmulator:
-    """Draw a scene of a chat; what was on the terminal when the picture is taken."""
+    """Render a case of a chat, and return the terminal at the snapshot."""
     case, harness = CHAT_CASES[name], ChatHarness(width, color=color)
     snapshots: list[TerminalEmulator] = []
 

@@ -1,4 +1,4 @@
-"""What a session answers a command with, as lines to print: lists, candidates, tokens, the tree of turns."""
+"""Prints the results of commands: lists, candidates, tokens, the tree of turns."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -24,28 +24,27 @@ from grucli.chat.events import (
     TreeRow,
     TurnTreeView,
 )
-from grucli.chat.turns import ROOT
+from grucli.chat.turns import ROOT, preview
 from grucli.ui.chat.heatmap import render_gates, render_surprisal
 from grucli.ui.chat.reply_view import tail
 from grucli.ui.terminal.formatting import fit_fields, repr_token
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 from grucli.ui.terminal.wrapping import IncrementalWrapper, truncate
 
-MIN_TABLE_COLUMNS = 60  # columns: below, each description has a line of its own
-_MIN_LINE_COLUMNS = 8  # columns: below, a turn is the beginning of its reply
+MIN_TABLE_COLUMNS = 60  # in a narrower terminal each description has its own line
+_MIN_LINE_COLUMNS = 8  # with less, a turn is shown without the user's line
 _MAX_TOKEN_COLUMNS = 16
 _MAX_BAR_COLUMNS = 32
-_MAX_FULL_CANDIDATES = 5
-"""Candidates that are shown whole; each of the others has one line, however many there are."""
+_MAX_FULL_CANDIDATES = 5  # the others have one line each
 
 
 def print_command_result(console: Console, result: CommandResult) -> None:
-    """Print an answer, and an empty line after it."""
+    """Print a result and an empty line."""
     match result:
         case Message(text):
             console.print(Text(sanitize_line(text), "dim"))
         case SampleCommand(text):
-            # Whoever copies it wants no line ends in it but its own: where it is long, the terminal breaks it.
+            # The terminal wraps a long line: it can be copied without extra line breaks.
             console.print(Text(sanitize(text)), soft_wrap=True)
         case CommandError(message, hint):
             console.print(Text(sanitize_line(message), "bold red"))
@@ -93,7 +92,7 @@ def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
 
 
 def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], settings: Sequence[str]) -> None:
-    """Commands under their groups, or beside them where there is room; then the settings, as many to a line as fit."""
+    """Print the commands beside their groups, or below them in a narrow terminal; then the settings."""
     narrow = console.width < MIN_TABLE_COLUMNS
     table = Table.grid(padding=(0, 2, 0, 0))
     values = Text(" · ", "dim").join(Text(sanitize_line(setting).replace(" ", "\u00a0")) for setting in settings)
@@ -119,7 +118,7 @@ def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], sett
 
 
 def _render_candidates(console: Console, candidates: Sequence[Candidate]) -> Iterator[Text]:
-    """Each candidate with the number that picks it: the best with figures under them, of others how they begin."""
+    """Yield each candidate after its number: the best ones with their figures, the start of the others."""
     indent = len(str(len(candidates))) + 2
     for number, candidate in enumerate(candidates, 1):
         if number > _MAX_FULL_CANDIDATES:
@@ -135,7 +134,6 @@ def _render_candidates(console: Console, candidates: Sequence[Candidate]) -> Ite
 
 
 def _stats_line(candidate: Candidate, width: int) -> str:
-    """What a candidate can be drawn again by, and what it was ranked by; how likely it was, where there is room."""
     bits = candidate.turn.bits_per_char
     seed, score = f"seed {candidate.turn.seed}", "" if candidate.score is None else f"score {candidate.score:.2f}"
     for likely in () if bits is None else (f"{bits:.2f} bits/char", f"{bits:.2f} bits"):
@@ -146,7 +144,6 @@ def _stats_line(candidate: Candidate, width: int) -> str:
 
 
 def _candidate_row(number: int, candidate: Candidate, indent: int, console: Console) -> Text:
-    """A candidate in a line: its score, and as much of it as there is room for."""
     score = "" if candidate.score is None else f"{candidate.score:.2f}  "
     width = max(console.width - 1 - indent - len(score), 1)
     text = truncate(sanitize_line(candidate.turn.reply), width, console.options.ascii_only)
@@ -154,7 +151,7 @@ def _candidate_row(number: int, candidate: Candidate, indent: int, console: Cons
 
 
 def _render_next_tokens(console: Console, prefix: str, tokens: Sequence[tuple[str, float]]) -> Iterator[Text]:
-    """Each token with the number that picks it, and a bar that is full for the likeliest."""
+    """Yield each token after its number, with a bar that is full for the likeliest."""
     ascii_only = console.options.ascii_only
     if prefix:
         yield Text(sanitize_line(tail(prefix, console.width // 2)), "dim")
@@ -173,52 +170,47 @@ def _render_next_tokens(console: Console, prefix: str, tokens: Sequence[tuple[st
 
 
 def _render_tree(console: Console, tree: TurnTreeView) -> Iterator[Text]:
-    """A turn a line; what was said after the same turn stands under it, one branch after the other.
-
-    The beginning has a line where a branch ends there.
-    """
-    ascii_only, branches = console.options.ascii_only, tree.rows
+    ascii_only, rows = console.options.ascii_only, tree.rows
     fork, end, pass_by, here = ("|- ", "`- ", "|  ", "*") if ascii_only else ("├─ ", "└─ ", "│  ", "●")
-    known = {branch.number for branch in branches}
+    known = {row.turn.number for row in rows}
     children: dict[int | None, list[int]] = defaultdict(list)
-    for branch in branches:
-        children[branch.parent if branch.parent in known else None].append(branch.number)
+    for row in rows:
+        children[row.turn.parent if row.turn.parent in known else None].append(row.turn.number)
     guides: dict[int | None, str] = {None: ""}
-    digits = max((len(str(branch.number)) for branch in branches), default=1)
+    digits = max((len(str(row.turn.number)) for row in rows), default=1)
     if tree.root_branches:
         marker = (f"{here} " if tree.head == ROOT else "", "bold green")
         names = " ".join(f"[{sanitize_line(name)}]" for name in tree.root_branches)
-        row = Text.assemble((f"{ROOT:>{digits}} ", "cyan"), marker, ("the beginning ", "dim"), (names, "green"))
-        row.truncate(console.width - 1)
-        yield row
-    for branch in branches:
-        parent = branch.parent if branch.parent in known else None
+        beginning = Text.assemble((f"{ROOT:>{digits}} ", "cyan"), marker, ("the beginning ", "dim"), (names, "green"))
+        beginning.truncate(console.width - 1)
+        yield beginning
+    for row in rows:
+        parent = row.turn.parent if row.turn.parent in known else None
         guide, siblings = guides[parent], children[parent]
-        last = siblings[-1] == branch.number
-        guides[branch.number] = guide + ("" if len(siblings) == 1 else "   " if last else pass_by)
+        last = siblings[-1] == row.turn.number
+        guides[row.turn.number] = guide + ("" if len(siblings) == 1 else "   " if last else pass_by)
         head = guide + ("" if len(siblings) == 1 else end if last else fork)
-        # However often the dialogue was forked, there is room for what was said.
+        # However many forks there are, the text has room.
         head = head[-max(console.width // 3 // 3 * 3, 3) :] if head else head
-        marker = (f"{here} " if branch.is_head else "", "bold green")
-        number = Text.assemble((head, "dim"), (f"{branch.number:>{digits}} ", "cyan"), marker)
-        yield _tree_row(number, branch, console.width - 1, ascii_only)
+        marker = (f"{here} " if row.is_head else "", "bold green")
+        number = Text.assemble((head, "dim"), (f"{row.turn.number:>{digits}} ", "cyan"), marker)
+        yield _tree_row(number, row, console.width - 1, ascii_only)
 
 
-def _tree_row(head: Text, branch: TreeRow, width: int, ascii_only: bool) -> Text:
-    """What was said in a turn: the line, an arrow, the reply; then the branches that end there."""
-    names = truncate(sanitize_line(" ".join(f"[{name}]" for name in branch.names)), width // 3, ascii_only)
+def _tree_row(head: Text, row: TreeRow, width: int, ascii_only: bool) -> Text:
+    names = truncate(sanitize_line(" ".join(f"[{name}]" for name in row.names)), width // 3, ascii_only)
     columns = width - head.cell_len - (cell_len(names) + 1 if names else 0)
     arrow = " -> " if ascii_only else " → "
-    line, reply = sanitize_line(branch.line), sanitize_line(branch.reply)
+    line, reply = sanitize_line(preview(row.turn.line)), sanitize_line(preview(row.turn.reply))
     if columns < _MIN_LINE_COLUMNS:
         line = ""
     else:
         line_columns = max(columns - len(arrow) - cell_len(reply), (columns - len(arrow)) // 2)
         line = truncate(line, line_columns, ascii_only) + arrow if line else arrow.lstrip()
     reply = truncate(reply, max(columns - cell_len(line), 1), ascii_only)
-    on_path = branch.on_path or branch.is_head
-    row = Text.assemble(head, (line, "dim"), (reply, "" if on_path else "dim"))
+    on_path = row.on_path or row.is_head
+    text = Text.assemble(head, (line, "dim"), (reply, "" if on_path else "dim"))
     if names:
-        row.append(f" {names}", "bold green" if branch.is_head else "green")
-    row.truncate(width)
-    return row
+        text.append(f" {names}", "bold green" if row.is_head else "green")
+    text.truncate(width)
+    return text

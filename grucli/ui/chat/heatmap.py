@@ -1,7 +1,7 @@
-"""A text whose parts have values, such as how surprising each was: in colours, or with marks under it without them.
+"""A text with a value per part, such as its surprisal, shown as colors, or without colors as marks below it.
 
-The colours are those of the user's own theme, text and background named together, so they can be read on a dark
-screen and on a light one; what is usual has none.
+The colors are those of the user's theme, text and background together, so that they are readable on a dark and on a
+light screen; usual values have none.
 """
 
 import math
@@ -23,25 +23,24 @@ _SURPRISAL_STYLES = ("dim", "", "black on yellow", "white on red", "bold white o
 _GATE_STYLES = ("black on yellow", "bold", "", "dim", "white on blue")
 _RARITY_LEVELS = (2, 10, 100, 1000)
 _MAX_HARDEST_WORDS, _MAX_WORD_COLUMNS = 3, 20
-_MIN_SPAN = 0.05
-"""Gates closer to each other than this are not told apart: their differences mean nothing."""
+_MIN_SPAN = 0.05  # smaller differences between gates mean nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Five levels: `edges` are the values where the next one begins, `words` what each means."""
+    """Five levels: `edges` are the four values between them, `labels` what each means."""
 
     edges: Sequence[float]
     styles: Sequence[str]
     labels: Sequence[str]
 
     def level(self, value: float) -> int:
-        """The level of a value; what is no number is on the highest."""
+        """Return the level of a value, the highest for NaN."""
         return sum(not value < edge for edge in self.edges)
 
 
 def render_surprisal(console: Console, result: TextSurprisal) -> Iterator[Text]:
-    """The text with how surprising each part of it is, what is hardest in it, and what the colours mean."""
+    """Yield the text with the surprisal of each part, the most surprising words, and the legend."""
     labels = ["1 in 2 or likelier", *(f"1 in {next_one:,}" for next_one in _RARITY_LEVELS[1:]), "rarer"]
     scale = Scale([math.log2(one_in) for one_in in _RARITY_LEVELS], _SURPRISAL_STYLES, labels)
     yield from _render_text(console, result.pieces, scale)
@@ -59,7 +58,7 @@ def render_surprisal(console: Console, result: TextSurprisal) -> Iterator[Text]:
 
 
 def render_gates(console: Console, result: GateValues) -> Iterator[Text]:
-    """The text with what a gate did at each part of it; the colours are spread over the values there are."""
+    """Yield the text with a gate at each part, the mean, and the legend; the colors span the values that occur."""
     values = [value for _, value in result.pieces] or [0.0]
     low, high = min(values), max(values)
     middle, span = (low + high) / 2, max(high - low, _MIN_SPAN)
@@ -74,7 +73,7 @@ def render_gates(console: Console, result: GateValues) -> Iterator[Text]:
 
 
 def _render_text(console: Console, pieces: Sequence[tuple[str, float]], scale: Scale) -> Iterator[Text]:
-    """The text in lines; without colours each has a line of marks under it, if it has any."""
+    """Yield the text in lines; without colors each has a line of marks below it, if it has any."""
     text, levels = _levels(pieces, scale, _is_ascii_only(console))
     begin = 0
     for end, next_line in [*wrap_points(text, console.width - 1), (len(text), len(text))]:
@@ -83,31 +82,30 @@ def _render_text(console: Console, pieces: Sequence[tuple[str, float]], scale: S
         if _has_color(console):
             yield Text.assemble(*((run, scale.styles[level]) for run, level in _runs(line)))
             continue
-        yield Text("".join(sign for sign, _ in line))
+        yield Text("".join(char for char, _ in line))
         marks = _marks(console)
-        if marks_line := "".join(marks[level] * cell_len(sign) for sign, level in line).rstrip():
+        if marks_line := "".join(marks[level] * cell_len(char) for char, level in line).rstrip():
             yield Text(marks_line)
 
 
 def _levels(pieces: Sequence[tuple[str, float]], scale: Scale, ascii_only: bool) -> tuple[str, list[int]]:
-    """The text as it is shown, its line ends marked, and the level of each of its characters."""
+    """Return the text with visible control characters, and the level of each of its characters."""
     text: list[str] = []
     levels: list[int] = []
     for piece, value in pieces:
-        displayed = "".join(show_control_chars(sign, ascii_only) + ("\n" if sign == "\n" else "") for sign in piece)
+        displayed = "".join(show_control_chars(char, ascii_only) + ("\n" if char == "\n" else "") for char in piece)
         text.append(displayed)
         levels += [scale.level(value)] * len(displayed)
     return "".join(text), levels
 
 
 def _runs(line: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Neighbours of one level together."""
     for level, run in groupby(line, key=lambda each: each[1]):
-        yield "".join(sign for sign, _ in run), level
+        yield "".join(char for char, _ in run), level
 
 
 def _most_surprising_words(pieces: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """The words that were the most surprising, with their bits, the hardest first; none where there are only a few."""
+    """Return the words with the most bits, the highest first; none if there are only a few words."""
     words: list[tuple[str, float]] = []
     word, bits = "", 0.0
     for piece, value in [*pieces, (" ", 0.0)]:
@@ -123,7 +121,6 @@ def _most_surprising_words(pieces: Sequence[tuple[str, float]]) -> list[tuple[st
 
 
 def _legend(console: Console, scale: Scale) -> Iterator[Text]:
-    """What each level looks like, and means; none is broken at the end of a line, and further lines hang."""
     gap = Text("  " if _is_ascii_only(console) else " · ", "dim")
     line = Text()
     for level, (style, label) in enumerate(zip(scale.styles, scale.labels, strict=True)):

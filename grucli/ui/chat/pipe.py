@@ -1,9 +1,8 @@
-"""A chat without a screen: one prompt a line in, one reply a line out, for scripts. Nothing here is interactive."""
+"""A chat without a screen, for scripts: one prompt per line in, one reply per line out."""
 
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from grucli.chat.commands import handle_line
 from grucli.chat.events import (
@@ -12,7 +11,6 @@ from grucli.chat.events import (
     CommandError,
     GateValues,
     Help,
-    History,
     Listing,
     Message,
     NextTokens,
@@ -21,47 +19,42 @@ from grucli.chat.events import (
     SampleCommand,
     SpreadDelta,
     SpreadFinished,
-    SpreadStarted,
     TextSurprisal,
-    TreeRow,
     TurnTreeView,
     UnknownSymbols,
 )
 from grucli.chat.session import Session
-from grucli.chat.turns import ROOT, Turn
+from grucli.chat.turns import ROOT, preview
 from grucli.errors import UsageError
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 
 
 def run_pipe(session: Session, terminal: Terminal, *, json: bool = False) -> None:
-    """Answer what stands on stdin."""
+    """Answer the lines of stdin."""
     handle_lines(session, terminal, () if sys.stdin is None else sys.stdin.buffer, json=json)
 
 
 def handle_lines(session: Session, terminal: Terminal, lines: Iterable[bytes], *, json: bool = False) -> None:
-    """Answer each of `lines`, UTF-8, with one line on stdout, line breaks in a reply as blanks.
+    """Answer each of `lines`, UTF-8, with one line on stdout, where line breaks in a reply are spaces.
 
-    Commands work as they do on a screen; what they have to say goes to stderr. With `json` all of it is on stdout, one
-    object a line, and `is` says what it is: a reply, what was told, a mistake.
+    Commands work as on a screen and print to stderr. With `json` everything is printed to stdout, one object per line,
+    whose `type` is "reply", "message", "error" and so on.
     """
     results = (handle_line(session, line.decode("utf-8", "replace").rstrip("\r\n")) for line in lines)
     for events in itertools.chain([session.pop_notices()], results):
-        titles: tuple[str, ...] = ()
         for event in _in_order(events):
             if isinstance(event, Quit):
                 return
-            if isinstance(event, SpreadStarted):
-                titles = event.titles
-            if json:
-                for document in _json_events(event, titles):
-                    terminal.print_json(document)
-            else:
-                _write(terminal, event, titles)
+            if not json:
+                _write(terminal, event)
+                continue
+            for document in event.to_json():
+                terminal.print_json(document)
 
 
 def _in_order(events: Iterable[ChatEvent]) -> Iterator[ChatEvent]:
-    """The events, with the replies of a spread as they stand side by side, whichever ends first."""
+    """Yield the events with the replies of a spread in the order of their columns, not that in which they end."""
     pending: list[SpreadFinished] = []
     for event in events:
         if isinstance(event, SpreadFinished):
@@ -72,7 +65,7 @@ def _in_order(events: Iterable[ChatEvent]) -> Iterator[ChatEvent]:
             yield event
 
 
-def _write(terminal: Terminal, event: ChatEvent, titles: tuple[str, ...]) -> None:
+def _write(terminal: Terminal, event: ChatEvent) -> None:
     match event:
         case ReplyFinished(turn):
             terminal.print_data(sanitize_line(turn.reply))
@@ -81,27 +74,27 @@ def _write(terminal: Terminal, event: ChatEvent, titles: tuple[str, ...]) -> Non
         case CommandError(message, hint):
             terminal.print_error(UsageError(message, hint))
         case SampleCommand(_, ""):
-            terminal.print_error(UsageError("that line has a line break at the end of a text", "--json gives it whole"))
+            terminal.print_error(UsageError("the command has a text that ends with a line break", "use --json"))
         case SampleCommand(_, one_line):
             terminal.info(sanitize(one_line))
         case _:
-            for line in _text_lines(event, titles):
+            for line in _text_lines(event):
                 terminal.info(sanitize_line(line))
 
 
-def _text_lines(event: ChatEvent, titles: tuple[str, ...]) -> Iterator[str]:
-    """What a command has to say, in lines."""
+def _text_lines(event: ChatEvent) -> Iterator[str]:
     match event:
         case Message(text):
             yield text
         case Listing() | Help():
             yield from _rows(event)
-        case SpreadFinished(column, turn):
-            yield f"{column + 1}  {titles[column]}  {turn.reply}"
+        case SpreadFinished(column, turn, title):
+            yield f"{column + 1}  {title}  {turn.reply}"
         case Candidates(candidates):
-            for number, row in enumerate(candidates, 1):
-                figures = f"{_format_optional(row.score)}  {_format_optional(row.turn.bits_per_char)} bits/char  seed {row.turn.seed}"
-                yield f"{number}  {figures}  {row.turn.reply}"
+            for number, candidate in enumerate(candidates, 1):
+                score, turn = _format_optional(candidate.score), candidate.turn
+                bits = _format_optional(turn.bits_per_char)
+                yield f"{number}  {score}  {bits} bits/char  seed {turn.seed}  {turn.reply}"
         case NextTokens(_, top_tokens):
             for number, (text, probability) in enumerate(top_tokens, 1):
                 yield f"{number}  {probability:.1%}  {text!r}" if text else f"{number}  {probability:.1%}  (end)"
@@ -116,14 +109,14 @@ def _text_lines(event: ChatEvent, titles: tuple[str, ...]) -> Iterator[str]:
 
 
 def _tree_lines(tree: TurnTreeView) -> Iterator[str]:
-    """A turn a line, and first the beginning, where a branch ends there."""
     if tree.root_branches:
         yield f"{'*' if tree.head == ROOT else '|'} {ROOT} ({', '.join(tree.root_branches)})  the beginning"
-    for branch in tree.rows:
-        branch_names = f" ({', '.join(branch.names)})" if branch.names else ""
-        marker = "*" if branch.is_head else "|" if branch.on_path else "."
-        # Not blanks, which do not survive on one line: an outline's depth.
-        yield f"{marker} {'- ' * branch.depth}{branch.number}{branch_names}  {branch.line} → {branch.reply}"
+    for row in tree.rows:
+        names = f" ({', '.join(row.names)})" if row.names else ""
+        marker = "*" if row.is_head else "|" if row.on_path else "."
+        # Dashes, as `sanitize_line` collapses spaces.
+        line, reply = preview(row.turn.line), preview(row.turn.reply)
+        yield f"{marker} {'- ' * row.depth}{row.turn.number}{names}  {line} → {reply}"
 
 
 def _rows(event: Listing | Help) -> Iterator[str]:
@@ -135,81 +128,3 @@ def _rows(event: Listing | Help) -> Iterator[str]:
 
 def _format_optional(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _json_events(event: ChatEvent, titles: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """An event as it is printed in JSON; what only tells that something goes on is not."""
-    match event:
-        case ReplyFinished(turn):
-            yield {"is": "reply", "turn": turn.number, **_json_reply(turn)}
-        case SpreadFinished(column, turn):
-            yield {"is": "offer", "pick": column + 1, "title": titles[column], **_json_reply(turn)}
-        case Candidates(candidates):
-            for number, row in enumerate(candidates, 1):
-                yield {"is": "offer", "pick": number, "score": row.score, **_json_reply(row.turn)}
-        case UnknownSymbols(count, distinct):
-            yield {"is": "warning", "text": event.message, "symbols": count, "which": distinct}
-        case CommandError(message, hint):
-            yield {"is": "mistake", "what": message, "todo": hint}
-        case _ if (result := _json_result(event)) is not None:
-            yield result
-
-
-def _json_result(event: ChatEvent) -> dict[str, Any] | None:
-    """The answer to a command; None where it is none."""
-    match event:
-        case Message(text):
-            return {"is": "told", "text": text}
-        case SampleCommand(text):
-            return {"is": "command", "text": text}
-        case History():
-            return {"is": "history", "turns": [_json_turn(turn) for turn in event.turns]}
-        case Listing(rows):
-            return {"is": "list", "rows": [{"name": name, "value": value, "does": does} for name, value, does in rows]}
-        case Help(commands, settings):
-            usages = [{"group": group, "usage": usage, "does": does} for group, usage, does in commands]
-            return {"is": "help", "commands": usages, "settings": settings}
-        case TurnTreeView(branches, root_branches):
-            return {
-                "is": "tree",
-                "now": event.head,
-                "beginning": root_branches,
-                "turns": [_json_branch(row) for row in branches],
-            }
-        case NextTokens(prefix, top_tokens):
-            tokens = [
-                {"pick": number, "text": text, "probability": p} for number, (text, p) in enumerate(top_tokens, 1)
-            ]
-            return {"is": "peek", "lead": prefix, "tokens": tokens}
-        case TextSurprisal(pieces, bits_per_char):
-            parts = [{"text": text, "bits": bits} for text, bits in pieces]
-            return {"is": "score", "bits_per_char": bits_per_char, "parts": parts}
-        case GateValues(pieces, label):
-            return {"is": "gates", "of": label, "parts": [{"text": text, "mean": mean} for text, mean in pieces]}
-    return None
-
-
-def _json_turn(turn: Turn) -> dict[str, Any]:
-    return {
-        "turn": turn.number,
-        "parent": turn.parent,
-        "model": turn.provenance.model_ref,
-        "picked": turn.picked,
-        **_json_reply(turn),
-    }
-
-
-def _json_branch(branch: TreeRow) -> dict[str, Any]:
-    position_fields = {"depth": branch.depth, "names": branch.names, "now": branch.is_head, "kept": branch.on_path}
-    return {**_json_turn(branch.turn), **position_fields}
-
-
-def _json_reply(turn: Turn) -> dict[str, Any]:
-    return {
-        "line": turn.line,
-        "reply": turn.reply,
-        "seed": turn.seed,
-        "tokens": turn.tokens,
-        "bits_per_char": turn.bits_per_char,
-        "stopped": turn.stopped,
-    }

@@ -1,4 +1,4 @@
-"""The line a user types on a terminal that knows no control sequences: read as it is, edited by the terminal alone."""
+"""The input line on a terminal without control sequences, which alone edits it."""
 
 import signal
 import sys
@@ -13,7 +13,7 @@ class PlainPrompt:
         self._console = console
 
     def read_line(self) -> str:
-        """Give the line the user entered.
+        """Return the line that the user entered.
 
         Raises:
             EOFError: Ctrl-D in an empty line, or the end of the input.
@@ -21,7 +21,7 @@ class PlainPrompt:
         """
         self._console.print("> ", end="")
         self._console.file.flush()
-        # Elsewhere Ctrl-C stops a reply; here there is none, and it ends the reading.
+        # The chat uses Ctrl-C to stop a reply; here it interrupts the input.
         previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             line = sys.stdin.readline()

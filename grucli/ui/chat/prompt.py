@@ -1,6 +1,6 @@
-"""The line a user types in a chat: history, completion, pasted lines, and the keys that leave it.
+"""The input line of a chat: history, completion, multi-line paste, and keys.
 
-This module and `typed_rows` are the only ones that import prompt_toolkit, and only chat imports them.
+This module alone imports prompt_toolkit.
 """
 
 import os
@@ -29,17 +29,15 @@ from prompt_toolkit.styles import Style
 
 from grucli.chat.commands import complete
 from grucli.chat.session import Session
-from grucli.ui.chat.prompt_wrap import WordWrapProcessor, wrap_line
 from grucli.ui.terminal.sanitize import BIDI_CONTROLS, sanitize_line
 
-MAX_HISTORY_CHARS = 10_000  # characters: a pasted book stays out of the history file
-_CONTINUATION_PROMPT = "  "  # stands before all rows but the first, and is as wide as what stands before that one
-_MIN_DESCRIPTION_COLUMNS = 36  # columns: a narrower screen has room for names alone
+MAX_HISTORY_CHARS = 10_000  # longer lines are not written to the history file
+_MIN_DESCRIPTION_COLUMNS = 36
 
-# The editor shows control characters as ^A or <80>, and would let these ones through.
-Char.display_mappings.update({sign: f"<{ord(sign):04x}>" for sign in BIDI_CONTROLS})
+# prompt_toolkit shows control characters as ^A or <80>, but prints these as they are.
+Char.display_mappings.update({char: f"<{ord(char):04x}>" for char in BIDI_CONTROLS})
 
-# Attributes and the sixteen colours alone, which the user's theme has chosen to be readable on its background.
+# Only attributes and the sixteen colors, which the user's theme makes readable on its background.
 _STYLE = Style.from_dict(
     {
         "prompt": "bold ansicyan",
@@ -58,7 +56,7 @@ _STYLE = Style.from_dict(
 
 
 class ChatPrompt:
-    """Asks for lines. `footer` is what stands under the line while it is typed."""
+    """Asks for lines. `footer` returns the text below the line while it is typed."""
 
     def __init__(
         self,
@@ -68,11 +66,10 @@ class ChatPrompt:
         terminal_input: Input | None = None,
         terminal_output: Output | None = None,
     ) -> None:
-        """Keep the history in the file `history`; `keys` and `screen` are the terminal's unless given."""
+        """Keep the history in the file `history`; input and output are those of the terminal unless given."""
         self._prompt: PromptSession[str] = PromptSession(
             message=[("class:prompt", "› " if _supports_unicode() else "> ")],
-            prompt_continuation=_CONTINUATION_PROMPT,
-            input_processors=[WordWrapProcessor(len(_CONTINUATION_PROMPT))],
+            prompt_continuation="  ",
             placeholder=lambda: FormattedText([("class:hint", _hint(session))]),
             bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", sanitize_line(footer()))]),
             history=_History(history),
@@ -91,27 +88,17 @@ class ChatPrompt:
                 control.input_processors = [*(control.input_processors or ()), AfterInput(_not_found, "class:hint")]
 
     def read_line(self) -> str:
-        """Give the line the user entered.
+        """Return the line that the user entered.
 
         Raises:
             EOFError: Ctrl-D in an empty line.
-            KeyboardInterrupt: Ctrl-C in an empty line; in any other it empties the line.
+            KeyboardInterrupt: Ctrl-C in an empty line; in any other it clears the line.
         """
-        line = self._prompt.prompt()
-        self._remove_trailing_row(line)
-        return line
-
-    def _remove_trailing_row(self, line: str) -> None:
-        """Go back the row that the cursor took behind a line that fills its own to the end."""
-        terminal_output, last = self._prompt.output, line.rpartition("\n")[2]
-        columns = terminal_output.get_size().columns - len(_CONTINUATION_PROMPT)
-        if last and wrap_line(last, columns).last_row_width == columns:
-            terminal_output.cursor_up(1)
-            terminal_output.flush()
+        return self._prompt.prompt()
 
 
 class _History(FileHistory):
-    """A history file that never stands in the way: what cannot be read or written is done without."""
+    """A history file; errors when it is read or written are ignored."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -153,27 +140,27 @@ class _CommandCompleter(Completer):
 
 
 def _search_bindings() -> KeyBindings:
-    """What keys do while the history is searched, where the editor's own would be heard after those of the line."""
+    """Return the key bindings of a history search. Those of prompt_toolkit would come after those of the line."""
     bindings = KeyBindings()
 
     @bindings.add("escape", filter=is_searching, eager=True)
     @bindings.add("tab", filter=is_searching)
     @bindings.add("c-d", filter=is_searching)
     def _(event: KeyPressEvent) -> None:
-        """These take what was found into the line."""
+        """Put the match into the line."""
         _accept_search(event.app)
 
     @bindings.add("c-c", filter=is_searching)
     @bindings.add("c-g", filter=is_searching)
     @bindings.add("<sigint>", filter=is_searching)
     def _(event: KeyPressEvent) -> None:
-        """These end a search without what it shows."""
+        """Cancel the search."""
         search.stop_search()
         _redraw(event.app)
 
     @bindings.add("enter", filter=is_searching)
     def _(event: KeyPressEvent) -> None:
-        """Enter sends what was found; where that is nothing, it leaves the search alone."""
+        """Enter sends the match; without one it only ends the search."""
         _accept_search(event.app)
         if event.current_buffer.text:
             event.current_buffer.validate_and_handle()
@@ -182,7 +169,7 @@ def _search_bindings() -> KeyBindings:
 
 
 def _accept_search(app: Application[Any]) -> None:
-    """End a search with what it shows. The editor's own way would look for the text before where this one is empty."""
+    """Accept the match. prompt_toolkit alone would search for the last text if this one is empty."""
     if (target := app.layout.search_target_buffer_control) is not None:
         target.search_state.text = app.current_buffer.text
     search.accept_search()
@@ -190,12 +177,11 @@ def _accept_search(app: Application[Any]) -> None:
 
 
 def _redraw(app: Application[Any]) -> None:
-    """Take back the row that a search had, which would stay empty: what is drawn never gets lower by itself."""
+    """Redraw without the row of the search, which prompt_toolkit leaves empty."""
     app.renderer.erase(leave_alternate_screen=False)
 
 
 def _not_found() -> str:
-    """What stands behind the text that is searched for."""
     app = get_app()
     text, target = app.current_buffer.text, app.layout.search_target_buffer_control
     if target is None:
@@ -205,28 +191,28 @@ def _not_found() -> str:
 
 
 def _key_bindings(session: Session) -> KeyBindings:
-    """What keys do in the line; where they mean something to a search too, they leave it alone."""
+    """Return the key bindings of the line; a history search has its own."""
     bindings = KeyBindings()
 
     @bindings.add("enter", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
-        """Enter sends, also several pasted lines."""
+        """Enter sends, even several pasted lines."""
         event.current_buffer.validate_and_handle()
 
     @bindings.add("escape", "enter", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
-        """Alt-Enter begins another line."""
+        """Alt-Enter inserts a newline."""
         event.current_buffer.insert_text("\n")
 
     @bindings.add("tab", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
-        """Tab completes what can be only one thing at once, and otherwise goes through what it can be."""
+        """Tab inserts the only completion, or cycles through several."""
         buffer = event.current_buffer
         line = buffer.document.text_before_cursor
-        found = list(complete(session, line))
-        if len(found) == 1:
-            buffer.delete_before_cursor(len(line) - found[0].start)
-            buffer.insert_text(found[0].text)
+        completions = list(complete(session, line))
+        if len(completions) == 1:
+            buffer.delete_before_cursor(len(line) - completions[0].start)
+            buffer.insert_text(completions[0].text)
         elif buffer.complete_state is not None:
             buffer.complete_next()
         else:
@@ -235,7 +221,7 @@ def _key_bindings(session: Session) -> KeyBindings:
     @bindings.add("c-c", filter=~is_searching)
     @bindings.add("<sigint>", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
-        """Ctrl-C empties the line, and in an empty one tells whoever asked."""
+        """Ctrl-C clears the line, and in an empty one raises KeyboardInterrupt."""
         if event.current_buffer.text:
             event.current_buffer.reset()
         else:
@@ -244,7 +230,7 @@ def _key_bindings(session: Session) -> KeyBindings:
     @bindings.add(Keys.Vt100MouseEvent)
     @bindings.add(Keys.CPRResponse)
     def _(event: KeyPressEvent) -> None:
-        """What was never asked for is text that looks like it, and the line editor would choke on some of it."""
+        """Ignore mouse and cursor reports: none was requested, so this is pasted text, and some of it is invalid."""
 
     return bindings
 
@@ -254,12 +240,12 @@ def _is_typing_command() -> bool:
 
 
 def _hint(session: Session) -> str:
-    # While it searches, what was found is shown, and the line itself is empty.
+    # A search shows its match while the line itself is empty.
     if get_app().is_done or is_searching():
         return ""
     if get_app().output.get_size().columns < _MIN_DESCRIPTION_COLUMNS:
         return "/help"
-    return "say something, or /help" if session.model.conversations else "begin a sentence, or /help"
+    return "type a message, or /help" if session.model.conversations else "start a sentence, or /help"
 
 
 def _supports_unicode() -> bool:
@@ -267,10 +253,10 @@ def _supports_unicode() -> bool:
 
 
 class _NoCursorQueryOutput(Vt100_Output):
-    """A terminal that is not asked where its cursor is: Enter would wait for the answer, and some never give one."""
+    """A terminal without cursor position queries: Enter would wait for the answer, which some never send."""
 
     def get_rows_below_cursor_position(self) -> int:
-        """At least the line itself; so the footer stands right under it, not at the bottom of the screen."""
+        """Return 1, the line itself, so that the footer is right below it."""
         return 1
 
 

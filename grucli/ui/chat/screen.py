@@ -1,7 +1,6 @@
-"""The screen of a chat: the user's line, replies that stream with a bar, and what the session has to tell.
+"""The screen of a chat: the input line, streaming replies with a progress bar, and the results of commands.
 
-It draws the events of a session and decides nothing about them. While a reply runs, Ctrl-C stops the reply; the line
-has keys of its own.
+It renders the events of a session and has no logic. While a reply streams, Ctrl-C stops it.
 """
 
 import contextlib
@@ -45,7 +44,7 @@ HISTORY_FILE = "chat_history"
 
 
 def run_screen(session: Session, terminal: Terminal) -> None:
-    """Let the user talk with `session` until they leave."""
+    """Run a chat on the terminal until the user leaves."""
     console = terminal.data
     prompt: ChatPrompt | PlainPrompt = PlainPrompt(console)
     if supports_cursor_control(console):
@@ -59,7 +58,7 @@ def run_screen(session: Session, terminal: Terminal) -> None:
             try:
                 line = prompt.read_line()
             except KeyboardInterrupt:
-                screen.print_hint("Ctrl-D leaves, and so does /quit")
+                screen.print_hint("press Ctrl-D or type /quit to leave")
             except EOFError:
                 return
             else:
@@ -67,9 +66,9 @@ def run_screen(session: Session, terminal: Terminal) -> None:
 
 
 class ChatScreen:
-    """Draws what a session does with a line on `console`. `left` becomes true when the user asked to leave.
+    """Renders what a session does with each line. `quit_requested` becomes True when the user asks to leave.
 
-    `clock` gives seconds and `sleep` takes them; tests have their own.
+    `clock` returns seconds and `sleep` takes them; tests replace both.
     """
 
     def __init__(
@@ -83,13 +82,13 @@ class ChatScreen:
         self._session, self._console, self._clock, self._sleep = session, console, clock, sleep
 
     def print_greeting(self) -> None:
-        """Say how to talk with the model, and how to leave."""
+        """Print how to use the model, and how to leave."""
         self._print(greeting(self._session), "bold")
         self.print_hint("Ctrl-C stops a reply · Ctrl-D leaves · /help")
         self._print_resumed()
 
     def _print_resumed(self) -> None:
-        """Of a session that was taken up again: which it is, and what was said last, or that it is at its beginning."""
+        """Print the name of a resumed session with its last turn, or that it is at the beginning."""
         last, log, num_turns = self._session.last, self._session.log, len(self._session.tree.turns)
         if log is None or not num_turns:
             return
@@ -108,17 +107,17 @@ class ChatScreen:
         self._console.print()
 
     def print_notices(self) -> None:
-        """Tell what there is to tell of the session before anything is said."""
+        """Print the notices of the session."""
         for event in self._session.pop_notices():
             self._render_event(event, was_streamed=False)
 
     def print_hint(self, text: str) -> None:
-        """Say something in passing."""
+        """Print a dim line and an empty one."""
         self._print(text, "dim")
         self._console.print()
 
     def handle(self, line: str) -> None:
-        """Let the session hear `line`, and draw what comes of it."""
+        """Run `line` and render its events."""
         if not line.strip() and not self._session.can_continue:
             return
         with echo_disabled(), contextlib.ExitStack() as view_stack:
@@ -145,7 +144,7 @@ class ChatScreen:
         return FramePacer(session.pace, lambda: session.stop_requested, self._clock, self._sleep)
 
     def _render_event(self, event: CommandResult | UnknownSymbols | ReplyFinished | Quit, was_streamed: bool) -> None:
-        """Draw what is not streamed; `streamed`: something was until now."""
+        """Render an event that does not stream; `was_streamed`: the one before did."""
         match event:
             case ReplyFinished(turn):
                 if not was_streamed:
@@ -188,23 +187,23 @@ def _render_spread(view: SpreadView, event: SpreadStarted | SpreadDelta | Spread
 
 
 def reply_footer(turn: Turn, width: int) -> str:
-    """What stays under a reply, in fewer than `width` columns: its seed first, which makes it again, if one does."""
-    continue_hint = "Enter alone goes on"
+    """Return the line below a reply, in fewer than `width` columns: its seed first, which reproduces it."""
+    continue_hint = "Enter continues"
     notices = {
-        "length": f"at the limit: {continue_hint}",
-        "interrupted": continue_hint if turn.picked else f"stopped: {continue_hint}",
+        "length": f"limit reached; {continue_hint}",
+        "interrupted": continue_hint if turn.picked else f"stopped; {continue_hint}",
     }
     bits = "" if turn.bits_per_char is None else f"{turn.bits_per_char:.2f} bits/char"
     length = pluralize(len(turn.reply), "character")
     seed, notice = "picked" if turn.picked else f"seed {turn.seed}", notices.get(turn.stopped, "")
-    # How to go on is worth more than the figures, but stands behind them.
+    # The hint matters more than the figures, but comes after them.
     notice_fits = bool(notice) and len(fit_fields([seed, notice], width - 1)) == 2
     fields = fit_fields([seed, length, bits], width - 1 - (len(notice) + 3 if notice_fits else 0))
     return " · ".join([*fields, notice] if notice_fits else fields)
 
 
 def footer(session: Session, width: int) -> str:
-    """What stands under the line while the user types: whom they talk with, and how the next reply will be drawn."""
+    """Return the line below the input: the model, and how it will generate the next reply."""
     config, tree = session.config, session.tree
     branch = f"branch {sanitize_line(tree.branch)}" if len(tree.branches) > 1 else ""
     others = (setting for setting in SETTINGS if setting.field not in ("temp", "seed"))
@@ -215,7 +214,7 @@ def footer(session: Session, width: int) -> str:
 
 @contextlib.contextmanager
 def _sigint_stops_reply(session: Session) -> Iterator[None]:
-    """Let Ctrl-C stop a reply between two of its pieces, where both what is shown and what is remembered are whole."""
+    """Make Ctrl-C stop a reply between two chunks, where screen and session agree."""
     previous_handler = signal.signal(signal.SIGINT, lambda *_: session.stop())
     try:
         yield

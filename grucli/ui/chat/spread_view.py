@@ -1,15 +1,14 @@
-"""Several replies to the same words while they are drawn: beside each other, a bar under each of them.
+"""Several replies that stream together: side by side, a progress bar below each of them.
 
-Rows that no column will change any more go to the scrollback, the others are live. A terminal that has become narrower
-meanwhile has broken them there, whatever it is in the end, so then the replies are printed anew. Where the terminal has
-no room for columns the replies stand one above the other, and go to the scrollback as they end. On a console that
-cannot be drawn over each is printed when all have ended.
+Rows that no column will change any more go to the scrollback, the others are live. A terminal that became narrower
+meanwhile has broken the rows in the scrollback, so the replies are printed again at the end. In a terminal too narrow
+for columns the replies are stacked, and go to the scrollback as they end. On a console without cursor control each is
+printed when all have ended.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from itertools import zip_longest
-from types import TracebackType
 from typing import Self
 
 from rich.cells import cell_len
@@ -24,13 +23,13 @@ from grucli.ui.terminal.live_region import LiveRegion
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.wrapping import IncrementalWrapper, RenderedLine
 
-MIN_SIDE_BY_SIDE_COLUMNS = 60  # columns of a terminal: below, replies stand one above the other
-_MIN_REPLY_COLUMNS, _MAX_REPLY_COLUMNS, _GAP = 16, 72, 3  # columns of a reply, and between two
-_MIN_REPLY_LINES = 3  # lines: a title, a line of text, a bar
+MIN_SIDE_BY_SIDE_COLUMNS = 60  # of the terminal
+_MIN_REPLY_COLUMNS, _MAX_REPLY_COLUMNS, _GAP = 16, 72, 3
+_MIN_REPLY_LINES = 3  # a title, a line of text, a bar
 
 
 class _ReplyColumn:
-    """One of the replies: what is shown of it, what waits to be, and how it ended."""
+    """One of the replies: the text shown, the text pending, and how it ended."""
 
     def __init__(self, title: str, prefix: str, seed: int, max_chars: int) -> None:
         self.title = Text(title, "bold cyan")
@@ -45,39 +44,39 @@ class _ReplyColumn:
         self.reset()
 
     def reset(self) -> None:
-        """Take nothing of it for taken."""
+        """Mark all text as not printed yet."""
         self._text = IncrementalWrapper()
         self._text.feed(self._prefix, "dim")
         self._text.feed("".join(self._chunks))
 
     @property
     def finished(self) -> bool:
-        """Whether all of it is shown."""
+        """True if all of it is shown."""
         return self.ended and not self.pending
 
     def release(self, count: int) -> None:
-        """Show some more of it."""
+        """Show the next `count` characters."""
         shown, self.pending = self.pending[:count], self.pending[count:]
         self.shown += len(shown)
         self._chunks.append(shown)
         self._text.feed(shown)
 
     def lines(self, width: int) -> list[RenderedLine]:
-        """The lines that were not taken; while it is not over, the last one is not finished."""
+        """Return the lines that were not discarded; until the reply has ended, the last one is incomplete."""
         lines = self._text.lines(width)
         return lines[:-1] if self.finished and not lines[-1] else lines
 
     def discard(self, width: int, count: int) -> None:
-        """Take away the first lines, so many, or all there are."""
+        """Discard the first `count` lines, or all there are."""
         self._text.discard(width, count)
 
     def footer(self, console: Console, width: int) -> Text:
-        """How far it is, or how long it has become."""
+        """Return the progress bar, or after the end the figures of the reply."""
         bits = "" if self.bits_per_char is None else f"{self.bits_per_char:.2f} bits/char"
         if not self.finished:
             fields = [f"{self.shown:{len(str(self._max_chars))}}/{self._max_chars}", bits]
             return progress_bar(console, self.shown / self._max_chars, fields, width)
-        ending = {"length": "at the limit", "interrupted": "stopped"}.get(self.stopped, "")
+        ending = {"length": "length limit", "interrupted": "stopped"}.get(self.stopped, "")
         counted = f"{self.shown} chars"
         if len(f"{counted} · {bits}") > width:
             bits = bits.removesuffix("/char")
@@ -85,22 +84,20 @@ class _ReplyColumn:
 
 
 class SpreadView:
-    """Shows several replies in a `with` block, in the rhythm given."""
+    """Shows several replies in a `with` block, at the pace of `pacer`."""
 
     def __init__(self, console: Console, pacer: FramePacer) -> None:
         self._console, self._pacer, self._region = console, pacer, LiveRegion(console)
         self._replies: list[_ReplyColumn] = []
         self._stacked = False
-        self._columns = self._min_columns = 0  # of the terminal, when they began and at any time since
-        self._printed = 0  # replies that are in the scrollback, where they are stacked
+        self._columns = self._min_columns = 0  # of the terminal: at the start, and the minimum since
+        self._printed = 0  # stacked replies in the scrollback
 
     def __enter__(self) -> Self:
         self._region.__enter__()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for reply in self._replies:
             reply.release(len(reply.pending))
             reply.ended = True
@@ -113,10 +110,10 @@ class SpreadView:
                 self._region.render([*finished, *live, Text()], [])
             else:
                 self._console.print(*finished, *live, Text(), sep="\n", soft_wrap=True)
-            self._region.__exit__(exc_type, exc, tb)
+            self._region.__exit__(None, None, None)
 
     def start(self, titles: Sequence[str], prefix: str, seed: int, max_chars: int) -> None:
-        """The replies begin now; `limit` is in characters, and the same for all."""
+        """Start replies of up to `max_chars` characters each."""
         titles = [f"{number} · {sanitize_line(title)}" for number, title in enumerate(titles, 1)]
         width = self._column_width(len(titles))
         self._columns = self._min_columns = self._console.width
@@ -128,17 +125,17 @@ class SpreadView:
             self._region.render([self._titles(width)], [])
         if self._pacer.frame_due():
             self._render()
-        self._pacer.force_frame()  # the first characters need not wait
+        self._pacer.force_frame()  # show the first characters at once
 
     def write(self, column: int, text: str, bits_per_char: float | None) -> None:
-        """Take the next characters of a reply; returns when there is nothing left to show of one of them."""
+        """Add the next characters of a reply; return when one of the replies has nothing left to show."""
         reply = self._replies[column]
         reply.pending += text
         reply.bits_per_char = bits_per_char
         self._show()
 
     def finish(self, column: int, turn: Turn) -> None:
-        """One of the replies is over; returns as `say` does, after the last one when all is shown."""
+        """End a reply; return as `write` does, after the last one when everything is shown."""
         reply = self._replies[column]
         reply.ended, reply.stopped, reply.bits_per_char = True, turn.stopped, turn.bits_per_char
         self._show()
@@ -155,7 +152,7 @@ class SpreadView:
             self._pacer.wait_for_frame()
 
     def _restart(self) -> list[RenderedLine]:
-        """Draw all of them once more, as there is room for them now; what comes before the first rows."""
+        """Lay out all replies again in the current width, and return the rows before them."""
         for reply in self._replies:
             reply.reset()
         width = self._column_width(len(self._replies))
@@ -163,14 +160,12 @@ class SpreadView:
         return [Text()] if self._stacked else [Text(), self._titles(width)]
 
     def _must_stack(self, width: int) -> bool:
-        """Whether there is no room for columns of this width, or no way to draw them."""
         return not self._region.live or self._console.width < MIN_SIDE_BY_SIDE_COLUMNS or width < _MIN_REPLY_COLUMNS
 
     def _titles(self, width: int) -> RenderedLine:
         return self._row([reply.title for reply in self._replies], width)
 
     def _column_width(self, columns: int) -> int:
-        """The columns of the terminal that each reply has where they stand beside each other."""
         return max(min((self._region.width - _GAP * (columns - 1)) // columns, _MAX_REPLY_COLUMNS), 1)
 
     def _render(self) -> None:
@@ -180,7 +175,7 @@ class SpreadView:
             self._region.render(finished, live[-self._region.max_lines :])
 
     def _rows(self) -> tuple[list[RenderedLine], list[RenderedLine]]:
-        """The rows that are finished, then those that are not and the bars under them."""
+        """Return the finished rows, then the live ones with the progress bars."""
         width = self._column_width(len(self._replies))
         lines = [reply.lines(width) for reply in self._replies]
         finished = [len(each) - 1 for each, reply in zip(lines, self._replies, strict=True) if not reply.finished]
@@ -194,7 +189,7 @@ class SpreadView:
         ]
 
     def _stack(self) -> tuple[list[RenderedLine], list[RenderedLine]]:
-        """The replies that are over, each with its footer, then the end of each of the others with its bar."""
+        """Return the finished replies with their footers, then the end of each of the others with its progress bar."""
         width, finished, live = self._region.width, [], []
         remaining = deque(self._replies[self._printed :])
         while remaining and remaining[0].finished:
@@ -208,7 +203,6 @@ class SpreadView:
         return finished, live
 
     def _row(self, cells: Sequence[RenderedLine], width: int) -> RenderedLine:
-        """Cells beside each other."""
         if all(isinstance(cell, str) for cell in cells):
             return "".join(_pad(str(cell), width + _GAP) for cell in cells).rstrip()
         row = Text()
@@ -219,5 +213,4 @@ class SpreadView:
 
 
 def _pad(text: str, width: int) -> str:
-    """The text with blanks behind it up to `width` columns; most need not be measured."""
     return text.ljust(width) if text.isascii() else text + " " * (width - cell_len(text))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
-from grucli.chat.pace import validate_pace
+from grucli.chat.inputs import validate_pace
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.frame_pacer import FramePacer
 from grucli.ui.terminal.live_text import PacedText

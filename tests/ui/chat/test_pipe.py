@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from grucli.chat.session import Session
-from grucli.generation.sampler import GenerationConfig, State
+from grucli.generation.options import GenerationConfig, State
 from grucli.ui.chat.pipe import handle_lines
 from tests.chat.fakes import FakeChatModel, FakeModelProvider, FakeReplyStream, completion_session, conversation_session
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
@@ -60,7 +60,7 @@ def test_nothing_in_nothing_out() -> None:
 def test_symbols_that_the_model_does_not_know_are_a_warning() -> None:
     answered = run_pipe_session(conversation_session(), "hi 漢\n".encode(), b"hi\n")
     assert answered.out == "<7>\n<8>\n"
-    assert answered.err == "gru: the model does not know 1 symbol of what it was given to read: '漢'\n"
+    assert answered.err == "gru: 1 symbol is not in the model's vocabulary: '漢'\n"
 
 
 def test_what_commands_offer_and_find_is_told_in_lines() -> None:
@@ -101,30 +101,30 @@ def test_as_json_each_reply_is_an_object() -> None:
     bits = reply.pop("bits_per_char")
     assert bits == pytest.approx(0.7213475)
     assert reply == {
-        "is": "reply", "turn": 1, "line": "hi", "reply": "a\x1b\nb", "seed": 7, "tokens": 4, "stopped": "turn"
+        "type": "reply", "turn": 1, "line": "hi", "reply": "a\x1b\nb", "seed": 7, "tokens": 4, "stopped": "turn"
     }  # fmt: skip
 
 
 def test_as_json_every_answer_says_what_it_is() -> None:
     commands = {
-        "": "told",
-        "/spread 0.3 1.2 hi": "offer",
+        "": "message",
+        "/spread 0.3 1.2 hi": "candidate",
         "/pick 2": "reply",
-        "/best 2": "offer",
+        "/best 2": "candidate",
         "/peek": "peek",
         "/score a": "score",
         "/gates a": "gates",
         "/tree": "tree",
         "/history": "history",
         "/cmd": "command",
-        "/temp 1": "told",
-        "/tmep": "mistake",
+        "/temp 1": "message",
+        "/tmep": "error",
         "漢": "warning",
     }
     session = conversation_session()
     for line, what in commands.items():
         result = run_json_session(session, f"{line}\n".encode()) if line else run_json_session(session, b"/save\n")
-        assert result[0]["is"] == what, line
+        assert result[0]["type"] == what, line
     assert run_json_session(session, b"/quit\n", b"hi\n") == []
 
 
@@ -143,12 +143,12 @@ def test_as_json_a_tree_is_its_turns() -> None:
             "bits_per_char": pytest.approx(0.7213475),
             "stopped": "turn",
             "depth": 0,
-            "names": ["main"],
-            "now": True,
-            "kept": True,
+            "branches": ["main"],
+            "is_head": True,
+            "on_path": True,
         }
     ]
-    assert (tree["now"], tree["beginning"]) == (1, [])
+    assert (tree["head"], tree["root_branches"]) == (1, [])
 
 
 def test_as_json_history_and_candidates_have_what_a_reply_has() -> None:
@@ -157,8 +157,8 @@ def test_as_json_history_and_candidates_have_what_a_reply_has() -> None:
     )
     turns = history["turns"]
     assert isinstance(turns, list)
-    assert [{name: turn[name] for name in first if name != "is"} for turn in turns] == [
-        {name: value for name, value in reply.items() if name != "is"} for reply in (first, second)
+    assert [{name: turn[name] for name in first if name != "type"} for turn in turns] == [
+        {name: value for name, value in reply.items() if name != "type"} for reply in (first, second)
     ]
     assert [turn["parent"] for turn in turns] == [0, 1]
     for number, offer in enumerate(offers[:2], 1):
@@ -178,17 +178,17 @@ class UnequalLengthModel(FakeChatModel):
 def test_a_spread_is_told_in_the_order_of_its_temperatures() -> None:
     session = Session(FakeModelProvider(emo=UnequalLengthModel(True)), None, GenerationConfig(seed=7), 0)
     reported = run_pipe_session(session, b"/spread 1 3 2 hi\n").err.splitlines()
-    assert reported == ["1  temp 1  ....", "2  temp 3  ..", "3  temp 2  ...", "/pick N takes one"]
+    assert reported == ["1  temp 1  ....", "2  temp 3  ..", "3  temp 2  ...", "use /pick N to choose one"]
     *offers, last = run_json_session(session, b"/spread 1 3 2 hi\n")
     assert [(offer["pick"], offer["reply"]) for offer in offers] == [(1, "...."), (2, ".."), (3, "...")]
-    assert last["is"] == "told"
+    assert last["type"] == "message"
 
 
 def test_a_tree_from_its_beginning_marks_that() -> None:
     reported = run_pipe_session(conversation_session(), b"hi\n", b"/rewind 0\n", b"/tree\n").err.splitlines()
     assert reported[-2:] == ["* 0 (main)  the beginning", ". 1  hi → <7>"]
     (tree,) = run_json_session(conversation_session(), b"hi\n", b"/undo\n", b"/tree\n")[2:]
-    assert (tree["now"], tree["beginning"]) == (0, ["main"])
+    assert (tree["head"], tree["root_branches"]) == (0, ["main"])
 
 
 def test_the_line_of_cmd_is_a_line() -> None:
@@ -217,4 +217,4 @@ def parse_with_bash(line: str) -> list[str]:
 
 def test_a_line_break_that_no_line_holds_is_told() -> None:
     answered = run_pipe_session(completion_session("two\nlines", max_chars=4), b"hi\n", b"\n", b"/cmd\n")
-    assert answered.err == "gru: that line has a line break at the end of a text\n     --json gives it whole\n"
+    assert answered.err == "gru: the command has a text that ends with a line break\n     use --json\n"

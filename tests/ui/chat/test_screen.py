@@ -49,7 +49,7 @@ def test_a_reply_and_what_stays_under_it() -> None:
     harness = Harness(conversation_session(REPLY_TEMPLATE, seed=42, pace=100))
     harness.screen.print_greeting()
     assert harness.send("hi") == [
-        "emo takes turns: say something, and it answers.",
+        "emo takes turns. Type a message and it replies.",
         "Ctrl-C stops a reply · Ctrl-D leaves · /help",
         "",
         "Well, seed 42 is as good as any other number.",
@@ -61,7 +61,7 @@ def test_a_reply_and_what_stays_under_it() -> None:
 def test_what_was_picked_stands_behind_its_beginning_and_has_no_seed() -> None:
     harness = Harness(conversation_session("abcdef", max_chars=3))
     rows = harness.send("hi", "/peek", "/pick 1")
-    assert rows[-2:] == ["abca", "picked · 1 character · Enter alone goes on"]
+    assert rows[-2:] == ["abca", "picked · 1 character · Enter continues"]
     harness = Harness(conversation_session("abcdef", max_chars=3))
     rows = harness.send("hi", "/peek", "/pick 2")
     assert rows[-2:] == ["abc (nothing)", "picked · 0 characters"]
@@ -88,10 +88,10 @@ def test_the_limit_says_how_to_go_on() -> None:
     harness = Harness(conversation_session("abcdefgh", seed=1, max_chars=5))
     assert harness.send("hi", "") == [
         "abcde",
-        "seed 1 · 5 characters · 0.72 bits/char · at the limit: Enter alone goes on",
+        "seed 1 · 5 characters · 0.72 bits/char · limit reached; Enter continues",
         "",
         "abcdeabcde",
-        "seed 2 · 5 characters · 0.72 bits/char · at the limit: Enter alone goes on",
+        "seed 2 · 5 characters · 0.72 bits/char · limit reached; Enter continues",
     ]
 
 
@@ -106,7 +106,13 @@ def test_every_command_fits_its_terminal(width: int) -> None:
     rows = harness.send("hi", "/help", "/temp 0.3", "/temp x", "/bogus", "/model", "/regen", "/history", "/reset")
     assert all(cell_len(row) <= width for row in rows)
     text = " ".join(" ".join(rows).split())
-    for said in ("/repeat-penalty", "draw the last reply again", "there is no command /bogus", "bard", "begins anew"):
+    for said in (
+        "/repeat-penalty",
+        "generate the last reply again",
+        "there is no command /bogus",
+        "bard",
+        "conversation reset",
+    ):
         assert said in text
 
 
@@ -133,7 +139,7 @@ def test_help_fits_a_screen() -> None:
 
 def test_help_on_a_narrow_terminal_has_groups_above() -> None:
     rows = Harness(conversation_session(), width=40).send("/help")
-    assert rows[rows.index("places") + 1] == "  /undo [N]"
+    assert rows[rows.index("history") + 1] == "  /undo [N]"
     assert all(len(row) <= 40 for row in rows)
 
 
@@ -195,7 +201,7 @@ def test_ctrl_c_stops_the_reply_and_keeps_it() -> None:
     assert session.turns[-1].stopped == "interrupted"
     assert rows[0] == session.turns[-1].reply
     assert 0 < len(rows[0]) < 40
-    assert rows[1].endswith("stopped: Enter alone goes on")
+    assert rows[1].endswith("stopped; Enter continues")
 
 
 def test_a_book_shows_how_far_it_was_read_and_can_be_stopped() -> None:
@@ -214,7 +220,7 @@ def test_a_book_shows_how_far_it_was_read_and_can_be_stopped() -> None:
     model.read = read_some  # type: ignore[assignment, method-assign]
     rows = harness.send("word " * 100_000)
     assert "reading" in harness.emulator.written
-    assert rows == ["stopped: none of this line was heard"]
+    assert rows == ["stopped before the message was processed"]
     assert len(model.texts_read) == 21
 
 
@@ -285,18 +291,18 @@ def test_how_to_go_on_is_told_before_the_figures() -> None:
         pass
     assert session.last is not None
     long = reply_footer(session.last, 80)
-    assert long.endswith("at the limit: Enter alone goes on")
+    assert long.endswith("limit reached; Enter continues")
     assert long.startswith("seed 9223372036854775807 · ")
     assert len(long) < 80
 
 
 def test_a_line_that_the_model_cannot_read_in_full_is_told() -> None:
     rows = Harness(conversation_session(REPLY_TEMPLATE, seed=42)).send("hi 漢字")
-    assert rows[0] == "the model does not know 2 symbols of what it was given to read: '漢', '字'"
+    assert rows[0] == "2 symbols are not in the model's vocabulary: '漢', '字'"
     malformed = "\u202e漢\ud800" + "αβγδε" * 1000
     rows = Harness(conversation_session(REPLY_TEMPLATE, seed=42), 120).send(malformed)
-    assert rows[0].startswith("the model does not know 5,003 symbols")
-    assert rows[0].endswith(r"read: '\u202e', '漢', '�', 'α', 'β', …")
+    assert rows[0].startswith("5,003 symbols are not")
+    assert rows[0].endswith(r"vocabulary: '\u202e', '漢', '�', 'α', 'β', …")
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,5 +325,5 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     run_screen(conversation_session(REPLY_TEMPLATE, seed=42), captured.terminal)
     assert "\x1b" not in captured.out + captured.err
     assert "> Well, seed 42 is as good as any other number.\nOr is it?\n" in captured.out
-    assert "Ctrl-D leaves" in captured.out.split("Or is it?")[1]
+    assert "press Ctrl-D" in captured.out.split("Or is it?")[1]
     assert "/temp: 2" in captured.out

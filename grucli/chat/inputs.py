@@ -1,0 +1,87 @@
+"""Checks of what a session is given: its pace, the text before the conversation, lines of the user."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.errors import UsageError
+from grucli.text.tokenizers import UNK
+
+MAX_PREAMBLE_BYTES = 1 << 22
+"""The preamble is read before the first reply, and with some models before each."""
+
+_MAX_NAMED_SYMBOLS = 5
+_MAX_SYMBOL_CHARS = 16  # a symbol may be a word
+
+_surrogates = re.compile("[\ud800-\udfff]")
+
+
+def validate_pace(pace: float) -> float:
+    """Return `pace`, characters per second with 0 for no limit.
+
+    Raises:
+        UsageError: not a finite number from 0 up.
+    """
+    if not math.isfinite(pace) or pace < 0:
+        hint = "{pace} takes characters per second, such as 150, or 0 for no limit"
+        raise UsageError(f"{{pace}} is {pace:g}", hint, ["pace"])
+    return pace
+
+
+def read_preamble(path: str) -> str:
+    """Read the text that comes before the conversation.
+
+    Raises:
+        UsageError: the file is not UTF-8, or larger than MAX_PREAMBLE_BYTES.
+        OSError: the file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(MAX_PREAMBLE_BYTES + 1)
+    if len(content) > MAX_PREAMBLE_BYTES:
+        raise UsageError(f"'{path}' is too large (max {MAX_PREAMBLE_BYTES >> 20} MB)", "use a shorter file")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise UsageError(f"'{path}' is not UTF-8 text", "give a plain text file to --opening") from None
+
+
+def replace_surrogates(text: str) -> str:
+    """Return `text` with U+FFFD for lone surrogates, which some keyboards and pipes send and UTF-8 cannot encode."""
+    return _surrogates.sub("\ufffd", text)
+
+
+class Encoder(Protocol):
+    """The methods of a tokenizer that find unknown symbols."""
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Return the token ids of `text`, int32 [N]."""
+
+    def split(self, text: str) -> Sequence[str]:
+        """Return the part of `text` that each of its N ids stands for."""
+
+
+def count_unknown_symbols(tokenizer: Encoder, text: str) -> int:
+    """Return how many symbols of `text`, characters or words, are not in the vocabulary."""
+    return int(np.count_nonzero(tokenizer.encode(text) == UNK))
+
+
+def unknown_symbols(tokenizer: Encoder, text: str) -> list[str]:
+    """Return the symbols of `text` that are not in the vocabulary, in order, with repetitions."""
+    unknown = tokenizer.encode(text) == UNK
+    if not unknown.any():
+        return []
+    return [part for part, is_unknown in zip(tokenizer.split(text), unknown, strict=True) if is_unknown]
+
+
+def unknown_symbols_message(count: int, distinct: Sequence[str] = ()) -> str:
+    """Return the warning about `count` unknown symbols, which names a few of the `distinct` ones."""
+    named = ", ".join(repr(part[:_MAX_SYMBOL_CHARS]) for part in distinct[:_MAX_NAMED_SYMBOLS])
+    more = ", …" if len(distinct) > _MAX_NAMED_SYMBOLS else ""
+    verb = "symbol is" if count == 1 else "symbols are"
+    message = f"{count:,} {verb} not in the model's vocabulary"
+    return f"{message}: {named}{more}" if named else message
