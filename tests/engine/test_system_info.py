@@ -136,5 +136,5 @@ def test_an_empty_variable_is_none(home: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_settings_that_are_no_toml(home: Path) -> None:
     write_config(home, "top-k =")
-    with pytest.raises(UsageError, match="no TOML"):
+    with pytest.raises(UsageError, match="not valid TOML"):
         collect_system_info(OPTION_VARIABLES)
