@@ -99,7 +99,7 @@ def _any_running(low: int, high: int, decode_state: DecodeState) -> bool:
     return running > 0
 
 
-@helper
+@inlined
 def _sample_all(
     low: int,
     high: int,

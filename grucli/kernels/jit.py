@@ -37,6 +37,9 @@ R = TypeVar("R")
 _FASTMATH = {"contract", "nsz", "arcp"}
 _REDUCTION_FASTMATH = _FASTMATH | {"reassoc"}
 
+# What lets Python, or C, call a function takes as long to compile as the function: a helper needs neither.
+_NO_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 
 @dataclass(frozen=True, slots=True)
 class KernelCache:
@@ -126,16 +129,15 @@ class _CompileListener(numba.core.event.Listener):
 
 
 def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> Callable[P, R]:
-    # What lets Python, or C, call a function takes as long to compile as the function: a helper needs neither.
-    wrappers: dict[str, Any] = {"no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
+    # The caller holds all arrays: counting references to them takes longer than a row of a small layer.
+    options: dict[str, Any] = {"_nrt": False} | (_NO_WRAPPERS if inline else {"no_cfunc_wrapper": True})
     njit: Any = numba.njit  # its stubs do not know every option
     decorate = njit(
         nogil=True,
         cache=CACHE.directory is not None and not inline,
         fastmath=fastmath,
-        _nrt=False,  # the caller holds all arrays: counting references to them takes longer than a row of a small layer
         error_model="numpy",  # a division by zero gives inf; the check for it would keep loops from being vectorised
-        **wrappers,
+        **options,
     )
     compiled: Callable[P, R] = decorate(function)
     return compiled
@@ -168,7 +170,8 @@ def intrinsic(generator: Callable[..., Any]) -> Any:
 
 def overload(function: Callable[P, R]) -> Callable[[Callable[..., Callable[P, R]]], object]:
     """Let what is decorated choose, from Numba's types of the arguments, the code of `function` inside kernels."""
-    decorate: Any = numba.extending.overload(function, strict=False)  # else annotations would have to agree, too
+    # Strictly, annotations would have to agree, too.
+    decorate: Any = numba.extending.overload(function, strict=False, jit_options=_NO_WRAPPERS)
     return decorate  # type: ignore[no-any-return]
 
 
@@ -184,13 +187,7 @@ def method(function: Callable[P, R]) -> Callable[P, R]:
         return getattr(cell.instance_class, function.__name__, function)
 
     choose.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    options = {
-        "fastmath": _FASTMATH,
-        "error_model": "numpy",
-        "_nrt": False,
-        "no_cpython_wrapper": True,
-        "no_cfunc_wrapper": True,
-    }
+    options: Any = {"fastmath": _FASTMATH, "error_model": "numpy", "_nrt": False} | _NO_WRAPPERS
     overload_: Any = numba.extending.overload
     overload_(function, strict=False, jit_options=options)(choose)
     return function

@@ -9,7 +9,6 @@ window have a row per step and batch row, n = t·B + i. The state has S componen
 the states before each step (`old`), another one those after it (`new`).
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
 from grucli.kernels.cells import Cell, between, between_backward, update, update_backward
-from grucli.kernels.jit import inlined, kernel, overload
+from grucli.kernels.jit import inlined, kernel
 from grucli.kernels.microkernel import element_ptr, gemm_panels, row
-from grucli.kernels.quantized import PackedWeights, QuantWorkspace, packed_matmul
+from grucli.kernels.quantized import packed_matmul
 
 
 class ForwardProduct(NamedTuple):
@@ -47,24 +46,6 @@ class BackwardProduct(NamedTuple):
     stage: int
 
 
-def multiply(a: Float32, n: int, rows: int, weights: Any, layer: int, c: Float32, workspace: Any) -> None:
-    """c[:rows] = a[n : n + rows] @ matrix `layer` of the weights, inside kernels only; `desk` is what they need."""
-    raise TypeError("there are pointers inside kernels only")
-
-
-@overload(multiply)
-def _multiply(a: Any, n: Any, rows: Any, weights: Any, layer: Any, c: Any, workspace: Any) -> Callable[..., None]:
-    def for_window(a: Float32, n: int, rows: int, weights: Float32, layer: int, c: Float32, workspace: None) -> None:
-        gemm_panels(a, n * a.shape[1], a.shape[1], rows, weights, c, 0)
-
-    def for_decoding(
-        a: Float32, n: int, rows: int, weights: PackedWeights, layer: int, c: Float32, workspace: QuantWorkspace
-    ) -> None:
-        packed_matmul(element_ptr(a, n * a.shape[1]), a.shape[1], rows, weights, layer, c, workspace)
-
-    return for_decoding if hasattr(weights, "instance_class") else for_window
-
-
 @inlined
 def step(
     cell: Cell,
@@ -88,7 +69,7 @@ def step(
         if current.prepared:
             for i in range(rows):
                 between(cell, stage, layer, n + i, H, row(a, n + i), row(scratch, i), row(old, n + i))
-        multiply(current.reads, n, rows, current.weights, layer, scratch, workspace)
+        packed_matmul(row(current.reads, n), H, rows, current.weights, layer, scratch, workspace)
     for i in range(rows):
         update(cell, layer, n + i, H, row(a, n + i), row(scratch, i), row(old, n + i), row(new, n + i))
 
@@ -164,9 +145,8 @@ def backward(
             update_backward(cell, n + i, H, row(gates, n + i), row(old, n + i), row(new, n + i), row(dstate, low + i))
         for current in products:
             stride = current.d.shape[1]
-            gemm_panels(
-                current.d, n * stride + current.column, stride, rows, current.panels, scratch, current.accumulate
-            )
+            start = element_ptr(current.d, n * stride + current.column)
+            gemm_panels(start, stride, rows, current.panels, scratch, current.accumulate)
             if current.into_state:
                 for i in range(rows):
                     _add(carried, low + i, scratch, i)

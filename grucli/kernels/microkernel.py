@@ -364,11 +364,11 @@ def pack_transposed(matrix: Float32, start: int, columns: int, panels: Float32) 
 
 
 @helper
-def gemm_panels(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32, more: int) -> None:
-    """c[:rows, : P·WIDTH] = A @ B, or += where `more` is not 0, for use inside other kernels.
+def gemm_panels(a: Pointer, stride: int, rows: int, panels: Float32, c: Float32, accumulate: int) -> None:
+    """c[:rows, : P·NR] = A @ B, or += where `accumulate` is not 0, for use inside other kernels.
 
-    A [rows, K] begins at element `start` of `a`, its rows `stride` elements apart; B is packed in panels [P, K, WIDTH];
-    c is [≥ rows, ≥ P·WIDTH]. A product over K + K' columns is the same to the bit when it is made of two.
+    Row i of A [rows, K] begins at a[i · stride]; B is packed in panels [P, K, NR]; c is [≥ rows, ≥ P·NR]. A product
+    over K + K' columns is the same to the bit when it is made of two.
     """
     P, K, _ = panels.shape
     c_stride = c.shape[1]
@@ -377,10 +377,10 @@ def gemm_panels(a: Float32, start: int, stride: int, rows: int, panels: Float32,
         left = p * NR
         i = 0
         while i + MR <= rows:
-            microkernel(
-                element_ptr(a, start + i * stride), stride, 1, b, element_ptr(c, i * c_stride + left), c_stride, K, more
-            )
+            c_tile = element_ptr(c, i * c_stride + left)
+            microkernel(offset_ptr(a, i * stride), stride, 1, b, c_tile, c_stride, K, accumulate)
             i += MR
         while i < rows:
-            tile_of_one(element_ptr(a, start + i * stride), 0, 1, b, element_ptr(c, i * c_stride + left), 0, K, more)
+            c_tile = element_ptr(c, i * c_stride + left)
+            tile_of_one(offset_ptr(a, i * stride), 0, 1, b, c_tile, 0, K, accumulate)
             i += 1

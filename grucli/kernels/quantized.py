@@ -30,6 +30,7 @@ from grucli.kernels.microkernel import (
     dot_u8s8_2x1,
     dot_u8s8_2x4,
     element_ptr,
+    gemm_panels,
     gemv1,
     gemv1_i8,
     gemv4,
@@ -220,12 +221,19 @@ def _float_matmul(a: Pointer, stride: int, rows: int, weights: FloatPanels, laye
 
 
 def packed_matmul(
-    a: Pointer, stride: int, rows: int, weights: PackedWeights, layer: int, c: Float32, workspace: QuantWorkspace
+    a: Pointer,
+    stride: int,
+    rows: int,
+    weights: PackedWeights | Float32,
+    layer: int,
+    c: Float32,
+    workspace: QuantWorkspace | None,
 ) -> None:
-    """c[:rows, : P·WIDTH] = A @ B, inside other kernels only; a product of `Quads` asks for an A in ±1.
+    """c[:rows, : P·NR] = A @ B, inside other kernels only; `VnniPanels` need an A in ±1.
 
-    Row i of A [rows, K] begins at a[i · stride]; B is matrix `layer` of `weights`; c is [≥ rows, ≥ P·WIDTH]. Only the
-    way that the type of the weights asks for is compiled: that takes seconds, and hardly anybody needs both.
+    Row i of A [rows, K] begins at a[i · stride]; B is matrix `layer` of `weights`, or the only one, float32 panels
+    [P, K, NR] for the micro-kernel, which need no workspace; c is [≥ rows, ≥ P·NR]. The type of the weights selects the
+    code, and only that is compiled: it takes seconds, and few runs need two.
     """
     raise TypeError("there are pointers inside kernels only")
 
@@ -244,4 +252,11 @@ def _select_kernel(
     ) -> None:
         _float_matmul(a, stride, rows, weights, layer, c)
 
-    return int8_impl if weights.instance_class is VnniPanels else float_impl
+    def tiled_impl(
+        a: Pointer, stride: int, rows: int, weights: Float32, layer: int, c: Float32, workspace: None
+    ) -> None:
+        # A literal 0 has a type of its own, for which the product would be compiled once more.
+        gemm_panels(a, stride, rows, weights, c, rows - rows)
+
+    impls: dict[Any, Callable[..., None]] = {VnniPanels: int8_impl, FloatPanels: float_impl}
+    return impls.get(getattr(weights, "instance_class", None), tiled_impl)

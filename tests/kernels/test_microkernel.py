@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.jit import kernel
-from grucli.kernels.microkernel import NR, gemm_panels, num_panels, pack, pack_transposed
+from grucli.kernels.microkernel import NR, element_ptr, gemm_panels, num_panels, pack, pack_transposed
 
 
 @kernel
 def gemm_at(a: Float32, start: int, stride: int, rows: int, panels: Float32, c: Float32) -> None:
-    gemm_panels(a, start, stride, rows, panels, c, 0)
+    gemm_panels(element_ptr(a, start), stride, rows, panels, c, 0)
 
 
 @given(rows=st.integers(1, 20), K=st.integers(1, 70), columns=st.integers(1, 100), skip=st.integers(0, 3))
