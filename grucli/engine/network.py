@@ -5,13 +5,13 @@ layers' kernels, each thread with batch rows of its own; everything else is a pr
 """
 
 import math
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.engine.matmul import matmul_backend
+from grucli.engine.protocol import DropoutMask, GradientHook
 from grucli.engine.recurrent_layer import RecurrentLayer
 from grucli.engine.thread_pool import ThreadPool
 from grucli.kernels import loss
@@ -23,14 +23,6 @@ from grucli.model.parameters import Parameters
 
 _MAX_LOGITS_PER_BLOCK = 1 << 18  # numbers, 1 MB
 _MIN_LOGIT_ROWS = 4 * MR  # rows below which the weights would be read too often
-
-
-@dataclass(frozen=True, slots=True)
-class DropoutMask:
-    """A share `rate` of what each layer hands up is cleared; `key` names the masks of one step."""
-
-    rate: float
-    key: int
 
 
 class Network:
@@ -146,21 +138,28 @@ class Network:
         reset_mask: NDArray[np.bool_],
         gradients: Parameters,
         dropout: DropoutMask | None = None,
+        on_gradient: GradientHook | None = None,
     ) -> float:
-        """After `forward` with the same arguments: fill `gradients` of the mean nats a token, and return that mean.
+        """After `forward` with the same arguments: compute the gradients of the mean loss; return it in nats per token.
 
-        The gradient does not reach back beyond the window: the carried state is taken as given.
+        Backpropagation is truncated to the window (Williams and Peng 1990, doi:10.1162/neco.1990.2.4.490): the state
+        before it is a constant.
         """
         pool, d = self.pool, gradients.views
+        notify = on_gradient or (lambda part: None)
+        output, *layers, embedding = (gradients.flat[group] for group in gradients.groups)
         nats = self._loss_backward(targets, d["out.b"])
         self._backend.matmul_tn(self.output, self._logits, d["out.W"])
-        for index in reversed(range(self.sizes.L)):
+        notify(output)
+        for index, part in zip(reversed(range(self.sizes.L)), layers, strict=True):
             self._backward_layer(index, reset_mask, gradients, dropout)
+            notify(part)
         d["embedding"].fill(0)
         rows = inputs.reshape(-1)
         pool.parallel_for(
             self.sizes.E, lambda low, high: loss.scatter_add(low, high, rows, self._dx, d["embedding"]), grain_size=16
         )
+        notify(embedding)
         return nats / self.N
 
     def _backward_layer(
