@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import chain
 
 from grucli.engine.decoder import CpuDecoder
 from grucli.engine.network import Network
@@ -10,7 +11,6 @@ from grucli.engine.protocol import DropoutMask, GradientHook, Optimizer
 from grucli.engine.thread_pool import ThreadPool
 from grucli.kernels.adamw import sum_of_squares
 from grucli.kernels.arrays import Float32, zeros
-from grucli.model.config import ModelConfig
 from grucli.model.parameters import Parameters
 from grucli.text.loader import EvalBatch, TrainBatch
 
@@ -22,7 +22,7 @@ class CpuScorer:
     """Implements `Scorer` for parameters that may change between calls."""
 
     def __init__(self, parameters: Parameters, pool: ThreadPool) -> None:
-        self._parameters, self._pool = parameters, pool
+        self.sizes, self._parameters, self._pool = parameters.sizes, parameters, pool
         self._network = cache(lambda T, B: Network(parameters, T, B, pool))
         self._score_state = zeros(0)
 
@@ -53,11 +53,6 @@ class CpuEngine(CpuScorer):
         self._state = self._network(T, B).zero_state()
         self._on_gradient = on_gradient
 
-    @property
-    def sizes(self) -> ModelConfig:
-        """Shape of the network."""
-        return self._parameters.sizes
-
     def step(self, step: int, batch: TrainBatch, dropout: DropoutMask, learning_rate: float) -> tuple[float, float]:
         """Implement `Engine.step`."""
         network, gradients = self._network(*batch.inputs.shape), self._gradients
@@ -75,9 +70,7 @@ class CpuEngine(CpuScorer):
         def squares(low: int, high: int) -> list[float]:
             return [sum_of_squares(start, min(start + _NORM_BLOCK, high), g) for start in range(low, high, _NORM_BLOCK)]
 
-        return math.sqrt(
-            math.fsum(part for parts in self._pool.parallel_for(g.size, squares, _NORM_BLOCK) for part in parts)
-        )
+        return math.sqrt(math.fsum(chain.from_iterable(self._pool.parallel_for(g.size, squares, _NORM_BLOCK))))
 
     def arrays(self) -> dict[str, Float32]:
         """Return the arrays themselves, not copies; see `Engine.arrays`."""

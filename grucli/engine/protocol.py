@@ -34,14 +34,7 @@ class Optimizer(Protocol):
     state: dict[str, Float32]
 
     def step(self, step: int, gradients: Float32, learning_rate: float, scale: float) -> None:
-        """Update the parameters for step number `step`, from 0.
-
-        Args:
-            step: number of the step.
-            gradients: float32 [N], before clipping.
-            learning_rate: of this step.
-            scale: factor of the gradients that clips them, 0 to 1.
-        """
+        """Update the parameters for step number `step`, from 0, by scale · gradients [N]; `scale` clips, 0 to 1."""
 
 
 class InferenceEngine(Protocol):
@@ -71,11 +64,9 @@ class Scorer(Protocol):
 
 
 class Engine(Scorer, Protocol):
-    """Trains one network. Losses are in nats."""
+    """Trains one network, whose shape is `sizes`. Losses are in nats."""
 
-    @property
-    def sizes(self) -> ModelConfig:
-        """Shape of the network."""
+    sizes: ModelConfig
 
     def step(self, step: int, batch: TrainBatch, dropout: DropoutMask, learning_rate: float) -> tuple[float, float]:
         """Train on a batch: forward, backward, clip, update. The state is carried from batch to batch.

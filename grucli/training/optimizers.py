@@ -24,20 +24,11 @@ class AdamW:
 
     def step(self, step: int, gradients: Float32, learning_rate: float, scale: float) -> None:
         """Implement `Optimizer.step`."""
-        constants = tuple(
-            map(
-                np.float32,
-                (
-                    scale,
-                    BETA1,
-                    BETA2,
-                    learning_rate / (1 - BETA1 ** (step + 1)),
-                    1 / math.sqrt(1 - BETA2 ** (step + 1)),
-                    EPSILON,
-                    1 - learning_rate * WEIGHT_DECAY,
-                ),
-            )
-        )
+        step_size = learning_rate / (1 - BETA1 ** (step + 1))
+        inv_sqrt_bias_correction2 = 1 / math.sqrt(1 - BETA2 ** (step + 1))
+        decay = 1 - learning_rate * WEIGHT_DECAY
+        values = (scale, BETA1, BETA2, step_size, inv_sqrt_bias_correction2, EPSILON, decay)
+        constants = tuple(map(np.float32, values))
         p, m, v = self._parameters, self.state["m"], self.state["v"]
         self._pool.parallel_for(p.size, lambda low, high: adamw(low, high, p, gradients, m, v, *constants), _BLOCK)
 

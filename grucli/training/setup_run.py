@@ -201,6 +201,7 @@ def build_trainer(
     Raises:
         UsageError: the corpus differs from that of the checkpoint, or the run does not fit in memory.
         EmptyInputError: the corpus is shorter than one window.
+        ModelFileError: the checkpoint does not fit the engine.
     """
     hparams, tokenizer = config.hparams, dataset.tokenizer
     sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers)
@@ -312,7 +313,7 @@ def warm_up(trainer: Trainer) -> Iterator[Compiling | Compiled]:
 
 
 def _run_all_kernels(trainer: Trainer) -> None:
-    sizes = ModelConfig(trainer.sizes.cell, trainer.dataset.tokenizer.vocab_size, 1, 1, 1)
+    sizes = ModelConfig(trainer.engine.sizes.cell, trainer.dataset.tokenizer.vocab_size, 1, 1, 1)
     parameters, hparams = init_parameters(sizes, 0), replace(trainer.train_state.hparams, seq=1, batch=1)
     engine = create_engine(parameters, hparams, ThreadPool(1))
     ids, resets, loss_mask = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.bool_), np.ones((1, 1), np.float32)

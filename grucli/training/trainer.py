@@ -16,7 +16,7 @@ from grucli.errors import DivergedError, ModelFileError, UsageError
 from grucli.files import atomic_write, oserror_for
 from grucli.generation.evaluation import evaluate_tokens
 from grucli.generation.sampler import GenerationConfig, Sampler
-from grucli.model.config import ModelConfig, num_parameters
+from grucli.model.config import num_parameters
 from grucli.model.figures import Figures
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
 from grucli.model.weights import ModelCard, SavedModel, parameters_sha256, read_model_info, save_weights
@@ -43,10 +43,9 @@ class Trainer:
 
     def __init__(self, model_dir: Path, dataset: Dataset, engine: Engine, train_state: TrainState) -> None:
         hparams = train_state.hparams
-        self.model_dir, self.dataset, self.train_state = model_dir, dataset, train_state
+        self.model_dir, self.dataset, self.engine, self.train_state = model_dir, dataset, engine, train_state
         self.notices: list[str] = []
         self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
-        self._engine = engine
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore the run from `checkpoint`.
@@ -56,7 +55,7 @@ class Trainer:
             OSError: the metrics or the best weights cannot be written.
         """
         try:
-            self._engine.load(checkpoint.arrays)
+            self.engine.load(checkpoint.arrays)
         except (KeyError, ValueError) as error:
             raise ModelFileError(
                 f"corrupt checkpoint: '{self.model_dir}': {error}", "start again with --force"
@@ -72,11 +71,6 @@ class Trainer:
             return read_model_info(self.model_dir / BEST).card.steps
         except (UsageError, ModelFileError):
             return None
-
-    @property
-    def sizes(self) -> ModelConfig:
-        """Shape of the network."""
-        return self._engine.sizes
 
     @property
     def tokens(self) -> int:
@@ -97,7 +91,7 @@ class Trainer:
         started_at, state = time.perf_counter(), self.train_state
         batch = self.loader.get_batch(state.step)
         dropout = DropoutMask(state.dropout, state.hparams.seed * 1_000_003 + state.step)
-        nats, norm = self._engine.step(state.step, batch, dropout, self.learning_rate)
+        nats, norm = self.engine.step(state.step, batch, dropout, self.learning_rate)
         if not (math.isfinite(nats) and math.isfinite(norm)):
             raise DivergedError(
                 f"training diverged at step {state.step + 1:,}: loss {nats:g}, gradient norm {norm:g}",
@@ -119,7 +113,7 @@ class Trainer:
         state = self.train_state
         state.train_nats = state.loss_sum / max(state.loss_steps, 1)
         state.loss_sum, state.loss_steps = 0.0, 0
-        scores = evaluate_tokens(self._engine, self.dataset.val) if self.dataset.val is not None else None
+        scores = evaluate_tokens(self.engine, self.dataset.val) if self.dataset.val is not None else None
         state.val_nats = scores.nats_per_token if scores else None
         state.val_nats_per_char = scores.nats_per_char if scores else None
         best = scores is None or state.best_val_nats is None or scores.nats_per_token < state.best_val_nats
@@ -150,7 +144,7 @@ class Trainer:
         ).figures()
 
     def _generate_sample(self) -> str:
-        sampler = Sampler(self._weights(), threads=1, engine=self._engine.inference(quantized=True))
+        sampler = Sampler(self._weights(), threads=1, engine=self.engine.inference(quantized=True))
         stream = sampler.stream(sampler.initial_state(), replace(_SAMPLE_CONFIG, seed=self.train_state.step))
         return "".join(piece.text for piece in stream)
 
@@ -183,7 +177,7 @@ class Trainer:
             steps=self.train_state.step,
             **self._figures(),
         )
-        return SavedModel(self.sizes, dataset.tokenizer, self._engine.named_parameters(), card)
+        return SavedModel(self.engine.sizes, dataset.tokenizer, self.engine.named_parameters(), card)
 
     def _save_weights(self, name: str) -> None:
         save_weights(self.model_dir / name, self._weights())
@@ -196,7 +190,7 @@ class Trainer:
         Raises:
             OSError: a file cannot be written; the last checkpoint is intact.
         """
-        save_checkpoint(self.model_dir / OPTIMIZER, Checkpoint(self.train_state, self._engine.arrays()))
+        save_checkpoint(self.model_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
         self._save_weights(LAST)
         if best or not (self.model_dir / BEST).exists():
             self._save_weights(BEST)
@@ -223,9 +217,9 @@ class Trainer:
             model=self.model_dir.name,
             path=str(self.model_dir),
             cell=self.train_state.hparams.cell,
-            parameters=num_parameters(self.sizes),
-            vocab=self.sizes.V,
+            parameters=num_parameters(self.engine.sizes),
+            vocab=self.engine.sizes.V,
             steps=self.train_state.step,
             **self._figures(),
-            parameters_sha256=parameters_sha256(self._engine.named_parameters()),
+            parameters_sha256=parameters_sha256(self.engine.named_parameters()),
         )
