@@ -6,15 +6,17 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.configs import SAMPLING, TRAINING, BenchmarkConfig
-from grucli.engine.network import Network
+from grucli.engine.cpu import CpuEngine
+from grucli.engine.protocol import DropoutMask
 from grucli.engine.thread_pool import ThreadPool, default_num_threads
 from grucli.generation.sampler import GenerationConfig, Sampler
 from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
 from grucli.kernels.microkernel import MR, NR, num_panels, pack
 from grucli.model.config import ModelConfig
-from grucli.model.parameters import Parameters, init_parameters
+from grucli.model.parameters import init_parameters
 from grucli.model.weights import ModelCard, SavedModel
+from grucli.text.loader import TrainBatch
 from grucli.text.tokenizers import EOS, EOT
 from grucli.text.tokenizers.char import CharTokenizer
 from grucli.training.optimizers import AdamW
@@ -24,17 +26,14 @@ def make_training(cell: str, name: str) -> Callable[[], int]:
     """Forward, backward, clipping and AdamW on a window, the state carried."""
     shape, pool = TRAINING[name], ThreadPool()
     sizes = ModelConfig(cell, shape.V, shape.E, shape.H, shape.L)
-    parameters, gradients = init_parameters(sizes, 0), Parameters(sizes)
-    network, optimizer = Network(parameters, shape.T, shape.B, pool), AdamW(parameters, pool)
+    engine = CpuEngine(init_parameters(sizes, 0), shape.T, shape.B, pool, AdamW)
     ids = np.random.default_rng(0).integers(0, shape.V, (2, shape.T, shape.B)).astype(np.int32)
-    resets, state = np.zeros((shape.T, shape.B), np.bool_), network.zero_state()
+    batch = TrainBatch(ids[0], ids[1], np.zeros((shape.T, shape.B), np.bool_), is_epoch_start=False)
     steps_done = 0
 
     def step() -> int:
         nonlocal steps_done
-        network.forward(ids[0], resets, state)
-        network.backward(ids[0], ids[1], resets, gradients)
-        optimizer.step(steps_done, gradients, 1e-3)
+        engine.step(steps_done, batch, DropoutMask(0.0, 0), 1e-3)
         steps_done += 1
         return shape.B * shape.T
 

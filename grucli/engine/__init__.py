@@ -1,1 +1,1 @@
-"""One step of a network on some hardware."""
+"""Training, evaluation and inference of a network on some hardware; see `grucli.engine.protocol`."""

@@ -1,7 +1,7 @@
-"""A whole network of any cell, laid out for reading and writing a token at a time."""
+"""Inference on the processor: a network of any cell, packed for reading and generating one token at a time."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,36 +12,26 @@ from grucli.kernels.layer import ForwardProduct
 from grucli.kernels.microkernel import NR, num_panels
 from grucli.kernels.quantized import allocate_workspace, pack_weights
 from grucli.kernels.sampling import DecodeState, Ids, SamplingParams
-from grucli.model.cell import Cell
+from grucli.model.cells import CELLS
+from grucli.model.config import ModelConfig
+from grucli.model.parameters import layer_parameters
 
-_MAX_CACHED_ROWS = 2  # a text alone, or with its shadow; of many rows at once the workspace may be large
+_MAX_CACHED_ROWS = 2  # a sequence and its unconditional branch; the workspace of many rows may be large
 
 
-class Decoder:
-    """Many sequences read and write with the same weights, states given and kept outside.
+class CpuDecoder:
+    """Implements `InferenceEngine` with named parameters as they are now; quantized: in int8."""
 
-    `layers` are the parameters of each layer, embedding [V, E], out [H, V] and out_bias [V]. `rounded` weights take a
-    byte each.
-    """
-
-    def __init__(
-        self,
-        cell: Cell,
-        embedding: Float32,
-        layers: Sequence[Mapping[str, Float32]],
-        out: Float32,
-        out_bias: Float32,
-        *,
-        quantized: bool,
-    ) -> None:
-        H, V = out.shape
+    def __init__(self, sizes: ModelConfig, parameters: Mapping[str, Float32], *, quantized: bool) -> None:
+        cell, H, V = CELLS[sizes.cell], sizes.H, sizes.V
+        layers = [layer_parameters(parameters, index) for index in range(sizes.L)]
         G = layers[0]["U"].shape[1]
         self._cell, self._kernel, self._H = cell, kernel_cell(cell), H
         self._weights = decode.Weights(
-            table=np.ascontiguousarray(embedding @ layers[0]["U"]),
+            table=np.ascontiguousarray(parameters["embedding"] @ layers[0]["U"]),
             u=pack_weights([layer["U"] for layer in layers[1:]], 0, G, quantized=quantized),
-            out=pack_weights([out], 0, V, quantized=quantized),
-            out_bias=out_bias,
+            out=pack_weights([parameters["out.W"]], 0, V, quantized=quantized),
+            out_bias=parameters["out.b"],
         )
         columns = [cell.columns(product.into, H) for product in cell.products]
         matrices = [layer["W"] for layer in layers]
@@ -51,7 +41,7 @@ class Decoder:
         self._columns = {"x": G, "scratch": max(c.stop - c.start for c in columns), "logits": V, "weights": V}
 
     def _workspace(self, rows: int) -> tuple[decode.Layers, decode.Workspace]:
-        """That of this thread's last call, if it fits: making one takes as long as a text's next few tokens."""
+        # Cached per thread: allocating a workspace takes as long as a few tokens.
         cached: tuple[int, tuple[decode.Layers, decode.Workspace]] | None = getattr(self._cache, "workspace", None)
         if cached is not None and cached[0] == rows:
             return cached[1]
@@ -77,10 +67,7 @@ class Decoder:
         return layers, decode.Workspace(**padded, quant=allocate_workspace(rows, H, max(self._columns.values())))
 
     def prefill(self, tokens: Ids, state: Float32, hidden: Float32 | None = None) -> None:
-        """n sequences read tokens [K, n], ids in 0 … V - 1, from state [L, n, S·H], which goes on in place.
-
-        hidden [K, n, H], if given, receives s of the highest layer after each token.
-        """
+        """Implement `InferenceEngine.prefill`."""
         n = tokens.shape[1]
         hidden = np.empty((0, n, self._H), np.float32) if hidden is None else hidden
         layers, workspace = self._workspace(n)
@@ -89,10 +76,6 @@ class Decoder:
     def decode(
         self, low: int, high: int, params: SamplingParams, decode_state: DecodeState, state: Float32, out_tokens: Ids
     ) -> None:
-        """Sequences [low, high) read their last token, draw, and so on, for at most K tokens or until each has stopped.
-
-        state [L, n, S·H] and `streams` go on in place; written [n, K] receives the tokens, and keeps what it held where
-        a sequence had stopped. With relevance, `low` and `high` are even: pairs stay together.
-        """
+        """Implement `InferenceEngine.decode`."""
         layers, workspace = self._workspace(high - low)
         decode.decode(low, high, self._weights, layers, params, decode_state, state, out_tokens, workspace)

@@ -1,17 +1,17 @@
-"""Embedding → L recurrent layers → linear → softmax: one window forward, and back.
+"""Embedding → L recurrent layers → linear → softmax: forward and backward passes over windows.
 
-A `Network` owns the arrays of windows of T steps and B rows for one set of parameters. What recurs is walked by the
-layers' kernels, each thread with batch rows of its own; everything else is a product over all T·B rows.
+The kernels of the layers loop over time, each thread with its own batch rows; everything else is a product over all
+T·B rows.
 """
 
 import math
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.engine.matmul import matmul_backend
+from grucli.engine.protocol import DropoutMask, GradientHook
 from grucli.engine.recurrent_layer import RecurrentLayer
 from grucli.engine.thread_pool import ThreadPool
 from grucli.kernels import loss
@@ -21,20 +21,12 @@ from grucli.kernels.microkernel import MR
 from grucli.model.cells import CELLS
 from grucli.model.parameters import Parameters
 
-_MAX_LOGITS_PER_BLOCK = 1 << 18  # numbers, 1 MB
-_MIN_LOGIT_ROWS = 4 * MR  # rows below which the weights would be read too often
-
-
-@dataclass(frozen=True, slots=True)
-class DropoutMask:
-    """A share `rate` of what each layer hands up is cleared; `key` names the masks of one step."""
-
-    rate: float
-    key: int
+_MAX_LOGITS_PER_BLOCK = 1 << 18  # float32, 1 MB: they stay in the second-level cache
+_MIN_LOGIT_ROWS = 4 * MR  # with fewer rows per block the weights are read too often
 
 
 class Network:
-    """See the module. Windows must have exactly T steps and B rows, ids in 0 … V - 1."""
+    """The parameters with the arrays of windows [T, B]. Token ids are in 0 … V - 1."""
 
     def __init__(self, parameters: Parameters, T: int, B: int, pool: ThreadPool) -> None:
         sizes = parameters.sizes
@@ -44,18 +36,18 @@ class Network:
         self.cell = CELLS[sizes.cell]
         self.layers = [RecurrentLayer(self.cell, T, B, sizes.H) for _ in range(sizes.L)]
         self._x = empty(self.N, sizes.E)
-        self._ds = empty(self.N, sizes.H)  # made on the way back: the gradient of what a layer handed up
+        self._ds = empty(self.N, sizes.H)  # gradient of the output of a layer
         self._dx = empty(self.N, sizes.E)
-        self._logits = empty(0, sizes.V)  # [N, V], made by the first way back
+        self._logits = empty(0, sizes.V)  # [N, V], allocated by the first `backward`
         self._logit_rows = max(_MIN_LOGIT_ROWS, _MAX_LOGITS_PER_BLOCK // sizes.V // MR * MR)
 
     @property
     def output(self) -> Float32:
-        """What the highest layer handed up, [N, H]."""
+        """Output of the highest layer, [N, H]."""
         return self._input(self.sizes.L)
 
     def zero_state(self) -> Float32:
-        """The state before anything was read, [L, B, S·H]."""
+        """Return the initial state, [L, B, S·H]."""
         return zeros(self.sizes.L, self.B, self.cell.width(self.sizes.H))
 
     def _input(self, index: int) -> Float32:
@@ -68,9 +60,9 @@ class Network:
         state: Float32,
         dropout: DropoutMask | None = None,
     ) -> None:
-        """Read inputs [T, B] from state [L, B, S·H], which is carried on in place, into `top`.
+        """Compute `output` of inputs [T, B] from state [L, B, S·H], which is updated in place.
 
-        Where resets [T, B] is true, the row's state is zero before that step.
+        Where reset_mask [T, B] is true, the state of the row is zero before that step.
         """
         pool, views = self.pool, self.parameters.views
         ids = inputs.reshape(-1)
@@ -97,7 +89,7 @@ class Network:
             )
 
     def loss(self, targets: NDArray[np.int32], weights: Float32) -> float:
-        """After `forward`: Σ weights · nats over targets [T, B], without gradients; weights [T, B]."""
+        """Return Σ weights · nats over targets [T, B] after `forward`, without gradients; weights [T, B]."""
         views, ids, flat, output = self.parameters.views, targets.reshape(-1), weights.reshape(-1), self.output
         out = self._backend.pack(views["out.W"])
 
@@ -113,9 +105,9 @@ class Network:
         return math.fsum(chain.from_iterable(self.pool.parallel_for(self.N, task, self._logit_rows)))
 
     def _loss_backward(self, targets: NDArray[np.int32], d_bias: Float32) -> float:
-        """Σ nats over targets; the gradient of their mean in `_logits`, summed up in d_bias [V], handed down in `_ds`.
+        """Σ nats over targets. The gradient of their mean goes to `_logits`, its sum to d_bias [V], that of s to `_ds`.
 
-        A few rows at a time go the whole way, so that their logits stay in the second-level cache.
+        Each block of rows is computed completely while its logits are in the cache.
         """
         views, ids, output = self.parameters.views, targets.reshape(-1), self.output
         out, out_transposed = self._backend.pack(views["out.W"]), self._backend.pack_transposed(views["out.W"])
@@ -146,21 +138,28 @@ class Network:
         reset_mask: NDArray[np.bool_],
         gradients: Parameters,
         dropout: DropoutMask | None = None,
+        on_gradient: GradientHook | None = None,
     ) -> float:
-        """After `forward` with the same arguments: fill `gradients` of the mean nats a token, and return that mean.
+        """Compute the gradients of the mean loss after `forward` of the same batch; return the loss in nats per token.
 
-        The gradient does not reach back beyond the window: the carried state is taken as given.
+        Backpropagation is truncated to the window (Williams and Peng 1990, doi:10.1162/neco.1990.2.4.490): the state
+        before it is a constant.
         """
         pool, d = self.pool, gradients.views
+        notify = on_gradient or (lambda part: None)
+        output, *layers, embedding = (gradients.flat[group] for group in gradients.groups)
         nats = self._loss_backward(targets, d["out.b"])
         self._backend.matmul_tn(self.output, self._logits, d["out.W"])
-        for index in reversed(range(self.sizes.L)):
+        notify(output)
+        for index, part in zip(reversed(range(self.sizes.L)), layers, strict=True):
             self._backward_layer(index, reset_mask, gradients, dropout)
+            notify(part)
         d["embedding"].fill(0)
         rows = inputs.reshape(-1)
         pool.parallel_for(
             self.sizes.E, lambda low, high: loss.scatter_add(low, high, rows, self._dx, d["embedding"]), grain_size=16
         )
+        notify(embedding)
         return nats / self.N
 
     def _backward_layer(

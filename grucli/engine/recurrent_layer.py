@@ -1,6 +1,6 @@
-"""A cell's kernels with their arrays: what a layer of any cell needs for windows, derived from the cell's description.
+"""A recurrent layer of any cell: the kernels of the cell and their arrays, derived from its description.
 
-Apart from `grucli.model.cells`, so that a weights file is read without a kernel.
+Not in `grucli.model.cells`, so that weights files are read without kernels.
 """
 
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ from grucli.model.cell import Cell
 
 
 def kernel_cell(cell: Cell) -> Any:
-    """The NamedTuple class of the cell's kernels; see `grucli.kernels.cells`."""
+    """Return the NamedTuple class of the kernels of a cell; see `grucli.kernels.cells`."""
     return import_module(f"grucli.kernels.cells.{cell.name.replace('-', '_')}").CELL
 
 
 class RecurrentLayer:
-    """One layer's arrays for windows of T steps and B rows, and the two ways through them.
+    """Forward and backward passes of one layer over windows [T, B], and their arrays.
 
-    `gates` [T, B, G·H] is given x U and, after `backward`, holds da; `s` [T, B, H] is what goes up. `dstate` are the
-    components of the gradient of the state before the window, [B, H] each.
+    `gates` [T, B, G·H] holds x U before `forward`, and da after `backward`; `s` [T, B, H] is the output. `dstate` is
+    the gradient of the state before the window, [B, H] for each of its components.
     """
 
     def __init__(self, cell: Cell, T: int, B: int, H: int) -> None:
@@ -48,11 +48,10 @@ class RecurrentLayer:
         self._back_products = tuple(self._make_back_products())
 
     def _source(self, name: str) -> Float32:
-        """What a product reads, [N, H]."""
         return self._old[0] if name == "s" else self._saved[name]
 
     def _parts(self, sources: tuple[str, ...]) -> list[tuple[Float32, int, int]]:
-        """Where the values of gates or saved arrays are found, neighbours together: arrays, first columns, columns."""
+        # (array, first column, number of columns) of each gate or saved array; adjacent gates are merged.
         H, parts = self._H, list[tuple[Float32, int, int]]()
         for name in sources:
             if name in self._saved:
@@ -66,7 +65,7 @@ class RecurrentLayer:
         return parts
 
     def _make_back_products(self) -> list[BackwardProduct]:
-        """In the order of a step back: the products from the last to the first, the parts of one from left to right."""
+        # In the order of the backward pass: last product first, and the parts of a product from left to right.
         made = []
         for stage, product in reversed(list(enumerate(self._cell.products))):
             parts = self._parts(product.sources)
@@ -79,13 +78,13 @@ class RecurrentLayer:
         return made
 
     def pack(self, W: Float32) -> None:
-        """Lay the recurrent weights W [H, G·H] out for the way forward."""
+        """Pack the recurrent weights W [H, G·H] for `forward`."""
         for product, made in zip(self._cell.products, self._products, strict=True):
             columns = self._cell.columns(product.into, self._H)
             pack(W, columns.start, columns.stop - columns.start, made.weights)
 
     def pack_transposed(self, W: Float32) -> None:
-        """Lay the transposed weights out for the way back."""
+        """Pack the transposed weights for `backward`."""
         made = iter(self._back_products)
         for product in reversed(self._cell.products):
             start = self._cell.columns(product.into, self._H).start
@@ -99,25 +98,17 @@ class RecurrentLayer:
     def forward(
         self, low: int, high: int, weights: Mapping[str, Float32], state: Float32, reset_mask: NDArray[np.bool_]
     ) -> None:
-        """Batch rows [low, high) from state [B, S·H], which is carried on in place; resets [T, B]."""
+        """Compute batch rows [low, high) from state [B, S·H], which is updated in place; reset_mask [T, B]."""
         scratch = empty(high - low, max(product.weights.shape[0] for product in self._products) * NR)
         forward(
-            low,
-            high,
-            self._bound(weights),
-            self._products,
-            self._flat_gates,
-            state,
-            reset_mask,
-            self._old,
-            self._new,
+            low, high, self._bound(weights), self._products, self._flat_gates, state, reset_mask, self._old, self._new,
             scratch,
-        )
+        )  # fmt: skip
 
     def backward(
         self, low: int, high: int, weights: Mapping[str, Float32], ds: Float32, reset_mask: NDArray[np.bool_]
     ) -> None:
-        """Batch rows [low, high) backwards under ds [T, B, H]."""
+        """Compute the gradients of batch rows [low, high) for ds [T, B, H]."""
         scratch = empty(high - low, num_panels(self._H) * NR)
         backward(
             low, high, self._bound(weights), self._back_products, self._flat_gates, reset_mask, self._old, self._new,
@@ -125,7 +116,7 @@ class RecurrentLayer:
         )  # fmt: skip
 
     def weight_grad_terms(self) -> list[tuple[Float32, Float32, slice, int]]:
-        """After `backward`: A and D [N, ...], columns and a shift: dW[:, columns + shift] = Aᵀ D[:, columns]."""
+        """Return A, D [N, ...], columns and an offset, after `backward`: dW[:, columns + offset] = Aᵀ D[:, columns]."""
         made = []
         for product in self._cell.products:
             into = self._cell.columns(product.into, self._H).start
@@ -135,7 +126,7 @@ class RecurrentLayer:
         return made
 
     def bias_gradients(self) -> dict[str, Float32]:
-        """After `backward`, of each bias by name: the gradients [N, ·] that sum up to its own."""
+        """Return the terms [N, ·] of the gradient of each bias, by name, after `backward`."""
         gradients = {}
         for name, into in self._cell.biases.items():
             ((d, column, columns),) = self._parts(into)

@@ -1,8 +1,7 @@
-"""What this machine gives: its processor and how fast the kernels run on it, and what the program finds around it.
+"""System information for `gru doctor`: processor, measured speed, kernel cache, directories and settings.
 
-Speeds are measured with the kernel that training leans on, on data that stay in the caches, so they are a ceiling: a
-real step also moves memory and takes exponentials. The best of a few short rounds counts, since whatever else runs
-beside them can only make a round slower.
+Speed is measured with the GEMM kernel of training on data in the caches, so it is an upper bound: a training step also
+moves memory and computes exponentials. The best of a few rounds counts, since other processes only slow a round down.
 """
 
 import os
@@ -33,18 +32,13 @@ from grucli.settings import read_config
 
 _ROUNDS = 3
 _SECONDS_PER_ROUND = 0.1
-"""How many times each speed is measured, and how long a round of multiplying takes."""
-
-_MEMORY_TEST_BYTES = 128 << 20  # bytes: more than most last-level caches hold
-_CHUNK_FLOATS = 1 << 20  # numbers read by one call
+_MEMORY_TEST_BYTES = 128 << 20  # more than most last-level caches hold
+_CHUNK_FLOATS = 1 << 20  # read per call
 
 
 @dataclass(frozen=True, slots=True)
 class CpuInfo:
-    """`target` is LLVM's name for it, for which kernels are compiled; `cores` are those this process may use.
-
-    `multiplies_bytes`: it has an instruction for it, which sampling uses.
-    """
+    """The processor. `target`: its name in LLVM; `cores`: those of this process; `has_vnni`: int8 instructions."""
 
     name: str
     target: str
@@ -55,7 +49,7 @@ class CpuInfo:
 
 @dataclass(frozen=True, slots=True)
 class KernelCacheInfo:
-    """Where machine code is kept (None: nowhere), why not, and whether some was there before anything was measured."""
+    """The kernel cache: its directory, None with the `problem` if disabled; is_warm: it had kernels at the start."""
 
     directory: Path | None
     problem: str | None
@@ -64,7 +58,7 @@ class KernelCacheInfo:
 
 @dataclass(frozen=True, slots=True)
 class CpuBenchmark:
-    """Float32 multiplications and additions on one core and on all, 10⁹/s; what one core reads from memory, 10⁹ B/s."""
+    """Float32 GFLOP/s on one core and on all cores; GB/s that one core reads from memory."""
 
     gflops_one_core: float
     gflops_all_cores: float
@@ -73,7 +67,7 @@ class CpuBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class Directories:
-    """Where things live, whether they exist yet or not, and whether there is a `config.toml`."""
+    """Directories of the program, existing or not, and its configuration file."""
 
     data: Path
     models: Path
@@ -84,11 +78,10 @@ class Directories:
 
 @dataclass(frozen=True, slots=True)
 class ConfigEntry:
-    """A value that a variable or `config.toml` gives.
+    """A setting from the environment or `config.toml`, which is its `source`.
 
-    `name` is as it stands there, `train.batch` being `batch` in the table `train`; `source` is "environment" or
-    "config.toml". `note` says when it has no effect, and why. The value of a variable that nothing here reads is None:
-    it is somebody else's, and this may be shown to strangers.
+    `name` is that of the variable or key; `train.batch` is `batch` in the table `train`. `note` is the reason why the
+    setting has no effect. The value of an unknown variable is None, since it may be secret and reports are shared.
     """
 
     name: str
@@ -99,7 +92,7 @@ class ConfigEntry:
 
 @dataclass(frozen=True, slots=True)
 class SystemInfo(JsonRecord):
-    """All of it. `versions` has those of Python, the program and what compiles it."""
+    """The system information. `versions` are those of Python, the program and its compiler."""
 
     versions: Mapping[str, str]
     processor: CpuInfo
@@ -110,14 +103,15 @@ class SystemInfo(JsonRecord):
 
 
 def collect_system_info(variables: Collection[str]) -> SystemInfo:
-    """Gather every fact; takes about a second, and some more where kernels are still to be compiled.
+    """Collect the system information, in about a second, or more if kernels must be compiled.
 
-    `variables` are the `GRU_*` that stand for an option of some command.
+    Args:
+        variables: the names of the `GRU_*` variables that set an option.
 
     Raises:
         UsageError: `config.toml` cannot be read.
     """
-    # Measuring compiles kernels, so whether there were any is asked before.
+    # Before the measurements, which compile kernels.
     kernel_cache = KernelCacheInfo(jit.CACHE.directory, jit.CACHE.problem, jit.CACHE.is_warm)
     processor = CpuInfo(_cpu_name(), llvm.get_host_cpu_name(), default_num_threads(), 32 * LANES, HAS_VNNI)
     speed = CpuBenchmark(measure_gflops(1), measure_gflops(processor.cores), measure_memory_gb_per_second())
@@ -125,7 +119,7 @@ def collect_system_info(variables: Collection[str]) -> SystemInfo:
 
 
 def measure_gflops(threads: int) -> float:
-    """10⁹ float32 multiplications and additions a second of the register tile, on so many threads at once."""
+    """Return the float32 GFLOP/s of the GEMM kernel on `threads` threads."""
     N, K, M = 128 * MR, 128, 4 * NR
     gemm_calls, pool = [_make_gemm_call(N, K, M) for _ in range(threads)], ThreadPool(threads)
 
@@ -145,7 +139,6 @@ def measure_gflops(threads: int) -> float:
 
 
 def _make_gemm_call(N: int, K: int, M: int) -> Callable[[], None]:
-    """[N, K] @ [K, M] on arrays of its own, compiled and done once."""
     a, b, out = empty(N, K), empty(K, M), empty(N, M)
     panels, edge_tile, tail_rows = empty(num_panels(M), K, NR), empty(MR, NR), empty(MR, K)
     a.fill(1)
@@ -156,7 +149,7 @@ def _make_gemm_call(N: int, K: int, M: int) -> Callable[[], None]:
 
 
 def measure_memory_gb_per_second() -> float:
-    """10⁹ bytes a second that one core reads from memory, one after the other."""
+    """Return the GB/s that one core reads sequentially from memory."""
     values = np.ones(_MEMORY_TEST_BYTES // 4, np.float32)
     best = 0.0
     for _ in range(_ROUNDS):
@@ -168,13 +161,16 @@ def measure_memory_gb_per_second() -> float:
 
 
 def active_settings(variables: Collection[str]) -> tuple[ConfigEntry, ...]:
-    """What variables and then `config.toml` ask for; `variables` are those that stand for an option.
+    """Return the settings of the environment and of `config.toml`.
+
+    Args:
+        variables: the names of the `GRU_*` variables that set an option.
 
     Raises:
         UsageError: `config.toml` cannot be read.
     """
     entries = []
-    # An empty variable counts as none, here as everywhere.
+    # Empty variables are ignored, as by the options.
     env_vars = {name: value for name, value in sorted(os.environ.items()) if name.startswith("GRU_") and value}
     for name, value in env_vars.items():
         if name == "GRU_HOME" or name in variables:
@@ -189,7 +185,7 @@ def active_settings(variables: Collection[str]) -> tuple[ConfigEntry, ...]:
 
 
 def _entries(config: Mapping[str, Any]) -> list[tuple[str, str, object]]:
-    """Each entry of `config.toml`: its name with its table, its own name, its value."""
+    # (name with table, name, value) of each entry of `config.toml`.
     top = [(key, key, value) for key, value in config.items() if not isinstance(value, dict)]
     tables = [(name, table) for name, table in config.items() if isinstance(table, dict)]
     return top + [(f"{name}.{key}", key, value) for name, table in tables for key, value in table.items()]
@@ -211,7 +207,6 @@ def _versions() -> dict[str, str]:
 
 
 def _cpu_name() -> str:
-    """The processor's name as it is sold, or what comes nearest to it."""
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "darwin":
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]

@@ -1,7 +1,6 @@
-"""The threads that share a step's work, each on rows or columns of its own.
+"""Thread pool for the kernels, which release the GIL, as BLAS does.
 
-Kernels and BLAS release Python's lock, so plain threads suffice. BLAS is held to one thread in each of ours: its own
-pool would spin after every call and take the processor from the kernel that comes next.
+BLAS is limited to one thread: its own pool spins after every call and takes the cores from the next kernel.
 """
 
 import os
@@ -18,14 +17,13 @@ T = TypeVar("T")
 
 
 def default_num_threads() -> int:
-    """The physical cores this process may run on, as far as the system tells: two threads of one share its vectors."""
+    """Return the number of physical cores of this process, as far as known: hyperthreads share the vector units."""
     if hasattr(os, "sched_getaffinity"):
         return len({_core_siblings(cpu) for cpu in os.sched_getaffinity(0)})
     return os.cpu_count() or 1
 
 
 def _core_siblings(cpu: int) -> str:
-    """The processors, `cpu` among them, that are one core; itself alone where Linux does not say."""
     try:
         return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
     except (OSError, ValueError):
@@ -33,7 +31,7 @@ def _core_siblings(cpu: int) -> str:
 
 
 class ThreadPool:
-    """`threads` workers, the caller being one of them.
+    """A pool of `threads`, including the calling one; None: one per physical core.
 
     Raises:
         UsageError: fewer than one thread.
@@ -47,7 +45,7 @@ class ThreadPool:
         self._blas_limit = threadpool_limits(1, user_api="blas")
 
     def parallel_for(self, total: int, fn: Callable[[int, int], T], grain_size: int = 1) -> list[T]:
-        """Call work(low, high) for ranges that make up 0 … total, in multiples of `grain`; results in order."""
+        """Return fn(low, high) for consecutive ranges of 0 … total, whose lengths are multiples of `grain_size`."""
         num_grains = -(-total // grain_size)
         num_ranges = min(self.threads, num_grains)
         if self._executor is None or num_ranges <= 1:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.engine.decoder import Decoder
+from grucli.engine.protocol import InferenceEngine
 from grucli.engine.thread_pool import ThreadPool
 from grucli.generation.options import TAIL_CHARS, GenerationConfig, Sample, State, TextChunk
 from grucli.generation.phrase_matcher import PhraseMatcher
@@ -80,7 +80,7 @@ class GenerationRequest:
     `read` gives the state after a text, for what was drawn and is not said.
     """
 
-    engine: Decoder
+    engine: InferenceEngine
     tokenizer: Tokenizer
     phrases: PhraseMatcher | None
     config: GenerationConfig

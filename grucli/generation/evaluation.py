@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from grucli.engine.network import Network
+from grucli.engine.cpu import CpuScorer
+from grucli.engine.protocol import Scorer
 from grucli.engine.thread_pool import ThreadPool
 from grucli.json_record import JsonRecord
 from grucli.model.parameters import Parameters
@@ -39,35 +40,26 @@ class EvalResult(JsonRecord):
         return figures
 
 
-class Evaluator:
-    """Scores token files under one set of parameters, which may change between calls."""
-
-    def __init__(self, parameters: Parameters, pool: ThreadPool) -> None:
-        self._network = Network(parameters, _EVAL_WINDOW, _EVAL_BATCH, pool)
-
-    def evaluate_tokens(self, tokens: TokenFile) -> EvalResult:
-        """The losses over all of `tokens`, the state carried through it and set to zero where a document begins."""
-        network = self._network
-        state = network.zero_state()
-        nats, count = 0.0, 0
-        for window in eval_windows(tokens, network.B, network.T):
-            network.forward(window.inputs, window.reset_mask, state)
-            nats += network.loss(window.targets, window.loss_mask)
-            count += int(window.loss_mask.sum())
-        per_token = nats / max(count, 1)
-        per_char = (nats + _NATS_PER_BYTE * tokens.unknown_bytes) / max(tokens.characters, 1)
-        return EvalResult(
-            nats_per_token=per_token,
-            nats_per_char=per_char,
-            bits_per_char=per_char / math.log(2),
-            perplexity=math.exp(min(per_token, 700.0)),
-            tokens=count,
-            characters=tokens.characters,
-        )
+def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
+    """Return the losses on `tokens`; the state is carried through, and reset where a document begins."""
+    nats, count = 0.0, 0
+    for batch in eval_windows(tokens, _EVAL_BATCH, _EVAL_WINDOW):
+        nats += scorer.score(batch)
+        count += int(batch.loss_mask.sum())
+    per_token = nats / max(count, 1)
+    per_char = (nats + _NATS_PER_BYTE * tokens.unknown_bytes) / max(tokens.characters, 1)
+    return EvalResult(
+        nats_per_token=per_token,
+        nats_per_char=per_char,
+        bits_per_char=per_char / math.log(2),
+        perplexity=math.exp(min(per_token, 700.0)),
+        tokens=count,
+        characters=tokens.characters,
+    )
 
 
 def evaluate(weights: SavedModel, tokens: TokenFile, threads: int | None = None) -> EvalResult:
     """The losses of a saved model over all of `tokens`, which its own tokenizer must have made."""
     parameters = Parameters(weights.sizes)
     parameters.load(weights.arrays)
-    return Evaluator(parameters, ThreadPool(threads)).evaluate_tokens(tokens)
+    return evaluate_tokens(CpuScorer(parameters, ThreadPool(threads)), tokens)

@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.engine.decoder import Decoder
+from grucli.engine.decoder import CpuDecoder
+from grucli.engine.protocol import InferenceEngine
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import UsageError
 from grucli.generation.beam_search import BeamSearch
@@ -30,6 +31,7 @@ from grucli.generation.probabilities import Float64, OutputProjection, allowed_m
 from grucli.kernels.arrays import Float32
 from grucli.kernels.quantized import dequantized
 from grucli.model.cells import CELLS
+from grucli.model.parameters import layer_parameters
 from grucli.model.weights import SavedModel, parameters_sha256
 from grucli.text.tokenizers import EOS, EOT, UNK
 
@@ -56,17 +58,17 @@ class Sampler:
     `rounded`: with weights of a byte each (see `grucli.kernels.quantized`), which are several times as fast to read.
     """
 
-    def __init__(self, weights: SavedModel, threads: int | None = None, *, quantized: bool = True) -> None:
+    def __init__(
+        self,
+        weights: SavedModel,
+        threads: int | None = None,
+        *,
+        quantized: bool = True,
+        engine: InferenceEngine | None = None,
+    ) -> None:
         arrays, sizes = weights.arrays, weights.sizes
-        self._layers: list[dict[str, Float32]] = []
-        for index in range(sizes.L):
-            prefix = f"layers.{index}."
-            self._layers.append({name[len(prefix) :]: a for name, a in arrays.items() if name.startswith(prefix)})
-        self._embedding = arrays["embedding"]
         self._cell = CELLS[sizes.cell]
-        self._engine = Decoder(
-            self._cell, self._embedding, self._layers, arrays["out.W"], arrays["out.b"], quantized=quantized
-        )
+        self._engine = engine or CpuDecoder(sizes, arrays, quantized=quantized)
         self._output_projection = OutputProjection(dequantized(arrays["out.W"], quantized=quantized), arrays["out.b"])
         self._arrays, self._sizes, self._pool = arrays, sizes, ThreadPool(threads)
         self._matchers: dict[tuple[tuple[str, ...], tuple[str, ...]], PhraseMatcher] = {}
@@ -203,9 +205,10 @@ class Sampler:
     def _gate_means(self, ids: NDArray[np.int32], layers: list[Float64]) -> dict[str, Float64]:
         """The mean of each layer's gates while `ids` are read, by name, [K, L]; the states of the layers, [1, S·H]
         each, go on in place."""
-        x = self._embedding[ids][:, None].astype(np.float64)
+        x = self._arrays["embedding"][ids][:, None].astype(np.float64)
         means: dict[str, list[Float64]] = {name: [] for name in self._cell.gate_labels}
-        for index, parameters in enumerate(self._layers):
+        for index in range(self._sizes.L):
+            parameters = layer_parameters(self._arrays, index)
             exact = {name: array.astype(np.float64) for name, array in parameters.items()}
             states, gates = self._cell.inspect_gates(exact, x, layers[index])
             layers[index], x = states[-1], states[..., : self._sizes.H]

@@ -1,11 +1,11 @@
 """All parameters of a network in one flat float32 buffer, with named views into it.
 
-So the optimiser, clipping and a sum across processes are one loop each. Every view begins at a cache line; the gaps
-are zero and stay zero.
+An optimizer, clipping and a sum over processes are one loop each. Views are aligned to cache lines; the gaps are zero.
 """
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,15 +17,20 @@ _ALIGN_FLOATS = 16  # float32 in a cache line
 
 
 class Parameters:
-    """`flat` [N] and `views`, name → array of the shape that `parameter_shapes` gives."""
+    """`flat` float32 [N], and `views` of it by name in the shapes of `parameter_shapes`.
+
+    `groups` are the slices of `flat` in the order of `backward`: the output, each layer from the top, the embedding.
+    """
 
     def __init__(self, sizes: ModelConfig) -> None:
         self.sizes = sizes
         shapes = parameter_shapes(sizes)
-        starts, end = {}, 0
+        starts, group_starts, end = {}, dict[str, int](), 0
         for name, shape in shapes.items():
             starts[name] = end
+            group_starts.setdefault(name.rpartition(".")[0], end)
             end += -(-math.prod(shape) // _ALIGN_FLOATS) * _ALIGN_FLOATS
+        self.groups = [slice(*edges) for edges in pairwise([*group_starts.values(), end])][::-1]
         self.flat: Float32 = zeros(end)
         self.views: dict[str, Float32] = {
             name: self.flat[starts[name] : starts[name] + math.prod(shape)].reshape(shape)
@@ -33,18 +38,23 @@ class Parameters:
         }
 
     def layer(self, index: int) -> dict[str, Float32]:
-        """The parameters of one recurrent layer, under the names its cell gives them."""
-        prefix = f"layers.{index}."
-        return {name.removeprefix(prefix): view for name, view in self.views.items() if name.startswith(prefix)}
+        """Return the parameters of one recurrent layer, by the names of its cell."""
+        return layer_parameters(self.views, index)
 
     def load(self, arrays: Mapping[str, Float32]) -> None:
-        """Copy arrays of the same names and shapes in."""
+        """Copy arrays of the same names and shapes."""
         for name, view in self.views.items():
             view[...] = arrays[name]
 
 
+def layer_parameters(parameters: Mapping[str, Float32], index: int) -> dict[str, Float32]:
+    """Return those of recurrent layer `index` among the named parameters of a network, by the names of its cell."""
+    prefix = f"layers.{index}."
+    return {name.removeprefix(prefix): array for name, array in parameters.items() if name.startswith(prefix)}
+
+
 def init_parameters(sizes: ModelConfig, seed: int) -> Parameters:
-    """Parameters to begin training with, a function of `sizes` and `seed` alone."""
+    """Return the initial parameters, a function of `sizes` and `seed` alone."""
     rng = np.random.default_rng(seed)
     cell = CELLS[sizes.cell]
     parameters = Parameters(sizes)

@@ -47,6 +47,7 @@ class EvalBatch:
     targets: NDArray[np.int32]
     reset_mask: NDArray[np.bool_]
     loss_mask: NDArray[np.float32]
+    is_epoch_start: bool
 
 
 class BatchLoader:
@@ -113,7 +114,13 @@ def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalBatch]:
         inputs = np.where(in_range, _read_tokens(tokens, positions), np.int32(EOS))
         targets = np.where(in_range, _read_tokens(tokens, positions + 1), np.int32(EOS))
         loss_mask = (in_range & (positions >= begins)).astype(np.float32)
-        yield EvalBatch(inputs=inputs, targets=targets, reset_mask=inputs == EOS, loss_mask=loss_mask)
+        yield EvalBatch(
+            inputs=inputs,
+            targets=targets,
+            reset_mask=inputs == EOS,
+            loss_mask=loss_mask,
+            is_epoch_start=window == 0,
+        )
         if window % _DROP_CACHE_EVERY_STEPS == _DROP_CACHE_EVERY_STEPS - 1:
             tokens.drop_page_cache()
 

@@ -1,4 +1,4 @@
-"""Checkpoints: parameters, moments of the optimizer, hidden state and train state, in one file.
+"""Checkpoints: the arrays of an engine and the train state, in one file.
 
 `optimizer.safetensors` includes the parameters, so that a resumed run needs no other file to agree with it: a save that
 is killed leaves the old checkpoint or the new one.
@@ -56,22 +56,15 @@ class TrainState(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A train state and its arrays: float32 [N] each, and the hidden state [L, B, S·H]."""
+    """A train state and the float32 arrays of its engine, by name; see `Engine.arrays`."""
 
     train_state: TrainState
-    parameters: Float32
-    m: Float32
-    v: Float32
-    state: Float32
+    arrays: dict[str, Float32]
 
 
 class _CheckpointEnvelope(msgspec.Struct):
     sha256: str
     train_state: TrainState
-
-
-def _arrays(checkpoint: Checkpoint) -> dict[str, Float32]:
-    return {name: getattr(checkpoint, name) for name in ("parameters", "m", "v", "state")}
 
 
 def _digest(arrays: dict[str, Float32]) -> str:
@@ -87,9 +80,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: the file cannot be written; the old one is intact.
     """
-    arrays = _arrays(checkpoint)
-    envelope = msgspec.json.encode(_CheckpointEnvelope(_digest(arrays), checkpoint.train_state)).decode()
-    atomic_write(path, safetensors.numpy.save(arrays, {_METADATA_KEY: envelope}))
+    envelope = msgspec.json.encode(_CheckpointEnvelope(_digest(checkpoint.arrays), checkpoint.train_state)).decode()
+    atomic_write(path, safetensors.numpy.save(checkpoint.arrays, {_METADATA_KEY: envelope}))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -112,6 +104,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
             )
         if _digest(arrays) != envelope.sha256:
             raise ValueError("checksum mismatch")
-        return Checkpoint(envelope.train_state, **arrays)
-    except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        return Checkpoint(envelope.train_state, arrays)
+    except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelFileError(f"corrupt checkpoint: '{path}': {error}", _HINT) from error

@@ -94,8 +94,8 @@ def _train_started(trainer: Trainer) -> TrainStarted:
         name=trainer.model_dir.name,
         path=trainer.model_dir,
         description=_describe_run(trainer, dataset),
-        parameters=num_parameters(trainer.parameters.sizes),
-        vocab=trainer.parameters.sizes.V,
+        parameters=num_parameters(trainer.engine.sizes),
+        vocab=trainer.engine.sizes.V,
         train_tokens=dataset.train.tokens,
         val_tokens=val_tokens,
         step=state.step,
@@ -110,7 +110,7 @@ def _no_val_message(trainer: Trainer) -> str:
 
 
 def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
-    state, sizes = trainer.train_state, trainer.parameters.sizes
+    state, sizes = trainer.train_state, trainer.engine.sizes
     layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
     name = f"'{trainer.model_dir.name}'"
     prefix = f"resuming {name} from step {state.step:,}" if state.step else f"training {name}"

@@ -148,6 +148,7 @@ class Hyperparameters:
     dropout: float | None = None
     val: float = 0.1
     seed: int = 0
+    optimizer: str = "adamw"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +230,6 @@ def changed_options(options: TrainOptions, hparams: Hyperparameters) -> list[str
 def _given_hparams(options: TrainOptions, hparams: Hyperparameters) -> Iterator[tuple[str, Any, Any]]:
     """Yield the name of each hyperparameter that was given, its value and that of `hparams`."""
     for name, saved in asdict(hparams).items():
-        value = getattr(options, name)
+        value = getattr(options, name, None)  # the optimizer is not an option: there is only one
         if value is not None:
             yield name, value, saved

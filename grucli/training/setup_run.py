@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from grucli.engine.cpu import CpuEngine
 from grucli.engine.matmul import THREAD_COUNT_INVARIANT
-from grucli.engine.network import DropoutMask, Network
+from grucli.engine.protocol import DropoutMask, Engine
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import CancelledError, EmptyInputError, ModelFileError, UsageError
 from grucli.generation.copy_detection import MAX_FILTERS, BloomFilter, CopyIndex, build_index, load_index_for
@@ -25,10 +26,11 @@ from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, PURGED, 
 from grucli.model.weights import ModelCard, SavedModel, load_weights
 from grucli.paths import cache_dir
 from grucli.text.dataset import Dataset, prepare_dataset
+from grucli.text.loader import EvalBatch, TrainBatch
 from grucli.text.tokenizers import Tokenizer, from_json
 from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
 from grucli.training.events import Compiled, Compiling, SetupProgress
-from grucli.training.optimizers import AdamW
+from grucli.training.optimizers import OPTIMIZERS
 from grucli.training.options import Budget, Hyperparameters, TrainOptions, budget_from, changed_options, hparams_from
 from grucli.training.signals import StopFlag
 from grucli.training.trainer import Trainer
@@ -199,6 +201,7 @@ def build_trainer(
     Raises:
         UsageError: the corpus differs from that of the checkpoint, or the run does not fit in memory.
         EmptyInputError: the corpus is shorter than one window.
+        ModelFileError: the checkpoint does not fit the engine.
     """
     hparams, tokenizer = config.hparams, dataset.tokenizer
     sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers)
@@ -213,7 +216,7 @@ def build_trainer(
             )
         if config.budget != state.budget:
             state.budget, state.total_steps, state.finish_reason = config.budget, None, None
-        trainer = Trainer(model_dir, dataset, Parameters(sizes), state, pool)
+        trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
         trainer.restore(config.checkpoint)
     else:
         parameters = init_parameters(sizes, hparams.seed)
@@ -225,7 +228,7 @@ def build_trainer(
             dataset_id=_dataset_id(dataset),
             tokenizer=tokenizer.to_json(),
         )
-        trainer = Trainer(model_dir, dataset, parameters, state, pool)
+        trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
     if not THREAD_COUNT_INVARIANT and trainer.train_state.step > 0 and trainer.train_state.threads != pool.threads:
         trainer.notices.append(
             f"started with {trainer.train_state.threads} threads; with {pool.threads}, the last bits differ"
@@ -234,6 +237,11 @@ def build_trainer(
     if options.eval_every is not None:
         trainer.train_state.eval_every, trainer.train_state.eval_every_given = options.eval_every, True
     return trainer
+
+
+def create_engine(parameters: Parameters, hparams: Hyperparameters, pool: ThreadPool) -> Engine:
+    """Return the engine that trains `parameters` on this machine."""
+    return CpuEngine(parameters, hparams.seq, hparams.batch, pool, OPTIMIZERS[hparams.optimizer])
 
 
 def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOptions) -> None:
@@ -305,15 +313,11 @@ def warm_up(trainer: Trainer) -> Iterator[Compiling | Compiled]:
 
 
 def _run_all_kernels(trainer: Trainer) -> None:
-    sizes = ModelConfig(trainer.parameters.sizes.cell, trainer.dataset.tokenizer.vocab_size, 1, 1, 1)
-    pool = ThreadPool(1)
-    parameters, gradients = init_parameters(sizes, 0), Parameters(sizes)
-    network = Network(parameters, 1, 1, pool)
-    ids, resets, state = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.bool_), network.zero_state()
-    dropout = DropoutMask(0.5, 1)
-    network.forward(ids, resets, state, dropout)
-    network.loss(ids, np.ones((1, 1), np.float32))
-    network.backward(ids, ids, resets, gradients, dropout)
-    AdamW(parameters, pool).step(0, gradients, 0.0)
+    sizes = ModelConfig(trainer.engine.sizes.cell, trainer.dataset.tokenizer.vocab_size, 1, 1, 1)
+    parameters, hparams = init_parameters(sizes, 0), replace(trainer.train_state.hparams, seq=1, batch=1)
+    engine = create_engine(parameters, hparams, ThreadPool(1))
+    ids, resets, loss_mask = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.bool_), np.ones((1, 1), np.float32)
+    engine.step(0, TrainBatch(ids, ids, resets, is_epoch_start=True), DropoutMask(0.5, 1), 0.0)
+    engine.score(EvalBatch(ids, ids, resets, loss_mask, is_epoch_start=True))
     sampler = Sampler(SavedModel(sizes, trainer.dataset.tokenizer, parameters.views, ModelCard()), threads=1)
     list(sampler.stream(sampler.initial_state(), GenerationConfig(max_chars=1)))

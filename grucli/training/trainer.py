@@ -1,4 +1,4 @@
-"""One run: network, optimizer and position in the corpus; train a step, evaluate, save."""
+"""One run: an engine and a position in the corpus; train a step, evaluate, save."""
 
 import math
 import time
@@ -11,22 +11,19 @@ from typing import Any
 import msgspec
 
 from grucli import __version__
-from grucli.engine.network import DropoutMask, Network
-from grucli.engine.thread_pool import ThreadPool
+from grucli.engine.protocol import DropoutMask, Engine
 from grucli.errors import DivergedError, ModelFileError, UsageError
 from grucli.files import atomic_write, oserror_for
-from grucli.generation.evaluation import Evaluator
+from grucli.generation.evaluation import evaluate_tokens
 from grucli.generation.sampler import GenerationConfig, Sampler
 from grucli.model.config import num_parameters
 from grucli.model.figures import Figures
-from grucli.model.parameters import Parameters
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
 from grucli.model.weights import ModelCard, SavedModel, parameters_sha256, read_model_info, save_weights
 from grucli.text.dataset import Dataset
 from grucli.text.loader import BatchLoader
 from grucli.training.checkpoint import Checkpoint, TrainState, save_checkpoint
 from grucli.training.events import Evaluated, StepCompleted, TrainSummary
-from grucli.training.optimizers import AdamW
 from grucli.training.schedule import learning_rate_at
 
 _SAMPLE_CONFIG = GenerationConfig(temp=0.8, max_chars=240)
@@ -44,25 +41,25 @@ class StepResult:
 class Trainer:
     """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings."""
 
-    def __init__(
-        self, model_dir: Path, dataset: Dataset, parameters: Parameters, train_state: TrainState, pool: ThreadPool
-    ) -> None:
+    def __init__(self, model_dir: Path, dataset: Dataset, engine: Engine, train_state: TrainState) -> None:
         hparams = train_state.hparams
-        self.model_dir, self.dataset, self.parameters, self.train_state = model_dir, dataset, parameters, train_state
+        self.model_dir, self.dataset, self.engine, self.train_state = model_dir, dataset, engine, train_state
         self.notices: list[str] = []
         self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
-        self._network = Network(parameters, hparams.seq, hparams.batch, pool)
-        self._gradients = Parameters(parameters.sizes)
-        self._optimizer = AdamW(parameters, pool)
-        self._hidden_state = self._network.zero_state()
-        self._evaluator = Evaluator(parameters, pool)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Restore the run from `checkpoint`."""
-        self.parameters.flat[...] = checkpoint.parameters
-        self._optimizer.m[...] = checkpoint.m
-        self._optimizer.v[...] = checkpoint.v
-        self._hidden_state[...] = checkpoint.state
+        """Restore the run from `checkpoint`.
+
+        Raises:
+            ModelFileError: its arrays are not those of the engine.
+            OSError: the metrics or the best weights cannot be written.
+        """
+        try:
+            self.engine.load(checkpoint.arrays)
+        except (KeyError, ValueError) as error:
+            raise ModelFileError(
+                f"corrupt checkpoint: '{self.model_dir}': {error}", "start again with --force"
+            ) from error
         metrics = [line for line in read_metrics(self.model_dir) if line.step <= self.train_state.step]
         atomic_write(self.model_dir / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in metrics))
         # Killed after the checkpoint and before the best weights: they are those of the checkpoint.
@@ -93,12 +90,8 @@ class Trainer:
         """
         started_at, state = time.perf_counter(), self.train_state
         batch = self.loader.get_batch(state.step)
-        if batch.is_epoch_start:
-            self._hidden_state.fill(0)
         dropout = DropoutMask(state.dropout, state.hparams.seed * 1_000_003 + state.step)
-        self._network.forward(batch.inputs, batch.reset_mask, self._hidden_state, dropout)
-        nats = self._network.backward(batch.inputs, batch.targets, batch.reset_mask, self._gradients, dropout)
-        norm = self._optimizer.step(state.step, self._gradients, self.learning_rate)
+        nats, norm = self.engine.step(state.step, batch, dropout, self.learning_rate)
         if not (math.isfinite(nats) and math.isfinite(norm)):
             raise DivergedError(
                 f"training diverged at step {state.step + 1:,}: loss {nats:g}, gradient norm {norm:g}",
@@ -120,7 +113,7 @@ class Trainer:
         state = self.train_state
         state.train_nats = state.loss_sum / max(state.loss_steps, 1)
         state.loss_sum, state.loss_steps = 0.0, 0
-        scores = self._evaluator.evaluate_tokens(self.dataset.val) if self.dataset.val is not None else None
+        scores = evaluate_tokens(self.engine, self.dataset.val) if self.dataset.val is not None else None
         state.val_nats = scores.nats_per_token if scores else None
         state.val_nats_per_char = scores.nats_per_char if scores else None
         best = scores is None or state.best_val_nats is None or scores.nats_per_token < state.best_val_nats
@@ -151,7 +144,7 @@ class Trainer:
         ).figures()
 
     def _generate_sample(self) -> str:
-        sampler = Sampler(self._weights(), threads=1)
+        sampler = Sampler(self._weights(), threads=1, engine=self.engine.inference(quantized=True))
         stream = sampler.stream(sampler.initial_state(), replace(_SAMPLE_CONFIG, seed=self.train_state.step))
         return "".join(piece.text for piece in stream)
 
@@ -184,7 +177,7 @@ class Trainer:
             steps=self.train_state.step,
             **self._figures(),
         )
-        return SavedModel(self.parameters.sizes, dataset.tokenizer, self.parameters.views, card)
+        return SavedModel(self.engine.sizes, dataset.tokenizer, self.engine.named_parameters(), card)
 
     def _save_weights(self, name: str) -> None:
         save_weights(self.model_dir / name, self._weights())
@@ -197,10 +190,7 @@ class Trainer:
         Raises:
             OSError: a file cannot be written; the last checkpoint is intact.
         """
-        checkpoint = Checkpoint(
-            self.train_state, self.parameters.flat, self._optimizer.m, self._optimizer.v, self._hidden_state
-        )
-        save_checkpoint(self.model_dir / OPTIMIZER, checkpoint)
+        save_checkpoint(self.model_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
         self._save_weights(LAST)
         if best or not (self.model_dir / BEST).exists():
             self._save_weights(BEST)
@@ -227,9 +217,9 @@ class Trainer:
             model=self.model_dir.name,
             path=str(self.model_dir),
             cell=self.train_state.hparams.cell,
-            parameters=num_parameters(self.parameters.sizes),
-            vocab=self.parameters.sizes.V,
+            parameters=num_parameters(self.engine.sizes),
+            vocab=self.engine.sizes.V,
             steps=self.train_state.step,
             **self._figures(),
-            parameters_sha256=parameters_sha256(self.parameters.views),
+            parameters_sha256=parameters_sha256(self.engine.named_parameters()),
         )

@@ -65,7 +65,9 @@ def test_help_tells_the_defaults_of_the_recipe() -> None:
     options = {
         option.name: option for option in cli.build_cli().commands["train"].params if isinstance(option, TyperOption)
     }
-    for name, default in dataclasses.asdict(Hyperparameters()).items():
+    defaults = dataclasses.asdict(Hyperparameters())
+    del defaults["optimizer"]  # the only one so far, so not an option
+    for name, default in defaults.items():
         reported = left[name] if default is None else default
         assert f"[default: {reported}]" in str(options[name].help)
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grucli.engine.matmul import THREAD_COUNT_INVARIANT
-from grucli.engine.network import DropoutMask, Network
+from grucli.engine.network import Network
+from grucli.engine.protocol import DropoutMask
 from grucli.engine.thread_pool import ThreadPool
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig

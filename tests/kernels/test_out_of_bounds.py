@@ -39,6 +39,7 @@ from grucli.kernels import adamw, arrays, bloom, dropout, loss, quantized
 from grucli.kernels.sampling import REPEAT_WINDOW, DecodeState, SamplingParams, TokenAutomaton
 from grucli.engine import decoder, matmul, recurrent_layer
 from grucli.model.cells import CELLS
+from grucli.model.config import ModelConfig
 
 for module in (recurrent_layer, decoder, matmul, quantized):
     for name in ("empty", "zeros"):
@@ -110,8 +111,12 @@ for seed, (T, B, E, H, V, L) in enumerate(
             layer.forward(low, high, layers[0], state, resets)
         for low, high in ((0, B // 2), (B // 2, B)):
             layer.backward(low, high, layers[0], random(T, B, H), resets)
+        parameters = {"embedding": table, "out.W": random(H, V), "out.b": random(V)}
+        for index, arrays_by_name in enumerate(layers):
+            parameters |= {f"layers.{index}.{name}": array for name, array in arrays_by_name.items()}
+        config = ModelConfig(cell.name, V, E, H, L)
         for quantized_weights in (False, True):
-            model = decoder.Decoder(cell, table, layers, random(H, V), random(V), quantized=quantized_weights)
+            model = decoder.CpuDecoder(config, parameters, quantized=quantized_weights)
             model.prefill(ids(V, 5, 1), random(L, 1, width))
             model.prefill(ids(V, 3, B), random(L, B, width), random(3, B, H))
             decode_state = DecodeState(
