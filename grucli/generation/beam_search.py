@@ -12,7 +12,6 @@ import numpy as np
 
 from grucli.generation.decoding import GenerationRequest, bits_per_char, build_automaton, visible_text
 from grucli.generation.options import Sample, State, TextChunk
-from grucli.generation.phrase_matcher import STOPS
 from grucli.generation.probabilities import (
     Float64,
     OutputProjection,
@@ -22,7 +21,7 @@ from grucli.generation.probabilities import (
     transitions,
 )
 from grucli.kernels.arrays import Float32
-from grucli.kernels.sampling import REPEAT_WINDOW
+from grucli.kernels.sampling import REPEAT_WINDOW, STOPS
 from grucli.text.tokenizers import EOS, EOT
 
 _STEPS_PER_YIELD = 16  # steps between two looks at what the user wants

@@ -52,8 +52,7 @@ def build_automaton(phrases: PhraseMatcher | None, before: str) -> tuple[TokenAu
     """The phrases for the kernel, and the place in which a text begins that follows `before`."""
     if phrases is None:
         return NO_CONSTRAINTS, 0
-    table, fsm_state = phrases.table(phrases.state_after(before))
-    return TokenAutomaton(table.default_next, table.states, table.overrides), fsm_state
+    return phrases.table(phrases.state_after(before))
 
 
 def visible_text(

@@ -97,6 +97,7 @@ class Tokenizer(ABC):
     """
 
     kind: ClassVar[str]
+    pieces_are_words: ClassVar[bool] = False
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self.pieces: tuple[bytes, ...] = (b"",) * NUM_SPECIAL_TOKENS + tuple(pieces)

@@ -35,6 +35,7 @@ class WordTokenizer(Tokenizer):
     """Knows `words`, in the order of their ids."""
 
     kind = "word"
+    pieces_are_words = True
 
     def __init__(self, words: Iterable[str]) -> None:
         self._ids = {word: number for number, word in enumerate(words, NUM_SPECIAL_TOKENS)}
