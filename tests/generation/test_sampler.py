@@ -477,7 +477,7 @@ def test_a_wide_beam_finds_the_best_there_is() -> None:
     assert "".join(text_chunk.text for text_chunk in stream) == best[0][0]
     assert stream.sample == result[0]
     np.testing.assert_array_equal(stream.state.hidden, sampler.read(sampler.initial_state(), best[0][0]).hidden)
-    with pytest.raises(UsageError, match="a beam of 256 finds no 257 texts"):
+    with pytest.raises(UsageError, match="--beam 256 cannot return 257 samples"):
         list(sampler.generate(sampler.initial_state(), "", 257, config))
 
 
