@@ -1,4 +1,4 @@
-"""The corpus of `gru demo`: the conversations of chitchat-dataset, one row per turn, with columns thread, turn and body.
+"""The corpus of `gru demo`: the conversations of chitchat-dataset, one row per turn (thread, turn, body).
 
 The caller loads the dataset, so that nothing here depends on its package.
 """

@@ -40,7 +40,7 @@ class TrainBatch:
 
 @dataclass(frozen=True, slots=True)
 class EvalBatch:
-    """One window per evaluation lane, as `TrainBatch`; loss_mask float32 [T, B] is 1 where the target counts, else 0."""
+    """One window per evaluation lane, as `TrainBatch`; loss_mask float32 [T, B]: 1 where the target counts, else 0."""
 
     inputs: NDArray[np.int32]
     targets: NDArray[np.int32]
