@@ -39,11 +39,12 @@ from grucli.kernels.bloom import (
     longest_match,
     new_rolling_hash,
 )
+from grucli.model.sealed import UnknownFormatError, seal, unseal
 from grucli.model.store import NOVELTY
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import Tokenizer
 
-FORMAT = 2
+FORMAT = 3
 MAX_LINES = 1 << 20
 """Limit on the 64-byte lines of a filter: 64 MiB."""
 
@@ -193,15 +194,8 @@ class _FilterShape(msgspec.Struct):
 class _IndexContent(msgspec.Struct):
     fingerprint: str
     complete: bool
+    sha256: str
     filters: Annotated[list[_FilterShape], msgspec.Meta(min_length=1, max_length=MAX_FILTERS)]
-
-
-class _IndexEnvelope(msgspec.Struct):
-    """The outer layer, the same in every format; `digest` is BLAKE2b of the content and the filters."""
-
-    format: int
-    digest: str = ""
-    content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def save_index(path: Path, index: CopyIndex) -> None:
@@ -211,10 +205,8 @@ def save_index(path: Path, index: CopyIndex) -> None:
         OSError: the file cannot be written; a previous file is unchanged.
     """
     shapes = [_FilterShape(each.bits.size // WORDS_PER_LINE, each.num_hashes) for each in index.filters]
-    content = msgspec.json.encode(_IndexContent(index.fingerprint, index.complete, shapes))
     arrays = [np.ascontiguousarray(each.bits, "<u8") for each in index.filters]
-    digest = _digest(content, arrays)
-    header = msgspec.json.encode(_IndexEnvelope(FORMAT, digest, msgspec.Raw(content)))
+    header = seal(FORMAT, _IndexContent(index.fingerprint, index.complete, _sha256(arrays), shapes))
     with atomic_writer(path) as file:
         file.write(_MAGIC + len(header).to_bytes(_LENGTH_PREFIX_BYTES, "little") + header)
         for array in arrays:
@@ -234,16 +226,12 @@ def load_index(path: Path) -> CopyIndex:
             raise ValueError("not a regular file")
         with path.open("rb") as file:
             return _read_index(file)
-    except _UnknownFormatError as error:
+    except UnknownFormatError as error:
         raise ModelFileError(f"unsupported format {error} of '{path}' (expected {FORMAT})", hint) from None
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise ModelFileError(f"copy index '{path}' is corrupt: {error}", hint) from None
     except MemoryError:
         raise ModelFileError(f"not enough memory for '{path}'", "close other programs") from None
-
-
-class _UnknownFormatError(Exception):
-    """An unknown format number."""
 
 
 def _read_index(file: io.BufferedReader) -> CopyIndex:
@@ -252,18 +240,14 @@ def _read_index(file: io.BufferedReader) -> CopyIndex:
     length = int.from_bytes(file.read(_LENGTH_PREFIX_BYTES), "little")
     if length > _MAX_HEADER_BYTES:
         raise ValueError(f"header of {length} bytes is too large")
-    envelope = msgspec.json.decode(file.read(length), type=_IndexEnvelope)
-    if envelope.format != FORMAT:
-        raise _UnknownFormatError(envelope.format)
-    content_bytes = bytes(envelope.content)
-    content = msgspec.json.decode(content_bytes, type=_IndexContent)
+    content = unseal(file.read(length), FORMAT, _IndexContent)
     available = os.fstat(file.fileno()).st_size - file.tell()
     if available != sum(8 * WORDS_PER_LINE * shape.lines for shape in content.filters):
         raise ValueError("file size does not match the header")
     arrays = [np.empty(WORDS_PER_LINE * shape.lines, "<u8") for shape in content.filters]
     for array in arrays:
         file.readinto(array.data.cast("B"))
-    if _digest(content_bytes, arrays) != envelope.digest:
+    if _sha256(arrays) != content.sha256:
         raise ValueError("checksum mismatch")
     filters = (
         BloomFilter(array.astype(np.uint64, copy=False), shape.num_hashes)
@@ -272,8 +256,8 @@ def _read_index(file: io.BufferedReader) -> CopyIndex:
     return CopyIndex(content.fingerprint, tuple(filters), content.complete)
 
 
-def _digest(content: bytes, arrays: list[Words]) -> str:
-    digest = hashlib.blake2b(content, digest_size=32)
+def _sha256(arrays: list[Words]) -> str:
+    digest = hashlib.sha256()
     for array in arrays:
         digest.update(array.data)
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """The index of what a model learnt from: every copy is found, little else, and no damaged file is believed."""
 
 import dataclasses
+import hashlib
 import itertools
 from collections.abc import Generator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.generation import copy_detection
 from grucli.generation.copy_detection import (
+    FORMAT,
     MAX_ATTEMPTS_PER_SAMPLE,
     MAX_LINES,
     BloomFilter,
@@ -165,19 +167,24 @@ def test_every_cut_and_every_flipped_byte_is_found_out(tmp_path: Path) -> None:
             load_index(path)
 
 
-HEADER_TEMPLATE = '{"format":%s,"digest":"","content":{"fingerprint":"","complete":true,"filters":%s}}'
+def header(filters: str, version: int = FORMAT) -> str:
+    content = f'{{"fingerprint":"","complete":true,"sha256":"","filters":{filters}}}'
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    return f'{{"format":{version},"sha256":"{sha256}","content":{content}}}'
 
 
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (HEADER_TEMPLATE % (3, "[]"), "format 3"),
-        (HEADER_TEMPLATE % (2, "[]"), "corrupt"),
-        (HEADER_TEMPLATE % (2, '[{"lines":0,"num_hashes":1}]'), "corrupt"),
-        (HEADER_TEMPLATE % (2, '[{"lines":1048577,"num_hashes":1}]'), "corrupt"),
-        (HEADER_TEMPLATE % (2, '[{"lines":1048576,"num_hashes":1}]'), "file size"),
-        (HEADER_TEMPLATE % (2, '[{"lines":1,"num_hashes":7}]'), "corrupt"),
-        (HEADER_TEMPLATE % (2, "[" + ",".join(['{"lines":1,"num_hashes":1}'] * 17) + "]"), "corrupt"),
+        (header("[]", FORMAT + 1), f"format {FORMAT + 1}"),
+        (header("[]"), "corrupt"),
+        (header('[{"lines":0,"num_hashes":1}]'), "corrupt"),
+        (header('[{"lines":1048577,"num_hashes":1}]'), "corrupt"),
+        (header('[{"lines":1048576,"num_hashes":1}]'), "file size"),
+        (header('[{"lines":1,"num_hashes":1}]'), "checksum"),
+        (header('[{"lines":1,"num_hashes":7}]'), "corrupt"),
+        (header("[" + ",".join(['{"lines":1,"num_hashes":1}'] * 17) + "]"), "corrupt"),
+        (header('[{"lines":1,"num_hashes":1}]').replace("true", "false"), "checksum"),
         ("[" * 60_000, "corrupt"),
         ("\xff", "corrupt"),
     ],

@@ -377,7 +377,7 @@ def test_accepting_a_token_is_having_drawn_it(sampler: Sampler) -> None:
     assert (state.last_token, state.tail) == (stream.state.last_token, stream.state.tail)
     np.testing.assert_array_equal(state.hidden, stream.state.hidden)
     for wrong in (-1, sampler.tokenizer.vocab_size):
-        with pytest.raises(UsageError, match=f"no token {wrong}"):
+        with pytest.raises(UsageError, match=f"token not found: {wrong}"):
             sampler.accept(state, wrong)
 
 
