@@ -281,7 +281,7 @@ def _build(
         if val_writer.is_empty:
             raise val_reader.empty_error(report)
     names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
-    warnings = [(names.index(name), what) for name, what in report.warnings]
+    warnings = [(names.index(name), message) for name, message in report.warnings]
     entry = _CacheEntry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines, warnings)
     (directory / "corpus.json").write_bytes(msgspec.json.encode(entry))
 
@@ -401,7 +401,7 @@ def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dat
         tokenizer = tokenizers.from_json(cached.tokenizer)
         train = TokenFile(entry_dir / _TRAIN_FILE)
         val = TokenFile(entry_dir / _VAL_FILE) if (entry_dir / _VAL_FILE).exists() else None
-        warnings = [(names[place], what) for place, what in cached.warnings]
+        warnings = [(names[index], message) for index, message in cached.warnings]
     except (OSError, ValueError, IndexError, GruError):
         return None
     if any(file is not None and file.vocab != tokenizer.vocab_size for file in (train, val)):
