@@ -8,7 +8,8 @@ import numpy as np
 from benchmarks.configs import SAMPLING, TRAINING, BenchmarkConfig
 from grucli.engine.network import Network
 from grucli.engine.thread_pool import ThreadPool, default_num_threads
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
 from grucli.kernels.microkernel import MR, NR, num_panels, pack

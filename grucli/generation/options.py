@@ -215,7 +215,7 @@ def random_seed() -> int:
 class State:
     """The memory of a model, immutable: hidden state float32 [L, S·H] and the next input token.
 
-    tail: the last TAIL_CHARS characters of the turn, which the network does not need: a blocked phrase may have begun in
+    tail: the last TAIL_CHARS characters of the turn, which the network does not need: a blocked phrase may begin in
     them, and guidance reads them into the unconditional branch.
     """
 

@@ -16,7 +16,8 @@ from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import DivergedError, ModelFileError, UsageError
 from grucli.files import atomic_write, oserror_for
 from grucli.generation.evaluation import Evaluator
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.model.config import num_parameters
 from grucli.model.figures import Figures
 from grucli.model.parameters import Parameters

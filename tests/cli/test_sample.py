@@ -13,7 +13,9 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.generation.sampler import GenerationConfig, Sampler, Stream, TextChunk
+from grucli.generation.decoding import Stream
+from grucli.generation.options import GenerationConfig, TextChunk
+from grucli.generation.sampler import Sampler
 from grucli.model.store import BEST
 from grucli.model.weights import ModelCard
 from tests.model.factories import add_model, make_weights

@@ -28,7 +28,8 @@ from grucli.generation.copy_detection import (
     load_index_for,
     save_index,
 )
-from grucli.generation.sampler import GenerationConfig, Sample, Sampler
+from grucli.generation.options import GenerationConfig, Sample
+from grucli.generation.sampler import Sampler
 from grucli.kernels.bloom import LONG_WINDOW, WORDS_PER_LINE
 from grucli.model.store import BEST, NOVELTY, remove_model, rename_model
 from grucli.text import tokenizers

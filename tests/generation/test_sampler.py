@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from grucli.errors import UsageError
 from grucli.generation import decoding
-from grucli.generation.sampler import GenerationConfig, Sample, Sampler, State
+from grucli.generation.options import GenerationConfig, Sample, State
+from grucli.generation.sampler import Sampler
 from grucli.kernels import sampling
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig

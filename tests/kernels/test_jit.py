@@ -104,7 +104,8 @@ ONE_SIGNATURE = """
 import sys
 from pathlib import Path
 from tests.training.small_runs import run_summary, small_options, write_small_corpus
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.model.cells import CELLS
 from grucli.engine.recurrent_layer import kernel_cell
 from grucli.model.store import find_model
