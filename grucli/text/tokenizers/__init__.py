@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from grucli.errors import ModelFileError, UsageError
 from grucli.text.tokenizers import char, subword, word
-from grucli.text.tokenizers.base import EOS, EOT, NUM_SPECIAL_TOKENS, UNK, Decoder, Tokenizer
+from grucli.text.tokenizers.base import EOS, EOT, NUM_SPECIAL_TOKENS, UNK, IncrementalDecoder, Tokenizer
 
-__all__ = ["EOS", "EOT", "KINDS", "NUM_SPECIAL_TOKENS", "UNK", "Decoder", "Tokenizer", "from_json", "train"]
+__all__ = ["EOS", "EOT", "KINDS", "NUM_SPECIAL_TOKENS", "UNK", "IncrementalDecoder", "Tokenizer", "from_json", "train"]
 
 KINDS = ("char", "word", "subword")
 

@@ -68,7 +68,7 @@ def corrupt_tokenizer_error(reason: str) -> ModelFileError:
     return ModelFileError(f"the tokenizer in this file is corrupt: {reason}", "use another model, or train it again")
 
 
-class Decoder:
+class IncrementalDecoder:
     """Decodes ids one at a time; buffers the bytes of an incomplete character."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
@@ -133,6 +133,6 @@ class Tokenizer(ABC):
         """Return the text of `ids`; invalid bytes become U+FFFD."""
         return b"".join([self.pieces[token] for token in ids]).decode("utf-8", "replace")
 
-    def decoder(self) -> Decoder:
+    def decoder(self) -> IncrementalDecoder:
         """Return a decoder for a stream of ids."""
-        return Decoder(self.pieces)
+        return IncrementalDecoder(self.pieces)
