@@ -15,7 +15,7 @@ def test_content_comes_back() -> None:
 
 
 def test_another_format_is_recognized_by_its_number() -> None:
-    with pytest.raises(UnknownFormatError, match="^4$"):
+    with pytest.raises(UnknownFormatError, match=r"^4$"):
         unseal(seal(4, Content("a")), 3, Content)
 
 
