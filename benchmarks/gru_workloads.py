@@ -9,7 +9,8 @@ from benchmarks.configs import SAMPLING, TRAINING, BenchmarkConfig
 from grucli.engine.cpu import CpuEngine
 from grucli.engine.protocol import DropoutMask
 from grucli.engine.thread_pool import ThreadPool, default_num_threads
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
 from grucli.kernels.microkernel import MR, NR, num_panels, pack

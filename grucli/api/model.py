@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from grucli.generation.decoding import Stream
     from grucli.generation.evaluation import EvalResult
     from grucli.generation.sampler import Sampler
-    from grucli.text.dataset import StageProgress
+    from grucli.progress import Progress
 
 Copies = Literal["ignore", "mark", "replace"]
 """Treatment of samples that copy 50 or more characters of the training text.
@@ -204,7 +204,7 @@ class Model:
         split: Literal["all", "val"] = "all",
         val: float = 0.1,
         column: str | None = None,
-        on_progress: "StageProgress | None" = None,
+        on_progress: "Progress | None" = None,
     ) -> "EvalResult":
         """Return the losses over a corpus, or over the part of it that training with `val` holds out.
 
@@ -334,7 +334,7 @@ def evaluate(
     split: Literal["all", "val"] = "all",
     val: float = 0.1,
     column: str | None = None,
-    on_progress: "StageProgress | None" = None,
+    on_progress: "Progress | None" = None,
 ) -> "EvalResult":
     """Return the losses of a model over a corpus; see `Model.evaluate`.
 

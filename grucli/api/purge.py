@@ -8,10 +8,11 @@ from pathlib import Path
 from grucli.json_record import JsonRecord
 from grucli.model.store import models_trained_on, record_purge
 from grucli.paths import cache_dir
+from grucli.progress import Progress
 from grucli.reddit.corpus import purge as purging
 from grucli.reddit.corpus.purge import PurgeResult
 from grucli.reddit.fetch.state import state_path
-from grucli.text.dataset import StageProgress, clear_token_cache, file_fingerprint
+from grucli.text.dataset import clear_token_cache, file_fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def purge(
     id_files: Sequence[str] = (),
     authors: Sequence[str] = (),
     dry_run: bool = False,
-    on_progress: StageProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> PurgeSummary:
     """Remove comments from a corpus by id or author, and the cached token files that contain them.
 

@@ -1,8 +1,7 @@
-"""The likeliest text there is, as far as a search that keeps only the best few beginnings can tell.
+"""Beam search: the most probable text that a search with a limited number of hypotheses finds.
 
-What can be written in several ways, because it may end in two or be cut into other tokens, is one text: it is held by
-the likeliest of them, whose figures are those of the sample. Their chances are not added up, as `relevance` and
-penalties rank by what is no chance.
+Hypotheses with the same text, which may end in two ways or be split into other tokens, are one: the best one counts.
+Their probabilities are not added, since with guidance and penalties the scores are not log-probabilities.
 """
 
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ import numpy as np
 
 from grucli.generation.decoding import GenerationRequest, bits_per_char, build_automaton, visible_text
 from grucli.generation.options import Sample, State, TextChunk
-from grucli.generation.phrase_matcher import STOPS
 from grucli.generation.probabilities import (
     Float64,
     OutputProjection,
@@ -22,17 +20,17 @@ from grucli.generation.probabilities import (
     transitions,
 )
 from grucli.kernels.arrays import Float32
-from grucli.kernels.sampling import REPEAT_WINDOW
+from grucli.kernels.sampling import REPEAT_WINDOW, STOPS
 from grucli.text.tokenizers import EOS, EOT
 
-_STEPS_PER_YIELD = 16  # steps between two looks at what the user wants
-_LENGTH_ALPHA = 0.6  # Wu 2016: between the likeliest text, which is always short, and the likeliest mean
+_STEPS_PER_YIELD = 16  # lets the caller stop the search
+_LENGTH_ALPHA = 0.6  # exponent of the length penalty of GNMT (Wu 2016, arXiv:1609.08144)
 
 
 @dataclass(frozen=True, slots=True)
 class _Hypothesis:
-    """A text that may be the best, in UTF-8, of which a character may be unfinished. `row` is that of its state,
-    `score` what it is ranked by, `nats` the model's own."""
+    """A partial text. `utf8` may end inside a character; `row` is that of its hidden state; `score` ranks it; `nats` is
+    its negative log-likelihood under the model."""
 
     ids: tuple[int, ...] = ()
     utf8: bytes = b""
@@ -45,7 +43,7 @@ class _Hypothesis:
 
     @property
     def normalized_score(self) -> float:
-        """The score, so that texts of different lengths can be compared."""
+        """The score, divided by the length penalty."""
         return self.score / _length_penalty(self.chars)
 
 
@@ -54,7 +52,7 @@ def _length_penalty(chars: int) -> float:
 
 
 class BeamSearch:
-    """A search that can be followed like a stream: its pieces are empty until the best text is known, the last one."""
+    """Beam search with the interface of `Stream`: chunks are empty until the last one, which is the best text."""
 
     def __init__(self, request: GenerationRequest, output_projection: OutputProjection, prompt: str) -> None:
         self._request, self._output_projection, self._prompt = request, output_projection, prompt
@@ -79,7 +77,7 @@ class BeamSearch:
 
     @property
     def sample(self) -> Sample:
-        """The best text; an empty one until it is found."""
+        """The best text, or an empty one before it is found."""
         empty = Sample("", self._prompt, self._request.config.seed, 0, 0.0, "interrupted")
         return self._results[0] if self._results else empty
 
@@ -89,24 +87,24 @@ class BeamSearch:
         return self._request.read(self._request.state, self.sample.text)
 
     def best(self, n: int) -> list[Sample]:
-        """The n best texts, as far as there are so many; searches, if that has not been done."""
+        """Return up to n texts, best first; runs the search if necessary."""
         for _ in self:
             pass
         return self._results[:n]
 
     def _ranked(self) -> list[str]:
-        """The texts that are over, the best first."""
+        """The finished texts, best first."""
         return sorted(self._finished, key=lambda text: -self._finished[text].normalized_score)
 
     def _steps(self) -> Iterator[int]:
-        """Search, a token at a time, until no text that goes on can still become one of the best."""
+        """Extend all hypotheses by one token at a time, until no active one can become one of the best."""
         beam, step = self._request.config.beam, 0
         while self._active:
             yield step
             self._step()
             step += 1
             if len(self._finished) >= beam and self._active:
-                best_possible = max(line.score for line in self._active) / _length_penalty(
+                best_possible = max(hypothesis.score for hypothesis in self._active) / _length_penalty(
                     self._request.config.max_chars
                 )
                 if best_possible <= self._finished[self._ranked()[beam - 1]].normalized_score:
@@ -137,14 +135,14 @@ class BeamSearch:
             elif rank < beam:
                 self._finish(hypothesis)
         if not candidates and not self._finished:
-            # Where nothing may be said any more, the texts end as they are.
+            # Every token is excluded: the texts end here.
             for hypothesis in self._active:
                 self._finish(replace(hypothesis, finish_reason="end"))
         self._active = list(candidates.values())
         self._reorder_states()
 
     def _finish(self, hypothesis: _Hypothesis) -> None:
-        """Note a text that is over, unless it is known to be likelier."""
+        """Record a finished text, unless a better hypothesis has the same text."""
         request = self._request
         generated = hypothesis.utf8.decode("utf-8", "replace")
         text = visible_text(generated, False, request.config, request.phrases, request.state.tail)
@@ -152,7 +150,7 @@ class BeamSearch:
             self._finished[text] = hypothesis
 
     def _token_scores(self, hypothesis: _Hypothesis, logits: Float64) -> Float64:
-        """What each token [V] adds to the score of a line; logits [1 or 2, V] of the voice and its shadow."""
+        """The score of each token [V], from logits [1 or 2, V]: conditional, and unconditional with guidance."""
         config, cond_logits = self._request.config, logits[0].copy()
         if config.repeat_penalty != 1:
             recent = list({*hypothesis.ids[-REPEAT_WINDOW:]})
@@ -169,11 +167,8 @@ class BeamSearch:
 
     def _extend(self, row: int, token: int, score: float, log_prob: float) -> _Hypothesis:
         hypothesis, config = self._active[row], self._request.config
-        chars, fsm_state, finish_reason = (
-            hypothesis.chars + int(self._request.tokenizer.token_lengths[token]),
-            hypothesis.fsm_state,
-            "",
-        )
+        chars = hypothesis.chars + int(self._request.tokenizer.token_lengths[token])
+        fsm_state, finish_reason = hypothesis.fsm_state, ""
         if token in (EOS, EOT):
             finish_reason = "end" if token == EOS else "turn"
         elif self._automaton.default_next.shape[1] > 0:
@@ -187,16 +182,11 @@ class BeamSearch:
         )
 
     def _reorder_states(self) -> None:
-        """Let every line that goes on have a state of its own, and read its last token next."""
-        rows = [
-            line.row * self._rows_per_sequence + shadow
-            for line in self._active
-            for shadow in range(self._rows_per_sequence)
-        ]
+        """Copy the hidden states of the active hypotheses, and set their last tokens as the next inputs."""
+        n = self._rows_per_sequence
+        rows = [hypothesis.row * n + branch for hypothesis in self._active for branch in range(n)]
         self._hidden = np.ascontiguousarray(self._hidden[:, rows])
-        self._last_tokens = np.repeat(
-            np.array([line.ids[-1] for line in self._active], np.int32), self._rows_per_sequence
-        )
+        self._last_tokens = np.repeat(np.array([hypothesis.ids[-1] for hypothesis in self._active], np.int32), n)
 
     def _sample(self, text: str, hypothesis: _Hypothesis) -> Sample:
         return Sample(

@@ -1,17 +1,16 @@
-"""Whether a model copies: an index of the text it learnt from, kept beside its weights, that knows copies of LONG
-characters (50) and more when it sees them, and holds nothing that could be read.
+"""Copy detection: an index of the training text that recognizes verbatim copies of LONG_WINDOW (50) or more characters.
 
-A copy is always found, as the tokenizer shows the text to the model: what it does not know ends a copy, and so do the
-borders of turns and documents. What is wrongly called a copy is a matter of room. With n characters there are
-b = min(16, 2²⁹ / n) bits for each: a window of 32 characters sets one, a window of 50 sets h = 0.4 b (1 to 6), and a
-share f = 1 - e^(-(1 + h) / b) of all bits is set in the end. At each of its characters,
+The index is a Bloom filter beside the weights, from which no text can be recovered. It sees the text as the tokenizer
+does, so unknown symbols and the borders of turns and documents end a copy. There are no false negatives. For n
+characters the filter has b = min(16, 2^29 / n) bits per character; a window of 32 characters sets one bit, a window of
+50 sets h = 0.4 b (1 to 6), so that a fraction f = 1 - e^(-(1 + h) / b) of all bits is set. Per character of a sample,
 
-    any text is taken for a copy with the chance f^(19 + h):   5e-12 to 33 million characters, 2e-8 at 100, 3e-6 at 200
-    a patchwork of copies of 32 and more, with f^h:            0.002,                          0.2,         0.5
+    any text is a false positive with probability f^(19 + h):   5e-12 (33 million characters), 2e-8 (100), 3e-6 (200)
+    a patchwork of copies of 32 or more, with f^h:              0.002,                         0.2,        0.5
 
-So up to 200 million characters one sample in a thousand at most is marked for nothing; with 300 million it is one in
-seven. `Index.false_rate` says how many. To fill an index costs 0.02 µs a character while it fits the processor's caches
-(a million characters), and up to 0.1 µs from there on: less than 10 s for 100 million, on one core.
+so one sample in a thousand is marked by mistake with 200 million characters, one in seven with 300 million; see
+`CopyIndex.false_positive_rate`. Building takes 0.02 µs per character while the filter fits the caches, otherwise up to
+0.1 µs: less than 10 s for 100 million characters on one core.
 """
 
 import hashlib
@@ -28,7 +27,8 @@ import numpy as np
 
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.files import atomic_writer
-from grucli.generation.sampler import GenerationConfig, Sample, Sampler, State
+from grucli.generation.options import GenerationConfig, Sample, State
+from grucli.generation.sampler import Sampler
 from grucli.kernels.bloom import (
     LONG_WINDOW,
     MAX_HASHES,
@@ -39,33 +39,33 @@ from grucli.kernels.bloom import (
     longest_match,
     new_rolling_hash,
 )
+from grucli.model.sealed import UnknownFormatError, seal, unseal
 from grucli.model.store import NOVELTY
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import Tokenizer
 
-FORMAT = 2
+FORMAT = 3
 MAX_LINES = 1 << 20
-"""Lines of 64 bytes in a filter: 64 MiB."""
+"""Limit on the 64-byte lines of a filter: 64 MiB."""
 
 MAX_FILTERS = 16
-"""A model that was adapted to one text after another has a filter for each of the last so many."""
+"""Limit on the filters of an index: one per text of a model that was adapted repeatedly, newest first."""
 
 MAX_ATTEMPTS_PER_SAMPLE = 20
-"""Samples that are drawn at most for each one that is wanted."""
 
 _MAGIC = b"gru novelty\n"
 _LENGTH_PREFIX_BYTES = 4
 _MAX_HEADER_BYTES = 1 << 16
-_BITS_PER_CHAR = 16  # for each character
+_BITS_PER_CHAR = 16
 _LONG_HASH_FRACTION = 0.4
-_CHUNK_TOKENS = 1 << 20  # tokens
+_CHUNK_TOKENS = 1 << 20
 _WARN_ABOVE = 0.01
-_REFERENCE_SAMPLE_CHARS = 500  # characters
+_REFERENCE_SAMPLE_CHARS = 500
 
 
 @dataclass(frozen=True)
 class BloomFilter:
-    """The windows of one text. `bits` uint64 [8 · lines]; `strong`: how many a long window sets (`kernels.novelty`)."""
+    """The windows of one text: bits uint64 [8 · lines], num_hashes per long window (see `grucli.kernels.bloom`)."""
 
     bits: Words
     num_hashes: int
@@ -73,7 +73,7 @@ class BloomFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSample(Sample):
-    """A sample, the characters of its longest copy (0: none of LONG), and whether it is without one."""
+    """A sample, the characters of its longest copy (0 if shorter than LONG_WINDOW), and whether it has none."""
 
     copied: int
     novel: bool
@@ -81,39 +81,37 @@ class CheckedSample(Sample):
 
 @dataclass(frozen=True)
 class CopyIndex:
-    """What a model learnt from, to be recognised. `fingerprint` is that of the corpus it was trained on last.
-
-    `filters`: one a text, the last one first. `whole`: no text that it learnt from is missing.
-    """
+    """The training text of a model. fingerprint: of the last corpus. filters: one per text, newest first. complete: no
+    training text is missing."""
 
     fingerprint: str
     filters: tuple[BloomFilter, ...]
     complete: bool
 
     def longest_copy(self, text: str) -> int:
-        """The characters of the longest part of `text` that is a copy, 0 where none has LONG characters."""
+        """Return the characters of the longest copy in `text`, 0 if it is shorter than LONG_WINDOW."""
         utf8 = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
         return max(longest_match(utf8, new_rolling_hash(), each.bits, each.num_hashes) for each in self.filters)
 
     def check(self, sample: Sample) -> CheckedSample:
-        """Look for a copy in what was drawn; what the sample was told to go on from is not the model's doing."""
+        """Check the generated text of a sample, without its prompt."""
         copied = self.longest_copy(sample.text)
         return CheckedSample(**asdict(sample), copied=copied, novel=copied == 0)
 
     def warnings(self) -> list[str]:
-        """What to know before the index is relied on: a sentence each."""
+        """Return warnings about the reliability of the index, one sentence each."""
         messages = []
         if not self.complete:
-            messages.append("what the model may have learnt before its last training is not looked at")
+            messages.append("text that the model was trained on before its last training is not checked")
         if self.false_positive_rate > _WARN_ABOVE:
             messages.append(
-                f"the text was too long for its index: {self.false_positive_rate:.0%} of samples are marked for nothing"
+                f"the text was too long for its index: {self.false_positive_rate:.0%} of samples are false positives"
             )
         return messages
 
     @property
     def false_positive_rate(self) -> float:
-        """The share of samples of 500 characters, none of them a copy, that are taken for one."""
+        """The probability that a sample of 500 characters without a copy is marked."""
         num_windows = _REFERENCE_SAMPLE_CHARS - LONG_WINDOW + 1
         novel = 1.0
         for each in self.filters:
@@ -123,7 +121,7 @@ class CopyIndex:
 
 
 def build_index(tokens: TokenFile, tokenizer: Tokenizer) -> Generator[int, None, BloomFilter]:
-    """Read a text into a filter, yielding the tokens read so far; memory does not follow the text."""
+    """Build the filter of a text in bounded memory: yield the number of tokens read so far, return the filter."""
     bloom_filter = _empty_filter(tokens.characters)
     pieces = np.frombuffer(b"".join(tokenizer.pieces), np.uint8)
     starts = np.zeros(tokenizer.vocab_size + 1, np.int64)
@@ -144,7 +142,7 @@ def build_index(tokens: TokenFile, tokenizer: Tokenizer) -> Generator[int, None,
 
 
 def _empty_filter(characters: int) -> BloomFilter:
-    """An empty filter of the room that so many characters need, or the most there is."""
+    """An empty filter for a number of characters, limited to MAX_LINES."""
     lines = min(max(characters * _BITS_PER_CHAR // (64 * WORDS_PER_LINE), 1), MAX_LINES)
     bits_per_char = 64 * WORDS_PER_LINE * lines / max(characters, 1)
     return BloomFilter(
@@ -162,13 +160,12 @@ def generate_novel(
     *,
     in_order: bool = False,
 ) -> Iterator[CheckedSample]:
-    """Samples from `state`, until n of them are novel or TRIES for each were drawn; those that are not come too.
+    """Yield samples from `state`, copies included, until n are novel or MAX_ATTEMPTS_PER_SAMPLE · n were generated.
 
-    The first n have the seeds that `Sampler.write` gives them, and those drawn in the place of others the next ones;
-    `in_order` is as there.
+    The first n have the seeds of `Sampler.generate`, the others the next ones; `in_order` is as there.
 
     Raises:
-        GruError: at the end, that too few of them are novel.
+        GruError: at the end, if fewer than n samples are novel.
     """
     wanted, num_generated = n, 0
     while wanted and num_generated < MAX_ATTEMPTS_PER_SAMPLE * n:
@@ -182,10 +179,10 @@ def generate_novel(
         num_generated += batch_size
     if wanted:
         raise GruError(
-            f"of {num_generated:,} samples only {n - wanted:,} are no copies, and {n:,} were wanted"
+            f"only {n - wanted:,} of {num_generated:,} samples are not copies, {n:,} wanted"
             if wanted < n
-            else f"all of {num_generated:,} samples are copies of the text that the model learnt from",
-            "choose a higher --temp, or train on more text",
+            else f"all {num_generated:,} samples are copies of the training text",
+            "use a higher --temp, or train on more text",
         )
 
 
@@ -197,28 +194,19 @@ class _FilterShape(msgspec.Struct):
 class _IndexContent(msgspec.Struct):
     fingerprint: str
     complete: bool
+    sha256: str
     filters: Annotated[list[_FilterShape], msgspec.Meta(min_length=1, max_length=MAX_FILTERS)]
 
 
-class _IndexEnvelope(msgspec.Struct):
-    """The outer layer, never changed; `digest` is BLAKE2b of the content and of all that follows it."""
-
-    format: int
-    digest: str = ""
-    content: msgspec.Raw = msgspec.Raw(b"null")
-
-
 def save_index(path: Path, index: CopyIndex) -> None:
-    """Write an index as the whole of `path`, atomically.
+    """Write an index atomically.
 
     Raises:
-        OSError: the disk refused; what was there before is still there.
+        OSError: the file cannot be written; a previous file is unchanged.
     """
     shapes = [_FilterShape(each.bits.size // WORDS_PER_LINE, each.num_hashes) for each in index.filters]
-    content = msgspec.json.encode(_IndexContent(index.fingerprint, index.complete, shapes))
     arrays = [np.ascontiguousarray(each.bits, "<u8") for each in index.filters]
-    digest = _digest(content, arrays)
-    header = msgspec.json.encode(_IndexEnvelope(FORMAT, digest, msgspec.Raw(content)))
+    header = seal(FORMAT, _IndexContent(index.fingerprint, index.complete, _sha256(arrays), shapes))
     with atomic_writer(path) as file:
         file.write(_MAGIC + len(header).to_bytes(_LENGTH_PREFIX_BYTES, "little") + header)
         for array in arrays:
@@ -226,51 +214,41 @@ def save_index(path: Path, index: CopyIndex) -> None:
 
 
 def load_index(path: Path) -> CopyIndex:
-    """Read an index back; nothing is allocated before its sizes have been held against the bytes that are there.
+    """Load an index; its sizes are checked against the file size before any allocation.
 
     Raises:
-        ModelFileError: it is damaged, of an unknown version, or no index.
-        OSError: it is not there, or the disk failed.
+        ModelFileError: the file is corrupt, has an unknown format, or is not an index.
+        OSError: the file cannot be read.
     """
-    hint = "remove it, and run the training again with --resume: it is made anew"
+    hint = "remove the file and run gru train with --resume to rebuild it"
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError("it is not a file")
+            raise ValueError("not a regular file")
         with path.open("rb") as file:
             return _read_index(file)
-    except _UnknownFormatError as error:
-        raise ModelFileError(
-            f"'{path}' has format {error}, and this version of gru knows format {FORMAT}", hint
-        ) from None
+    except UnknownFormatError as error:
+        raise ModelFileError(f"unsupported format {error} of '{path}' (expected {FORMAT})", hint) from None
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise ModelFileError(f"the index '{path}' is damaged: {error}", hint) from None
+        raise ModelFileError(f"copy index '{path}' is corrupt: {error}", hint) from None
     except MemoryError:
-        raise ModelFileError(f"'{path}' does not fit into memory", "close programs") from None
-
-
-class _UnknownFormatError(Exception):
-    """The number of a format that is not ours to read."""
+        raise ModelFileError(f"not enough memory for '{path}'", "close other programs") from None
 
 
 def _read_index(file: io.BufferedReader) -> CopyIndex:
     if file.read(len(_MAGIC)) != _MAGIC:
-        raise ValueError("it does not begin as one")
+        raise ValueError("not a copy index")
     length = int.from_bytes(file.read(_LENGTH_PREFIX_BYTES), "little")
     if length > _MAX_HEADER_BYTES:
-        raise ValueError(f"its head of {length} bytes is larger than any")
-    envelope = msgspec.json.decode(file.read(length), type=_IndexEnvelope)
-    if envelope.format != FORMAT:
-        raise _UnknownFormatError(envelope.format)
-    content_bytes = bytes(envelope.content)
-    content = msgspec.json.decode(content_bytes, type=_IndexContent)
+        raise ValueError(f"header of {length} bytes is too large")
+    content = unseal(file.read(length), FORMAT, _IndexContent)
     available = os.fstat(file.fileno()).st_size - file.tell()
     if available != sum(8 * WORDS_PER_LINE * shape.lines for shape in content.filters):
-        raise ValueError("its length is not what its head says")
+        raise ValueError("file size does not match the header")
     arrays = [np.empty(WORDS_PER_LINE * shape.lines, "<u8") for shape in content.filters]
     for array in arrays:
         file.readinto(array.data.cast("B"))
-    if _digest(content_bytes, arrays) != envelope.digest:
-        raise ValueError("it does not hold what was saved")
+    if _sha256(arrays) != content.sha256:
+        raise ValueError("checksum mismatch")
     filters = (
         BloomFilter(array.astype(np.uint64, copy=False), shape.num_hashes)
         for array, shape in zip(arrays, content.filters, strict=True)
@@ -278,28 +256,26 @@ def _read_index(file: io.BufferedReader) -> CopyIndex:
     return CopyIndex(content.fingerprint, tuple(filters), content.complete)
 
 
-def _digest(content: bytes, arrays: list[Words]) -> str:
-    digest = hashlib.blake2b(content, digest_size=32)
+def _sha256(arrays: list[Words]) -> str:
+    digest = hashlib.sha256()
     for array in arrays:
         digest.update(array.data)
     return digest.hexdigest()
 
 
 def load_index_for(weights_path: Path, fingerprint: str) -> CopyIndex:
-    """The index of the model in the file `weights`, whose corpus has this fingerprint.
+    """Load the index beside the weights file of a model whose corpus has this fingerprint.
 
     Raises:
-        UsageError: there is none beside it, or that of another text.
-        ModelFileError: it cannot be read.
-        OSError: the disk failed.
+        UsageError: there is no index, or it belongs to another text.
+        ModelFileError: the index is corrupt.
+        OSError: the index cannot be read.
     """
     path = weights_path.parent / NOVELTY
-    hint = "where its text is, make one: gru train CORPUS --name NAME --resume, also if its training is over"
+    hint = "build it where the corpus is: gru train CORPUS --name NAME --resume"
     if not path.exists():
-        raise UsageError(f"'{weights_path}' has no index of the text it learnt from ('{NOVELTY}') beside it", hint)
+        raise UsageError(f"no copy index ('{NOVELTY}') beside '{weights_path}'", hint)
     index = load_index(path)
     if index.fingerprint != fingerprint:
-        raise UsageError(
-            f"'{path}' is the index of another text than the model '{weights_path.name}' learnt from", hint
-        )
+        raise UsageError(f"'{path}' is not the copy index of '{weights_path.name}'", hint)
     return index

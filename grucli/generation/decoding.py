@@ -1,7 +1,7 @@
-"""Texts while they are drawn: one alone, slice by slice, or many side by side.
+"""Decoding: one text as a stream of chunks, or many side by side as a batch.
 
-The token loop runs compiled, in slices short enough for Ctrl-C. What a stream draws depends on its state, its seed and
-the rules alone, never on what is drawn beside it.
+The token loop is compiled and runs in slices, short enough for Ctrl-C. A sequence depends on its state, seed and
+parameters alone, not on the others of its batch.
 """
 
 import math
@@ -30,11 +30,11 @@ from grucli.kernels.sampling import (
 )
 from grucli.text.tokenizers import Tokenizer
 
-_TOKENS_PER_STEP = 32  # tokens of a stream between two looks at what the user wants
-_MAX_BATCH = 256  # streams that are drawn as one batch
-_REFILL_BELOW = 192  # streams at which a batch that has more to draw is filled up again
+_TOKENS_PER_STEP = 32  # tokens per sequence and slice
+_MAX_BATCH = 256  # sequences
+_REFILL_BELOW = 192  # running sequences; a smaller batch is filled up
 _MAX_PENDING = (
-    4096  # texts that wait for an earlier one before no more are begun: it has few beside it then, and is soon over
+    4096  # finished texts that wait for an earlier one; at the limit the batch shrinks, which speeds that one up
 )
 _FINISH_REASONS = {
     FINISH_EOS: "end",
@@ -45,21 +45,21 @@ _FINISH_REASONS = {
 }
 
 NO_CONSTRAINTS = TokenAutomaton(np.zeros((3, 0), np.int32), np.zeros((0, 4), np.int32), np.zeros((0, 2), np.int32))
-"""For draws that neither block nor stop at anything."""
+"""The automaton without phrases and stop strings."""
 
 
 def build_automaton(phrases: PhraseMatcher | None, before: str) -> tuple[TokenAutomaton, int]:
-    """The phrases for the kernel, and the place in which a text begins that follows `before`."""
+    """Return the automaton for the kernel, and its state after the text `before`."""
     if phrases is None:
         return NO_CONSTRAINTS, 0
-    table, fsm_state = phrases.table(phrases.state_after(before))
-    return TokenAutomaton(table.default_next, table.states, table.overrides), fsm_state
+    return phrases.table(phrases.state_after(before))
 
 
 def visible_text(
     generated: str, running: bool, config: GenerationConfig, phrases: PhraseMatcher | None, before: str
 ) -> str:
-    """What of a text that was drawn after `before` is part of a sample, or, while it is `running`, surely will be."""
+    """Return the part of the generated text, after `before`, that belongs to the sample; if `running`, the part that
+    will certainly belong to it."""
     if phrases is None:
         return generated[: config.max_chars]
     if not running:
@@ -69,15 +69,15 @@ def visible_text(
 
 
 def bits_per_char(nats: float, generated: str, config: GenerationConfig) -> float:
-    """The surprise of all that was drawn, a stop included, a character of the text that it makes."""
+    """Return the bits per character of all generated text, stop strings included."""
     return nats / math.log(2) / max(min(len(generated), config.max_chars), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What streams are drawn from: the state they begin in, with `relevance` the state of their shadow, and the rules.
+    """What to generate from: the initial state, with guidance that of the unconditional branch, and the parameters.
 
-    `read` gives the state after a text, for what was drawn and is not said.
+    `read` returns the state after a text; it serves when the sample is shorter than the generated text.
     """
 
     engine: InferenceEngine
@@ -89,7 +89,7 @@ class GenerationRequest:
     read: Callable[[State, str], State]
 
     def sampling_params(self) -> tuple[SamplingParams, int]:
-        """The draw for the kernel, and the place in which a stream begins."""
+        """Return the parameters for the kernel, and the initial state of the automaton."""
         config = self.config
         automaton, fsm_state = build_automaton(self.phrases, self.state.tail)
         params = SamplingParams(
@@ -110,7 +110,7 @@ class GenerationRequest:
 
 
 class DecodeBatch:
-    """Streams side by side. Where they have shadows, every second row is that of the one before."""
+    """Sequences side by side. With guidance each odd row is the unconditional branch of the row before it."""
 
     def __init__(self, request: GenerationRequest, seeds: range) -> None:
         self._request = request
@@ -140,18 +140,18 @@ class DecodeBatch:
 
     @property
     def decode_state(self) -> DecodeState:
-        """The books of the streams, without those of their shadows."""
+        """The progress of the sequences [n], without their unconditional branches."""
         return DecodeState(
             **{name: array[:: self._rows_per_sequence] for name, array in self._decode_state._asdict().items()}
         )
 
     @property
     def hidden(self) -> Float32:
-        """The states of the streams, [L, n, H]."""
+        """The hidden states of the sequences, float32 [L, n, H]."""
         return self._hidden[:, :: self._rows_per_sequence]
 
     def step(self, pool: ThreadPool | None) -> Ids:
-        """Some more tokens of each running stream: ids [n, tokens], -1 where a stream had stopped."""
+        """Generate the next tokens of each running sequence: int32 [n, tokens], -1 after its end."""
         rows = len(self._decode_state.last_token)
         out_tokens = np.full((rows, _TOKENS_PER_STEP), -1, np.int32)
 
@@ -165,7 +165,7 @@ class DecodeBatch:
         return out_tokens[:: self._rows_per_sequence]
 
     def refill(self, running: NDArray[np.bool_], new_seeds: range) -> None:
-        """Let go of the streams that have stopped, and begin others with the seeds `more`."""
+        """Replace the sequences that are not `running`, bool [n], by new ones with the seeds `new_seeds`."""
         rows = np.repeat(running, self._rows_per_sequence)
         hidden, decode_state = self._new_rows(new_seeds)
         self._hidden = np.ascontiguousarray(np.concatenate([self._hidden[:, rows], hidden], axis=1))
@@ -174,7 +174,7 @@ class DecodeBatch:
 
 
 class Stream:
-    """One text as it is drawn: iterate over its pieces. `state` and `sample` are right at any moment."""
+    """One text as it is generated: an iterable of chunks. `state` and `sample` are valid at any time."""
 
     def __init__(self, request: GenerationRequest, prompt: str) -> None:
         seed = request.config.seed
@@ -185,17 +185,17 @@ class Stream:
 
     @property
     def state(self) -> State:
-        """The state after what was said so far."""
+        """The state after the text so far."""
         initial_state = self._request.state
         if self._text != self._generated:
-            # Something was drawn that is not said: it stops the text, or is beyond its end.
+            # The generated text has more than the sample: a stop string, or characters beyond the limit.
             return self._request.read(initial_state, self._text)
         hidden, last_token = self._batch.hidden[:, 0].copy(), int(self._batch.decode_state.last_token[0])
         return State(hidden, last_token, (initial_state.tail + self._text)[-TAIL_CHARS:])
 
     @property
     def sample(self) -> Sample:
-        """What was said so far."""
+        """The text so far."""
         decode_state, config = self._batch.decode_state, self._request.config
         return Sample(
             text=self._text,
@@ -215,7 +215,7 @@ class Stream:
             self._generated += "".join(map(self._decoder.push, ids[ids >= 0].tolist()))
             if not running:
                 self._generated += self._decoder.flush()
-            # What may be shown only ever grows, so that a slice is what it has more than before.
+            # The visible text only grows, so a chunk is what was added to it.
             text = visible_text(self._generated, running, request.config, request.phrases, request.state.tail)
             chunk, self._text = text[len(self._text) :], text
             yield TextChunk(chunk, int(decode_state.num_tokens[0]) - before, float(decode_state.nll[0]) - nats)
@@ -224,8 +224,7 @@ class Stream:
 def generate_batch(
     request: GenerationRequest, prompt: str, seeds: range, pool: ThreadPool, *, in_order: bool = False
 ) -> Iterator[Sample]:
-    """A text for each seed, drawn side by side, each when it is over, or `in_order` of the seeds; in memory are only
-    those that are being drawn, and a few thousand at most that wait for an earlier one."""
+    """Yield a sample per seed as it finishes, or `in_order` of the seeds; memory is bounded, whatever their number."""
     batch = DecodeBatch(request, seeds[:_MAX_BATCH])
     pending_seeds = seeds[_MAX_BATCH:]
     ids: list[list[int]] = [[] for _ in seeds[:_MAX_BATCH]]
@@ -236,7 +235,7 @@ def generate_batch(
         running = batch.decode_state.finish_status == RUNNING
         finished = (_sample(request, prompt, batch.decode_state, int(i), ids[i]) for i in np.flatnonzero(~running))
         yield from reorder_buffer.put(finished) if in_order else finished
-        ids = [tokens for tokens, goes_on in zip(ids, running, strict=True) if goes_on]
+        ids = [tokens for tokens, is_running in zip(ids, running, strict=True) if is_running]
         new_seeds = (
             pending_seeds[: _MAX_BATCH - len(ids)]
             if len(ids) <= _REFILL_BELOW and reorder_buffer.num_pending < _MAX_PENDING
@@ -248,18 +247,16 @@ def generate_batch(
 
 
 class _ReorderBuffer:
-    """Samples that came before their turn, until those of the seeds before them are there."""
+    """Puts samples in the order of their seeds."""
 
     def __init__(self, seed: int) -> None:
         self._next, self._pending = seed, dict[int, Sample]()
 
     @property
     def num_pending(self) -> int:
-        """How many wait."""
         return len(self._pending)
 
     def put(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Take some, and give all whose turn it is."""
         self._pending.update((sample.seed, sample) for sample in samples)
         while self._next in self._pending:
             yield self._pending.pop(self._next)

@@ -1,4 +1,4 @@
-"""How surprising a text is to a model: the held-out loss of training, and `gru eval`."""
+"""Evaluation: cross-entropy of a model on a text, for the validation loss of training and `gru eval`."""
 
 import math
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from grucli.text.loader import eval_windows
 from grucli.text.token_file import TokenFile
 
 _EVAL_BATCH, _EVAL_WINDOW = 64, 64
-_NATS_PER_BYTE = 8 * math.log(2)  # nats
+_NATS_PER_BYTE = 8 * math.log(2)
 
 
 @dataclass(frozen=True, slots=True)
 class EvalResult(JsonRecord):
-    """Losses over a whole text. `nats_per_token` and `perplexity` count every token asked for, end tokens included.
+    """Losses on a whole text. `nats_per_token` and `perplexity` include end tokens.
 
-    Per character means per character of text: the end tokens' nats count too, and what the tokenizer does not know is
-    charged eight bits a byte on top of its unknown token, so that tokenizers can be compared. `notices`: sentences for
-    the user about the text, such as rows that were skipped.
+    Per character means per character of text: the nats of end tokens count too, and each UTF-8 byte of an unknown
+    symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. notices: sentences for
+    the user, such as rows that were skipped.
     """
 
     nats_per_token: float
@@ -59,7 +59,7 @@ def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
 
 
 def evaluate(weights: SavedModel, tokens: TokenFile, threads: int | None = None) -> EvalResult:
-    """The losses of a saved model over all of `tokens`, which its own tokenizer must have made."""
+    """Return the losses of a saved model on `tokens`, which must come from its tokenizer."""
     parameters = Parameters(weights.sizes)
     parameters.load(weights.arrays)
     return evaluate_tokens(CpuScorer(parameters, ThreadPool(threads)), tokens)

@@ -213,10 +213,10 @@ def random_seed() -> int:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything a model remembers: `layers` [L, S·H], and the token it reads next. Never changed once made.
+    """The memory of a model, immutable: hidden state float32 [L, S·H] and the next input token.
 
-    `tail`, the last TAIL characters of this turn, is no part of what the network knows: a word that is blocked may have
-    begun there, and `relevance` asks what the network would say after them alone.
+    tail: the last TAIL_CHARS characters of the turn, which the network does not need: a blocked phrase may begin in
+    them, and guidance reads them into the unconditional branch.
     """
 
     hidden: "Float32"
@@ -226,7 +226,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class TextChunk(JsonRecord):
-    """What one slice of a stream added: its text, its tokens, and -ln of their probability at temperature 1."""
+    """One chunk of a stream: text, number of tokens, and their negative log-likelihood at temperature 1 in nats."""
 
     text: str
     tokens: int
@@ -235,9 +235,9 @@ class TextChunk(JsonRecord):
 
 @dataclass(frozen=True, slots=True)
 class Sample(JsonRecord):
-    """A text that was drawn. `stopped`: "end", "turn", "length", "stop", or "interrupted" while it was not over.
+    """A generated text. stopped: "end", "turn", "length", "stop", or "interrupted" before its end.
 
-    `bits_per_char` is of all that was drawn, end token and stop included, under the model at temperature 1.
+    bits_per_char: of all generated text, end token and stop string included, under the model at temperature 1.
     """
 
     text: str
@@ -250,7 +250,7 @@ class Sample(JsonRecord):
 
 @dataclass(frozen=True, slots=True)
 class TokenProb(JsonRecord):
-    """A token that may come next: the text it adds (none for the end of a text or turn), and how likely it is drawn."""
+    """A candidate for the next token: its text ("" for the end of a text or turn), probability and id."""
 
     text: str
     probability: float
@@ -259,7 +259,7 @@ class TokenProb(JsonRecord):
 
 @dataclass(frozen=True, slots=True)
 class TokenSurprisal(JsonRecord):
-    """A part of a text, and -log2 of its probability at temperature 1, after what stands before it."""
+    """A part of a text, and -log2 of its probability at temperature 1 after the text before it."""
 
     text: str
     bits: float
@@ -267,9 +267,9 @@ class TokenSurprisal(JsonRecord):
 
 @dataclass(frozen=True, slots=True)
 class GateActivations(JsonRecord):
-    """A part of a text, and the mean of each layer's gates, the lowest first, when it was read.
+    """A part of a text, and the mean of each layer's gates when it was read, first layer first.
 
-    `means` are by the names of `Cell.gate_labels`, the most telling gate first; a cell without gates has none.
+    means: by the names of `Cell.gate_labels`, the most informative gate first; empty for a cell without gates.
     """
 
     text: str

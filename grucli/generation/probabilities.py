@@ -1,6 +1,6 @@
-"""How likely each token is, a few rows at a time, in NumPy: for what is looked at, scored or searched.
+"""Next-token probabilities in NumPy, a few rows at a time: for inspection, surprisals and beam search.
 
-The loop that draws (`grucli.kernels.sampling`) has its own, compiled; a test holds one against the other.
+`grucli.kernels.sampling` has the same, compiled; a test compares the two.
 """
 
 import math
@@ -17,25 +17,25 @@ Mask = NDArray[np.bool_]
 
 
 class OutputProjection:
-    """The last step of a network: logits from what the highest layer hands up. out [H, V], bias [V]."""
+    """The output layer: logits from the hidden state of the last layer; weights float32 [H, V], bias float32 [V]."""
 
     def __init__(self, out: Float32, bias: Float32) -> None:
         self._out, self._bias = out, bias
         self.H = len(out)
 
     def logits(self, output: Float32) -> Float64:
-        """Of seen [n, H]: [n, V]."""
+        """Return the logits [n, V] of output [n, H]."""
         return np.asarray(output @ self._out + self._bias, np.float64)
 
 
 def log_softmax(logits: Float64) -> Float64:
-    """ln of the softmax over the last axis."""
+    """Return ln softmax over the last axis of logits [..., V]."""
     shifted = logits - logits.max(-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
 def allowed_mask(automaton: TokenAutomaton, fsm_state: int, V: int, allow_stop: bool) -> Mask:
-    """Which tokens may be drawn at a place of the guard, [V]."""
+    """Return a mask [V] of the tokens that may follow in a state of the automaton."""
     mask = np.ones(V, np.bool_)
     pending_word = False
     if automaton.default_next.shape[1] > 0:
@@ -52,7 +52,7 @@ def allowed_mask(automaton: TokenAutomaton, fsm_state: int, V: int, allow_stop: 
 
 
 def transitions(automaton: TokenAutomaton, fsm_state: int) -> NDArray[np.int32]:
-    """The place behind each token, BANNED or STOPS, [V]; all zeros where nothing is guarded."""
+    """Return the next state after each token, int32 [V], or BANNED or STOPS."""
     kind, _, first, end = automaton.states[fsm_state]
     next_states = np.array(automaton.default_next[kind])
     next_states[automaton.overrides[first:end, 0]] = automaton.overrides[first:end, 1]
@@ -60,7 +60,7 @@ def transitions(automaton: TokenAutomaton, fsm_state: int) -> NDArray[np.int32]:
 
 
 def plausibility_mask(cond_logits: Float64, mask: Mask, relevance: float) -> Mask:
-    """Those of the tokens in `mask` that the voice, logits [V], finds likely enough for relevance to weigh them."""
+    """Return the part of `mask` [V] that is plausible (Li 2022, arXiv:2210.15097) by cond_logits [V]."""
     if relevance == 0 or not mask.any():
         return mask
     return np.asarray(mask & (cond_logits >= cond_logits[mask].max() + math.log(relevance * PLAUSIBILITY_ALPHA)))
@@ -69,8 +69,10 @@ def plausibility_mask(cond_logits: Float64, mask: Mask, relevance: float) -> Mas
 def token_probabilities(
     cond_logits: Float64, uncond_logits: Float64 | None, mask: Mask, config: GenerationConfig
 ) -> Float64:
-    """The probability with which each token is drawn at the beginning of a text, [V]: of logits [V], of those of the
-    shadow where there is relevance, and of what may be drawn at all."""
+    """Return the probability of each token to be sampled first, float64 [V].
+
+    cond_logits [V]; uncond_logits [V] with guidance; mask bool [V]: the tokens allowed.
+    """
     mask = plausibility_mask(cond_logits, mask, config.relevance)
     if config.mirostat > 0 and mask.any():
         min_log_prob = -2 * config.mirostat * math.log(2)

@@ -1,6 +1,6 @@
-"""Text out of a model: a state to begin from, text read into it, and tokens drawn from it until something ends them.
+"""The sampler: reads text into a state, and generates text from a state.
 
-The whole memory of a recurrent network is one small `State`, a value: it can be kept, gone back to and branched from.
+The memory of a recurrent network is one small `State`, a value: it can be stored, restored and branched from.
 """
 
 import math
@@ -22,7 +22,6 @@ from grucli.generation.options import (
     GenerationConfig,
     Sample,
     State,
-    TextChunk,
     TokenProb,
     TokenSurprisal,
 )
@@ -35,27 +34,14 @@ from grucli.model.parameters import layer_parameters
 from grucli.model.weights import SavedModel, parameters_sha256
 from grucli.text.tokenizers import EOS, EOT, UNK
 
-__all__ = [
-    "BeamSearch",
-    "GateActivations",
-    "GenerationConfig",
-    "Sample",
-    "Sampler",
-    "State",
-    "Stream",
-    "TextChunk",
-    "TokenProb",
-    "TokenSurprisal",
-]
-
-_PREFILL_TOKENS = 1024  # tokens read between two looks at what the user wants
-_MAX_CACHED_MATCHERS = 4  # lists of phrases: a session tries some out
+_PREFILL_TOKENS = 1024  # tokens per call, so that Ctrl-C is handled in between
+_MAX_CACHED_MATCHERS = 4  # a chat may try several lists of phrases
 
 
 class Sampler:
-    """Reads and writes with one model; `conversations` says whether it was trained on turns.
+    """Reads and generates text with one model; `conversations`: the model was trained on turns.
 
-    `rounded`: with weights of a byte each (see `grucli.kernels.quantized`), which are several times as fast to read.
+    quantized: use int8 weights (see `grucli.kernels.quantized`), which are several times as fast.
     """
 
     def __init__(
@@ -78,21 +64,21 @@ class Sampler:
 
     @cached_property
     def sha256(self) -> str:
-        """What its parameters are known by, as in their file."""
+        """SHA-256 of the parameters, as in the weights file."""
         return parameters_sha256(self._arrays)
 
     @property
     def gate_labels(self) -> Mapping[str, str]:
-        """What can be looked at with `gates`, the most telling gate first, and what the values of each mean."""
+        """The gates of the cell, the most informative one first, and what their values mean."""
         return self._cell.gate_labels
 
     def warm_up(self) -> None:
-        """Have the kernels compiled, or loaded, before anybody waits or counts."""
+        """Compile or load the kernels."""
         for _ in Stream(self._make_request(self.initial_state(), GenerationConfig(max_chars=1)), ""):
             pass
 
     def initial_state(self) -> State:
-        """The state before a document's first token."""
+        """Return the state before the first token of a document."""
         return State(np.zeros((self._sizes.L, self._cell.width(self._sizes.H)), np.float32), self._start_token)
 
     def _prefill(self, state: State, tokens: NDArray[np.int32]) -> Float32:
@@ -102,7 +88,7 @@ class Sampler:
         return np.ascontiguousarray(hidden[:, 0])
 
     def read(self, state: State, text: str) -> State:
-        """The state after `text` as well; symbols the model never saw are read as the unknown token."""
+        """Return the state after `text`; unknown symbols are read as the unknown token."""
         ids = self.tokenizer.encode(text)
         if len(ids) == 0:
             return state
@@ -110,41 +96,42 @@ class Sampler:
         return State(self._prefill(state, tokens), int(ids[-1]), (state.tail + text)[-TAIL_CHARS:])
 
     def end_turn(self, state: State) -> State:
-        """The state in which the other side begins to speak. An end that was drawn is taken as the end of a turn."""
+        """Return the state at the beginning of the next turn. A generated EOS counts as the end of the turn."""
         if state.last_token in (EOT, EOS):
             return State(state.hidden, EOT)
         return self.accept(state, EOT)
 
     def accept(self, state: State, token: int) -> State:
-        """The state after `token` as well, as if it had been drawn.
+        """Return the state after `token`, as if it had been generated.
 
         Raises:
-            UsageError: no token has this number.
+            UsageError: `token` is not in the vocabulary.
         """
         if not 0 <= token < self._sizes.V:
-            raise UsageError(f"there is no token {token}", f"this model has the tokens 0 to {self._sizes.V - 1}")
+            raise UsageError(f"token not found: {token}", f"this model has tokens 0 to {self._sizes.V - 1}")
         tail = "" if token in (EOS, EOT) else (state.tail + self.tokenizer.decode([token]))[-TAIL_CHARS:]
         return State(self._prefill(state, np.array([state.last_token], np.int32)), token, tail)
 
     def stream(self, state: State, config: GenerationConfig, prompt: str = "") -> Stream | BeamSearch:
-        """One text from `state`, a piece at a time. `prompt` is only noted in the sample."""
+        """Return a stream of one text from `state`. `prompt` is only recorded in the sample."""
         request = self._make_request(state, config)
         return BeamSearch(request, self._output_projection, prompt) if config.beam else Stream(request, prompt)
 
     def generate(
         self, state: State, prompt: str, n: int, config: GenerationConfig, *, in_order: bool = False
     ) -> Iterator[Sample]:
-        """n texts from `state`, drawn side by side, each when it is over, or `in_order` of their seeds. The i-th has
-        the seed draw.seed + i, and is the text that `stream` gives for that seed; `prompt` is only noted. With a beam:
-        the n best that it found, the best first.
+        """Yield n samples from `state` as they finish, or `in_order` of their seeds.
+
+        Sample i has the seed config.seed + i and the text that `stream` gives for that seed; `prompt` is only recorded.
+        With beam search: the n best texts, best first.
 
         Raises:
-            UsageError: more than the beam is wide.
+            UsageError: n exceeds the beam width.
         """
         if config.beam:
             if n > config.beam:
                 raise UsageError(
-                    f"a beam of {config.beam} finds no {n} texts", f"give --beam at least {n}, or ask for fewer"
+                    f"--beam {config.beam} cannot return {n} samples", f"use --beam {n} or more, or fewer samples"
                 )
             yield from BeamSearch(self._make_request(state, config), self._output_projection, prompt).best(n)
         else:
@@ -152,26 +139,26 @@ class Sampler:
             yield from generate_batch(self._make_request(state, config), prompt, seeds, self._pool, in_order=in_order)
 
     def top_next_tokens(self, state: State, n: int, config: GenerationConfig) -> list[TokenProb]:
-        """The n likeliest next tokens, as a text that begins here would draw its first one, the likeliest first.
+        """Return the n most probable next tokens, most probable first, by the distribution that is sampled from.
 
-        Only what may be drawn is among them; the end of the text is, once this turn has draw.min_chars characters.
+        Tokens that are excluded are not among them; the end of the text is, once the turn has config.min_chars.
         """
         request = self._make_request(state, config)
         automaton, fsm_state = build_automaton(request.phrases, state.tail)
         mask = allowed_mask(automaton, fsm_state, self._sizes.V, len(state.tail) >= config.min_chars)
         uncond_logits = None if request.uncond_state is None else self._logits(request.uncond_state)
         probabilities = token_probabilities(self._logits(state), uncond_logits, mask, config)
-        likeliest = np.argsort(-probabilities, kind="stable")[: max(n, 0)].tolist()
+        top = np.argsort(-probabilities, kind="stable")[: max(n, 0)].tolist()
         return [
             TokenProb(self.tokenizer.decode([token]), float(probabilities[token]), token)
-            for token in likeliest
+            for token in top
             if probabilities[token] > 0
         ]
 
     def surprisals(self, state: State, text: str) -> list[TokenSurprisal]:
-        """How much each token of `text` surprises the model at temperature 1. The texts joined are `text`.
+        """Return the surprisal of each token of `text` at temperature 1; the texts join to `text`.
 
-        A symbol the model does not know costs 8 bits for each of its bytes on top of the unknown token.
+        Each UTF-8 byte of an unknown symbol adds 8 bits to those of the unknown token.
         """
         ids, texts = self.tokenizer.encode(text), self.tokenizer.split(text)
         bits: list[float] = []
@@ -187,10 +174,7 @@ class Sampler:
         return [TokenSurprisal(joined, sum(costs[part])) for joined, part in _merge_partial_chars(texts)]
 
     def gate_activations(self, state: State, text: str) -> list[GateActivations]:
-        """What the gates do while `text` is read, by the equations of the cell in float64. The texts joined are `text`.
-
-        Of a token, what they do when it is read.
-        """
+        """Return the gates when each token of `text` is read, by the float64 equations; the texts join to `text`."""
         ids, texts = self.tokenizer.encode(text), self.tokenizer.split(text)
         if len(ids) == 0:
             return []
@@ -203,8 +187,8 @@ class Sampler:
         ]
 
     def _gate_means(self, ids: NDArray[np.int32], layers: list[Float64]) -> dict[str, Float64]:
-        """The mean of each layer's gates while `ids` are read, by name, [K, L]; the states of the layers, [1, S·H]
-        each, go on in place."""
+        """The mean of each layer's gates at each of ids [K], by name: [K, L]; the states of the layers, [1, S·H] each,
+        are updated in place."""
         x = self._arrays["embedding"][ids][:, None].astype(np.float64)
         means: dict[str, list[Float64]] = {name: [] for name in self._cell.gate_labels}
         for index in range(self._sizes.L):
@@ -217,14 +201,14 @@ class Sampler:
         return {name: np.stack(each, axis=1) for name, each in means.items()}
 
     def _logits(self, state: State) -> Float64:
-        """Of the token that comes next, [V]."""
+        """The logits of the next token, [V]."""
         output = self._prefill(state, np.array([state.last_token], np.int32))[-1:, : self._sizes.H]
         return np.asarray(self._output_projection.logits(output)[0])
 
     def _make_request(self, state: State, config: GenerationConfig) -> GenerationRequest:
         uncond_state = None
         if config.relevance:
-            # What would be said to anything: as a reply to nothing, or, where nobody replies, at the beginning.
+            # The unconditional branch: a reply to an empty dialogue, or a text without a prompt.
             uncond_state = (
                 self.read(self.end_turn(self.initial_state()), state.tail)
                 if self.conversations
@@ -250,7 +234,7 @@ def _slices(num_tokens: int) -> Iterator[slice]:
 
 
 def _merge_partial_chars(texts: list[str]) -> Iterator[tuple[str, slice]]:
-    """Texts with their places, those of tokens that only together spell a character as one."""
+    """Texts with the slices of their tokens; tokens that spell one character in bytes are merged."""
     start = 0
     for index, text in enumerate(texts):
         if text:
@@ -259,7 +243,7 @@ def _merge_partial_chars(texts: list[str]) -> Iterator[tuple[str, slice]]:
 
 
 def _initial_token(weights: SavedModel) -> int:
-    """What a text begins after: the end of another one, or, where the model knows only one text, the end of a line."""
+    """The token before a text: EOS, or a newline if the model was trained on one running text."""
     newline = weights.tokenizer.encode("\n")
     if weights.card.running_text and len(newline) == 1 and newline[0] != UNK:
         return int(newline[0])

@@ -1,8 +1,7 @@
-"""Every compiled loop. This room knows arrays; it knows nothing of models, files or terminals.
+"""All compiled loops. They work on arrays, and depend on no model, file or terminal.
 
-`jit` wraps Numba once and decides where machine code is kept; `elementary` has exp, σ and tanh; `tile` multiplies
-matrices in registers, `products` those of a whole window, `streaming` those of a few rows; `layer` takes a
-recurrent layer through a window, and `decode` a network through a token, by the loops in `cells`; `loss`, `dropout` and `adamw` are the rest of a training step;
-`sampling` draws tokens; `novelty` tells what was seen before. Arrays are C-contiguous; ids and sizes are checked by
-whoever calls, since nothing here looks.
+`jit` wraps Numba and sets its cache; `elementary` has exp, σ and tanh; `microkernel` multiplies matrices in registers,
+`gemm` those of a whole window, `quantized` those of a few rows; `layer` runs a recurrent layer over a window and
+`decode` a network over a token, by the loops in `cells`; `loss`, `dropout` and `adamw` are the rest of a training step;
+`sampling` samples tokens; `bloom` is a filter of text windows. Arrays are C-contiguous; callers check ids and sizes.
 """

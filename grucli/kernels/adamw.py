@@ -1,7 +1,4 @@
-"""AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and the global norm that gradients are clipped by.
-
-Everything lies in flat buffers, so each is one loop at the speed of memory.
-"""
+"""AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and the norm for gradient clipping, over flat buffers."""
 
 import math
 
@@ -13,7 +10,7 @@ from grucli.kernels.jit import kernel, reduction
 
 @reduction
 def sum_of_squares(low: int, high: int, g: Float32) -> float:
-    """Σ g[i]² over low ≤ i < high, in float64."""
+    """Return Σ g[i]² over low ≤ i < high in float64; g float32 [N]."""
     total = 0.0
     for i in range(low, high):
         total += np.float64(g[i]) * np.float64(g[i])
@@ -36,9 +33,10 @@ def adamw(
     epsilon: np.float32,
     decay: np.float32,
 ) -> None:
-    """One step for elements [low, high) of the flat parameters p, with moments m and v, all in place.
+    """Update the elements low ≤ i < high of the parameters p and moments m, v by one step, in place.
 
-    step_size is lr / (1 - β1ᵗ), root_correction is 1 / √(1 - β2ᵗ), shrink is 1 - lr · weight decay.
+    p, g, m, v: float32 [N]. clip_coef scales the gradient g. step_size = lr / (1 - β1ᵗ), inv_sqrt_bias_correction2 =
+    1 / √(1 - β2ᵗ), decay = 1 - lr · weight decay.
     """
     one = np.float32(1)
     for i in range(low, high):

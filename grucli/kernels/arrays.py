@@ -1,4 +1,4 @@
-"""Arrays for vector code: NumPy aligns to 16 bytes, a cache line is 64, and a vector across two lines costs twice."""
+"""Arrays aligned to cache lines (64 bytes; NumPy aligns to 16): a vector load across two lines costs twice."""
 
 import math
 
@@ -11,7 +11,7 @@ _CACHE_LINE_BYTES = 64
 
 
 def empty(*shape: int) -> Float32:
-    """An uninitialised C-contiguous float32 array that begins at a cache line."""
+    """Return an uninitialized C-contiguous float32 array of this shape that begins at a cache line."""
     size = math.prod(shape)
     raw = np.empty(size + _CACHE_LINE_BYTES // 4, np.float32)
     offset = (-raw.ctypes.data % _CACHE_LINE_BYTES) // 4
@@ -19,7 +19,7 @@ def empty(*shape: int) -> Float32:
 
 
 def zeros(*shape: int) -> Float32:
-    """The same, filled with zeros."""
+    """Return an array as `empty`, filled with zeros."""
     array = empty(*shape)
     array.fill(0)
     return array

@@ -1,7 +1,7 @@
-"""Dropout (Srivastava 2014) without a stored mask: whether an element is kept is a hash of its place and a key.
+"""Dropout (Srivastava 2014) without a stored mask: a hash of index and key decides whether an element is kept.
 
-The backward pass calls the same loop with the same key. The hash is Wellons' "lowbias32" (2018), a 32-bit integer
-mixer with little bias that takes a handful of vector instructions.
+The backward pass runs the same loop with the same key. The hash is "lowbias32" (Wellons 2018, nullprogram.com), a
+32-bit integer mixer of few vector instructions.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from grucli.kernels.jit import helper, kernel
 
 @helper
 def lowbias32(x: np.uint32) -> np.uint32:
-    """A well-mixed permutation of 32 bits."""
+    """Return a permutation of the 32-bit integers at x."""
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(0x7FEB352D))
     x = np.uint32(x ^ (x >> np.uint32(15)))
@@ -23,9 +23,9 @@ def lowbias32(x: np.uint32) -> np.uint32:
 
 @kernel
 def apply_dropout(low: int, high: int, x: Float32, key: NDArray[np.uint32], rate: float) -> None:
-    """Clear a share `rate` of the elements low ≤ i < high of x [N] and scale the others by 1 / (1 - rate), in place.
+    """Clear the elements low ≤ i < high of x with probability `rate`; scale the others by 1 / (1 - rate), in place.
 
-    key [1] names the mask: one for each step and layer.
+    x float32 [N]. key uint32 [1]: seed of the mask, one per step and layer.
     """
     threshold = np.uint32(rate * 4294967295.0)
     scale = np.float32(1.0 / (1.0 - rate))

@@ -1,8 +1,7 @@
-"""exp, σ and tanh of one float32, written so that a loop over them becomes vector code.
+"""exp, σ and tanh of one float32, in a form that LLVM vectorizes: no call, branch or table, unlike `math.tanh`.
 
-`math.tanh` in a compiled loop is a call for each element. Here is no call, no branch and no table: x is split into
-n ln 2 + r with |r| ≤ ln 2 / 2, e^r is a polynomial, and 2^n is built from its bits (Cody and Waite 1980). Absolute
-error of σ and tanh ≤ 2e-7 over all float32, checked by a test; NaN stays NaN.
+x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r is a polynomial, and 2^n is built from its bits (Cody and Waite 1980). The
+absolute error of σ and tanh is ≤ 2e-7 over all float32, checked by a test; NaN stays NaN.
 """
 
 from typing import Any
@@ -14,10 +13,10 @@ from numba import types
 from grucli.kernels.jit import helper, intrinsic
 
 _LOG2_E = np.float32(1.44269504088896341)
-_LN2_HIGH = np.float32(0.693359375)  # its last bits are zero: n times it is exact
+_LN2_HIGH = np.float32(0.693359375)  # its last bits are zero, so n times it is exact
 _LN2_LOW = np.float32(-2.12194440e-4)
-_ROUND_MAGIC = np.float32(12582912.0)  # 1.5 · 2^23: adding it leaves the nearest whole number in the low bits
-_EXP_MAX = np.float32(87.0)  # 1 over it is still a normal number
+_ROUND_MAGIC = np.float32(12582912.0)  # 1.5 · 2^23: adding it leaves the nearest integer in the low bits
+_EXP_MAX = np.float32(87.0)  # the reciprocal of its exponential is still a normal number
 _EXP_MIN = np.float32(-87.0)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
@@ -28,7 +27,7 @@ _C2, _C1, _C0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.flo
 
 @intrinsic
 def bitcast_to_int(typing_context: Any, x: Any) -> Any:
-    """The bits of a float32, as an int32."""
+    """Return the bits of a float32 as an int32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(32))
@@ -38,7 +37,7 @@ def bitcast_to_int(typing_context: Any, x: Any) -> Any:
 
 @intrinsic
 def bitcast_to_float(typing_context: Any, bits: Any) -> Any:
-    """The float32 that has these bits."""
+    """Return the float32 with these bits."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
@@ -48,7 +47,7 @@ def bitcast_to_float(typing_context: Any, bits: Any) -> Any:
 
 @helper
 def exp(x: np.float32) -> np.float32:
-    """e^x for -87 ≤ x ≤ 87, and the value at the nearer end outside; relative error ≤ 2e-7."""
+    """Return e^x, x clamped to -87 ≤ x ≤ 87; relative error ≤ 2e-7."""
     x = _EXP_MAX if x > _EXP_MAX else x  # comparisons that a NaN fails, so that it passes through
     x = _EXP_MIN if x < _EXP_MIN else x
     shifted = x * _LOG2_E + _ROUND_MAGIC
@@ -61,11 +60,11 @@ def exp(x: np.float32) -> np.float32:
 
 @helper
 def sigmoid(x: np.float32) -> np.float32:
-    """1 / (1 + e^-x)."""
+    """Return σ(x) = 1 / (1 + e^-x)."""
     return np.float32(_ONE / (_ONE + exp(-x)))
 
 
 @helper
 def tanh(x: np.float32) -> np.float32:
-    """The hyperbolic tangent, as 1 - 2 / (1 + e^2x)."""
+    """Return tanh(x) = 1 - 2 / (1 + e^2x)."""
     return np.float32(_ONE - _TWO / (_ONE + exp(_TWO * x)))

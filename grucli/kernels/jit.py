@@ -1,10 +1,9 @@
-"""Numba, wrapped once: typed decorators, and a cache of machine code that is neither stale nor a way in.
+"""Typed wrappers of Numba's decorators, and a safe cache of machine code.
 
-Numba keys its cache to the file a function stands in, so an edited helper in another file would leave stale code; and
-its cache files are pickles, so whoever can write there can run code as the user. Both are settled here, before the
-first decorator runs: the cache lies in a folder of the user's own with mode 0700, named by a hash of every source of
-this room and of the compiler's versions. Where no such folder can be had, nothing is cached and `CACHE.problem` says
-why.
+Numba's cache is keyed by the file of a function, so editing a helper in another file would leave stale code; and its
+files are pickles, so anyone who can write them can run code as the user. Both are settled before the first decorator
+runs: the cache directory belongs to the user with mode 0700, and its name is a hash of all sources of this package and
+of the compiler's versions. Without such a directory nothing is cached, and `CACHE.problem` says why.
 """
 
 import contextlib
@@ -27,13 +26,12 @@ import numba.extending
 
 from grucli.paths import cache_dir
 
-_MIN_FREE_BYTES = 32 << 20
-"""Bytes. Numba fails where it cannot write its cache; all kernels take a few megabytes."""
+_MIN_FREE_BYTES = 32 << 20  # Numba fails when it cannot write; all kernels take a few megabytes
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# No nnan, no ninf: divergence must stay visible. Reassociation lets a sum be taken in vector lanes.
+# No nnan, no ninf: divergence must stay visible. Reassociation lets LLVM vectorize a sum.
 _FASTMATH = {"contract", "nsz", "arcp"}
 _REDUCTION_FASTMATH = _FASTMATH | {"reassoc"}
 
@@ -43,14 +41,14 @@ _NO_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 @dataclass(frozen=True, slots=True)
 class KernelCache:
-    """Where machine code is kept between runs (None: nowhere), and why not, in words."""
+    """Directory of the machine code, or None and the problem with it."""
 
     directory: Path | None
     problem: str | None
 
     @property
     def is_warm(self) -> bool:
-        """Whether an earlier run has left compiled kernels for this very source and machine."""
+        """Whether there are compiled kernels for this source and machine."""
         return self.directory is not None and any(self.directory.rglob("*.nbi"))
 
 
@@ -64,14 +62,14 @@ def _fingerprint() -> str:
 
 
 def _insecure_reason(directory: Path) -> str | None:
-    """Why somebody else could plant a file in `folder`, or None."""
+    """Why another user could create files in `directory`, or None."""
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        return f"{directory} is not a folder"
+        return f"{directory} is not a directory"
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        return f"{directory} belongs to somebody else"
+        return f"{directory} belongs to another user"
     if os.name == "posix" and status.st_mode & 0o022:
-        return f"others may write to {directory}"
+        return f"{directory} is writable by other users"
     return None
 
 
@@ -83,9 +81,9 @@ def _open_cache() -> KernelCache:
         directory.mkdir(exist_ok=True, mode=0o700)
         problem = _insecure_reason(parent) or _insecure_reason(directory)
         if problem is None and not os.access(directory, os.W_OK):
-            problem = f"{directory} cannot be written to"
+            problem = f"{directory} is not writable"
         if problem is None and shutil.disk_usage(directory).free < _MIN_FREE_BYTES:
-            problem = f"there is no room for {directory}"
+            problem = f"no space left on device for {directory}"
     except OSError as error:
         problem = f"{directory}: {error.strerror or error}"
     if problem is not None:
@@ -95,7 +93,7 @@ def _open_cache() -> KernelCache:
 
 
 def _evict_old(parent: Path, keep: Path) -> None:
-    """Leave the newest few folders: each change of a kernel or of a compiler makes one."""
+    """Keep the newest few directories: each change of a kernel or the compiler makes one."""
     with contextlib.suppress(OSError):
         others = sorted((f for f in parent.iterdir() if f != keep), key=lambda f: f.stat().st_mtime, reverse=True)
         for stale in others[3:]:
@@ -111,7 +109,7 @@ if CACHE.directory is not None:
 
 @contextlib.contextmanager
 def notify_on_compile(callback: Callable[[], object]) -> Iterator[None]:
-    """Call `notice` whenever a kernel is compiled within the block; those that the cache has are only loaded."""
+    """Call `callback` whenever a kernel is compiled within the block, but not when it is loaded from the cache."""
     with numba.core.event.install_listener("numba:compile", _CompileListener(callback)):
         yield
 
@@ -121,11 +119,10 @@ class _CompileListener(numba.core.event.Listener):
         self._callback = callback
 
     def on_start(self, event: object) -> None:
-        """A compilation begins."""
         self._callback()
 
     def on_end(self, event: object) -> None:
-        """It is over, which is no news."""
+        pass
 
 
 def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> Callable[P, R]:
@@ -136,7 +133,7 @@ def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> 
         nogil=True,
         cache=CACHE.directory is not None and not inline,
         fastmath=fastmath,
-        error_model="numpy",  # a division by zero gives inf; the check for it would keep loops from being vectorised
+        error_model="numpy",  # division by zero gives inf; a check for it would prevent vectorization
         **options,
     )
     compiled: Callable[P, R] = decorate(function)
@@ -144,17 +141,17 @@ def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> 
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a loop that is called from Python. It holds no lock while it runs, and allocates nothing."""
+    """Compile a loop that is called from Python; it releases the GIL and allocates nothing."""
     return _jit(function, _FASTMATH)
 
 
 def reduction(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a loop whose sums may be taken in another order, so that they fit vector lanes."""
+    """Compile a loop whose sums may be reordered, so that they can be vectorized."""
     return _jit(function, _REDUCTION_FASTMATH)
 
 
 def helper(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a scalar helper for other kernels, its operations in the order they are written."""
+    """Compile a helper that is inlined into kernels. No reassociation; FMA contraction is allowed."""
     return _jit(function, {"contract"}, inline=True)
 
 
@@ -164,13 +161,13 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def intrinsic(generator: Callable[..., Any]) -> Any:
-    """Make a function of compiled code out of one that writes its LLVM IR."""
+    """Make a function for compiled code from one that emits its LLVM IR."""
     return numba.extending.intrinsic(generator)
 
 
 def overload(function: Callable[P, R]) -> Callable[[Callable[..., Callable[P, R]]], object]:
-    """Let what is decorated choose, from Numba's types of the arguments, the code of `function` inside kernels."""
-    # Strictly, annotations would have to agree, too.
+    """Let the decorated function choose the code of `function` in kernels, by Numba's types of its arguments."""
+    # strict would compare annotations, too
     decorate: Any = numba.extending.overload(function, strict=False, jit_options=_NO_WRAPPERS)
     return decorate  # type: ignore[no-any-return]
 
@@ -178,9 +175,8 @@ def overload(function: Callable[P, R]) -> Callable[[Callable[..., Callable[P, R]
 def method(function: Callable[P, R]) -> Callable[P, R]:
     """Let kernels that call `function(cell, ...)` run the method of that name of the NamedTuple class of `cell`.
 
-    The class is part of a kernel's signature, so each class has machine code of its own, in the cache as well. Where a
-    class has no such method, the body of `function` is what is run. The method is compiled with the arithmetic of
-    `kernel`, whatever calls it.
+    The class is a part of a kernel's signature, so each class has separate machine code, in the cache as well. The body
+    of `function` is the default for classes without the method. Methods have the arithmetic of `kernel` in any caller.
     """
 
     def choose(cell: Any, *others: Any) -> Any:

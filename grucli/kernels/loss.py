@@ -1,7 +1,7 @@
-"""Both ends of the network: rows of the embedding in and out, softmax and cross-entropy, sums over rows.
+"""Embedding look-up, softmax cross-entropy and column sums.
 
-Threads share rows of what is written, or columns of what is summed: two never write to the same element, and a sum is
-taken in the same order whatever their number.
+Threads share the rows that are written, or the columns that are summed: no two write to the same element, and each sum
+is taken in the same order for any number of threads.
 """
 
 import math
@@ -15,13 +15,13 @@ from grucli.kernels.jit import helper, kernel, reduction
 
 Ids = NDArray[np.int32]
 
-_COLUMN_BLOCK = 512  # sums that stay in the first-level cache while the rows go by
+_COLUMN_BLOCK = 512  # sums that fit the first-level cache during the pass over all rows
 _ABS_MASK = np.int32(0x7FFFFFFF)
 
 
 @kernel
 def gather(low: int, high: int, ids: Ids, table: Float32, x: Float32) -> None:
-    """x[n] = table[ids[n]] for rows low ≤ n < high; ids [N], table [V, E], x [N, E]."""
+    """x[n] = table[ids[n]] for rows low ≤ n < high; ids int32 [N], table, x float32 [V, E] and [N, E]."""
     E = table.shape[1]
     for n in range(low, high):
         row = ids[n]
@@ -31,7 +31,7 @@ def gather(low: int, high: int, ids: Ids, table: Float32, x: Float32) -> None:
 
 @kernel
 def scatter_add(low: int, high: int, ids: Ids, dx: Float32, dtable: Float32) -> None:
-    """dtable[ids[n]] += dx[n] for columns low ≤ j < high; ids [N], dx [N, E], dtable [V, E]."""
+    """dtable[ids[n]] += dx[n] for columns low ≤ j < high; ids int32 [N], dx, dtable float32 [N, E] and [V, E]."""
     for n in range(ids.shape[0]):
         row = ids[n]
         for j in range(low, high):
@@ -40,7 +40,7 @@ def scatter_add(low: int, high: int, ids: Ids, dx: Float32, dtable: Float32) -> 
 
 @kernel
 def column_sums(low: int, high: int, matrix: Float32, sums: Float32) -> None:
-    """sums[j] = Σ_n matrix[n, j] for columns low ≤ j < high; matrix [N, M], sums [M]."""
+    """sums[j] = Σ_n matrix[n, j] for columns low ≤ j < high; matrix, sums float32 [N, M] and [M]."""
     for left in range(low, high, _COLUMN_BLOCK):
         right = min(left + _COLUMN_BLOCK, high)
         for j in range(left, right):
@@ -52,9 +52,9 @@ def column_sums(low: int, high: int, matrix: Float32, sums: Float32) -> None:
 
 @helper
 def _float_as_ordered_int(x: np.float32) -> np.int32:
-    """A whole number that orders as x does, a NaN above everything; its own inverse on bits.
+    """An integer that orders as x does, NaN above everything; its own inverse on bits.
 
-    A maximum of floats that lets NaN through is not taken in vector lanes, one of whole numbers is.
+    LLVM vectorizes a maximum of integers, but not a maximum of floats that propagates NaN.
     """
     bits = bitcast_to_int(x)
     return np.int32(bits ^ ((bits >> np.int32(31)) & _ABS_MASK))
@@ -62,7 +62,7 @@ def _float_as_ordered_int(x: np.float32) -> np.int32:
 
 @reduction
 def row_max(matrix: Float32, n: int, M: int) -> np.float32:
-    """The largest of the first M elements of row n of a matrix [N, ≥ M], NaN if there is a positive one."""
+    """Return the largest of the first M elements of row n of a float32 matrix [N, >= M]; NaN if there is one."""
     max_value = np.int32(-0x80000000)
     for j in range(M):
         value = _float_as_ordered_int(matrix[n, j])
@@ -74,7 +74,7 @@ def row_max(matrix: Float32, n: int, M: int) -> np.float32:
 def cross_entropy(logits: Float32, bias: Float32, targets: Ids, weights: Float32) -> float:
     """Σ_n weights[n] · -ln softmax(logits[n] + bias)[targets[n]], in nats.
 
-    logits [N, V] receives the logits with the bias added; bias [V], targets [N], weights [N].
+    logits float32 [N, V]: the bias is added in place. bias float32 [V], targets int32 [N], weights float32 [N].
     """
     total = 0.0
     N, V = logits.shape
@@ -91,7 +91,7 @@ def cross_entropy(logits: Float32, bias: Float32, targets: Ids, weights: Float32
 
 @reduction
 def cross_entropy_gradient(logits: Float32, bias: Float32, targets: Ids, scale: np.float32) -> float:
-    """As `cross_entropy` with all weights one, and logits [N, V] receives scale · (softmax - one-hot target)."""
+    """As `cross_entropy` with weights 1; logits [N, V] becomes the gradient scale · (softmax - one-hot target)."""
     total = 0.0
     N, V = logits.shape
     for n in range(N):

@@ -1,8 +1,10 @@
-"""Drawing one token from a row of logits: temperature, cut-offs, repetition, and what may not be drawn.
+"""Sample one token from a row of logits: temperature, truncation, repetition penalty, guidance and constraints.
 
-The cut-offs are thresholds on the weights, found by halving over the bits of the floats (positive floats order as
-their bits do), so nothing is sorted. Random numbers are a hash of (seed, position): what a stream draws does not
-depend on the streams drawn beside it.
+Truncation thresholds are found by bisection over the bits of the floats (positive floats order as their bits do), so
+nothing is sorted. Random numbers are a hash of (seed, position): a sequence does not depend on the others of its batch.
+
+`scores` float32 [rows, >= V] is scratch: first logits, then probabilities relative to the largest; -inf, or 0, excludes
+a token. Helpers work on one row of it.
 """
 
 import math
@@ -16,14 +18,12 @@ from grucli.kernels.elementary import bitcast_to_float, exp
 from grucli.kernels.jit import helper, reduction
 from grucli.kernels.loss import row_max
 
-UNK, EOS, EOT = 0, 1, 2  # the ids of the special tokens, as in `grucli.text`
-RUNNING, FINISH_EOS, FINISH_TURN, FINISH_LENGTH, FINISH_STOP = 0, 1, 2, 3, 4  # why a stream stopped
-BANNED, STOPS = -1, -2  # stand in a `Guard` for the place behind a token that may not be drawn, or that ends the text
-PLAUSIBILITY_ALPHA = (
-    0.1  # times the relevance: how likely a token must be to be weighed, against the likeliest (Li 2022)
-)
-MIROSTAT_ETA = 0.1  # how fast the bound follows what was drawn
-REPEAT_WINDOW = 64  # drawn tokens that the repetition penalty looks back on
+UNK, EOS, EOT = 0, 1, 2  # ids of the special tokens, as in `grucli.text.tokenizers`
+RUNNING, FINISH_EOS, FINISH_TURN, FINISH_LENGTH, FINISH_STOP = 0, 1, 2, 3, 4  # finish status of a sequence
+BANNED, STOPS = -1, -2  # in place of the next state of a `TokenAutomaton`: the token is blocked, or ends the text
+PLAUSIBILITY_ALPHA = 0.1  # times the relevance: minimum probability relative to the largest (Li 2022, arXiv:2210.15097)
+MIROSTAT_ETA = 0.1  # learning rate of the surprisal bound
+REPEAT_WINDOW = 64  # generated tokens that the repetition penalty considers
 
 Ids = NDArray[np.int32]
 
@@ -33,13 +33,12 @@ _LN2 = math.log(2.0)
 
 
 class TokenAutomaton(NamedTuple):
-    """Words that are never said and texts that end a text, as an automaton: S places, and V tokens that lead on.
+    """Deterministic automaton over tokens for blocked phrases and stop strings; S states, V tokens.
 
-    usual [3, V]: in row 0 and 1 the place behind each token, BANNED or STOPS, where nothing has begun; in row 2 which
-    tokens end a word. places [S, 4]: of each place, which of the two rows it takes; whether a word that is never said
-    is whole there, so that no token may follow that ends a word, nor may the text end; and from where to where its own
-    rows stand in own [N, 2]: tokens, ascending, that lead elsewhere than the row says, and where to. What the row bans
-    is banned there too, and what it stops at does not go on.
+    default_next int32 [3, V]: rows 0 and 1 = next state, BANNED or STOPS from the two default states (between words,
+    inside a word); row 2 = 1 if the token ends a word. states int32 [S, 4] = (default row, whether a blocked word is
+    complete, so that neither the word nor the text may end, first, last). overrides int32 [N, 2] = (token, next state),
+    by token; overrides[first:last] belongs to the state.
     """
 
     default_next: Ids
@@ -48,11 +47,11 @@ class TokenAutomaton(NamedTuple):
 
 
 class SamplingParams(NamedTuple):
-    """How tokens are drawn; see `extend`. `characters` [V]: how many characters each token adds to a text.
+    """Parameters of `sample_token`; see `grucli.generation.options.GenerationConfig`.
 
-    mirostat: the surprise aimed at, in bits a token, 0 for none. relevance: 0, or how much of what would be likely
-    anyway is taken off; then every second row of a batch is the shadow of the one before (see `extend`). guarded:
-    whether there is anything in `guard`, which is not touched otherwise.
+    mirostat: target surprisal in bits per token, 0 disables. relevance: 0 to below 1, 0 disables; above 0, each odd row
+    of a batch is the unconditional branch of the row before it. token_chars int16 [V]: characters per token. automaton:
+    read only if has_automaton.
     """
 
     temperature: float
@@ -70,11 +69,12 @@ class SamplingParams(NamedTuple):
 
 
 class DecodeState(NamedTuple):
-    """n texts being written side by side, each with its own seed and end.
+    """Progress of n sequences that are generated side by side.
 
-    last [n]: the token each reads next. status [n]: RUNNING or why it stopped. drawn, chars [n]: tokens and characters
-    so far. nats [n]: -ln of their probability at temperature 1. recent [n, RECENT]: see `_penalise`. bound [n]: the
-    surprise, in bits, that mirostat lets a token have. place [n]: see `Guard`.
+    seeds uint64 [n]. last_token int32 [n]: the next input. finish_status int32 [n]: RUNNING or why it ended.
+    num_tokens, num_chars int64 [n]: generated so far. nll float64 [n]: their negative log-likelihood at temperature 1,
+    in nats. recent_tokens int32 [n, REPEAT_WINDOW]: ring of the last tokens, -1 where empty. mu float64 [n]: upper
+    bound of mirostat on the surprisal of a token, in bits. fsm_state int32 [n]: state of the automaton.
     """
 
     seeds: NDArray[np.uint64]
@@ -90,7 +90,7 @@ class DecodeState(NamedTuple):
 
 @helper
 def counter_uniform(seed: np.uint64, position: np.uint64) -> np.float64:
-    """A number in [0, 1) for the place `position` of the stream `seed`: SplitMix64 (Steele 2014), twice."""
+    """Return number `position` in [0, 1) of the generator `seed`: SplitMix64 twice (doi:10.1145/2660193.2660195)."""
     x = seed * np.uint64(0x9E3779B97F4A7C15)
     for _ in range(2):
         x = (x + position + np.uint64(1)) * np.uint64(0xBF58476D1CE4E5B9)
@@ -127,7 +127,7 @@ def _count_above(probs: Float32, row: int, V: int, threshold: np.float32) -> int
 
 @helper
 def _top_k_threshold(probs: Float32, row: int, V: int, k: int) -> np.float32:
-    """The largest threshold that at least k weights reach (ties stay together)."""
+    """The largest threshold that at least k probabilities reach: top-k (Fan 2018, arXiv:1805.04833) with ties."""
     low, high = np.int32(0), _INFINITY_BITS
     while high - low > 1:
         middle = np.int32(low + (high - low) // 2)
@@ -140,7 +140,7 @@ def _top_k_threshold(probs: Float32, row: int, V: int, k: int) -> np.float32:
 
 @helper
 def _top_p_threshold(probs: Float32, row: int, V: int, mass: np.float32) -> np.float32:
-    """The largest threshold above which the weights sum to at least `mass`: the nucleus (Holtzman 2020)."""
+    """The largest threshold above which the sum is at least `mass`: the nucleus (Holtzman 2020, arXiv:1904.09751)."""
     low, high = np.int32(0), _INFINITY_BITS
     while high - low > 1:
         middle = np.int32(low + (high - low) // 2)
@@ -153,7 +153,10 @@ def _top_p_threshold(probs: Float32, row: int, V: int, mass: np.float32) -> np.f
 
 @helper
 def _truncate(probs: Float32, row: int, V: int, top_k: int, top_p: float, min_p: float) -> None:
-    """Clear the weights of the row that a cut-off excludes; the largest weight is one and always stays."""
+    """Clear the probabilities that top-k, top-p or min-p (Nguyen 2024, arXiv:2407.01082) excludes.
+
+    They are relative to the largest one, which is 1 and always stays.
+    """
     threshold = np.float32(min_p)
     if 0 < top_k < V:
         threshold = max(threshold, _top_k_threshold(probs, row, V, top_k))
@@ -177,7 +180,7 @@ def _range_sum(probs: Float32, row: int, low: int, high: int) -> np.float32:
 
 @helper
 def _sample_categorical(probs: Float32, row: int, V: int, u: float) -> int:
-    """The token that u in [0, 1) of the weights' sum falls on: first its block, whose sums are vector code."""
+    """The token at which the cumulative sum exceeds u · total; sums of blocks, which are vector code, come first."""
     total, chosen = 0.0, 0
     for low in range(0, V, _BLOCK):
         total += float(_range_sum(probs, row, low, min(low + _BLOCK, V)))
@@ -197,7 +200,7 @@ def _sample_categorical(probs: Float32, row: int, V: int, u: float) -> int:
         if chosen >= low:
             return chosen
     for j in range(V):
-        # Rounding left the last block without a weight: the last token that has one.
+        # Rounding can leave the last block without a candidate: take the last one of all.
         chosen = j if probs[row, j] > 0 else chosen
     return chosen
 
@@ -206,10 +209,7 @@ def _sample_categorical(probs: Float32, row: int, V: int, u: float) -> int:
 def _apply_repetition_penalty(
     logits: Float32, row: int, recent_tokens: Ids, sequence: int, repeat_penalty: np.float32
 ) -> None:
-    """Make tokens drawn lately less likely (Keskar 2019, CTRL): positive logits are divided, negative multiplied.
-
-    recent [n, RECENT] holds ids, -1 where nothing was drawn yet; a token that stands there twice counts once.
-    """
+    """Divide positive and multiply negative logits of recent tokens (Keskar 2019, arXiv:1909.05858), each once."""
     for a in range(REPEAT_WINDOW):
         token = recent_tokens[sequence, a]
         repeated = False
@@ -222,9 +222,7 @@ def _apply_repetition_penalty(
 
 @helper
 def apply_token_mask(scores: Float32, row: int, allow_stop: bool, params: SamplingParams, fsm_state: int) -> None:
-    """Leave -inf in weights[row] for what may not be drawn: the unknown token; the end and turn tokens, and what would
-    stop the text, unless `may_stop`; and what is banned at `place` of the guard.
-    """
+    """Set scores[row] to -inf for UNK, banned tokens and, unless `allow_stop`, tokens that end the text."""
     scores[row, UNK] = -np.inf
     allow_eos = allow_stop
     if params.has_automaton:
@@ -249,7 +247,7 @@ def apply_token_mask(scores: Float32, row: int, allow_stop: bool, params: Sampli
 
 @helper
 def _transition(automaton: TokenAutomaton, fsm_state: int, token: int) -> int:
-    """The place behind `token`, or STOPS."""
+    """The next state, or STOPS."""
     low, high = automaton.states[fsm_state, 2], automaton.states[fsm_state, 3]
     while low < high:
         middle = low + (high - low) // 2
@@ -266,9 +264,8 @@ def _transition(automaton: TokenAutomaton, fsm_state: int, token: int) -> int:
 def _apply_min_logit(
     scores: Float32, logits: Float32, row: int, V: int, params: SamplingParams, mirostat_min_logit: float
 ) -> None:
-    """Forbid what has a logit below `bound`, with mirostat, or is not plausible, with relevance; but never what has the
-    largest logit of all that may still be drawn.
-    """
+    """Exclude tokens with a logit below the bound of mirostat or the plausibility constraint of guidance; never the
+    most likely one of those not excluded before."""
     max_logit = np.float32(-np.inf)
     for j in range(V):
         max_logit = logits[row, j] if scores[row, j] > -np.inf and logits[row, j] > max_logit else max_logit
@@ -276,7 +273,7 @@ def _apply_min_logit(
     if params.mirostat > 0.0:
         min_logit = min(np.float32(mirostat_min_logit), max_logit)
     if params.relevance > 0.0:
-        # What both find unlikely may differ by any factor: only what the voice finds likely enough is weighed.
+        # The ratio of two small probabilities is noise: guidance applies to plausible tokens only (Li 2022).
         min_logit = max(min_logit, np.float32(max_logit + math.log(params.relevance * PLAUSIBILITY_ALPHA)))
     for j in range(V):
         scores[row, j] = scores[row, j] if logits[row, j] >= min_logit else np.float32(-np.inf)
@@ -284,9 +281,9 @@ def _apply_min_logit(
 
 @helper
 def sample_from_logits(scores: Float32, row: int, V: int, params: SamplingParams, u: float) -> int:
-    """The token that u in [0, 1) falls on; weights[row, :V] holds logits, -inf for what may not be drawn, and is used
-    up. The cut-offs see the distribution after the temperature; at 0 the likeliest is taken. Where nothing may be drawn
-    it is the end.
+    """Return the token for u in [0, 1), EOS if all are excluded; temperature 0 is greedy.
+
+    scores[row, :V]: logits, -inf to exclude; overwritten. Truncation applies after the temperature.
     """
     max_score = row_max(scores, row, V)
     if max_score == -np.inf:
@@ -297,7 +294,7 @@ def sample_from_logits(scores: Float32, row: int, V: int, params: SamplingParams
                 return j
     inv_temperature = np.float32(1.0 / max(params.temperature, 1e-6))
     for j in range(V):
-        # exp stops at e^-87: what cannot be drawn must weigh nothing.
+        # exp is never below e^-87, but an excluded token needs probability 0.
         prob = exp((scores[row, j] - max_score) * inv_temperature)
         scores[row, j] = prob if scores[row, j] > -np.inf else np.float32(0)
     _truncate(scores, row, V, params.top_k, params.top_p, params.min_p)
@@ -306,8 +303,10 @@ def sample_from_logits(scores: Float32, row: int, V: int, params: SamplingParams
 
 @helper
 def _apply_guidance(logits: Float32, scores: Float32, row: int, bias: Float32, relevance: float) -> None:
-    """Add the bias to logits[row] and copy them to weights[row]; with `relevance` λ from (0, 1), to row + 1 as well,
-    and what is weighed is (voice - λ · shadow) / (1 - λ): where both agree nothing changes, whatever λ is.
+    """Add the bias to the logits and write the guided logits to scores[row]: classifier-free guidance.
+
+    With c = logits[row], u = logits[row + 1] (unconditional) and relevance λ in (0, 1) they are (c - λ u) / (1 - λ)
+    = u + γ (c - u), γ = 1 / (1 - λ) the guidance scale (Sanchez 2023, arXiv:2306.17806); with λ = 0 they are c.
     """
     V = bias.shape[0]
     for j in range(V):
@@ -330,12 +329,11 @@ def sample_token(
     decode_state: DecodeState,
     sequence: int,
 ) -> int:
-    """Draw the next token of `stream` from logits[row] (without their bias [V]), keep the books, and return it.
+    """Sample the next token of a sequence, update its entry of `decode_state`, and return the token.
 
-    weights [rows, ≥ V] is scratch: drawing uses its row up, and the books need the logit of what was drawn. With
-    `relevance` (Li 2016, MMI-antiLM), row + 1 is the shadow: what the same network says after the same tokens, but
-    without what they reply to. With `mirostat` (Basu 2021, version 2), tokens that surprise more than the stream's
-    bound are left out, and the bound follows what was drawn.
+    logits float32 [rows, >= V]: without the bias [V], which is added to row `row`. With relevance, row + 1 holds the
+    logits without the dialogue (MMI-antiLM, Li 2016, arXiv:1510.03055). With mirostat version 2 (Basu 2021,
+    arXiv:2007.14966), tokens above the surprisal bound are excluded, and the bound follows the surprisal of the sample.
     """
     V = bias.shape[0]
     _apply_guidance(logits, scores, row, bias, params.relevance)
@@ -362,7 +360,7 @@ def sample_token(
 
 @helper
 def _finish_status(params: SamplingParams, decode_state: DecodeState, sequence: int, token: int) -> int:
-    """Whether the stream has stopped behind `token`; its place goes on where something is guarded."""
+    """The status after `token`; advances the automaton."""
     if token == EOS:
         return FINISH_EOS
     if token == EOT:

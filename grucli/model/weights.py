@@ -31,6 +31,7 @@ from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
 from grucli.model.figures import Figures
+from grucli.model.sealed import UnknownFormatError, seal, unseal
 from grucli.text.tokenizers import Tokenizer, from_json
 
 FORMAT = 1
@@ -83,12 +84,6 @@ class ModelInfo:
     def parameters(self) -> int:
         """How many numbers the model has learnt."""
         return num_parameters(self.sizes)
-
-
-class _HeaderEnvelope(msgspec.Struct):
-    format: int
-    sha256: str = ""
-    content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Sizes(msgspec.Struct):
@@ -145,16 +140,13 @@ def save_weights(path: Path, weights: SavedModel) -> str:
         raise ValueError(f"these sizes ask for float32 arrays of {expected}, not of {actual}")
     sizes = weights.sizes
     sha256 = parameters_sha256(weights.arrays)
-    content = msgspec.json.encode(
-        _HeaderContent(
-            sizes=_Sizes(sizes.cell, sizes.V, sizes.E, sizes.H, sizes.L),
-            tokenizer=weights.tokenizer.to_json(),
-            card=weights.card,
-            parameters_sha256=sha256,
-        )
+    content = _HeaderContent(
+        sizes=_Sizes(sizes.cell, sizes.V, sizes.E, sizes.H, sizes.L),
+        tokenizer=weights.tokenizer.to_json(),
+        card=weights.card,
+        parameters_sha256=sha256,
     )
-    envelope = _HeaderEnvelope(FORMAT, hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
-    metadata = {_METADATA_KEY: msgspec.json.encode(envelope).decode()}
+    metadata = {_METADATA_KEY: seal(FORMAT, content).decode()}
     data = safetensors.numpy.save(
         {name: np.ascontiguousarray(array, dtype="<f4") for name, array in weights.arrays.items()}, metadata
     )
@@ -214,7 +206,7 @@ def _open_model(path: Path) -> Iterator[io.BufferedReader]:
             yield file
     except _CorruptFileError as error:
         raise ModelFileError(f"{message}: {error}", hint) from None
-    except _UnknownFormatError as error:
+    except UnknownFormatError as error:
         raise ModelFileError(
             f"'{path}' has format {error}, and this version of gru knows format {FORMAT}",
             "update gru: python -m pip install --upgrade grucli",
@@ -240,10 +232,6 @@ def _open_regular_file(path: Path) -> io.BufferedReader:
     return path.open("rb")
 
 
-class _UnknownFormatError(Exception):
-    """The number of a format that is not ours to read."""
-
-
 def _read_header(file: io.BufferedReader) -> _Header:
     """Read and check everything before the numbers."""
     size = os.fstat(file.fileno()).st_size
@@ -257,7 +245,7 @@ def _read_header(file: io.BufferedReader) -> _Header:
         metadata = msgspec.json.decode(entries.pop("__metadata__", b"{}"), type=dict[str, str])
         if _METADATA_KEY not in metadata:
             raise _CorruptFileError("it is a safetensors file, but not one of gru")
-        content = _read_content(metadata[_METADATA_KEY].encode())
+        content = unseal(metadata[_METADATA_KEY].encode(), FORMAT, _HeaderContent)
         tensors = {name: msgspec.json.decode(entry, type=_Tensor) for name, entry in entries.items()}
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _CorruptFileError(f"its head does not parse ({error})") from None
@@ -268,17 +256,6 @@ def _read_header(file: io.BufferedReader) -> _Header:
     except UsageError as error:
         raise _CorruptFileError(error.message) from None
     return _Header(sizes, content, _check_layout(sizes, tensors, size - _LENGTH_PREFIX_BYTES - length), size)
-
-
-def _read_content(document: bytes) -> _HeaderContent:
-    """Open the envelope, check its seal, and read what is in it."""
-    envelope = msgspec.json.decode(document, type=_HeaderEnvelope)
-    if envelope.format != FORMAT:
-        raise _UnknownFormatError(envelope.format)
-    content = bytes(envelope.content)
-    if hashlib.sha256(content).hexdigest() != envelope.sha256:
-        raise _CorruptFileError("its description is not the one that was saved")
-    return msgspec.json.decode(content, type=_HeaderContent)
 
 
 def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: int) -> dict[str, int]:

@@ -1,5 +1,4 @@
-"""The room of text: corpora in, token ids out, and the way back.
+"""Text to token ids: tokenizers, prepared corpora in a cache, token files, and batches as a function of seed and step.
 
-Rows of any file, compressed or torn, through one reader; tokenizers; token files on disk; batches as a pure function of
-(seed, epoch, step). Nothing here holds a corpus in memory, prints, or knows what a model is.
+Nothing here holds a corpus in memory, prints, or depends on a model.
 """

@@ -1,7 +1,7 @@
-"""A corpus made ready for training: split, tokenised and kept as token files, whatever its size.
+"""Prepared corpora: split, tokenized and stored as token files in a cache, whatever their size.
 
-Its text is read as a stream, more than once, and never held: to place the split, to learn the tokenizer from the part
-that is trained on, to write the ids. What was made is kept in the cache under a key of content and choices.
+A corpus is read as a stream, several times: to find the split, to train the tokenizer on the training part, and to
+write the ids. The cache key is a digest of content and options.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,26 +20,24 @@ from typing import NamedTuple
 import msgspec
 
 from grucli.errors import EmptyInputError, GruError, UsageError
+from grucli.progress import Progress, report_sum
 from grucli.read.row_report import CORRUPT, RowReport
 from grucli.read.rows import read_rows, read_running_text
-from grucli.read.sources import STDIN, ByteProgress, InputSource, read_raw, resolve_source
+from grucli.read.sources import STDIN, InputSource, read_raw, resolve_source
 from grucli.text import tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 
-StageProgress = Callable[[str, int, int | None], None]
-"""Told a stage ("writing tokens"), the bytes of the corpus it has done, and how many there are, or None."""
-
 _CACHE_FORMAT = 3
-"""Part of the key. To be raised whenever the same corpus and choices would give other files."""
+"""A part of the key: raise it whenever the same corpus and options would give other files."""
 
 _MAX_CACHED = 8
 _STALE_AFTER_SECONDS = 86_400.0
-"""Seconds after which an unfinished folder in the cache belongs to nobody any more."""
+"""Age of an incomplete directory in the cache at which its process must have been killed."""
 
 _BATCH_CHARS = 1 << 20
 _CONTINUATION = -1
-"""The lead of a slice that goes on where the one before it stopped."""
+"""Prefix token of a slice that continues the one before it."""
 
 _TRAIN_FILE, _VAL_FILE = "train.tokens", "held_out.tokens"
 
@@ -48,8 +46,8 @@ _TRAIN_FILE, _VAL_FILE = "train.tokens", "held_out.tokens"
 class Dataset:
     """A corpus ready for training.
 
-    `held_out` is None where nothing is held out. `fingerprint`: hexadecimal, of the text to train on and to split (its
-    bytes, form and column), wherever it lies. `report`: the rows that were read and skipped, of all files together.
+    val: None without validation data. fingerprint: hexadecimal digest of the sources without `val_file` (bytes, format
+    and column, but not path). report: rows read and skipped in all files.
     """
 
     train: TokenFile
@@ -70,44 +68,44 @@ def prepare_dataset(
     val_fraction: float,
     val_file: str | None,
     cache_dir: Path,
-    on_progress: StageProgress,
+    on_progress: Progress,
 ) -> Dataset:
-    """Split and tokenise a corpus, or find it in the cache.
+    """Split and tokenize a corpus, or load it from the cache.
 
-    Running text is split by position: the last share of its characters is held out. Anything else is split by a hash of
-    each document's thread (without its path number) or, where it has none, of its text, so that equal comments fall on
-    one side. Of two different documents or more, at least one is on either side.
+    Running text is split by position: the last `val_fraction` of its characters are validation data. Everything else is
+    split by a hash of each document's thread (without its path number) or, if there is none, of its text, so that equal
+    comments are on the same side. With two different documents or more, each side has at least one.
 
     Args:
         sources: files, or "-" for standard input.
-        column: the column of the text, or None for the usual ones.
-        tokenizer: the kind to learn, or one that is learned already.
-        vocab: the size to learn, or None for the kind's default.
-        held_out: the share to hold out, from 0 up to but not 1; not used with `held_out_file`.
-        held_out_file: a corpus that is held out whole.
-        cache: the folder of what can be made again.
-        on_progress: called often.
+        column: the text column, or None for the usual ones.
+        tokenizer: the kind to train, or a trained one.
+        vocab: the vocabulary size to train, or None for the default of the kind.
+        val_fraction: the fraction of validation data, 0 to below 1; not used with `val_file`.
+        val_file: a corpus that is validation data.
+        cache_dir: the cache directory.
+        on_progress: receives bytes of the corpus.
 
     Raises:
-        UsageError: a source that cannot be read or has no such column, or a value out of range.
-        NothingToDoError: no text in the sources, or in `held_out_file`.
-        GruError: the disk is full or cannot be written, or nothing can be read of a compressed source, for damage.
+        UsageError: a source cannot be read or has no such column, or a value is out of range.
+        EmptyInputError: there is no text in the sources, or in `val_file`.
+        GruError: the disk is full or not writable, or a compressed source is corrupt from the beginning.
     """
     if not 0 <= val_fraction < 1:
-        raise UsageError(f"a share of {val_fraction} cannot be held out", "choose --val from 0 up to, but not, 1")
+        raise UsageError(f"--val is {val_fraction}", "--val takes a number from 0 to below 1")
     with _build_dir(cache_dir / "tokens") as build_dir:
         resolved = [resolve_source(name) for name in [*sources, *([val_file] if val_file is not None else [])]]
         input_sources = _with_spooled_stdin(resolved, build_dir, on_progress)
         fingerprints = list(_fingerprints(input_sources, column, on_progress))
-        train_reader = _DocumentReader(input_sources[: len(sources)], fingerprints[: len(sources)], column, on_progress)
-        val_reader = (
-            None if val_file is None else _DocumentReader(input_sources[-1:], fingerprints[-1:], column, on_progress)
-        )
-        fingerprint = _digest(fingerprints[: len(sources)])
+        n = len(sources)
+        train_reader = _DocumentReader(input_sources[:n], fingerprints[:n], column, on_progress)
+        val_reader = None
+        if val_file is not None:
+            val_reader = _DocumentReader(input_sources[n:], fingerprints[n:], column, on_progress)
+        fingerprint = _digest(fingerprints[:n])
         tokenizer_key = tokenizer if isinstance(tokenizer, str) else tokenizer.to_json()
-        key = _digest(
-            [_CACHE_FORMAT, fingerprint, tokenizer_key, vocab, fingerprints[-1] if val_reader else val_fraction]
-        )
+        val_key = fingerprints[n] if val_reader else val_fraction
+        key = _digest([_CACHE_FORMAT, fingerprint, tokenizer_key, vocab, val_key])
         entry_dir = cache_dir / "tokens" / key
         names = [source.display_name for source in input_sources]
         dataset = _open_cached(entry_dir, fingerprint, names)
@@ -116,26 +114,25 @@ def prepare_dataset(
             _build(build_dir / "entry", train_reader, val_reader, tokenizer, vocab, val_fraction)
             dataset = _publish(build_dir / "entry", entry_dir, fingerprint, names)
         if dataset is None:
-            raise GruError(f"the token files in '{entry_dir}' cannot be read back", "check the disk, or set GRU_HOME")
+            raise GruError(f"cannot read the token files in '{entry_dir}'", "check the disk, or set GRU_HOME")
         _prune(cache_dir / "tokens", entry_dir)
     return dataset
 
 
-def file_fingerprint(source: str, on_progress: StageProgress) -> str:
-    """The `Corpus.fingerprint` that a file has by itself, and without a `column`.
+def file_fingerprint(source: str, on_progress: Progress) -> str:
+    """Return the `Dataset.fingerprint` of a file on its own, without a `column`.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the file cannot be read.
         GruError: the disk failed.
     """
     return _digest(list(_fingerprints([resolve_source(source)], None, on_progress)))
 
 
 def clear_token_cache(cache_dir: Path) -> list[Path]:
-    """Remove the token files that are kept, since they hold the text of a corpus. What is being made just now stays.
+    """Remove all complete cache entries, since they hold text; return those that could not be removed.
 
-    Gives the folders that could not be removed: on Windows, those that a run has open. Elsewhere a run goes on with
-    what it has opened.
+    On Windows these are the ones that a run has open. Elsewhere a run continues with the files that it has open.
     """
     _prune(cache_dir / "tokens", None)
     with suppress(OSError):
@@ -144,7 +141,7 @@ def clear_token_cache(cache_dir: Path) -> list[Path]:
 
 
 class _CacheEntry(msgspec.Struct, frozen=True):
-    """What the cache keeps beside the token files. Its remarks have the place of a source among all, not the name."""
+    """Metadata beside the token files. `warnings` refer to a source by its index."""
 
     tokenizer: dict[str, object]
     read: int
@@ -154,7 +151,7 @@ class _CacheEntry(msgspec.Struct, frozen=True):
 
 
 class _TextPiece(NamedTuple):
-    """A text with its lead (END, TURN or `_MORE`), and the place of its document between 0 and 1 for the split."""
+    """A text, its prefix token (EOS, EOT or _CONTINUATION), and the hash of its document in [0, 1) for the split."""
 
     text: str
     prefix_token: int
@@ -162,14 +159,14 @@ class _TextPiece(NamedTuple):
 
 
 class _DocumentReader:
-    """The documents of some sources, to be read any number of times."""
+    """Reads the documents of some sources, any number of times."""
 
     def __init__(
         self,
         sources: Sequence[InputSource],
         fingerprints: Sequence[str],
         column: str | None,
-        on_progress: StageProgress,
+        on_progress: Progress,
     ) -> None:
         self.sources = sources
         self.running_text = all(source.file_format == "txt" for source in sources)
@@ -178,8 +175,8 @@ class _DocumentReader:
         self._on_progress = on_progress
 
     def pieces(self, stage: str, report: RowReport) -> Iterator[_TextPiece]:
-        """Every text of every document, in order; a long one in slices."""
-        on_bytes = _byte_counter(stage, self.sources, self._on_progress)
+        """The texts of all documents, in order; a long one in slices."""
+        on_bytes = report_sum(self._on_progress, stage, _total_bytes(self.sources))
         for source, fingerprint in zip(self.sources, self._fingerprints, strict=True):
             if source.file_format == "txt":
                 prefix_token, split_key = EOS, _split_key(fingerprint)
@@ -196,47 +193,45 @@ class _DocumentReader:
                 )
 
     def empty_error(self, report: RowReport) -> GruError:
-        """The error for a corpus without a text, with what became of its rows: a failure where it was damaged."""
+        """The error for a corpus without text, with the reasons; not an EmptyInputError if a source is corrupt."""
         names = ", ".join(f"'{source.display_name}'" for source in self.sources)
         reasons = "; ".join(report.messages())
-        message = f"there is no text in {names}" + (f" ({reasons})" if reasons else "")
+        message = f"no text in {names}" + (f" ({reasons})" if reasons else "")
         if CORRUPT in report.skipped:
             return GruError(message, "fetch or copy the file again")
-        return EmptyInputError(message, "name a corpus with at least one comment")
+        return EmptyInputError(message, "use a corpus with at least one comment")
 
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """Where the held-out part is: documents placed below `below`, or the characters from number `after` on."""
+    """The validation part: documents with a hash below `val_below`, or the characters from `val_from_char`."""
 
     val_below: float = 0.0
     val_from_char: int | None = None
 
     def apply(self, pieces: Iterable[_TextPiece]) -> Iterator[tuple[bool, _TextPiece]]:
-        """Each piece, and whether it is held out. A slice of running text is cut in two where the split falls."""
+        """Yield whether each piece is validation data, and the piece; a slice at the boundary is split in two."""
         if self.val_from_char is None:
             yield from ((piece.split_key < self.val_below, piece) for piece in pieces)
             return
         position = 0
         for piece in pieces:
             boundary = min(max(self.val_from_char - position, 0), len(piece.text))
-            position += len(piece.text)
             if boundary:
-                yield False, _TextPiece(piece.text[:boundary], piece.prefix_token, piece.split_key)
+                yield False, piece._replace(text=piece.text[:boundary])
             if boundary < len(piece.text):
-                is_first_val = position - len(piece.text) + boundary == self.val_from_char
-                yield (
-                    True,
-                    _TextPiece(piece.text[boundary:], EOS if is_first_val else piece.prefix_token, piece.split_key),
-                )
+                is_first_val = position + boundary == self.val_from_char
+                prefix_token = EOS if is_first_val else piece.prefix_token
+                yield True, piece._replace(text=piece.text[boundary:], prefix_token=prefix_token)
+            position += len(piece.text)
 
 
 def _find_split(reader: _DocumentReader, val_fraction: float) -> _Split:
-    """Place the split.
+    """Find the split.
 
     Raises:
-        NothingToDoError: there is no text.
-        GruError: there is none before the damage.
+        EmptyInputError: there is no text.
+        GruError: the corpus is corrupt from the beginning.
     """
     report = RowReport()
     pieces = reader.pieces("measuring the corpus", report)
@@ -252,10 +247,10 @@ def _find_split(reader: _DocumentReader, val_fraction: float) -> _Split:
             return _Split(val_below=val_fraction)
     if max_key < 0:
         raise reader.empty_error(report)
-    # All documents fell on one side: the nearest one changes it, unless there is but one.
-    return _Split(
-        val_below=max_key if max_key < val_fraction else math.nextafter(min_key, 1.0) if min_key < max_key else 0.0
-    )
+    # All documents are on one side: the one nearest to the boundary moves, unless there is only one.
+    if max_key < val_fraction:
+        return _Split(val_below=max_key)
+    return _Split(val_below=math.nextafter(min_key, 1.0) if min_key < max_key else 0.0)
 
 
 def _build(
@@ -266,7 +261,7 @@ def _build(
     vocab: int | None,
     val_fraction: float,
 ) -> None:
-    """Make the files of a cache entry in `folder`."""
+    """Write the files of a cache entry to `directory`."""
     split = _find_split(train_reader, 0.0 if val_reader else val_fraction)
     if isinstance(tokenizer, str):
         pieces = split.apply(train_reader.pieces("learning tokens", RowReport()))
@@ -274,25 +269,19 @@ def _build(
     report = RowReport()
     with ExitStack() as stack:
         writers: dict[bool, _SplitWriter] = {}
-        for held, piece in split.apply(train_reader.pieces("writing tokens", report)):
-            if held not in writers:
-                writers[held] = stack.enter_context(
-                    _open_split_writer(directory, held, tokenizer, train_reader.running_text)
-                )
-            writers[held].add(piece)
+        for is_val, piece in split.apply(train_reader.pieces("writing tokens", report)):
+            if is_val not in writers:
+                writer = _open_split_writer(directory, is_val, tokenizer, train_reader.running_text)
+                writers[is_val] = stack.enter_context(writer)
+            writers[is_val].add(piece)
     if val_reader is not None:
         with _open_split_writer(directory, True, tokenizer, val_reader.running_text) as val_writer:
             for piece in val_reader.pieces("writing tokens", report):
                 val_writer.add(piece)
         if val_writer.is_empty:
             raise val_reader.empty_error(report)
-    names = [
-        source.display_name
-        for reading in (train_reader, val_reader)
-        if reading is not None
-        for source in reading.sources
-    ]
-    warnings = [(names.index(name), what) for name, what in report.warnings]
+    names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
+    warnings = [(names.index(name), message) for name, message in report.warnings]
     entry = _CacheEntry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines, warnings)
     (directory / "corpus.json").write_bytes(msgspec.json.encode(entry))
 
@@ -308,7 +297,6 @@ class _SplitWriter:
         self.is_empty = True
 
     def add(self, piece: _TextPiece) -> None:
-        """Append a piece."""
         self.is_empty = False
         if piece.prefix_token == _CONTINUATION:
             self.flush()
@@ -321,7 +309,6 @@ class _SplitWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting."""
         if self._texts:
             self._writer.write_texts(self._texts, self._prefix_tokens)
         self._texts, self._prefix_tokens, self._num_chars = [], [], 0
@@ -331,9 +318,8 @@ class _SplitWriter:
 def _open_split_writer(
     directory: Path, is_val: bool, tokenizer: Tokenizer, running_text: bool
 ) -> Iterator[_SplitWriter]:
-    with TokenWriter(
-        directory / (_VAL_FILE if is_val else _TRAIN_FILE), tokenizer, running_text=running_text
-    ) as writer:
+    path = directory / (_VAL_FILE if is_val else _TRAIN_FILE)
+    with TokenWriter(path, tokenizer, running_text=running_text) as writer:
         split_writer = _SplitWriter(writer)
         yield split_writer
         split_writer.flush()
@@ -344,7 +330,7 @@ def _split_key(key: str) -> float:
 
 
 def post_of(thread: str) -> str:
-    """The post's part of a thread: `t3_abc` of `t3_abc.2`, which is that post's path number 2."""
+    """Return the post of a thread: `t3_abc` for `t3_abc.2`, which is path 2 of that post."""
     post, dot, path = thread.rpartition(".")
     return post if dot and path.isdecimal() else thread
 
@@ -353,8 +339,8 @@ def _digest(value: object) -> str:
     return hashlib.blake2b(msgspec.json.encode(value), digest_size=16).hexdigest()
 
 
-def _fingerprints(sources: Sequence[InputSource], column: str | None, on_progress: StageProgress) -> Iterator[str]:
-    on_bytes = _byte_counter("looking at the corpus", sources, on_progress)
+def _fingerprints(sources: Sequence[InputSource], column: str | None, on_progress: Progress) -> Iterator[str]:
+    on_bytes = report_sum(on_progress, "reading the corpus", _total_bytes(sources))
     for source in sources:
         hasher = hashlib.blake2b(digest_size=16)
         for chunk in read_raw(source, on_bytes):
@@ -362,33 +348,24 @@ def _fingerprints(sources: Sequence[InputSource], column: str | None, on_progres
         yield _digest([source.file_format, source.compression, column, hasher.hexdigest()])
 
 
-def _byte_counter(stage: str, sources: Sequence[InputSource], on_progress: StageProgress) -> ByteProgress:
-    """Adds up the bytes read of some files, for `on_progress`."""
-    total = sum(source.path.stat().st_size for source in sources if source.path is not None)
-    done = 0
-
-    def on_bytes(count: int) -> None:
-        nonlocal done
-        done += count
-        on_progress(stage, done, total)
-
-    on_progress(stage, 0, total)
-    return on_bytes
+def _total_bytes(sources: Sequence[InputSource]) -> int:
+    return sum(source.path.stat().st_size for source in sources if source.path is not None)
 
 
-def _with_spooled_stdin(sources: list[InputSource], build_dir: Path, on_progress: StageProgress) -> list[InputSource]:
-    """The sources, with standard input copied to a file, since a corpus is read more than once.
+def _with_spooled_stdin(sources: list[InputSource], build_dir: Path, on_progress: Progress) -> list[InputSource]:
+    """The sources, with standard input copied to a file, since a corpus is read several times.
 
     Raises:
         UsageError: standard input is named twice.
     """
     if [source.display_name for source in sources].count(STDIN) > 1:
         raise UsageError("standard input ('-') is named twice", "name it once")
-    return [_spool_stdin(source, build_dir, on_progress) if source.path is None else source for source in sources]
+    return [
+        _spool_stdin(source, build_dir / "stdin", on_progress) if source.path is None else source for source in sources
+    ]
 
 
-def _spool_stdin(source: InputSource, build_dir: Path, on_progress: StageProgress) -> InputSource:
-    path = build_dir / "stdin"
+def _spool_stdin(source: InputSource, path: Path, on_progress: Progress) -> InputSource:
     done = 0
     with path.open("wb") as file:
         for chunk in read_raw(source):
@@ -399,32 +376,32 @@ def _spool_stdin(source: InputSource, build_dir: Path, on_progress: StageProgres
 
 @contextmanager
 def _build_dir(tokens_dir: Path) -> Iterator[Path]:
-    """A folder beside the cache entries, in which one is made; it disappears at the end.
+    """A temporary directory beside the cache entries, to build one in.
 
     Raises:
-        GruError: the disk is full or cannot be written.
+        GruError: the disk is full or not writable.
     """
     try:
         tokens_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=tokens_dir, ignore_cleanup_errors=True) as directory:
             yield Path(directory)
     except BrokenPipeError:
-        raise  # whoever shows the progress lost its reader; the disk is well
+        raise  # from the progress display, not the disk
     except OSError as error:
         raise GruError(
-            f"token files cannot be written in '{tokens_dir}': {error.strerror or error}",
-            "make room there, or name another place with GRU_HOME",
+            f"cannot write token files in '{tokens_dir}': {error.strerror or error}",
+            "free some space, or set GRU_HOME to another directory",
         ) from error
 
 
 def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dataset | None:
-    """The corpus that a cache entry holds, its sources now called `names`; None where it is not there or not whole."""
+    """The dataset of a cache entry, its sources now called `names`; None if it is missing or incomplete."""
     try:
         cached = msgspec.json.decode((entry_dir / "corpus.json").read_bytes(), type=_CacheEntry)
         tokenizer = tokenizers.from_json(cached.tokenizer)
         train = TokenFile(entry_dir / _TRAIN_FILE)
         val = TokenFile(entry_dir / _VAL_FILE) if (entry_dir / _VAL_FILE).exists() else None
-        warnings = [(names[place], what) for place, what in cached.warnings]
+        warnings = [(names[index], message) for index, message in cached.warnings]
     except (OSError, ValueError, IndexError, GruError):
         return None
     if any(file is not None and file.vocab != tokenizer.vocab_size for file in (train, val)):
@@ -441,7 +418,7 @@ def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dat
 
 
 def _publish(built_dir: Path, entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dataset | None:
-    """Give a finished entry its name and open it. A whole one that another process put there meanwhile is as good."""
+    """Rename a finished entry and open it, or a complete one that another process has put there meanwhile."""
     try:
         built_dir.rename(entry_dir)
     except OSError:
@@ -452,7 +429,7 @@ def _publish(built_dir: Path, entry_dir: Path, fingerprint: str, names: Sequence
 
 
 def _prune(tokens_dir: Path, current: Path | None) -> None:
-    """Keep the entries used last, or none of them, and forget what a killed process left behind."""
+    """Remove all but the entries used last (all without `current`), and what killed processes left."""
     with suppress(OSError):
         if current is not None:
             os.utime(current)

@@ -1,6 +1,6 @@
-"""The conversations of chitchat-dataset as a corpus: one row a turn, in the columns thread, turn and body.
+"""The corpus of `gru demo`: the conversations of chitchat-dataset, one row per turn (thread, turn, body).
 
-The dataset is handed in by whoever loaded it, so that nothing here depends on its package.
+The caller loads the dataset, so that nothing here depends on its package.
 """
 
 import csv
@@ -17,7 +17,7 @@ COLUMNS = ("thread", "turn", "body")
 
 @dataclass(frozen=True, slots=True)
 class CorpusCounts:
-    """How much was written."""
+    """Size of a written corpus."""
 
     conversations: int
     turns: int
@@ -25,17 +25,17 @@ class CorpusCounts:
 
 
 def write_corpus(dataset: Mapping[str, object], path: Path) -> CorpusCounts:
-    """Write the dataset as a `.csv` corpus; the file is whole or not there.
+    """Write the dataset as a `.csv` corpus, atomically.
 
-    A sender's consecutive messages are one turn, joined by newlines. Messages without text, and what is no message, are
-    left out.
+    Consecutive messages of a sender are one turn, joined by newlines. Malformed messages and those without text are
+    skipped.
 
     Args:
-        dataset: `chitchat_dataset.Dataset()`: conversations by their id.
-        path: where to.
+        dataset: `chitchat_dataset.Dataset()`: conversations by id.
+        path: the output file.
 
     Raises:
-        OSError: the file system refused.
+        OSError: the file cannot be written.
     """
     conversations = turns = characters = 0
     with atomic_writer(path) as file:
@@ -59,7 +59,7 @@ def _turns(conversation: object) -> Iterator[str]:
 
 
 def _messages(conversation: object) -> Iterator[tuple[str, str]]:
-    """The sender and text of every message; the dataset keeps a list of messages for each run of one sender."""
+    """The sender and text of every message; the dataset has a list of messages per run of one sender."""
     runs = conversation.get("messages") if isinstance(conversation, Mapping) else None
     for run in runs if isinstance(runs, list) else []:
         for message in run if isinstance(run, list) else []:

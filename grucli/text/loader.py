@@ -1,8 +1,9 @@
-"""Windows of a token file: the batches of training, as a pure function of (seed, epoch, step), and those of scoring.
+"""Batches of a token file: for training as a pure function of (seed, epoch, step), and windows for evaluation.
 
-Arrays are time-major, [T, B]: step t of every batch row stands together. A row (lane) reads its own stretch of the
-file from window to window, so that its state can be carried; `resets` says where a document begins and the state must
-become zero before that step. Nothing is padded in training.
+Arrays are time-major, [T, B]: row t holds step t of all lanes. A lane reads its own part of the file from window to
+window, so that its state can be carried (truncated backpropagation through time, Williams and Peng 1990,
+doi:10.1162/neco.1990.2.4.490); `reset_mask` marks the steps before which a document begins and the state becomes zero.
+Training has no padding.
 """
 
 from collections.abc import Iterator
@@ -16,21 +17,19 @@ from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import EOS
 
 BURN_IN = 512
-"""Tokens that a scoring lane reads, unscored, before its first one, where it must start inside a text."""
+"""Tokens that an evaluation lane reads, unscored, before its first target, if it begins inside a text."""
 
-_BOUNDARY_SEARCH_TOKENS = 1 << 16
-"""Tokens searched for a document's beginning behind the even cut between two scoring lanes."""
-
+_BOUNDARY_SEARCH_TOKENS = 1 << 16  # after an even split, searched for the beginning of a document
 _MIN_LANE_TOKENS = 4 * BURN_IN
 _DROP_CACHE_EVERY_STEPS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class TrainBatch:
-    """One window of every lane.
+    """One window per lane.
 
-    `inputs`, `targets` int32 [T, B]: each target is the token after its input. `resets` bool [T, B]: the input is END,
-    the state becomes zero before this step. `fresh`: the first window of an epoch, in which no state is carried over.
+    inputs, targets int32 [T, B]: each target follows its input. reset_mask bool [T, B]: the input is EOS; the state
+    becomes zero before this step. is_epoch_start: no state is carried into this window.
     """
 
     inputs: NDArray[np.int32]
@@ -41,7 +40,7 @@ class TrainBatch:
 
 @dataclass(frozen=True, slots=True)
 class EvalBatch:
-    """One window of every scoring lane, as `Batch`; `weights` float32 [T, B] is 1 where the target counts, else 0."""
+    """One window per evaluation lane, as `TrainBatch`; loss_mask float32 [T, B]: 1 where the target counts, else 0."""
 
     inputs: NDArray[np.int32]
     targets: NDArray[np.int32]
@@ -51,22 +50,22 @@ class EvalBatch:
 
 
 class BatchLoader:
-    """The training batches of a token file, `B` lanes of `T` steps; `steps_per_epoch` of them see it about once.
+    """Training batches of a token file: B lanes of T steps; `steps_per_epoch` batches cover it about once.
 
-    The lanes cut the ring of tokens into equal stretches. Each epoch turns the ring by an offset of its own, so that
-    windows do not fall on the same borders and the remainder that fills no window is another one each time.
+    Splits the token ring into B equal contiguous lanes. Each epoch rotates the ring by a random offset, so that window
+    borders and the remainder without a window differ.
     """
 
     def __init__(self, tokens: TokenFile, B: int, T: int, seed: int) -> None:
-        """Cut `tokens` for `B` lanes.
+        """Split `tokens` into `B` lanes.
 
         Raises:
-            NothingToDoError: the file is shorter than one window.
+            EmptyInputError: the file is shorter than one window.
         """
         if tokens.tokens <= T:
             raise EmptyInputError(
-                f"the corpus has {tokens.tokens} tokens, fewer than one window of {T + 1}",
-                "train on more text, or choose a shorter --seq",
+                f"the corpus is shorter than one window: {tokens.tokens} of {T + 1} tokens",
+                "train on more text, or use a smaller --seq",
             )
         self.steps_per_epoch = max(1, tokens.tokens // (B * T))
         self._tokens = tokens
@@ -75,13 +74,13 @@ class BatchLoader:
         self._lanes = np.arange(B, dtype=np.int64) * tokens.tokens // B
 
     def get_batch(self, step: int) -> TrainBatch:
-        """The batch of `step`, counted from 0 over all epochs. The same arguments give the same batch, always.
+        """Return the batch of a step, counted from 0 over all epochs: a pure function of the arguments and the seed.
 
         Raises:
-            GruError: the token file holds an id that is none.
+            GruError: the token file is corrupt.
         """
         epoch, window = divmod(step, self.steps_per_epoch)
-        # The raw words of Philox are fixed by its definition; NumPy promises less for what it derives from them.
+        # Only the raw output of Philox (doi:10.1145/2063384.2063405) is the same in all versions of NumPy.
         rotation = np.random.Philox(key=np.array([self._seed % (1 << 64), epoch], dtype=np.uint64)).random_raw()
         starts = self._lanes + int(rotation) % self._tokens.tokens + window * self._T
         ids = _read_tokens(self._tokens, starts + np.arange(self._T + 1, dtype=np.int64)[:, None])
@@ -92,15 +91,14 @@ class BatchLoader:
 
 
 def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalBatch]:
-    """Every token of a file as a target exactly once, in windows [T, B] that carry their state from one to the next.
+    """Yield every token of a file as a target exactly once, in windows [T, B] that carry their state to the next.
 
-    The consumer starts from a zero state. Lanes begin where a document does, so that none is cut; inside a running
-    text, where there is no such place, a lane first reads `BURN_IN` tokens that do not count. Lanes of different
-    length, and those a short file has no use for, end in END with weight 0. The END that would follow a running text is
-    no part of it and is not predicted; a comment's is.
+    The initial state is zero. Lanes begin where a document does, or, inside a running text, after `BURN_IN` tokens that
+    do not count. Lanes of different length, and unused ones, are padded with EOS of weight 0. The EOS after a running
+    text is not a target; that after a comment is.
 
     Raises:
-        GruError: the token file holds an id that is none.
+        GruError: the token file is corrupt.
     """
     total = tokens.tokens - 1 if tokens.running_text else tokens.tokens
     boundaries = _lane_boundaries(tokens, B, T, total)
@@ -126,9 +124,9 @@ def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalBatch]:
 
 
 def _lane_boundaries(tokens: TokenFile, B: int, T: int, total: int) -> NDArray[np.int64]:
-    """The borders int64 [B + 1] of the lanes, from 0 to `total`; lanes that are not needed are empty, at the end.
+    """The boundaries of the lanes, int64 [B + 1], from 0 to `total`; unused lanes are empty, at the end.
 
-    A border that falls into the last comment has no document behind it: it stays at `total`.
+    A boundary in the last comment, with no document after it, stays at `total`.
     """
     lanes = min(B, max(1, total // max(T, _MIN_LANE_TOKENS if tokens.running_text else 1)))
     boundaries = np.full(B + 1, total, dtype=np.int64)
@@ -144,8 +142,8 @@ def _lane_boundaries(tokens: TokenFile, B: int, T: int, total: int) -> NDArray[n
 
 
 def _read_tokens(tokens: TokenFile, positions: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The ids at `places`, taken around the ring."""
+    """The ids at `positions`, modulo the length of the ring."""
     ids = tokens.ids[positions % tokens.tokens].astype(np.int32)
     if int(ids.max()) >= tokens.vocab:
-        raise GruError(f"the token file '{tokens.path}' is damaged", "remove it; it is made again from the corpus")
+        raise GruError(f"token file is corrupt: '{tokens.path}'", "remove it to rebuild it from the corpus")
     return ids

@@ -1,8 +1,8 @@
-"""Token ids on disk, written as a stream and read through the page cache: memory does not follow the corpus.
+"""Token files: ids on disk, written as a stream and read through the page cache, in bounded memory.
 
-A file is one page of header, then the ids in the smallest unsigned type that holds the vocabulary. Every document
-begins with END: `END d1… END d2…`, to be read as a ring, in which the END after a document's last token is the one that
-begins the next. Turns inside a conversation are separated by TURN.
+A file is one page of header, then the ids in the smallest unsigned type for the vocabulary. Every document begins with
+EOS: `EOS d1… EOS d2…`. The ids form a ring: the EOS after the last token of a document is the one that begins the next.
+EOT separates the turns of a conversation.
 """
 
 import mmap
@@ -25,10 +25,10 @@ _HEADER_BYTES = 4096
 
 
 class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of the ids in a file.
+    """Header of a token file.
 
-    `characters` counts the code points of the text, special tokens apart; `unknown_bytes` the UTF-8 bytes of it that
-    became unknown tokens. `running_text`: no document is a comment. `conversations`: some document has turns.
+    vocab: vocabulary size. characters: code points of the text, without special tokens. unknown_bytes: UTF-8 bytes of
+    the text that are unknown. running_text: no document is a comment. conversations: some document has turns.
     """
 
     vocab: int
@@ -41,17 +41,16 @@ class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TokenFile:
-    """A file of ids, memory-mapped.
+    """A memory-mapped token file.
 
-    `ids` uint8, uint16 or uint32 [N]: the ring, read-only. `path`: the file. `facts` and, for short, `vocab`, `tokens`
-    (N), `documents`, `characters`, `unknown_bytes`, `running_text`, `conversations`: what is known of it.
+    ids uint8, uint16 or uint32 [tokens]: the ring, read-only. The other attributes are those of the header.
     """
 
     def __init__(self, path: Path) -> None:
         """Open the file at `path`.
 
         Raises:
-            GruError: it is not there, or not whole.
+            GruError: the file cannot be read, or is incomplete.
         """
         self.path = path
         try:
@@ -60,10 +59,10 @@ class TokenFile:
             self.header = _parse_header(self._map[:_HEADER_BYTES])
             dtype = min_uint_dtype(self.header.vocab)
             if len(self._map) != _HEADER_BYTES + self.header.tokens * dtype.itemsize:
-                raise ValueError("its length is not what its header says")
+                raise ValueError("file size does not match the header")
         except (OSError, ValueError) as error:
             raise GruError(
-                f"the token file '{path}' cannot be read: {error}", "remove it; it is made again from the corpus"
+                f"cannot read token file '{path}': {error}", "remove it to rebuild it from the corpus"
             ) from error
         self.ids: NDArray[np.unsignedinteger] = np.frombuffer(self._map, dtype=dtype, offset=_HEADER_BYTES)
         self.vocab = self.header.vocab
@@ -75,13 +74,13 @@ class TokenFile:
         self.conversations = self.header.conversations
 
     def drop_page_cache(self) -> None:
-        """Give the pages read so far back to the system, where it can be told; they are read again when needed."""
+        """Tell the system that the pages read so far are not needed in memory (not on Windows)."""
         if sys.platform != "win32":
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
 class TokenWriter:
-    """Writes a file of ids as a stream, to be used in a `with` block; the file is whole when the block has ended."""
+    """Writes a token file as a stream; the file is complete when the `with` block has ended."""
 
     def __init__(self, path: Path, tokenizer: Tokenizer, *, running_text: bool) -> None:
         self._path = path
@@ -107,7 +106,7 @@ class TokenWriter:
                 os.fsync(self._file.fileno())
 
     def write_texts(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> None:
-        """Append texts, each behind its lead: END where a document begins, TURN where a turn does."""
+        """Append texts, each after its prefix token: EOS for a new document, EOT for a new turn."""
         ids, unknown_bytes = self._tokenizer.encode_batch(texts, prefix_tokens)
         num_documents = prefix_tokens.count(EOS)
         self._documents += num_documents
@@ -115,12 +114,12 @@ class TokenWriter:
         self._append(ids, sum(map(len, texts)), unknown_bytes)
 
     def append_text(self, text: str) -> None:
-        """Append the next slice of the document that was begun last."""
+        """Append the next slice of the current document."""
         ids, unknown_bytes = self._tokenizer.encode_with_unknown_count(text)
         self._append(ids, len(text), unknown_bytes)
 
     def header(self) -> TokenFileHeader:
-        """What has been written so far."""
+        """Return the header for what has been written so far."""
         return TokenFileHeader(
             vocab=self._tokenizer.vocab_size,
             tokens=self._tokens,
@@ -139,14 +138,14 @@ class TokenWriter:
 
 
 def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
-    """The smallest of uint8, uint16 and uint32 that holds every id below `vocab`."""
+    """Return the smallest of uint8, uint16 and uint32 for ids below `vocab`."""
     return np.dtype(np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32)
 
 
 def _parse_header(data: bytes) -> TokenFileHeader:
     if len(data) != _HEADER_BYTES or not data.startswith(_MAGIC):
-        raise ValueError("it is no token file of this version")
+        raise ValueError("not a token file of this version")
     parsed = msgspec.json.decode(data[len(_MAGIC) :].rstrip(b"\0"), type=TokenFileHeader)
     if parsed.tokens < 1 or parsed.vocab < 1:
-        raise ValueError("it is empty")
+        raise ValueError("the file is empty")
     return parsed

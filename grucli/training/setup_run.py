@@ -17,7 +17,8 @@ from grucli.engine.protocol import DropoutMask, Engine
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import CancelledError, EmptyInputError, ModelFileError, UsageError
 from grucli.generation.copy_detection import MAX_FILTERS, BloomFilter, CopyIndex, build_index, load_index_for
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.kernels.jit import CACHE, notify_on_compile
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters

@@ -15,7 +15,8 @@ from grucli.engine.protocol import DropoutMask, Engine
 from grucli.errors import DivergedError, ModelFileError, UsageError
 from grucli.files import atomic_write, oserror_for
 from grucli.generation.evaluation import evaluate_tokens
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.model.config import num_parameters
 from grucli.model.figures import Figures
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics

@@ -142,7 +142,7 @@ def test_turns_need_a_model_of_conversations() -> None:
 
 
 def test_copies_need_an_index() -> None:
-    with pytest.raises(UsageError, match="no index"):
+    with pytest.raises(UsageError, match="no copy index"):
         grucli.generate("he", model="emo", copies="mark")
 
 

@@ -13,7 +13,9 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
-from grucli.generation.sampler import GenerationConfig, Sampler, Stream, TextChunk
+from grucli.generation.decoding import Stream
+from grucli.generation.options import GenerationConfig, TextChunk
+from grucli.generation.sampler import Sampler
 from grucli.model.store import BEST
 from grucli.model.weights import ModelCard
 from tests.model.factories import add_model, make_weights
@@ -233,7 +235,7 @@ def test_symbols_that_no_model_knows_are_read_all_the_same(capsys: Output) -> No
         (["--reply-to", "hello"], "conversations"),
         (["--mirostat", "-1"], "--mirostat is -1"),
         (["--relevance", "1"], "--relevance takes a number from 0 (off) to 0.99"),
-        (["--beam", "2", "-n", "3"], "a beam of 2 finds no 3 texts"),
+        (["--beam", "2", "-n", "3"], "--beam 2 cannot return 3 samples"),
         (["--beam", "5", "--mirostat", "3"], "gru: --mirostat has no effect with --beam\n"),
         (["--beam", "5", "--seed", "0", "--top-k", "4"], "gru: --top-k has"),
         (["--beam", "5", "--temp", "1", "--no-copies"], "gru: --temp and --no-copies have no effect with --beam\n"),

@@ -90,8 +90,8 @@ def test_nothing_but_copies_is_a_failure_with_an_end(capsys: Output) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[-2:] == [
-        "gru: all of 60 samples are copies of the text that the model learnt from",
-        "     choose a higher --temp, or train on more text",
+        "gru: all 60 samples are copies of the training text",
+        "     use a higher --temp, or train on more text",
     ]
     assert "too long for its index: 100% of samples" in err
 
@@ -104,7 +104,7 @@ def test_no_copies_at_all(capsys: Output) -> None:
     index_samples(capsys, [7, 8], complete=False)
     assert main([*LONG_SAMPLES, "--novelty"]) == 0
     err = capsys.readouterr().err.splitlines()
-    assert err[0] == "gru: what the model may have learnt before its last training is not looked at"
+    assert err[0] == "gru: text that the model was trained on before its last training is not checked"
     assert err[-1] == f"2 of 3 samples copy {COPY_WARNING}"
 
 
@@ -127,7 +127,7 @@ def test_a_model_without_an_index_says_how_to_get_one(capsys: Output, tmp_path: 
     alone.write_bytes((model_dir("emo") / BEST).read_bytes())
     assert main(["sample", str(alone), option]) == ExitStatus.USAGE
     err = capsys.readouterr().err
-    assert "no index of the text it learnt from" in err
+    assert "no copy index" in err
     assert "gru train CORPUS --name NAME --resume" in err
     assert len(err.splitlines()) == 2
     assert main(["sample", str(alone), "--max-chars", "5"]) == 0
@@ -140,5 +140,5 @@ def test_a_damaged_index_is_told_and_only_looked_at_when_asked_for(capsys: Outpu
     assert main(["sample", "--novelty"]) == ExitStatus.FAILED
     out, err = capsys.readouterr()
     assert out == ""
-    assert "is damaged" in err
+    assert "is corrupt" in err
     assert len(err.splitlines()) == 2

@@ -1,6 +1,7 @@
 """The index of what a model learnt from: every copy is found, little else, and no damaged file is believed."""
 
 import dataclasses
+import hashlib
 import itertools
 from collections.abc import Generator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.generation import copy_detection
 from grucli.generation.copy_detection import (
+    FORMAT,
     MAX_ATTEMPTS_PER_SAMPLE,
     MAX_LINES,
     BloomFilter,
@@ -26,7 +28,8 @@ from grucli.generation.copy_detection import (
     load_index_for,
     save_index,
 )
-from grucli.generation.sampler import GenerationConfig, Sample, Sampler
+from grucli.generation.options import GenerationConfig, Sample
+from grucli.generation.sampler import Sampler
 from grucli.kernels.bloom import LONG_WINDOW, WORDS_PER_LINE
 from grucli.model.store import BEST, NOVELTY, remove_model, rename_model
 from grucli.text import tokenizers
@@ -165,21 +168,26 @@ def test_every_cut_and_every_flipped_byte_is_found_out(tmp_path: Path) -> None:
             load_index(path)
 
 
-HEADER_TEMPLATE = '{"format":%s,"digest":"","content":{"fingerprint":"","complete":true,"filters":%s}}'
+def header(filters: str, version: int = FORMAT) -> str:
+    content = f'{{"fingerprint":"","complete":true,"sha256":"","filters":{filters}}}'
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    return f'{{"format":{version},"sha256":"{sha256}","content":{content}}}'
 
 
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (HEADER_TEMPLATE % (3, "[]"), "format 3"),
-        (HEADER_TEMPLATE % (2, "[]"), "damaged"),
-        (HEADER_TEMPLATE % (2, '[{"lines":0,"num_hashes":1}]'), "damaged"),
-        (HEADER_TEMPLATE % (2, '[{"lines":1048577,"num_hashes":1}]'), "damaged"),
-        (HEADER_TEMPLATE % (2, '[{"lines":1048576,"num_hashes":1}]'), "its length"),
-        (HEADER_TEMPLATE % (2, '[{"lines":1,"num_hashes":7}]'), "damaged"),
-        (HEADER_TEMPLATE % (2, "[" + ",".join(['{"lines":1,"num_hashes":1}'] * 17) + "]"), "damaged"),
-        ("[" * 60_000, "damaged"),
-        ("\xff", "damaged"),
+        (header("[]", FORMAT + 1), f"format {FORMAT + 1}"),
+        (header("[]"), "corrupt"),
+        (header('[{"lines":0,"num_hashes":1}]'), "corrupt"),
+        (header('[{"lines":1048577,"num_hashes":1}]'), "corrupt"),
+        (header('[{"lines":1048576,"num_hashes":1}]'), "file size"),
+        (header('[{"lines":1,"num_hashes":1}]'), "checksum"),
+        (header('[{"lines":1,"num_hashes":7}]'), "corrupt"),
+        (header("[" + ",".join(['{"lines":1,"num_hashes":1}'] * 17) + "]"), "corrupt"),
+        (header('[{"lines":1,"num_hashes":1}]').replace("true", "false"), "checksum"),
+        ("[" * 60_000, "corrupt"),
+        ("\xff", "corrupt"),
     ],
 )
 def test_a_stranger_s_index_is_refused(tmp_path: Path, head: str, said: str) -> None:
@@ -189,7 +197,7 @@ def test_a_stranger_s_index_is_refused(tmp_path: Path, head: str, said: str) -> 
     with pytest.raises(ModelFileError, match=said):
         load_index(path)
     path.write_bytes(b"gru novelty\n" + b"\xff" * 4)
-    with pytest.raises(ModelFileError, match="larger than any"):
+    with pytest.raises(ModelFileError, match="too large"):
         load_index(path)
 
 
@@ -203,7 +211,7 @@ def test_random_bytes_are_no_index(tmp_path: Path, data: bytes) -> None:
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="not a file"):
+    with pytest.raises(ModelFileError, match="not a regular file"):
         load_index(tmp_path)
 
 
@@ -225,12 +233,12 @@ def test_a_disk_that_fails_leaves_the_old_index(tmp_path: Path, code: int) -> No
 
 def test_an_index_belongs_to_the_text_of_its_model(home: Path) -> None:
     directory = add_model("emo")
-    with pytest.raises(UsageError, match="no index") as caught:
+    with pytest.raises(UsageError, match="no copy index") as caught:
         load_index_for(directory / BEST, "corpus")
     assert "--resume" in caught.value.hint
     save_index(directory / NOVELTY, small_index())
     assert load_index_for(directory / BEST, "corpus").fingerprint == "corpus"
-    with pytest.raises(UsageError, match="of another text"):
+    with pytest.raises(UsageError, match="not the copy index of"):
         load_index_for(directory / BEST, "another")
 
 
@@ -272,7 +280,7 @@ def test_others_are_drawn_in_the_place_of_copies(greeting_index: CopyIndex) -> N
     assert [each.copied for each in generated] == [54, 0, 54, 54, 0, 0]
 
 
-@pytest.mark.parametrize(("novel", "said"), [(set(), "all of 40"), ({7}, "of 40 samples only 1")])
+@pytest.mark.parametrize(("novel", "said"), [(set(), "all 40 samples"), ({7}, "only 1 of 40 samples")])
 def test_drawing_has_an_end(greeting_index: CopyIndex, novel: set[int], said: str) -> None:
     sampler = ScriptedSampler({seed: "hello " * 9 for seed in range(10**4) if seed not in novel})
     generated: list[CheckedSample] = []

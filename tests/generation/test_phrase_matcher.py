@@ -9,13 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.generation.phrase_matcher import (
-    BANNED,
-    STOPS,
-    MatchState,
-    PhraseMatcher,
-)
+from grucli.generation.phrase_matcher import MatchState, PhraseMatcher
 from grucli.generation.phrases import check_blocked, escape_stop, read_phrases, unescape_stop
+from grucli.kernels.sampling import BANNED, STOPS
 from grucli.text.tokenizers import NUM_SPECIAL_TOKENS, Tokenizer
 from grucli.text.tokenizers.char import CharTokenizer
 from grucli.text.tokenizers.subword import SubwordTokenizer
@@ -151,7 +147,9 @@ def test_a_word_counts_as_a_whole(phrase: str, says: list[str], says_not: list[s
 
 def test_a_word_may_have_begun_before() -> None:
     phrases = PhraseMatcher(CHAR_TOKENIZER, ("sa",), ("abs", "b"))
-    assert phrases.advance(phrases.state_after("a b A"), "b") == MatchState(phrases.state_after("ab").blocked, (), True)
+    assert phrases.advance(phrases.state_after("a b A"), "b") == MatchState(
+        phrases.state_after("ab").blocked, in_word=True
+    )
     after = phrases.advance(phrases.state_after("ab"), "s")
     assert isinstance(after, MatchState)
     assert phrases.advance(after, " ") == BANNED

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from grucli.errors import UsageError
 from grucli.generation import decoding
-from grucli.generation.sampler import GenerationConfig, Sample, Sampler, State
+from grucli.generation.options import GenerationConfig, Sample, State
+from grucli.generation.sampler import Sampler
 from grucli.kernels import sampling
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig
@@ -377,7 +378,7 @@ def test_accepting_a_token_is_having_drawn_it(sampler: Sampler) -> None:
     assert (state.last_token, state.tail) == (stream.state.last_token, stream.state.tail)
     np.testing.assert_array_equal(state.hidden, stream.state.hidden)
     for wrong in (-1, sampler.tokenizer.vocab_size):
-        with pytest.raises(UsageError, match=f"no token {wrong}"):
+        with pytest.raises(UsageError, match=f"token not found: {wrong}"):
             sampler.accept(state, wrong)
 
 
@@ -477,7 +478,7 @@ def test_a_wide_beam_finds_the_best_there_is() -> None:
     assert "".join(text_chunk.text for text_chunk in stream) == best[0][0]
     assert stream.sample == result[0]
     np.testing.assert_array_equal(stream.state.hidden, sampler.read(sampler.initial_state(), best[0][0]).hidden)
-    with pytest.raises(UsageError, match="a beam of 256 finds no 257 texts"):
+    with pytest.raises(UsageError, match="--beam 256 cannot return 257 samples"):
         list(sampler.generate(sampler.initial_state(), "", 257, config))
 
 

@@ -34,7 +34,7 @@ def test_nothing_is_cached_where_others_could_write(home: Path, which: str) -> N
     cache = jit._open_cache()
     assert cache.directory is None
     assert cache.problem is not None
-    assert "others may write" in cache.problem
+    assert "writable by other users" in cache.problem
 
 
 @posix
@@ -55,7 +55,7 @@ def test_a_file_in_the_way_is_a_reason(home: Path) -> None:
 def test_a_full_disk_is_a_reason(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(Path())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    assert "no room" in str(jit._open_cache().problem)
+    assert "no space left" in str(jit._open_cache().problem)
 
 
 def test_old_folders_go_and_the_newest_stay(home: Path) -> None:
@@ -104,7 +104,8 @@ ONE_SIGNATURE = """
 import sys
 from pathlib import Path
 from tests.training.small_runs import run_summary, small_options, write_small_corpus
-from grucli.generation.sampler import GenerationConfig, Sampler
+from grucli.generation.options import GenerationConfig
+from grucli.generation.sampler import Sampler
 from grucli.model.cells import CELLS
 from grucli.engine.recurrent_layer import kernel_cell
 from grucli.model.store import find_model

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import EmptyInputError, ExitStatus, GruError, UsageError
+from grucli.progress import Progress
 from grucli.read import blocks
 from grucli.text import dataset, tokenizers
-from grucli.text.dataset import Dataset, StageProgress, prepare_dataset
+from grucli.text.dataset import Dataset, prepare_dataset
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import EOS, EOT, KINDS, Tokenizer
 from tests.read.compression import COMPRESS
@@ -38,7 +39,7 @@ def prepare_in(
     held_out_file: str | None = None,
     column: str | None = None,
     vocab: int | None = None,
-    on_progress: StageProgress = check_progress,
+    on_progress: Progress = check_progress,
 ) -> Dataset:
     return prepare_dataset(
         [name if name == "-" else str(directory / name) for name in names],
@@ -475,7 +476,7 @@ def test_progress_names_stages_and_ends_at_the_total(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("some text " * 20_000)
     prepare_in(tmp_path, "a.txt", on_progress=note)
 
-    assert list(reported) == ["looking at the corpus", "measuring the corpus", "learning tokens", "writing tokens"]
+    assert list(reported) == ["reading the corpus", "measuring the corpus", "learning tokens", "writing tokens"]
     assert set(reported.values()) == {(200_000, 200_000)}
 
 

@@ -173,7 +173,7 @@ def test_an_id_that_is_none_never_leaves(tmp_path: Path) -> None:
     tokens.path.write_bytes(bytes(data))
     corrupt = TokenFile(tokens.path)
 
-    with pytest.raises(GruError, match="damaged"):
+    with pytest.raises(GruError, match="corrupt"):
         BatchLoader(corrupt, 1, 200, 0).get_batch(0)
-    with pytest.raises(GruError, match="damaged"):
+    with pytest.raises(GruError, match="corrupt"):
         list(eval_windows(corrupt, 1, 50))

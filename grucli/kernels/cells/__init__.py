@@ -1,4 +1,4 @@
-"""What happens to one row at one step, a file per cell; the equations are in the file of that name in `grucli.model.cells`.
+"""One step of one row, one file per cell; the equations are in the same file of `grucli.model.cells`.
 
 A file here defines `CELL`, a NamedTuple class. Its fields are arrays, by the names that the cell's description gives
 them: the biases, [L, ·] for L layers, and the arrays `saved` for the way back, [N, H] for N rows. Its methods are the

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
+from grucli.progress import Progress
 from grucli.read.blocks import read_blocks
 from grucli.read.columns import DEFAULT_COLUMN
 from grucli.read.records import Records, open_records
@@ -23,7 +24,7 @@ from grucli.read.row_report import CORRUPT, RowReport
 from grucli.read.sources import COMPRESSIONS, STDIN, InputSource, resolve_source
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
-from grucli.text.dataset import StageProgress, post_of
+from grucli.text.dataset import post_of
 
 Fields = dict[str, object]
 
@@ -134,7 +135,7 @@ def purge(
     *,
     dry_run: bool,
     before_writing: Callable[[], object],
-    on_progress: StageProgress,
+    on_progress: Progress,
 ) -> PurgeResult:
     """Remove the matching comments from the corpus `name`; with `dry_run` only count them.
 
@@ -220,7 +221,7 @@ def _file_signature(path: Path) -> tuple[int, int, int]:
     return file_stat.st_mtime_ns, file_stat.st_size, file_stat.st_ino
 
 
-def _byte_counter(path: Path, on_progress: StageProgress) -> Callable[[int], None]:
+def _byte_counter(path: Path, on_progress: Progress) -> Callable[[int], None]:
     total, done = path.stat().st_size, 0
 
     def on_bytes(count: int) -> None:

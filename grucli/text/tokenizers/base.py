@@ -1,8 +1,8 @@
-"""What every tokenizer is: an ordered list of pieces of text, and a way to cut a text into them.
+"""Base class of tokenizers: an ordered list of pieces of text, and a way to split a text into them.
 
-A piece is the UTF-8 bytes that a token adds to a text, so that one decoder serves every kind: a text is the pieces of
-its ids, joined. The special tokens add nothing. Cutting a text gives the same ids wherever the text is read in slices
-that end before white space, which lets a corpus of any length be encoded slice by slice.
+A piece is the UTF-8 bytes that a token adds to a text, so one decoder serves every kind: a text is the pieces of its
+ids, joined. Special tokens add nothing. The ids do not depend on slicing a text before white space, so a corpus of any
+length can be encoded slice by slice.
 """
 
 import codecs
@@ -17,86 +17,84 @@ from numpy.typing import NDArray
 from grucli.errors import ModelFileError, UsageError
 
 UNK, EOS, EOT = 0, 1, 2
-"""Ids of the special tokens, the same in every tokenizer: a symbol that is not known, a document's border, and the
-border between two turns of a conversation."""
+"""Ids of the special tokens in every tokenizer: unknown symbol, border of a document, end of a turn."""
 
 NUM_SPECIAL_TOKENS = 3
 MAX_VOCAB_SIZE = 1 << 20
 MAX_PIECE_BYTES = 256
-"""Bytes. Longer words are left unknown, and longer pieces in a file are refused."""
+"""Longer words are unknown, and longer pieces in a file are refused."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def replace_surrogates(text: str) -> str:
-    """Replace each lone surrogate, which is no character and has no UTF-8 bytes, by U+FFFD."""
+    """Replace each lone surrogate, which has no UTF-8 encoding, by U+FFFD."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def resolve_vocab_size(vocab: int | None, default: int, min_size: int) -> int:
-    """The vocabulary that was asked for, special tokens included.
+    """Return the vocabulary size, special tokens included; `default` if `vocab` is None.
 
     Raises:
-        UsageError: it is smaller than `least` or larger than anything sensible.
+        UsageError: `vocab` is below `min_size` or above MAX_VOCAB_SIZE.
     """
     if vocab is None:
         return default
     if not min_size <= vocab <= MAX_VOCAB_SIZE:
-        raise UsageError(
-            f"a vocabulary of {vocab} cannot be learned", f"choose --vocab between {min_size} and {MAX_VOCAB_SIZE}"
-        )
+        raise UsageError(f"--vocab is {vocab}", f"use a --vocab from {min_size} to {MAX_VOCAB_SIZE}")
     return vocab
 
 
 def validate_pieces(pieces: object, label: str) -> list[str]:
-    """`pieces` as a list of distinct, non-empty texts of bounded length.
+    """Return `pieces` as a list of distinct, non-empty texts of bounded length; `label` names them in errors.
 
     Raises:
-        ModelFileError: it is anything else.
+        ModelFileError: `pieces` is anything else.
     """
     if not isinstance(pieces, list | tuple) or not all(isinstance(piece, str) for piece in pieces):
-        raise corrupt_tokenizer_error(f"its {label} are not a list of texts")
+        raise corrupt_tokenizer_error(f"{label} are not a list of texts")
     if len(pieces) > MAX_VOCAB_SIZE - NUM_SPECIAL_TOKENS:
-        raise corrupt_tokenizer_error(f"it has {len(pieces)} {label}")
+        raise corrupt_tokenizer_error(f"too many {label} ({len(pieces)})")
     for piece in pieces:
         if not piece or _SURROGATE.search(piece) or len(piece.encode()) > MAX_PIECE_BYTES:
-            raise corrupt_tokenizer_error(f"one of its {label} is empty, too long or no text")
+            raise corrupt_tokenizer_error(f"one of the {label} is empty, too long or not text")
     if len(set(pieces)) != len(pieces):
-        raise corrupt_tokenizer_error(f"one of its {label} is there twice")
+        raise corrupt_tokenizer_error(f"duplicate {label}")
     return list(pieces)
 
 
 def corrupt_tokenizer_error(reason: str) -> ModelFileError:
-    """The error for a tokenizer that cannot be read back."""
-    return ModelFileError(f"the tokenizer in this file is damaged: {reason}", "use another model, or train it again")
+    """Return the error for a description that is not valid."""
+    return ModelFileError(f"the tokenizer in this file is corrupt: {reason}", "use another model, or train it again")
 
 
-class Decoder:
-    """Turns ids into text one at a time, holding back the bytes of a character that is not whole yet."""
+class IncrementalDecoder:
+    """Decodes ids one at a time; buffers the bytes of an incomplete character."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token: int) -> str:
-        """The characters that `token` completes; bytes that can be no character become U+FFFD."""
+        """Return the characters that `token` completes; invalid bytes become U+FFFD."""
         return self._utf8.decode(self._pieces[token])
 
     def flush(self) -> str:
-        """What is left of an unfinished character (U+FFFD), and a decoder that is fresh again."""
+        """Return U+FFFD for an incomplete character, else nothing, and reset the decoder."""
         rest = self._utf8.decode(b"", final=True)
         self._utf8.reset()
         return rest
 
 
 class Tokenizer(ABC):
-    """Text to ids and back.
+    """Converts text to ids and back.
 
-    `pieces` [V]: the UTF-8 bytes each id adds to a text, b"" for the special ones. `size`: V. `characters` int16 [V]:
-    how many characters (code points) begin in each piece.
+    pieces [V]: the UTF-8 bytes that each id adds to a text, b"" for special tokens. vocab_size: V. token_lengths int16
+    [V]: code points that begin in each piece. pieces_are_words: a token always ends a word.
     """
 
     kind: ClassVar[str]
+    pieces_are_words: ClassVar[bool] = False
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self.pieces: tuple[bytes, ...] = (b"",) * NUM_SPECIAL_TOKENS + tuple(pieces)
@@ -107,34 +105,34 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
-        """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
+        """Return the ids of `text`, int32 [N], and the number of UTF-8 bytes that are unknown."""
 
     @abstractmethod
     def encode_batch(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> tuple[NDArray[np.int32], int]:
-        """The ids of many texts end to end, each behind its own special token, and the bytes that became unknown.
+        """Return the ids of many texts, concatenated, int32 [N], and the number of UTF-8 bytes that are unknown.
 
         Args:
-            texts: what to encode.
-            leads: END or TURN for each text.
+            texts: the texts.
+            prefix_tokens: EOS or EOT, which precedes each text.
         """
 
     @abstractmethod
     def split(self, text: str) -> list[str]:
-        """The part of `text` that each of its ids stands for; joined they are `text`. Of tokens that spell a character
-        in bytes, the last one stands for it and the others for nothing."""
+        """Return the part of `text` per id; they join to `text`. A character that is spelled in bytes belongs to the
+        last of them."""
 
     @abstractmethod
     def to_json(self) -> dict[str, object]:
-        """What `from_json` needs to make this tokenizer again, of JSON's own types."""
+        """Return a description of JSON types, from which `from_json` makes an equal tokenizer."""
 
     def encode(self, text: str) -> NDArray[np.int32]:
-        """The ids of `text`, int32 [N]."""
+        """Return the ids of `text`, int32 [N]."""
         return self.encode_with_unknown_count(text)[0]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`; bytes that can be no character become U+FFFD."""
+        """Return the text of `ids`; invalid bytes become U+FFFD."""
         return b"".join([self.pieces[token] for token in ids]).decode("utf-8", "replace")
 
-    def decoder(self) -> Decoder:
-        """A fresh decoder for a stream of ids."""
-        return Decoder(self.pieces)
+    def decoder(self) -> IncrementalDecoder:
+        """Return a decoder for a stream of ids."""
+        return IncrementalDecoder(self.pieces)

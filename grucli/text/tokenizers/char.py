@@ -1,4 +1,4 @@
-"""One token a character (code point). Rare ones share the unknown token."""
+"""Tokenizer with one token per character (code point); rare characters are unknown."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,12 +17,11 @@ from grucli.text.tokenizers.base import (
 DEFAULT_VOCAB = 512
 _CODE_POINTS = 0x110000
 _SLICE_CHARS = 1 << 20
-_LONG_TEXT_CHARS = 10_000
-"""Characters. In a text longer than this, a symbol seen once is an accident and teaches the unknown token instead."""
+_LONG_TEXT_CHARS = 10_000  # in longer texts, a character that occurs once is unknown, so that UNK is trained
 
 
 class CharTokenizer(Tokenizer):
-    """Knows the characters of `symbols`, in the order of their ids."""
+    """Tokenizer for the characters of `symbols`, in the order of their ids."""
 
     kind = "char"
 
@@ -33,17 +32,18 @@ class CharTokenizer(Tokenizer):
         self._ids[_code_points(symbols)] = np.arange(NUM_SPECIAL_TOKENS, self.vocab_size, dtype=np.int32)
 
     def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
-        """The ids of `text`, int32 [N], and how many of its UTF-8 bytes became unknown tokens."""
+        """Return the ids of `text`, int32 [N], and the number of UTF-8 bytes that are unknown."""
         points = _code_points(text)
         ids = self._ids[points]
         return ids, _utf8_length(points[ids == 0])
 
     def encode_batch(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> tuple[NDArray[np.int32], int]:
-        """As for every tokenizer, in one look-up: each text takes a NUL in front, which its lead replaces."""
+        """Return the ids of many texts, each after its prefix token."""
         if len(texts) != len(prefix_tokens):
-            raise ValueError("as many leads as texts")
+            raise ValueError("texts and prefix_tokens differ in length")
         if not texts:
             return np.empty(0, dtype=np.int32), 0
+        # One look-up for all: each text has a NUL in front, which its prefix token replaces.
         points = _code_points("\0" + "\0".join(texts))
         ids = self._ids[points]
         lengths = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
@@ -51,19 +51,19 @@ class CharTokenizer(Tokenizer):
         return ids, _utf8_length(points[ids == 0])
 
     def split(self, text: str) -> list[str]:
-        """Its characters."""
+        """Return the characters of `text`."""
         return list(replace_surrogates(text))
 
     def to_json(self) -> dict[str, object]:
-        """`{"kind": "char", "symbols": "…"}`."""
+        """Return {"kind": "char", "symbols": "…"}."""
         return {"kind": self.kind, "symbols": self._symbols}
 
 
 def train(texts: Iterable[str], vocab: int | None) -> CharTokenizer:
-    """Know the most frequent characters of `texts`, at most `vocab` tokens in all (by default 512).
+    """Train on the most frequent characters of `texts`, up to `vocab` tokens in all (by default 512).
 
     Raises:
-        UsageError: a vocabulary out of range.
+        UsageError: `vocab` is out of range.
     """
     capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, NUM_SPECIAL_TOKENS + 1) - NUM_SPECIAL_TOKENS
     counts = np.zeros(_CODE_POINTS, dtype=np.int64)
@@ -75,19 +75,19 @@ def train(texts: Iterable[str], vocab: int | None) -> CharTokenizer:
 
 
 def from_json(data: dict[str, object]) -> CharTokenizer:
-    """The tokenizer that `to_json` described.
+    """Return the tokenizer that `to_json` described.
 
     Raises:
-        ModelFileError: it is no such description.
+        ModelFileError: `data` is not a valid description.
     """
     symbols = data.get("symbols")
     if not isinstance(symbols, str):
-        raise corrupt_tokenizer_error("its symbols are not a text")
+        raise corrupt_tokenizer_error("symbols are not text")
     return CharTokenizer("".join(validate_pieces(tuple(symbols), "symbols")))
 
 
 def _slices(texts: Iterable[str]) -> Iterator[str]:
-    """The texts joined into slices of about a million characters: one count for thousands of short comments."""
+    """The texts joined into slices of about a million characters: counting comments one by one is slow."""
     pending: list[str] = []
     size = 0
     for text in texts:

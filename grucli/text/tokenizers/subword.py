@@ -1,9 +1,8 @@
-"""Byte-pair encoding by sentencepiece: whatever is not in a piece falls back to its bytes, so nothing is unknown.
+"""Byte-pair encoding (Sennrich 2016, arXiv:1508.07909) by sentencepiece, with byte fallback: nothing is unknown.
 
-The ids: the special tokens, the newline, the 256 bytes, the space, then the pieces learned. A piece is text with at
-most one space, in front; sentencepiece writes that space as U+2581, so a literal U+2581 is spelled in bytes here, and
-the space never may be. A model is kept as its list of pieces alone, and the message that sentencepiece loads is built
-from it: its parser never meets the bytes of a stranger.
+Ids: special tokens, newline, the 256 bytes, space, learned pieces. A piece is text with at most one space, in front.
+sentencepiece represents that space by U+2581, so a literal U+2581 is encoded as bytes. A tokenizer is stored as its
+list of pieces, and the model message for sentencepiece is built from it: its parser never sees untrusted bytes.
 """
 
 import io
@@ -34,21 +33,14 @@ _FIRST_PIECE_ID = _FIRST_BYTE_ID + 256 + 1
 _SPACE_SYMBOL = "\u2581"
 _SPACE_SYMBOL_IDS = [_FIRST_BYTE_ID + byte for byte in _SPACE_SYMBOL.encode()]
 _RESERVED = re.compile(r"<0x[0-9A-F]{2}>")
-_MAX_PIECE_CHARS = 16
-"""Characters of a piece: sentencepiece's own limit."""
-
-_SEGMENT_CHARS = 2000
-"""Characters. The time of one call grows faster than the text, so that a long text is encoded in segments."""
-
+_MAX_PIECE_CHARS = 16  # default of sentencepiece
+_SEGMENT_CHARS = 2000  # a long text is encoded in segments, since the time per call is superlinear
 _TRAIN_CHARS = 4_000_000
-"""Characters that pieces are learned from."""
-
-_CHARACTER_COVERAGE = 0.9995
-"""The share of all characters that get pieces of their own; the rest are spelled in bytes."""
+_CHARACTER_COVERAGE = 0.9995  # fraction of all characters that get a piece; the others are encoded as bytes
 
 
 class SubwordTokenizer(Tokenizer):
-    """Knows `learned`, in the order in which they were merged."""
+    """Tokenizer for the pieces `learned`, in the order of their merges."""
 
     kind = "subword"
 
@@ -58,19 +50,19 @@ class SubwordTokenizer(Tokenizer):
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=_serialize_model(self._learned))
 
     def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
-        """The ids of `text`, int32 [N], and 0: nothing is ever unknown."""
+        """Return the ids of `text`, int32 [N], and 0: nothing is unknown."""
         return _flatten(self._encode_segments(list(_segments(replace_surrogates(text))))), 0
 
     def encode_batch(self, texts: Sequence[str], prefix_tokens: Sequence[int]) -> tuple[NDArray[np.int32], int]:
-        """As for every tokenizer, in one call of sentencepiece for all the texts."""
+        """Return the ids of many texts, each after its prefix token."""
         segments: list[str] = []
         starts: list[int] = []
         for text in texts:
             starts.append(len(segments))
             segments.extend(_segments(replace_surrogates(text)))
         parts = self._encode_segments(segments)
-        for begin, lead in zip(starts, prefix_tokens, strict=True):
-            parts[begin].insert(0, lead)
+        for start, prefix_token in zip(starts, prefix_tokens, strict=True):
+            parts[start].insert(0, prefix_token)
         return _flatten(parts), 0
 
     def _encode_segments(self, segments: list[str]) -> list[list[int]]:
@@ -81,19 +73,19 @@ class SubwordTokenizer(Tokenizer):
         return parts
 
     def split(self, text: str) -> list[str]:
-        """Its pieces; a character without one stands at the last of its bytes."""
+        """Return the pieces of `text`, and "" for all but the last byte of a character without one."""
         return list(map(self.decoder().push, self.encode(text).tolist()))
 
     def to_json(self) -> dict[str, object]:
-        """`{"kind": "subword", "pieces": […]}`."""
+        """Return {"kind": "subword", "pieces": […]}."""
         return {"kind": self.kind, "pieces": self._learned}
 
 
 def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
-    """Learn pieces from an even sample of `texts`, at most `vocab` tokens in all (by default 1024).
+    """Learn pieces from an even sample of `texts`, up to `vocab` tokens in all (by default 1024).
 
     Raises:
-        UsageError: a vocabulary out of range.
+        UsageError: `vocab` is out of range.
     """
     capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, MIN_VOCAB_SIZE) - _FIRST_PIECE_ID
     sample = _SegmentSample()
@@ -105,25 +97,25 @@ def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
 
 
 def from_json(data: dict[str, object]) -> SubwordTokenizer:
-    """The tokenizer that `to_json` described.
+    """Return the tokenizer that `to_json` described.
 
     Raises:
-        ModelFileError: it is no such description.
+        ModelFileError: `data` is not a valid description.
     """
     pieces = validate_pieces(data.get("pieces"), "pieces")
     if not all(_is_valid_piece(piece) for piece in pieces):
-        raise corrupt_tokenizer_error("one of its pieces cannot be cut from a text")
+        raise corrupt_tokenizer_error("one of the pieces cannot occur in a text")
     return SubwordTokenizer(pieces)
 
 
 def _is_valid_piece(piece: str) -> bool:
-    """Whether a piece keeps to what makes slices of a text independent, and to names that are free."""
+    """Whether segments can be encoded independently with the piece, and its name is not reserved."""
     has_reserved = " " in piece[1:] or any(mark in piece for mark in ("\n", "\0", _SPACE_SYMBOL))
     return piece != " " and len(piece) <= _MAX_PIECE_CHARS and not has_reserved and not _RESERVED.fullmatch(piece)
 
 
 class _SegmentSample:
-    """An even sample of a stream: every n-th segment, where n doubles whenever there are too many."""
+    """Every n-th segment of a stream; n doubles whenever there are too many."""
 
     def __init__(self) -> None:
         self.segments: list[str] = []
@@ -143,7 +135,7 @@ class _SegmentSample:
 
 
 def _segments(text: str) -> Iterator[str]:
-    """Cut a long text where the ids cannot tell, before a space or newline. U+2581 stands alone."""
+    """Split a long text before a space or newline, which does not change the ids. U+2581 is a segment."""
     if len(text) <= _SEGMENT_CHARS and _SPACE_SYMBOL not in text:
         yield text
         return
@@ -160,7 +152,7 @@ def _segments(text: str) -> Iterator[str]:
 
 
 def _sentences(sample: list[str], symbols: int) -> Iterator[str]:
-    """The lines of the sample, broken wherever one of its rare characters stands; at most `symbols` are not rare."""
+    """The lines of the sample, split at its rare characters; up to `symbols` characters are not rare."""
     counts = Counter[str]()
     for segment in sample:
         counts.update(segment)
@@ -211,14 +203,14 @@ def _flatten(parts: list[list[int]]) -> NDArray[np.int32]:
     return np.fromiter(chain.from_iterable(parts), dtype=np.int32, count=sum(map(len, parts)))
 
 
-# The message that sentencepiece loads (sentencepiece_model.proto, protocol buffers): a list of pieces with their scores
-# and types, and the few settings that encoding obeys.
+# The model message of sentencepiece (sentencepiece_model.proto, protocol buffers): pieces with scores and types, and
+# the settings for encoding.
 
 _NORMAL, _UNKNOWN_TYPE, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
 
 
 def _serialize_model(learned: list[str]) -> bytes:
-    # No learned piece holds a newline, so these three names cannot be taken.
+    # Learned pieces have no newline, so the names of the special tokens are unique.
     pieces = [("\n0", 0.0, _UNKNOWN_TYPE), ("\n1", 0.0, _CONTROL), ("\n2", 0.0, _CONTROL), ("\n", 0.0, _USER_DEFINED)]
     pieces += [(f"<0x{byte:02X}>", 0.0, _BYTE) for byte in range(256)]
     pieces += [(piece.replace(" ", _SPACE_SYMBOL), -float(rank), _NORMAL) for rank, piece in enumerate([" ", *learned])]
