@@ -47,7 +47,7 @@ _gru_look_up() {
         'purge #'0) kind=@file ;;
         train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --batch --seq --lr --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --column --resume --force --from --json -q --quiet --debug --version -h --help' ;;
         'train --name') kind='' ;;
-        'train --cell') kind='gru gru-after rnn' ;;
+        'train --cell') kind='gru gru-after lstm rnn' ;;
         'train --hidden') kind='' ;;
         'train --layers') kind='' ;;
         'train --embed') kind='' ;;
