@@ -12,8 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
-from grucli.read.blocks import Block
-from grucli.read.row_report import RowReport
+from grucli.read.blocks import Block, RowReport
 
 MAX_DOCUMENT_BYTES = 1 << 26
 """Bytes of a JSON document of several lines; responses of the known services have less than 1/1000 of it."""

@@ -16,7 +16,8 @@ class _EndOfItems(NamedTuple):
 
 
 def prefetch(items: Generator[T, None, None], buffer_size: int) -> Generator[T, None, None]:
-    """Yield the same items, up to `buffer_size` of them computed ahead in a thread; errors are raised in their place.
+    """Yield the same items, up to `buffer_size` of them computed ahead in a thread. An error is raised after
+    the items before it.
 
     Closing the iterator waits for at most one pending item, and closes `items`. Do not use it on interactive input.
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from grucli import optional_imports
 from grucli.errors import UsageError
-from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, read_blocks
+from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, RowReport, read_blocks
 from grucli.read.json_lines import MAX_DOCUMENT_BYTES, JsonLinesDecoder, is_document
-from grucli.read.row_report import RowReport
 from grucli.read.sources import ByteProgress, InputSource
 
 

@@ -1,7 +1,7 @@
 """Input of a corpus: a file or standard input, compressed or not, as bounded slices of decompressed bytes.
 
-Corrupt compressed data end the slices early with an error, so that the data before are kept. Whatever cannot be a
-corpus (no such file, a directory, a binary file) is refused.
+Corrupt compressed data end the slices early with an error, so that the data before are kept. A directory or a binary
+file is refused.
 """
 
 import bz2
@@ -97,16 +97,24 @@ def resolve_source(name: str) -> InputSource:
         raise UsageError(f"no such file: '{name}'", "check the name and the directory")
     if is_directory:
         raise UsageError(f"'{name}' is a directory", "name the files in it")
-    suffix = path.suffix.lower()
-    compression = suffix if suffix in COMPRESSIONS else ""
-    inner_suffix = Path(path.stem).suffix.lower() if compression else suffix
+    suffix, compression = split_suffixes(path)
     # Dumps are named RC_2005-12.zst: without an inner suffix, the content tells the format.
-    if inner_suffix not in FORMATS and not compression:
+    if suffix not in FORMATS and not compression:
         raise UsageError(
             f"unsupported file type: '{name}'",
             f"use a {', '.join(FORMATS)} file, optionally compressed ({', '.join(COMPRESSIONS)})",
         )
-    return InputSource(name, path, FORMATS.get(inner_suffix), compression)
+    return InputSource(name, path, FORMATS.get(suffix), compression)
+
+
+def split_suffixes(path: Path) -> tuple[str, str]:
+    """Return the suffix of a file's format, and that of its compression or "", in lower case.
+
+    >>> split_suffixes(Path("a.csv.GZ")), split_suffixes(Path("a.csv")), split_suffixes(Path("RC_2005-12.zst"))
+    (('.csv', '.gz'), ('.csv', ''), ('', '.zst'))
+    """
+    suffix = path.suffix.lower()
+    return (Path(path.stem).suffix.lower(), suffix) if suffix in COMPRESSIONS else (suffix, "")
 
 
 def read_bytes(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:

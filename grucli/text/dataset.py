@@ -21,7 +21,7 @@ import msgspec
 
 from grucli.errors import EmptyInputError, GruError, UsageError
 from grucli.progress import Progress, report_sum
-from grucli.read.row_report import CORRUPT, RowReport
+from grucli.read.blocks import CORRUPT, RowReport
 from grucli.read.rows import read_rows, read_running_text
 from grucli.read.sources import STDIN, InputSource, read_raw, resolve_source
 from grucli.text import tokenizers

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.read import blocks
-from grucli.read.blocks import Block, read_blocks
-from grucli.read.row_report import RowReport
+from grucli.read.blocks import Block, RowReport, read_blocks
 from grucli.read.sources import InputSource
 from tests.read.compression import COMPRESS
 

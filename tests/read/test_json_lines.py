@@ -9,9 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grucli.read import json_lines
-from grucli.read.blocks import Block
+from grucli.read.blocks import Block, RowReport
 from grucli.read.json_lines import JsonLinesDecoder, response_items
-from grucli.read.row_report import RowReport
 from grucli.read.rows import read_rows
 from grucli.reddit.comments import Comment
 

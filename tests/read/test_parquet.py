@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import ExitStatus, GruError, UsageError
+from grucli.read.blocks import RowReport
 from grucli.read.records import open_records
-from grucli.read.row_report import RowReport
 from grucli.read.rows import read_rows
 from grucli.read.sources import resolve_source
 

@@ -1,6 +1,6 @@
 """Cleans one batch of comments: decodes it, applies the rules, hashes the authors, encodes the rows.
 
-The result depends on the batch and the job alone, so any process can do this. Whatever needs more than one batch
+The result depends on the batch and the job alone, so any process can do this. What needs more than one batch
 (duplicates, order, output) is done with the results.
 """
 
@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 
 from grucli import optional_imports
+from grucli.read.blocks import RowReport
 from grucli.read.columns import DEFAULT_COLUMN
 from grucli.read.json_lines import JsonLinesDecoder, json_error_reason
 from grucli.read.records import Record
-from grucli.read.row_report import RowReport
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.reader import RawBatch
 from grucli.reddit.clean.rules.config import RuleConfig
@@ -89,7 +89,7 @@ def make_job_cleaner(job: CleanJob) -> Callable[[RawBatch], CleanedBatch]:
         UsageError: as `RuleEngine`; or near-duplicates are to be dropped and the library is not installed.
     """
     clean_comments = make_batch_cleaner(job.rule_config, use_fast_path=job.use_fast_path)
-    encode = _encode_spooled_batch if job.replies else make_batch_encoder(job.file_format)
+    encode = make_batch_encoder(job.file_format)
     signatures = load_minhash().signatures if job.rule_config.near_duplicates else None
     make_keys = process_local_keys if job.single_process and _HASH_IS_64_BIT else text_keys
 
@@ -110,7 +110,8 @@ def make_job_cleaner(job: CleanJob) -> Callable[[RawBatch], CleanedBatch]:
             result.near_hashes = signatures(texts)
         result.has_parents = job.replies and any(comment.parent_id for comment in comments)
         _pseudonymize(comments, job.author_hasher)
-        result.rows, result.line_numbers = encode(comments), list(line_numbers)
+        result.rows = list(map(encode_spooled, comments)) if job.replies else encode(comments)
+        result.line_numbers = list(line_numbers)
         result.text_lengths = list(map(len, texts))
         return result
 
@@ -181,10 +182,6 @@ def _dedup_texts(comments: list[Comment], replies: bool) -> list[str]:
     if replies:
         return [f"{comment.parent_id}\n{comment.body}" for comment in comments]
     return [comment.body or "" for comment in comments]
-
-
-def _encode_spooled_batch(comments: Sequence[Comment]) -> list[bytes]:
-    return list(map(encode_spooled, comments))
 
 
 def _pseudonymize(comments: list[Comment], author_hasher: AuthorHasher | None) -> None:

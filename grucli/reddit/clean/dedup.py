@@ -62,13 +62,6 @@ class RecentHashSet:
         is_known = _contains(self._current, keys)
         return is_known if self._previous is None else is_known | _contains(self._previous, keys)
 
-    def add(self, keys: Keys) -> None:
-        """Add hashes [n] uint64."""
-        unique = np.unique(_replace_zero(keys))
-        slots = _probe(self._current, unique)
-        is_missing = self._current[slots] != unique
-        self._insert(unique[is_missing], slots[is_missing])
-
     def _insert(self, keys: Keys, slots: NDArray[np.uint64]) -> None:
         """Add distinct hashes that are not in the current table; `slots` are theirs in it."""
         table = self._current
@@ -131,7 +124,7 @@ class LshIndex:
                 is_new[row] = False
             else:
                 new_hashes |= text_hashes
-        self._hashes.add(np.fromiter(new_hashes, np.uint64, len(new_hashes)))
+        self._hashes.add_new(np.fromiter(new_hashes, np.uint64, len(new_hashes)))
         return is_new
 
 

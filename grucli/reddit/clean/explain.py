@@ -96,7 +96,6 @@ def _may_contain(batch: RawBatch, needle: bytes) -> bool:
 def _add_dedup_and_thread(
     explanation: Explanation, options: CleanOptions, comment: Comment, position: tuple[int, int]
 ) -> Explanation:
-    """Add the steps that depend on other comments."""
     dedup_rules = [name for name in filter_names(options.rule_config) if name in (DUPLICATE, NEAR_DUPLICATE)]
     if any(source.path is None for source in options.sources):
         unknown = [*(["duplicates"] if dedup_rules else []), *(["its conversation"] if options.replies else [])]

@@ -25,8 +25,6 @@ from grucli.reddit.clean.rules.registry import LENGTH, UNICODE
 from grucli.reddit.clean.rules.unicode_cleanup import normalize_whitespace
 from grucli.reddit.comments import Comment
 
-BatchCleaner = Callable[[Sequence[Comment]], list[str | None]]
-
 _FAST_CHECKED = (schema, deleted, bot)
 """The filters whose answer the tests below can prove."""
 
@@ -51,7 +49,9 @@ _SEPARATOR = b"\x1f"
 """Separates the texts of a batch. It is not in `_SAFE_LETTERS`, so a text that contains it is left to the rules."""
 
 
-def make_batch_cleaner(config: RuleConfig, *, use_fast_path: bool = True) -> BatchCleaner:
+def make_batch_cleaner(
+    config: RuleConfig, *, use_fast_path: bool = True
+) -> Callable[[Sequence[Comment]], list[str | None]]:
     """Return a function that does for many comments at once what `make_cleaner`'s does for each.
 
     >>> make_batch_cleaner(RuleConfig())([Comment("Well.", author="a"), Comment("[removed]"), Comment("*Yes*")])
@@ -67,20 +67,16 @@ def make_batch_cleaner(config: RuleConfig, *, use_fast_path: bool = True) -> Bat
 
 
 class _FastRuleEngine(RuleEngine):
-    """The rules behind the fast path."""
-
     def __init__(self, config: RuleConfig) -> None:
         super().__init__(config)
         self._normalize_quotes = UNICODE not in config.skip_rules
         checks_length = LENGTH not in config.skip_rules
         self._min_chars, self._max_chars = (config.min_chars, config.max_chars) if checks_length else (0, sys.maxsize)
-        self._slow_metadata_filters = tuple(named for named in self.metadata_filters if named[1] not in _FAST_CHECKED)
-        self._slow_filters = self._slow_metadata_filters + tuple(
-            named for named in self.text_filters if named[0] != LENGTH
-        )
+        self._slow_metadata_filters = [named for named in self.metadata_filters if named[1] not in _FAST_CHECKED]
+        slow_text_filters = [named for named in self.text_filters if named[0] != LENGTH]
+        self._slow_filters = self._slow_metadata_filters + slow_text_filters
 
     def clean_batch(self, comments: Sequence[Comment]) -> list[str | None]:
-        """Clean comments in place. Return for each None, or why it is dropped."""
         reasons: list[str | None] = [None] * len(comments)
         bodies = [comment.body or "" for comment in comments]
         texts, fields_pass = clean_simple_batch(bodies, self._normalize_quotes), _fields_pass(comments)
@@ -101,7 +97,7 @@ class _FastRuleEngine(RuleEngine):
         return clean_if_simple(text, self._normalize_quotes)
 
     def passes_recheck(self, text: str) -> bool:
-        """Return True if neither `deleted` nor `bot` would drop a comment for this text."""
+        # Neither `deleted` nor `bot` would drop a comment for such a text.
         return text[:1].isalnum() and "bot" not in text and "Bot" not in text
 
 

@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
@@ -60,30 +60,27 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     num_workers = min(options.workers or _default_workers(options.size), _cores())
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
-    try:
-        with ExitStack() as stack:
-            if options.output is not None:
-                stack.enter_context(OutputLock(options.output.path))
-                options.check_output()  # another process may just have written it
-            on_bytes = None if progress is None else report_sum(progress, "cleaning", options.size)
-            # With workers there is no core left for a prefetch thread.
-            reader = BatchReader(options, on_bytes, use_prefetch=num_workers == 1)
-            results = _iter_cleaned(stack, job, num_workers, reader.batches())
-            sink.open(stack)
-            for cleaned in results:
-                source_name = options.sources[cleaned.source_index].display_name
-                report.add_rows(cleaned.report, source_name)
-                report.add_dropped(cleaned.dropped, source_name)
-                _count_texts(reader, cleaned)
-                sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-            reader.finish()
-            for source, rows in zip(options.sources, reader.reports, strict=True):
-                report.add_rows(rows, source.display_name)
-            sink.finish()
-            if not report.kept:
-                raise _EmptyOutputError
-    except _EmptyOutputError:
-        pass
+    with suppress(_EmptyOutputError), ExitStack() as stack:
+        if options.output is not None:
+            stack.enter_context(OutputLock(options.output.path))
+            options.check_output()  # another process may just have written it
+        on_bytes = None if progress is None else report_sum(progress, "cleaning", options.size)
+        # With workers there is no core left for a prefetch thread.
+        reader = BatchReader(options, on_bytes, use_prefetch=num_workers == 1)
+        results = _iter_cleaned(stack, job, num_workers, reader.batches())
+        sink.open(stack)
+        for cleaned in results:
+            source_name = options.sources[cleaned.source_index].display_name
+            report.add_rows(cleaned.report, source_name)
+            report.add_dropped(cleaned.dropped, source_name)
+            _count_texts(reader, cleaned)
+            sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
+        reader.finish()
+        for source, rows in zip(options.sources, reader.reports, strict=True):
+            report.add_rows(rows, source.display_name)
+        sink.finish()
+        if not report.kept:
+            raise _EmptyOutputError
     report.notes += [*sink.notes(), *deduplicator.notes()]
     report.rules = filter_names(options.rule_config)
     report.seconds = time.perf_counter() - started_at
@@ -150,7 +147,6 @@ class _Deduplicator:
         self._near = LshIndex() if job.rule_config.near_duplicates else None
 
     def filter_new(self, cleaned: CleanedBatch, report: CleanReport, source_name: str) -> list[bytes]:
-        """Return the rows of a batch that are new, and count the others."""
         is_new = np.ones(len(cleaned.rows), np.bool_)
         if self._exact is not None:
             is_new = self._exact.add_new(np.frombuffer(cleaned.dedup_keys, np.uint64))
@@ -166,7 +162,6 @@ class _Deduplicator:
         return rows
 
     def notes(self) -> list[str]:
-        """Return what the user should know: how far back duplicates were found."""
         return [
             f"{rule}s were found only among the last {hash_set.guaranteed_capacity:,} or more distinct comments"
             for rule, hash_set in ((DUPLICATE, self._exact), (NEAR_DUPLICATE, self._near))
@@ -194,7 +189,6 @@ class _CorpusSink:
         self._has_parents: dict[int, bool] = {}
 
     def open(self, stack: ExitStack) -> None:
-        """Open the files, which `stack` closes."""
         output, replies = self._options.output, self._options.replies
         if output is not None:
             self._writer = stack.enter_context(open_corpus(output, CONVERSATION_COLUMNS if replies else COLUMNS))
@@ -203,7 +197,6 @@ class _CorpusSink:
             self._conversations = stack.enter_context(ConversationBuilder(directory))
 
     def add(self, cleaned: CleanedBatch, new_rows: list[bytes]) -> None:
-        """Add the rows of a batch that are new."""
         if self._conversations is not None:
             if cleaned.rows:
                 has_parents = self._has_parents.get(cleaned.source_index, False)
@@ -214,7 +207,6 @@ class _CorpusSink:
             self._writer.write(b"".join(new_rows))
 
     def finish(self) -> None:
-        """Write and count the conversations, if any are built."""
         if self._conversations is None:
             return
         report, output = self._report, self._options.output
@@ -230,7 +222,6 @@ class _CorpusSink:
             report.drop(f"{CONVERSATION}: {reason}", count, [])
 
     def notes(self) -> list[str]:
-        """Return what the user should know: which sources cannot give conversations."""
         orphaned = [index for index, has_parents in self._has_parents.items() if not has_parents]
         if not orphaned:
             return []

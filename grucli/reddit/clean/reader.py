@@ -5,11 +5,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from grucli.errors import UsageError
-from grucli.read.blocks import Block
+from grucli.read.blocks import Block, RowReport
 from grucli.read.columns import DEFAULT_COLUMN, JsonTextColumn, table_column
 from grucli.read.json_lines import first_fields
 from grucli.read.records import Record, Records, open_records
-from grucli.read.row_report import RowReport
 from grucli.read.sources import ByteProgress, InputSource
 from grucli.reddit.clean.options import CleanOptions
 

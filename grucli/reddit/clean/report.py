@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from grucli.json_record import JsonRecord
-from grucli.read.row_report import CORRUPT, RowReport
+from grucli.read.blocks import CORRUPT, RowReport
 from grucli.reddit.clean.rules.registry import SCHEMA
 
 MAX_EXAMPLES = 5

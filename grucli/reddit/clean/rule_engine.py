@@ -4,16 +4,15 @@ First the filters on metadata, which most dropped comments fail. Then the transf
 text any more, so that cleaning a clean text changes nothing. Finally the filters on the cleaned text.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.metadata import RuleFilter
-from grucli.reddit.clean.rules.registry import Transform, active_rules
+from grucli.reddit.clean.rules.registry import active_rules
 from grucli.reddit.comments import Comment
 
-CommentCleaner = Callable[[Comment], str | None]
-NamedFilters = tuple[tuple[str, RuleFilter], ...]
+NamedFilters = Sequence[tuple[str, RuleFilter]]
 
 _MAX_PASSES = 12
 """Only mark-up nested to do harm needs more."""
@@ -39,22 +38,13 @@ class RuleEngine:
     """
 
     def __init__(self, config: RuleConfig) -> None:
-        metadata_filters: list[tuple[str, RuleFilter]] = []
-        text_filters: list[tuple[str, RuleFilter]] = []
-        recheck_filters: list[tuple[str, RuleFilter]] = []
-        transforms: list[tuple[str, Transform]] = []
-        for rule in active_rules(config):
-            if rule.transform is not None:
-                transforms.append((rule.name, rule.transform))
-            check = rule.make_check(config) if rule.make_check is not None else rule.check
-            if check is not None:
-                (text_filters if rule.checks_text else metadata_filters).append((rule.name, check))
-                if rule.rechecks_text:
-                    recheck_filters.append((rule.name, check))
-        self.metadata_filters: NamedFilters = tuple(metadata_filters)
-        self.text_filters: NamedFilters = tuple(text_filters)
-        self._recheck_filters: NamedFilters = tuple(recheck_filters)
-        self._transforms = tuple(transforms)
+        rules = active_rules(config)
+        self._transforms = [(rule.name, rule.transform) for rule in rules if rule.transform is not None]
+        made = [(rule, rule.make_check(config) if rule.make_check is not None else rule.check) for rule in rules]
+        checks = [(rule, check) for rule, check in made if check is not None]
+        self.metadata_filters = [(rule.name, check) for rule, check in checks if not rule.checks_text]
+        self.text_filters = [(rule.name, check) for rule, check in checks if rule.checks_text]
+        self._recheck_filters = [(rule.name, check) for rule, check in checks if rule.rechecks_text]
 
     def clean(self, comment: Comment, trace: list[RuleStep] | None = None) -> str | None:
         """Clean a comment in place. Return None, or why it is dropped: "rule" or "rule: reason".
@@ -122,7 +112,7 @@ class _NoFixedPointError(Exception):
     """The transforms keep changing the text; the message is the last rule that did."""
 
 
-def make_cleaner(config: RuleConfig) -> CommentCleaner:
+def make_cleaner(config: RuleConfig) -> RuleFilter:
     """Return a function that cleans a comment in place and returns None, or why it is dropped.
 
     >>> clean = make_cleaner(RuleConfig())

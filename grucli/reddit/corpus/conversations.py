@@ -4,8 +4,8 @@ Replies may come anywhere before or after their parents, so all comments are spo
 partitioned by a hash of the post until each fits into memory. The files have no name once opened (on Windows they are
 deleted on closing), so that nothing remains however the process ends.
 
-A path follows from each comment its best reply; every other reply starts a path of its own, and so does a comment
-whose parent is missing.
+A path follows from each comment its best reply; every other reply starts a new path, and so does a comment whose
+parent is missing.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 import msgspec
@@ -162,8 +161,6 @@ class _Partition:
 
 
 class _Partitions:
-    """The partitions of one level."""
-
     def __init__(self, directory: Path, level: int) -> None:
         self.partitions = [_Partition(directory, level) for _ in range(1 << _FANOUT_BITS)]
         self._shift = _HASH_BITS - _FANOUT_BITS * (level + 1)
@@ -209,9 +206,7 @@ class ConversationBuilder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         for partition in self._pending:
             partition.close()
 

@@ -17,18 +17,18 @@ from pathlib import Path
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
-from grucli.read.blocks import read_blocks
+from grucli.read.blocks import CORRUPT, RowReport, read_blocks
 from grucli.read.columns import DEFAULT_COLUMN
 from grucli.read.records import Records, open_records
-from grucli.read.row_report import CORRUPT, RowReport
-from grucli.read.sources import COMPRESSIONS, STDIN, InputSource, resolve_source
+from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
 from grucli.text.dataset import post_of
 
 Fields = dict[str, object]
 
-PURGEABLE_FORMATS = ("csv", "tsv", "jsonl")
+_PURGEABLE_FORMATS = ("csv", "tsv", "jsonl")
+_PURGEABLE_SUFFIXES = ", ".join(f".{file_format}" for file_format in _PURGEABLE_FORMATS)
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MAX_HASH_GENERATIONS = 4
 _STAGE = "searching for the comments"
@@ -93,9 +93,9 @@ def read_ids(name: str) -> Iterator[str]:
     path = None if name == STDIN else Path(name)
     if path is not None and (path.is_dir() or not path.exists()):  # pipes are accepted
         raise UsageError(f"no such file: '{name}'", "use a file with one id per line, or - for standard input")
-    suffix = "" if path is None else path.suffix.lower()
+    compression = "" if path is None else split_suffixes(path)[1]
     report = RowReport()
-    for block in read_blocks(InputSource(name, path, "txt", suffix if suffix in COMPRESSIONS else ""), report):
+    for block in read_blocks(InputSource(name, path, "txt", compression), report):
         for number, line in block.lines():
             text = "…" if line is None else line.decode("utf-8", "replace").strip()
             if not text or text.startswith("#"):
@@ -157,7 +157,7 @@ def purge(
     records = open_records(source, "id" if criteria.ids else "author", result.report, _byte_counter(path, on_progress))
     file_format = "jsonl" if records.columns is None else source.file_format
     if file_format is None:
-        raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_suffixes()}")
+        raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_PURGEABLE_SUFFIXES}")
     rows = _kept_rows(name, records, criteria, result)
     if dry_run:
         for _ in rows:
@@ -197,7 +197,7 @@ def resolve_corpus(name: str, *, dry_run: bool) -> InputSource:
             f"a .txt does not record who wrote what: '{name}'",
             "rebuild it from its source: gru clean ... --not-author NAME, into a .csv to be able to purge it",
         )
-    if source.file_format not in (*PURGEABLE_FORMATS, None):
+    if source.file_format not in (*_PURGEABLE_FORMATS, None):
         raise UsageError(
             f"cannot purge a .{source.file_format}", f"make a corpus of it first: gru clean '{name}' -o ..."
         )
@@ -209,10 +209,6 @@ def resolve_corpus(name: str, *, dry_run: bool) -> InputSource:
 def _is_read_only(path: Path) -> bool:
     # The mode is checked for root as well: replacing a read-only file needs no permission.
     return not path.stat().st_mode & _WRITABLE or not os.access(path, os.W_OK)
-
-
-def _suffixes() -> str:
-    return ", ".join(f".{form}" for form in PURGEABLE_FORMATS)
 
 
 def _file_signature(path: Path) -> tuple[int, int, int]:

@@ -18,7 +18,7 @@ import msgspec
 
 from grucli.errors import UsageError
 from grucli.files import atomic_writer
-from grucli.read.sources import COMPRESSIONS, FORMATS
+from grucli.read.sources import COMPRESSIONS, FORMATS, split_suffixes
 from grucli.read.zstd import zstd
 
 COLUMNS = ("id", "author", "subreddit", "score", "created_utc", "body")
@@ -51,9 +51,8 @@ def parse_output(name: str | Path, *, conversations: bool = False) -> OutputSpec
         UsageError: the suffix is not one of `OUTPUT_FORMATS`, or is `.txt`, which cannot hold `conversations`.
     """
     path = Path(name)
-    suffix = path.suffix.lower()
-    compression = suffix if suffix in COMPRESSIONS else ""
-    file_format = FORMATS.get(Path(path.stem).suffix.lower() if compression else suffix)
+    suffix, compression = split_suffixes(path)
+    file_format = FORMATS.get(suffix)
     if file_format not in OUTPUT_FORMATS:
         formats = ", ".join(f".{one}" for one in OUTPUT_FORMATS)
         raise UsageError(

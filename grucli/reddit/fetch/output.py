@@ -16,7 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from grucli.errors import GruError, UsageError
-from grucli.read.sources import COMPRESSIONS, FORMATS
+from grucli.read.sources import FORMATS, split_suffixes
 from grucli.read.zstd import zstd
 from grucli.reddit.comments import Comment
 from grucli.reddit.fetch.state import RESTART_HINT, FetchState, digest, load_state, save_state
@@ -124,10 +124,8 @@ def _truncate(file: BinaryIO, length: int) -> None:
 
 
 def _compressor(path: Path) -> Callable[[bytes], bytes]:
-    suffix = path.suffix.lower()
-    compression = suffix if suffix in COMPRESSIONS else ""
-    inner_suffix = Path(path.stem).suffix.lower() if compression else suffix
-    if FORMATS.get(inner_suffix) != "jsonl":
+    suffix, compression = split_suffixes(path)
+    if FORMATS.get(suffix) != "jsonl":
         raise UsageError(f"-o: not a file of JSON lines: '{path}'", "name it NAME.jsonl or NAME.jsonl.zst")
     if path.is_dir():
         raise UsageError(f"-o: is a directory: '{path}'", "name a file")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import GruError, LockedError, UsageError
 from grucli.read import blocks
-from grucli.read.row_report import RowReport
+from grucli.read.blocks import RowReport
 from grucli.read.rows import read_rows
 from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.batch import (

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
+from grucli.read.blocks import RowReport
 from grucli.read.records import open_records
-from grucli.read.row_report import RowReport
 from grucli.read.sources import resolve_source
 from grucli.reddit.clean.rule_engine import make_cleaner, trace_rules
 from grucli.reddit.clean.rules.config import RuleConfig
