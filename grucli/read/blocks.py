@@ -182,7 +182,6 @@ class _LineSplitter:
         self._append_partial(chunk[tail_start:])
 
     def flush(self) -> Iterator[Block]:
-        """Yield the complete lines so far."""
         if not self._complete:
             return
         self._complete[-1] = self._complete[-1][:-1]

@@ -149,11 +149,7 @@ def first_fields(block: Block) -> dict[str, object]:
 
 
 def _decode_lenient(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
-    """Decode JSON, with lone surrogates replaced.
-
-    Raises:
-        ValueError, RecursionError: it is not valid JSON, or not of the decoder's type.
-    """
+    """Decode JSON, with lone surrogates replaced."""
     try:
         return decoder.decode(text)
     except msgspec.ValidationError:

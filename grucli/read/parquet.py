@@ -8,6 +8,8 @@ import pyarrow
 import pyarrow.parquet
 
 from grucli.errors import GruError, UsageError
+from grucli.read.blocks import RowReport
+from grucli.read.records import Record, Records
 from grucli.read.sources import ByteProgress
 
 _BATCH_ROWS = 1024
@@ -19,13 +21,11 @@ _MAX_CONTAINER_ITEMS = 1 << 20
 _JSON_TYPES = (str, int, float, bool, type(None))
 
 
-def read_parquet(
-    path: Path, name: str, on_bytes: ByteProgress | None
-) -> tuple[tuple[str, ...], Iterator[tuple[int, dict[str, object]]]]:
-    """Return the column names of a file, and an iterator of its rows, each with its number from 1.
+def read_parquet(path: Path, name: str, report: RowReport, on_bytes: ByteProgress | None) -> Records:
+    """Return the records of a file, numbered from 1; `report` counts them, and errors call the file `name`.
 
     Nested columns are left out. Times become seconds since 1970. `on_bytes` gets the file size in proportion to the
-    rows read. `name` is the file's name in errors.
+    rows read.
 
     Raises:
         UsageError: the file cannot be opened, is not a Parquet file, or repeats a column name.
@@ -53,19 +53,25 @@ def read_parquet(
         raise _corrupt_error(name) from error
     if len(set(columns)) < len(columns):
         raise UsageError(f"'{name}' has duplicate column names: {', '.join(columns)}", "rename one of them")
-    return columns, _rows(file, name, columns, size, on_bytes)
+    return Records(columns, True, _rows(file, name, columns, size, report, on_bytes))
 
 
 def _rows(
-    file: pyarrow.parquet.ParquetFile, name: str, columns: tuple[str, ...], size: int, on_bytes: ByteProgress | None
-) -> Iterator[tuple[int, dict[str, object]]]:
+    file: pyarrow.parquet.ParquetFile,
+    name: str,
+    columns: tuple[str, ...],
+    size: int,
+    report: RowReport,
+    on_bytes: ByteProgress | None,
+) -> Iterator[Record]:
     total = max(1, file.metadata.num_rows)
     row_number = reported = 0
     try:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns), use_threads=False):
             for row in batch.to_pylist():
                 row_number += 1
-                yield row_number, {column: _to_json_value(value) for column, value in row.items()}
+                report.read += 1
+                yield Record(row_number, {column: _to_json_value(value) for column, value in row.items()})
             done = min(size, size * row_number // total)
             if on_bytes is not None:
                 on_bytes(done - reported)

@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from grucli import optional_imports
 from grucli.errors import UsageError
@@ -88,14 +88,7 @@ def _parquet_records(source: InputSource, report: RowReport, on_bytes: ByteProgr
             f"decompress the {source.compression} file",
         )
     parquet = optional_imports.import_optional("grucli.read.parquet", "parquet", "reading a .parquet")
-    columns, rows = parquet.read_parquet(source.path, source.display_name, on_bytes)
-    return Records(columns, True, _count_rows(rows, report))
-
-
-def _count_rows(rows: Iterator[tuple[int, dict[str, object]]], report: RowReport) -> Iterator[Record]:
-    for row_number, fields in rows:
-        report.read += 1
-        yield Record(row_number, fields)
+    return cast(Records, parquet.read_parquet(source.path, source.display_name, report, on_bytes))
 
 
 def _detect_format(first_line: NumberedLine, text_column: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO
 
 from grucli.errors import GruError, UsageError
 from grucli.read.zstd import zstd
@@ -74,10 +74,6 @@ class InputSource:
     path: Path | None
     file_format: str | None
     compression: str = ""
-
-
-class _Compressed(Protocol):
-    def read1(self, size: int, /) -> bytes: ...
 
 
 def resolve_source(name: str) -> InputSource:
@@ -213,8 +209,8 @@ def _wrap_oserror(source: InputSource) -> Iterator[None]:
 def _decompress(raw: BinaryIO, compression: str, size: int) -> Iterator[bytes]:
     if compression == ".zst":
         return _decompress_zstd(raw, size)
-    openers: dict[str, Callable[[BinaryIO], _Compressed]] = {
-        ".gz": lambda raw: cast(_Compressed, gzip.GzipFile(fileobj=raw)),
+    openers: dict[str, Callable[[BinaryIO], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
+        ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
         ".bz2": bz2.BZ2File,
         ".xz": lzma.LZMAFile,
     }

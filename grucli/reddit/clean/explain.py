@@ -149,7 +149,6 @@ def _kept_comments_before(
 
 
 def _conversation(options: CleanOptions, comment: Comment) -> list[ConversationRow]:
-    """Return the conversation that contains a comment, or []."""
     spooled = encode_spooled(comment)
     with ConversationBuilder(Path(tempfile.gettempdir())) as builder:
         for row in iter_kept_rows(options):

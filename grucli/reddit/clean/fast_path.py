@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from grucli.reddit.clean.rule_engine import RuleEngine, make_cleaner
 from grucli.reddit.clean.rules.config import RuleConfig
-from grucli.reddit.clean.rules.metadata import KNOWN_BOTS, are_valid_names, bot, deleted, joined_names, schema
+from grucli.reddit.clean.rules.filters import KNOWN_BOTS, are_valid_names, bot, deleted, joined_names, schema
 from grucli.reddit.clean.rules.registry import LENGTH, UNICODE
 from grucli.reddit.clean.rules.unicode_cleanup import normalize_whitespace
 from grucli.reddit.comments import Comment

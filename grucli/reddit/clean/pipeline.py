@@ -50,7 +50,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
 
     Raises:
         UsageError: a source cannot be read or has no text column, or an option needs what is not installed.
-        BusyError: another process writes the same output.
+        LockedError: another process writes the same output.
         GruError: the disk failed, a source is corrupt from the start, or a worker process died.
         OSError: the output cannot be written.
     """
@@ -140,8 +140,6 @@ def _count_texts(reader: BatchReader, cleaned: CleanedBatch) -> None:
 
 
 class _Deduplicator:
-    """Drops comments that repeat an earlier one."""
-
     def __init__(self, job: CleanJob) -> None:
         self._exact = RecentHashSet() if job.dedup_exact else None
         self._near = LshIndex() if job.rule_config.near_duplicates else None

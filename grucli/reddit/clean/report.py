@@ -42,11 +42,6 @@ class CleanReport(JsonRecord):
         """Number of comments dropped by each rule."""
         return Counter({rule: sum(stats.count for stats in by.values()) for rule, by in self.reasons.items()})
 
-    @property
-    def has_corrupt_input(self) -> bool:
-        """Whether a part of the input is missing because compressed data are corrupt."""
-        return CORRUPT in self.reasons.get(SCHEMA, {})
-
     def drop(self, drop_reason: str, count: int, examples: list[tuple[str, int]]) -> None:
         """Count dropped comments; `drop_reason` is "rule" or "rule: reason"."""
         rule, _, reason = drop_reason.partition(": ")
@@ -71,7 +66,7 @@ class CleanReport(JsonRecord):
         return {
             "read": self.read,
             "kept": self.kept,
-            "complete": not self.has_corrupt_input,
+            "complete": CORRUPT not in self.reasons.get(SCHEMA, {}),
             "dropped": dict.fromkeys(self.rules, 0) | self.dropped,
             "characters": self.characters,
             **conversations,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grucli.reddit.clean.rules.config import RuleConfig
-from grucli.reddit.clean.rules.metadata import RuleFilter
+from grucli.reddit.clean.rules.filters import RuleFilter
 from grucli.reddit.clean.rules.registry import active_rules
 from grucli.reddit.comments import Comment
 

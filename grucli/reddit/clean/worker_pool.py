@@ -68,8 +68,6 @@ class WorkerPool:
 
 
 class _Worker:
-    """A worker process, as its parent sees it."""
-
     def __init__(self, job: CleanJob) -> None:
         # Not fork: the copy would have the locks of this process's threads, but not the threads.
         context = multiprocessing.get_context("spawn")
@@ -138,17 +136,16 @@ def _ignore_sigint() -> Iterator[None]:
 
 
 def _worker_main(job: CleanJob, task_conn: Connection, result_conn: Connection) -> None:
-    """Receive batches and send results until EOF."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent kills the workers
     tasks: queue.SimpleQueue[RawBatch | None] = queue.SimpleQueue()
     # Receive in a thread: the parent must never block on sending while this process blocks on sending a result.
     threading.Thread(target=_receive, args=(task_conn, tasks), daemon=True).start()
-    with contextlib.suppress(BrokenPipeError, ConnectionError):
+    with contextlib.suppress(ConnectionError):
         try:
             clean_batch = make_job_cleaner(job)
             while (batch := tasks.get()) is not None:
                 result_conn.send(clean_batch(batch))
-        except (BrokenPipeError, ConnectionError):
+        except ConnectionError:
             raise
         except Exception as error:
             result_conn.send(f"{type(error).__name__}: {error}")

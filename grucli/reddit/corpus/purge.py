@@ -229,12 +229,6 @@ def _byte_counter(path: Path, on_progress: Progress) -> Callable[[int], None]:
 
 
 def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
-    """Return the result of reading a corpus to its end.
-
-    Raises:
-        EmptyInputError: it is empty.
-        GruError: part of it is missing.
-    """
     if CORRUPT in result.report.skipped:
         raise GruError(f"corrupt file: '{name}': part of it is unreadable", "nothing was changed; copy it again")
     if not result.removed + result.kept:

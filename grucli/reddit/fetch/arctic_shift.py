@@ -5,7 +5,7 @@ the page before, and comments already seen are dropped. If a query times out, a 
 """
 
 import re
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -55,7 +55,7 @@ class _EmptyResponseError(TransientError):
     max_retries = 1
 
 
-class _MissingCommentsError(TransientError):
+class _MissingCommentsError(_EmptyResponseError):
     """Empty page, though it should repeat comments returned before; retried up to 3 times."""
 
     max_retries = 3
@@ -78,10 +78,6 @@ class _ParsedPage(msgspec.Struct, frozen=True):
     comments: list[Comment]
     is_full: bool = False
     unreadable: Mapping[str, int] = {}
-
-    def new_unreadable(self, until: int, seen_ids: Collection[str]) -> dict[str, int]:
-        """Return the unreadable rows up to the second `until` that have not been seen."""
-        return {key: second for key, second in self.unreadable.items() if second <= until and key not in seen_ids}
 
 
 class _WindowSize:
@@ -152,7 +148,11 @@ class ArcticShift:
             reached = window.before
             if comments or second_overflow:
                 reached = created_second((comments or page.comments)[-1])
-            unreadable = page.new_unreadable(reached, cursor.seen_ids)
+            unreadable = {
+                key: second
+                for key, second in page.unreadable.items()
+                if second <= reached and key not in cursor.seen_ids
+            }
             if comments:
                 cursor = _advance_cursor(cursor, comments, unreadable)
             elif not second_overflow:
@@ -174,7 +174,7 @@ class ArcticShift:
         try:
             try:
                 return (yield from self._request_page(target, window, cursor.seen_ids))
-            except (_EmptyResponseError, _MissingCommentsError) as error:
+            except _EmptyResponseError as error:
                 if cursor.first_timestamp is None:
                     raise
                 # The window may be empty, or its comments deleted, or the archive may have lost data. Request the first
@@ -183,7 +183,7 @@ class ArcticShift:
                 if not (yield from self._fetch_page(target, first_second, Cursor())).comments:
                     raise fetch_error(target, error.message) from error
                 return (yield from self._request_page(target, window, cursor.seen_ids))
-        except (_EmptyResponseError, _MissingCommentsError):
+        except _EmptyResponseError:
             return _ParsedPage([])
         except QueryTimeoutError:
             raise
@@ -267,7 +267,7 @@ def _parse_page(rows: Sequence[object], window: TimeRange, seen_ids: tuple[str, 
         if seen_ids:
             raise _MissingCommentsError("a response lacks comments that were returned before")
         raise _EmptyResponseError("a response is empty")
-    in_window = {str(one.id): one for one in comments if window.after <= created_second(one) < window.before}
+    in_window = {str(one.id): one for one in comments if created_second(one) in window}
     return _ParsedPage(list(in_window.values()), is_full, _unreadable_rows(parsed, window))
 
 
@@ -278,13 +278,12 @@ def _unreadable_rows(parsed: Sequence[Comment | UnreadableRow], window: TimeRang
             previous = max(created_second(row), window.after)
             continue
         timestamp = previous if row.timestamp is None else row.timestamp
-        if window.after <= timestamp < window.before:
+        if timestamp in window:
             unreadable[row.key] = timestamp
     return unreadable
 
 
 def _advance_cursor(cursor: Cursor, comments: list[Comment], unreadable: Mapping[str, int]) -> Cursor:
-    """Return the cursor after some comments, in order, and unreadable rows."""
     last_timestamp = created_second(comments[-1])
     first_timestamp = created_second(comments[0]) if cursor.first_timestamp is None else cursor.first_timestamp
     seen_ids = (

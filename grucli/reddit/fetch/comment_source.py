@@ -57,7 +57,7 @@ class Target:
 
 
 def parse_targets(names: Iterable[str]) -> list[Target]:
-    """Parse names, each kept once, whatever its case.
+    """Parse names, each kept once; case is ignored.
 
     Raises:
         UsageError: a name is not a subreddit or user.
@@ -71,6 +71,9 @@ class TimeRange:
 
     after: int
     before: int
+
+    def __contains__(self, timestamp: int) -> bool:
+        return self.after <= timestamp < self.before
 
 
 class Cursor(msgspec.Struct, frozen=True):

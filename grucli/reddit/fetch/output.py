@@ -80,7 +80,7 @@ class FetchOutput:
         Raises:
             OSError: the disk failed.
         """
-        # In this order: a resumed run finds the new state, and truncates whatever the old file contained.
+        # In this order: a resumed run finds the new state, and truncates what the old file contained.
         save_state(self.path, state)
         self._file = self.path.open("w+b")
 
@@ -111,10 +111,10 @@ class FetchOutput:
                 if state is not None:
                     _truncate(file, state.bytes)
                 return state
+            return None
         finally:
             with suppress(OSError):
                 file.close()
-        return None
 
 
 def _truncate(file: BinaryIO, length: int) -> None:

@@ -123,9 +123,7 @@ class RedditListings:
             rows = [read_row(child.data) for child in listing.children]
             listed_count += len(rows)
             comments = [row for row in rows if isinstance(row, Comment)]
-            in_range = {
-                str(one.id): one for one in comments if time_range.after <= created_second(one) < time_range.before
-            }
+            in_range = {str(one.id): one for one in comments if created_second(one) in time_range}
             new_comments = [one for id_, one in in_range.items() if id_ not in cursor.seen_ids][:limit]
             limit = None if limit is None else limit - len(new_comments)
             unreadable = _unreadable_keys(rows, time_range) - {*cursor.seen_ids}
@@ -166,8 +164,7 @@ class RedditListings:
 def _unreadable_keys(rows: list[Comment | UnreadableRow], time_range: TimeRange) -> set[str]:
     """Return the keys of the unreadable rows that are, or may be, in the range."""
     unreadable = [row for row in rows if isinstance(row, UnreadableRow)]
-    after, before = time_range.after, time_range.before
-    return {row.key for row in unreadable if row.timestamp is None or after <= row.timestamp < before}
+    return {row.key for row in unreadable if row.timestamp is None or row.timestamp in time_range}
 
 
 def _classify_error(target: Target, error: Exception) -> TransientError | ServiceError:

@@ -16,7 +16,7 @@ MIN_RATE, MAX_RATE = 0.01, 1000.0
 """Requests per second that --rate accepts."""
 
 MAX_BACKOFF = 900.0
-"""Seconds to wait at most, whatever the service asks for."""
+"""Seconds to wait at most, even if the service asks for more."""
 
 _MAX_RETRIES = 8
 _MAX_EXPONENTIAL_BACKOFF = 60.0

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self, cast
 
 from msgspec.structs import replace
@@ -113,9 +112,7 @@ class FetchRun:
             raise
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
         self._close()
         if isinstance(exc, KeyboardInterrupt):
             raise self.interrupted_error() from None
@@ -218,7 +215,6 @@ class FetchRun:
         )
 
     def _fetch_target(self, source: CommentSource, index: int) -> Iterator[FetchEvent]:
-        """Fetch what is left of one name."""
         target, time_range = self._state.targets[index], TimeRange(self._state.after, self._state.before)
         limit = None if self._options.limit is None else max(self._options.limit - target.fetched, 0)
         for item in source.paginate(Target.parse(target.name), time_range, target.cursor, limit):
@@ -242,7 +238,6 @@ class FetchRun:
                     yield TargetFinished(target.name, self._state.targets[index].fetched, complete)
 
     def _commit_page(self, index: int, page: Page) -> None:
-        """Save the comments of a page, if any, then the state that counts them."""
         data = b""
         if page.comments:
             if not self._output.is_open:

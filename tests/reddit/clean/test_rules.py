@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 import grucli.reddit.clean.rules
 from grucli.reddit.clean import rule_engine
-from grucli.reddit.clean.rules import metadata
+from grucli.reddit.clean.rules import filters
 from grucli.reddit.clean.rules.config import MAX_CHARS, RuleConfig
-from grucli.reddit.clean.rules.content import length
-from grucli.reddit.clean.rules.html_entities import unescape_entities
-from grucli.reddit.clean.rules.markdown import remove_quotes, strip_markdown
+from grucli.reddit.clean.rules.filters import length
+from grucli.reddit.clean.rules.markdown import remove_quotes, strip_markdown, unescape_entities
 from grucli.reddit.clean.rules.pii import redact_pii
 from grucli.reddit.clean.rules.registry import RULES, Transform, active_rules
 from grucli.reddit.clean.rules.unicode_cleanup import clean_unicode
@@ -194,12 +193,12 @@ def test_what_a_rule_is_for_goes(raw: str, clean: str) -> None:
     "name", ["RemindMeBot", "haiku_robot", "AutoModerator", "gifv-bot", "Tweet_Bot_2", "totesmessenger"]
 )
 def test_bots_are_known_by_their_names(name: str) -> None:
-    assert metadata.bot(Comment(body="hello", author=name)) == "name"
+    assert filters.bot(Comment(body="hello", author=name)) == "name"
 
 
 @pytest.mark.parametrize("name", ["Mr_Robot", "talbot", "Cabot77", "bottle", "botany_bay", "abbott", None, ""])
 def test_people_are_not(name: str | None) -> None:
-    assert metadata.bot(Comment(body="hello", author=name)) is None
+    assert filters.bot(Comment(body="hello", author=name)) is None
 
 
 @pytest.mark.parametrize(
@@ -224,7 +223,7 @@ def test_people_are_not(name: str | None) -> None:
     ],
 )
 def test_bots_confess(body: str, reason: str | None) -> None:
-    assert metadata.bot(Comment(body=body)) == reason
+    assert filters.bot(Comment(body=body)) == reason
 
 
 @pytest.mark.parametrize(
@@ -242,7 +241,7 @@ def test_bots_confess(body: str, reason: str | None) -> None:
     ],
 )
 def test_what_is_gone_is_dropped(body: str, reason: str | None) -> None:
-    assert metadata.deleted(Comment(body=body)) == reason
+    assert filters.deleted(Comment(body=body)) == reason
 
 
 @pytest.mark.parametrize(
@@ -264,34 +263,34 @@ def test_what_is_gone_is_dropped(body: str, reason: str | None) -> None:
 )
 def test_numbers_become_whole_ones_or_none(value: int | float | str | None, whole: int | None) -> None:
     comment = Comment(body="a", score=value, created_utc=value)
-    assert metadata.schema(comment) is None
+    assert filters.schema(comment) is None
     assert (comment.score, comment.created_utc) == (whole, whole)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[2J", "\ud800", "a\u202eb", "x" * 101])
 def test_names_that_cannot_be_any_are_cleared(name: str) -> None:
     comment = Comment(body="a", id=name, author=name, subreddit=name, link_id=name, parent_id=name)
-    assert metadata.schema(comment) is None
+    assert filters.schema(comment) is None
     fields = (comment.id, comment.author, comment.subreddit, comment.link_id, comment.parent_id)
     assert fields == (None, None, None, None, None)
 
 
 def test_ordinary_names_stay() -> None:
     comment = Comment(body="a", id="c13", author="Some_One-1", subreddit="reddit.com", link_id="t3_1", parent_id="t1_2")
-    metadata.schema(comment)
+    filters.schema(comment)
     assert comment == Comment(
         body="a", id="c13", author="Some_One-1", subreddit="reddit.com", link_id="t3_1", parent_id="t1_2"
     )
 
 
 def test_filters_keep_what_is_asked_for() -> None:
-    here = metadata.subreddit(RuleConfig(subreddits=frozenset({"/r/Pics", "news"})))
+    here = filters.subreddit(RuleConfig(subreddits=frozenset({"/r/Pics", "news"})))
     assert [here(Comment(subreddit=name)) for name in ("pics", "NEWS", "r", None)] == [None, None, "", ""]
-    who = metadata.author(RuleConfig(authors=frozenset({"u/Ann"})))
+    who = filters.author(RuleConfig(authors=frozenset({"u/Ann"})))
     assert [who(Comment(author=name)) for name in ("ann", "Bob", None)] == [None, "", ""]
-    when = metadata.date(RuleConfig(before=0))
+    when = filters.date(RuleConfig(before=0))
     assert [when(Comment(created_utc=t)) for t in (-1, 0)] == [None, "too late"]
-    how = metadata.score(RuleConfig(max_score=0))
+    how = filters.score(RuleConfig(max_score=0))
     assert [how(Comment(score=n)) for n in (-5, 0, 1, None)] == [None, None, "too high", "no score"]
 
 

@@ -1,11 +1,18 @@
 """The rules on Reddit's Markdown: quotes are removed; of everything else the mark-up is removed and the text kept.
 
+Dumps escape `&`, `<` and `>`, so HTML entities that people typed are escaped twice.
+
 Not everything that looks like Markdown is: `2 * 3 * 4`, `snake_case`, `f**k`, `10^6`, `#1`, `>_>` and `¯\\_(ツ)_/¯`
-are kept, whatever a renderer makes of them. Texts are untrusted, so every pattern takes linear time: a match attempt
+are kept, even where a renderer changes them. Texts are untrusted, so every pattern takes linear time: a match attempt
 ends at the next position where one could start.
 """
 
+import html
 import re
+from html.entities import html5
+
+_AMP = re.compile("&(?:amp;)+")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
 _EMOTICON = r"[._\-oO^]{1,2}[<>](?=\s|$)|[:;=]['\-]?[()\[\]DPpcCoO3/\\|](?=\s|$)"
 _QUOTE = re.compile(rf"^[ \t]*+>(?!!|{_EMOTICON})[^\n]*\n?", re.MULTILINE)
@@ -57,6 +64,23 @@ _SHRUG = re.compile(r"¯\\*+_+\(ツ\)\\*+_+/\\*+¯")
 _ESCAPE = re.compile(r"(?<!¯)\\([\\`*_{}\[\]()#+\-.!|>~^<])")
 
 
+def unescape_entities(text: str) -> str:
+    """Decode HTML entities, twice. Unknown and incomplete ones are kept.
+
+    >>> unescape_entities("&lt;3 &amp;amp; &amp;#39;tis AT&T, R&D; x&copy=1 &nosuch;")
+    "<3 & 'tis AT&T, R&D; x&copy=1 &nosuch;"
+    """
+    if "&" not in text or ";" not in text:
+        return text
+    # Most texts have no others.
+    text = _AMP.sub("&", text).replace("&lt;", "<").replace("&gt;", ">")
+    for _ in range(2):
+        if "&" not in text or ";" not in text:
+            break
+        text = _ENTITY.sub(_unescape_entity, text)
+    return text
+
+
 def remove_quotes(text: str) -> str:
     r"""Remove quoted lines, which are the words of others. Spoilers and emoticons at the start of a line are kept.
 
@@ -97,6 +121,12 @@ def strip_markdown(text: str) -> str:
     if "_" in text:
         text = _UNDERSCORE_EMPHASIS.sub(_replace_underscore_emphasis, text)
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+
+
+def _unescape_entity(match: re.Match[str]) -> str:
+    entity = match.group()
+    # html.unescape would also decode the "&not" in "&notit;".
+    return html.unescape(entity) if entity[1] == "#" else html5.get(entity[1:], entity)
 
 
 def _may_have_blocks(text: str) -> bool:

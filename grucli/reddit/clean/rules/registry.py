@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 from grucli.errors import UsageError
 from grucli.json_record import JsonRecord
-from grucli.reddit.clean.rules import content, metadata
+from grucli.reddit.clean.rules import filters
 from grucli.reddit.clean.rules.config import RuleConfig
-from grucli.reddit.clean.rules.html_entities import unescape_entities
-from grucli.reddit.clean.rules.markdown import remove_quotes, strip_markdown
-from grucli.reddit.clean.rules.metadata import RuleFilter
+from grucli.reddit.clean.rules.filters import RuleFilter
+from grucli.reddit.clean.rules.markdown import remove_quotes, strip_markdown, unescape_entities
 from grucli.reddit.clean.rules.pii import redact_pii
 from grucli.reddit.clean.rules.unicode_cleanup import clean_unicode
 from grucli.reddit.clean.rules.urls import replace_urls
@@ -19,8 +18,6 @@ Transform = Callable[[str], str]
 SCHEMA, LENGTH, UNICODE = "schema", "length", "text"
 DUPLICATE, NEAR_DUPLICATE = "duplicate", "near-duplicate"
 """Names of the rules that other modules refer to."""
-
-_DEFAULTS = RuleConfig()
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,6 @@ class Rule(JsonRecord):
         """Whether the rule is active without any option."""
         return self.always_active or not self.options
 
-    def given_options(self, config: RuleConfig) -> list[str]:
-        """Return the flags of this rule whose values are not the defaults."""
-        return [flag for flag, name in self.options.items() if getattr(config, name) != getattr(_DEFAULTS, name)]
-
     def to_json(self) -> dict[str, object]:
         """Return the document that `--list-rules --json` prints of a rule."""
         default = self.enabled_by_default
@@ -59,22 +52,22 @@ class Rule(JsonRecord):
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(SCHEMA, "drop rows without a text; parse numbers", check=metadata.schema),
-    Rule("deleted", "drop [deleted], [removed] and empty comments", check=metadata.deleted, rechecks_text=True),
-    Rule("bot", "drop comments of bots, by author name or by what they say", check=metadata.bot, rechecks_text=True),
-    Rule("subreddit", "keep the given subreddits", {"--subreddit": "subreddits"}, make_check=metadata.subreddit),
+    Rule(SCHEMA, "drop rows without a text; parse numbers", check=filters.schema),
+    Rule("deleted", "drop [deleted], [removed] and empty comments", check=filters.deleted, rechecks_text=True),
+    Rule("bot", "drop comments of bots, by author name or by what they say", check=filters.bot, rechecks_text=True),
+    Rule("subreddit", "keep the given subreddits", {"--subreddit": "subreddits"}, make_check=filters.subreddit),
     Rule(
         "author",
         "keep or drop the given authors",
         {"--author": "authors", "--not-author": "not_authors"},
-        make_check=metadata.author,
+        make_check=filters.author,
     ),
-    Rule("date", "keep the given time range", {"--after": "after", "--before": "before"}, make_check=metadata.date),
+    Rule("date", "keep the given time range", {"--after": "after", "--before": "before"}, make_check=filters.date),
     Rule(
         "score",
         "keep the given range of scores",
         {"--min-score": "min_score", "--max-score": "max_score"},
-        make_check=metadata.score,
+        make_check=filters.score,
     ),
     Rule("entities", "decode HTML entities such as &amp;, twice", transform=unescape_entities),
     Rule("quotes", "remove quoted lines", transform=remove_quotes),
@@ -86,14 +79,14 @@ RULES: tuple[Rule, ...] = (
         "pattern",
         "keep or drop texts that match a regular expression",
         {"--match": "match", "--no-match": "no_match"},
-        make_check=content.pattern,
+        make_check=filters.pattern,
         checks_text=True,
     ),
     Rule(
         LENGTH,
         "drop texts that are too short or too long, or only placeholders",
         {"--min-chars": "min_chars", "--max-chars": "max_chars"},
-        make_check=content.length,
+        make_check=filters.length,
         always_active=True,
         checks_text=True,
     ),
@@ -101,7 +94,7 @@ RULES: tuple[Rule, ...] = (
         "language",
         "keep the given language, and texts under 20 characters",
         {"--language": "language"},
-        make_check=content.language,
+        make_check=filters.language,
         checks_text=True,
     ),
     Rule(DUPLICATE, "drop repeated comments"),
@@ -120,9 +113,9 @@ def active_rules(config: RuleConfig) -> list[Rule]:
         raise UsageError(
             f"unknown rule: '{min(unknown)}'", f"--skip-rule takes one of: {', '.join(rule.name for rule in RULES)}"
         )
-    active = []
+    active, defaults = [], RuleConfig()
     for rule in RULES:
-        given = rule.given_options(config)
+        given = [flag for flag, name in rule.options.items() if getattr(config, name) != getattr(defaults, name)]
         if rule.name in config.skip_rules:
             if given:
                 raise UsageError(f"{given[0]} conflicts with --skip-rule {rule.name}", "remove one of them")

@@ -2,8 +2,6 @@
 
 import re
 
-PLACEHOLDER = "[URL]"
-
 _URL_REST = r"[^\s\x00-\x1f\x7f<>\"“”`\[\]{}|\\^]*+"
 # One pattern per kind: those that start with a fixed string are found at the speed of a plain search.
 _HTTP_URL = re.compile(rf"https?://{_URL_REST}")
@@ -54,4 +52,4 @@ def _replace_url(match: re.Match[str]) -> str:
                 break
             unopened -= 1
         end -= 1
-    return PLACEHOLDER + url[end:]
+    return "[URL]" + url[end:]
