@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from grucli.read.blocks import INVALID_UTF8, RowReport
-from grucli.read.columns import DEFAULT_COLUMN, JsonTextColumn, table_column
-from grucli.read.records import Record, open_records
+from grucli.read.records import DEFAULT_COLUMN, JsonTextColumn, Record, open_records, table_column
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, resolve_source
 
 __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]

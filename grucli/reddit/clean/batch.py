@@ -18,9 +18,8 @@ import numpy as np
 
 from grucli import optional_imports
 from grucli.read.blocks import RowReport
-from grucli.read.columns import DEFAULT_COLUMN
 from grucli.read.json_lines import JsonLinesDecoder, json_error_reason
-from grucli.read.records import Record
+from grucli.read.records import DEFAULT_COLUMN, Record
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.reader import RawBatch
 from grucli.reddit.clean.rules.config import RuleConfig

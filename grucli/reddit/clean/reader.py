@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from grucli.errors import UsageError
 from grucli.read.blocks import Block, RowReport
-from grucli.read.columns import DEFAULT_COLUMN, JsonTextColumn, table_column
 from grucli.read.json_lines import first_fields
-from grucli.read.records import Record, Records, open_records
+from grucli.read.records import DEFAULT_COLUMN, JsonTextColumn, Record, Records, open_records, table_column
 from grucli.read.sources import ByteProgress, InputSource
 from grucli.reddit.clean.options import CleanOptions
 

@@ -18,8 +18,7 @@ from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, RowReport, read_blocks
-from grucli.read.columns import DEFAULT_COLUMN
-from grucli.read.records import Records, open_records
+from grucli.read.records import DEFAULT_COLUMN, Records, open_records
 from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
