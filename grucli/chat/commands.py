@@ -475,7 +475,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     ),
     SlashCommand(
         "gates", "[TEXT]", "inspection", "the first labeled gate of the cell at each piece of TEXT", gates,
-        "The mean over all units and layers; the line below says which gate it is and what its values mean.",
+        "The mean over all units and layers. The result says which gate it is, and what its values mean.",
         "/gates I had a lovely weekend.",
     ),
     SlashCommand(
