@@ -15,7 +15,7 @@ from grucli.reddit.comments import Comment
 NamedFilters = Sequence[tuple[str, RuleFilter]]
 
 _MAX_PASSES = 12
-"""Only mark-up nested to do harm needs more."""
+"""Only hostile, deeply nested mark-up needs more."""
 
 _NESTED_TOO_DEEP = "nested too deep"
 

@@ -171,11 +171,8 @@ class FetchRun:
                 path = fetch_state.state_path(self._path)
                 raise UsageError(f"cannot resume '{self._path}': no such file: '{path}'", RESTART_HINT)
             return None
-        after, before = self._time_bounds
         targets = parse_targets(options.names)
-        fetch_state.check_compatible(
-            self._path, state, source=options.source, targets=targets, after=after, before=before
-        )
+        fetch_state.check_compatible(self._path, state, options.source, targets, self._time_bounds)
         if state.output_started:
             self._output.reopen(state)
         elif self._path.exists() and not state.may_replace:

@@ -199,15 +199,13 @@ def load_state(output: Path) -> FetchState | None:
 def check_compatible(
     output: Path,
     state: FetchState,
-    *,
     source: str | None,
     targets: Sequence[Target],
-    after: tuple[str, int] | None,
-    before: tuple[str, int] | None,
+    time_bounds: Sequence[tuple[str, int] | None],
 ) -> None:
     """Check that the options given on resume are those that the fetch was started with.
 
-    None, or no targets: not given. `after`, `before`: as typed, and as seconds since 1970.
+    None, or no targets: not given. `time_bounds`: --after and --before, each as typed and in seconds since 1970.
 
     Raises:
         UsageError: one differs; it is named.
@@ -217,10 +215,8 @@ def check_compatible(
         raise _mismatch_error(output, was, now)
     if source is not None and source != state.source:
         raise _mismatch_error(output, f"--source {state.source}", f"--source {source}")
-    for option, given, timestamp, typed in (
-        ("--after", after, state.after, state.after_option),
-        ("--before", before, state.before, state.before_option),
-    ):
+    was_bounds = (("--after", state.after, state.after_option), ("--before", state.before, state.before_option))
+    for (option, timestamp, typed), given in zip(was_bounds, time_bounds, strict=True):
         if given is not None and given[0] != typed and given[1] != timestamp:
             was = f"no {option}" if typed is None else f"{option} '{typed}'"
             raise _mismatch_error(output, was, f"{option} '{given[0]}'")
