@@ -36,7 +36,7 @@ def chat(
     100 others. In a pipe a session is saved only with --continue or /save.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import StatusLine
+    from grucli.ui.terminal.live_display import StatusLine
     from grucli.ui.terminal.tty_control import echo_disabled
 
     term = terminal()

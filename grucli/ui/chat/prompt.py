@@ -4,6 +4,7 @@ This module alone imports prompt_toolkit.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.search import SearchState
 from prompt_toolkit.styles import Style
+from rich.console import Console
 
 from grucli.chat.commands import complete
 from grucli.chat.session import Session
@@ -95,6 +97,36 @@ class ChatPrompt:
             KeyboardInterrupt: Ctrl-C in an empty line; in any other it clears the line.
         """
         return self._prompt.prompt()
+
+
+class PlainPrompt:
+    """Asks for lines on a terminal without control sequences, which alone edits them, and reads them from stdin."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def read_line(self) -> str:
+        """Return the line that the user entered.
+
+        Raises:
+            EOFError: Ctrl-D in an empty line, or the end of the input.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        self._console.print("> ", end="")
+        self._console.file.flush()
+        # The chat uses Ctrl-C to stop a reply; here it interrupts the input.
+        previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self._console.print()
+            raise
+        finally:
+            signal.signal(signal.SIGINT, previous_handler or signal.SIG_DFL)
+        if not line:
+            self._console.print()
+            raise EOFError
+        return line.rstrip("\r\n")
 
 
 class _History(FileHistory):

@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.ui.terminal.formatting import pluralize, progress_bar
-from grucli.ui.terminal.frame_pacer import FramePacer
-from grucli.ui.terminal.live_text import PacedText
+from grucli.ui.terminal.live_text import FramePacer, PacedText
 
 
 class ReplyView:

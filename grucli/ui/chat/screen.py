@@ -29,13 +29,12 @@ from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.paths import data_dir
 from grucli.ui.chat.command_results import print_command_result
-from grucli.ui.chat.plain_prompt import PlainPrompt
-from grucli.ui.chat.prompt import ChatPrompt
+from grucli.ui.chat.prompt import ChatPrompt, PlainPrompt
 from grucli.ui.chat.reply_view import ReplyView, tail
 from grucli.ui.chat.spread_view import SpreadView
 from grucli.ui.terminal.console import Terminal, supports_cursor_control
 from grucli.ui.terminal.formatting import fit_fields, pluralize
-from grucli.ui.terminal.frame_pacer import FramePacer
+from grucli.ui.terminal.live_text import FramePacer
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 from grucli.ui.terminal.tty_control import echo_disabled
 from grucli.ui.terminal.wrapping import truncate

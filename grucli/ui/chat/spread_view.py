@@ -18,8 +18,8 @@ from rich.text import Text
 from grucli.chat.turns import Turn
 from grucli.ui.chat.reply_view import tail
 from grucli.ui.terminal.formatting import fit_fields, progress_bar
-from grucli.ui.terminal.frame_pacer import FramePacer
 from grucli.ui.terminal.live_region import LiveRegion
+from grucli.ui.terminal.live_text import FramePacer
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.wrapping import IncrementalWrapper, RenderedLine
 

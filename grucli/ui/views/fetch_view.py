@@ -13,9 +13,9 @@ from grucli.reddit.fetch.events import FetchEvent, FetchFinished, FetchStarted, 
 from grucli.reddit.timestamps import format_timestamp
 from grucli.ui.terminal.console import Terminal, plain_text
 from grucli.ui.terminal.formatting import format_duration, format_eta, pluralize, progress_bar
+from grucli.ui.terminal.live_display import TransientBar
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
-from grucli.ui.terminal.status_line import TransientBar
 
 _REPORT_INTERVAL_SECONDS = 60.0
 _REPORT_WAIT_ABOVE = 5.0

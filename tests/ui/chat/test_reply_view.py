@@ -4,7 +4,7 @@ from rich.console import Console
 
 from grucli.ui.chat.reply_view import ReplyView
 from grucli.ui.terminal.formatting import fit_fields, progress_bar
-from grucli.ui.terminal.frame_pacer import MAX_FPS, FramePacer
+from grucli.ui.terminal.live_text import MAX_FPS, FramePacer
 from tests.ui.emulator import TerminalEmulator
 
 
