@@ -196,11 +196,7 @@ def pick(session: Session, number: int) -> Iterator[ChatEvent]:
 
 
 def _reply_context(session: Session, line: str) -> ReplyContext:
-    """Return the context of a reply to `line`, or if that is empty of the last reply.
-
-    Raises:
-        UsageError: there is neither.
-    """
+    """Return the context of a reply to `line`, or if that is empty of the last reply."""
     if line:
         return session.new_context(line)
     if session.last is not None:

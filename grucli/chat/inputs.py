@@ -1,7 +1,6 @@
 """Checks of what a session is given: its pace, the text before the conversation, lines of the user."""
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +16,6 @@ MAX_PREAMBLE_BYTES = 1 << 22
 
 _MAX_NAMED_SYMBOLS = 5
 _MAX_SYMBOL_CHARS = 16  # a symbol may be a word
-
-_surrogates = re.compile("[\ud800-\udfff]")
 
 
 def validate_pace(pace: float) -> float:
@@ -48,11 +45,6 @@ def read_preamble(path: str) -> str:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise UsageError(f"'{path}' is not UTF-8 text", "give a plain text file to --opening") from None
-
-
-def replace_surrogates(text: str) -> str:
-    """Return `text` with U+FFFD for lone surrogates, which some keyboards and pipes send and UTF-8 cannot encode."""
-    return _surrogates.sub("\ufffd", text)
 
 
 class Encoder(Protocol):

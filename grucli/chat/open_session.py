@@ -99,11 +99,7 @@ def _resume_with_model(session: Session, models: ModelProvider, overrides: Mappi
 
 
 def _first_loadable(names: Iterable[str], resume: Callable[[str], Session], skipped: dict[str, str]) -> Session | None:
-    """Return the first session that can be resumed, which reports those before it; `skipped` gets their problems.
-
-    Raises:
-        LockedError: another process has it open.
-    """
+    """Return the first session that can be resumed, which reports those before it; `skipped` gets their problems."""
     for name in names:
         try:
             session = resume(name)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol, Self
 
 from grucli.chat.events import ChatEvent, CommandError, Message, ReplyDelta, ReplyFinished, ReplyStarted, UnknownSymbols
-from grucli.chat.inputs import replace_surrogates, unknown_symbols, validate_pace
+from grucli.chat.inputs import unknown_symbols, validate_pace
 from grucli.chat.session_records import (
     HeaderRecord,
     ModelRecord,
@@ -29,6 +29,7 @@ from grucli.chat.turn_tree import TurnTree
 from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, ReplyStream, Turn
 from grucli.errors import GruError, UsageError
 from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
+from grucli.text.tokenizers.base import replace_surrogates
 
 SEED_MODULUS = MAX_SEED + 1
 
@@ -165,9 +166,14 @@ class Session:
         state = yield from self.state_cache.state_before_reply(self.tree, context, lambda: self.stop_requested)
         if state is None:
             yield Message("stopped before the message was processed")
-        elif not already_read and (unknown := unknown_symbols(self.model.tokenizer, context.line)):
-            yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))
+        elif not already_read:
+            yield from self.report_unknown_symbols(context.line)
         return state
+
+    def report_unknown_symbols(self, text: str) -> Iterator[UnknownSymbols]:
+        """Warn of the symbols of `text` that the model does not know, if there are any."""
+        if unknown := unknown_symbols(self.model.tokenizer, text):
+            yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))
 
     def _reply(self, context: ReplyContext, already_read: bool) -> Iterator[ChatEvent]:
         state = yield from self.prefill(context, already_read)
@@ -375,7 +381,6 @@ class Session:
         return saved.problem
 
     def _start_new(self) -> None:
-        """Continue without turns, in a new file if the session has one."""
         self._replace_tree(TurnTree(), self.store.create_log() if self.store and self.log else None)
 
     def _replace_tree(self, tree: TurnTree, log: SessionLog | None) -> None:

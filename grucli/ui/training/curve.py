@@ -99,7 +99,6 @@ def _steps_per_column(width: int, steps: int) -> int:
 
 
 def _interpolate(known: dict[int, float]) -> list[float | None]:
-    """Interpolate linearly between the known columns."""
     columns = sorted(known)
     if not columns:
         return []

@@ -1,4 +1,4 @@
-"""The view of a fetch: a progress bar on a terminal, a line now and then elsewhere."""
+"""The view of a fetch: a progress bar on a terminal, occasional lines elsewhere."""
 
 import re
 import shlex
