@@ -57,13 +57,8 @@ class Encoder(Protocol):
         """Return the part of `text` that each of its N ids stands for."""
 
 
-def count_unknown_symbols(tokenizer: Encoder, text: str) -> int:
-    """Return how many symbols of `text`, characters or words, are not in the vocabulary."""
-    return int(np.count_nonzero(tokenizer.encode(text) == UNK))
-
-
 def unknown_symbols(tokenizer: Encoder, text: str) -> list[str]:
-    """Return the symbols of `text` that are not in the vocabulary, in order, with repetitions."""
+    """Return the symbols of `text`, characters or words, that are not in the vocabulary, in order, with repetitions."""
     unknown = tokenizer.encode(text) == UNK
     if not unknown.any():
         return []

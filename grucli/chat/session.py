@@ -26,7 +26,7 @@ from grucli.chat.session_records import (
 from grucli.chat.session_store import SessionLog, SessionStore
 from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, ReplyStream, Turn
+from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, Turn
 from grucli.errors import GruError, UsageError
 from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
 from grucli.text.tokenizers.base import replace_surrogates
@@ -188,7 +188,7 @@ class Session:
                     break
         finally:
             # The caller may close the generator at any moment: the text until then is a turn all the same.
-            turn = self.commit(make_turn(context, self.config, stream))
+            turn = self.commit(make_turn(context, self.config, stream.sample))
             self.candidates = []
             self.advance_seed(1)
         yield ReplyFinished(turn)
@@ -425,10 +425,9 @@ def error_summary(error: GruError | OSError) -> str:
     return error.message if isinstance(error, GruError) else error.strerror or str(error)
 
 
-def make_turn(context: ReplyContext, config: GenerationConfig, stream: ReplyStream) -> Turn:
+def make_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, picked: bool = False) -> Turn:
     """Return the text generated so far as a turn."""
-    sample = stream.sample
-    return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens)
+    return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens, picked)
 
 
 def reply_bits_per_char(sample: Sample) -> float | None:

@@ -86,7 +86,6 @@ def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
 
 
 def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], settings: Sequence[str]) -> None:
-    """Print the commands beside their groups, or below them in a narrow terminal; then the settings."""
     narrow = console.width < MIN_TABLE_COLUMNS
     table = Table.grid(padding=(0, 2, 0, 0))
     values = Text(" · ", "dim").join(Text(sanitize_line(setting).replace(" ", "\u00a0")) for setting in settings)

@@ -1,7 +1,4 @@
-"""The input line of a chat: history, completion, multi-line paste, and keys.
-
-This module alone imports prompt_toolkit.
-"""
+"""The input line of a chat: history, completion, multi-line paste, and keys. Only this module uses prompt_toolkit."""
 
 import os
 import signal
@@ -76,7 +73,7 @@ class ChatPrompt:
             bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", sanitize_line(footer()))]),
             history=_History(history),
             completer=_CommandCompleter(session),
-            complete_while_typing=Condition(_is_typing_command),
+            complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
             reserve_space_for_menu=6,
             multiline=True,
             enable_suspend=True,
@@ -223,7 +220,6 @@ def _not_found() -> str:
 
 
 def _key_bindings(session: Session) -> KeyBindings:
-    """Return the key bindings of the line; a history search has its own."""
     bindings = KeyBindings()
 
     @bindings.add("enter", filter=~is_searching)
@@ -265,10 +261,6 @@ def _key_bindings(session: Session) -> KeyBindings:
         """Ignore mouse and cursor reports: none was requested, so this is pasted text, and some of it is invalid."""
 
     return bindings
-
-
-def _is_typing_command() -> bool:
-    return get_app().current_buffer.text.startswith("/")
 
 
 def _hint(session: Session) -> str:

@@ -87,7 +87,6 @@ class ChatScreen:
         self._print_resumed()
 
     def _print_resumed(self) -> None:
-        """Print the name of a resumed session with its last turn, or that it is at the beginning."""
         last, log, num_turns = self._session.last, self._session.log, len(self._session.tree.turns)
         if log is None or not num_turns:
             return

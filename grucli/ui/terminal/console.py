@@ -153,14 +153,9 @@ _current: Terminal | None = None
 
 def open_terminal(quiet: int = 0) -> Terminal:
     """Open the consoles of the process; `terminal()` returns them from now on."""
-    return set_terminal(Terminal(quiet=quiet))
-
-
-def set_terminal(new_terminal: Terminal) -> Terminal:
-    """Set what `terminal()` returns, for tests with their own streams."""
     global _current
-    _current = new_terminal
-    return new_terminal
+    _current = Terminal(quiet=quiet)
+    return _current
 
 
 def terminal() -> Terminal:

@@ -175,7 +175,6 @@ class TrainDashboard:
         return compiling_message(self._compiling) + (f" ({waited:.0f} s)" if waited >= _SHOW_ELAPSED_AFTER else "")
 
     def _charts(self, width: int, height: int, ascii_only: bool) -> list[Text]:
-        """Render both losses on one scale, side by side if they fit."""
         has_val = self._has_val
         side_by_side = has_val and width >= _MIN_SIDE_BY_SIDE_COLUMNS
         chart_width = (width - 3) // 2 if side_by_side else width

@@ -117,7 +117,6 @@ class FetchView(TransientBar):
         return elapsed * (1 - page.progress) / (page.progress - initial)
 
     def _status_fields(self, page: PageFetched) -> list[str]:
-        """Return how much is fetched, the name and day reached, and the comments per second."""
         elapsed, new = self._clock() - self._started_at, page.fetched - self._initial_count
         day = format_timestamp(page.timestamp - page.timestamp % _SECONDS_PER_DAY)
         fields = [pluralize(page.fetched, "comment"), f"{sanitize_line(page.name)} {day}"]
