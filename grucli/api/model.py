@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from grucli.chat.inputs import count_unknown_symbols, unknown_symbols_message
+from grucli.chat.inputs import unknown_symbols, unknown_symbols_message
 from grucli.errors import EmptyInputError, UsageError
 from grucli.generation.options import GateActivations, GenerationConfig, Sample, State, TokenSurprisal
 from grucli.model.store import find_model, model_name
@@ -160,7 +160,7 @@ class Model:
         config = config or GenerationConfig()
         index = None if copies == "ignore" else self.copy_index
         state = self.read(prompt, reply_to=reply_to)
-        unknown = sum(count_unknown_symbols(self.sampler.tokenizer, text) for text in (*reply_to, prompt))
+        unknown = sum(len(unknown_symbols(self.sampler.tokenizer, text)) for text in (*reply_to, prompt))
         notices = [unknown_symbols_message(unknown)] if unknown else []
         self.sampler.warm_up()
         if index is not None:

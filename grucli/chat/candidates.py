@@ -5,6 +5,7 @@ turn when it is picked, after which another one can be picked instead.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 from grucli.chat.events import (
@@ -68,7 +69,7 @@ def _stream_columns(
     running = {column: iter(stream) for column, stream in enumerate(streams)}
 
     def finished(column: int) -> SpreadFinished:
-        return SpreadFinished(column, make_turn(context, configs[column], streams[column]), titles[column])
+        return SpreadFinished(column, make_turn(context, configs[column], streams[column].sample), titles[column])
 
     try:
         while running and not session.stop_requested:
@@ -82,7 +83,9 @@ def _stream_columns(
         yield from map(finished, running)
     finally:
         # Also when the caller closes the generator: the text until then can be picked.
-        session.candidates = [make_turn(context, *pair) for pair in zip(configs, streams, strict=True)]
+        session.candidates = [
+            make_turn(context, config, stream.sample) for config, stream in zip(configs, streams, strict=True)
+        ]
         session.advance_seed(1)
 
 
@@ -108,7 +111,7 @@ def best(session: Session, count: int, line: str) -> Iterator[ChatEvent]:
         )
         for sample in samples
     ]
-    candidates.sort(key=_rank_key)
+    candidates.sort(key=lambda each: (math.inf if each.score is None else -each.score, each.turn.seed))
     session.candidates = [row.turn for row in candidates]
     yield Candidates(tuple(candidates))
     yield Message(PICK_HINT)
@@ -129,12 +132,7 @@ def _generate(session: Session, context: ReplyContext, state: State, count: int)
 def _candidate_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, others: Sequence[Sample]) -> Turn:
     """Return a candidate as a turn: picked if it is one of `others`, which beam search does not find alone."""
     picked = bool(config.beam) and any(sample is other for other in others)
-    config = dataclasses.replace(config, seed=sample.seed)
-    return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens, picked)
-
-
-def _rank_key(candidate: Candidate) -> tuple[float, int]:
-    return (float("inf") if candidate.score is None else -candidate.score, candidate.turn.seed)
+    return make_turn(context, dataclasses.replace(config, seed=sample.seed), sample, picked)
 
 
 def _mmi_score(model: ChatModel, sample: Sample, state: State, uncond_state: State | None) -> float | None:
@@ -196,11 +194,7 @@ def pick(session: Session, number: int) -> Iterator[ChatEvent]:
 
 
 def _reply_context(session: Session, line: str) -> ReplyContext:
-    """Return the context of a reply to `line`, or if that is empty of the last reply.
-
-    Raises:
-        UsageError: there is neither.
-    """
+    """Return the context of a reply to `line`, or if that is empty of the last reply."""
     if line:
         return session.new_context(line)
     if session.last is not None:

@@ -30,11 +30,6 @@ class ChatSetting:
         return self.option.chat_name or self.option.flag
 
     @property
-    def field(self) -> str:
-        """The field of `GenerationConfig`, or "pace"."""
-        return self.option.name
-
-    @property
     def metavar(self) -> str:
         """What stands for the value in help."""
         return "TEXT" if self._is_list else "N"
@@ -91,10 +86,10 @@ class ChatSetting:
         if self.option is _PACE:
             session.set_pace(value)
         else:
-            session.config = dataclasses.replace(session.config, **{self.field: value})
+            session.config = dataclasses.replace(session.config, **{self.option.name: value})
 
     def _value(self, session: Session) -> Any:
-        return getattr(session if self.option is _PACE else session.config, self.field)
+        return getattr(session if self.option is _PACE else session.config, self.option.name)
 
     def _parse(self, session: Session, text: str) -> Any:
         if self._is_list:
@@ -113,7 +108,7 @@ SETTINGS: tuple[ChatSetting, ...] = tuple(map(ChatSetting, (*OPTIONS, _PACE)))
 
 def chat_name(reference: str) -> str:
     """Return what a chat calls an option, or the list of models, in an error message."""
-    names = {"models": "model", **{setting.field: setting.name for setting in SETTINGS}}
+    names = {"models": "model", **{setting.option.name: setting.name for setting in SETTINGS}}
     return f"/{names[reference]}" if reference in names else command_line_name(reference)
 
 

@@ -169,11 +169,6 @@ def closest_match(name: str, names: Sequence[str]) -> str:
 
 
 def _parse_count(name: str, value: str, default: int) -> int:
-    """Return the whole number that a command was given, `default` if it was given none.
-
-    Raises:
-        UsageError: not a whole number.
-    """
     try:
         return parse_int(value) if value else default
     except ValueError:

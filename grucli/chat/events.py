@@ -50,7 +50,7 @@ class UnknownSymbols(_Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted(_Event):
-    """A reply begins. It continues the text `prefix`, empty for a turn of its own, by up to `max_chars` characters."""
+    """A reply begins. It continues the text `prefix`, empty for a new turn, by up to `max_chars` characters."""
 
     prefix: str
     seed: int

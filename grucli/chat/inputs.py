@@ -1,7 +1,6 @@
 """Checks of what a session is given: its pace, the text before the conversation, lines of the user."""
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +16,6 @@ MAX_PREAMBLE_BYTES = 1 << 22
 
 _MAX_NAMED_SYMBOLS = 5
 _MAX_SYMBOL_CHARS = 16  # a symbol may be a word
-
-_surrogates = re.compile("[\ud800-\udfff]")
 
 
 def validate_pace(pace: float) -> float:
@@ -50,11 +47,6 @@ def read_preamble(path: str) -> str:
         raise UsageError(f"'{path}' is not UTF-8 text", "give a plain text file to --opening") from None
 
 
-def replace_surrogates(text: str) -> str:
-    """Return `text` with U+FFFD for lone surrogates, which some keyboards and pipes send and UTF-8 cannot encode."""
-    return _surrogates.sub("\ufffd", text)
-
-
 class Encoder(Protocol):
     """The methods of a tokenizer that find unknown symbols."""
 
@@ -65,13 +57,8 @@ class Encoder(Protocol):
         """Return the part of `text` that each of its N ids stands for."""
 
 
-def count_unknown_symbols(tokenizer: Encoder, text: str) -> int:
-    """Return how many symbols of `text`, characters or words, are not in the vocabulary."""
-    return int(np.count_nonzero(tokenizer.encode(text) == UNK))
-
-
 def unknown_symbols(tokenizer: Encoder, text: str) -> list[str]:
-    """Return the symbols of `text` that are not in the vocabulary, in order, with repetitions."""
+    """Return the symbols of `text`, characters or words, that are not in the vocabulary, in order, with repetitions."""
     unknown = tokenizer.encode(text) == UNK
     if not unknown.any():
         return []

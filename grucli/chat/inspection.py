@@ -5,11 +5,11 @@ Without a text they inspect the last reply. Nothing here becomes a part of the d
 
 from collections.abc import Generator, Iterator
 
-from grucli.chat.events import ChatEvent, GateValues, TextSurprisal, UnknownSymbols
-from grucli.chat.inputs import replace_surrogates, unknown_symbols
+from grucli.chat.events import ChatEvent, GateValues, TextSurprisal
 from grucli.chat.session import Session
 from grucli.errors import UsageError
 from grucli.generation.options import State
+from grucli.text.tokenizers.base import replace_surrogates
 
 MAX_CHARS = 20_000
 
@@ -23,7 +23,6 @@ def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
     if state is not None:
-        yield from _report_unknown_symbols(session, text)
         pieces = tuple((piece.text, piece.bits) for piece in session.model.surprisals(state, inspected))
         yield TextSurprisal(pieces, sum(bits for _, bits in pieces) / len(inspected))
 
@@ -37,7 +36,6 @@ def gates(session: Session, text: str) -> Iterator[ChatEvent]:
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
     if state is not None:
-        yield from _report_unknown_symbols(session, text)
         labels = session.model.gate_labels
         if not labels:
             raise UsageError(f"the cell of {session.model_name} has no gates", "use a model with gated cells")
@@ -60,11 +58,9 @@ def _state_before_text(session: Session, text: str) -> Generator[ChatEvent, None
     session.stop_requested = False
     tree, state_cache, last = session.tree, session.state_cache, session.last
     if text or last is None:
-        return (yield from state_cache.state_before_input(tree, lambda: session.stop_requested))
-    return (yield from state_cache.state_before_reply(tree, last.context, lambda: session.stop_requested))
-
-
-def _report_unknown_symbols(session: Session, text: str) -> Iterator[ChatEvent]:
-    unknown = unknown_symbols(session.model.tokenizer, replace_surrogates(text))
-    if unknown:
-        yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))
+        state = yield from state_cache.state_before_input(tree, lambda: session.stop_requested)
+    else:
+        state = yield from state_cache.state_before_reply(tree, last.context, lambda: session.stop_requested)
+    if state is not None:
+        yield from session.report_unknown_symbols(replace_surrogates(text))
+    return state

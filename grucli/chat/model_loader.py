@@ -54,7 +54,8 @@ class ModelLoader:
             sampler, card = self._load(path)
         except (GruError, OSError):
             return None
-        return sampler, _training_progress(card)
+        val_loss = "" if card.val_bits_per_char is None else f", {card.val_bits_per_char:.3f} validation bits/char"
+        return sampler, f"step {card.steps:,}{val_loss}"
 
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of the parameters in the file, empty if it cannot be read."""
@@ -73,8 +74,3 @@ class ModelLoader:
 def _file_signature(path: Path) -> _FileSignature:
     status = path.stat()
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _training_progress(card: ModelCard) -> str:
-    val_loss = "" if card.val_bits_per_char is None else f", {card.val_bits_per_char:.3f} validation bits/char"
-    return f"step {card.steps:,}{val_loss}"

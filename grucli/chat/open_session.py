@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from grucli.chat.session import ModelProvider, Session, error_summary
@@ -42,19 +43,15 @@ def open_session(
         while models.is_pending(model_ref):
             on_wait(f"waiting for the first checkpoint of {model_ref}; press Ctrl-C to leave")
             time.sleep(POLL_SECONDS)
+    new_session = partial(Session, models, config=config, pace=pace, store=store, follow=follow)
     if resume_with is None:
-        return Session(
-            models, model_ref, config, pace, preamble=preamble or "", store=store, persist=persist, follow=follow
-        )
+        return new_session(model_ref, preamble=preamble or "", persist=persist)
     if preamble is not None:
         raise UsageError("both --continue and --opening are given", "use one: a resumed session has its opening")
     try:
         if model_ref is not None:
-            session = Session(models, model_ref, config, pace, store=store, follow=follow)
-            return _resume_with_model(session, models, resume_with)
-        return _resume_latest(
-            lambda model: Session(models, model, config, pace, store=store, follow=follow), store, resume_with
-        )
+            return _resume_with_model(new_session(model_ref), models, resume_with)
+        return _resume_latest(new_session, store, resume_with)
     except LockedError as error:
         raise LockedError(error.message, "leave that chat first, or start another with: gru chat") from None
 
@@ -63,7 +60,7 @@ def _resume_latest(new_session: Callable[[str], Session], store: SessionStore, o
     skipped: dict[str, str] = {}
 
     def resume(name: str) -> Session:
-        return _load_into(new_session(store.read(name).model), name, overrides)
+        return _load_into(new_session(store.read(name).model), overrides, name)
 
     if (session := _first_loadable(store.names(), resume, skipped)) is not None:
         return session
@@ -83,10 +80,7 @@ def _resume_with_model(session: Session, models: ModelProvider, overrides: Mappi
     for name in store.names():
         with suppress(GruError, OSError):
             model_refs[name] = store.read(name).model
-
-    def resume(name: str) -> Session:
-        return _load_into(session, name, overrides)
-
+    resume = partial(_load_into, session, overrides)
     if _first_loadable([name for name in model_refs if model_refs[name] == session.model_ref], resume, {}):
         return session
     if _first_loadable((name for name in model_refs if not models.sha256(model_refs[name])), resume, {}):
@@ -99,11 +93,7 @@ def _resume_with_model(session: Session, models: ModelProvider, overrides: Mappi
 
 
 def _first_loadable(names: Iterable[str], resume: Callable[[str], Session], skipped: dict[str, str]) -> Session | None:
-    """Return the first session that can be resumed, which reports those before it; `skipped` gets their problems.
-
-    Raises:
-        LockedError: another process has it open.
-    """
+    """Return the first session that can be resumed, which reports those before it; `skipped` gets their problems."""
     for name in names:
         try:
             session = resume(name)
@@ -119,7 +109,7 @@ def _first_loadable(names: Iterable[str], resume: Callable[[str], Session], skip
     return None
 
 
-def _load_into(session: Session, name: str, overrides: Mapping[str, Any]) -> Session:
+def _load_into(session: Session, overrides: Mapping[str, Any], name: str) -> Session:
     if problem := session.load(name, session.model_ref, overrides):
         session.add_notice(problem)
     return session

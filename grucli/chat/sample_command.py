@@ -124,7 +124,6 @@ def _printf(text: str) -> str:
 
 
 def _quote_powershell(text: str) -> str:
-    """Quote a text for PowerShell, on one line."""
     hidden = set(filter(_is_hidden, text))
     if not hidden <= set("\n\t\r"):
         raise UsageError("this dialogue has a character that PowerShell cannot quote", "use /reset to start over")

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol, Self
 
 from grucli.chat.events import ChatEvent, CommandError, Message, ReplyDelta, ReplyFinished, ReplyStarted, UnknownSymbols
-from grucli.chat.inputs import replace_surrogates, unknown_symbols, validate_pace
+from grucli.chat.inputs import unknown_symbols, validate_pace
 from grucli.chat.session_records import (
     HeaderRecord,
     ModelRecord,
@@ -26,9 +26,10 @@ from grucli.chat.session_records import (
 from grucli.chat.session_store import SessionLog, SessionStore
 from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, ReplyStream, Turn
+from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, Turn
 from grucli.errors import GruError, UsageError
 from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
+from grucli.text.tokenizers.base import replace_surrogates
 
 SEED_MODULUS = MAX_SEED + 1
 
@@ -165,9 +166,14 @@ class Session:
         state = yield from self.state_cache.state_before_reply(self.tree, context, lambda: self.stop_requested)
         if state is None:
             yield Message("stopped before the message was processed")
-        elif not already_read and (unknown := unknown_symbols(self.model.tokenizer, context.line)):
-            yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))
+        elif not already_read:
+            yield from self.report_unknown_symbols(context.line)
         return state
+
+    def report_unknown_symbols(self, text: str) -> Iterator[UnknownSymbols]:
+        """Warn of the symbols of `text` that the model does not know, if there are any."""
+        if unknown := unknown_symbols(self.model.tokenizer, text):
+            yield UnknownSymbols(len(unknown), tuple(dict.fromkeys(unknown)))
 
     def _reply(self, context: ReplyContext, already_read: bool) -> Iterator[ChatEvent]:
         state = yield from self.prefill(context, already_read)
@@ -182,7 +188,7 @@ class Session:
                     break
         finally:
             # The caller may close the generator at any moment: the text until then is a turn all the same.
-            turn = self.commit(make_turn(context, self.config, stream))
+            turn = self.commit(make_turn(context, self.config, stream.sample))
             self.candidates = []
             self.advance_seed(1)
         yield ReplyFinished(turn)
@@ -375,7 +381,6 @@ class Session:
         return saved.problem
 
     def _start_new(self) -> None:
-        """Continue without turns, in a new file if the session has one."""
         self._replace_tree(TurnTree(), self.store.create_log() if self.store and self.log else None)
 
     def _replace_tree(self, tree: TurnTree, log: SessionLog | None) -> None:
@@ -420,10 +425,9 @@ def error_summary(error: GruError | OSError) -> str:
     return error.message if isinstance(error, GruError) else error.strerror or str(error)
 
 
-def make_turn(context: ReplyContext, config: GenerationConfig, stream: ReplyStream) -> Turn:
+def make_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, picked: bool = False) -> Turn:
     """Return the text generated so far as a turn."""
-    sample = stream.sample
-    return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens)
+    return Turn(context, sample.text, config, sample.stopped, reply_bits_per_char(sample), sample.tokens, picked)
 
 
 def reply_bits_per_char(sample: Sample) -> float | None:

@@ -250,11 +250,6 @@ class SessionLog:
 
 
 def _read_header(file: BinaryIO, path: Path) -> HeaderRecord:
-    """Read the first line.
-
-    Raises:
-        UsageError: it is not a header of this version.
-    """
     line = file.readline(_MAX_LINE_BYTES)
     if not line.strip():
         raise UsageError(f"session '{path.stem}' is empty", f"see '{path}'")
@@ -293,5 +288,4 @@ def _decode(line: bytes) -> SessionRecord | None:
 
 
 def _open_private(path: str, flags: int) -> int:
-    """Open a file that only the user can read: conversations are private."""
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags, 0o600)  # conversations are private

@@ -24,18 +24,14 @@ class TurnTree:
         self.branch = DEFAULT_BRANCH
         self._turns: dict[int, Turn] = {}
         self._other_branches: dict[str, int] = {}
-        self._newest_number = ROOT
+        self.newest_number = ROOT
+        """The number of the turn that was added last, even if it was dropped since."""
         self._num_chars = 0
 
     @property
     def turns(self) -> Mapping[int, Turn]:
         """All turns by number, the oldest first."""
         return MappingProxyType(self._turns)
-
-    @property
-    def newest_number(self) -> int:
-        """The number of the turn that was added last, even if it was dropped since."""
-        return self._newest_number
 
     @property
     def branches(self) -> dict[str, int]:
@@ -60,10 +56,10 @@ class TurnTree:
 
     def add(self, turn: Turn) -> Turn:
         """Add `turn` as the head and return it with its number: its own if that is greater than all, else the next."""
-        number = turn.number if turn.number > self._newest_number else self._newest_number + 1
+        number = turn.number if turn.number > self.newest_number else self.newest_number + 1
         turn = dataclasses.replace(turn, number=number)
         self._turns[number] = turn
-        self._newest_number = self.head = number
+        self.newest_number = self.head = number
         self._num_chars += _turn_chars(turn)
         while len(self._turns) > 1 and (len(self._turns) > MAX_TURNS or self._num_chars > MAX_CHARS):
             self._prune()

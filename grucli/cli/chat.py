@@ -36,12 +36,12 @@ def chat(
     100 others. In a pipe a session is saved only with --continue or /save.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import StatusLine
-    from grucli.ui.terminal.tty_control import echo_disabled
+    from grucli.ui.terminal.live_display import StatusLine
+    from grucli.ui.terminal.tty_control import echo
 
     term = terminal()
     on_screen = sys.stdin is not None and sys.stdin.isatty() and term.data.is_terminal and not json
-    with echo_disabled(), StatusLine(term) as status:
+    with echo(on=False), StatusLine(term) as status:
         from grucli.chat import open_chat
         from grucli.chat.inputs import read_preamble
 

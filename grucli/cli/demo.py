@@ -38,7 +38,7 @@ def demo(
     from grucli.training.signals import StopFlag
     from grucli.ui.terminal.console import terminal
     from grucli.ui.training.train_view import TrainView, print_train_result
-    from grucli.ui.views.sample_writer import SampleWriter
+    from grucli.ui.views.sample_view import SampleWriter
 
     term = terminal()
     validate_pace(pace)

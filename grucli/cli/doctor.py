@@ -13,8 +13,8 @@ def doctor(
       gru doctor --json > machine.json    for a bug report
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import StatusLine
-    from grucli.ui.views.doctor_view import show_system_info
+    from grucli.ui.terminal.live_display import StatusLine
+    from grucli.ui.views.facts_view import show_system_info
 
     with StatusLine(terminal()) as status:
         from grucli import cli

@@ -25,8 +25,8 @@ def eval_(
       gru eval ./a-friends.safetensors test.tsv --json
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import StatusLine
-    from grucli.ui.views.eval_view import show_scores
+    from grucli.ui.terminal.live_display import StatusLine
+    from grucli.ui.views.facts_view import show_scores
 
     with StatusLine(terminal()) as status:
         from grucli.api.model import evaluate, load

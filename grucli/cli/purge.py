@@ -27,7 +27,7 @@ def purge(
       gru purge reddit.jsonl.zst --ids deleted.txt
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.status_line import StatusLine
+    from grucli.ui.terminal.live_display import StatusLine
     from grucli.ui.views.purge_view import show_purge
 
     with StatusLine(terminal()) as status:

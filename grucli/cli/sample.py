@@ -49,8 +49,7 @@ def sample(
     longest copy in characters, and `novel` is true if no copy has 50 or more.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.sample_view import show_samples
-    from grucli.ui.views.sample_writer import SampleWriter
+    from grucli.ui.views.sample_view import SampleWriter, show_samples
 
     generation.check_beam(no_copies=no_copies)
     if prompt is not None and prompt_file is not None:

@@ -45,7 +45,7 @@ from grucli.ui.terminal.live_region import LiveRegion
 from grucli.ui.training.dashboard import TrainDashboard
 from grucli.ui.training.train_view import TrainView, print_train_result
 from grucli.ui.views.models_view import show_model, show_models
-from grucli.ui.views.sample_writer import SampleWriter
+from grucli.ui.views.sample_view import SampleWriter
 from tests.chat.fakes import conversation_session
 from tests.ui.emulator import TerminalEmulator
 from tests.ui.fake_events import make_summary, resumed_run, run_started, training_run

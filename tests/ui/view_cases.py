@@ -21,15 +21,12 @@ from grucli.reddit.corpus.purge import PurgeResult
 from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
 from grucli.reddit.fetch.events import FetchFinished, FetchStarted, FetchSummary, PageFetched, TargetFinished
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.status_line import TransientBar
+from grucli.ui.terminal.live_display import TransientBar
 from grucli.ui.views.clean_view import CleanView, show_report, show_rule_trace, show_rules
-from grucli.ui.views.copy_view import show_checked_samples
-from grucli.ui.views.doctor_view import show_system_info
-from grucli.ui.views.eval_view import show_scores
+from grucli.ui.views.facts_view import show_scores, show_system_info
 from grucli.ui.views.fetch_view import FetchView, show_fetch_result
 from grucli.ui.views.purge_view import print_models_to_retrain, print_not_found, print_purge_result, warn_fetched_file
-from grucli.ui.views.sample_progress import SampleProgress
-from grucli.ui.views.sample_writer import SampleWriter
+from grucli.ui.views.sample_view import SampleProgress, SampleWriter, show_checked_samples
 from tests.ui.fake_streams import PipeStream
 
 DAY = 86_400

@@ -1,7 +1,7 @@
 """Prints the results of commands: lists, candidates, tokens, the tree of turns."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -40,6 +40,7 @@ _MAX_FULL_CANDIDATES = 5  # the others have one line each
 
 def print_command_result(console: Console, result: CommandResult) -> None:
     """Print a result and an empty line."""
+    lines: Iterable[Text] = ()
     match result:
         case Message(text):
             console.print(Text(sanitize_line(text), "dim"))
@@ -53,26 +54,19 @@ def print_command_result(console: Console, result: CommandResult) -> None:
             _print_list(console, rows)
         case Help(commands, settings):
             _print_help(console, commands, settings)
-        case _:
-            for line in _render(console, result):
-                console.print(line)
-    console.print()
-
-
-def _render(
-    console: Console, result: Candidates | NextTokens | TextSurprisal | GateValues | TurnTreeView
-) -> Iterator[Text]:
-    match result:
         case Candidates(candidates):
-            return _render_candidates(console, candidates)
+            lines = _render_candidates(console, candidates)
         case NextTokens(prefix, tokens):
-            return _render_next_tokens(console, prefix, tokens)
+            lines = _render_next_tokens(console, prefix, tokens)
         case TextSurprisal():
-            return render_surprisal(console, result)
+            lines = render_surprisal(console, result)
         case GateValues():
-            return render_gates(console, result)
+            lines = render_gates(console, result)
         case TurnTreeView():
-            return _render_tree(console, result)
+            lines = _render_tree(console, result)
+    for line in lines:
+        console.print(line)
+    console.print()
 
 
 def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -92,7 +86,6 @@ def _print_list(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
 
 
 def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], settings: Sequence[str]) -> None:
-    """Print the commands beside their groups, or below them in a narrow terminal; then the settings."""
     narrow = console.width < MIN_TABLE_COLUMNS
     table = Table.grid(padding=(0, 2, 0, 0))
     values = Text(" · ", "dim").join(Text(sanitize_line(setting).replace(" ", "\u00a0")) for setting in settings)

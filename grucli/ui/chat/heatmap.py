@@ -46,7 +46,7 @@ def render_surprisal(console: Console, result: TextSurprisal) -> Iterator[Text]:
     yield from _render_text(console, result.pieces, scale)
     yield Text()
     hardest = [
-        f'"{truncate(sanitize_line(word), _MAX_WORD_COLUMNS, _is_ascii_only(console))}" {bits:.0f}'
+        f'"{truncate(sanitize_line(word), _MAX_WORD_COLUMNS, console.options.ascii_only)}" {bits:.0f}'
         for word, bits in _most_surprising_words(result.pieces)
     ]
     fields = [
@@ -63,7 +63,7 @@ def render_gates(console: Console, result: GateValues) -> Iterator[Text]:
     low, high = min(values), max(values)
     middle, span = (low + high) / 2, max(high - low, _MIN_SPAN)
     edges = [middle + span * (level / 5 - 0.5) for level in range(6)]
-    dash = "-" if _is_ascii_only(console) else "–"
+    dash = "-" if console.options.ascii_only else "–"
     labels = [f"{begin:.2f}{dash}{end:.2f}" for begin, end in pairwise(max(0.0, min(1.0, edge)) for edge in edges)]
     scale = Scale(edges[1:-1], _GATE_STYLES, labels)
     yield from _render_text(console, result.pieces, scale)
@@ -74,7 +74,7 @@ def render_gates(console: Console, result: GateValues) -> Iterator[Text]:
 
 def _render_text(console: Console, pieces: Sequence[tuple[str, float]], scale: Scale) -> Iterator[Text]:
     """Yield the text in lines; without colors each has a line of marks below it, if it has any."""
-    text, levels = _levels(pieces, scale, _is_ascii_only(console))
+    text, levels = _levels(pieces, scale, console.options.ascii_only)
     begin = 0
     for end, next_line in [*wrap_points(text, console.width - 1), (len(text), len(text))]:
         line = list(zip(text[begin:end], levels[begin:end], strict=True))
@@ -121,7 +121,7 @@ def _most_surprising_words(pieces: Sequence[tuple[str, float]]) -> list[tuple[st
 
 
 def _legend(console: Console, scale: Scale) -> Iterator[Text]:
-    gap = Text("  " if _is_ascii_only(console) else " · ", "dim")
+    gap = Text("  " if console.options.ascii_only else " · ", "dim")
     line = Text()
     for level, (style, label) in enumerate(zip(scale.styles, scale.labels, strict=True)):
         entry = Text(label, style) if _has_color(console) else Text(f"{_marks(console)[level]} {label}".strip())
@@ -137,9 +137,5 @@ def _has_color(console: Console) -> bool:
     return console.color_system is not None and not console.no_color
 
 
-def _is_ascii_only(console: Console) -> bool:
-    return console.options.ascii_only
-
-
 def _marks(console: Console) -> str:
-    return _ASCII_MARKS if _is_ascii_only(console) else _MARKS
+    return _ASCII_MARKS if console.options.ascii_only else _MARKS

@@ -86,8 +86,11 @@ def _text_lines(event: ChatEvent) -> Iterator[str]:
     match event:
         case Message(text):
             yield text
-        case Listing() | Help():
-            yield from _rows(event)
+        case Listing(rows):
+            yield from ("  ".join(filter(None, row)) for row in rows)
+        case Help(commands, settings):
+            yield from ("  ".join(filter(None, row)) for row in commands)
+            yield f"settings  {'  '.join(settings)}"
         case SpreadFinished(column, turn, title):
             yield f"{column + 1}  {title}  {turn.reply}"
         case Candidates(candidates):
@@ -117,13 +120,6 @@ def _tree_lines(tree: TurnTreeView) -> Iterator[str]:
         # Dashes, as `sanitize_line` collapses spaces.
         line, reply = preview(row.turn.line), preview(row.turn.reply)
         yield f"{marker} {'- ' * row.depth}{row.turn.number}{names}  {line} → {reply}"
-
-
-def _rows(event: Listing | Help) -> Iterator[str]:
-    rows = event.rows if isinstance(event, Listing) else event.commands
-    yield from ("  ".join(filter(None, row)) for row in rows)
-    if isinstance(event, Help):
-        yield f"settings  {'  '.join(event.settings)}"
 
 
 def _format_optional(value: float | None) -> str:

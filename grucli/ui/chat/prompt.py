@@ -1,9 +1,7 @@
-"""The input line of a chat: history, completion, multi-line paste, and keys.
-
-This module alone imports prompt_toolkit.
-"""
+"""The input line of a chat: history, completion, multi-line paste, and keys. Only this module uses prompt_toolkit."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -26,6 +24,7 @@ from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.search import SearchState
 from prompt_toolkit.styles import Style
+from rich.console import Console
 
 from grucli.chat.commands import complete
 from grucli.chat.session import Session
@@ -74,7 +73,7 @@ class ChatPrompt:
             bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", sanitize_line(footer()))]),
             history=_History(history),
             completer=_CommandCompleter(session),
-            complete_while_typing=Condition(_is_typing_command),
+            complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
             reserve_space_for_menu=6,
             multiline=True,
             enable_suspend=True,
@@ -95,6 +94,36 @@ class ChatPrompt:
             KeyboardInterrupt: Ctrl-C in an empty line; in any other it clears the line.
         """
         return self._prompt.prompt()
+
+
+class PlainPrompt:
+    """Asks for lines on a terminal without control sequences, which alone edits them, and reads them from stdin."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def read_line(self) -> str:
+        """Return the line that the user entered.
+
+        Raises:
+            EOFError: Ctrl-D in an empty line, or the end of the input.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        self._console.print("> ", end="")
+        self._console.file.flush()
+        # The chat uses Ctrl-C to stop a reply; here it interrupts the input.
+        previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self._console.print()
+            raise
+        finally:
+            signal.signal(signal.SIGINT, previous_handler or signal.SIG_DFL)
+        if not line:
+            self._console.print()
+            raise EOFError
+        return line.rstrip("\r\n")
 
 
 class _History(FileHistory):
@@ -191,7 +220,6 @@ def _not_found() -> str:
 
 
 def _key_bindings(session: Session) -> KeyBindings:
-    """Return the key bindings of the line; a history search has its own."""
     bindings = KeyBindings()
 
     @bindings.add("enter", filter=~is_searching)
@@ -233,10 +261,6 @@ def _key_bindings(session: Session) -> KeyBindings:
         """Ignore mouse and cursor reports: none was requested, so this is pasted text, and some of it is invalid."""
 
     return bindings
-
-
-def _is_typing_command() -> bool:
-    return get_app().current_buffer.text.startswith("/")
 
 
 def _hint(session: Session) -> str:

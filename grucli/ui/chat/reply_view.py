@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.ui.terminal.formatting import pluralize, progress_bar
-from grucli.ui.terminal.frame_pacer import FramePacer
-from grucli.ui.terminal.live_text import PacedText
+from grucli.ui.terminal.live_text import FramePacer, PacedText
 
 
 class ReplyView:
@@ -31,16 +30,13 @@ class ReplyView:
         fields = [f"reading {done / total:4.0%}", pluralize(total, "character")]
         self._text.render_if_due(lambda: progress_bar(self._console, done / total, fields))
 
-    def start(self, seed: int, max_chars: int) -> None:
-        """Start a reply of up to `max_chars` characters."""
+    def start(self, prefix: str, seed: int, max_chars: int) -> None:
+        """Start a reply of up to `max_chars` characters; show the end of the text that it continues in half a row."""
         self._seed, self._max_chars = seed, max_chars
         self._pacer.start()
         self._text.render_if_due(self._bar)
         self._pacer.force_frame()  # show the first character at once
-
-    def show_prefix(self, text: str) -> None:
-        """Show the end of the text that the reply continues, in half a line."""
-        self._text.add(tail(text, self._console.width // 2), "dim")
+        self._text.add(tail(prefix, self._console.width // 2), "dim")
 
     def write(self, text: str, bits_per_char: float | None) -> None:
         """Show the next characters; return when the last of them is due."""

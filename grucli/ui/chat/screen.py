@@ -29,15 +29,14 @@ from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.paths import data_dir
 from grucli.ui.chat.command_results import print_command_result
-from grucli.ui.chat.plain_prompt import PlainPrompt
-from grucli.ui.chat.prompt import ChatPrompt
+from grucli.ui.chat.prompt import ChatPrompt, PlainPrompt
 from grucli.ui.chat.reply_view import ReplyView, tail
 from grucli.ui.chat.spread_view import SpreadView
 from grucli.ui.terminal.console import Terminal, supports_cursor_control
 from grucli.ui.terminal.formatting import fit_fields, pluralize
-from grucli.ui.terminal.frame_pacer import FramePacer
+from grucli.ui.terminal.live_text import FramePacer
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
-from grucli.ui.terminal.tty_control import echo_disabled
+from grucli.ui.terminal.tty_control import echo
 from grucli.ui.terminal.wrapping import truncate
 
 HISTORY_FILE = "chat_history"
@@ -88,7 +87,6 @@ class ChatScreen:
         self._print_resumed()
 
     def _print_resumed(self) -> None:
-        """Print the name of a resumed session with its last turn, or that it is at the beginning."""
         last, log, num_turns = self._session.last, self._session.log, len(self._session.tree.turns)
         if log is None or not num_turns:
             return
@@ -120,7 +118,7 @@ class ChatScreen:
         """Run `line` and render its events."""
         if not line.strip() and not self._session.can_continue:
             return
-        with echo_disabled(), contextlib.ExitStack() as view_stack:
+        with echo(on=False), contextlib.ExitStack() as view_stack:
             view: ReplyView | SpreadView | None = None
             for event in handle_line(self._session, line):
                 match event:
@@ -170,8 +168,7 @@ def _render_reply(view: ReplyView, event: PromptProgress | ReplyStarted | ReplyD
         case PromptProgress(done, total):
             view.read(done, total)
         case ReplyStarted(prefix, seed, max_chars):
-            view.start(seed, max_chars)
-            view.show_prefix(prefix)
+            view.start(prefix, seed, max_chars)
         case ReplyDelta(text, bits_per_char):
             view.write(text, bits_per_char)
 
@@ -206,7 +203,7 @@ def footer(session: Session, width: int) -> str:
     """Return the line below the input: the model, and how it will generate the next reply."""
     config, tree = session.config, session.tree
     branch = f"branch {sanitize_line(tree.branch)}" if len(tree.branches) > 1 else ""
-    others = (setting for setting in SETTINGS if setting.field not in ("temp", "seed"))
+    others = (setting for setting in SETTINGS if setting.option.name not in ("temp", "seed"))
     modified = [sanitize_line(setting.short_form(session)) for setting in others if setting.is_modified(session)]
     fields = [session.model_name, f"seed {config.seed}", f"temp {config.temp:g}", branch, *modified, "/help"]
     return " · ".join(fit_fields(fields, width - 1))

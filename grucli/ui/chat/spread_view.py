@@ -18,8 +18,8 @@ from rich.text import Text
 from grucli.chat.turns import Turn
 from grucli.ui.chat.reply_view import tail
 from grucli.ui.terminal.formatting import fit_fields, progress_bar
-from grucli.ui.terminal.frame_pacer import FramePacer
 from grucli.ui.terminal.live_region import LiveRegion
+from grucli.ui.terminal.live_text import FramePacer
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.wrapping import IncrementalWrapper, RenderedLine
 
@@ -40,14 +40,14 @@ class _ReplyColumn:
         self.stopped = ""
         self._seed, self._max_chars = seed, max_chars
         self._prefix, self._chunks = prefix, list[str]()
-        self._text = IncrementalWrapper()
+        self.text = IncrementalWrapper()
         self.reset()
 
     def reset(self) -> None:
         """Mark all text as not printed yet."""
-        self._text = IncrementalWrapper()
-        self._text.feed(self._prefix, "dim")
-        self._text.feed("".join(self._chunks))
+        self.text = IncrementalWrapper()
+        self.text.feed(self._prefix, "dim")
+        self.text.feed("".join(self._chunks))
 
     @property
     def finished(self) -> bool:
@@ -59,16 +59,12 @@ class _ReplyColumn:
         shown, self.pending = self.pending[:count], self.pending[count:]
         self.shown += len(shown)
         self._chunks.append(shown)
-        self._text.feed(shown)
+        self.text.feed(shown)
 
     def lines(self, width: int) -> list[RenderedLine]:
         """Return the lines that were not discarded; until the reply has ended, the last one is incomplete."""
-        lines = self._text.lines(width)
+        lines = self.text.lines(width)
         return lines[:-1] if self.finished and not lines[-1] else lines
-
-    def discard(self, width: int, count: int) -> None:
-        """Discard the first `count` lines, or all there are."""
-        self._text.discard(width, count)
 
     def footer(self, console: Console, width: int) -> Text:
         """Return the progress bar, or after the end the figures of the reply."""
@@ -182,7 +178,7 @@ class SpreadView:
         num_finished = min(finished, default=max(map(len, lines), default=0))
         rows = [self._row(row, width) for row in zip_longest(*lines, fillvalue="")]
         for reply in self._replies:
-            reply.discard(width, num_finished)
+            reply.text.discard(width, num_finished)
         return rows[:num_finished], [
             *rows[num_finished:],
             self._row([reply.footer(self._console, width) for reply in self._replies], width),
@@ -204,13 +200,9 @@ class SpreadView:
 
     def _row(self, cells: Sequence[RenderedLine], width: int) -> RenderedLine:
         if all(isinstance(cell, str) for cell in cells):
-            return "".join(_pad(str(cell), width + _GAP) for cell in cells).rstrip()
+            return "".join(str(cell) + " " * (width + _GAP - cell_len(str(cell))) for cell in cells).rstrip()
         row = Text()
         for column, cell in enumerate(cells):
             row.append(" " * (column * (width + _GAP) - row.cell_len))
             row.append_text(Text.assemble(cell))
         return row
-
-
-def _pad(text: str, width: int) -> str:
-    return text.ljust(width) if text.isascii() else text + " " * (width - cell_len(text))

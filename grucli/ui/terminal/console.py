@@ -77,7 +77,8 @@ class Terminal:
 
     def print_line(self, line: str | Text, indent: int = 0) -> None:
         """Print a line on stdout, wrapped at `indent` on a terminal. A `Text` must be sanitized already."""
-        self.data.print(_fit_width(self.data, _sanitized(line), indent), soft_wrap=True)
+        text = plain_text(line) if isinstance(line, str) else line
+        self.data.print(_fit_width(self.data, text, indent), soft_wrap=True)
 
     def info(self, text: str, style: str = "", indent: int = 0) -> None:
         """Print a message on stderr, wrapped at `indent` on a terminal, unless `-q`."""
@@ -106,10 +107,6 @@ class Terminal:
             self.message_handler(line)
         else:
             self.messages.print(line, soft_wrap=True)
-
-
-def _sanitized(line: str | Text) -> Text:
-    return plain_text(line) if isinstance(line, str) else line
 
 
 def _fit_width(console: Console, line: Text, indent: int) -> Text:
@@ -156,14 +153,9 @@ _current: Terminal | None = None
 
 def open_terminal(quiet: int = 0) -> Terminal:
     """Open the consoles of the process; `terminal()` returns them from now on."""
-    return set_terminal(Terminal(quiet=quiet))
-
-
-def set_terminal(new_terminal: Terminal) -> Terminal:
-    """Set what `terminal()` returns, for tests with their own streams."""
     global _current
-    _current = new_terminal
-    return new_terminal
+    _current = Terminal(quiet=quiet)
+    return _current
 
 
 def terminal() -> Terminal:

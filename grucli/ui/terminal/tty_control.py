@@ -14,7 +14,7 @@ if sys.platform != "win32":
     import termios
 
     @contextlib.contextmanager
-    def _echo(fd: int, *, on: bool) -> Iterator[None]:
+    def _set_echo(fd: int, *, on: bool) -> Iterator[None]:
         saved = termios.tcgetattr(fd)
         modified = termios.tcgetattr(fd)
         flags = termios.ECHO | termios.ICANON
@@ -30,22 +30,11 @@ if sys.platform != "win32":
             termios.tcsetattr(fd, termios.TCSANOW, saved)
 
 
-@contextlib.contextmanager
-def _echo_set(*, on: bool) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        if sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty():
-            stack.enter_context(_echo(sys.stdin.fileno(), on=on))
-        yield
-
-
-def echo_disabled() -> AbstractContextManager[None]:
-    """Disable echo in the block; what is typed meanwhile is kept for the next read."""
-    return _echo_set(on=False)
-
-
-def echo_enabled() -> AbstractContextManager[None]:
-    """Enable echo and line mode in the block, as a shell expects them."""
-    return _echo_set(on=True)
+def echo(*, on: bool) -> AbstractContextManager[None]:
+    """Enable or disable echo and line mode in the block; what is typed without them is kept for the next read."""
+    if sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty():
+        return _set_echo(sys.stdin.fileno(), on=on)
+    return contextlib.nullcontext()
 
 
 @contextlib.contextmanager
@@ -63,7 +52,7 @@ def handle_suspend(
         return
 
     def suspend() -> None:
-        with while_stopped(), echo_enabled():
+        with while_stopped(), echo(on=True):  # as a shell expects it
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTSTP)
             signal.signal(signal.SIGTSTP, on_sigtstp)

@@ -14,15 +14,10 @@ from grucli.ui.terminal.sanitize import sanitize
 RenderedLine = Text | str
 """A sanitized line to draw."""
 
-_TAB = " " * 4
+_TAB = " " * 4  # of a fixed width, whatever the column
 _VARIATION_SELECTOR_16 = "\ufe0f"  # after a character such as a heart: draw it as an emoji
 # Characters that are known to take one column: no need to look up each of them.
 _SINGLE_WIDTH = re.compile("[\\n -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0377\u0388-\u0482\u2010-\u2027\u2500-\u25fc]*")
-
-
-def expand_tabs(text: str) -> str:
-    """Return `text` with spaces for tabs, whose width depends on the column."""
-    return text.replace("\t", _TAB)
 
 
 def wrap_points(text: str, width: int) -> Iterator[tuple[int, int]]:
@@ -89,7 +84,7 @@ class IncrementalWrapper:
     def pending(self) -> RenderedLine:
         """The text that was added and not removed."""
         if self._chunks:
-            added = expand_tabs(sanitize("".join(self._chunks)))
+            added = sanitize("".join(self._chunks)).replace("\t", _TAB)
             self._chunks.clear()
             if self._style or isinstance(self._pending, Text):
                 self._pending = Text.assemble(self._pending, (added, self._style))

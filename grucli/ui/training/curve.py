@@ -17,7 +17,8 @@ class Curve:
     """The mean of a quantity over intervals of equal length, from the first step that was added."""
 
     def __init__(self) -> None:
-        self._first: int | None = None
+        self.first: int | None = None
+        """The first step that was added."""
         self._stride = 1
         self._sums: list[float] = []
         self._counts: list[int] = []
@@ -26,21 +27,16 @@ class Curve:
         """Add the value at `step`; steps come in order. Values that are not finite are ignored."""
         if not math.isfinite(value):
             return
-        if self._first is None:
-            self._first = step
-        while (step - self._first) // self._stride >= _MAX_BINS:
+        if self.first is None:
+            self.first = step
+        while (step - self.first) // self._stride >= _MAX_BINS:
             self._downsample()
-        index = (step - self._first) // self._stride
+        index = (step - self.first) // self._stride
         missing = index + 1 - len(self._sums)
         self._sums += [0.0] * missing
         self._counts += [0] * missing
         self._sums[index] += value
         self._counts[index] += 1
-
-    @property
-    def first(self) -> int | None:
-        """The first step that was added."""
-        return self._first
 
     def columns(self, width: int, first: int, last: int, stretch: bool = False) -> list[float | None]:
         """Return the values of at most `width` columns for the steps `first` to `last`.
@@ -48,13 +44,13 @@ class Curve:
         Gaps are interpolated, columns before the first value are None, those after the last are omitted. `stretch`
         fills the whole width, for a curve that is complete: its columns change with `last`.
         """
-        if self._first is None or width < 1:
+        if self.first is None or width < 1:
             return []
         stride = max((last - first + 1) / width, 1.0) if stretch else _steps_per_column(width, last - first)
         sums = [0.0] * width
         counts = [0] * width
         for index, count in enumerate(self._counts):
-            column = int((self._first + index * self._stride - first) // stride)
+            column = int((self.first + index * self._stride - first) // stride)
             if count and 0 <= column < width:
                 sums[column] += self._sums[index]
                 counts[column] += count
@@ -99,7 +95,6 @@ def _steps_per_column(width: int, steps: int) -> int:
 
 
 def _interpolate(known: dict[int, float]) -> list[float | None]:
-    """Interpolate linearly between the known columns."""
     columns = sorted(known)
     if not columns:
         return []

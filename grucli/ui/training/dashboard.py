@@ -118,7 +118,7 @@ class TrainDashboard:
         height = console.height - 1
         ascii_only = console.options.ascii_only
         tight = height < _MIN_SPACED_LINES and self._step is not None
-        gap = [] if tight else [_blank()]
+        gap = [] if tight else [Text()]
         lines = self._heading(console, width, tight, ascii_only)
         if self._step is None:
             lines += self._waiting(width, ascii_only)
@@ -159,7 +159,7 @@ class TrainDashboard:
         return [line for lines in wrapped for line in lines]
 
     def _waiting(self, width: int, ascii_only: bool) -> list[Text]:
-        space = [_blank()] if self._started is not None else []
+        space = [Text()] if self._started is not None else []
         if self._preparing is None:
             return [*space, Text(self._first_steps())]
         stage = Text(sanitize_line(self._preparing.stage))
@@ -175,7 +175,6 @@ class TrainDashboard:
         return compiling_message(self._compiling) + (f" ({waited:.0f} s)" if waited >= _SHOW_ELAPSED_AFTER else "")
 
     def _charts(self, width: int, height: int, ascii_only: bool) -> list[Text]:
-        """Render both losses on one scale, side by side if they fit."""
         has_val = self._has_val
         side_by_side = has_val and width >= _MIN_SIDE_BY_SIDE_COLUMNS
         chart_width = (width - 3) // 2 if side_by_side else width
@@ -250,13 +249,9 @@ class TrainDashboard:
         sample = evaluation.sample.strip() if evaluation is not None else ""
         lines = list(plain_text(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
         lines = _head(lines, height, min(width, 100) - 2, ascii_only)
-        padding = [_blank()] * (height - len(lines) if self._finished is None else 0)
+        padding = [Text()] * (height - len(lines) if self._finished is None else 0)
         heading = Text(f"sample after {evaluation.step:,} steps" if evaluation else "no sample yet", _DIM_STYLE)
         return [*gap, heading, *[Text("  ").append_text(line) for line in lines], *padding]
-
-
-def _blank() -> Text:
-    return Text("")
 
 
 def _head(lines: list[Text], max_lines: int, width: int, ascii_only: bool) -> list[Text]:
@@ -282,7 +277,6 @@ def _side_by_side(left: list[Text], right: list[Text], start: int) -> list[Text]
 
 
 def _wrap_fields(fields: list[str], width: int) -> list[Text]:
-    """Join fields into as few lines as they fit."""
     lines = [""]
     for field in fields:
         joined = f"{lines[-1]}   {field}" if lines[-1] else field

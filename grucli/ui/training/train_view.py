@@ -104,7 +104,6 @@ class TrainView:
                 pass
 
     def _report_stage(self, stage: str) -> None:
-        """Print a stage of the setup once, if it lasts."""
         now = self._clock()
         started_at = self._stages.setdefault(stage, now)
         if stage not in self._reported and now - started_at >= _REPORT_STAGE_AFTER:

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import fit_fields, format_eta, format_si, pluralize, progress_bar
+from grucli.ui.terminal.live_display import TransientBar
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
-from grucli.ui.terminal.status_line import TransientBar
 from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The view of a fetch: a progress bar on a terminal, a line now and then elsewhere."""
+"""The view of a fetch: a progress bar on a terminal, occasional lines elsewhere."""
 
 import re
 import shlex
@@ -13,9 +13,9 @@ from grucli.reddit.fetch.events import FetchEvent, FetchFinished, FetchStarted, 
 from grucli.reddit.timestamps import format_timestamp
 from grucli.ui.terminal.console import Terminal, plain_text
 from grucli.ui.terminal.formatting import format_duration, format_eta, pluralize, progress_bar
+from grucli.ui.terminal.live_display import TransientBar
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
-from grucli.ui.terminal.status_line import TransientBar
 
 _REPORT_INTERVAL_SECONDS = 60.0
 _REPORT_WAIT_ABOVE = 5.0
@@ -117,7 +117,6 @@ class FetchView(TransientBar):
         return elapsed * (1 - page.progress) / (page.progress - initial)
 
     def _status_fields(self, page: PageFetched) -> list[str]:
-        """Return how much is fetched, the name and day reached, and the comments per second."""
         elapsed, new = self._clock() - self._started_at, page.fetched - self._initial_count
         day = format_timestamp(page.timestamp - page.timestamp % _SECONDS_PER_DAY)
         fields = [pluralize(page.fetched, "comment"), f"{sanitize_line(page.name)} {day}"]

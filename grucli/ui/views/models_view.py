@@ -170,7 +170,6 @@ def _truncate_middle(name: str, width: int, blocks: str) -> str:
 
 
 def _line(row: Mapping[str, str], widths: Mapping[str, int], styles: Mapping[str, str]) -> Text:
-    """Join the cells of a row, numbers aligned to the right."""
     cells = []
     for name, width in widths.items():
         gap = " " * (width - cell_len(row[name]))

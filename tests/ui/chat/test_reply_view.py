@@ -4,7 +4,7 @@ from rich.console import Console
 
 from grucli.ui.chat.reply_view import ReplyView
 from grucli.ui.terminal.formatting import fit_fields, progress_bar
-from grucli.ui.terminal.frame_pacer import MAX_FPS, FramePacer
+from grucli.ui.terminal.live_text import MAX_FPS, FramePacer
 from tests.ui.emulator import TerminalEmulator
 
 
@@ -53,7 +53,7 @@ class Harness:
 def test_text_appears_at_the_pace() -> None:
     harness = Harness(pace=100)
     with harness.view:
-        harness.view.start(seed=3, max_chars=1000)
+        harness.view.start("", seed=3, max_chars=1000)
         for _ in range(50):
             harness.view.write("0123456789", 2.0)
     assert harness.clock.now - 100 == pytest.approx(5, abs=1 / MAX_FPS)
@@ -63,7 +63,7 @@ def test_text_appears_at_the_pace() -> None:
 def test_without_a_pace_nobody_waits() -> None:
     harness = Harness(pace=0)
     with harness.view:
-        harness.view.start(seed=3, max_chars=1000)
+        harness.view.start("", seed=3, max_chars=1000)
         for _ in range(50):
             harness.view.write("0123456789", 2.0)
     assert harness.clock.now == 100
@@ -76,7 +76,7 @@ def test_without_a_pace_nobody_waits() -> None:
 def test_there_are_few_redraws(pace: float) -> None:
     harness = Harness(pace)
     with harness.view:
-        harness.view.start(seed=3, max_chars=10_000)
+        harness.view.start("", seed=3, max_chars=10_000)
         for _ in range(300):
             harness.view.write("ab", 2.0)
     assert harness.max_redraws_per_second() <= 12
@@ -85,7 +85,7 @@ def test_there_are_few_redraws(pace: float) -> None:
 def test_pieces_that_come_one_by_one_without_a_pace_are_drawn_together() -> None:
     harness = Harness(pace=0)
     with harness.view:
-        harness.view.start(seed=3, max_chars=100_000)
+        harness.view.start("", seed=3, max_chars=100_000)
         for _ in range(1000):
             harness.clock.now += 0.001
             harness.view.write("abc ", 2.0)
@@ -95,7 +95,7 @@ def test_pieces_that_come_one_by_one_without_a_pace_are_drawn_together() -> None
 def test_the_first_character_does_not_wait() -> None:
     harness = Harness(pace=10)
     with harness.view:
-        harness.view.start(seed=3, max_chars=100)
+        harness.view.start("", seed=3, max_chars=100)
         harness.view.write("h", 2.0)
         assert harness.clock.now == 100
         assert harness.emulator.rows[0] == "h"
@@ -104,7 +104,7 @@ def test_the_first_character_does_not_wait() -> None:
 def test_stopping_shows_what_was_drawn_at_once() -> None:
     harness = Harness(pace=10)
     with harness.view:
-        harness.view.start(seed=3, max_chars=1000)
+        harness.view.start("", seed=3, max_chars=1000)
         harness.view.write("a" * 10, 2.0)
         before = harness.clock.now
         harness.stop_requested = True
@@ -125,7 +125,7 @@ def test_stopping_shows_what_was_drawn_at_once() -> None:
 def test_the_bar_fits_its_terminal(width: int, bar: str) -> None:
     harness = Harness(pace=0, width=width)
     with harness.view:
-        harness.view.start(seed=42, max_chars=100)
+        harness.view.start("", seed=42, max_chars=100)
         harness.clock.now += 0.85
         harness.view.write("x" * 10 + "\n" + "y" * 10 + "\n" + "z" * 28, 1.9)
         rows = harness.emulator.rows
@@ -152,7 +152,7 @@ def test_reading_shows_how_far() -> None:
     with harness.view:
         harness.view.read(250_000, 1_000_000)
         assert "reading  25% · 1,000,000 characters" in harness.emulator.rows[-1]
-        harness.view.start(seed=1, max_chars=10)
+        harness.view.start("", seed=1, max_chars=10)
         harness.view.write("ok", 1.0)
     assert harness.emulator.rows == ["ok"]
 
@@ -160,8 +160,7 @@ def test_reading_shows_how_far() -> None:
 def test_a_lead_is_its_last_line_and_not_too_long() -> None:
     harness = Harness(pace=0, width=40)
     with harness.view:
-        harness.view.start(seed=1, max_chars=10)
-        harness.view.show_prefix("a first line\n" + "the cat sat " * 5)
+        harness.view.start("a first line\n" + "the cat sat " * 5, seed=1, max_chars=10)
         harness.view.write("on", 1.0)
     assert harness.emulator.rows == ["…cat sat the cat sat on"]
 

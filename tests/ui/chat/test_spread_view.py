@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from grucli.chat.events import ChatEvent, SpreadDelta, SpreadStarted
 from grucli.ui.chat.spread_view import SpreadView
-from grucli.ui.terminal.frame_pacer import FramePacer
+from grucli.ui.terminal.live_text import FramePacer
 from tests.chat.fakes import conversation_session
 from tests.ui.emulator import TerminalEmulator
 from tests.ui.snapshot_cases import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from grucli.ui.views.sample_progress import SampleProgress
+from grucli.ui.views.sample_view import SampleProgress
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 

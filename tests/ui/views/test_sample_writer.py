@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from grucli.ui.terminal.frame_pacer import MAX_FPS
-from grucli.ui.terminal.status_line import StatusLine
-from grucli.ui.views.sample_writer import SampleWriter
+from grucli.ui.terminal.live_display import StatusLine
+from grucli.ui.terminal.live_text import MAX_FPS
+from grucli.ui.views.sample_view import SampleWriter
 from tests.ui.emulator import TerminalEmulator
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 

@@ -1,4 +1,4 @@
-"""The report of `gru doctor`."""
+"""The figures of `gru eval` and the report of `gru doctor`, one fact per line."""
 
 from typing import TYPE_CHECKING
 
@@ -7,8 +7,23 @@ from grucli.ui.terminal.formatting import print_key_values
 
 if TYPE_CHECKING:
     from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, SystemInfo
+    from grucli.generation.evaluation import EvalResult
 
+_EVAL_LABEL_COLUMNS = 20
 _LABEL_COLUMNS = 18
+
+
+def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
+    """Print one line per figure on stdout."""
+    facts = [
+        ("bits per character", f"{scores.bits_per_char:.4f}"),
+        ("nats per character", f"{scores.nats_per_char:.4f}"),
+        ("nats per token", f"{scores.nats_per_token:.4f}"),
+        ("perplexity", f"{scores.perplexity:.3f}"),
+        ("tokens", f"{scores.tokens:,}"),
+        ("characters", f"{scores.characters:,}"),
+    ]
+    print_key_values(terminal, facts, _EVAL_LABEL_COLUMNS)
 
 
 def show_system_info(terminal: Terminal, info: "SystemInfo") -> None:
