@@ -1,4 +1,4 @@
-"""Inference on the processor: a network of any cell, packed for reading and generating one token at a time."""
+"""Inference on the CPU: a network of any cell, packed for reading and generating one token at a time."""
 
 import threading
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _MAX_CACHED_ROWS = 2  # a sequence and its unconditional branch; the workspace o
 
 
 class CpuDecoder:
-    """Implements `InferenceEngine` with named parameters as they are now; quantized: in int8."""
+    """Implements `InferenceEngine` with a packed copy of the named parameters, in int8 if quantized."""
 
     def __init__(self, sizes: ModelConfig, parameters: Mapping[str, Float32], *, quantized: bool) -> None:
         cell, H, V = CELLS[sizes.cell], sizes.H, sizes.V
@@ -33,7 +33,7 @@ class CpuDecoder:
             out=pack_weights([parameters["out.W"]], 0, V, quantized=quantized),
             out_bias=parameters["out.b"],
         )
-        columns = [cell.columns(product.into, H) for product in cell.products]
+        columns = [cell.columns(product.gates, H) for product in cell.products]
         matrices = [layer["W"] for layer in layers]
         self._packed = [pack_weights(matrices, c.start, c.stop - c.start, quantized=quantized) for c in columns]
         self._biases = {name: np.stack([layer[name] for layer in layers]) for name in cell.biases}
@@ -56,9 +56,9 @@ class CpuDecoder:
         saved = {name: empty(rows, H) for name in cell.saved}
         products = tuple(
             ForwardProduct(
-                reads=old[0] if product.reads == "s" else saved[product.reads],
+                operand=old[0] if product.operand == "s" else saved[product.operand],
                 weights=weights,
-                prepared=stage > 0 or product.reads != "s",
+                needs_operand=stage > 0 or product.operand != "s",
             )
             for stage, (product, weights) in enumerate(zip(cell.products, self._packed, strict=True))
         )

@@ -1,6 +1,6 @@
-"""A recurrent layer of any cell: the kernels of the cell and their arrays, derived from its description.
+"""Recurrent layer of any cell: its kernels and their arrays, derived from the cell's description.
 
-Not in `grucli.model.cells`, so that weights files are read without kernels.
+Not in `grucli.model.cells`, so that reading weights files imports no kernels.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ def kernel_cell(cell: Cell) -> Any:
 
 
 class RecurrentLayer:
-    """Forward and backward passes of one layer over windows [T, B], and their arrays.
+    """Forward and backward passes of one layer over windows [T, B], and their float32 arrays.
 
-    `gates` [T, B, G·H] holds x U before `forward`, and da after `backward`; `s` [T, B, H] is the output. `dstate` is
-    the gradient of the state before the window, [B, H] for each of its components.
+    `gates` [T, B, G·H]: x U before `forward`, da after `backward`. `s` [T, B, H]: the output. `dstate`: gradient of the
+    state before the window, one array [B, H] per component.
     """
 
     def __init__(self, cell: Cell, T: int, B: int, H: int) -> None:
@@ -39,9 +39,9 @@ class RecurrentLayer:
         self.dstate = tuple(empty(B, H) for _ in cell.state)
         self._products = tuple(
             ForwardProduct(
-                reads=self._source(product.reads),
-                weights=empty(num_panels(len(product.into) * H), H, NR),
-                prepared=stage > 0 or product.reads != "s",
+                operand=self._source(product.operand),
+                weights=empty(num_panels(len(product.gates) * H), H, NR),
+                needs_operand=stage > 0 or product.operand != "s",
             )
             for stage, product in enumerate(cell.products)
         )
@@ -50,10 +50,10 @@ class RecurrentLayer:
     def _source(self, name: str) -> Float32:
         return self._old[0] if name == "s" else self._saved[name]
 
-    def _parts(self, sources: tuple[str, ...]) -> list[tuple[Float32, int, int]]:
+    def _parts(self, names: tuple[str, ...]) -> list[tuple[Float32, int, int]]:
         # (array, first column, number of columns) of each gate or saved array; adjacent gates are merged.
         H, parts = self._H, list[tuple[Float32, int, int]]()
-        for name in sources:
+        for name in names:
             if name in self._saved:
                 parts.append((self._saved[name], 0, H))
                 continue
@@ -68,27 +68,29 @@ class RecurrentLayer:
         # In the order of the backward pass: last product first, and the parts of a product from left to right.
         made = []
         for stage, product in reversed(list(enumerate(self._cell.products))):
-            parts = self._parts(product.sources)
+            parts = self._parts(product.gradient_sources)
             for number, (d, column, columns) in enumerate(parts):
                 is_last = number == len(parts) - 1
-                into_state = is_last and product.reads == "s"
-                prepared = is_last and (stage > 0 or product.reads != "s")
+                into_state = is_last and product.operand == "s"
+                needs_operand = is_last and (stage > 0 or product.operand != "s")
                 panels = empty(num_panels(self._H), columns, NR)
-                made.append(BackwardProduct(d, column, panels, int(number > 0), into_state, stage if prepared else -1))
+                made.append(
+                    BackwardProduct(d, column, panels, int(number > 0), into_state, stage if needs_operand else -1)
+                )
         return made
 
     def pack(self, W: Float32) -> None:
-        """Pack the recurrent weights W [H, G·H] for `forward`."""
+        """Pack the recurrent weights W float32 [H, G·H] for `forward`."""
         for product, made in zip(self._cell.products, self._products, strict=True):
-            columns = self._cell.columns(product.into, self._H)
+            columns = self._cell.columns(product.gates, self._H)
             pack(W, columns.start, columns.stop - columns.start, made.weights)
 
     def pack_transposed(self, W: Float32) -> None:
-        """Pack the transposed weights for `backward`."""
+        """Pack the transpose of W float32 [H, G·H] for `backward`."""
         made = iter(self._back_products)
         for product in reversed(self._cell.products):
-            start = self._cell.columns(product.into, self._H).start
-            for _, _, columns in self._parts(product.sources):
+            start = self._cell.columns(product.gates, self._H).start
+            for _, _, columns in self._parts(product.gradient_sources):
                 pack_transposed(W, start, columns, next(made).panels)
                 start += columns
 
@@ -119,9 +121,9 @@ class RecurrentLayer:
         """Return A, D [N, ...], columns and an offset, after `backward`: dW[:, columns + offset] = Aᵀ D[:, columns]."""
         made = []
         for product in self._cell.products:
-            into = self._cell.columns(product.into, self._H).start
-            for d, column, columns in self._parts(product.sources):
-                made.append((self._source(product.reads), d, slice(column, column + columns), into - column))
+            into = self._cell.columns(product.gates, self._H).start
+            for d, column, columns in self._parts(product.gradient_sources):
+                made.append((self._source(product.operand), d, slice(column, column + columns), into - column))
                 into += columns
         return made
 
