@@ -35,7 +35,7 @@ def train(
         EmptyInputError: there is nothing to train on.
         ModelFileError: the model to resume is corrupt.
         LockedError: another process is training this model.
-        DivergedError: the loss is not finite any more; the last good weights are kept.
+        DivergedError: the loss is not finite; the last good weights are kept.
         CancelledError: the run was stopped before its first step.
         OSError: the disk refused; the last checkpoint is intact.
     """

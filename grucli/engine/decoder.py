@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from grucli.engine.recurrent_layer import kernel_cell
+from grucli.engine.recurrent_layer import forward_products, kernel_cell
 from grucli.kernels import decode
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.layer import ForwardProduct
 from grucli.kernels.microkernel import NR, num_panels
 from grucli.kernels.quantized import allocate_workspace, pack_weights
 from grucli.kernels.sampling import DecodeState, Ids, SamplingParams
@@ -54,14 +53,7 @@ class CpuDecoder:
         cell, H = self._cell, self._H
         old, new = (tuple(empty(rows, H) for _ in cell.state) for _ in range(2))
         saved = {name: empty(rows, H) for name in cell.saved}
-        products = tuple(
-            ForwardProduct(
-                operand=old[0] if product.operand == "s" else saved[product.operand],
-                weights=weights,
-                needs_operand=stage > 0 or product.operand != "s",
-            )
-            for stage, (product, weights) in enumerate(zip(cell.products, self._packed, strict=True))
-        )
+        products = forward_products(cell, {"s": old[0], **saved}, self._packed)
         padded = {name: empty(rows, num_panels(columns) * NR) for name, columns in self._columns.items()}
         layers = decode.Layers(self._kernel(**self._biases, **saved), products, old, new, padded.pop("scratch"))
         return layers, decode.Workspace(**padded, quant=allocate_workspace(rows, H, max(self._columns.values())))

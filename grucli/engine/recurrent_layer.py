@@ -3,7 +3,7 @@
 Not in `grucli.model.cells`, so that reading weights files imports no kernels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,12 +13,24 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.layer import BackwardProduct, ForwardProduct, backward, forward
 from grucli.kernels.microkernel import NR, num_panels, pack, pack_transposed
-from grucli.model.cell import Cell
+from grucli.model.cell import Cell, Product
 
 
 def kernel_cell(cell: Cell) -> Any:
     """Return the NamedTuple class of the kernels of a cell; see `grucli.kernels.cells`."""
     return import_module(f"grucli.kernels.cells.{cell.name.replace('-', '_')}").CELL
+
+
+def forward_products(cell: Cell, operands: Mapping[str, Float32], weights: Iterable[Any]) -> tuple[ForwardProduct, ...]:
+    """Return the products of a step: `operands` by name, "s" and the saved arrays; `weights` per product, packed."""
+    return tuple(
+        ForwardProduct(operands[product.operand], packed, _needs_operand(product, stage))
+        for stage, (product, packed) in enumerate(zip(cell.products, weights, strict=True))
+    )
+
+
+def _needs_operand(product: Product, stage: int) -> bool:
+    return stage > 0 or product.operand != "s"
 
 
 class RecurrentLayer:
@@ -36,19 +48,11 @@ class RecurrentLayer:
         self._old, self._new = (tuple(empty(N, H) for _ in cell.state) for _ in range(2))
         self.s = self._new[0].reshape(T, B, H)
         self._saved = {name: empty(N, H) for name in cell.saved}
+        self._operands = {"s": self._old[0], **self._saved}
         self.dstate = tuple(empty(B, H) for _ in cell.state)
-        self._products = tuple(
-            ForwardProduct(
-                operand=self._source(product.operand),
-                weights=empty(num_panels(len(product.gates) * H), H, NR),
-                needs_operand=stage > 0 or product.operand != "s",
-            )
-            for stage, product in enumerate(cell.products)
-        )
+        panels = [empty(num_panels(len(product.gates) * H), H, NR) for product in cell.products]
+        self._products = forward_products(cell, self._operands, panels)
         self._back_products = tuple(self._make_back_products())
-
-    def _source(self, name: str) -> Float32:
-        return self._old[0] if name == "s" else self._saved[name]
 
     def _parts(self, names: tuple[str, ...]) -> list[tuple[Float32, int, int]]:
         # (array, first column, number of columns) of each gate or saved array; adjacent gates are merged.
@@ -72,7 +76,7 @@ class RecurrentLayer:
             for number, (d, column, columns) in enumerate(parts):
                 is_last = number == len(parts) - 1
                 into_state = is_last and product.operand == "s"
-                needs_operand = is_last and (stage > 0 or product.operand != "s")
+                needs_operand = is_last and _needs_operand(product, stage)
                 panels = empty(num_panels(self._H), columns, NR)
                 made.append(
                     BackwardProduct(d, column, panels, int(number > 0), into_state, stage if needs_operand else -1)
@@ -123,7 +127,7 @@ class RecurrentLayer:
         for product in self._cell.products:
             into = self._cell.columns(product.gates, self._H).start
             for d, column, columns in self._parts(product.gradient_sources):
-                made.append((self._source(product.operand), d, slice(column, column + columns), into - column))
+                made.append((self._operands[product.operand], d, slice(column, column + columns), into - column))
                 into += columns
         return made
 

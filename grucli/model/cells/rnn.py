@@ -50,7 +50,6 @@ class RNNCell(Cell):
 
 
 def _outer(a: Float64, d: Float64) -> Float64:
-    """Σ over T and B of a[t, b] ⊗ d[t, b]."""
     return np.tensordot(a, d, axes=([0, 1], [0, 1]))
 
 
