@@ -85,7 +85,7 @@ def rename_model(old: str, new: str) -> RenamedModel:
     Raises:
         UsageError: there is no model `old`, or `new` exists or is not a valid name.
         LockedError: the model is being trained.
-        OSError: the file system refused.
+        OSError: the directory cannot be renamed.
     """
     return RenamedModel(new, store.rename_model(old, new), old)
 

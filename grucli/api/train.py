@@ -37,7 +37,7 @@ def train(
         LockedError: another process is training this model.
         DivergedError: the loss is not finite; the last good weights are kept.
         CancelledError: the run was stopped before its first step.
-        OSError: the disk refused; the last checkpoint is intact.
+        OSError: a file cannot be written; the last checkpoint is intact.
     """
     with (
         StopFlag() if stop is None else contextlib.nullcontext(stop) as flag,
