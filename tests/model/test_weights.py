@@ -197,7 +197,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_truncation_at_every_length(tmp_path: Path, saved_model: bytes) -> None:
     for length in range(len(saved_model)):
         assert_rejected(tmp_path, saved_model[:length])
-    assert_rejected(tmp_path, saved_model + b"\0", "should hold")
+    assert_rejected(tmp_path, saved_model + b"\0", "bytes of parameters")
 
 
 @given(st.data())
@@ -274,9 +274,9 @@ def set_size(name: str, value: object) -> Callable[[dict[str, Any]], None]:
         (set_size("embed", 0), "header is not valid"),
         (set_size("embed", -1), "header is not valid"),
         (set_size("cell", "perceptron"), "unknown cell"),
-        (lambda content: content.update(parameters_sha256="0" * 64), "numbers are not those"),
+        (lambda content: content.update(parameters_sha256="0" * 64), "checksum mismatch"),
         (lambda content: content["tokenizer"].update(kind="runes"), "tokenizer"),
-        (lambda content: content.update(tokenizer=train("char", iter(["aabb"])).to_json()), "symbols and its network"),
+        (lambda content: content.update(tokenizer=train("char", iter(["aabb"])).to_json()), "symbols, its network"),
     ],
 )
 def test_contents_that_contradict_the_bytes(
@@ -344,7 +344,7 @@ def test_a_later_format_is_refused_by_name(tmp_path: Path) -> None:
     assert_rejected(
         tmp_path,
         join_file({"__metadata__": {"gru": '{"format": 12, "new": [1]}'}}, b""),
-        "has format 12, and this .* 1",
+        "has format 12, this .* 1",
     )
 
 
@@ -355,5 +355,5 @@ def test_a_head_of_many_bytes_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", 1 << 40))
         file.truncate(1 << 41)
-    with pytest.raises(ModelFileError, match="larger than any model's"):
+    with pytest.raises(ModelFileError, match="too large"):
         load_weights(path)
