@@ -3,7 +3,7 @@ PYTHON ?= python
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help lint test test-all demo docs
+.PHONY: help lint test test-all demo reference docs
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,7 +23,9 @@ test-all: ## Run all tests but the long ones
 demo: ## Train on the demo corpus and reply
 	$(PYTHON) -m grucli demo
 
-docs: ## Regenerate completions, docs/cli.md and screenshots
+reference: ## Regenerate the completions and docs/cli.md
 	$(PYTHON) -m grucli.cli.completions
 	$(PYTHON) -m grucli.cli.reference > docs/cli.md
+
+docs: reference ## Regenerate the reference and the screenshots
 	$(PYTHON) docs/make_screenshots.py

@@ -474,8 +474,9 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "/score I had a lovely weekend.",
     ),
     SlashCommand(
-        "gates", "[TEXT]", "inspection", "what the model keeps in its state at TEXT", gates,
-        "The mean of the update gate over all units and layers.", "/gates I had a lovely weekend.",
+        "gates", "[TEXT]", "inspection", "the first labeled gate of the cell at each piece of TEXT", gates,
+        "The mean over all units and layers. The result says which gate it is, and what its values mean.",
+        "/gates I had a lovely weekend.",
     ),
     SlashCommand(
         "cmd", "", "inspection", "the gru sample command for the last reply", _sample_command,

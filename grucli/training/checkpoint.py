@@ -4,21 +4,21 @@
 is killed leaves the old checkpoint or the new one.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import safetensors
 import safetensors.numpy
 
 from grucli.errors import ModelFileError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
+from grucli.model.sealed import UnknownFormatError, seal, unseal
+from grucli.model.weights import parameters_sha256
 from grucli.training.options import Budget, Hyperparameters
 
-FORMAT = 2
+FORMAT = 3
 _METADATA_KEY = "gru-checkpoint"
 _HINT = "start again with --force"
 
@@ -31,7 +31,6 @@ class TrainState(msgspec.Struct, kw_only=True):
     evaluations since the best one; `finish_reason` is set when the run is complete.
     """
 
-    format: int = FORMAT
     hparams: Hyperparameters
     budget: Budget
     dataset_id: tuple[str, int, int]
@@ -62,16 +61,9 @@ class Checkpoint:
     arrays: dict[str, Float32]
 
 
-class _CheckpointEnvelope(msgspec.Struct):
-    sha256: str
+class _Content(msgspec.Struct):
+    arrays_sha256: str
     train_state: TrainState
-
-
-def _digest(arrays: dict[str, Float32]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    return digest.hexdigest()
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -80,8 +72,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: the file cannot be written; the old one is intact.
     """
-    envelope = msgspec.json.encode(_CheckpointEnvelope(_digest(checkpoint.arrays), checkpoint.train_state)).decode()
-    atomic_write(path, safetensors.numpy.save(checkpoint.arrays, {_METADATA_KEY: envelope}))
+    content = _Content(parameters_sha256(checkpoint.arrays), checkpoint.train_state)
+    atomic_write(path, safetensors.numpy.save(checkpoint.arrays, {_METADATA_KEY: seal(FORMAT, content).decode()}))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -97,13 +89,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        envelope = msgspec.json.decode(metadata.get(_METADATA_KEY, ""), type=_CheckpointEnvelope)
-        if envelope.train_state.format != FORMAT:
-            raise ModelFileError(
-                f"'{path}' has checkpoint format {envelope.train_state.format}", "update grucli, or " + _HINT
-            )
-        if _digest(arrays) != envelope.sha256:
+        content = unseal(metadata.get(_METADATA_KEY, "").encode(), FORMAT, _Content)
+        if parameters_sha256(arrays) != content.arrays_sha256:
             raise ValueError("checksum mismatch")
-        return Checkpoint(envelope.train_state, arrays)
+        return Checkpoint(content.train_state, arrays)
+    except UnknownFormatError as error:
+        raise ModelFileError(f"'{path}' has checkpoint format {error}", "update grucli, or " + _HINT) from None
     except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelFileError(f"corrupt checkpoint: '{path}': {error}", _HINT) from error

@@ -16,7 +16,7 @@ def test_readme_lists_every_command() -> None:
 
 
 def test_the_reference_is_up_to_date() -> None:
-    """When this fails: make docs."""
+    """When this fails: make reference."""
     done = subprocess.run([sys.executable, "-m", "grucli.cli.reference"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (ROOT / "docs" / "cli.md").read_text("utf-8") == done.stdout

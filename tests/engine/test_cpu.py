@@ -81,7 +81,7 @@ def test_an_all_reduce_in_the_hook_is_one_engine_with_the_whole_batch(cell: str)
     np.testing.assert_allclose(first, whole.arrays()["parameters"], atol=2e-5)
 
 
-def test_a_state_and_an_optimizer_that_are_loaded_go_on_exactly() -> None:
+def test_loaded_arrays_resume_exactly() -> None:
     straight, halved, resumed = (make_engine("gru") for _ in range(3))
     for step in range(6):
         straight.step(step, make_batch(step), DropoutMask(0.3, step), 1e-2)
@@ -107,7 +107,7 @@ def test_a_gradient_that_is_not_finite_changes_no_parameter() -> None:
         np.testing.assert_array_equal(engine.arrays()[name], before[name])
 
 
-def test_scores_carry_their_own_state_and_forget_it_before_an_epoch() -> None:
+def test_scores_carry_a_state_that_an_epoch_resets() -> None:
     engine = make_engine("gru")
     scorer = CpuScorer(engine._parameters, POOL)
 

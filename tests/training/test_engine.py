@@ -14,7 +14,7 @@ from grucli.kernels.arrays import Float32
 from grucli.model.parameters import Parameters
 from grucli.model.store import model_dir
 from grucli.text.loader import EvalBatch, TrainBatch
-from grucli.training import loop, setup_run
+from grucli.training import checkpoint, loop, setup_run
 from grucli.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from grucli.training.options import Hyperparameters
 from tests.training.small_runs import run_to_finish, small_options, write_small_corpus
@@ -75,9 +75,9 @@ def test_a_run_needs_nothing_but_the_protocol(tmp_path: Path, engines: list[Coun
     assert (resumed.loads, resumed.steps, resumed.scored_epochs) == (1, list(range(stopped, 30)), 5)
     assert finished.summary.train_nats == 2.0
     assert finished.summary.val_nats == pytest.approx(1 / 6)
-    checkpoint = load_checkpoint(model_dir("small") / "optimizer.safetensors")
-    assert set(checkpoint.arrays) == {"counts"}
-    assert checkpoint.arrays["counts"][0] == finished.summary.tokens
+    saved = load_checkpoint(model_dir("small") / "optimizer.safetensors")
+    assert set(saved.arrays) == {"counts"}
+    assert saved.arrays["counts"][0] == finished.summary.tokens
 
 
 @pytest.mark.usefixtures("home", "engines")
@@ -90,3 +90,13 @@ def test_a_checkpoint_of_another_engine_is_refused(tmp_path: Path) -> None:
         save_checkpoint(path, Checkpoint(state, arrays))
         with pytest.raises(ModelFileError, match="corrupt checkpoint"):
             run_to_finish(small_options(corpus, resume=True, steps=40))
+
+
+@pytest.mark.usefixtures("home", "engines")
+def test_a_checkpoint_of_a_later_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = write_small_corpus(tmp_path / "small.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+        run_to_finish(small_options(corpus))
+    with pytest.raises(ModelFileError, match=f"checkpoint format {checkpoint.FORMAT + 1}"):
+        run_to_finish(small_options(corpus, resume=True))
