@@ -83,7 +83,6 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
 
 def _tmp_prefix(target: Path) -> str:
-    """Start of the names of a file's temporaries; process id, random digits and `_TMP_SUFFIX` follow."""
     return f".{target.name[:_MAX_STEM_CHARS]}."
 
 
@@ -260,7 +259,6 @@ class OutputLock(FileLock):
 
 
 def _lock(file: IO[str]) -> None:
-    """Acquire the lock or raise `BlockingIOError`."""
     try:
         if sys.platform == "win32":
             # Windows forbids reading a locked byte, so lock one far after the holder's name.

@@ -1,4 +1,4 @@
-"""The one way in which long work reports how far it is."""
+"""Progress reports of long operations."""
 
 from collections.abc import Callable
 

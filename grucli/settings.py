@@ -74,7 +74,6 @@ def config_defaults(
 
 
 def _by_option(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table with its keys spelled as options: `top_k` becomes `top-k`."""
     return {key.replace("_", "-"): value for key, value in table.items()}
 
 
@@ -87,7 +86,6 @@ def _check_known(subject: str, table: Mapping[str, Any], known: set[str], path: 
 
 
 def _as_cli_value(key: str, value: object, path: Path) -> str | list[str]:
-    """A value as text, which the option parses as on the command line."""
     if isinstance(value, list) and all(isinstance(item, bool | int | float | str) for item in value):
         return [str(item) for item in value]
     if not isinstance(value, bool | int | float | str):

@@ -47,7 +47,7 @@ def demo_corpus() -> str:
 
     Raises:
         GruError: the package is not installed.
-        OSError: the disk refused.
+        OSError: the corpus cannot be written.
     """
     try:
         import chitchat_dataset

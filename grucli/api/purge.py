@@ -76,7 +76,7 @@ def purge(
         EmptyInputError: the corpus has no comments, or the files have no ids.
         LockedError: the corpus is being written.
         GruError: a file is corrupt, or the key of the author names is missing.
-        OSError: the disk is full or refused; the corpus is unchanged.
+        OSError: the corpus cannot be written; it is unchanged.
     """
     notify = on_progress or (lambda stage, done, total: None)
     path = os.fspath(corpus)

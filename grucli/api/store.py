@@ -7,9 +7,9 @@ from pathlib import Path
 from grucli.errors import ModelFileError
 from grucli.json_record import JsonRecord
 from grucli.model import store
-from grucli.model.store import Metrics, ModelEntry, list_models, remove_model
+from grucli.model.store import BEST, LAST, Metrics, ModelEntry, list_models, remove_model
+from grucli.model.weights import read_model_info
 from grucli.training.events import TrainSummary
-from grucli.training.summary import resolve_entry, summarize
 
 __all__ = [
     "ModelDetails",
@@ -75,8 +75,8 @@ def describe_model(name_or_path: str | None = None) -> ModelDetails:
         UsageError: there is no such model.
         ModelFileError: a weights file outside the store is corrupt.
     """
-    entry = resolve_entry(name_or_path)
-    return ModelDetails(entry, summarize(entry) if entry.problem is None else None, entry.metrics)
+    entry = _resolve_entry(name_or_path)
+    return ModelDetails(entry, _summarize(entry) if entry.problem is None else None, entry.metrics)
 
 
 def rename_model(old: str, new: str) -> RenamedModel:
@@ -85,7 +85,7 @@ def rename_model(old: str, new: str) -> RenamedModel:
     Raises:
         UsageError: there is no model `old`, or `new` exists or is not a valid name.
         LockedError: the model is being trained.
-        OSError: the file system refused.
+        OSError: the directory cannot be renamed.
     """
     return RenamedModel(new, store.rename_model(old, new), old)
 
@@ -106,3 +106,38 @@ def find_weights(name_or_path: str | None = None) -> WeightsPath:
         UsageError: there is no such model.
     """
     return WeightsPath(store.find_model(name_or_path))
+
+
+def _resolve_entry(name_or_path: str | None) -> ModelEntry:
+    # A weights file outside the store is named after itself.
+    if name_or_path is None or name_or_path in store.model_names():
+        return store.find_entry(name_or_path)
+    weights_path = store.find_model(name_or_path)
+    path = weights_path.parent if weights_path.name in (BEST, LAST) else weights_path
+    stat = weights_path.stat()
+    return ModelEntry(
+        store.model_name(weights_path) or weights_path.stem,
+        path,
+        stat.st_mtime,
+        stat.st_size,
+        read_model_info(weights_path),
+        None,
+    )
+
+
+def _summarize(entry: ModelEntry) -> TrainSummary:
+    # Of the last weights, or of the best ones if there are no last ones.
+    last = entry.path / LAST
+    path = entry.path if entry.path.is_file() else last if last.is_file() else entry.path / BEST
+    info = read_model_info(path)
+    card = info.card
+    return TrainSummary(
+        model=entry.name,
+        path=str(entry.path),
+        cell=info.sizes.cell,
+        parameters=info.parameters,
+        vocab=info.sizes.V,
+        steps=card.steps,
+        **card.figures(),
+        parameters_sha256=info.parameters_sha256,
+    )

@@ -35,9 +35,9 @@ def train(
         EmptyInputError: there is nothing to train on.
         ModelFileError: the model to resume is corrupt.
         LockedError: another process is training this model.
-        DivergedError: the loss is not finite any more; the last good weights are kept.
+        DivergedError: the loss is not finite; the last good weights are kept.
         CancelledError: the run was stopped before its first step.
-        OSError: the disk refused; the last checkpoint is intact.
+        OSError: a file cannot be written; the last checkpoint is intact.
     """
     with (
         StopFlag() if stop is None else contextlib.nullcontext(stop) as flag,

@@ -66,7 +66,6 @@ def _root(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="With --version: output JSON.")] = False,
 ) -> None:
-    """Handle options of `gru` without a command."""
     if json and context.get_parameter_source("json") is ParameterSource.COMMANDLINE:
         name = context.invoked_subcommand or "COMMAND"
         raise UsageError("--json must follow the command", f"try: gru {name} --json")

@@ -155,7 +155,6 @@ def parameters_by_group(command: AnyCommand, context: Context) -> dict[str, list
 
 
 def _configure_command(command: AnyCommand) -> None:
-    """Add global options, environment variables, metavars and strict number parsing to a command."""
     command.params += _global_options()
     command.context_settings = {**command.context_settings, **CONTEXT_SETTINGS}
     for option, parameter in long_options(command):
@@ -182,7 +181,6 @@ def _styled(text: str, **style: Any) -> str:
 
 
 def _write_section(formatter: HelpFormatter, name: str, rows: Iterable[tuple[str, str]]) -> None:
-    """Write a heading, and two columns: names of commands or options, and their help."""
     with formatter.section(_styled(name, bold=True)):
         formatter.write_dl([(_NAME.sub(lambda match: _styled(match[0], fg="cyan"), row[0]), row[1]) for row in rows])
 

@@ -106,8 +106,6 @@ class _TerminationSignal(BaseException):
 
 @contextmanager
 def _raise_on_termination() -> Iterator[None]:
-    """Raise `_TerminationSignal` in the block on SIGTERM and SIGHUP."""
-
     def handle_signal(signum: int, frame: FrameType | None) -> None:
         raise _TerminationSignal(statuses[signum])
 

@@ -132,7 +132,6 @@ def path(name: OptionalModel = None, json: Json = False) -> None:
 
 
 def _confirm(question: str) -> bool:
-    """Ask on the terminal; a script has to use --yes instead."""
     from grucli.ui.terminal.console import plain_text, terminal
 
     if not sys.stdin.isatty():

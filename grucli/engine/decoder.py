@@ -1,14 +1,13 @@
-"""Inference on the processor: a network of any cell, packed for reading and generating one token at a time."""
+"""Inference on the CPU: a network of any cell, packed for reading and generating one token at a time."""
 
 import threading
 from collections.abc import Mapping
 
 import numpy as np
 
-from grucli.engine.recurrent_layer import kernel_cell
+from grucli.engine.recurrent_layer import forward_products, kernel_cell
 from grucli.kernels import decode
 from grucli.kernels.arrays import Float32, empty
-from grucli.kernels.layer import ForwardProduct
 from grucli.kernels.microkernel import NR, num_panels
 from grucli.kernels.quantized import allocate_workspace, pack_weights
 from grucli.kernels.sampling import DecodeState, Ids, SamplingParams
@@ -20,7 +19,7 @@ _MAX_CACHED_ROWS = 2  # a sequence and its unconditional branch; the workspace o
 
 
 class CpuDecoder:
-    """Implements `InferenceEngine` with named parameters as they are now; quantized: in int8."""
+    """Implements `InferenceEngine` with a packed copy of the named parameters, in int8 if quantized."""
 
     def __init__(self, sizes: ModelConfig, parameters: Mapping[str, Float32], *, quantized: bool) -> None:
         cell, H, V = CELLS[sizes.cell], sizes.H, sizes.V
@@ -33,7 +32,7 @@ class CpuDecoder:
             out=pack_weights([parameters["out.W"]], 0, V, quantized=quantized),
             out_bias=parameters["out.b"],
         )
-        columns = [cell.columns(product.into, H) for product in cell.products]
+        columns = [cell.columns(product.gates, H) for product in cell.products]
         matrices = [layer["W"] for layer in layers]
         self._packed = [pack_weights(matrices, c.start, c.stop - c.start, quantized=quantized) for c in columns]
         self._biases = {name: np.stack([layer[name] for layer in layers]) for name in cell.biases}
@@ -54,14 +53,7 @@ class CpuDecoder:
         cell, H = self._cell, self._H
         old, new = (tuple(empty(rows, H) for _ in cell.state) for _ in range(2))
         saved = {name: empty(rows, H) for name in cell.saved}
-        products = tuple(
-            ForwardProduct(
-                reads=old[0] if product.reads == "s" else saved[product.reads],
-                weights=weights,
-                prepared=stage > 0 or product.reads != "s",
-            )
-            for stage, (product, weights) in enumerate(zip(cell.products, self._packed, strict=True))
-        )
+        products = forward_products(cell, {"s": old[0], **saved}, self._packed)
         padded = {name: empty(rows, num_panels(columns) * NR) for name, columns in self._columns.items()}
         layers = decode.Layers(self._kernel(**self._biases, **saved), products, old, new, padded.pop("scratch"))
         return layers, decode.Workspace(**padded, quant=allocate_workspace(rows, H, max(self._columns.values())))

@@ -6,7 +6,7 @@ and much faster than one that does not detect the processor (`benchmarks/NOTES.m
 
 import sys
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,12 +15,8 @@ from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.gemm import KC, PANELS_PER_GROUP, gemm, gemm_tn
 from grucli.kernels.microkernel import MR, NR, num_panels, pack, pack_transposed
 
-
-class PackedMatrix(Protocol):
-    """A constant matrix B [K, M], packed for products with it on the right."""
-
-    def matmul_rows(self, a: Float32, out: Float32) -> None:
-        """out = a @ B, in the calling thread; a [N, K], out [N, M]."""
+RowProduct = Callable[[Float32, Float32], None]
+"""Function of (a [N, K], out [N, M]) that computes out = a @ B in the calling thread; B [K, M] is packed."""
 
 
 class MatmulBackend(ABC):
@@ -32,18 +28,16 @@ class MatmulBackend(ABC):
         self._pool = pool
 
     @abstractmethod
-    def pack(self, b: Float32) -> PackedMatrix:
+    def pack(self, b: Float32) -> RowProduct:
         """Pack b [K, M]."""
 
     @abstractmethod
-    def pack_transposed(self, b: Float32) -> PackedMatrix:
+    def pack_transposed(self, b: Float32) -> RowProduct:
         """Pack the transpose of b [M, K]."""
 
-    def matmul(self, a: Float32, packed: PackedMatrix, out: Float32) -> None:
+    def matmul(self, a: Float32, packed: RowProduct, out: Float32) -> None:
         """out = a @ B; a [N, K], out [N, M]."""
-        self._pool.parallel_for(
-            len(a), lambda low, high: packed.matmul_rows(a[low:high], out[low:high]), self.rows_per_grain
-        )
+        self._pool.parallel_for(len(a), lambda low, high: packed(a[low:high], out[low:high]), self.rows_per_grain)
 
     @abstractmethod
     def matmul_tn(
@@ -52,12 +46,8 @@ class MatmulBackend(ABC):
         """out = aᵀ @ b; a [N, K], b [N, M], out [K, M]; `columns` alone of b go to out[:, columns + out_offset]."""
 
 
-class _TileMatrix:
-    def __init__(self, panels: Float32) -> None:
-        self._panels = panels
-
-    def matmul_rows(self, a: Float32, out: Float32) -> None:
-        gemm(a, self._panels, out, empty(MR, NR), empty(MR, a.shape[1]))
+def _tile_product(panels: Float32) -> RowProduct:
+    return lambda a, out: gemm(a, panels, out, empty(MR, NR), empty(MR, a.shape[1]))
 
 
 class TileBackend(MatmulBackend):
@@ -65,17 +55,17 @@ class TileBackend(MatmulBackend):
 
     rows_per_grain = MR
 
-    def pack(self, b: Float32) -> PackedMatrix:
+    def pack(self, b: Float32) -> RowProduct:
         """Pack b [K, M]."""
         panels = empty(num_panels(b.shape[1]), b.shape[0], NR)
         pack(b, 0, b.shape[1], panels)
-        return _TileMatrix(panels)
+        return _tile_product(panels)
 
-    def pack_transposed(self, b: Float32) -> PackedMatrix:
+    def pack_transposed(self, b: Float32) -> RowProduct:
         """Pack the transpose of b [M, K]."""
         panels = empty(num_panels(b.shape[0]), b.shape[1], NR)
         pack_transposed(b, 0, b.shape[1], panels)
-        return _TileMatrix(panels)
+        return _tile_product(panels)
 
     def matmul_tn(
         self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), out_offset: int = 0
@@ -95,26 +85,18 @@ class TileBackend(MatmulBackend):
             self._pool.parallel_for(right - left, lambda low, high: task(0, K, left + low, left + high), grain_size=NR)
 
 
-class _BlasMatrix:
-    def __init__(self, b: Float32) -> None:
-        self._b = b
-
-    def matmul_rows(self, a: Float32, out: Float32) -> None:
-        _matmul(a, self._b, out)
-
-
 class BlasBackend(MatmulBackend):
     """Products by the BLAS of NumPy; each thread computes some rows of the result."""
 
     rows_per_grain = 16
 
-    def pack(self, b: Float32) -> PackedMatrix:
+    def pack(self, b: Float32) -> RowProduct:
         """Return b as it is: BLAS packs it."""
-        return _BlasMatrix(b)
+        return lambda a, out: _matmul(a, b, out)
 
-    def pack_transposed(self, b: Float32) -> PackedMatrix:
+    def pack_transposed(self, b: Float32) -> RowProduct:
         """Return the transpose of b as it is: BLAS packs it."""
-        return _BlasMatrix(b.T)
+        return lambda a, out: _matmul(a, b.T, out)
 
     def matmul_tn(
         self, a: Float32, b: Float32, out: Float32, columns: slice = slice(None), out_offset: int = 0

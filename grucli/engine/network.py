@@ -98,7 +98,7 @@ class Network:
             for start in range(low, high, self._logit_rows):
                 rows = slice(start, min(start + self._logit_rows, high))
                 n = rows.stop - start
-                out.matmul_rows(output[rows], logits[:n])
+                out(output[rows], logits[:n])
                 nats.append(loss.cross_entropy(logits[:n], views["out.b"], ids[rows], flat[rows]))
             return nats
 
@@ -121,10 +121,10 @@ class Network:
             for start in range(low, high, self._logit_rows):
                 rows = slice(start, min(start + self._logit_rows, high))
                 logits = self._logits[rows]
-                out.matmul_rows(output[rows], logits)
+                out(output[rows], logits)
                 nats.append(loss.cross_entropy_gradient(logits, views["out.b"], ids[rows], scale))
                 loss.column_sums(0, self.sizes.V, logits, sums[start // self._logit_rows])
-                out_transposed.matmul_rows(logits, self._ds[rows])
+                out_transposed(logits, self._ds[rows])
             return nats
 
         nats = math.fsum(chain.from_iterable(self.pool.parallel_for(self.N, task, self._logit_rows)))

@@ -1,9 +1,9 @@
-"""A recurrent layer of any cell: the kernels of the cell and their arrays, derived from its description.
+"""Recurrent layer of any cell: its kernels and their arrays, derived from the cell's description.
 
-Not in `grucli.model.cells`, so that weights files are read without kernels.
+Not in `grucli.model.cells`, so that reading weights files imports no kernels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32, empty
 from grucli.kernels.layer import BackwardProduct, ForwardProduct, backward, forward
 from grucli.kernels.microkernel import NR, num_panels, pack, pack_transposed
-from grucli.model.cell import Cell
+from grucli.model.cell import Cell, Product
 
 
 def kernel_cell(cell: Cell) -> Any:
@@ -21,11 +21,23 @@ def kernel_cell(cell: Cell) -> Any:
     return import_module(f"grucli.kernels.cells.{cell.name.replace('-', '_')}").CELL
 
 
-class RecurrentLayer:
-    """Forward and backward passes of one layer over windows [T, B], and their arrays.
+def forward_products(cell: Cell, operands: Mapping[str, Float32], weights: Iterable[Any]) -> tuple[ForwardProduct, ...]:
+    """Return the products of a step: `operands` by name, "s" and the saved arrays; `weights` per product, packed."""
+    return tuple(
+        ForwardProduct(operands[product.operand], packed, _needs_operand(product, stage))
+        for stage, (product, packed) in enumerate(zip(cell.products, weights, strict=True))
+    )
 
-    `gates` [T, B, G·H] holds x U before `forward`, and da after `backward`; `s` [T, B, H] is the output. `dstate` is
-    the gradient of the state before the window, [B, H] for each of its components.
+
+def _needs_operand(product: Product, stage: int) -> bool:
+    return stage > 0 or product.operand != "s"
+
+
+class RecurrentLayer:
+    """Forward and backward passes of one layer over windows [T, B], and their float32 arrays.
+
+    `gates` [T, B, G·H]: x U before `forward`, da after `backward`. `s` [T, B, H]: the output. `dstate`: gradient of the
+    state before the window, one array [B, H] per component.
     """
 
     def __init__(self, cell: Cell, T: int, B: int, H: int) -> None:
@@ -36,24 +48,16 @@ class RecurrentLayer:
         self._old, self._new = (tuple(empty(N, H) for _ in cell.state) for _ in range(2))
         self.s = self._new[0].reshape(T, B, H)
         self._saved = {name: empty(N, H) for name in cell.saved}
+        self._operands = {"s": self._old[0], **self._saved}
         self.dstate = tuple(empty(B, H) for _ in cell.state)
-        self._products = tuple(
-            ForwardProduct(
-                reads=self._source(product.reads),
-                weights=empty(num_panels(len(product.into) * H), H, NR),
-                prepared=stage > 0 or product.reads != "s",
-            )
-            for stage, product in enumerate(cell.products)
-        )
+        panels = [empty(num_panels(len(product.gates) * H), H, NR) for product in cell.products]
+        self._products = forward_products(cell, self._operands, panels)
         self._back_products = tuple(self._make_back_products())
 
-    def _source(self, name: str) -> Float32:
-        return self._old[0] if name == "s" else self._saved[name]
-
-    def _parts(self, sources: tuple[str, ...]) -> list[tuple[Float32, int, int]]:
+    def _parts(self, names: tuple[str, ...]) -> list[tuple[Float32, int, int]]:
         # (array, first column, number of columns) of each gate or saved array; adjacent gates are merged.
         H, parts = self._H, list[tuple[Float32, int, int]]()
-        for name in sources:
+        for name in names:
             if name in self._saved:
                 parts.append((self._saved[name], 0, H))
                 continue
@@ -68,27 +72,29 @@ class RecurrentLayer:
         # In the order of the backward pass: last product first, and the parts of a product from left to right.
         made = []
         for stage, product in reversed(list(enumerate(self._cell.products))):
-            parts = self._parts(product.sources)
+            parts = self._parts(product.gradient_sources)
             for number, (d, column, columns) in enumerate(parts):
                 is_last = number == len(parts) - 1
-                into_state = is_last and product.reads == "s"
-                prepared = is_last and (stage > 0 or product.reads != "s")
+                into_state = is_last and product.operand == "s"
+                needs_operand = is_last and _needs_operand(product, stage)
                 panels = empty(num_panels(self._H), columns, NR)
-                made.append(BackwardProduct(d, column, panels, int(number > 0), into_state, stage if prepared else -1))
+                made.append(
+                    BackwardProduct(d, column, panels, int(number > 0), into_state, stage if needs_operand else -1)
+                )
         return made
 
     def pack(self, W: Float32) -> None:
-        """Pack the recurrent weights W [H, G·H] for `forward`."""
+        """Pack the recurrent weights W float32 [H, G·H] for `forward`."""
         for product, made in zip(self._cell.products, self._products, strict=True):
-            columns = self._cell.columns(product.into, self._H)
+            columns = self._cell.columns(product.gates, self._H)
             pack(W, columns.start, columns.stop - columns.start, made.weights)
 
     def pack_transposed(self, W: Float32) -> None:
-        """Pack the transposed weights for `backward`."""
+        """Pack the transpose of W float32 [H, G·H] for `backward`."""
         made = iter(self._back_products)
         for product in reversed(self._cell.products):
-            start = self._cell.columns(product.into, self._H).start
-            for _, _, columns in self._parts(product.sources):
+            start = self._cell.columns(product.gates, self._H).start
+            for _, _, columns in self._parts(product.gradient_sources):
                 pack_transposed(W, start, columns, next(made).panels)
                 start += columns
 
@@ -119,9 +125,9 @@ class RecurrentLayer:
         """Return A, D [N, ...], columns and an offset, after `backward`: dW[:, columns + offset] = Aᵀ D[:, columns]."""
         made = []
         for product in self._cell.products:
-            into = self._cell.columns(product.into, self._H).start
-            for d, column, columns in self._parts(product.sources):
-                made.append((self._source(product.reads), d, slice(column, column + columns), into - column))
+            into = self._cell.columns(product.gates, self._H).start
+            for d, column, columns in self._parts(product.gradient_sources):
+                made.append((self._operands[product.operand], d, slice(column, column + columns), into - column))
                 into += columns
         return made
 

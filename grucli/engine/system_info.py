@@ -115,7 +115,8 @@ def collect_system_info(variables: Collection[str]) -> SystemInfo:
     kernel_cache = KernelCacheInfo(jit.CACHE.directory, jit.CACHE.problem, jit.CACHE.is_warm)
     processor = CpuInfo(_cpu_name(), llvm.get_host_cpu_name(), default_num_threads(), 32 * LANES, HAS_VNNI)
     speed = CpuBenchmark(measure_gflops(1), measure_gflops(processor.cores), measure_memory_gb_per_second())
-    return SystemInfo(_versions(), processor, kernel_cache, speed, _directories(), active_settings(variables))
+    directories = Directories(data_dir(), models_dir(), cache_dir(), config_file(), config_file().is_file())
+    return SystemInfo(_versions(), processor, kernel_cache, speed, directories, active_settings(variables))
 
 
 def measure_gflops(threads: int) -> float:
@@ -179,7 +180,7 @@ def active_settings(variables: Collection[str]) -> tuple[ConfigEntry, ...]:
             entries.append(ConfigEntry(name, None, "environment", "no option has this name"))
     for name, key, entry in _entries(read_config(config_file())):
         env_name = "GRU_" + key.replace("-", "_").upper()
-        note = f"{env_name} goes before it" if env_name in env_vars else None
+        note = f"overridden by {env_name}" if env_name in env_vars else None
         entries.append(ConfigEntry(name, str(entry), "config.toml", note))
     return tuple(entries)
 
@@ -189,11 +190,6 @@ def _entries(config: Mapping[str, Any]) -> list[tuple[str, str, object]]:
     top = [(key, key, value) for key, value in config.items() if not isinstance(value, dict)]
     tables = [(name, table) for name, table in config.items() if isinstance(table, dict)]
     return top + [(f"{name}.{key}", key, value) for name, table in tables for key, value in table.items()]
-
-
-def _directories() -> Directories:
-    config = config_file()
-    return Directories(data_dir(), models_dir(), cache_dir(), config, config.is_file())
 
 
 def _versions() -> dict[str, str]:

@@ -93,7 +93,6 @@ class BeamSearch:
         return self._results[:n]
 
     def _ranked(self) -> list[str]:
-        """The finished texts, best first."""
         return sorted(self._finished, key=lambda text: -self._finished[text].normalized_score)
 
     def _steps(self) -> Iterator[int]:
@@ -142,7 +141,6 @@ class BeamSearch:
         self._reorder_states()
 
     def _finish(self, hypothesis: _Hypothesis) -> None:
-        """Record a finished text, unless a better hypothesis has the same text."""
         request = self._request
         generated = hypothesis.utf8.decode("utf-8", "replace")
         text = visible_text(generated, False, request.config, request.phrases, request.state.tail)

@@ -142,7 +142,6 @@ def build_index(tokens: TokenFile, tokenizer: Tokenizer) -> Generator[int, None,
 
 
 def _empty_filter(characters: int) -> BloomFilter:
-    """An empty filter for a number of characters, limited to MAX_LINES."""
     lines = min(max(characters * _BITS_PER_CHAR // (64 * WORDS_PER_LINE), 1), MAX_LINES)
     bits_per_char = 64 * WORDS_PER_LINE * lines / max(characters, 1)
     return BloomFilter(

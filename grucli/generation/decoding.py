@@ -247,8 +247,6 @@ def generate_batch(
 
 
 class _ReorderBuffer:
-    """Puts samples in the order of their seeds."""
-
     def __init__(self, seed: int) -> None:
         self._next, self._pending = seed, dict[int, Sample]()
 

@@ -79,7 +79,7 @@ class MatchState(NamedTuple):
 
     @property
     def completes_word(self) -> bool:
-        """Whether a blocked phrase matches if the word ends here."""
+        """Return True if a blocked phrase matches when the word ends here."""
         return any(node.word_end for node in self.blocked)
 
 
@@ -293,7 +293,7 @@ class PhraseMatcher:
         return self._state_id(state)
 
     def _advance_bytes(self, state: MatchState, piece: bytes) -> MatchState | int:
-        """The state after a token that is not a text of its own, but some bytes of one."""
+        """The state after a token that is a part of the bytes of a character."""
         for byte in piece:
             next_state = self._advance_byte(state, bytes([byte]))
             if isinstance(next_state, int):

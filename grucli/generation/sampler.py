@@ -201,7 +201,6 @@ class Sampler:
         return {name: np.stack(each, axis=1) for name, each in means.items()}
 
     def _logits(self, state: State) -> Float64:
-        """The logits of the next token, [V]."""
         output = self._prefill(state, np.array([state.last_token], np.int32))[-1:, : self._sizes.H]
         return np.asarray(self._output_projection.logits(output)[0])
 

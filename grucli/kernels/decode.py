@@ -1,7 +1,7 @@
-"""A whole network a token at a time, for every cell: reading tokens that are given, and drawing new ones.
+"""Inference of a whole network, one token at a time, for any cell: prefill and sampling.
 
-Many sequences take their steps side by side, with the same weights; their states are given and kept outside. A step of
-a layer is that of `grucli.kernels.layer`, on weights that are laid out for few rows.
+Sequences are computed side by side with the same weights; the caller owns their states. A step of a layer is that of
+`grucli.kernels.layer`, with weights packed for few rows.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,11 @@ from grucli.kernels.sampling import EOS, RUNNING, DecodeState, Ids, SamplingPara
 
 
 class Weights(NamedTuple):
-    """What does not recur: table [V, G·H] is the embedding times U of the lowest layer; u are the other layers' U
-    [H, G·H], out the weights [H, V] of the logits, packed; out_bias [V]."""
+    """Weights outside the recurrence.
+
+    table [V, G·H]: embedding @ U of the first layer. u: U [H, G·H] of the other layers, packed. out: output weights
+    [H, V], packed. out_bias [V].
+    """
 
     table: Float32
     u: PackedWeights
@@ -28,10 +31,10 @@ class Weights(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """What recurs, of all L layers, with the workspace of one call for `rows` sequences.
+    """The recurrence of all L layers, with the workspace of one call for `rows` sequences.
 
-    cell: biases [L, ·] and saved arrays [rows, H]. products: how a step reads the saved arrays, or old[0], into sums
-    [rows, widest product, padded]. old, new: a component of the state each, [rows, H].
+    cell: biases [L, ·] and saved arrays [rows, H]. products: operands are saved arrays or old[0]. old, new: one array
+    [rows, H] per component of the state. scratch [rows, columns of the widest product, padded to NR].
     """
 
     cell: Cell
@@ -42,8 +45,7 @@ class Layers(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """For one call with `rows` sequences: x [rows, padded G·H], logits and weights [rows, padded V], and what the
-    products need."""
+    """Workspace of one call for `rows` sequences: x [rows, G·H], logits and weights [rows, V], columns padded to NR."""
 
     x: Float32
     logits: Float32
@@ -53,7 +55,7 @@ class Workspace(NamedTuple):
 
 @helper
 def _embed_tokens(low: int, high: int, inputs: Ids, table: Float32, state: Float32, x: Float32) -> None:
-    """x[: high - low] = table[inputs[low:high]]; an end token clears a sequence's state [L, n, S·H]."""
+    """x[: high - low] = table[inputs[low:high]]; EOS clears the state of its sequence, state [L, n, S·H]."""
     L, _, width = state.shape
     for i in range(low, high):
         token = inputs[i]
@@ -68,7 +70,7 @@ def _embed_tokens(low: int, high: int, inputs: Ids, table: Float32, state: Float
 def _step(
     low: int, high: int, inputs: Ids, weights: Weights, layers: Layers, state: Float32, workspace: Workspace
 ) -> None:
-    """Sequences [low, high) read inputs[low:high]; state [L, n, S·H] goes on in place."""
+    """Advance the state [L, n, S·H] of sequences [low, high) by inputs[low:high], in place."""
     L, n, width = state.shape
     x, old, new = workspace.x, layers.old, layers.new
     H, rows = old[0].shape[1], high - low
@@ -92,7 +94,6 @@ def _step(
 
 @helper
 def _any_running(low: int, high: int, decode_state: DecodeState) -> bool:
-    """Whether one of the sequences [low, high) has not stopped."""
     running = 0
     for i in range(low, high):
         running += 1 if decode_state.finish_status[i] == RUNNING else 0
@@ -110,14 +111,13 @@ def _sample_all(
     tokens: Ids,
     workspace: Workspace,
 ) -> None:
-    """Draw a token of each running sequence in [low, high), from the highest layer of state [L, n, S·H], into tokens
-    [n].
+    """Sample a token of each running sequence in [low, high) from the last layer of state [L, n, S·H]; tokens [n].
 
-    With relevance the sequences come in pairs, and the second of each, the shadow, is given what the first has drawn.
+    With relevance, sequences are pairs: the second, the unconditional branch, gets the token sampled for the first.
     """
     L, n, width = state.shape
     top = element_ptr(state, ((L - 1) * n + low) * width)
-    # The only matrix is number 0; but a plain 0 is a type of its own, for which all would be compiled once more.
+    # The matrix is number 0, but Numba would compile the product once more for the type of a literal 0.
     packed_matmul(top, width, high - low, weights.out, low - low, workspace.logits, workspace.quant)
     pair = 2 if params.relevance > 0.0 else 1
     for i in range(low, high, pair):
@@ -143,8 +143,11 @@ def prefill(
     hidden: Float32,
     workspace: Workspace,
 ) -> None:
-    """Sequences [low, high) read K tokens each, tokens [K, n]; hidden [K, n, H] receives s of the highest layer after
-    each, or is [0, n, H]."""
+    """Advance sequences [low, high) by K given tokens each.
+
+    tokens int32 [K, n]. state [L, n, S·H], updated in place. hidden [K, n, H] receives the output of the last layer
+    after each token; [0, n, H] if not needed.
+    """
     L = state.shape[0]
     for k in range(tokens.shape[0]):
         _step(low, high, tokens[k], weights, layers, state, workspace)
@@ -165,7 +168,7 @@ def decode(
     out_tokens: Ids,
     workspace: Workspace,
 ) -> None:
-    """Sequences [low, high) draw up to K tokens each into written [n, K]."""
+    """Sample up to K tokens of each sequence in [low, high) into out_tokens int32 [n, K]; state [L, n, S·H]."""
     for k in range(out_tokens.shape[1]):
         if not _any_running(low, high, decode_state):
             break

@@ -1,8 +1,7 @@
-"""Products over all rows of a window, on the register tile: A B with B packed, and Aᵀ B with both packed in chunks.
+"""Matrix products over all rows of a window: A B with B packed, and Aᵀ B with both packed in blocks.
 
-They take rectangles of the result, so that threads can share one. BLAS would do as well where it knows the processor,
-and half as well where it does not; these are the same everywhere, and a sum is taken in the same order whatever the
-number of threads.
+Each call computes a rectangle of the result, so that threads can divide it. BLAS is as fast on processors that it knows
+and half as fast on others; these are as fast on all, and the order of summation does not depend on the threads.
 """
 
 import numpy as np
@@ -11,16 +10,16 @@ from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import helper, kernel
 from grucli.kernels.microkernel import MR, NR, copy_mr, copy_nr, element_ptr, microkernel
 
-MC = 32 * MR  # rows that walk along the panels together: they and a panel lie in the second-level cache
-PANELS_PER_GROUP = 8  # panels packed together, so that a row of B is read in long pieces
-KC = 256  # steps of a long sum taken at once: a packed panel of so many rows lies in the first-level cache
+MC = 32 * MR  # rows of A per block: they and a panel fit in the L2 cache
+PANELS_PER_GROUP = 8  # panels packed together, so that a row of B is read in long runs
+KC = 256  # depth of a block: a packed panel of this depth fits in the L1 cache
 
 
 @helper
 def _store_edge_tile(
     edge_tile: Float32, i: int, rows: int, j: int, columns: int, out: Float32, accumulate: int
 ) -> None:
-    """Put a tile that hangs over the border of `out` where it belongs: its first rows and columns at (i, j)."""
+    """Copy or add the first rows and columns of a tile that exceeds the edge of `out` to out[i:, j:]."""
     for row in range(rows):
         for column in range(columns):
             value = edge_tile[row, column]
@@ -29,9 +28,9 @@ def _store_edge_tile(
 
 @kernel
 def gemm(a: Float32, panels: Float32, out: Float32, edge_tile: Float32, tail_rows: Float32) -> None:
-    """out = a @ B, a [N, K], B packed in panels [P, K, WIDTH], out [N, M].
+    """out = a @ B, a float32 [N, K], B packed in panels [P, K, NR], out float32 [N, M].
 
-    edge [ROWS, WIDTH] and rest [ROWS, K] are scratch.
+    edge_tile [MR, NR] and tail_rows [MR, K] are scratch.
     """
     P, K, _ = panels.shape
     N, M = out.shape
@@ -61,7 +60,7 @@ def gemm(a: Float32, panels: Float32, out: Float32, edge_tile: Float32, tail_row
 
 @helper
 def _pack_a(a: Float32, n: int, depth: int, low: int, high: int, packed: Float32) -> None:
-    """packed[i, k] = a[n + k, low + i·ROWS :] for k < steps, ROWS numbers each, filled up with zeros from `high` on."""
+    """packed[i, k] = a[n + k, low + i·MR :][:MR] for k < depth; zero from column `high`."""
     stride = a.shape[1]
     for i in range(-(-(high - low) // MR)):
         first = low + i * MR
@@ -75,7 +74,7 @@ def _pack_a(a: Float32, n: int, depth: int, low: int, high: int, packed: Float32
 
 @helper
 def _pack_b(b: Float32, n: int, depth: int, left: int, right: int, packed: Float32) -> None:
-    """packed[p, k] = b[n + k, left + p·WIDTH :] for k < steps, WIDTH numbers each, zeros from `right` on."""
+    """packed[p, k] = b[n + k, left + p·NR :][:NR] for k < depth; zero from column `right`."""
     M = b.shape[1]
     for k in range(depth):
         for j in range(left, right, NR):
@@ -101,9 +100,10 @@ def gemm_tn(
     b_packed: Float32,
     edge_tile: Float32,
 ) -> None:
-    """out[top:bottom, left + shift : right + shift] = a[:, top:bottom]ᵀ @ b[:, left:right]; a [N, K], b [N, M].
+    """out[top:bottom, left + out_offset : right + out_offset] = a[:, top:bottom]ᵀ @ b[:, left:right].
 
-    a_packed [≥ (bottom - top) / ROWS, CHUNK, ROWS], b_packed [GROUP, CHUNK, WIDTH] and edge [ROWS, WIDTH] are scratch.
+    a float32 [N, K], b float32 [N, M]. a_packed [≥ (bottom - top) / MR, KC, MR], b_packed [PANELS_PER_GROUP, KC, NR]
+    and edge_tile [MR, NR] are scratch.
     """
     N, stride = len(b), out.shape[1]
     for n in range(0, N, KC):

@@ -48,7 +48,7 @@ class KernelCache:
 
     @property
     def is_warm(self) -> bool:
-        """Whether there are compiled kernels for this source and machine."""
+        """True if there are compiled kernels for this source and machine."""
         return self.directory is not None and any(self.directory.rglob("*.nbi"))
 
 
@@ -62,7 +62,6 @@ def _fingerprint() -> str:
 
 
 def _insecure_reason(directory: Path) -> str | None:
-    """Why another user could create files in `directory`, or None."""
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode):
         return f"{directory} is not a directory"

@@ -1,12 +1,12 @@
-"""One recurrent layer over a window of T steps, forward and backward, for every cell.
+"""Forward and backward pass of one recurrent layer over a window of T steps, for any cell.
 
-Batch rows do not depend on each other for the whole window, so each thread takes its rows [low, high) through all T
-steps alone: one hand-off per layer and direction, no barrier per step. What does not recur is left to products over
-all N = T·B rows at once, outside: x U beforehand, dU, dW and dx afterwards.
+Batch rows are independent, so each thread computes its rows [low, high) for all T steps: one task per layer and
+direction, no barrier per step. Products without recurrence are computed outside over all N = T·B rows: x U before, dU,
+dW and dx after.
 
-What is the cell's own is in `grucli.kernels.cells`: the type of `cell` decides which code is compiled. Arrays over a
-window have a row per step and batch row, n = t·B + i. The state has S components, and a tuple of S arrays [N, H] holds
-the states before each step (`old`), another one those after it (`new`).
+The pointwise code is in `grucli.kernels.cells`: the type of `cell` selects what is compiled. Arrays over a window are
+float32 with one row per step and batch row, n = t·B + i. `old` and `new` are the states before and after each step, one
+array [N, H] for each of the S components.
 """
 
 from typing import Any, NamedTuple
@@ -15,27 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.kernels.arrays import Float32
-from grucli.kernels.cells import Cell, between, between_backward, update, update_backward
+from grucli.kernels.cells import Cell, prepare_operand, prepare_operand_backward, update, update_backward
 from grucli.kernels.jit import inlined, kernel
 from grucli.kernels.microkernel import element_ptr, gemm_panels, row
 from grucli.kernels.quantized import packed_matmul
 
 
 class ForwardProduct(NamedTuple):
-    """One product of a step: `reads` [N, H] by `weights`, the panels of the one matrix [P, H, WIDTH] or all layers'
-    matrices, `Packed`. `prepared`: whether the cell's `between` comes before it."""
+    """One product of a step, operand @ weights.
 
-    reads: Float32
+    operand [N, H]. weights: panels [P, H, NR] of one matrix, or `PackedWeights` of all layers. needs_operand: call
+    `prepare_operand` of the cell first.
+    """
+
+    operand: Float32
     weights: Any
-    prepared: bool
+    needs_operand: bool
 
 
 class BackwardProduct(NamedTuple):
-    """A part of the gradient of what a product read: d[:, column : column + K] by transposed weights, packed in panels
-    [P, K, WIDTH].
+    """One term of the gradient of a product's operand, d[:, column : column + K] @ transposed weights.
 
-    `more`: 1 where it is added to the part before, else 0. `into_state`: what is there now is added to the gradient of
-    the state. `stage`: the product for which the cell's `between_backward` comes next, or -1.
+    d [N, ·]. panels [P, K, NR]: the transposed weights. accumulate: 1 to add to the previous term, else 0. into_state:
+    add the result to the gradient of the state. stage: the product for which `prepare_operand_backward` of the cell is
+    called next, or -1.
     """
 
     d: Float32
@@ -59,17 +62,17 @@ def step(
     scratch: Float32,
     workspace: Any,
 ) -> None:
-    """Rows [n, n + rows) of `old` to `new`. a [N, ≥ G·H] holds x U and receives the activations.
+    """Compute rows [n, n + rows) of `new` from `old`.
 
-    sums [≥ rows, widest product, padded] is scratch.
+    a [N, ≥ G·H]: x U, receives the activations. scratch [≥ rows, columns of the widest product, padded to NR].
     """
     H = new[0].shape[1]
     for stage in range(len(products)):
         current = products[stage]
-        if current.prepared:
+        if current.needs_operand:
             for i in range(rows):
-                between(cell, stage, layer, n + i, H, row(a, n + i), row(scratch, i), row(old, n + i))
-        packed_matmul(row(current.reads, n), H, rows, current.weights, layer, scratch, workspace)
+                prepare_operand(cell, stage, layer, n + i, H, row(a, n + i), row(scratch, i), row(old, n + i))
+        packed_matmul(row(current.operand, n), H, rows, current.weights, layer, scratch, workspace)
     for i in range(rows):
         update(cell, layer, n + i, H, row(a, n + i), row(scratch, i), row(old, n + i), row(new, n + i))
 
@@ -87,10 +90,11 @@ def forward(
     new: tuple[Float32, ...],
     scratch: Float32,
 ) -> None:
-    """Batch rows [low, high) of the whole window.
+    """Compute the states of batch rows [low, high).
 
-    gates [N, G·H] holds x U and receives the activations. state [B, S·H] is the carried state and receives the last
-    one; where resets [T, B] is true it is zero before the step. sums [rows, widest product, padded] is scratch.
+    gates [N, G·H]: x U, receives the activations. state [B, S·H]: state before the window, receives the one after it;
+    where reset_mask [T, B] is true it is zero before the step. old, new: S arrays [N, H]. scratch [high - low, columns
+    of the widest product, padded to NR].
     """
     T, B = reset_mask.shape
     H = new[0].shape[1]
@@ -127,21 +131,21 @@ def backward(
     dstate: tuple[Float32, ...],
     scratch: Float32,
 ) -> None:
-    """Batch rows [low, high) of the whole window, backwards.
+    """Compute the gradients of batch rows [low, high).
 
-    gates [N, G·H] holds the activations and receives da, the gradient of what entered each gate. ds [N, H] comes from
-    above. dstate, S arrays [B, H], receives the gradient of the state before the window; that of the state after it is
-    zero. sums [rows, padded H] is scratch.
+    gates [N, G·H]: activations, receives da, the gradient of the pre-activations. old, new: S arrays [N, H], as left by
+    `forward`. ds [N, H]: gradient of the output. dstate: S arrays [B, H], receive the gradient of the state before the
+    window; that of the state after it is taken as zero. scratch [high - low, H padded to NR].
     """
     T, B = reset_mask.shape
     H = ds.shape[1]
     rows = high - low
-    _clear(dstate, low, high)
+    _clear_rows(dstate, low, high)
     carried = dstate[0]
     for t in range(T - 1, -1, -1):
         n = t * B + low
         for i in range(rows):
-            _add(carried, low + i, ds, n + i)
+            _add_row(carried, low + i, ds, n + i)
             update_backward(cell, n + i, H, row(gates, n + i), row(old, n + i), row(new, n + i), row(dstate, low + i))
         for current in products:
             stride = current.d.shape[1]
@@ -149,29 +153,27 @@ def backward(
             gemm_panels(start, stride, rows, current.panels, scratch, current.accumulate)
             if current.into_state:
                 for i in range(rows):
-                    _add(carried, low + i, scratch, i)
+                    _add_row(carried, low + i, scratch, i)
             if current.stage >= 0:
                 for i in range(rows):
-                    between_backward(
+                    prepare_operand_backward(
                         cell, current.stage, n + i, H,
                         row(gates, n + i), row(scratch, i), row(old, n + i), row(dstate, low + i),
                     )  # fmt: skip
         for i in range(low, high):
             if reset_mask[t, i]:
-                _clear(dstate, i, i + 1)
+                _clear_rows(dstate, i, i + 1)
 
 
 @inlined
-def _add(to: Float32, i: int, more: Float32, k: int) -> None:
-    """to[i] += more[k]."""
-    target, source = row(to, i), row(more, k)
-    for j in range(to.shape[1]):
+def _add_row(destination: Float32, i: int, terms: Float32, k: int) -> None:
+    target, source = row(destination, i), row(terms, k)
+    for j in range(destination.shape[1]):
         target[j] += source[j]
 
 
 @inlined
-def _clear(arrays: tuple[Float32, ...], low: int, high: int) -> None:
-    """Zero into rows [low, high) of each."""
+def _clear_rows(arrays: tuple[Float32, ...], low: int, high: int) -> None:
     for array in arrays:
         for i in range(low, high):
             for j in range(array.shape[1]):

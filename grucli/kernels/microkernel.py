@@ -1,17 +1,15 @@
-"""The register tile: the one place that knows about vectors, and the inner loop of every recurrent product.
+"""Micro-kernels: register tiles of matrix products (Goto and van de Geijn 2008, doi:10.1145/1356052.1356053).
 
-A processor multiplies fastest when the numbers it adds to never leave its registers. So C = A B is cut into tiles of
-`ROWS` rows by `WIDTH` columns, `WIDTH` being two vectors: the tile's sums stay in registers while k walks down A and
-B, and each step loads two vectors of B and one number a row of A for 2 · ROWS multiply-adds. That many independent
-sums also hide the latency of a multiply-add (four cycles, two of them started in each, ask for at least eight).
+C = A B is computed in tiles of MR rows by NR columns, NR being two vectors. The sums of a tile stay in registers during
+the loop over k; each step loads two vectors of B and one element per row of A for 2 · MR multiply-adds. That many
+independent sums also hide the latency of a multiply-add (four cycles, two started per cycle: at least eight).
 
-For the two loads to be neighbours, B is *packed* once: into panels of `WIDTH` columns, [P, K, WIDTH], the last filled
-up with zeros. A panel is read from front to back by every tile of rows, and lies in the second-level cache meanwhile.
-C has the panels' whole width, so no store needs a mask; rows left over go one by one. Every element is
-the same chain of multiply-adds over k whatever tile it falls in: a row's result does not depend on the rows beside it.
+B is packed into panels of NR columns, [P, K, NR], the last padded with zeros, so that the two loads are adjacent. Every
+tile of rows reads a panel from front to back, and the panel stays in the L2 cache. C has the full width of the panels,
+so no store needs a mask; the remaining rows are computed one by one. Every element is the same chain of multiply-adds
+over k in any tile: the result of a row does not depend on the other rows.
 
-Numba's own vectoriser does not keep such a tile in registers, so it is written as LLVM IR; LLVM picks the instructions
-of the host.
+LLVM's vectorizer does not keep such a tile in registers, so it is emitted as LLVM IR for the vectors of the host.
 """
 
 from typing import Any
@@ -28,7 +26,7 @@ from grucli.kernels.jit import helper, intrinsic, kernel
 
 
 def _features() -> dict[str, bool]:
-    """What the processor has, or what Numba was told to make do with: NUMBA_CPU_FEATURES="+avx2,-avx512f"."""
+    # NUMBA_CPU_FEATURES="+avx2,-avx512f" overrides the features of the host.
     override: str | None = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
     if override is None:
         return dict(llvm.get_host_cpu_features())
@@ -48,12 +46,12 @@ _INT32_POINTER: Any = types.CPointer(types.int32)  # type: ignore[no-untyped-cal
 _INT = types.intp
 
 Pointer = Any
-"""To an element of an array, inside kernels; it can be read like an array."""
+"""Pointer to an element of an array, inside kernels; it can be indexed like an array."""
 
 
 @intrinsic
 def element_ptr(typing_context: Any, array: Any, offset: Any) -> Any:
-    """Pointer to the element `offset` of a C-contiguous array of float32, or of whole numbers of 8 or 32 bits."""
+    """Pointer to the element `offset` of a C-contiguous array of float32, int8, uint8 or int32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -100,7 +98,7 @@ def _items(builder: Any, value: Any) -> Any:
 
 
 def _make_copy(count: int) -> Any:
-    """to[:count] = source[:count], as one piece."""
+    """Make a function that copies `count` float32: destination[:count] = source[:count]."""
 
     @intrinsic
     def copy(typing_context: Any, destination: Any, source: Any) -> Any:
@@ -116,9 +114,9 @@ def _make_copy(count: int) -> Any:
 
 
 def _make_microkernel(rows: int) -> Any:
-    """c[rows, WIDTH] = a[rows, K] @ b[K, WIDTH], or += where `more` is not 0; K ≥ 1.
+    """Make the kernel c[rows, NR] = a[rows, K] @ b[K, NR], or += if `accumulate` is not 0; K ≥ 1.
 
-    Element (i, k) of a stands at a[i · a_row + k · a_column], row i of c at c[i · c_row]; b is packed.
+    Element (i, k) of a is a[i · a_row + k · a_column], row i of c begins at c[i · c_row]; b is packed.
     """
 
     @intrinsic
@@ -160,7 +158,6 @@ def _fma(builder: Any) -> Any:
 def _emit_k_loop(
     builder: Any, rows: int, a: Any, a_row: Any, a_column: Any, b: Any, c: Any, c_row: Any, K: Any, accumulate: Any
 ) -> None:
-    """The loop of a tile of `rows` rows and one panel."""
     fma, tile_indices = _fma(builder), [(i, j) for i in range(rows) for j in range(VECTORS)]
     c_ptrs = {(i, j): _vector_at(builder, c, _mul(builder, c_row, i), j * LANES) for i, j in tile_indices}
     entry_block = builder.block
@@ -190,7 +187,6 @@ def _emit_k_loop(
 
 
 def _close_k_loop(builder: Any, k: Any, K: Any, entry_blocks: tuple[Any, ...], body: Any, done: Any) -> None:
-    """End the loop's body: k goes from 0 up to K."""
     for entry in entry_blocks:
         k.add_incoming(ir.Constant(_INT64, 0), entry)
     next_k = builder.add(k, ir.Constant(_INT64, 1))
@@ -200,10 +196,10 @@ def _close_k_loop(builder: Any, k: Any, K: Any, entry_blocks: tuple[Any, ...], b
 
 
 def _make_gemv(panels: int, b_type: Any) -> Any:
-    """c[panels · WIDTH] = a[K] @ b, for one row and several panels side by side, K ≥ 1.
+    """Make the kernel c[panels · NR] = a[K] @ b for one row and several panels, K ≥ 1; b is float32 or int8.
 
-    b holds float32, or whole numbers in int8: then the sums are those of the numbers. One row makes two sums a panel,
-    too few to hide the latency of a multiply-add; four panels make eight, and share each number of a.
+    One row has two sums per panel, too few to hide the latency of a multiply-add; four panels have eight, and share
+    each load of a.
     """
 
     @intrinsic
@@ -218,7 +214,6 @@ def _make_gemv(panels: int, b_type: Any) -> Any:
 
 
 def _emit_gemv(builder: Any, panels: int, a: Any, b: Any, panel_stride: Any, c: Any, K: Any) -> None:
-    """The loop of a stripe; `panel` is the distance from one panel to the next."""
     fma, vector_indices = _fma(builder), [(p, j) for p in range(panels) for j in range(VECTORS)]
     entry_block, body, done = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
     builder.branch(body)
@@ -240,7 +235,6 @@ def _emit_gemv(builder: Any, panels: int, a: Any, b: Any, panel_stride: Any, c: 
 
 
 def _load_vector(builder: Any, pointer: Any) -> Any:
-    """A vector of float32, from float32 or from int8."""
     if pointer.type.pointee == ir.FloatType():
         return builder.load(_vector_at(builder, pointer), align=4)
     bytes_ = builder.load(builder.bitcast(pointer, ir.VectorType(_INT8, LANES).as_pointer()), align=1)
@@ -248,11 +242,11 @@ def _load_vector(builder: Any, pointer: Any) -> Any:
 
 
 def _make_dot(rows: int, panels: int) -> Any:
-    """c[rows, panels · WIDTH] = digits[rows, K] @ b for whole numbers of one byte, digits unsigned and b signed.
+    """Make the kernel c[rows, panels · NR] = quantized[rows, K] @ b for uint8 and int8; c is int32.
 
-    Four neighbouring k lie in one lane: digits[row] is [quads · 4], a panel of b [quads, WIDTH, 4], c int32. One
-    instruction of AVX-512 VNNI multiplies and adds 64 such bytes, where converted floats take three for 16. It is
-    written as assembly, since LLVM's own name for it takes other types in each version.
+    A lane holds four adjacent k: a row of `quantized` is [4 · quads], a panel of b [quads, NR, 4]. One instruction of
+    AVX-512 VNNI multiplies and adds 64 bytes; converted to floats, 16 would take three. It is inline assembly because
+    the types of LLVM's intrinsic differ between versions.
     """
 
     @intrinsic
@@ -280,7 +274,6 @@ def _emit_dot(
     c_row: Any,
     quads: Any,
 ) -> None:
-    """The loop of a dot; `row`, `panel` and `c_row` are the distances from one to the next."""
     sums_type = ir.VectorType(_INT32, LANES)
     vector_indices = [(i, p, j) for i in range(rows) for p in range(panels) for j in range(VECTORS)]
     entry_block, body, done = builder.block, builder.append_basic_block("quad"), builder.append_basic_block("done")
@@ -311,7 +304,6 @@ def _emit_dot(
 
 
 def _broadcast(builder: Any, value: Any) -> Any:
-    """A vector whose every lane is `number`, of 32 bits."""
     vector = ir.VectorType(value.type, LANES)
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(_INT32, 0))
@@ -332,13 +324,13 @@ copy_mr = _make_copy(MR)
 
 
 def num_panels(columns: int) -> int:
-    """How many panels hold a matrix of so many columns."""
+    """Return the number of panels of a matrix with this number of columns."""
     return -(-columns // NR)
 
 
 @kernel
 def pack(matrix: Float32, start: int, columns: int, panels: Float32) -> None:
-    """Pack matrix[:, start : start + columns] ([K, ≥ start + columns]) into panels [P, K, WIDTH]."""
+    """Pack matrix[:, start : start + columns] ([K, ≥ start + columns]) into panels [P, K, NR]."""
     P, K, _ = panels.shape
     stride = matrix.shape[1]
     for p in range(P):
@@ -353,7 +345,7 @@ def pack(matrix: Float32, start: int, columns: int, panels: Float32) -> None:
 
 @kernel
 def pack_transposed(matrix: Float32, start: int, columns: int, panels: Float32) -> None:
-    """Pack the transpose of matrix[:, start : start + columns] ([N, ...]) into panels [P, columns, WIDTH]."""
+    """Pack the transpose of matrix[:, start : start + columns] ([N, ...]) into panels [P, columns, NR]."""
     P = panels.shape[0]
     N = matrix.shape[0]
     for p in range(P):
@@ -365,10 +357,10 @@ def pack_transposed(matrix: Float32, start: int, columns: int, panels: Float32) 
 
 @helper
 def gemm_panels(a: Pointer, stride: int, rows: int, panels: Float32, c: Float32, accumulate: int) -> None:
-    """c[:rows, : P·NR] = A @ B, or += where `accumulate` is not 0, for use inside other kernels.
+    """c[:rows, : P·NR] = A @ B, or += if `accumulate` is not 0, for use inside other kernels.
 
     Row i of A [rows, K] begins at a[i · stride]; B is packed in panels [P, K, NR]; c is [≥ rows, ≥ P·NR]. A product
-    over K + K' columns is the same to the bit when it is made of two.
+    over K + K' columns has the same bits when it is computed as two.
     """
     P, K, _ = panels.shape
     c_stride = c.shape[1]

@@ -1,14 +1,13 @@
-"""Products for text that is being written: few rows, so the weights' way from memory is what takes the time.
+"""Matrix products for inference: few rows, so memory bandwidth limits them, and weights are quantized to int8.
 
-A token of one stream reads every weight once and uses it for one multiply-add. So weights are kept in a byte each: a
-column's largest weight becomes ±127, and the column's sum is scaled back at the end. Held-out loss moves by a few
-hundredths of a percent (`benchmarks/NOTES.md`).
+Quantization is symmetric per column (Jacob 2018, arXiv:1712.05877): the largest weight of a column becomes ±127, and
+the sums are scaled at the end. Validation loss changes by a few hundredths of a percent (`benchmarks/NOTES.md`).
 
-Where the processor multiplies bytes (`HAS_DOT`), what is multiplied by the weights becomes whole numbers too: a state
-lies in ±1 and is written as two digits of a byte, x = (256·high + low - 32768) / 32767, so that an error of 2e-5 is all
-that is lost; the sums are exact. Elsewhere the bytes are turned into floats on their way into the registers.
+With AVX-512 VNNI (`HAS_VNNI`) the other operand is quantized too: a state is in ±1 and becomes two uint8 digits, x =
+(256·high + low - 32768) / 32767, with an error of 2e-5; the sums are exact. Otherwise weights are converted to float32
+when they are loaded.
 
-Every row is the same sum whichever way it goes, so a text is the same alone or in a batch.
+The sum of a row is the same in every code path, so a text is the same alone or in a batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,9 +47,11 @@ _ACT_SCALE = 32767.0
 
 
 class FloatPanels(NamedTuple):
-    """L matrices [K, M] in panels: numbers float32 [L, P, K, WIDTH]. Rounded ones are whole numbers, and `bytes` holds
-    them in int8; at full precision it is empty, [0, P, K, WIDTH]. scales [L, P·WIDTH]: what a column's sum is
-    multiplied by."""
+    """L matrices [K, M] in panels for float32 products.
+
+    values float32 [L, P, K, NR]: integers if quantized. int8_values int8: the same, or [0, P, K, NR] if not quantized.
+    scales float32 [L, P·NR]: factor of each column.
+    """
 
     values: Float32
     int8_values: NDArray[np.int8]
@@ -58,9 +59,11 @@ class FloatPanels(NamedTuple):
 
 
 class VnniPanels(NamedTuple):
-    """L matrices [K, M] for a dot product: panels of whole numbers with four neighbouring k side by side, bytes int8
-    [L, P, ⌈K / 4⌉, 4·WIDTH]. scales [L, P·WIDTH] is what each column's sum is multiplied by, totals int32 [L, P·WIDTH]
-    its sum."""
+    """L quantized matrices [K, M] in panels for VNNI, four adjacent k side by side.
+
+    int8_values int8 [L, P, ⌈K / 4⌉, 4·NR]. scales float32 [L, P·NR]: factor of each column. col_offsets int32
+    [L, P·NR]: sum of each column.
+    """
 
     int8_values: NDArray[np.int8]
     scales: Float32
@@ -72,15 +75,18 @@ PackedWeights = FloatPanels | VnniPanels
 
 
 class QuantWorkspace(NamedTuple):
-    """Scratch of `stream_product`: digits uint8 [2·rows, padded K], the high ones of a row and then its low ones, and
-    their sums int32 [2·rows, P·WIDTH]."""
+    """Workspace of `packed_matmul` with `VnniPanels`.
+
+    quantized uint8 [2·rows, K padded to 4]: the high digits of a row, then its low ones. sums int32 [2·rows, P·NR]:
+    their products.
+    """
 
     quantized: QuantizedRows
     sums: NDArray[np.int32]
 
 
 def allocate_workspace(rows: int, K: int, columns: int) -> QuantWorkspace:
-    """Room for products of so many rows with matrices [K, ≤ columns]."""
+    """Return a workspace for products of up to `rows` rows with matrices [K, ≤ columns]."""
     quads = -(-K // 4)
     return QuantWorkspace(
         np.zeros((2 * rows, 4 * quads), np.uint8), np.zeros((2 * rows, num_panels(columns) * NR), np.int32)
@@ -88,7 +94,7 @@ def allocate_workspace(rows: int, K: int, columns: int) -> QuantWorkspace:
 
 
 def pack_weights(matrices: Sequence[Float32], start: int, columns: int, *, quantized: bool) -> PackedWeights:
-    """matrix[:, start : start + columns] of each matrix [K, ≥ start + columns], rounded to int8 or as they are."""
+    """Pack matrix[:, start : start + columns] of each float32 matrix [K, ≥ start + columns], quantized or not."""
     P, K = num_panels(columns), matrices[0].shape[0] if matrices else 1
     values = np.zeros((len(matrices), P, K, NR), np.float32)
     scales = np.ones((len(matrices), P * NR), np.float32)
@@ -104,14 +110,14 @@ def pack_weights(matrices: Sequence[Float32], start: int, columns: int, *, quant
 
 
 def _quantize_per_column(matrix: Float32) -> tuple[Float32, Float32]:
-    """A matrix [K, M] as whole numbers from -127 to 127, and what each column is multiplied by, [M]."""
+    """Return a matrix [K, M] as integers from -127 to 127, and the scale of each column [M]."""
     max_abs = np.abs(matrix).max(axis=0)
     scales = np.where(max_abs > 0, max_abs / _INT8_MAX, 1).astype(np.float32)
     return np.rint(matrix / scales).astype(np.float32), scales
 
 
 def dequantized(matrix: Float32, *, quantized: bool) -> Float32:
-    """The matrix [K, M] that a product with its `packed` form is one with."""
+    """Return the float32 matrix [K, M] that a product with its packed form multiplies by."""
     if not quantized:
         return matrix
     values, scales = _quantize_per_column(matrix)
@@ -119,7 +125,7 @@ def dequantized(matrix: Float32, *, quantized: bool) -> Float32:
 
 
 def _interleave_quads(int8_values: NDArray[np.int8]) -> NDArray[np.int8]:
-    """[L, P, K, WIDTH] → [L, P, K / 4, 4·WIDTH], K filled up with zeros."""
+    """[L, P, K, NR] → [L, P, ⌈K / 4⌉, 4·NR], padded with zeros."""
     L, P, K, _ = int8_values.shape
     quads = -(-K // 4)
     padded = np.zeros((L, P, 4 * quads, NR), np.int8)
@@ -129,7 +135,7 @@ def _interleave_quads(int8_values: NDArray[np.int8]) -> NDArray[np.int8]:
 
 @helper
 def _quantize_row(a: Pointer, K: int, row: int, workspace: QuantWorkspace) -> None:
-    """K numbers as digits of row `row`; what lies outside ±1 is taken as ±1."""
+    """Quantize K elements of a, clamped to ±1, into rows 2·row and 2·row + 1 of the workspace."""
     for k in range(K):
         x = min(max(a[k], np.float32(-1)), np.float32(1))
         value = np.int32(x * np.float32(_ACT_SCALE) + np.float32(32768.5))
@@ -139,7 +145,7 @@ def _quantize_row(a: Pointer, K: int, row: int, workspace: QuantWorkspace) -> No
 
 @helper
 def _int8_gemm_rows(rows: int, weights: VnniPanels, layer: int, workspace: QuantWorkspace) -> None:
-    """desk.sums[:rows] = desk.digits[:rows] @ bytes, for an even number of rows."""
+    """workspace.sums[:rows] = workspace.quantized[:rows] @ int8 weights, for an even number of rows."""
     _, P, quads, size = weights.int8_values.shape
     quantized, sums = workspace.quantized, workspace.sums
     panel_stride, row_stride, sums_stride = quads * size, quantized.shape[1], sums.shape[1]
@@ -174,7 +180,7 @@ def _int8_matmul(
     _int8_gemm_rows(2 * rows, weights, layer, workspace)
     for i in range(rows):
         for j in range(weights.scales.shape[1]):
-            # 32768 is 256 · 128: taken off the high digits, what is left is small enough to be exact in a float.
+            # 32768 = 256 · 128: subtracted from the high digits, the difference is small enough to be exact in a float.
             high = np.float32(workspace.sums[2 * i, j] - 128 * weights.col_offsets[layer, j])
             low = np.float32(workspace.sums[2 * i + 1, j])
             c[i, j] = (np.float32(256) * high + low) * weights.scales[layer, j]
@@ -182,7 +188,6 @@ def _int8_matmul(
 
 @helper
 def _gemv_row(a: Pointer, weights: FloatPanels, layer: int, c: Float32, offset: int) -> None:
-    """A row in floats, from bytes or at full precision."""
     _, P, K, _ = weights.values.shape
     panel_size, layer_offset = K * NR, layer * P * K * NR
     quantized = weights.int8_values.shape[0] > 0
@@ -205,7 +210,6 @@ def _gemv_row(a: Pointer, weights: FloatPanels, layer: int, c: Float32, offset: 
 
 @helper
 def _float_matmul(a: Pointer, stride: int, rows: int, weights: FloatPanels, layer: int, c: Float32) -> None:
-    """`stream_product` in floats: rows that come in tiles take the register tile, over the same numbers."""
     _, P, K, _ = weights.values.shape
     c_stride, full_rows = c.shape[1], rows // MR * MR
     for p in range(P if full_rows > 0 else 0):
@@ -229,13 +233,13 @@ def packed_matmul(
     c: Float32,
     workspace: QuantWorkspace | None,
 ) -> None:
-    """c[:rows, : P·NR] = A @ B, inside other kernels only; `VnniPanels` need an A in ±1.
+    """c[:rows, : P·NR] = A @ B, inside other kernels only; `VnniPanels` clamp A to ±1.
 
-    Row i of A [rows, K] begins at a[i · stride]; B is matrix `layer` of `weights`, or the only one, float32 panels
-    [P, K, NR] for the micro-kernel, which need no workspace; c is [≥ rows, ≥ P·NR]. The type of the weights selects the
-    code, and only that is compiled: it takes seconds, and few runs need two.
+    Row i of A [rows, K] begins at a[i · stride]; B is matrix `layer` of `weights`, or its only matrix, float32 panels
+    [P, K, NR], which need no workspace; c is [≥ rows, ≥ P·NR]. The type of the weights selects the code, and only that
+    is compiled: it takes seconds, and few runs need two.
     """
-    raise TypeError("there are pointers inside kernels only")
+    raise TypeError("packed_matmul can be called inside kernels only")
 
 
 @overload(packed_matmul)
@@ -255,7 +259,7 @@ def _select_kernel(
     def tiled_impl(
         a: Pointer, stride: int, rows: int, weights: Float32, layer: int, c: Float32, workspace: None
     ) -> None:
-        # A literal 0 has a type of its own, for which the product would be compiled once more.
+        # Numba would compile the product once more for the type of a literal 0.
         gemm_panels(a, stride, rows, weights, c, rows - rows)
 
     impls: dict[Any, Callable[..., None]] = {VnniPanels: int8_impl, FloatPanels: float_impl}

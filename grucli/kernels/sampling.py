@@ -101,7 +101,6 @@ def counter_uniform(seed: np.uint64, position: np.uint64) -> np.float64:
 
 @reduction
 def _logsumexp(logits: Float32, row: int, V: int) -> np.float64:
-    """ln Σ_j e^logits[row, j]."""
     max_logit = row_max(logits, row, V)
     sum_exp = np.float32(0)
     for j in range(V):

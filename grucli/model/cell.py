@@ -1,7 +1,7 @@
-"""What a cell says of itself. Everything that depends on the kind of cell is derived from this, and stands here once.
+"""Description of a recurrent cell, from which everything that depends on the kind of cell is derived.
 
 A cell is one file in `grucli.model.cells`, which needs NumPy only, and one file of the same name in
-`grucli.kernels.cells`, which has its compiled loops. No other file names a cell.
+`grucli.kernels.cells` with its compiled loops. No other file names a cell.
 """
 
 from abc import ABC, abstractmethod
@@ -17,73 +17,74 @@ Backprop = Callable[[Float64], tuple[Float64, Float64, dict[str, Float64]]]
 
 
 class Product(NamedTuple):
-    """What is multiplied by the columns of W that belong to the gates `into`, which are neighbours in `Cell.gates`.
+    """Matrix product operand @ W[:, columns of `gates`]; the gates are adjacent in `Cell.gates`.
 
-    `reads` is "s", the state before the step, or one of `Cell.saved`. `gradient` names, gate by gate, where the
-    gradient of the product is found on the way back: da of a gate, or one of `Cell.saved`; None: da of its own gates.
+    `operand` is "s", the state before the step [B, H], or one of `Cell.saved`. `gradient` names, per gate, the array
+    that holds the gradient of the product in the backward pass: da of a gate, or one of `Cell.saved`; None: da of
+    `gates`.
     """
 
-    reads: str
-    into: tuple[str, ...]
+    operand: str
+    gates: tuple[str, ...]
     gradient: tuple[str, ...] | None = None
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """`gradient`, spelled out."""
-        return self.into if self.gradient is None else self.gradient
+    def gradient_sources(self) -> tuple[str, ...]:
+        """`gradient` with its default."""
+        return self.gates if self.gradient is None else self.gradient
 
 
 class Cell(ABC):
-    """One layer's recurrence; see the legend of `grucli.model`. U [below, G·H] and W [H, G·H] are in every cell.
+    """Recurrence of one layer; see the legend of `grucli.model`. All cells have U [input_size, G·H] and W [H, G·H].
 
-    A state is [B, S·H], its S components side by side. The first, s, is what goes up and what W multiplies.
+    A state is [B, S·H], its S components side by side. The first, s, is the layer's output and the operand of W.
     """
 
     gates: ClassVar[tuple[str, ...]]
-    """In the order of their columns in U and W, each of H columns."""
+    """Names of the gates in the order of their columns in U and W, H columns each."""
     state: ClassVar[tuple[str, ...]] = ("s",)
-    """Its components."""
+    """Names of the components of the state."""
     products: ClassVar[tuple[Product, ...]]
-    """In the order of a step forward."""
+    """Products with W, in the order of the forward pass."""
     biases: ClassVar[Mapping[str, tuple[str, ...]]]
-    """Each bias by name, and to what it is added, H numbers each: gates in their order, or one of `saved`."""
+    """Names of the biases, and what each is added to, H elements each: adjacent gates, or one of `saved`."""
     saved: ClassVar[tuple[str, ...]] = ()
-    """Arrays [T, B, H] that the kernels keep for the way back, besides the gates and the states."""
+    """Names of arrays [T, B, H] that the kernels save for the backward pass, besides the gates and the states."""
     gate_labels: ClassVar[Mapping[str, str]] = {}
-    """The gates that can be looked at by `look`, the most telling first, and what their values mean, in words."""
+    """Gates that `inspect_gates` returns, the most informative first, and the meaning of their values."""
 
     @property
     def name(self) -> str:
-        """What `--cell` calls it: the name of its file."""
+        """Value of `--cell`: the name of the file."""
         return type(self).__module__.rpartition(".")[2].replace("_", "-")
 
     def width(self, H: int) -> int:
-        """How many numbers the state of one row has, S·H."""
+        """Return the size of the state of one row, S·H."""
         return len(self.state) * H
 
     def columns(self, gates: tuple[str, ...], H: int) -> slice:
-        """The columns of `gates`, which are neighbours, in U and W.
+        """Return the columns of adjacent `gates` in U and W.
 
         Raises:
-            ValueError: they are not neighbours.
+            ValueError: the gates are not adjacent.
         """
         first = self.gates.index(gates[0])
         if self.gates[first : first + len(gates)] != gates:
-            raise ValueError(f"{gates} are not neighbours in {self.gates}")
+            raise ValueError(f"{gates} are not adjacent in {self.gates}")
         return slice(first * H, (first + len(gates)) * H)
 
     def shapes(self, input_size: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Each parameter's name and shape, for a layer of H units over an input of `below` numbers."""
+        """Return the name and shape of each parameter of a layer of H units over an input of `input_size`."""
         G = len(self.gates)
         biases: dict[str, tuple[int, ...]] = {name: (len(into) * H,) for name, into in self.biases.items()}
         return {"U": (input_size, G * H), "W": (H, G * H)} | biases
 
     def floats_per_token(self, H: int) -> int:
-        """How many float32 a layer keeps of each token of a window until it was walked back."""
+        """Return the number of float32 per token that a layer saves for the backward pass."""
         return (len(self.gates) + 2 * len(self.state) + len(self.saved)) * H
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
-        """Fresh parameters, in the names and shapes of `shapes`: recurrent weights orthogonal, a matrix per gate."""
+        """Return initial parameters in the shapes of `shapes`: W of each gate orthogonal, U Glorot, biases zero."""
         weights = {
             "U": np.hstack([glorot(rng, input_size, H) for _ in self.gates]),
             "W": np.hstack([orthogonal(rng, H) for _ in self.gates]),
@@ -94,27 +95,29 @@ class Cell(ABC):
     def forward(
         self, parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
     ) -> tuple[Float64, Backprop]:
-        """The specification: x [T, B, below], state [B, S·H], resets [T, B] → states [T, B, S·H] and a function that
-        takes their gradient to (dx, dstate, gradients by name). Where `resets` is true the state is zero before the
-        step."""
+        """Return the states [T, B, S·H] after each step, and the backward pass.
+
+        x [T, B, input_size], state [B, S·H]; where reset_mask [T, B] is true the state is zero before the step. The
+        backward pass takes the gradient of the states and returns dx, dstate and the gradients of the parameters.
+        """
 
     @abstractmethod
     def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
-        """As `forward` without resets: the states, and what is `shown`, each [T, B, H]."""
+        """Return the states as `forward` without resets, and the gates of `gate_labels`, each [T, B, H]."""
 
 
 def sigmoid(a: Float64) -> Float64:
-    """The logistic function, without overflow for large negative `a`."""
+    """Return the logistic function of `a`, without overflow for large negative values."""
     return 0.5 * (1.0 + np.tanh(0.5 * a))
 
 
 def orthogonal(rng: np.random.Generator, H: int) -> Float64:
-    """A random orthogonal H × H matrix (Saxe 2014): repeated products neither grow nor shrink a state."""
+    """Return a random orthogonal matrix [H, H] (Saxe 2014, arXiv:1312.6120): products preserve the norm of a state."""
     q, r = np.linalg.qr(rng.standard_normal((H, H)))
     return np.asarray(q * np.sign(np.diag(r)))
 
 
 def glorot(rng: np.random.Generator, rows: int, columns: int) -> Float64:
-    """Uniform in ±√(6 / (rows + columns)) (Glorot 2010): the variance of what passes through is kept."""
+    """Return a matrix uniform in ±√(6 / (rows + columns)) (Glorot 2010): products preserve the variance."""
     bound = np.sqrt(6.0 / (rows + columns))
     return rng.uniform(-bound, bound, (rows, columns))

@@ -1,8 +1,9 @@
-"""The sizes of a network and, from them alone, the name and shape of each of its parameters.
+"""The sizes of a network, and the name and shape of each parameter that follow from them.
 
-No arrays and no kernels: a stranger's weights file is checked against this before anything is allocated for it.
+No arrays and no kernels: an untrusted weights file is checked against this before anything is allocated for it.
 """
 
+import math
 from dataclasses import dataclass
 
 from grucli.errors import UsageError
@@ -20,20 +21,20 @@ class ModelConfig:
     L: int
 
     def __post_init__(self) -> None:
-        """Refuse what no network can have.
+        """Check the values.
 
         Raises:
-            UsageError: an unknown cell, or a size below one.
+            UsageError: the cell is unknown, or a size is below 1.
         """
         if self.cell not in CELLS:
-            raise UsageError(f"there is no cell called '{self.cell}'", f"choose one of: {', '.join(CELLS)}")
+            raise UsageError(f"unknown cell '{self.cell}'", f"choose one of: {', '.join(CELLS)}")
         for flag, value in (("vocab", self.V), ("embed", self.E), ("hidden", self.H), ("layers", self.L)):
             if value < 1:
                 raise UsageError(f"--{flag} is {value}", f"--{flag} takes a whole number from 1 up")
 
 
 def parameter_shapes(sizes: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Every parameter's name and shape, in the order in which they lie in the flat buffer."""
+    """Return the name and shape of each parameter, in the order of the flat buffer."""
     cell = CELLS[sizes.cell]
     shapes: dict[str, tuple[int, ...]] = {"embedding": (sizes.V, sizes.E)}
     for layer in range(sizes.L):
@@ -43,11 +44,5 @@ def parameter_shapes(sizes: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def num_parameters(sizes: ModelConfig) -> int:
-    """How many numbers the network learns."""
-    total = 0
-    for shape in parameter_shapes(sizes).values():
-        count = 1
-        for dim in shape:
-            count *= dim
-        total += count
-    return total
+    """Return the number of parameters of a network."""
+    return sum(math.prod(shape) for shape in parameter_shapes(sizes).values())

@@ -1,6 +1,6 @@
 """All parameters of a network in one flat float32 buffer, with named views into it.
 
-An optimizer, clipping and a sum over processes are one loop each. Views are aligned to cache lines; the gaps are zero.
+An optimizer step and gradient clipping are one loop each. Views are aligned to cache lines; the gaps are zero.
 """
 
 import math
@@ -48,7 +48,7 @@ class Parameters:
 
 
 def layer_parameters(parameters: Mapping[str, Float32], index: int) -> dict[str, Float32]:
-    """Return those of recurrent layer `index` among the named parameters of a network, by the names of its cell."""
+    """Return the parameters of recurrent layer `index` of a network, by the names of its cell."""
     prefix = f"layers.{index}."
     return {name.removeprefix(prefix): array for name, array in parameters.items() if name.startswith(prefix)}
 

@@ -1,9 +1,9 @@
-"""The store of models: one folder per model, found by name, by path, or as the newest.
+"""The store of models: one directory per model, found by name, by path, or as the newest.
 
-A model is `models/NAME/`: `best.safetensors` (what sample, chat and eval use), `last.safetensors` and
-`optimizer.safetensors` (what a resumed run uses), `metrics.jsonl`, `novelty.index` (what a copy is known by),
-`purged.json` (what its corpus has become, where comments were taken out of it), and a lock. A weights file is whole in
-itself, so a single one can stand anywhere and be named by its path.
+A model is `models/NAME/`: `best.safetensors` (for sample, chat and eval), `last.safetensors` and
+`optimizer.safetensors` (to resume a run), `metrics.jsonl`, `novelty.index` (to detect copies), `purged.json`
+(fingerprints of its corpus after each purge), and a lock. A weights file alone is a complete model, which can be
+anywhere and is used by its path.
 """
 
 import difflib
@@ -40,9 +40,9 @@ _MAX_LINE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry(JsonRecord):
-    """One model of the store. `modified` is in seconds since 1970, `bytes` those of its whole folder.
+    """One model of the store. `modified`: seconds since 1970. `bytes`: size of its directory.
 
-    `description` is None where its weights cannot be read, and `problem` then says why.
+    `info` is None if the weights cannot be read; `problem` is the reason.
     """
 
     name: str
@@ -54,11 +54,11 @@ class ModelEntry(JsonRecord):
 
     @property
     def metrics(self) -> list["Metrics"]:
-        """The evaluations of its training, in order."""
+        """The evaluations of its training, the oldest first."""
         return read_metrics(self.path)
 
     def to_json(self) -> dict[str, object]:
-        """Return one entry of the list of models; what a corrupt file does not tell is None."""
+        """Return one entry of the list of models; what a corrupt file does not contain is None."""
         info = self.info
         return {
             "model": self.name,
@@ -75,53 +75,53 @@ class ModelEntry(JsonRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics(Figures):
-    """One evaluation, a line of `metrics.jsonl`; `lr` is the learning rate of the next step."""
+    """One evaluation, one line of `metrics.jsonl`; `lr` is the learning rate of the next step."""
 
     step: int
     lr: float | None = None
 
 
 def validate_name(name: str) -> str:
-    """Give `name` back if every system can have a folder of this name and no shell needs quotes around it.
+    """Return `name` if it is a valid directory name on every system and needs no quotes in a shell.
 
     Raises:
-        UsageError: it cannot be the name of a model.
+        UsageError: `name` is not a valid model name.
     """
     hint = f"use letters, digits, '.', '_' and '-', at most {MAX_NAME_CHARS} of them, a letter or digit first"
     if not name:
         raise UsageError("the name of a model is empty", hint)
     if len(name) > MAX_NAME_CHARS or len(name.encode(errors="replace")) > 2 * MAX_NAME_CHARS:
         raise UsageError(f"the name '{name[:MAX_NAME_CHARS]}...' is too long", hint)
-    if not name[0].isalnum() or not all(sign.isalnum() or sign in "._-" for sign in name) or name.endswith("."):
+    if not name[0].isalnum() or not all(char.isalnum() or char in "._-" for char in name) or name.endswith("."):
         raise UsageError(f"'{name}' cannot be the name of a model", hint)
     if name.split(".")[0].lower() in _RESERVED:
         raise UsageError(f"the name '{name}' belongs to a device on Windows", "choose another name")
     if name.lower().endswith(SUFFIX):
-        raise UsageError(f"the name '{name}' looks like a file", f"leave '{SUFFIX}' away")
+        raise UsageError(f"the name '{name}' looks like a file", f"remove '{SUFFIX}'")
     return name
 
 
 def model_dir(name: str) -> Path:
-    """The folder of the model `name`, whether it exists or not.
+    """Return the directory of the model `name`, which need not exist.
 
     Raises:
-        UsageError: it cannot be the name of a model.
+        UsageError: `name` is not a valid model name.
     """
     return models_dir() / validate_name(name)
 
 
 def model_names() -> list[str]:
-    """The names of the models there are, the newest first."""
+    """Return the names of all models, the newest first."""
     return [name for name, _ in _scan()]
 
 
 def list_models() -> list[ModelEntry]:
-    """Every model there is, the newest first; one that cannot be read is listed with its problem."""
+    """Return all models, the newest first; one that cannot be read has a `problem`."""
     return [_make_entry(name, weights) for name, weights in _scan()]
 
 
 def models_trained_on(fingerprint: str) -> list[ModelEntry]:
-    """The models that learnt from the corpus with this fingerprint, or from what it was before it was purged."""
+    """Return the models trained on the corpus with this fingerprint, or on that corpus before it was purged."""
     return [
         entry
         for entry in list_models()
@@ -130,9 +130,9 @@ def models_trained_on(fingerprint: str) -> list[ModelEntry]:
 
 
 def record_purge(models: Iterable[ModelEntry], fingerprint: str) -> None:
-    """Note beside models that the corpus they learnt from has this fingerprint, now that it was purged.
+    """Record in the directories of models the fingerprint of their corpus after a purge, for the next purge.
 
-    A second purge finds them by that. One that cannot be noted is no failure: the comments are out of the corpus.
+    Errors are ignored: the comments are already removed from the corpus.
     """
     for model in models:
         if model.path.is_dir():
@@ -149,10 +149,10 @@ def _purged_corpora(directory: Path) -> list[str]:
 
 
 def find_entry(name: str | None) -> ModelEntry:
-    """The model called `name`, or the newest.
+    """Return the model `name`, None for the newest.
 
     Raises:
-        UsageError: there is none; the nearest name is given.
+        UsageError: there is no such model; the hint has the closest name.
     """
     models = dict(_scan())
     if name is None:
@@ -163,10 +163,10 @@ def find_entry(name: str | None) -> ModelEntry:
 
 
 def find_model(name_or_path: str | None) -> Path:
-    """The weights file that is meant: by a model's name, a folder, a weights file, or None for the newest model.
+    """Return the weights file of a model given by name, directory or weights file, None for the newest.
 
     Raises:
-        UsageError: there is no such model; the nearest name is given.
+        UsageError: there is no such model; the hint has the closest name.
     """
     models = dict(_scan())
     if name_or_path is None:
@@ -185,9 +185,8 @@ def model_name(weights_path: Path) -> str:
 
 
 def _resolve_path(name_or_path: str) -> Path:
-    """The weights file at a path, or in the folder there."""
     path = Path(name_or_path)
-    # A bare word is a name: it names a file here only when it looks like one.
+    # A word without the suffix is a model name, even if there is a file of this name.
     if path.is_dir() and (weights := _find_weights(path)) is not None:
         return weights
     if path.is_file() and name_or_path.lower().endswith(SUFFIX):
@@ -198,7 +197,7 @@ def _resolve_path(name_or_path: str) -> Path:
 
 
 def is_awaiting_first_checkpoint(name: str) -> bool:
-    """Whether a training is at work on a model of this name that has no weights yet."""
+    """Return True if a model of this name is being trained and has no weights yet."""
     try:
         directory = model_dir(name)
     except UsageError:
@@ -207,31 +206,31 @@ def is_awaiting_first_checkpoint(name: str) -> bool:
 
 
 def rename_model(old: str, new: str) -> Path:
-    """Give a model another name, and give its new folder.
+    """Rename a model and return its new directory.
 
     Raises:
-        UsageError: there is no model `old`, there is already one called `new`, or `new` cannot be a name.
-        BusyError: it is being trained.
-        OSError: the file system refused.
+        UsageError: there is no model `old`, or `new` exists or is not a valid name.
+        LockedError: the model is being trained.
+        OSError: the directory cannot be renamed.
     """
     source, target = find_entry(old).path, model_dir(new)
     same_directory = target.exists() and source.samefile(target) and old.lower() == new.lower() != old
     if os.path.lexists(target) and not same_directory:
-        raise UsageError(f"there is already a model '{new}'", f"choose another name, or: gru models remove {new}")
+        raise UsageError(f"model '{new}' already exists", f"choose another name, or: gru models remove {new}")
     _rename_locked(source, target)
     return target
 
 
 def remove_model(name: str) -> None:
-    """Delete a model and everything it has learnt.
+    """Delete a model.
 
     Raises:
         UsageError: there is no such model.
-        BusyError: it is being trained.
-        OSError: the file system refused.
+        LockedError: the model is being trained.
+        OSError: a file cannot be deleted.
     """
     directory = find_entry(name).path
-    # It leaves the list in one step, so that a removal which is cut short leaves no half of a model.
+    # Renamed first, so that an interrupted removal does not leave a part of a model in the store.
     hidden = directory.with_name(f".removed-{secrets.token_hex(4)}")
     _rename_locked(directory, hidden)
     if hidden.is_symlink():
@@ -242,10 +241,10 @@ def remove_model(name: str) -> None:
 
 
 def read_metrics(directory: Path) -> list[Metrics]:
-    """The evaluations that a training run noted in `folder`, in order; a torn or odd line is left out.
+    """Return the evaluations recorded in a model's directory, the oldest first; malformed lines are skipped.
 
     Raises:
-        OSError: the file is there and cannot be read.
+        OSError: the file exists and cannot be read.
     """
     path = directory / METRICS
     if not path.is_file():
@@ -261,12 +260,12 @@ def read_metrics(directory: Path) -> list[Metrics]:
 
 
 def _scan() -> list[tuple[str, Path]]:
-    """Each model's name and the weights file that speaks for it, the newest first."""
+    """Return the name and weights file of each model, the newest first."""
     directory = models_dir()
     entries = []
     if directory.is_dir():
         for child in directory.iterdir():
-            # A model that another process removes meanwhile is not there.
+            # Another process may remove a model during the scan.
             with suppress(FileNotFoundError):
                 weights = None if child.name.startswith(".") else _find_weights(child)
                 if weights is not None:
@@ -281,7 +280,6 @@ def _newest_name(models: Mapping[str, Path]) -> str:
 
 
 def _find_weights(directory: Path) -> Path | None:
-    """The best weights of a model's folder, or the last ones where there are no best ones yet."""
     return next((path for path in (directory / BEST, directory / LAST) if path.is_file()), None)
 
 
@@ -300,7 +298,6 @@ def _make_entry(name: str, weights: Path) -> ModelEntry:
 
 
 def _not_found_error(name: str) -> UsageError:
-    """An error that names the model which was perhaps meant."""
     names = model_names()
     matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if matches:
@@ -313,7 +310,6 @@ def _not_found_error(name: str) -> UsageError:
 
 
 def _rename_locked(source: Path, target: Path) -> None:
-    """Rename a model's folder while nobody else can be writing in it."""
     with DirectoryLock(source) as lock:
         if sys.platform == "win32":
             lock.release()

@@ -1,14 +1,10 @@
-"""Weights files: one safetensors file is a whole model. Bytes into plain arrays and back, with no kernel.
+"""Weights files: one safetensors file is a complete model. Reading needs no kernels.
 
-The metadata of the file holds, under the key `gru`, a JSON document of two layers. The outer one is never changed:
+The metadata of the file holds, under the key `gru`, a sealed document (`grucli.model.sealed`) with the sizes, the
+tokenizer, the card, and the SHA-256 of the parameters. So every damaged bit is detected.
 
-    {"format": 1, "sha256": "<of the bytes of content>", "content": {...}}
-
-and the inner one is what `format` says: the sizes, the tokenizer, the card, and the SHA-256 of the parameters. So a
-damaged bit anywhere is found, and a file of a later version is refused by name.
-
-A file may come from a stranger. Nothing is allocated before the sizes that it claims have been held against the bytes
-that are there, nothing in it is executed, and whatever is wrong with it leaves as `ModelFileError`.
+A file may be untrusted. Nothing is allocated before its sizes have been compared with the bytes that it has, nothing
+in it is executed, and any defect of it raises `ModelFileError`.
 """
 
 import hashlib
@@ -62,7 +58,7 @@ class ModelCard(Figures):
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model as it lies in a file. `arrays`: name → float32 array of the shape `parameter_shapes(sizes)` gives."""
+    """Content of a weights file. `arrays`: name → float32 array, in the shapes of `parameter_shapes(sizes)`."""
 
     sizes: ModelConfig
     tokenizer: Tokenizer
@@ -72,7 +68,7 @@ class SavedModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What the head of a weights file says, read without its numbers. `bytes` is the size of the file."""
+    """Content of the header of a weights file, without its arrays. `bytes`: size of the file."""
 
     sizes: ModelConfig
     tokenizer: str
@@ -82,7 +78,7 @@ class ModelInfo:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model has learnt."""
+        """Number of parameters of the model."""
         return num_parameters(self.sizes)
 
 
@@ -109,7 +105,7 @@ class _Tensor(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """The checked head of a file: its content, and where each parameter's bytes begin."""
+    """A validated header. `offsets`: first byte of each parameter, after the header. `bytes`: size of the file."""
 
     sizes: ModelConfig
     content: _HeaderContent
@@ -118,7 +114,7 @@ class _Header:
 
 
 def parameters_sha256(arrays: Mapping[str, NDArray[np.float32]]) -> str:
-    """Sum up parameters (float32, any shapes) in 64 hexadecimal digits that do not depend on the mapping's order."""
+    """Return the SHA-256 of float32 arrays of any shapes, in hexadecimal; the order of the mapping has no effect."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].shape}\n".encode())
@@ -127,17 +123,17 @@ def parameters_sha256(arrays: Mapping[str, NDArray[np.float32]]) -> str:
 
 
 def save_weights(path: Path, weights: SavedModel) -> str:
-    """Write a model as the whole of `path`, atomically, and give the SHA-256 of its parameters.
+    """Write a model to `path`, atomically, and return the SHA-256 of its parameters.
 
     Raises:
-        ValueError: the arrays are not those that `weights.sizes` asks for; a mistake of the caller.
-        GruError: the tokenizer is too large for a head that readers accept.
-        OSError: the file could not be written; what was there before is still there.
+        ValueError: the arrays do not have the names, shapes and dtype of `weights.sizes`.
+        GruError: the tokenizer is too large for the header.
+        OSError: the file cannot be written; an existing one is unchanged.
     """
     expected = parameter_shapes(weights.sizes)
     actual = {name: array.shape for name, array in weights.arrays.items()}
     if actual != expected or any(array.dtype != np.float32 for array in weights.arrays.values()):
-        raise ValueError(f"these sizes ask for float32 arrays of {expected}, not of {actual}")
+        raise ValueError(f"expected float32 arrays {expected}, got {actual}")
     sizes = weights.sizes
     sha256 = parameters_sha256(weights.arrays)
     content = _HeaderContent(
@@ -157,33 +153,31 @@ def save_weights(path: Path, weights: SavedModel) -> str:
 
 
 def load_weights(path: Path) -> SavedModel:
-    """Read a model, its arrays new, writable and laid out row by row.
+    """Read a model; its arrays are new, writable and C-contiguous.
 
     Raises:
         UsageError: there is no such file.
-        ModelFileError: it is damaged, of an unknown version, or not a model.
-        OSError: the disk failed.
+        ModelFileError: the file is corrupt, of an unknown format, or not a model.
+        OSError: the file cannot be read.
     """
     with _open_model(path) as file:
         header = _read_header(file)
         arrays = _read_arrays(file, header)
         if parameters_sha256(arrays) != header.content.parameters_sha256:
-            raise _CorruptFileError("its numbers are not those that were saved")
+            raise _CorruptFileError("checksum mismatch")
         tokenizer = from_json(header.content.tokenizer)
         if tokenizer.vocab_size != header.sizes.V:
-            raise _CorruptFileError(
-                f"its tokenizer has {tokenizer.vocab_size} symbols and its network {header.sizes.V}"
-            )
+            raise _CorruptFileError(f"its tokenizer has {tokenizer.vocab_size} symbols, its network {header.sizes.V}")
     return SavedModel(header.sizes, tokenizer, arrays, header.content.card)
 
 
 def read_model_info(path: Path) -> ModelInfo:
-    """Read what a model is, without its numbers: quick however large the file.
+    """Read the header of a weights file; the time does not depend on the size of the file.
 
     Raises:
         UsageError: there is no such file.
-        ModelFileError: its head is damaged, of an unknown version, or not that of a model.
-        OSError: the disk failed.
+        ModelFileError: the header is corrupt, of an unknown format, or not that of a model.
+        OSError: the file cannot be read.
     """
     with _open_model(path) as file:
         header = _read_header(file)
@@ -193,14 +187,14 @@ def read_model_info(path: Path) -> ModelInfo:
 
 
 class _CorruptFileError(Exception):
-    """What is wrong with a file, in a phrase about "it"."""
+    """The defect of a file, for the end of a message."""
 
 
 @contextmanager
 def _open_model(path: Path) -> Iterator[io.BufferedReader]:
-    """Open a model and let everything that is wrong with its content leave as `ModelFileError` with its name."""
-    message = f"'{path}' is not a model that can be read"
-    hint = "take another copy of it, or train it again"
+    """Open a model; errors in its content become `ModelFileError` with its path."""
+    message = f"cannot read the model '{path}'"
+    hint = "use another copy, or train it again"
     try:
         with _open_regular_file(path) as file:
             yield file
@@ -208,24 +202,26 @@ def _open_model(path: Path) -> Iterator[io.BufferedReader]:
         raise ModelFileError(f"{message}: {error}", hint) from None
     except UnknownFormatError as error:
         raise ModelFileError(
-            f"'{path}' has format {error}, and this version of gru knows format {FORMAT}",
+            f"'{path}' has format {error}, this version of gru reads format {FORMAT}",
             "update gru: python -m pip install --upgrade grucli",
         ) from None
     except ModelFileError as error:
         raise ModelFileError(f"{message}: {error.message}", error.hint) from None
     except MemoryError:
-        raise ModelFileError(f"'{path}' does not fit into memory", "close programs, or take a smaller model") from None
+        raise ModelFileError(
+            f"'{path}' does not fit into memory", "close other programs, or use a smaller model"
+        ) from None
 
 
 def _open_regular_file(path: Path) -> io.BufferedReader:
-    """Open what has bytes to read at once; a pipe or a device might never end."""
+    # A pipe or device could block forever.
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"there is no file '{path}'", "see which models there are: {models}", ["models"]) from None
+        raise UsageError(f"no such file: '{path}'", "see which models there are: {models}", ["models"]) from None
     except ValueError:
         raise UsageError(
-            f"'{path}' cannot be the name of a file", "see which models there are: {models}", ["models"]
+            f"'{path}' is not a valid file name", "see which models there are: {models}", ["models"]
         ) from None
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"'{path}' is not a file", "name a weights file, *.safetensors")
@@ -233,22 +229,21 @@ def _open_regular_file(path: Path) -> io.BufferedReader:
 
 
 def _read_header(file: io.BufferedReader) -> _Header:
-    """Read and check everything before the numbers."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(_read_exactly(file, _LENGTH_PREFIX_BYTES), "little")
     if length > size - _LENGTH_PREFIX_BYTES:
-        raise _CorruptFileError("it is cut short, or no safetensors file")
+        raise _CorruptFileError("it is truncated or not a safetensors file")
     if length > MAX_HEADER_BYTES:
-        raise _CorruptFileError(f"its head of {length} bytes is larger than any model's")
+        raise _CorruptFileError(f"its header of {length} bytes is too large")
     try:
         entries = msgspec.json.decode(_read_exactly(file, length), type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(entries.pop("__metadata__", b"{}"), type=dict[str, str])
         if _METADATA_KEY not in metadata:
-            raise _CorruptFileError("it is a safetensors file, but not one of gru")
+            raise _CorruptFileError("it is a safetensors file of another program")
         content = unseal(metadata[_METADATA_KEY].encode(), FORMAT, _HeaderContent)
         tensors = {name: msgspec.json.decode(entry, type=_Tensor) for name, entry in entries.items()}
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise _CorruptFileError(f"its head does not parse ({error})") from None
+        raise _CorruptFileError(f"its header is not valid ({error})") from None
     try:
         sizes = ModelConfig(
             content.sizes.cell, content.sizes.vocab, content.sizes.embed, content.sizes.hidden, content.sizes.layers
@@ -259,10 +254,10 @@ def _read_header(file: io.BufferedReader) -> _Header:
 
 
 def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: int) -> dict[str, int]:
-    """Hold the tensors against what `sizes` asks for and against the bytes there; give where each one begins."""
-    # A claim of a billion layers must not become a table of a billion names.
+    """Compare the tensors with `sizes` and the available bytes, and return the offset of each."""
+    # Checked first: a billion claimed layers would give a billion names.
     if len(tensors) < sizes.L:
-        raise _CorruptFileError("it has fewer parameters than its layers need")
+        raise _CorruptFileError("it has fewer parameters than layers")
     expected = parameter_shapes(sizes)
     if tensors.keys() != expected.keys():
         mismatched = sorted(tensors.keys() ^ expected.keys())[0]
@@ -276,24 +271,23 @@ def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: in
                 f"parameter '{name}' is {tensor.dtype} {tensor.shape}, not F32 {list(expected[name])}"
             )
         if tensor.data_offsets != (end, end + 4 * math.prod(tensor.shape)):
-            raise _CorruptFileError(f"parameter '{name}' is not where it should be")
+            raise _CorruptFileError(f"parameter '{name}' is at the wrong offset")
         end = tensor.data_offsets[1]
     if end != available:
-        raise _CorruptFileError(f"it should hold {end} bytes of numbers and holds {available}")
+        raise _CorruptFileError(f"it has {available} bytes of parameters instead of {end}")
     return {name: tensors[name].data_offsets[0] for name in expected}
 
 
 def _read_arrays(file: io.BufferedReader, header: _Header) -> dict[str, NDArray[np.float32]]:
-    """Read the numbers, in the order of `parameter_shapes`."""
     data_start = file.tell()
     arrays = {}
     for name, shape in parameter_shapes(header.sizes).items():
         file.seek(data_start + header.offsets[name])
         array = np.empty(shape, "<f4")
         if file.readinto(array.data.cast("B")) != array.nbytes:
-            raise _CorruptFileError("it is cut short")
+            raise _CorruptFileError("it is truncated")
         if not np.isfinite(array).all():
-            raise _CorruptFileError(f"parameter '{name}' holds numbers that are not finite")
+            raise _CorruptFileError(f"parameter '{name}' has values that are not finite")
         arrays[name] = array.astype(np.float32, copy=False)
     return arrays
 
@@ -301,5 +295,5 @@ def _read_arrays(file: io.BufferedReader, header: _Header) -> dict[str, NDArray[
 def _read_exactly(file: io.BufferedReader, count: int) -> bytes:
     data = file.read(count)
     if len(data) != count:
-        raise _CorruptFileError("it is cut short, or no safetensors file")
+        raise _CorruptFileError("it is truncated or not a safetensors file")
     return data

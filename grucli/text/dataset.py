@@ -261,7 +261,6 @@ def _build(
     vocab: int | None,
     val_fraction: float,
 ) -> None:
-    """Write the files of a cache entry to `directory`."""
     split = _find_split(train_reader, 0.0 if val_reader else val_fraction)
     if isinstance(tokenizer, str):
         pieces = split.apply(train_reader.pieces("learning tokens", RowReport()))

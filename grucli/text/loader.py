@@ -142,7 +142,6 @@ def _lane_boundaries(tokens: TokenFile, B: int, T: int, total: int) -> NDArray[n
 
 
 def _read_tokens(tokens: TokenFile, positions: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The ids at `positions`, modulo the length of the ring."""
     ids = tokens.ids[positions % tokens.tokens].astype(np.int32)
     if int(ids.max()) >= tokens.vocab:
         raise GruError(f"token file is corrupt: '{tokens.path}'", "remove it to rebuild it from the corpus")

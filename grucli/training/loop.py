@@ -174,7 +174,6 @@ def _max_seconds(budget: Budget) -> float:
 
 
 def _requested_steps(trainer: Trainer) -> int | None:
-    """Return the steps of a budget of steps or epochs, None without one."""
     budget = trainer.train_state.budget
     if budget.steps is None and budget.epochs is not None:
         return max(1, round(budget.epochs * trainer.loader.steps_per_epoch))

@@ -147,7 +147,6 @@ def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Ge
 
 
 def _poll(future: Future[Any]) -> Iterator[None]:
-    """Yield several times per second until `future` is done."""
     while not future.done():
         wait([future], timeout=0.05)
         yield

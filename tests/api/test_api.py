@@ -290,7 +290,7 @@ def test_a_corrupt_model_is_described_and_then_refused(home: Path) -> None:
     (home / "models" / "emo" / "best.safetensors").write_bytes(b"torn")
     details = store.describe_model("emo")
     assert details.summary is None
-    with pytest.raises(GruError, match="cut short"):
+    with pytest.raises(GruError, match="truncated"):
         details.check()
 
 

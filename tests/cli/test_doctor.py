@@ -74,7 +74,7 @@ def test_settings_are_listed_with_their_source(capsys: Output, home: Path, monke
     assert [fact for name, fact in result if name == "setting"][1:] == [
         "GRU_TEMP = 0.7 (environment)",
         "GRU_TEPM (environment; no effect: no option has this name)",
-        "temp = 0.5 (config.toml; no effect: GRU_TEMP goes before it)",
+        "temp = 0.5 (config.toml; no effect: overridden by GRU_TEMP)",
         "train.batch = 64 (config.toml)",
         "train.name = [31m (config.toml)",
     ]

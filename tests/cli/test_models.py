@@ -36,7 +36,7 @@ def test_listing(capsys: Output, words: list[str]) -> None:
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert err.startswith("gru: 'torn' is corrupt: ")
-    assert "cut short" in err
+    assert "truncated" in err
     assert len(err.splitlines()) == 1
     head, *rows = out.splitlines()
     assert head.startswith("MODEL")
@@ -47,7 +47,7 @@ def test_listing(capsys: Output, words: list[str]) -> None:
     assert main([*words, "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)
     assert [entry["model"] for entry in entries] == ["torn", "new", "old"]
-    assert "cut short" in entries[0]["problem"]
+    assert "truncated" in entries[0]["problem"]
     assert entries[0]["cell"] is None
     assert entries[1]["val_bits_per_char"] == 1.587
     assert entries[1]["problem"] is None
@@ -127,11 +127,11 @@ def test_a_damaged_model(capsys: Output) -> None:
     assert main(["models", "show", "emo", "--json"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "cut short" in err
+    assert "truncated" in err
     assert main(["models", "show", "emo"]) == 1
     out, err = capsys.readouterr()
     assert str(directory) in out
-    assert "cut short" in err.splitlines()[0]
+    assert "truncated" in err.splitlines()[0]
     assert "gru models remove emo" in err.splitlines()[1]
 
 

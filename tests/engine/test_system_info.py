@@ -114,7 +114,7 @@ def test_an_entry_that_a_variable_goes_before_says_so(home: Path, monkeypatch: p
     monkeypatch.setenv("GRU_TOP_K", "5")
     write_config(home, f"[sample]\n{key} = 3\n")
     assert active_settings(OPTION_VARIABLES)[-1] == ConfigEntry(
-        f"sample.{key}", "3", "config.toml", "GRU_TOP_K goes before it"
+        f"sample.{key}", "3", "config.toml", "overridden by GRU_TOP_K"
     )
 
 

@@ -58,7 +58,7 @@ def test_a_damaged_model_is_listed_with_its_problem() -> None:
     (entry,) = list_models()
     assert entry.info is None
     assert entry.problem is not None
-    assert "cut short" in entry.problem
+    assert "truncated" in entry.problem
 
 
 def test_the_best_weights_speak_for_a_model() -> None:
@@ -147,11 +147,11 @@ def test_a_good_name_is_one_part_of_a_path(name: str) -> None:
 def test_renaming() -> None:
     add_model("emo")
     add_model("other")
-    with pytest.raises(UsageError, match="already a model 'other'"):
+    with pytest.raises(UsageError, match="model 'other' already exists"):
         rename_model("emo", "other")
     with pytest.raises(UsageError, match="cannot be the name"):
         rename_model("emo", "../emo")
-    with pytest.raises(UsageError, match="already a model 'emo'"):
+    with pytest.raises(UsageError, match="model 'emo' already exists"):
         rename_model("emo", "emo")
     assert rename_model("emo", "feelings") == models_dir() / "feelings"
     assert sorted(model_names()) == ["feelings", "other"]

@@ -148,7 +148,7 @@ def test_only_the_arrays_that_belong_together_are_saved(tmp_path: Path) -> None:
         {**weights.arrays, name: weights.arrays[name].astype(np.float64)},
     ]
     for arrays in malformed:
-        with pytest.raises(ValueError, match="ask for float32"):
+        with pytest.raises(ValueError, match="expected float32"):
             save_weights(tmp_path / "x", SavedModel(weights.sizes, weights.tokenizer, arrays, CARD))
     assert not (tmp_path / "x").exists()
 
@@ -181,7 +181,7 @@ def test_figures_that_are_no_numbers_come_back_as_none(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path, read: Callable[[Path], object]) -> None:
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "none", tmp_path / "file" / "below", Path("a\0b")):
-        with pytest.raises(UsageError, match=r"no file|cannot be the name"):
+        with pytest.raises(UsageError, match=r"no such file|not a valid file name"):
             read(path)
     with pytest.raises(UsageError, match="is not a file"):
         read(tmp_path)
@@ -197,7 +197,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_truncation_at_every_length(tmp_path: Path, saved_model: bytes) -> None:
     for length in range(len(saved_model)):
         assert_rejected(tmp_path, saved_model[:length])
-    assert_rejected(tmp_path, saved_model + b"\0", "should hold")
+    assert_rejected(tmp_path, saved_model + b"\0", "bytes of parameters")
 
 
 @given(st.data())
@@ -266,17 +266,17 @@ def set_size(name: str, value: object) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (set_size("layers", 2_000_000_000), "fewer parameters than its layers"),
+        (set_size("layers", 2_000_000_000), "fewer parameters than layers"),
         (set_size("layers", 2), "is missing"),
         (set_size("hidden", 2_000_000_000), "is F32"),
-        (set_size("hidden", 10**30), "does not parse"),
+        (set_size("hidden", 10**30), "header is not valid"),
         (set_size("vocab", 3), "is F32"),
-        (set_size("embed", 0), "does not parse"),
-        (set_size("embed", -1), "does not parse"),
-        (set_size("cell", "perceptron"), "no cell called"),
-        (lambda content: content.update(parameters_sha256="0" * 64), "numbers are not those"),
+        (set_size("embed", 0), "header is not valid"),
+        (set_size("embed", -1), "header is not valid"),
+        (set_size("cell", "perceptron"), "unknown cell"),
+        (lambda content: content.update(parameters_sha256="0" * 64), "checksum mismatch"),
         (lambda content: content["tokenizer"].update(kind="runes"), "tokenizer"),
-        (lambda content: content.update(tokenizer=train("char", iter(["aabb"])).to_json()), "symbols and its network"),
+        (lambda content: content.update(tokenizer=train("char", iter(["aabb"])).to_json()), "symbols, its network"),
     ],
 )
 def test_contents_that_contradict_the_bytes(
@@ -295,13 +295,13 @@ def test_headers_that_contradict_the_bytes(tmp_path: Path, saved_model: bytes) -
     embedding = header["embedding"]
     begin, end = embedding["data_offsets"]
     assert_rejected(tmp_path, changed("dtype", "F16"), "is F16")
-    assert_rejected(tmp_path, changed("dtype", ["F32"]), "does not parse")
+    assert_rejected(tmp_path, changed("dtype", ["F32"]), "header is not valid")
     assert_rejected(tmp_path, changed("shape", embedding["shape"][::-1]), "is F32")
     assert_rejected(tmp_path, changed("shape", [-1, -1]), "is F32")
-    assert_rejected(tmp_path, changed("data_offsets", [begin, end + 4]), "not where it should be")
-    assert_rejected(tmp_path, changed("data_offsets", [begin - 4, end]), "not where it should be")
-    assert_rejected(tmp_path, changed("data_offsets", [begin, 1 << 63]), "not where it should be")
-    assert_rejected(tmp_path, changed("data_offsets", [begin]), "does not parse")
+    assert_rejected(tmp_path, changed("data_offsets", [begin, end + 4]), "at the wrong offset")
+    assert_rejected(tmp_path, changed("data_offsets", [begin - 4, end]), "at the wrong offset")
+    assert_rejected(tmp_path, changed("data_offsets", [begin, 1 << 63]), "at the wrong offset")
+    assert_rejected(tmp_path, changed("data_offsets", [begin]), "header is not valid")
     assert_rejected(tmp_path, join_file({**header, "more": embedding}, body), "'more' is not one of its cell")
     del header["embedding"]
     assert_rejected(tmp_path, join_file(header, body), "'embedding' is missing")
@@ -311,23 +311,23 @@ def test_numbers_that_are_not_finite(tmp_path: Path) -> None:
     weights = make_weights()
     weights.arrays["out.b"][0] = np.nan
     save_weights(tmp_path / "x", weights)
-    assert_rejected(tmp_path, (tmp_path / "x").read_bytes(), "'out.b' holds numbers that are not finite")
+    assert_rejected(tmp_path, (tmp_path / "x").read_bytes(), "'out.b' has values that are not finite")
 
 
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "cut short"),
-        (b"PK\x03\x04" + bytes(100), "cut short|larger"),
-        (struct.pack("<Q", 1 << 62) + b"{}", "cut short"),
-        (join_file(b"[" * 10_000, b""), "does not parse"),
-        (join_file(b'{"a": ' * 10_000, b""), "does not parse"),
-        (join_file(b'{"__metadata__": ' + b"[" * 10_000, b""), "does not parse"),
-        (join_file(b'{"\xff": 1}', b""), "does not parse"),
-        (join_file(b'{"__metadata__": {"gru": "\\ud800"}}', b""), "does not parse"),
-        (join_file(b'{"__metadata__": {"gru": 9}}', b""), "does not parse"),
-        (join_file({"__metadata__": {"format": "pt"}}, b""), "not one of gru"),
-        (join_file({}, b""), "not one of gru"),
+        (b"", "truncated"),
+        (b"PK\x03\x04" + bytes(100), "truncated|too large"),
+        (struct.pack("<Q", 1 << 62) + b"{}", "truncated"),
+        (join_file(b"[" * 10_000, b""), "header is not valid"),
+        (join_file(b'{"a": ' * 10_000, b""), "header is not valid"),
+        (join_file(b'{"__metadata__": ' + b"[" * 10_000, b""), "header is not valid"),
+        (join_file(b'{"\xff": 1}', b""), "header is not valid"),
+        (join_file(b'{"__metadata__": {"gru": "\\ud800"}}', b""), "header is not valid"),
+        (join_file(b'{"__metadata__": {"gru": 9}}', b""), "header is not valid"),
+        (join_file({"__metadata__": {"format": "pt"}}, b""), "of another program"),
+        (join_file({}, b""), "of another program"),
         (
             join_file({"__metadata__": {"gru": '{"format": 1, "sha256": "", "content": {}}'}}, b""),
             "checksum mismatch",
@@ -344,7 +344,7 @@ def test_a_later_format_is_refused_by_name(tmp_path: Path) -> None:
     assert_rejected(
         tmp_path,
         join_file({"__metadata__": {"gru": '{"format": 12, "new": [1]}'}}, b""),
-        "has format 12, and this .* 1",
+        "has format 12, this .* 1",
     )
 
 
@@ -355,5 +355,5 @@ def test_a_head_of_many_bytes_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", 1 << 40))
         file.truncate(1 << 41)
-    with pytest.raises(ModelFileError, match="larger than any model's"):
+    with pytest.raises(ModelFileError, match="too large"):
         load_weights(path)

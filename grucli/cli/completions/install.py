@@ -64,7 +64,6 @@ def install(shell: str, home: Path) -> list[Path]:
 
 
 def _powershell_profile(shell: str) -> Path:
-    """The startup file of PowerShell, which only PowerShell knows."""
     program = shutil.which(shell)
     if program is None:
         raise UsageError(f"'{shell}' is not on the PATH", _MANUAL_HINT)

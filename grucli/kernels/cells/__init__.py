@@ -1,23 +1,20 @@
-"""One step of one row, one file per cell; the equations are in the same file of `grucli.model.cells`.
+"""Pointwise kernels of the cells: one step of one row. The equations are in the same file of `grucli.model.cells`.
 
-A file here defines `CELL`, a NamedTuple class. Its fields are arrays, by the names that the cell's description gives
-them: the biases, [L, ·] for L layers, and the arrays `saved` for the way back, [N, H] for N rows. Its methods are the
-functions below, written for one row: plain loops over j. Which rows there are, in what order, and what is multiplied by
-W between two calls is the business of `grucli.kernels.layer` (windows) and `grucli.kernels.decode` (a token at a time).
+A file defines `CELL`, a NamedTuple class. Its fields are float32 arrays with the names of the cell's description: the
+biases [L, ·] of L layers, and the arrays `saved` for the backward pass [N, H]. Its methods are the functions below,
+loops over the H units of a row. The loops over rows and the products with W are in `grucli.kernels.layer` (windows) and
+`grucli.kernels.decode` (one token at a time). Arguments of the methods besides `cell` and H:
 
-What a method is given, besides `cell` itself and H:
+    layer   row of the biases
+    n       row of the saved arrays
+    a       [G·H]  forward: x U per gate, receives the activations; backward: the activations, receives da, the gradient
+                   of the pre-activation of each gate
+    m       [≥ M]  forward: result of the last product, M columns; backward: gradient of the operand of that product
+    old     state before the step, one row [H] per component
+    new     state after the step, likewise
+    d       gradient of the new state, likewise; receives that of the old state
 
-    layer   the row of the biases
-    n       the row of the saved arrays
-    a       [G·H]  x U, gate by gate; receives the activations; on the way back it holds them and receives da, the
-                   gradient of what entered each gate
-    m       [≥ M]  what was just multiplied: the M columns of the last product; on the way back, the gradient of what
-                   that product had read
-    old     the state before the step, a row [H] for each of its components
-    new     the state after the step, likewise
-    d       the gradient of the new state, likewise; receives the gradient of the old one
-
-All are pointers to float32, read and written by index; compiled code cannot check an index. No two of them overlap.
+Arrays are pointers to float32 that do not overlap; compiled code does not check indices.
 """
 
 from typing import Any
@@ -26,7 +23,7 @@ from grucli.kernels.jit import method
 from grucli.kernels.microkernel import Pointer
 
 Cell = Any
-"""An instance of a cell's class."""
+"""Instance of the NamedTuple class of a cell."""
 
 
 @method
@@ -40,17 +37,17 @@ def update(
     old: tuple[Pointer, ...],
     new: tuple[Pointer, ...],
 ) -> None:
-    """From `m`, the last product, the activations that are missing in `a`, and the new state. Every cell has it."""
+    """Compute the remaining activations in `a` and the new state from the last product `m`. Every cell has it."""
 
 
 @method
-def between(
+def prepare_operand(
     cell: Cell, stage: int, layer: int, n: int, H: int, a: Pointer, m: Pointer, old: tuple[Pointer, ...]
 ) -> None:
-    """What product number `stage` reads, into row n of a saved array, from `m`, the product before.
+    """Compute the operand of product number `stage`, row n of a saved array, from the product before it, `m`.
 
-    Only cells with a product that reads something else than the state have it. It is called before every product but
-    the first, and before the first unless that reads the state.
+    Only cells with a product whose operand is not the state have it. It is called before every product but the first,
+    and before the first unless its operand is the state.
     """
 
 
@@ -58,11 +55,11 @@ def between(
 def update_backward(
     cell: Cell, n: int, H: int, a: Pointer, old: tuple[Pointer, ...], new: tuple[Pointer, ...], d: tuple[Pointer, ...]
 ) -> None:
-    """From `d`, da of the gates that `update` made; `d` becomes what of it reaches the old state without a product."""
+    """Compute da of the gates of `update` from `d`; `d` becomes the gradient of the old state, without the products."""
 
 
 @method
-def between_backward(
+def prepare_operand_backward(
     cell: Cell, stage: int, n: int, H: int, a: Pointer, m: Pointer, old: tuple[Pointer, ...], d: tuple[Pointer, ...]
 ) -> None:
-    """From `m`, the gradient of what product `stage` read, da of the gates that `between` made; `d` is added to."""
+    """Compute da of the gates of `prepare_operand` from the gradient `m` of its operand; add to `d`."""

@@ -1,4 +1,4 @@
-"""The GRU with the reset gate before the product, a row at a time; gates z, r, h."""
+"""GRU with the reset gate before the product, one row at a time; gates z, r, h."""
 
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ class GRUKernel(NamedTuple):
     b: Float32
     rs: Float32
 
-    def between(self, stage: int, layer: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row) -> None:
-        """z, r and r ∘ s_{t-1}."""
+    def prepare_operand(self, stage: int, layer: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row) -> None:
+        """Compute z, r and r ∘ s_{t-1}."""
         b, rs, (s,) = self.b, self.rs, old
         for j in range(H):
             a[j] = sigmoid(a[j] + m[j] + b[layer, j])
@@ -29,7 +29,7 @@ class GRUKernel(NamedTuple):
             rs[n, j] = r * s[j]
 
     def update(self, layer: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row, new: _Row) -> None:
-        """h and s_t."""
+        """Compute h and s_t."""
         b, (s,), (s_new,) = self.b, old, new
         for j in range(H):
             h = tanh(a[2 * H + j] + m[j] + b[layer, 2 * H + j])
@@ -37,7 +37,7 @@ class GRUKernel(NamedTuple):
             s_new[j] = h + a[j] * (s[j] - h)
 
     def update_backward(self, n: int, H: int, a: Pointer, old: _Row, new: _Row, d: _Row) -> None:
-        """da of h and z."""
+        """Compute da of h and z."""
         (s,), (ds,) = old, d
         for j in range(H):
             z, h, g = a[j], a[2 * H + j], ds[j]
@@ -45,8 +45,8 @@ class GRUKernel(NamedTuple):
             a[j] = g * (s[j] - h) * z * (_ONE - z)
             ds[j] = g * z
 
-    def between_backward(self, stage: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row, d: _Row) -> None:
-        """da of r; m is the gradient of r ∘ s_{t-1}."""
+    def prepare_operand_backward(self, stage: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row, d: _Row) -> None:
+        """Compute da of r; m is the gradient of r ∘ s_{t-1}."""
         (s,), (ds,) = old, d
         for j in range(H):
             r = a[H + j]

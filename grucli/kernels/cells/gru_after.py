@@ -1,7 +1,7 @@
-"""The GRU with the reset gate after the product, a row at a time; gates z, r, h.
+"""GRU with the reset gate after the product, one row at a time; gates z, r, h.
 
-One product per step, s_{t-1} W. What leaves W_h is weighed by r before it meets x U_h, so the gradient of the product
-is da in the columns of z and r, and dq = r ∘ da_h in those of h.
+One product per step, s_{t-1} W. Its columns of h are multiplied by r, so the gradient of the product is da in the
+columns of z and r, and dq = r ∘ da_h in those of h.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,14 @@ _Row = tuple[Pointer]
 
 
 class GRUAfterKernel(NamedTuple):
-    """b [L, 3H], c [L, H]; q [N, H] is s_{t-1} W_h + c, and on the way back its gradient."""
+    """b [L, 3H], c [L, H]; q [N, H] is s_{t-1} W_h + c, and its gradient after the backward pass."""
 
     b: Float32
     c: Float32
     q: Float32
 
     def update(self, layer: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row, new: _Row) -> None:
-        """z, r, q, h and s_t."""
+        """Compute z, r, q, h and s_t."""
         b, c, q, (s,), (s_new,) = self.b, self.c, self.q, old, new
         for j in range(2 * H):
             a[j] = sigmoid(a[j] + m[j] + b[layer, j])
@@ -37,7 +37,7 @@ class GRUAfterKernel(NamedTuple):
             s_new[j] = h + a[j] * (s[j] - h)
 
     def update_backward(self, n: int, H: int, a: Pointer, old: _Row, new: _Row, d: _Row) -> None:
-        """da of h, z and r, and dq."""
+        """Compute da of h, z and r, and dq."""
         q, (s,), (ds,) = self.q, old, d
         for j in range(H):
             z, h, g = a[j], a[2 * H + j], ds[j]

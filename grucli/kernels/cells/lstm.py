@@ -1,4 +1,4 @@
-"""The LSTM, one row at a time; gates i, f, g, o, state s and c."""
+"""LSTM, one row at a time; gates i, f, g, o, state s and c."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class LSTMKernel(NamedTuple):
     b: Float32
 
     def update(self, layer: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row, new: _Row) -> None:
-        """All gates, c_t and s_t."""
+        """Compute all gates, c_t and s_t."""
         b, c, s_new, c_new = self.b, old[1], new[0], new[1]
         for j in range(2 * H):
             a[j] = sigmoid(a[j] + m[j] + b[layer, j])
@@ -32,7 +32,7 @@ class LSTMKernel(NamedTuple):
             s_new[j] = a[3 * H + j] * tanh(memory)
 
     def update_backward(self, n: int, H: int, a: Pointer, old: _Row, new: _Row, d: _Row) -> None:
-        """da of all gates; the old s is reached through the product alone."""
+        """Compute da of all gates; the old s has a gradient through the product only."""
         c, c_new, ds, dc = old[1], new[1], d[0], d[1]
         for j in range(H):
             i, f, g, o = a[j], a[H + j], a[2 * H + j], a[3 * H + j]

@@ -1,4 +1,4 @@
-"""The plain tanh network, one row at a time."""
+"""Plain tanh network, one row at a time."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class RNNKernel(NamedTuple):
     b: Float32
 
     def update(self, layer: int, n: int, H: int, a: Pointer, m: Pointer, old: _Row, new: _Row) -> None:
-        """s_t."""
+        """Compute s_t."""
         b, (s_new,) = self.b, new
         for j in range(H):
             s = tanh(a[j] + m[j] + b[layer, j])
@@ -26,7 +26,7 @@ class RNNKernel(NamedTuple):
             s_new[j] = s
 
     def update_backward(self, n: int, H: int, a: Pointer, old: _Row, new: _Row, d: _Row) -> None:
-        """da; the old state is reached through the product alone."""
+        """Compute da; the old state has a gradient through the product only."""
         (ds,) = d
         for j in range(H):
             a[j] = ds[j] * (_ONE - a[j] * a[j])

@@ -1,8 +1,8 @@
-"""Cells: what happens to one layer's state at one step. Each file here is a cell, and its name is the cell's.
+"""Recurrent cells, one per file; the file has the name of the cell.
 
-A file holds the specification: the equations, the names of gates and parameters, how they begin, and a forward and
-backward pass in float64 that the compiled kernels are held to. It defines `CELL`, an instance of its class. Only NumPy
-is needed to read or to run it; the names alone need not even that.
+A file is the specification: equations, names of gates and parameters, initialization, and a forward and backward pass
+in float64 that the compiled kernels are tested against. It defines `CELL`, an instance of its class. It needs NumPy
+only, and listing the names imports none of the files.
 """
 
 import pkgutil
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Cells(Mapping[str, "Cell"]):
-    """The names are those of the files; a file is imported when its cell is asked for."""
+    # Listing the names does not import the cells.
 
     def __init__(self) -> None:
         self._files = {module.name.replace("_", "-"): module.name for module in pkgutil.iter_modules(__path__)}
@@ -32,4 +32,4 @@ class _Cells(Mapping[str, "Cell"]):
 
 
 CELLS: Mapping[str, "Cell"] = _Cells()
-"""What every cell says of itself, by name."""
+"""The cells by name."""

@@ -1,16 +1,16 @@
 """The gated recurrent unit with the reset gate applied before the product (Cho 2014, arXiv:1406.1078).
 
     z_t = σ(x_t U_z + s_{t-1} W_z + b_z)              update: how much of the old state stays
-    r_t = σ(x_t U_r + s_{t-1} W_r + b_r)              reset: how much of it the candidate may see
+    r_t = σ(x_t U_r + s_{t-1} W_r + b_r)              reset: how much of it the candidate depends on
     h_t = tanh(x_t U_h + (r_t ∘ s_{t-1}) W_h + b_h)   candidate
     s_t = (1 - z_t) ∘ h_t + z_t ∘ s_{t-1}
 
-With r = 1 and z = 0 this is the plain tanh network. The gates lie side by side in each parameter, in the order z, r, h:
+With r = 1 and z = 0 this is the plain tanh network. The columns of each parameter are in the order z, r, h:
 
-    here   shape         PyTorch nn.GRU           Keras GRU                 ONNX GRU
-    U      [below, 3H]   no such cell: it resets  kernel, reset_after=False W, transposed (z, r, h)
-    W      [H, 3H]       after the product        recurrent_kernel          R, transposed; linear_before_reset=0
-    b      [3H]          (see `gru-after`)        bias                      first half of B
+    here   shape             PyTorch nn.GRU           Keras GRU                 ONNX GRU
+    U      [input_size, 3H]  no such cell: it resets  kernel, reset_after=False W, transposed (z, r, h)
+    W      [H, 3H]           after the product        recurrent_kernel          R, transposed; linear_before_reset=0
+    b      [3H]              (see `gru-after`)        bias                      first half of B
 """
 
 from typing import ClassVar
@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 
 from grucli.model.cell import Arrays, Backprop, Cell, Float64, Product, sigmoid
 
-UPDATE = "update gate: from 0, all is new, to 1, the memory stays as it was"
-RESET = "reset gate: from 0, the old state is not seen, to 1, all of it is"
+_UPDATE = "update gate: 0 replaces the state, 1 keeps it"
+_RESET = "reset gate: 0 hides the old state from the candidate, 1 shows it"
 
 
 class GRUCell(Cell):
     """The specification of `gru`, in float64."""
 
     gates = ("z", "r", "h")
-    products = (Product("s", ("z", "r")), Product("rs", ("h",)))
+    products: ClassVar[tuple[Product, ...]] = (Product("s", ("z", "r")), Product("rs", ("h",)))
     biases: ClassVar = {"b": gates}
     saved = ("rs",)
-    gate_labels: ClassVar = {"update": UPDATE, "reset": RESET}
+    gate_labels: ClassVar = {"update": _UPDATE, "reset": _RESET}
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
-        """z starts near 0.73, so that a fresh state lasts a while."""
+        """Start z near 0.73, so that a new state lasts several steps."""
         parameters = super().initialize(rng, input_size, H)
         parameters["b"][:H] = 1
         return parameters
@@ -68,7 +68,7 @@ class GRUCell(Cell):
         return s, backprop
 
     def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
-        """See `Cell.look`."""
+        """See `Cell.inspect_gates`."""
         z, r, _, _, s = _forward_states(parameters, x, state, np.zeros(x.shape[:2], np.bool_))
         return s, {"update": z, "reset": r}
 

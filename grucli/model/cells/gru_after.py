@@ -1,22 +1,22 @@
 """The gated recurrent unit with the reset gate applied after the product, as in cuDNN.
 
     z_t = σ(x_t U_z + s_{t-1} W_z + b_z)        update: how much of the old state stays
-    r_t = σ(x_t U_r + s_{t-1} W_r + b_r)        reset: how much of q the candidate may see
-    q_t = s_{t-1} W_h + c                       what the old state says
+    r_t = σ(x_t U_r + s_{t-1} W_r + b_r)        reset: how much of q the candidate depends on
+    q_t = s_{t-1} W_h + c                       the old state's part of the candidate
     h_t = tanh(x_t U_h + b_h + r_t ∘ q_t)       candidate
     s_t = (1 - z_t) ∘ h_t + z_t ∘ s_{t-1}
 
-All that is multiplied with W is s_{t-1}: one product a step instead of the two of `gru`. With r = 1 and c = 0 the two
-cells are the same. The gates lie side by side in U, W and b, in the order z, r, h:
+W multiplies s_{t-1} only: one product per step instead of the two of `gru`. With r = 1 and c = 0 the two cells are the
+same. The columns of U, W and b are in the order z, r, h:
 
-    here   shape         PyTorch nn.GRU (r, z, n)           Keras GRU (z, r, h)      ONNX GRU (z, r, h)
-                                                            reset_after=True         linear_before_reset=1
-    U      [below, 3H]   weight_ih, transposed              kernel                   W, transposed
-    W      [H, 3H]       weight_hh, transposed              recurrent_kernel         R, transposed
-    b      [3H]          bias_ih; of r and z + bias_hh      bias[0]; + bias[1]       first half of B; + second
-    c      [H]           bias_hh of n                       bias[1] of h             second half of B, of h
+    here   shape             PyTorch nn.GRU (r, z, n)           Keras GRU (z, r, h)      ONNX GRU (z, r, h)
+                                                                reset_after=True         linear_before_reset=1
+    U      [input_size, 3H]  weight_ih, transposed              kernel                   W, transposed
+    W      [H, 3H]           weight_hh, transposed              recurrent_kernel         R, transposed
+    b      [3H]              bias_ih; of r and z + bias_hh      bias[0]; + bias[1]       first half of B; + second
+    c      [H]               bias_hh of n                       bias[1] of h             second half of B, of h
 
-The others keep two biases for z and r, of which only the sum means anything: here b holds it.
+The other libraries have two biases for z and r, of which only the sum has an effect: here b is that sum.
 """
 
 from typing import ClassVar
@@ -24,24 +24,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cell import Arrays, Backprop, Cell, Float64, Product, sigmoid
-from grucli.model.cells import gru
+from grucli.model.cell import Arrays, Backprop, Float64, Product, sigmoid
+from grucli.model.cells.gru import GRUCell
 
 
-class GRUAfterCell(Cell):
-    """The specification of `gru-after`, in float64. b and U are those of `gru`; dq takes the place of da_h under W."""
+class GRUAfterCell(GRUCell):
+    """The specification of `gru-after`, in float64. Gates, U and b are those of `gru`; the gradient of q is dq."""
 
-    gates = ("z", "r", "h")
     products = (Product("s", ("z", "r", "h"), gradient=("z", "r", "q")),)
-    biases: ClassVar = {"b": gates, "c": ("q",)}
+    biases: ClassVar = {"b": GRUCell.gates, "c": ("q",)}
     saved = ("q",)
-    gate_labels: ClassVar = gru.GRUCell.gate_labels
-
-    def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
-        """z starts near 0.73, so that a fresh state lasts a while."""
-        parameters = super().initialize(rng, input_size, H)
-        parameters["b"][:H] = 1
-        return parameters
 
     def forward(
         self, parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
@@ -78,7 +70,7 @@ class GRUAfterCell(Cell):
         return s, backprop
 
     def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
-        """See `Cell.look`."""
+        """See `Cell.inspect_gates`."""
         z, r, _, _, _, s = _forward_states(parameters, x, state, np.zeros(x.shape[:2], np.bool_))
         return s, {"update": z, "reset": r}
 

@@ -3,11 +3,11 @@
     i_t = σ(x_t U_i + s_{t-1} W_i + b_i)              input: how much of the candidate is stored
     f_t = σ(x_t U_f + s_{t-1} W_f + b_f)              forget: how much of the memory stays
     g_t = tanh(x_t U_g + s_{t-1} W_g + b_g)           candidate
-    o_t = σ(x_t U_o + s_{t-1} W_o + b_o)              output: how much of the memory is seen
+    o_t = σ(x_t U_o + s_{t-1} W_o + b_o)              output: how much of the memory is output
     c_t = f_t ∘ c_{t-1} + i_t ∘ g_t                   memory
     s_t = o_t ∘ tanh(c_t)
 
-The state of a row is s_t, c_t side by side. The gates are in the order i, f, g, o:
+The state of a row is s_t, c_t side by side. The columns of each parameter are in the order i, f, g, o:
 
     here   shape             PyTorch nn.LSTM          Keras LSTM          ONNX LSTM (order i, o, f, g)
     U      [input_size, 4H]  weight_ih, transposed    kernel              W, transposed
@@ -37,7 +37,7 @@ class LSTMCell(Cell):
     }
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
-        """Forget bias 1, so that a new memory lasts (Jozefowicz 2015)."""
+        """Start with a forget bias of 1, so that a new memory lasts (Jozefowicz 2015)."""
         parameters = super().initialize(rng, input_size, H)
         parameters["b"][H : 2 * H] = 1
         return parameters

@@ -1,4 +1,4 @@
-"""The plain recurrent network with tanh (Elman 1990, doi:10.1207/s15516709cog1402_1): one gate, which always lets pass.
+"""The plain recurrent network with tanh (Elman 1990, doi:10.1207/s15516709cog1402_1).
 
 s_t = tanh(x_t U + s_{t-1} W + b)
 
@@ -45,12 +45,11 @@ class RNNCell(Cell):
         return s, backprop
 
     def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
-        """See `Cell.inspect_gates`; there is none."""
+        """See `Cell.inspect_gates`; this cell has none."""
         return self.forward(parameters, x, state, np.zeros(x.shape[:2], np.bool_))[0], {}
 
 
 def _outer(a: Float64, d: Float64) -> Float64:
-    """Σ over T and B of a[t, b] ⊗ d[t, b]."""
     return np.tensordot(a, d, axes=([0, 1], [0, 1]))
 
 

@@ -109,7 +109,7 @@ def from_json(data: dict[str, object]) -> SubwordTokenizer:
 
 
 def _is_valid_piece(piece: str) -> bool:
-    """Whether segments can be encoded independently with the piece, and its name is not reserved."""
+    """Return True if segments can be encoded independently with the piece, and its name is not reserved."""
     has_reserved = " " in piece[1:] or any(mark in piece for mark in ("\n", "\0", _SPACE_SYMBOL))
     return piece != " " and len(piece) <= _MAX_PIECE_CHARS and not has_reserved and not _RESERVED.fullmatch(piece)
 
