@@ -51,6 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
                 force=True,
             )
         )
+        if finished.reason in ("interrupted", "terminated"):
+            break
         run = finished.summary
         config = grucli.GenerationConfig(temp=0.7, max_chars=40)
         sample = next(grucli.generate(config=config, model=run.model)).text

@@ -157,6 +157,8 @@ class Model:
         Raises:
             UsageError: as `generate`.
         """
+        if n < 1:
+            raise UsageError(f"n is {n}", "n takes a whole number, at least 1")
         config = config or GenerationConfig()
         index = None if copies == "ignore" else self.copy_index
         state = self.read(prompt, reply_to=reply_to)

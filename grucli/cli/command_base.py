@@ -3,6 +3,7 @@
 This is the only module that uses private names of Typer; `pyproject.toml` pins its minor version for that reason.
 """
 
+import contextlib
 import copy
 import os
 import re
@@ -218,11 +219,16 @@ class GruCommand(_CommandMixin, TyperCommand):
     def invoke(self, ctx: Context) -> Any:
         """Run the command with a terminal as quiet as requested."""
         quiet = _get_options(ctx).quiet
-        if ctx.parent is not None and ctx.parent.parent is None:
-            from grucli.ui.terminal.startup_message import print_startup_message
+        with contextlib.ExitStack() as stack:
+            if self.name == "chat":
+                from grucli.ui.terminal.tty_control import echo
 
-            print_startup_message(quiet)
-        _open_terminal(quiet)
+                stack.enter_context(echo(on=False))  # what is typed from now on is shown as the first line of the chat
+            if ctx.parent is not None and ctx.parent.parent is None:
+                from grucli.ui.terminal.startup_message import print_startup_message
+
+                print_startup_message(quiet)
+            _open_terminal(quiet)
         return super().invoke(ctx)
 
 

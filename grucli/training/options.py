@@ -75,6 +75,7 @@ class TrainOptions:
     """The options of `gru train`; None is an option that was not given."""
 
     sources: Sequence[str]
+    """Corpus files; a single one may stand alone."""
     name: str | None = _option("Model name.", default="from the corpus file name")
     cell: str | None = _option("Recurrent cell.", choices=tuple(CELLS))
     hidden: int | None = _option("Units per layer.", Range(1, 1 << 13))
@@ -107,8 +108,12 @@ class TrainOptions:
         """Check every value.
 
         Raises:
-            UsageError: a value is out of range; the flag is named.
+            UsageError: a value is out of range, the flag is named; or there is no source.
         """
+        if isinstance(self.sources, str):
+            object.__setattr__(self, "sources", (self.sources,))
+        if not self.sources:
+            raise UsageError("no corpus given", "name at least one file")
         types = {option.name: option.type for option in fields(self)}
         for name, spec in option_specs().items():
             value = getattr(self, name)

@@ -108,7 +108,7 @@ def _hparams_from_base(options: TrainOptions, hparams: Hyperparameters, base_mod
         if getattr(options, flag) not in (None, value)
     ]
     if changed:
-        raise UsageError(f"{', '.join(changed)} conflicts with model '{options.start_from}'", "remove the option")
+        raise UsageError(f"model '{options.start_from}' conflicts with {', '.join(changed)}", "remove the option")
     return replace(hparams, **fixed)
 
 
