@@ -237,6 +237,7 @@ def test_training_gives_events_and_a_summary(capsys: Output, tmp_path: Path) -> 
         grucli.train(small_options(corpus))
 
 
+@pytest.mark.slow
 def test_training_is_saved_when_a_callback_fails_or_a_flag_is_set(tmp_path: Path, home: Path) -> None:
     corpus, stop = write_small_corpus(tmp_path / "corpus.csv"), StopFlag()
 

@@ -52,6 +52,7 @@ def spoken_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("spoken_lines")
 def test_a_bot_of_a_subreddit(capsys: Output, tmp_path: Path) -> None:
     with serve_arctic_shift(FakeArcticShift(forum("cats"))) as server:

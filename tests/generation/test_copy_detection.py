@@ -68,6 +68,7 @@ def small_index(fingerprint: str = "corpus") -> CopyIndex:
     return CopyIndex(fingerprint, (BloomFilter(bits[0], 6), BloomFilter(bits[1], 1)), complete=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["char", "word", "subword"])
 def test_every_copy_is_found_and_its_length_told(tmp_path: Path, kind: str) -> None:
     learnt = tokenizers.train(kind, iter([TEXT] * 40), None)

@@ -97,6 +97,7 @@ def test_the_table_says_of_every_token_what_the_text_says(
         text, state = text + likely[token], row[token]
 
 
+@pytest.mark.slow
 @given(
     blocked=st.lists(st.text("abé日 ", min_size=1, max_size=3).filter(str.strip), max_size=3).map(tuple),
     stops=st.lists(st.text("aé日É", min_size=1, max_size=3), max_size=2).map(tuple),

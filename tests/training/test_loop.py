@@ -312,6 +312,7 @@ def test_resume_with_nothing_saved_begins(corpus: Path) -> None:
     assert run_summary(small_options(corpus, resume=True)).steps == 30
 
 
+@pytest.mark.slow
 def test_epochs_and_minutes_are_limits_too(corpus: Path) -> None:
     epochs = run_summary(small_options(corpus, steps=None, epochs=2, name="epochs"))
     started = next(

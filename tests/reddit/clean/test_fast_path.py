@@ -148,6 +148,7 @@ RULE_CONFIGS = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(
     st.one_of(st.lists(COMMENTS, max_size=6), st.lists(st.one_of(COMMENTS, MALFORMED), max_size=4)),

@@ -261,6 +261,7 @@ HOSTILE_LINES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     st.lists(HOSTILE_LINES, max_size=12),

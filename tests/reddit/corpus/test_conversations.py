@@ -244,6 +244,7 @@ def reference_paths_of_post(comments: dict[str, Comment]) -> set[tuple[str, ...]
     return paths
 
 
+@pytest.mark.slow
 @given(comments_, st.sampled_from([1, 200, 1 << 20]))
 @settings(max_examples=300)
 def test_the_paths_are_those_of_the_naive_implementation(
