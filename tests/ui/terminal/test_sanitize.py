@@ -63,7 +63,9 @@ def test_a_safe_line_keeps_the_words_apart() -> None:
 
 
 @given(any_text)
+@example("\ud800\udc00")
 def test_escaped_json_is_the_same_value_and_steers_nothing(text: str) -> None:
     document = escape_control_json(json.dumps({text: [text]}, ensure_ascii=False))
     assert not any(map(is_control, document))
-    assert json.loads(document) == {text: [text]}
+    # In JSON, the escapes of two halves of a surrogate pair are one character.
+    assert json.loads(document) == json.loads(json.dumps({text: [text]}))
