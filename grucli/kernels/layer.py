@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from grucli.kernels.arrays import Float32
 from grucli.kernels.cells import Cell, prepare_operand, prepare_operand_backward, update, update_backward
 from grucli.kernels.jit import inlined, kernel
-from grucli.kernels.microkernel import element_ptr, gemm_panels, row
+from grucli.kernels.microkernel import Pointer, element_ptr, gemm_panels, row
 from grucli.kernels.quantized import packed_matmul
 
 
@@ -145,7 +145,7 @@ def backward(
     for t in range(T - 1, -1, -1):
         n = t * B + low
         for i in range(rows):
-            _add_row(carried, low + i, ds, n + i)
+            _add_row(row(carried, low + i), row(ds, n + i), H)
             update_backward(cell, n + i, H, row(gates, n + i), row(old, n + i), row(new, n + i), row(dstate, low + i))
         for current in products:
             stride = current.d.shape[1]
@@ -153,7 +153,7 @@ def backward(
             gemm_panels(start, stride, rows, current.panels, scratch, current.accumulate)
             if current.into_state:
                 for i in range(rows):
-                    _add_row(carried, low + i, scratch, i)
+                    _add_row(row(carried, low + i), row(scratch, i), H)
             if current.stage >= 0:
                 for i in range(rows):
                     prepare_operand_backward(
@@ -166,9 +166,8 @@ def backward(
 
 
 @inlined
-def _add_row(destination: Float32, i: int, terms: Float32, k: int) -> None:
-    target, source = row(destination, i), row(terms, k)
-    for j in range(destination.shape[1]):
+def _add_row(target: Pointer, source: Pointer, H: int) -> None:
+    for j in range(H):
         target[j] += source[j]
 
 
