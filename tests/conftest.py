@@ -9,7 +9,9 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import hypothesis
@@ -68,6 +70,13 @@ def real_data() -> Path:
     if not directory or not Path(directory).is_dir():
         pytest.skip("GRU_TEST_DATA names no folder with the real text")
     return Path(directory)
+
+
+@pytest.fixture(autouse=True)
+def _reset_sigint() -> None:
+    """Let every test begin with Python's own handler of Ctrl-C, whatever a test before it has left."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
