@@ -78,6 +78,7 @@ TEXTS = st.lists(FRAGMENTS, max_size=8).map("".join)
 TRANSFORMS = tuple((rule.name, rule.transform) for rule in RULES if rule.transform)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(TEXTS)
 @example("a\x1c")
@@ -95,6 +96,7 @@ def test_a_simple_text_becomes_what_the_rules_make_of_it(text: str) -> None:
         assert all(transform(text) == text for _, transform in TRANSFORMS)
 
 
+@pytest.mark.slow
 def test_every_character_that_passes_alone_is_left_as_it_is() -> None:
     passing = [
         char
@@ -108,6 +110,7 @@ def test_every_character_that_passes_alone_is_left_as_it_is() -> None:
     ] == []
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(st.lists(st.one_of(TEXTS, hostile_text), max_size=6), st.booleans())
 @example(["", "a", "", " b", "c ", "\n"], True)
