@@ -145,7 +145,7 @@ MALFORMED = st.builds(Comment, body=TEXTS, author=st.sampled_from([None, "a"]), 
 RULE_CONFIGS = (
     RuleConfig(),
     RuleConfig(min_chars=8, max_chars=20),
-    RuleConfig(skip_rules=frozenset({"length", "text"})),
+    RuleConfig(skip_rules=frozenset({"length", "unicode"})),
     RuleConfig(skip_rules=frozenset({"bot", "deleted"}), min_score=2),
     RuleConfig(no_match=re.compile("[a-c]")),
 )
@@ -177,7 +177,7 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("replies", [False, True])
 @pytest.mark.parametrize(
-    "rule_config", [RuleConfig(), RuleConfig(skip_rules=frozenset({"text", "bot"}), max_chars=300)]
+    "rule_config", [RuleConfig(), RuleConfig(skip_rules=frozenset({"unicode", "bot"}), max_chars=300)]
 )
 def test_a_dump_is_cleaned_the_same_without_it(
     dump: Path, tmp_path: Path, home: Path, rule_config: RuleConfig, replies: bool
@@ -216,5 +216,5 @@ def test_what_a_rule_might_change_is_not_simple(text: str) -> None:
 
 def test_without_the_rule_on_characters_quotes_stay() -> None:
     comment = Comment("it’s")
-    assert make_cleaner(RuleConfig(skip_rules=frozenset({"text"})))(comment) is None
+    assert make_cleaner(RuleConfig(skip_rules=frozenset({"unicode"})))(comment) is None
     assert comment.body == "it’s"
