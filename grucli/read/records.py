@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 from grucli import optional_imports
 from grucli.errors import UsageError
-from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, RowReport, read_blocks
+from grucli.read.blocks import MAX_LINE_BYTES, NOT_UTF8, Block, NumberedLine, RowReport, read_blocks
 from grucli.read.json_lines import MAX_DOCUMENT_BYTES, JsonLinesDecoder, is_document
 from grucli.read.sources import ByteProgress, InputSource
 
@@ -142,7 +142,7 @@ class _CsvLines:
         try:
             self.text = line.decode()
         except UnicodeDecodeError:
-            self.error = "not UTF-8"
+            self.error = NOT_UTF8
             self.text = line.decode("utf-8", "replace")
         return self.text + "\n"
 
@@ -235,7 +235,7 @@ def _split_records(
         try:
             text = line.decode().removesuffix("\r")
         except UnicodeDecodeError:
-            report.skip("not UTF-8", line_number)
+            report.skip(NOT_UTF8, line_number)
             continue
         values = text.split(separator) if separator else [text]
         reason = _field_count_error(values, columns)

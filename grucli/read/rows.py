@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from grucli.read.blocks import INVALID_UTF8, RowReport
+from grucli.read.blocks import INVALID_UTF8, NOT_UTF8, RowReport
+from grucli.read.encoding import MIN_BYTES_PER_ROW, TextDecoder, check_undecodable
 from grucli.read.records import DEFAULT_COLUMN, JsonTextColumn, Record, open_records, table_column
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, resolve_source
 
@@ -43,12 +44,14 @@ def read_rows(
         GruError: the disk failed, or compressed data are corrupt before the first line ends.
     """
     source = _resolve(source)
+    read_before, undecodable_before = report.read, report.skipped[NOT_UTF8]  # the report may have counted others
     records = open_records(source, column or DEFAULT_COLUMN, report, on_bytes)
     if records.columns is None:
         yield from _rows(_with_json_column(source, records.rows, column, report), report)
     elif records.columns:
         name = table_column(source, records, column)
         yield from _rows(((record, name) for record in records.rows), report)
+    check_undecodable(source.display_name, report.skipped[NOT_UTF8] - undecodable_before, report.read - read_before)
 
 
 def read_running_text(
@@ -119,13 +122,19 @@ def _row_error(body: object, thread: object) -> str | None:
 
 def _clean_slices(source: InputSource, report: RowReport, on_bytes: ByteProgress | None) -> Iterator[str]:
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    lines_before = report.read  # the report may have counted other sources
+    decoder = TextDecoder(source.display_name)
+    lines_before, invalid_before = report.read, report.skipped[INVALID_UTF8]  # the report may have counted others
+    length = 0
     try:
-        for chunk in read_bytes(source, on_bytes):
+        for chunk in read_bytes(source, on_bytes, decoder=decoder):
+            length += len(chunk)
             yield _remove_escaped_bytes(utf8.decode(chunk), report, lines_before)
         yield _remove_escaped_bytes(utf8.decode(b"", final=True), report, lines_before)
     except CorruptDataError:
         report.mark_truncated(source.display_name, report.read - lines_before)
+    report.warnings += [(source.display_name, note) for note in decoder.notes()]
+    rows = max(report.read - lines_before, length // MIN_BYTES_PER_ROW)
+    check_undecodable(source.display_name, report.skipped[INVALID_UTF8] - invalid_before, rows)
 
 
 def _remove_escaped_bytes(text: str, report: RowReport, lines_before: int) -> str:

@@ -368,11 +368,11 @@ def test_damage_in_the_first_line_leaves_nothing(write_file: WriteFile, packing:
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_what_is_not_compressed_at_all_is_refused(write_file: WriteFile, packing: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        read_bodies(write_file("a.jsonl" + packing, '{"body":"x"}\n' * 10))
-
-    assert "cannot decompress" in caught.value.message
+def test_binary_data_that_are_not_compressed_as_the_suffix_says_are_refused(
+    write_file: WriteFile, packing: str
+) -> None:
+    with pytest.raises(UsageError, match="cannot decompress"):
+        read_bodies(write_file("a.jsonl" + packing, bytes(range(256))))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
@@ -414,21 +414,13 @@ def test_whatever_csv_and_json_writers_write_is_read_back(tmp_path: Path, texts:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        b"\x89PNG\r\n\x1a\n" + bytes(200),
-        random.Random(1).randbytes(5000),
-        "body\nxyz\n".encode("utf-16"),
-        bytes(range(256)) * 9,
-    ],
+    "content", [random.Random(1).randbytes(5000), bytes(range(256)) * 9, b"\xff\x00" * 99, b"a\x01\x00" * 4000]
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
 def test_binary_files_are_refused(write_file: WriteFile, name: str, content: bytes) -> None:
     source = write_file(name, content)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=r"is not (UTF-8 )?text"):
         list(read_running_text(source, RowReport()) if name == "a.txt" else read_rows(source, None, RowReport()))
-
-    assert "UTF-" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -456,7 +448,7 @@ def test_an_empty_file_has_no_rows(write_file: WriteFile, name: str) -> None:
 def _assert_no_rows(name: str, source: str) -> None:
     report = RowReport()
     assert list(read_running_text(source, report) if ".txt" in name else read_rows(source, None, report)) == []
-    assert report == RowReport()
+    assert report == RowReport(warnings=[(source, "is empty")])
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "a\0b.csv", "x" * 5000 + ".csv", ""])

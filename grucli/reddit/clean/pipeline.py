@@ -6,6 +6,7 @@ Any number of processes gives the same bytes: the reader cuts the batches, and t
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 
 from grucli.files import OutputLock
 from grucli.progress import Progress, report_sum
+from grucli.read.blocks import NOT_UTF8
+from grucli.read.encoding import check_undecodable
 from grucli.reddit.clean.batch import CleanedBatch, CleanJob, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.options import CleanOptions
@@ -60,6 +63,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     num_workers = min(options.workers or _default_workers(options.size), _cores())
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
+    rows_read, undecodable = Counter[int](), Counter[int]()
     with suppress(_EmptyOutputError), ExitStack() as stack:
         if options.output is not None:
             stack.enter_context(OutputLock(options.output.path))
@@ -74,10 +78,14 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
             report.add_rows(cleaned.report, source_name)
             report.add_dropped(cleaned.dropped, source_name)
             _count_texts(reader, cleaned)
+            rows_read[cleaned.source_index] += cleaned.report.read
+            undecodable[cleaned.source_index] += cleaned.report.skipped[NOT_UTF8]
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
         reader.finish()
-        for source, rows in zip(options.sources, reader.reports, strict=True):
+        for index, (source, rows) in enumerate(zip(options.sources, reader.reports, strict=True)):
             report.add_rows(rows, source.display_name)
+            undecodable[index] += rows.skipped[NOT_UTF8]
+            check_undecodable(source.display_name, undecodable[index], rows_read[index] + rows.read)
         sink.finish()
         if not report.kept:
             raise _EmptyOutputError

@@ -380,8 +380,8 @@ def test_ids_are_read_as_people_write_them(tmp_path: Path) -> None:
         (b"c1\nt3_post\n", "line 2"),
         (b"c1 c2\n", "line 1"),
         (b"c1\n" + b"x" * 5_000_000, "line 2"),
-        (b"\xff\n", "line 1"),
-        (bytes(range(256)) * 9, "binary"),
+        (b"\xff\n", "is not UTF-8 text"),
+        (bytes(range(256)) * 9, "is not UTF-8 text"),
     ],
 )
 def test_something_else_is_no_list_of_ids(tmp_path: Path, content: bytes, said: str) -> None:
