@@ -174,8 +174,13 @@ class _LineSplitter:
         self._complete_bytes = 0
         self._partial: list[bytes] = []
         self._partial_bytes = 0
+        self._newline_run = 0
 
     def feed(self, chunk: bytes) -> Iterator[Block]:
+        if self._is_blank(chunk):
+            yield from self.flush()
+            self.next_line += len(chunk)
+            return
         start, first_newline = 0, chunk.find(b"\n")
         if first_newline < 0:
             self._append_partial(chunk)
@@ -200,6 +205,14 @@ class _LineSplitter:
             if start < tail_start or self._complete_bytes >= TARGET_BLOCK_BYTES:
                 yield from self.flush()
         self._append_partial(chunk[tail_start:])
+
+    def _is_blank(self, chunk: bytes) -> bool:
+        """Return True for newlines alone after so many of them that they cannot be inside a quoted field."""
+        if not chunk.startswith(b"\n") or chunk.count(b"\n") != len(chunk):
+            self._newline_run = 0
+            return False
+        self._newline_run += len(chunk)
+        return self._newline_run - len(chunk) > self._max_line_bytes
 
     def flush(self) -> Iterator[Block]:
         if not self._complete:

@@ -41,7 +41,7 @@ _ZSTD_READ_BYTES, _ZSTD_RETRY_BYTES = 1 << 19, 1 << 10
 _DECOMPRESSION_ERRORS = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 """Besides an `OSError` without an errno, which gzip and bz2 raise."""
 
-_MAX_EXPANSION, _EXPANSION_BYTES = 1000, 1 << 27
+_MAX_EXPANSION, _EXPANSION_BYTES = 1000, 1 << 24
 """More decompressed bytes than the second, and than the first per compressed one, are no text that people wrote."""
 
 _MAX_INVALID_BYTES = 8
