@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 from grucli.progress import Progress
+from grucli.read.schema import ReadOptions
 from grucli.reddit.clean import explain as explanation
 from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.explain import Explanation
@@ -22,6 +23,7 @@ def clean(
     replies: bool = False,
     min_turns: int | None = None,
     column: str | None = None,
+    read: ReadOptions | None = None,
     workers: int | None = None,
     force: bool = False,
     dry_run: bool = False,
@@ -41,6 +43,7 @@ def clean(
         replies: write conversations instead of comments.
         min_turns: with `replies`, the fewest turns of a conversation.
         column: the column of the text, None for the usual names.
+        read: how to read the inputs.
         workers: number of processes, None to choose by the size of the input.
         force: replace an existing output.
         dry_run: write nothing; `output` may be None.
@@ -58,7 +61,7 @@ def clean(
         sources=resolve_sources(_paths(inputs)),
         output=target,
         rule_config=rules or RuleConfig(),
-        column=column,
+        read=(read or ReadOptions()).with_column(column),
         replies=replies,
         min_turns=min_turns,
         workers=workers,
@@ -75,6 +78,7 @@ def explain(
     replies: bool = False,
     min_turns: int | None = None,
     column: str | None = None,
+    read: ReadOptions | None = None,
     on_progress: Progress | None = None,
 ) -> Explanation:
     """Return what each rule makes of one comment; the other arguments are those of `clean`.
@@ -87,7 +91,7 @@ def explain(
         sources=resolve_sources(_paths(inputs)),
         output=None,
         rule_config=rules or RuleConfig(),
-        column=column,
+        read=(read or ReadOptions()).with_column(column),
         replies=replies,
         min_turns=min_turns,
     )

@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 
-from grucli.cli.options import Column, Json
+from grucli.cli.options import Json, read_options
 from grucli.errors import EmptyInputError
+from grucli.read.schema import ReadOptions
 
 _WHEN = "WHEN"
 _PATTERN = "REGEX"
 
 
+@read_options("body", "author", "id", "parent_id", "link_id", "score", "created_utc", "subreddit")
 def clean(
     inputs: Annotated[
         list[str] | None,
@@ -46,7 +48,8 @@ def clean(
         list[str] | None, typer.Option(metavar="RULE", help="Disable a rule; repeatable. See --list-rules.")
     ] = None,
     near_duplicates: Annotated[bool, typer.Option("--near-duplicates", help="Drop near-duplicates.")] = False,
-    column: Column = None,
+    *,
+    read: ReadOptions,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of processes, at most all cores. [default: by input size]")
     ] = None,
@@ -111,7 +114,7 @@ def clean(
                 rules=rules,
                 replies=replies,
                 min_turns=min_turns,
-                column=column,
+                read=read,
                 on_progress=view.progress,
             )
         else:
@@ -121,7 +124,7 @@ def clean(
                 rules=rules,
                 replies=replies,
                 min_turns=min_turns,
-                column=column,
+                read=read,
                 workers=workers,
                 force=force,
                 dry_run=dry_run,

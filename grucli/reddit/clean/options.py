@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from grucli.errors import UsageError
+from grucli.read.schema import ReadOptions
 from grucli.read.sources import STDIN, InputSource, resolve_source
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import active_rules
@@ -15,7 +16,7 @@ from grucli.reddit.corpus.writer import OutputSpec, parse_output
 class CleanOptions:
     """Options of one cleaning run.
 
-    `output`: None to write nothing. `column`: the text column, None to detect it. `replies`: write conversations, of at
+    `output`: None to write nothing. `read`: how to read the sources. `replies`: write conversations, of at
     least `min_turns` comments. `workers`: number of processes, at most one per core; None to decide by the input size.
     `force`: overwrite an existing output. `use_fast_path`: False applies the rules alone, with the same result.
 
@@ -26,7 +27,7 @@ class CleanOptions:
     sources: tuple[InputSource, ...]
     output: OutputSpec | None
     rule_config: RuleConfig = field(default_factory=RuleConfig)
-    column: str | None = None
+    read: ReadOptions = field(default_factory=ReadOptions)
     replies: bool = False
     min_turns: int | None = None
     workers: int | None = None

@@ -22,7 +22,7 @@ from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.reader import BatchReader, RawBatch
 from grucli.reddit.clean.report import MAX_EXAMPLES, CleanReport
-from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, SCHEMA, filter_names
+from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, filter_names
 from grucli.reddit.clean.worker_pool import WorkerPool
 from grucli.reddit.corpus.conversations import ConversationBuilder
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
@@ -31,7 +31,6 @@ from grucli.reddit.corpus.writer import COLUMNS, CONVERSATION_COLUMNS, CorpusWri
 CONVERSATION = "conversation"
 """Rule name in the report for comments that are not in any conversation."""
 
-_NO_TEXT = f"{SCHEMA}: no text"
 _MAX_NAMED = 3
 _MIN_BYTES_FOR_WORKERS = 1 << 25
 """Smaller inputs do not repay the time to start worker processes."""
@@ -73,9 +72,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
             report.add_dropped(cleaned.dropped, source_name)
-            _count_texts(reader, cleaned)
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-        reader.finish()
         for source, rows in zip(options.sources, reader.reports, strict=True):
             report.add_rows(rows, source.display_name)
         sink.finish()
@@ -131,12 +128,6 @@ def _iter_cleaned(stack: ExitStack, job: CleanJob, count: int, batches: Iterator
     if count == 1:
         return map(clean_batch, batches)
     return stack.enter_context(closing(WorkerPool(job, count))).imap(batches)
-
-
-def _count_texts(reader: BatchReader, cleaned: CleanedBatch) -> None:
-    dropped = cleaned.dropped.skipped
-    missing = dropped[_NO_TEXT]
-    reader.count_texts(cleaned.source_index, len(cleaned.rows) + dropped.total() - missing, missing)
 
 
 class _Deduplicator:
