@@ -88,13 +88,17 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
 def _split(lines: Sequence[str], delimiter: str, *, quoted: bool = True, space_after: bool = False) -> list[list[str]]:
     if not quoted:
         return [line.split(delimiter) for line in lines[:_SAMPLE_ROWS]]
-    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=space_after)
+    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=space_after, strict=True)
     rows: list[list[str]] = []
-    try:
-        rows.extend(filter(None, islice(reader, _SAMPLE_ROWS)))
-    except csv.Error:
-        return rows
-    return rows
+    while len(rows) < _SAMPLE_ROWS:
+        try:
+            rows.append(next(reader))
+        except StopIteration:
+            break
+        except csv.Error:
+            if not rows:
+                break
+    return list(filter(None, rows))
 
 
 def _find_delimiter(lines: Sequence[str], usual: str, options: ReadOptions) -> str:
