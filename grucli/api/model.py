@@ -246,7 +246,9 @@ class Model:
             raise EmptyInputError(message, "drop --split val, or use more text")
         notify("scoring", 0, None)
         result = evaluation.evaluate(self._weights, tokens, self._threads)
-        return dataclasses.replace(result, notices=tuple(dataset.report.messages()))
+        return dataclasses.replace(
+            result, notices=tuple(dataset.report.messages()), inputs=tuple(dataset.report.schemas)
+        )
 
 
 def load(name_or_path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Model:

@@ -46,6 +46,7 @@ class PurgeSummary(JsonRecord):
             "unreadable": sum(result.report.skipped.values()),
             "not_found": self.ids_not_found + len(self.authors_not_found),
             "models": list(self.models),
+            "inputs": [schema.to_json() for schema in result.report.schemas],
         }
 
 

@@ -6,7 +6,7 @@ import typer
 
 from grucli.cli.command_base import MODEL
 from grucli.cli.options import Json, Threads, read_options
-from grucli.read.schema import ReadOptions
+from grucli.read.schema import ReadOptions, describe_inputs
 
 
 @read_options("body", "thread")
@@ -37,6 +37,8 @@ def eval_(
         scores = evaluate(
             load(model, threads=threads), file, split=split, val=val, read=read, on_progress=status.progress
         )
+    for line in describe_inputs(scores.inputs):
+        terminal().info(line)
     for message in scores.notices:
         terminal().warn(message)
     if json:

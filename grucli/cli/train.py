@@ -75,7 +75,7 @@ def train(
         with broken_pipe_is_failure():
             finished = train_model(train_options, on_event=view.show, stop=stop)
     if json:
-        terminal().print_json(finished.summary)
+        terminal().print_json(finished)
     resume = resume_command(sources, finished.summary.model, read, options["val_file"])
     print_train_result(terminal(), finished, resume)
     raise typer.Exit(EXIT_STATUS_BY_REASON.get(finished.reason, ExitStatus.OK))

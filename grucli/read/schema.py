@@ -4,7 +4,7 @@ Every command uses the same decision. It is made from the names of the columns a
 `ReadOptions` override it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -203,7 +203,7 @@ class Schema(JsonRecord):
     @property
     def is_plain(self) -> bool:
         """Whether nothing needs to be said: UTF-8, the delimiter of the suffix, columns called as Reddit does."""
-        return not self._remarks()
+        return not self.remarks()
 
     def describe(self) -> str:
         """Return the decision in one line.
@@ -211,7 +211,7 @@ class Schema(JsonRecord):
         >>> Schema(name="talk.csv", file_format="csv", delimiter=";", columns={"body": "comment"}).describe()
         "reading 'talk.csv': semicolon-separated, text in 'comment' (--column chooses another)"
         """
-        return f"reading {quote(self.name)}: {', '.join(self._remarks()) or f'text in {quote(self.text_column)}'}"
+        return f"reading {quote(self.name)}: {', '.join(self.remarks() or [self._remark(TEXT, self.text_column)])}"
 
     def to_json(self) -> dict[str, object]:
         """Return the decision without the names of all columns."""
@@ -224,7 +224,8 @@ class Schema(JsonRecord):
             "columns": dict(self.columns),
         }
 
-    def _remarks(self) -> list[str]:
+    def remarks(self) -> list[str]:
+        """Return what is not as expected, in parts of a sentence."""
         remarks: list[str] = []
         if self.delimiter not in (None, self.usual_delimiter):
             remarks.append(f"{_DELIMITER_NAMES.get(self.delimiter, quote(self.delimiter))}-separated")
@@ -235,12 +236,21 @@ class Schema(JsonRecord):
             return []
         if not self.has_header:
             remarks.append("no header")
-        remarks += [self._remark(name, column) for name, column in self.columns.items() if name != column]
-        return remarks
+        others = [self._remark(name, column) for name, column in self.columns.items() if name not in (TEXT, column)]
+        if not remarks and not others and self.text_column == TEXT:
+            return []
+        return [*remarks, self._remark(TEXT, self.text_column), *others] if self.columns else remarks
 
     def _remark(self, name: str, column: str) -> str:
         place = quote(column) if self.has_header else f"column {column}"
         if name != TEXT:
             other = self.passed_over.get(name)
             return f"{_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
-        return f"text in {place}" + ("" if name in self.given else f" ({COLUMN_FLAGS[TEXT]} chooses another)")
+        is_guessed = column != TEXT and TEXT not in self.given
+        return f"text in {place}" + (f" ({COLUMN_FLAGS[TEXT]} chooses another)" if is_guessed else "")
+
+
+def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
+    """Return one line for each different decision that needs to be said, about the first source of it."""
+    first = {tuple(schema.remarks()): schema for schema in reversed(list(schemas)) if not schema.is_plain}
+    return [schema.describe() for schema in reversed(first.values())]

@@ -6,22 +6,25 @@ Any number of processes gives the same bytes: the reader cuts the batches, and t
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from itertools import compress
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace as replace_fields
 from numpy.typing import NDArray
 
 from grucli.files import OutputLock
 from grucli.progress import Progress, report_sum
-from grucli.reddit.clean.batch import CleanedBatch, CleanJob, make_job_cleaner
+from grucli.reddit.clean.batch import CleanedBatch, CleanJob, decode_comments, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.reader import BatchReader, RawBatch
-from grucli.reddit.clean.report import MAX_EXAMPLES, CleanReport
+from grucli.reddit.clean.report import MAX_EXAMPLES, CleanReport, ExampleComment
+from grucli.reddit.clean.rule_engine import trace_rules
 from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, filter_names
 from grucli.reddit.clean.worker_pool import WorkerPool
 from grucli.reddit.corpus.conversations import ConversationBuilder
@@ -65,8 +68,9 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
             options.check_output()  # another process may just have written it
         on_bytes = None if progress is None else report_sum(progress, "cleaning", options.size)
         # With workers there is no core left for a prefetch thread.
-        reader = BatchReader(options, on_bytes, use_prefetch=num_workers == 1)
-        results = _iter_cleaned(stack, job, num_workers, reader.batches())
+        reader = BatchReader(options, on_bytes, schemas=report.inputs, use_prefetch=num_workers == 1)
+        batches = _with_examples(reader.batches(), options, report) if options.show else reader.batches()
+        results = _iter_cleaned(stack, job, num_workers, batches)
         sink.open(stack)
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
@@ -107,6 +111,22 @@ def make_job(options: CleanOptions) -> CleanJob:
         replies=options.replies,
         use_fast_path=options.use_fast_path,
     )
+
+
+def _with_examples(batches: Iterator[RawBatch], options: CleanOptions, report: CleanReport) -> Iterator[RawBatch]:
+    """Yield the batches, and note the first comments of each source in `report`."""
+    counts = Counter[int]()
+    for batch in batches:
+        index = batch.source_index
+        if counts[index] < options.show:
+            name = options.sources[index].display_name
+            rows = zip(*decode_comments(batch, CleanedBatch(index)), strict=True)
+            for line_number, comment in islice(rows, options.show - counts[index]):
+                raw, last = replace_fields(comment), trace_rules(comment, options.rule_config)[-1]
+                dropped = None if last.dropped is None else f"{last.rule}: {last.dropped}".removesuffix(": ")
+                report.examples.append(ExampleComment(name, line_number, raw, last.after, dropped))
+                counts[index] += 1
+        yield batch
 
 
 class _EmptyOutputError(Exception):

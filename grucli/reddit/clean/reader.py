@@ -6,6 +6,7 @@ from typing import NamedTuple
 from grucli.errors import UsageError
 from grucli.read.blocks import Block, Record, RowReport
 from grucli.read.records import Records, open_records
+from grucli.read.schema import Schema
 from grucli.read.sources import ByteProgress
 from grucli.reddit.clean.options import CleanOptions
 
@@ -25,12 +26,21 @@ class RawBatch(NamedTuple):
 
 
 class BatchReader:
-    """The sources as batches. `reports`: counts of the rows decoded here, and the schema, per source."""
+    """The sources as batches. `reports`: counts of the rows decoded here, per source.
+
+    `schemas` receives what is decided about each source when it is opened.
+    """
 
     def __init__(
-        self, options: CleanOptions, on_bytes: ByteProgress | None = None, *, use_prefetch: bool = False
+        self,
+        options: CleanOptions,
+        on_bytes: ByteProgress | None = None,
+        *,
+        schemas: list[Schema] | None = None,
+        use_prefetch: bool = False,
     ) -> None:
-        self.reports = [RowReport() for _ in options.sources]
+        schemas = [] if schemas is None else schemas
+        self.reports = [RowReport(schemas=schemas) for _ in options.sources]
         self._options = options
         self._on_bytes = on_bytes
         self._use_prefetch = use_prefetch
