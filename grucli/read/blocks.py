@@ -7,12 +7,14 @@ not held in memory, which is thus bounded for any input.
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.read.encoding import TextDecoder
 from grucli.read.prefetch import prefetch
+from grucli.read.schema import Schema
 from grucli.read.sources import (
     SLICE_BYTES,
     ByteProgress,
@@ -45,18 +47,26 @@ NumberedLine = tuple[int, bytes | None]
 """A line number, from 1, and the line without its newline; None if the line is too long."""
 
 
+class Record(NamedTuple):
+    """One row: the number of its first line, and its fields by name."""
+
+    line: int
+    fields: dict[str, object]
+
+
 @dataclass(slots=True)
 class RowReport:
     """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.
 
     `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
-    about it, as the rest of a sentence.
+    about it, as the rest of a sentence. `schemas`: what was decided about the sources.
     """
 
     read: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     lines: dict[str, list[int]] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
+    schemas: list[Schema] = field(default_factory=list)
 
     def skip(self, reason: str, line: int) -> None:
         """Count one bad row."""

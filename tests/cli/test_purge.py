@@ -14,6 +14,7 @@ from grucli.errors import ExitStatus
 from grucli.model.store import PURGED, models_trained_on, remove_model, rename_model
 from grucli.model.weights import ModelCard
 from grucli.paths import cache_dir
+from grucli.read.schema import ReadOptions
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
 from grucli.reddit.fetch.comment_source import Target
 from grucli.reddit.fetch.state import digest, new_state, save_state
@@ -37,7 +38,7 @@ def prepare_corpus(path: Path) -> str:
     """Prepare a corpus as training does; its fingerprint."""
     return prepare_dataset(
         [str(path)],
-        column=None,
+        read=ReadOptions(),
         tokenizer="char",
         vocab=None,
         val_fraction=0.1,

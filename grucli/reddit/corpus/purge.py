@@ -19,7 +19,8 @@ from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
 from grucli.read.encoding import check_undecodable
-from grucli.read.records import DEFAULT_COLUMN, Records, open_records
+from grucli.read.records import Records, open_records
+from grucli.read.schema import TEXT, ReadOptions
 from grucli.read.sources import InputSource, resolve_source
 from grucli.read.text_files import read_text_file
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
@@ -135,6 +136,7 @@ def purge(
     name: str,
     criteria: PurgeCriteria,
     *,
+    read: ReadOptions,
     dry_run: bool,
     before_writing: Callable[[], object],
     on_progress: Progress,
@@ -156,8 +158,9 @@ def purge(
     assert path is not None
     signature_before = _file_signature(path)
     result = PurgeResult()
-    records = open_records(source, "id" if criteria.ids else "author", result.report, _byte_counter(path, on_progress))
-    file_format = "jsonl" if records.columns is None else source.file_format
+    records = open_records(source, read, result.report, _byte_counter(path, on_progress), needs_text=False)
+    schema = records.schema
+    file_format = "jsonl" if schema.is_json else source.file_format
     if file_format is None:
         raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_PURGEABLE_SUFFIXES}")
     rows = _kept_rows(name, records, criteria, result)
@@ -168,7 +171,7 @@ def purge(
     with (
         OutputLock(path),
         suppress(_NothingRemovedError),
-        open_corpus(OutputSpec(path, file_format, source.compression), records.columns or ()) as corpus,
+        open_corpus(OutputSpec(path, file_format, source.compression), schema.names) as corpus,
     ):
         encode = make_record_encoder(file_format)
         for row in rows:
@@ -243,8 +246,9 @@ def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
 def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
     """Yield the remaining rows, their threads and turns updated, and count all of them in `result`."""
     missing = {column for column, values in (("id", criteria.ids), ("author", criteria.names)) if values}
-    first: Sequence[str] = records.columns or ()
-    if records.columns:
+    is_json = records.schema.is_json
+    first: Sequence[str] = () if is_json else records.schema.names
+    if first:
         _require_columns(name, missing - set(first), first)
     renamer = _ThreadRenamer()
     for record in records.rows:
@@ -252,7 +256,7 @@ def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: Pur
         first = first or tuple(fields)
         missing -= fields.keys()
         criterion = _matching_criterion(fields, criteria, name)
-        body = fields.get(DEFAULT_COLUMN)
+        body = fields.get(TEXT)
         size = len(body) if isinstance(body, str) else 0
         result.split_conversations += renamer.update(fields, criterion is not None)
         if criterion is None:
@@ -350,6 +354,6 @@ def _unique_thread_name(name: str, fields: Fields) -> str:
 
     The number is a hash of the thread and its next comment, with a leading zero, which numbers of paths do not have.
     """
-    key = f"{name} {fields.get('id') or fields.get(DEFAULT_COLUMN)}"
+    key = f"{name} {fields.get('id') or fields.get(TEXT)}"
     digest = hashlib.blake2b(key.encode(), digest_size=5).digest()
     return f"{post_of(name)}.0{int.from_bytes(digest)}"

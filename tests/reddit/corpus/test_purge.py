@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.read.rows import RowReport, read_rows
+from grucli.read.schema import ReadOptions
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
 from grucli.reddit.corpus.purge import PurgeCriteria, PurgeResult, build_criteria, purge, read_ids
@@ -41,18 +42,25 @@ def write_corpus(path: Path, rows: Rows) -> Path:
 
 
 def run_purge(path: Path, criteria: PurgeCriteria, dry_run: bool = False) -> PurgeResult:
-    return purge(str(path), criteria, dry_run=dry_run, before_writing=lambda: None, on_progress=lambda *_: None)
+    return purge(
+        str(path),
+        criteria,
+        read=ReadOptions(),
+        dry_run=dry_run,
+        before_writing=lambda: None,
+        on_progress=lambda *_: None,
+    )
 
 
 def read_bodies(path: Path) -> list[str]:
-    return [row.body for row in read_rows(str(path), None, RowReport())]
+    return [row.body for row in read_rows(str(path), ReadOptions(), RowReport())]
 
 
 def read_conversations(path: Path) -> list[list[str]]:
     """Read conversations as training does."""
     result: list[list[str]] = []
     before = None
-    for row in read_rows(str(path), None, RowReport()):
+    for row in read_rows(str(path), ReadOptions(), RowReport()):
         if row.thread is None or row.thread != before:
             result.append([])
         before = row.thread
@@ -125,6 +133,7 @@ def test_where_nothing_is_meant_the_file_is_not_touched(tmp_path: Path) -> None:
     done = purge(
         str(path),
         PurgeCriteria(ids=frozenset({"c9"})),
+        read=ReadOptions(),
         dry_run=False,
         before_writing=lambda: called.append("!"),
         on_progress=lambda *_: None,
@@ -340,6 +349,7 @@ def test_a_corpus_that_changes_meanwhile_is_not_replaced(tmp_path: Path) -> None
         purge(
             str(path),
             PurgeCriteria(ids=frozenset({"c1"})),
+            read=ReadOptions(),
             dry_run=False,
             before_writing=lambda: None,
             on_progress=change,
