@@ -41,6 +41,9 @@ _MARKS = (
 _WIDE = {"utf-32-le": 4, "utf-32-be": 4, "utf-16-le": 2, "utf-16-be": 2}
 """Bytes of a code unit."""
 
+_MARKABLE = {"utf-8-sig": UTF8, "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+"""Codecs that expect a mark: the same without it, as on most machines."""
+
 _SHIFTS = {"iso2022_jp": b"\x1b$B", "iso2022_kr": b"\x1b$)C"}
 
 _SUGGESTED = ("shift_jis", "euc_jp", "euc_kr", "gb18030", "big5", "cp1251", "cp1250", "cp1252")
@@ -66,7 +69,7 @@ def lookup_encoding(name: str) -> str:
         codec = None
     # Private, but what open() itself asks: rot13 and base64 are codecs, and not encodings of text.
     if codec is not None and codec._is_text_encoding and codec.name not in _NOT_OF_FILES:
-        return UTF8 if codec.name == "utf-8-sig" else codec.name
+        return _MARKABLE.get(codec.name, codec.name)
     known = sorted({*encodings.aliases.aliases, *encodings.aliases.aliases.values()})
     near = difflib.get_close_matches(re.sub("[^a-z0-9]+", "_", name.lower()), known, n=3)
     raise UsageError(
@@ -87,13 +90,22 @@ def encoding_label(encoding: str) -> str:
 
 
 class NotUtf8Error(UsageError):
-    """A text is in an unknown encoding; `sample`: bytes of it, which the suggested encodings can decode."""
+    """A text is not UTF-8, and it is not certain what it is."""
 
-    def __init__(self, name: str, sample: bytes = b"", detail: str = "") -> None:
-        likely = [encoding for encoding in _SUGGESTED if sample and _decodes(sample, encoding)][:3] or ["cp1251"]
-        super().__init__(
-            f"'{name}' is not UTF-8 text{detail}", f"name its encoding, such as: --encoding {' or '.join(likely)}"
-        )
+
+def unknown_encoding_error(name: str, sample: bytes) -> NotUtf8Error:
+    """Return the error for a text; `sample`: bytes of it, which the suggested encodings can decode."""
+    likely = [encoding for encoding in _SUGGESTED if _decodes(sample, encoding)][:3]
+    return NotUtf8Error(
+        f"'{name}' is not UTF-8 text", f"name its encoding, such as: --encoding {' or '.join(likely) or 'cp1251'}"
+    )
+
+
+def _mixed_error(name: str, places: str) -> NotUtf8Error:
+    return NotUtf8Error(
+        f"'{name}' is not UTF-8 text in {places}",
+        "convert them to UTF-8, or name the encoding of the whole file: --encoding cp1251",
+    )
 
 
 def check_undecodable(name: str, undecodable: int, rows: int) -> None:
@@ -103,7 +115,7 @@ def check_undecodable(name: str, undecodable: int, rows: int) -> None:
         UsageError: so many that a corpus without them would differ from the source.
     """
     if _matters(undecodable, rows):
-        raise NotUtf8Error(name, detail=f" ({undecodable:,} of {rows:,} rows)")
+        raise _mixed_error(name, f"{undecodable:,} of {rows:,} rows")
 
 
 def _matters(undecodable: int, rows: float, fraction: float = _MAX_UNDECODABLE_FRACTION) -> bool:
@@ -131,7 +143,7 @@ class TextDecoder:
         self.replaced = 0
         self._rows = 0.0
         self._is_late = False
-        self._is_empty = False
+        self._is_empty = self._seems_utf8 = False
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the text in UTF-8, without a byte-order mark. An error of `chunks` is raised after what precedes it.
@@ -157,6 +169,8 @@ class TextDecoder:
         label, notes = encoding_label(self.encoding), []
         if self._is_empty:
             notes.append("is empty")
+        if self._seems_utf8:
+            notes.append(f"is valid UTF-8, but was read as {label} because of --encoding")
         if self._is_late:
             notes.append(f"is not UTF-8: it is read as {label} from its first such byte")
         if self.replaced:
@@ -184,7 +198,10 @@ class TextDecoder:
     def _transcode(self, ahead: "_Lookahead", evidence: "Evidence | None" = None) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
         since_check = 0
+        is_ascii = True
         for chunk in ahead:
+            if is_ascii and not chunk.isascii():
+                is_ascii, self._seems_utf8 = False, _is_utf8(chunk)
             text = self._decode_chunk(decoder, chunk)
             self._rows += max(text.count("\n"), len(text) / MIN_BYTES_PER_ROW)
             since_check += len(chunk)
@@ -195,7 +212,10 @@ class TextDecoder:
             yield text.encode("utf-8", "replace")
         yield self._decode_chunk(decoder, b"", final=True).encode("utf-8", "replace")
         if evidence is not None and evidence.is_contradicted:
-            raise NotUtf8Error(self._name)
+            raise NotUtf8Error(
+                f"'{self._name}' is neither UTF-8 text nor Windows-1252",
+                "name its encoding, such as: --encoding cp1250",
+            )
         if _matters(self.replaced, self._rows):
             raise UsageError(
                 f"'{self._name}' is not {encoding_label(self.encoding)} text ({self.replaced:,} undecodable places)",
@@ -307,7 +327,7 @@ def _detect_encoding(name: str, window: bytes) -> str | None:
         if evidence.is_certain(MIN_TELLING if len(window) >= _WINDOW_BYTES else 1):
             return WINDOWS_1252
     if _matters(len(places), max(window.count(b"\n"), len(window) / MIN_BYTES_PER_ROW), 1 / 10):
-        raise NotUtf8Error(name, window)
+        raise _mixed_error(name, f"{len(places):,} places") if is_mixed else unknown_encoding_error(name, window)
     return UTF8 if is_mixed else None
 
 

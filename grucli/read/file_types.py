@@ -18,11 +18,13 @@ class FileType(NamedTuple):
     hint: str
 
 
+PARQUET_MAGIC = b"PAR1"
+
 _UNPACK = "unpack it, and name the file in it"
 _AS_CSV = "open it, and save the table as CSV UTF-8"
 _AS_JSON_LINES = "convert it to .csv, .jsonl or .parquet with the program that made it"
 _AS_TEXT = "save its text as a .txt in UTF-8"
-_OWN_FILE = "name a file with comments"
+_OWN_FILE = "name a file with text"
 _DOWNLOAD = "download the file itself: the link may need a login, or lead to a page about it"
 
 
@@ -71,7 +73,7 @@ _FILE_TYPES = (
         _starts(b"SQLite format 3\0"), "an SQLite database", "export the table: sqlite3 -csv -header FILE 'SELECT …'"
     ),
     FileType(_starts(b"DUCK", offset=8), "a DuckDB database", _AS_JSON_LINES),
-    FileType(_starts(b"PAR1"), "a Parquet file", "name it .parquet, not compressed"),
+    FileType(_starts(PARQUET_MAGIC), "a Parquet file", "name it .parquet, not compressed"),
     FileType(_starts(b"ARROW1", b"FEA1", b"\xff\xff\xff\xff\x10\0\0\0"), "an Arrow or Feather file", _AS_JSON_LINES),
     FileType(_starts(b"ORC\x08", b"ORC\x0a", b"Obj\x01"), "an ORC or Avro file", _AS_JSON_LINES),
     FileType(_starts(b"\x89HDF\r\n\x1a\n"), "an HDF5 file", _AS_JSON_LINES),
@@ -112,6 +114,7 @@ COMPRESSION_MAGIC: dict[str, tuple[bytes, ...]] = {
 """The first bytes of compressed data."""
 
 _JSON_START = re.compile(rb'\s*(?:\[\s*)?\{\s*"(?:[^"\\\n]|\\.)*"\s*:')
+_REDDIT_NAMES = {b"body", b"id", b"author", b"score", b"created_utc", b"subreddit", b"link_id", b"parent_id"}
 _CONTROLS = bytes({*range(32), 127} - {*b"\t\n\f\r\x1b"})
 
 
@@ -137,16 +140,20 @@ def compression_of(head: bytes) -> str | None:
             return suffix
         if any(magic.startswith(head) for magic in magics):
             return None
-    is_text = head.translate(None, _CONTROLS) == head and head[:1].isascii()
-    return "" if is_text else None
+    try:
+        codecs.utf_8_decode(head, "strict", False)
+    except UnicodeDecodeError:
+        return None
+    return "" if head.translate(None, _CONTROLS) == head else None
 
 
 def content_format(head: bytes, file_format: str | None) -> str | None:
     """Return the format of a file whose suffix says `file_format`, by its first bytes, without compression.
 
-    Parquet is known by its mark, and JSON in a table or a text by its first line.
+    JSON in a table or a text is known by its first line, and a table in a text by Reddit's names.
     """
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    is_json = file_format in ("csv", "tsv", "txt") and _JSON_START.match(head.removeprefix(codecs.BOM_UTF8))
-    return "json" if is_json else file_format
+    head = head.removeprefix(codecs.BOM_UTF8)
+    if file_format in ("csv", "tsv", "txt") and _JSON_START.match(head):
+        return "json"
+    names = {name.strip(b'" \r') for name in re.split(rb"[,;\t|]", head.partition(b"\n")[0])}
+    return "csv" if file_format == "txt" and len(names & _REDDIT_NAMES) > 2 and b"body" in names else file_format

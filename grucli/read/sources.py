@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from grucli.errors import GruError, UsageError
-from grucli.read.encoding import HEAD_BYTES, NotUtf8Error, TextDecoder
-from grucli.read.file_types import COMPRESSION_MAGIC, compression_of, content_format, refuse_other
+from grucli.read.encoding import HEAD_BYTES, TextDecoder, unknown_encoding_error
+from grucli.read.file_types import COMPRESSION_MAGIC, PARQUET_MAGIC, compression_of, content_format, refuse_other
 from grucli.read.zstd import zstd
 
 STDIN = "-"
@@ -84,14 +84,7 @@ def resolve_source(name: str) -> InputSource:
         return InputSource(name, None, None)
     path = find_file(name)
     suffix, compression = split_suffixes(path)
-    head = _read_head(path)
-    if head:
-        actual = compression_of(head)
-        compression = compression if actual is None else actual
-        head = _decompressed_head(path, compression) if compression else head
-    file_format = content_format(head, FORMATS.get(suffix))
-    if file_format != "parquet":
-        refuse_other(name, head)
+    file_format, compression = _content_type(name, path, FORMATS.get(suffix), compression)
     # Dumps are named RC_2005-12.zst, or RC_2005-12: without a suffix of a format, the content tells it.
     if file_format is None and not compression and suffix.strip(".0123456789-"):
         raise UsageError(
@@ -117,6 +110,23 @@ def find_file(name: str) -> Path:
     if is_directory:
         raise UsageError(f"'{name}' is a directory", "name the files in it")
     return path
+
+
+def _content_type(name: str, path: Path, file_format: str | None, compression: str) -> tuple[str | None, str]:
+    """Return the format and the compression of a file by its content, or those given, of its suffixes.
+
+    Raises:
+        UsageError: the file is something else.
+    """
+    head = _read_head(path)
+    found = compression_of(head) if head else None
+    if found is not None:
+        compression = found
+        head = _decompressed_head(path, compression) if compression else head
+    if head.startswith(PARQUET_MAGIC):
+        return "parquet", compression if found else ""
+    refuse_other(name, head)
+    return content_format(head, file_format), compression
 
 
 def _read_head(path: Path) -> bytes:
@@ -323,7 +333,7 @@ def _refuse_binary(source: InputSource, chunk: bytes) -> None:
     if has_nuls:
         raise UsageError(f"'{source.display_name}' is not text: it has NUL bytes", "name a text file")
     if invalid > max(_MAX_INVALID_BYTES, len(chunk) // 10):
-        raise NotUtf8Error(source.display_name, chunk)
+        raise unknown_encoding_error(source.display_name, chunk)
 
 
 def _begins_with_rows(source: InputSource, chunk: bytes) -> bool:
