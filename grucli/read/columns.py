@@ -96,7 +96,11 @@ def _average_words(sample: Sample, key: str) -> float:
 
 
 def _may_be_text(name: str, values: list[object]) -> bool:
-    return not values or any(isinstance(value, str) and kind_of(value) is None for value in values)
+    return (
+        not values
+        or TEXT in _spellings(name)
+        or any(isinstance(value, str) and kind_of(value) is None for value in values)
+    )
 
 
 def _may_be_id(name: str, values: list[object]) -> bool:
