@@ -291,3 +291,11 @@ def test_a_table_in_standard_input_is_not_read_as_texts(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     with pytest.raises(UsageError):
         list(read_rows("-", ReadOptions(), RowReport()))
+
+
+def test_posts_are_told_from_comments_whatever_their_text_is_called(write: Write) -> None:
+    path = write("a.csv", "id,title,text,score,comments\na,A title,what it says,3,14\n")
+    assert refusal_of(path)[0] == "'a.csv' has posts, not comments: no column 'body'"
+
+    both = write("b.csv", "title,num_comments,comment_text,text\nA title,3,what it says,what the post says\n")
+    assert bodies_of(both) == ["what it says"]

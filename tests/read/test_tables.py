@@ -236,3 +236,24 @@ def test_any_table_with_a_usual_name_is_read_back(
     assert records.schema.names == tuple(header)
     assert records.schema.text_column == name
     assert [list(record.fields.values()) for record in records.rows] == rows
+
+
+def test_texts_with_commas_and_no_header_are_one_column(write: Write) -> None:
+    path = write("a.csv", "Well, yes, I think so.\nNo.\nMe too, really\n")
+
+    assert refusal_of(path) == ("'a.csv' seems to have no header", "use --no-header")
+    assert read(path, has_header=False) == ["Well, yes, I think so.", "No.", "Me too, really"]
+
+
+def test_a_first_line_whose_words_come_again_is_a_row(write: Write) -> None:
+    assert refusal_of(write("a.csv", "otter,lol\nkettle,yes\notter,no\n"))[0] == "'a.csv' seems to have no header"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_the_header_of_a_file_that_was_joined_is_no_comment(write: Write, name: str) -> None:
+    delimiter = "," if name == "a.csv" else "\t"
+    report = RowReport()
+    content = f"id{delimiter}body\n1{delimiter}one\n"
+
+    assert read(write(name, content * 2), report) == ["one", "one"]
+    assert report.skipped == {"header repeated": 1}
