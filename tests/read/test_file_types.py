@@ -127,6 +127,14 @@ def test_json_is_known_under_another_suffix(write_file: WriteFile, name: str) ->
         assert read(write_file(name, content)) == ["the cat rode home"]
 
 
+def test_a_wrong_suffix_is_said(write_file: WriteFile) -> None:
+    report = RowReport()
+    for name, content in (("a.csv", JSON), ("b.jsonl", JSON), ("c.txt", TABLE), ("d.tsv.gz", gzip.compress(TABLE))):
+        list(read_rows(write_file(name, content), ReadOptions(), report))
+
+    assert [schema.remarks()[:1] for schema in report.schemas] == [["JSON"], [], ["a table"], ["comma-separated"]]
+
+
 def test_a_table_is_known_under_the_suffix_of_a_text(write_file: WriteFile) -> None:
     assert read(write_file("a.txt", TABLE)) == ["the cat rode home"]
     assert read(write_file("b.txt", TABLE.replace(b",", b"\t"))) == ["the cat rode home"]
