@@ -3,8 +3,9 @@
 Every error that a user can see is a `GruError`. They are raised anywhere and caught once, in `cli.entry`.
 """
 
+import itertools
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 
 
@@ -35,6 +36,38 @@ def termination_signals() -> dict[int, ExitStatus]:
     return statuses
 
 
+MAX_QUOTED_CHARS = 60
+"""Characters of the user's data that a message quotes at most; a part of a list has as many."""
+
+MAX_LISTED = 20
+_MAX_TEXT_CHARS = 2000
+"""Characters of a message or a hint, whatever it quotes."""
+
+
+def quote(text: object, max_chars: int = MAX_QUOTED_CHARS) -> str:
+    """Return the user's data in quotes, not more than `max_chars` of it.
+
+    >>> quote("body"), quote("a" * 100, 5)
+    ("'body'", "'aaaa…'")
+    """
+    return f"'{_shortened(str(text), max_chars)}'"
+
+
+def list_names(names: Iterable[str], max_names: int = MAX_LISTED) -> str:
+    """Return the first names, each shortened, with commas between.
+
+    >>> list_names(["id", "body"]), list_names(map(str, range(100)), 3)
+    ('id, body', '0, 1, 2, …')
+    """
+    first = list(itertools.islice(names, max_names + 1))
+    more = ["…"] if len(first) > max_names else []
+    return ", ".join([*(_shortened(name, MAX_QUOTED_CHARS) for name in first[:max_names]), *more])
+
+
+def _shortened(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
+
+
 def command_line_name(reference: str) -> str:
     """Return what the command line calls an option, `top_k`, or the list of models, `models`."""
     return "gru models" if reference == "models" else f"--{reference.replace('_', '-')}"
@@ -60,7 +93,7 @@ class GruError(Exception):
         for reference in self._references:
             placeholder, spelled = f"{{{reference}}}", name(reference)
             message, hint = message.replace(placeholder, spelled), hint.replace(placeholder, spelled)
-        return message, hint
+        return _shortened(message, _MAX_TEXT_CHARS), _shortened(hint, _MAX_TEXT_CHARS)
 
 
 class UsageError(GruError):

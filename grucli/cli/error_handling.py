@@ -21,7 +21,8 @@ _PATH_ERRORS = {
     errno.ENOTDIR: "check the path: a part of it is a file, not a directory",
     errno.EISDIR: "name a file, not a directory",
     errno.ENAMETOOLONG: "use a shorter path",
-    errno.ELOOP: "use the path of the file itself, without symbolic links",
+    errno.ELOOP: "remove the symbolic link, or use the path of the file itself",
+    errno.ENXIO: "remove it, or use another path",
 }
 
 
