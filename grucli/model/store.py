@@ -138,7 +138,7 @@ def record_purge(models: Iterable[ModelEntry], fingerprint: str) -> None:
         if model.path.is_dir():
             corpora = [*_purged_corpora(model.path), fingerprint]
             with suppress(OSError):
-                atomic_write(model.path / PURGED, msgspec.json.encode(corpora))
+                atomic_write(model.path / PURGED, msgspec.json.encode(corpora), follow_symlinks=False)
 
 
 def _purged_corpora(directory: Path) -> list[str]:

@@ -13,7 +13,7 @@ import msgspec
 from grucli import __version__
 from grucli.engine.protocol import DropoutMask, Engine
 from grucli.errors import DivergedError, ModelFileError, UsageError
-from grucli.files import atomic_write, oserror_for
+from grucli.files import atomic_write, open_no_follow, oserror_for
 from grucli.generation.evaluation import evaluate_tokens
 from grucli.generation.options import GenerationConfig
 from grucli.generation.sampler import Sampler
@@ -62,7 +62,8 @@ class Trainer:
                 f"corrupt checkpoint: '{self.model_dir}': {error}", "start again with --force"
             ) from error
         metrics = [line for line in read_metrics(self.model_dir) if line.step <= self.train_state.step]
-        atomic_write(self.model_dir / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in metrics))
+        data = b"".join(msgspec.json.encode(line) + b"\n" for line in metrics)
+        atomic_write(self.model_dir / METRICS, data, follow_symlinks=False)
         # Killed after the checkpoint and before the best weights: they are those of the checkpoint.
         if 0 < self.train_state.step == self.train_state.best_step != self._saved_best_step():
             self._save_weights(BEST)
@@ -152,7 +153,7 @@ class Trainer:
     def _record_metrics(self) -> None:
         metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._figures())
         path = self.model_dir / METRICS
-        with oserror_for(path), path.open("ab") as file:
+        with oserror_for(path), open(path, "ab", opener=open_no_follow) as file:
             file.write(msgspec.json.encode(metrics) + b"\n")
 
     def evaluations(self) -> Iterator[Evaluated]:
