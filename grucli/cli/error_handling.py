@@ -96,6 +96,10 @@ def _oserror_to_gru_error(error: OSError) -> GruError:
         from grucli.paths import home_error
 
         return home_error(_reason(error))
+    if error.errno == errno.EEXIST and Path(os.fsdecode(error.filename or "")).is_symlink():
+        return UsageError(
+            f"dangling symbolic link{target}", "remove the link, or restore the directory that it leads to"
+        )
     if error.errno in _PATH_ERRORS:
         return UsageError(f"{_reason(error)}{target}", _PATH_ERRORS[error.errno])
     return GruError(f"{_reason(error)}{target}", "check the disk or device and try again")
