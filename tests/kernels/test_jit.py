@@ -250,13 +250,12 @@ def test_a_command_with_a_damaged_cache_says_so_and_does_its_work(home: Path, tm
     sample = ["sample", "emo", "--seed", "1", "-n", "2"]
     expected = run(*sample)
     assert expected.returncode == 0
-    for name in ("empty", "a bit"):
-        for path in (home / "cache" / "kernels").rglob("*.nb?"):
-            path.write_bytes(DAMAGES[name](path.read_bytes()))
-        result = run(*sample)
-        assert (result.returncode, result.stdout) == (0, expected.stdout)
-        assert "damaged in the kernel cache; compiled again" in result.stderr
-        assert "damaged" not in run(*sample).stderr
+    for path in (home / "cache" / "kernels").rglob("*.nb?"):
+        path.write_bytes(flip(path.read_bytes(), path.stat().st_size // 2))
+    result = run(*sample)
+    assert (result.returncode, result.stdout) == (0, expected.stdout)
+    assert "damaged in the kernel cache; compiled again" in result.stderr
+    assert "damaged" not in run(*sample).stderr
 
 
 @pytest.mark.slow
