@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.cpu_count import logical_cpus
 from grucli.files import OutputLock
+from grucli.limits import logical_cpus
 from grucli.progress import Progress, report_sum
 from grucli.reddit.clean.batch import CleanedBatch, CleanJob, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
