@@ -269,7 +269,7 @@ def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
     needed_bytes = 4 * (persistent_floats + window_floats)
     if available_bytes is not None and needed_bytes > available_bytes:
         raise UsageError(
-            f"not enough memory: needs {needed_bytes / 1e9:,.0f} GB, {available_bytes / 1e9:,.0f} GB available",
+            f"not enough memory: needs {needed_bytes / 1e9:,.1f} GB, {available_bytes / 1e9:,.1f} GB available",
             "use a smaller --hidden, --layers, --vocab, --batch or --seq",
         )
 
