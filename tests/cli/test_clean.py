@@ -174,7 +174,7 @@ def test_what_changed_unseen_is_named_in_an_explanation(capsys: Output, tmp_path
     source.write_text(json.dumps({"id": "c1", "body": "one\r\ntwo\u200b, *three*"}) + "\n")
     assert main(["clean", str(source), "--explain", "c1"]) == 0
     out = capsys.readouterr().out
-    assert "text: invisible characters (\\r, \\u200b)\n" in out
+    assert "unicode: invisible characters (\\r, \\u200b)\n" in out
     assert out.count("three") == 2
 
 

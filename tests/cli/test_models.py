@@ -104,6 +104,7 @@ def test_showing_tells_the_training_that_json_tells_and_which_weights_were_best(
     assert facts["sha256"] == read_model_info(directory / LAST).parameters_sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["models"], ["models", "show"], ["models", "show", "--json"], ["doctor"]])
 def test_a_reader_that_has_had_enough_is_no_failure(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone(PipeStream):

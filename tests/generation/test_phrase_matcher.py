@@ -73,6 +73,7 @@ def next_states(phrases: PhraseMatcher, state: int, V: int) -> list[int]:
     return [int(number) for number in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", [CHAR_TOKENIZER, WORD_TOKENIZER, SUBWORD_TOKENIZER])
 @given(stops=stop_strings, blocked=blocked_phrases, data=st.data())
 @settings(max_examples=60)

@@ -488,6 +488,7 @@ def test_a_wide_beam_finds_the_best_there_is() -> None:
         list(sampler.generate(sampler.initial_state(), "", 257, config))
 
 
+@pytest.mark.slow
 @given(
     kind=st.sampled_from(sorted(SHARED_SAMPLERS)),
     draw=configs,
@@ -540,6 +541,7 @@ def test_relevance_steers_a_beam() -> None:
     assert gain(relevant, 0.0) < gain(plain, 0.0)
 
 
+@pytest.mark.slow
 @given(draw=configs, beam=st.integers(1, 5))
 @settings(max_examples=30)
 def test_a_beam_obeys_the_rules_and_depends_on_nothing_else(draw: GenerationConfig, beam: int) -> None:

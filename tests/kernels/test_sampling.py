@@ -82,6 +82,7 @@ def softmax(logits: Float32, temperature: float = 1.0) -> np.ndarray[tuple[int],
     return np.asarray(probs / probs.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_frequencies_are_the_softmax_at_the_temperature(temperature: float) -> None:
     logits = make_logits(1)
@@ -144,6 +145,7 @@ def make_state(recent: list[int]) -> DecodeState:
     )
 
 
+@pytest.mark.slow
 def test_the_repetition_penalty_divides_and_multiplies_once() -> None:
     logits = np.full((1, 8), -9.0, np.float32)
     logits[0, 3:6] = [2.0, 1.9, -0.1]

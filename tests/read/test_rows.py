@@ -528,6 +528,7 @@ def test_a_dump_is_known_by_its_content(write_file: WriteFile) -> None:
     assert read_bodies(write_file("RC_2005-12.zst", packed)) == ["x"]
 
 
+@pytest.mark.slow
 def test_progress_counts_the_bytes_on_the_disk(write_file: WriteFile) -> None:
     source = write_file("a.jsonl.gz", gzip.compress(b'{"body":"x"}\n' * 100_000))
     reported: list[int] = []

@@ -156,8 +156,8 @@ def clean_explained(terminal: Terminal) -> None:
         RuleStep("quotes", raw.replace("&gt;", ">"), raw.partition("\n\n")[2]),
         RuleStep("markdown", raw.partition("\n\n")[2], cleaned_text),
         RuleStep("urls", cleaned_text, cleaned_text),
-        RuleStep("text", cleaned_text, cleaned_text.replace("\x1b[31m", "")),
-        RuleStep("personal", cleaned_text, "Yes, see the paper or ask me: [EMAIL]"),
+        RuleStep("unicode", cleaned_text, cleaned_text.replace("\x1b[31m", "")),
+        RuleStep("pii", cleaned_text, "Yes, see the paper or ask me: [EMAIL]"),
         RuleStep("length", cleaned_text, cleaned_text),
         RuleStep("duplicate", cleaned_text, cleaned_text, "as c1f2, line 1,204 of RC_2024-01.zst"),
     ]

@@ -56,6 +56,7 @@ def test_every_gradient_agrees_with_finite_differences(
             assert gradient[place] == pytest.approx((above - below_it) / 2e-6, rel=1e-5, abs=1e-7)
 
 
+@pytest.mark.slow
 @each_cell
 def test_gradients_agree_with_finite_differences_through_three_layers(cell: Cell) -> None:
     config = ModelConfig(cell.name, V=5, E=3, H=4, L=3)

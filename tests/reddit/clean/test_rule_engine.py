@@ -122,8 +122,8 @@ def test_a_skipped_rule_leaves_its_part(rule: str) -> None:
         "quotes": "> a quote",
         "markdown": "**bold**",
         "urls": "at http://a.b",
-        "text": "it’s",
-        "personal": "to u/name",
+        "unicode": "it’s",
+        "pii": "to u/name",
     }[rule]
     kept, changed = Comment(body=raw), Comment(body=raw)
     make_cleaner(RuleConfig(skip_rules=frozenset({rule})))(kept)
@@ -140,7 +140,7 @@ def test_all_transforms_can_be_skipped() -> None:
 
 def test_every_step_is_told_once_and_the_changes_of_later_rounds_besides() -> None:
     steps = trace_rules(Comment(body="&lt;3 a \\*b\\* \r\n"), RuleConfig())
-    assert [step.rule for step in steps if step.before != step.after] == ["entities", "markdown", "text", "markdown"]
+    assert [step.rule for step in steps if step.before != step.after] == ["entities", "markdown", "unicode", "markdown"]
     assert [step.rule for step in steps][:5] == ["schema", "deleted", "bot", "entities", "quotes"]
     assert steps[-1].after == "<3 a b"
 

@@ -524,6 +524,7 @@ def test_the_rate_is_limited(server: FakeArcticShift, sleeps: list[float]) -> No
     assert all(0.3 < pause <= 0.5 for pause in sleeps)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     times=st.lists(st.integers(0, 400), max_size=60).map(sorted),

@@ -87,6 +87,7 @@ def test_all_columns_keep_the_pace_together() -> None:
     assert harness.clock.now - 100 == pytest.approx(2, abs=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", [0, 1, 30, 10_000])
 @pytest.mark.parametrize("width", [40, 100])
 def test_there_are_few_redraws(pace: float, width: int) -> None:

@@ -5,6 +5,7 @@ import random
 import sys
 import unicodedata
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def test_every_code_point_is_kept_or_taken_out_as_the_unicode_database_says() ->
     assert sanitize(ALL_CHARS) == "".join(char for char in ALL_CHARS if not is_control(char))
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_hostile_strings_come_out_harmless() -> None:
     draw = random.Random(5)
     ordinary = list("abc [/]\n\té漢🙂")

@@ -15,7 +15,7 @@ from grucli.reddit.clean.rules.urls import replace_urls
 
 Transform = Callable[[str], str]
 
-SCHEMA, LENGTH, UNICODE = "schema", "length", "text"
+SCHEMA, LENGTH, UNICODE = "schema", "length", "unicode"
 DUPLICATE, NEAR_DUPLICATE = "duplicate", "near-duplicate"
 """Names of the rules that other modules refer to."""
 
@@ -74,7 +74,7 @@ RULES: tuple[Rule, ...] = (
     Rule("markdown", "remove Markdown; keep the text of links and spoilers", transform=strip_markdown),
     Rule("urls", "replace web addresses by [URL]; remove lines of addresses only", transform=replace_urls),
     Rule(UNICODE, "repair mojibake, quotes and white space; remove invisible characters", transform=clean_unicode),
-    Rule("personal", "replace personal data by [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER]", transform=redact_pii),
+    Rule("pii", "replace personal data by [EMAIL], [PHONE], [IP], [CARD], [ID] and [USER]", transform=redact_pii),
     Rule(
         "pattern",
         "keep or drop texts that match a regular expression",
