@@ -275,7 +275,7 @@ def test_what_always_times_out_ends_the_fetch(server: FakeArcticShift) -> None:
 
 
 def test_the_page_size_recovers_after_an_outage() -> None:
-    with serve_arctic_shift(FakeArcticShift(make_comments(4000))) as fake:
+    with serve_arctic_shift(FakeArcticShift(make_comments(2500))) as fake:
         fake.faults = ["timeout"] * 6
         assert comment_ids(fetch_all(fake)) == row_ids(fake.rows)
         limits = limits_of(fake)
