@@ -14,6 +14,7 @@ from grucli import optional_imports
 from grucli.errors import UsageError
 from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
 from grucli.read.columns import OTHER_KINDS, ColumnChooser, count_usual_names, kind_column, names_text
+from grucli.read.encoding import TextDecoder
 from grucli.read.json_lines import MAX_DOCUMENT_BYTES, JsonLinesDecoder, is_document
 from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import ByteProgress, InputSource
@@ -79,7 +80,11 @@ def open_records(
         records = opener.open_parquet(on_bytes)
     else:
         max_line_bytes = MAX_DOCUMENT_BYTES if source.file_format == "json" else MAX_LINE_BYTES
-        records = opener.open_blocks(read_blocks(source, report, on_bytes, max_line_bytes, use_prefetch=use_prefetch))
+        decoder = TextDecoder(source.display_name, options.encoding)
+        records = opener.open_blocks(
+            read_blocks(source, report, on_bytes, max_line_bytes, use_prefetch=use_prefetch, decoder=decoder)
+        )
+        records = replace(records, schema=replace(records.schema, encoding=decoder.encoding))
     report.schemas.append(records.schema)
     return records
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from grucli.errors import UsageError, quote
 from grucli.json_record import JsonRecord
+from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
 
 TEXT: Final = "body"
 
@@ -87,8 +88,6 @@ _PLURALS = {
     "turn": "turns",
 }
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
-_ENCODING_NAMES = {"cp1252": "Windows-1252"}
-UTF8: Final = "utf-8"
 
 
 def parse_delimiter(text: str) -> str:
@@ -122,7 +121,7 @@ class ReadOptions:
     '\t'
 
     Raises:
-        UsageError: a field is unknown, or the delimiter is invalid.
+        UsageError: a field or the encoding is unknown, or the delimiter is invalid.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -136,6 +135,8 @@ class ReadOptions:
             raise UsageError(f"unknown field: {quote(unknown[0])}", f"use one of: {', '.join(COLUMN_FLAGS)}")
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", parse_delimiter(self.delimiter))
+        if self.encoding is not None:
+            object.__setattr__(self, "encoding", lookup_encoding(self.encoding))
 
     @property
     def text_column(self) -> str | None:
@@ -231,7 +232,7 @@ class Schema(JsonRecord):
         if self.delimiter not in (None, self.usual_delimiter):
             remarks.append(f"{_DELIMITER_NAMES.get(self.delimiter, quote(self.delimiter))}-separated")
         if self.encoding != UTF8:
-            remarks.append(_ENCODING_NAMES.get(self.encoding, self.encoding.upper()))
+            remarks.append(encoding_label(self.encoding))
         is_usual_tsv = self.usual_delimiter == "\t" and not self.has_header and self.text_column == "1"
         if is_usual_tsv and not remarks and not self.given:
             return []

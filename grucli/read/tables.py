@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from grucli.errors import UsageError
-from grucli.read.blocks import MAX_LINE_BYTES, NumberedLine, Record, RowReport
+from grucli.read.blocks import MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport
 from grucli.read.columns import count_usual_names, is_prose, kind_of, names_text, normalize_name
 from grucli.read.schema import ReadOptions
 
@@ -289,7 +289,7 @@ class _RowReader:
             try:
                 text = line.decode().removesuffix("\r")
             except UnicodeDecodeError:
-                report.skip("not UTF-8", line_number)
+                report.skip(NOT_UTF8, line_number)
                 continue
             values = text.split(self._table.delimiter)
             reason = self._fit(values, text) if len(values) != num_columns or values == header else None
@@ -350,7 +350,7 @@ class _CsvLines:
         try:
             self.text = line.decode()
         except UnicodeDecodeError:
-            self.error = "not UTF-8"
+            self.error = NOT_UTF8
             self.text = line.decode("utf-8", "replace")
         return self.text + "\n"
 

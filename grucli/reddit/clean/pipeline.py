@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from grucli.files import OutputLock
 from grucli.progress import Progress, report_sum
+from grucli.read.blocks import NOT_UTF8
+from grucli.read.encoding import check_undecodable
 from grucli.reddit.clean.batch import CleanedBatch, CleanJob, decode_comments, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.options import CleanOptions
@@ -62,6 +64,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     num_workers = min(options.workers or _default_workers(options.size), _cores())
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
+    rows_read, undecodable = Counter[int](), Counter[int]()
     with suppress(_EmptyOutputError), ExitStack() as stack:
         if options.output is not None:
             stack.enter_context(OutputLock(options.output.path))
@@ -76,9 +79,13 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
             report.add_dropped(cleaned.dropped, source_name)
+            rows_read[cleaned.source_index] += cleaned.report.read
+            undecodable[cleaned.source_index] += cleaned.report.skipped[NOT_UTF8]
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-        for source, rows in zip(options.sources, reader.reports, strict=True):
+        for index, (source, rows) in enumerate(zip(options.sources, reader.reports, strict=True)):
             report.add_rows(rows, source.display_name)
+            undecodable[index] += rows.skipped[NOT_UTF8]
+            check_undecodable(source.display_name, undecodable[index], rows_read[index] + rows.read)
         sink.finish()
         if not report.kept:
             raise _EmptyOutputError
