@@ -13,7 +13,7 @@ from typing import Any, cast
 from grucli import optional_imports
 from grucli.errors import UsageError
 from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
-from grucli.read.columns import ColumnChooser, count_usual_names, names_text
+from grucli.read.columns import OTHER_KINDS, ColumnChooser, count_usual_names, kind_column, names_text
 from grucli.read.encoding import TextDecoder
 from grucli.read.json_lines import MAX_DOCUMENT_BYTES, JsonLinesDecoder, is_document
 from grucli.read.schema import TEXT, ReadOptions, Schema
@@ -108,7 +108,8 @@ class _Opener:
         first = list(islice(rows, _SAMPLE_RECORDS))
         sample = [record.fields for record in first]
         chooser = ColumnChooser(self._name, names, names, sample, self._options)
-        return Records(self._schema("parquet", chooser), chain(first, rows))
+        comments = self._comments(chain(first, rows), kind_column(names, names, sample))
+        return Records(self._schema("parquet", chooser), comments)
 
     def open_blocks(self, blocks: Iterator[Block]) -> Records:
         block = next((block for block in blocks if block.data is None or block.data.strip()), None)
@@ -184,6 +185,11 @@ class _Opener:
         if table.has_header is None:
             table = replace(table, has_header=not is_tsv)
         names = table.names()
+        if too_long := table.num_too_long():
+            raise UsageError(
+                f"'{self._name}' has more fields than columns in {too_long} of its first {len(table.rows)} lines",
+                "quote the fields that contain delimiters, or choose another with --delimiter",
+            )
         keys = _unique_keys(names)
         rows = table.rows[1 if table.has_header else 0 :]
         sample = [dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys)]
@@ -197,7 +203,12 @@ class _Opener:
             quoted=table.quoted,
         )
         text_index = keys.index(schema.columns[TEXT]) if TEXT in schema.columns else len(keys) - 1
-        return Records(schema, table_rows(self._name, lines, first_line, table, keys, text_index, self._report))
+        table_records = table_rows(self._name, lines, first_line, table, keys, text_index, self._report)
+        return Records(schema, self._comments(table_records, kind_column(names, keys, sample)))
+
+    def _comments(self, rows: Iterator[Record], kind: str | None) -> Iterator[Record]:
+        """Return the rows that are comments by the column `kind`; without a need for texts all of them."""
+        return rows if kind is None or not self._needs_text else _without_posts(rows, kind, self._report)
 
     def _schema(self, file_format: str, chooser: ColumnChooser, *, has_header: bool = True) -> Schema:
         options = self._options
@@ -213,6 +224,14 @@ class _Opener:
             given=frozenset(options.columns),
             passed_over=chooser.passed_over,
         )
+
+
+def _without_posts(rows: Iterator[Record], kind: str, report: RowReport) -> Iterator[Record]:
+    for row in rows:
+        if str(row.fields[kind]).lower() in OTHER_KINDS:
+            report.skip("not a comment", row.line)
+        else:
+            yield row
 
 
 def _json_rows(blocks: Iterator[Block], text_column: str, report: RowReport) -> Iterator[Record]:

@@ -20,7 +20,8 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     TEXT: (
         "body", "comment", "text", "content", "message", "msg", "reply", "textoriginal", "bodytext", "textbody",
         "bodyraw", "rawbody", "fulltext", "messagetext", "messagebody", "messagecontent", "textcontent", "replytext",
-        "replybody", "comments", "tweet", "utterance", "kommentar", "commentaire", "comentario", "texte",
+        "replybody", "comments",
+        "contents", "messages", "texts", "tweet", "utterance", "kommentar", "commentaire", "comentario", "texte",
         "textdisplay",
     ),
     "id": ("id", "cid", "messageid", "msgid", "redditid", "fullname", "idstr", "replyid", "name"),
@@ -28,11 +29,11 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
         "author", "username", "user", "authorname", "commenter", "commentername", "screenname", "userscreenname",
         "authordisplayname", "authorusername", "redditor", "sender", "sendername", "poster", "postedby", "writer",
         "displayname", "nickname", "nick", "handle", "from", "fromname", "speaker", "userlogin", "login", "auteur",
-        "autor", "name",
+        "autor", "authors", "usernames", "userid", "authorid", "name",
     ),
     "subreddit": (
         "subreddit", "subredditname", "subredditdisplayname", "sub", "communityname", "parsedcommunityname",
-        "community", "subredditnameprefixed",
+        "community", "subredditnameprefixed", "subreddits",
     ),
     "score": (
         "score", "ups", "upvotes", "likes", "likecount", "upvotecount", "points", "votes", "votecount", "numlikes",
@@ -42,11 +43,11 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
         "createdutc", "created", "createdat", "timestamp", "datetime", "date", "time", "publishedat", "published",
         "postedat", "postedon", "posted", "createdtime", "createddate", "datecreated", "timecreated", "creationdate",
         "creationtime", "dateposted", "dateutc", "timeutc", "utc", "utctime", "createdunix", "unixtime",
-        "unixtimestamp", "epoch", "ts", "publishdate", "publishtime",
+        "unixtimestamp", "timeunix", "epoch", "ts", "publishdate", "publishtime",
     ),
     "link_id": (
         "linkid", "submissionid", "postid", "linkfullname", "submissionname", "topicid", "videoid", "articleid",
-        "storyid", "submission", "post", "link",
+        "storyid", "submission", "post", "link", "posturl", "submissionurl", "linkurl",
     ),
     "parent_id": (
         "parentid", "parent", "parentcommentid", "parentmessageid", "replytoid", "replyto", "replytomessageid",
