@@ -19,7 +19,7 @@ from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
-from grucli.read.columns import normalize_name
+from grucli.read.columns import names_text, normalize_name
 from grucli.read.encoding import check_undecodable
 from grucli.read.records import Records, open_records
 from grucli.read.schema import TEXT, ReadOptions
@@ -114,11 +114,15 @@ def read_ids(name: str) -> Iterator[str]:
 
 
 def _id_cells(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield line number and text of each line, or of the cells in the column of ids if the first line names one."""
+    """Yield line number and text of each line, or of the cells in the column of ids if the first line names one.
+
+    A table of comments is not taken for a list of those to remove.
+    """
     first = next((line for line in lines if line.strip()), "")
     delimiter = next((delimiter for delimiter in "\t;,|" if delimiter in first), ",")
-    names = [normalize_name(name) for name in next(csv.reader([first[:_MAX_LINE_CHARS]], delimiter=delimiter), [])]
-    column = next((names.index(name) for name in _ID_COLUMNS if name in names), None)
+    header = next(csv.reader([first[:_MAX_LINE_CHARS]], delimiter=delimiter), [])
+    names = list(map(normalize_name, header))
+    column = next((names.index(name) for name in _ID_COLUMNS if name in names and not names_text(header)), None)
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#") or (column is not None and line is first):
