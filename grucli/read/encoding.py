@@ -79,6 +79,11 @@ def lookup_encoding(name: str) -> str:
     )
 
 
+def find_mark(head: bytes) -> tuple[bytes, str | None]:
+    """Return the byte-order mark that a text begins with, and its encoding; or b"" and None."""
+    return next(((mark, encoding) for mark, encoding in _MARKS if head.startswith(mark)), (b"", None))
+
+
 def encoding_label(encoding: str) -> str:
     """Return what an encoding is called in messages.
 
@@ -157,7 +162,7 @@ class TextDecoder:
         ahead = _Lookahead(chunks)
         head = ahead.peek(HEAD_BYTES)
         self._is_empty = not head
-        mark, marked = next(((mark, encoding) for mark, encoding in _MARKS if head.startswith(mark)), (b"", None))
+        mark, marked = find_mark(head)
         while mark and head.startswith(mark):  # programs write another one before the first
             head = ahead.skip(len(mark))
         self.encoding = marked or self._given or _encoding_of_head(head) or UTF8
