@@ -14,6 +14,7 @@ from grucli.kernels.arrays import Float32
 from grucli.model.store import find_model
 from grucli.model.weights import load_weights
 from grucli.paths import cache_dir
+from grucli.read.schema import ReadOptions
 from grucli.text.dataset import prepare_dataset
 
 
@@ -32,7 +33,7 @@ def main(model: str, files: list[str]) -> None:
     }
     corpus = prepare_dataset(
         files,
-        column=None,
+        read=ReadOptions(),
         tokenizer=weights.tokenizer,
         vocab=None,
         val_fraction=0.1,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from grucli.api.train import train
     from grucli.chat import open_chat as chat
     from grucli.generation.options import GenerationConfig
+    from grucli.read.schema import ReadOptions
     from grucli.reddit.clean.rules.config import RuleConfig
     from grucli.reddit.fetch.run import FetchOptions
     from grucli.training.options import TrainOptions
@@ -33,6 +34,7 @@ __all__ = [
     "FetchOptions",
     "GenerationConfig",
     "Model",
+    "ReadOptions",
     "RuleConfig",
     "TrainOptions",
     "chat",
@@ -56,6 +58,7 @@ _MODULES = {
     "grucli.api.purge": ("purge",),
     "grucli.api.train": ("train",),
     "grucli.generation.options": ("GenerationConfig",),
+    "grucli.read.schema": ("ReadOptions",),
     "grucli.reddit.clean.rules.config": ("RuleConfig",),
     "grucli.reddit.fetch.run": ("FetchOptions",),
     "grucli.training.options": ("TrainOptions",),

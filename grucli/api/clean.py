@@ -4,6 +4,9 @@ import os
 from collections.abc import Sequence
 
 from grucli.progress import Progress
+from grucli.read.blocks import RowReport
+from grucli.read.records import open_records
+from grucli.read.schema import ReadOptions, Schema
 from grucli.reddit.clean import explain as explanation
 from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.explain import Explanation
@@ -22,9 +25,11 @@ def clean(
     replies: bool = False,
     min_turns: int | None = None,
     column: str | None = None,
+    read: ReadOptions | None = None,
     workers: int | None = None,
     force: bool = False,
     dry_run: bool = False,
+    show: int = 0,
     report: CleanReport | None = None,
     on_progress: Progress | None = None,
 ) -> CleanReport:
@@ -41,9 +46,11 @@ def clean(
         replies: write conversations instead of comments.
         min_turns: with `replies`, the fewest turns of a conversation.
         column: the column of the text, None for the usual names.
+        read: how to read the inputs.
         workers: number of processes, None to choose by the size of the input.
         force: replace an existing output.
         dry_run: write nothing; `output` may be None.
+        show: with `dry_run`, the number of comments of each input that the report has as examples.
         report: the report to fill, for a caller that shows it meanwhile.
         on_progress: called with a stage, and with the bytes done and in all.
 
@@ -58,10 +65,11 @@ def clean(
         sources=resolve_sources(_paths(inputs)),
         output=target,
         rule_config=rules or RuleConfig(),
-        column=column,
+        read=(read or ReadOptions()).with_column(column),
         replies=replies,
         min_turns=min_turns,
         workers=workers,
+        show=show,
         force=force,
     )
     return pipeline.clean(options, on_progress, report)
@@ -75,6 +83,7 @@ def explain(
     replies: bool = False,
     min_turns: int | None = None,
     column: str | None = None,
+    read: ReadOptions | None = None,
     on_progress: Progress | None = None,
 ) -> Explanation:
     """Return what each rule makes of one comment; the other arguments are those of `clean`.
@@ -87,11 +96,24 @@ def explain(
         sources=resolve_sources(_paths(inputs)),
         output=None,
         rule_config=rules or RuleConfig(),
-        column=column,
+        read=(read or ReadOptions()).with_column(column),
         replies=replies,
         min_turns=min_turns,
     )
     return explanation.explain_comment(options, comment_id, on_progress)
+
+
+def detect_schemas(inputs: FilePath | Sequence[FilePath], *, read: ReadOptions | None = None) -> list[Schema]:
+    """Return what is decided about each input: format, encoding, columns. A text column need not be found.
+
+    Raises:
+        UsageError: an input cannot be read, or lacks a column that `read` names.
+        GruError: an input is corrupt from its first byte.
+    """
+    report = RowReport()
+    for source in resolve_sources(_paths(inputs)):
+        open_records(source, read or ReadOptions(), report, needs_text=False)
+    return report.schemas
 
 
 def _paths(inputs: FilePath | Sequence[FilePath]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,8 @@ from grucli.errors import EmptyInputError, UsageError
 from grucli.generation.options import GateActivations, GenerationConfig, Sample, State, TokenSurprisal
 from grucli.model.store import find_model, model_name
 from grucli.model.weights import ModelCard, SavedModel, load_weights
+from grucli.read.schema import ReadOptions
+from grucli.read.text_files import read_text_file
 
 if TYPE_CHECKING:
     from grucli.generation.beam_search import BeamSearch
@@ -206,6 +207,7 @@ class Model:
         split: Literal["all", "val"] = "all",
         val: float = 0.1,
         column: str | None = None,
+        read: ReadOptions | None = None,
         on_progress: "Progress | None" = None,
     ) -> "EvalResult":
         """Return the losses over a corpus, or over the part of it that training with `val` holds out.
@@ -215,6 +217,7 @@ class Model:
             split: "all", or "val" for the validation split.
             val: the validation fraction of that split, 0 to 1.
             column: the column of the text, None for the usual names.
+            read: how to read the file.
             on_progress: called with a stage, and with the bytes done and in all.
 
         Raises:
@@ -229,7 +232,7 @@ class Model:
         notify = on_progress or (lambda stage, done, total: None)
         dataset = prepare_dataset(
             [os.fspath(corpus)],
-            column=column,
+            read=(read or ReadOptions()).with_column(column),
             tokenizer=self._weights.tokenizer,
             vocab=None,
             val_fraction=val if split == "val" else 0.0,
@@ -243,7 +246,9 @@ class Model:
             raise EmptyInputError(message, "drop --split val, or use more text")
         notify("scoring", 0, None)
         result = evaluation.evaluate(self._weights, tokens, self._threads)
-        return dataclasses.replace(result, notices=tuple(dataset.report.messages()))
+        return dataclasses.replace(
+            result, notices=tuple(dataset.report.messages()), inputs=tuple(dataset.report.schemas)
+        )
 
 
 def load(name_or_path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Model:
@@ -336,6 +341,7 @@ def evaluate(
     split: Literal["all", "val"] = "all",
     val: float = 0.1,
     column: str | None = None,
+    read: ReadOptions | None = None,
     on_progress: "Progress | None" = None,
 ) -> "EvalResult":
     """Return the losses of a model over a corpus; see `Model.evaluate`.
@@ -348,20 +354,14 @@ def evaluate(
         ModelFileError: the model's file is corrupt.
         EmptyInputError: there is no text, or no validation split.
     """
-    return _resolve(model).evaluate(corpus, split=split, val=val, column=column, on_progress=on_progress)
+    return _resolve(model).evaluate(corpus, split=split, val=val, column=column, read=read, on_progress=on_progress)
 
 
 def read_prompt(path: str) -> str:
-    """Read a prompt from a UTF-8 file, or from standard input ("-"), without the newline at its end.
+    """Read a prompt from a text file, or from standard input ("-"), without the newline at its end.
 
     Raises:
-        UsageError: standard input is closed, or the file is not UTF-8 text.
-        OSError: the file cannot be read.
+        UsageError: standard input is closed, or there is no such file, or it is too large or not text.
+        GruError: the disk failed, or the file is corrupt.
     """
-    if path == "-" and sys.stdin is None:
-        raise UsageError("standard input is closed", "name a file: --prompt-file FILE")
-    try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        return content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"'{path}' is not UTF-8 text", "use a plain text file for --prompt-file") from error
+    return read_text_file(path).removesuffix("\n")

@@ -9,6 +9,7 @@ from grucli.json_record import JsonRecord
 from grucli.model.store import models_trained_on, record_purge
 from grucli.paths import cache_dir
 from grucli.progress import Progress
+from grucli.read.schema import ReadOptions
 from grucli.reddit.corpus import purge as purging
 from grucli.reddit.corpus.purge import PurgeResult
 from grucli.reddit.fetch.state import state_path
@@ -45,6 +46,7 @@ class PurgeSummary(JsonRecord):
             "unreadable": sum(result.report.skipped.values()),
             "not_found": self.ids_not_found + len(self.authors_not_found),
             "models": list(self.models),
+            "inputs": [schema.to_json() for schema in result.report.schemas],
         }
 
 
@@ -53,6 +55,7 @@ def purge(
     *,
     id_files: Sequence[str] = (),
     authors: Sequence[str] = (),
+    read: ReadOptions | None = None,
     dry_run: bool = False,
     on_progress: Progress | None = None,
 ) -> PurgeSummary:
@@ -68,6 +71,7 @@ def purge(
         corpus: a `.csv`, `.tsv` or `.jsonl`, compressed or not.
         id_files: files with one id per line; "-" is standard input.
         authors: names of users, with or without `u/`.
+        read: how to read the corpus.
         dry_run: only count.
         on_progress: called with a stage, and with the bytes done and in all.
 
@@ -87,6 +91,7 @@ def purge(
     result = purging.purge(
         path,
         criteria,
+        read=read or ReadOptions(),
         dry_run=dry_run,
         before_writing=lambda: cached.extend(map(str, clear_token_cache(cache_dir()))),
         on_progress=notify,

@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 
-from grucli.cli.options import Column, Json
+from grucli.cli.options import Json, read_options
 from grucli.errors import EmptyInputError
+from grucli.read.schema import USUAL_NAMES, ReadOptions
 
 _WHEN = "WHEN"
 _PATTERN = "REGEX"
 
 
+@read_options("body", "author", "id", "parent_id", "link_id", "score", "created_utc", "subreddit")
 def clean(
     inputs: Annotated[
         list[str] | None,
@@ -46,12 +48,19 @@ def clean(
         list[str] | None, typer.Option(metavar="RULE", help="Disable a rule; repeatable. See --list-rules.")
     ] = None,
     near_duplicates: Annotated[bool, typer.Option("--near-duplicates", help="Drop near-duplicates.")] = False,
-    column: Column = None,
+    *,
+    read: ReadOptions,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of processes, at most all cores. [default: by input size]")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only show the counts.")] = False,
+    show: Annotated[
+        int, typer.Option(min=0, metavar="N", help="With --dry-run, show N comments as read and as cleaned.")
+    ] = 0,
+    explain_columns: Annotated[
+        bool, typer.Option("--explain-columns", help="Show the columns found, or their usual names, and exit.")
+    ] = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules in order, and exit.")] = False,
     explain: Annotated[
         str | None, typer.Option(metavar="ID", help="Show what each rule does to one comment, and exit.")
@@ -64,19 +73,32 @@ def clean(
       gru clean RC_2005-12.zst -o reddit.csv
       gru clean fetched.jsonl -o talk.csv --replies           conversations, for a model that replies
       gru clean *.zst -o ask.jsonl.zst --subreddit AskReddit --min-score 5 --language en
-      gru clean RC_2005-12.zst --dry-run                      only the counts
+      gru clean talk.csv --dry-run --show 3                   the counts, and three comments as they are read
       gru clean RC_2005-12.zst --explain c2102                what each rule does to one comment
 
     Every dropped comment is counted under the rule that dropped it. Authors are stored as hashes made with your own
     key. The same input gives the same corpus for any number of --workers.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.clean_view import CleanView, show_report, show_rule_trace, show_rules
+    from grucli.ui.views.clean_view import (
+        CleanView,
+        show_columns,
+        show_examples,
+        show_report,
+        show_rule_trace,
+        show_rules,
+    )
 
     if list_rules:
         from grucli.reddit.clean.rules.registry import RULES
 
         terminal().print_json(RULES) if json else show_rules(terminal(), RULES)
+        return
+    if explain_columns:
+        from grucli.api.clean import detect_schemas
+
+        schemas = detect_schemas(inputs, read=read) if inputs else []
+        terminal().print_json(schemas or USUAL_NAMES) if json else show_columns(terminal(), schemas)
         return
     with CleanView(terminal()) as view:
         from grucli.api import clean as api
@@ -111,7 +133,7 @@ def clean(
                 rules=rules,
                 replies=replies,
                 min_turns=min_turns,
-                column=column,
+                read=read,
                 on_progress=view.progress,
             )
         else:
@@ -121,18 +143,21 @@ def clean(
                 rules=rules,
                 replies=replies,
                 min_turns=min_turns,
-                column=column,
+                read=read,
                 workers=workers,
                 force=force,
                 dry_run=dry_run,
+                show=show,
                 report=report,
                 on_progress=view.progress,
             )
+    view.show_inputs(result.inputs)
     if json:
         terminal().print_json(result)
     elif isinstance(result, Explanation):
         show_rule_trace(terminal(), result)
     else:
+        show_examples(terminal(), result.examples)
         show_report(terminal(), result, on_stdout=dry_run)
     for message in result.notes:
         terminal().warn(message)

@@ -8,6 +8,7 @@ import typer
 from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.cli.options import Json, Pace, Threads
 from grucli.cli.train import EXIT_STATUS_BY_REASON, resume_command
+from grucli.read.schema import ReadOptions
 
 if TYPE_CHECKING:
     from grucli.generation.options import Sample
@@ -51,7 +52,7 @@ def demo(
     if finished.reason in EXIT_STATUS_BY_REASON:
         if json:
             term.print_json(DemoResult(finished.summary))
-        print_train_result(term, finished, resume_command([corpus], NAME))
+        print_train_result(term, finished, resume_command([corpus], NAME, ReadOptions()))
         raise typer.Exit(EXIT_STATUS_BY_REASON[finished.reason])
     term.info("\nWhat it replies now:\n")
     replies: list[Sample] = []

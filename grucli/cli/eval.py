@@ -5,15 +5,18 @@ from typing import Annotated, Literal
 import typer
 
 from grucli.cli.command_base import MODEL
-from grucli.cli.options import Column, Json, Threads
+from grucli.cli.options import Json, Threads, read_options
+from grucli.read.schema import ReadOptions, describe_inputs
 
 
+@read_options("body", "thread")
 def eval_(
     model: Annotated[str, typer.Argument(metavar=MODEL, help="Model name or path.")],
     file: Annotated[str, typer.Argument(metavar="CORPUS", help="A file that gru train takes.")],
     split: Annotated[Literal["all", "val"], typer.Option(help="The whole file, or its validation split.")] = "all",
     val: Annotated[float, typer.Option(help="Validation fraction of the training, with --split val.")] = 0.1,
-    column: Column = None,
+    *,
+    read: ReadOptions,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -32,8 +35,10 @@ def eval_(
         from grucli.api.model import evaluate, load
 
         scores = evaluate(
-            load(model, threads=threads), file, split=split, val=val, column=column, on_progress=status.progress
+            load(model, threads=threads), file, split=split, val=val, read=read, on_progress=status.progress
         )
+    for line in describe_inputs(scores.inputs):
+        terminal().info(line)
     for message in scores.notices:
         terminal().warn(message)
     if json:

@@ -13,11 +13,11 @@ from grucli.cli.command_base import MODEL, ParameterSource, get_current_context
 from grucli.errors import UsageError
 from grucli.generation.options import OPTIONS, GenerationConfig, GenerationOption, random_seed
 from grucli.generation.phrases import read_phrases
+from grucli.read.schema import COLUMN_FLAGS, ReadOptions
 
 Json = Annotated[bool, typer.Option("--json", help="Output JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Output JSON, one object per line.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Number of threads. [default: all cores]")]
-Column = Annotated[str | None, typer.Option(help="Text column, by name or number (from 1).")]
 Pace = Annotated[float, typer.Option(help="Characters per second on a terminal; 0 disables the limit.")]
 OptionalModel = Annotated[
     str | None, typer.Argument(metavar=f"[{MODEL}]", help="Model name or path. [default: newest]")
@@ -99,6 +99,46 @@ def replace_parameter(
         parameters += options if each.name == name else [each]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
+
+
+_COLUMN_HELP = {
+    "body": "Text column, by name or number (from 1).",
+    "author": "Column of the author.",
+    "id": "Column of the comment's id.",
+    "parent_id": "Column of the id that a comment replies to.",
+    "link_id": "Column of the post's id.",
+    "score": "Column of the score.",
+    "created_utc": "Column of the time.",
+    "subreddit": "Column of the subreddit.",
+    "thread": "Column that names the conversation.",
+}
+
+
+def read_options(*fields: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Replace the parameter `read` of a command, `ReadOptions`, by the options for these columns and for the format."""
+    columns = {COLUMN_FLAGS[name].removeprefix("--").replace("-", "_"): name for name in fields}
+    options = [_read_option(name, COLUMN_FLAGS[field], str, _COLUMN_HELP[field]) for name, field in columns.items()]
+    options += [
+        _read_option("delimiter", "--delimiter", str, "Delimiter of a table: a character, or tab."),
+        _read_option("encoding", "--encoding", str, "Encoding of a text file, such as cp1252."),
+        _read_option("no_header", "--no-header", bool, "The first line of a table is a row."),
+    ]
+
+    def build(values: dict[str, Any]) -> ReadOptions:
+        return ReadOptions(
+            columns={field: values[name] for name, field in columns.items() if values[name] is not None},
+            delimiter=values["delimiter"],
+            encoding=values["encoding"],
+            has_header=False if values["no_header"] else None,
+        )
+
+    return lambda command: replace_parameter(command, "read", options, build)
+
+
+def _read_option(name: str, flag: str, kind: Any, help_text: str) -> inspect.Parameter:
+    option = typer.Option(flag, help=help_text)
+    annotation, default = (Annotated[bool, option], False) if kind is bool else (Annotated[kind | None, option], None)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:

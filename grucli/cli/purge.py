@@ -4,15 +4,19 @@ from typing import Annotated
 
 import typer
 
-from grucli.cli.options import Json
+from grucli.cli.options import Json, read_options
+from grucli.read.schema import ReadOptions
 
 
+@read_options("body", "author", "id", "thread")
 def purge(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help=".csv, .tsv or .jsonl, also compressed.")],
     ids: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="File of ids, one per line; '-' is stdin. Repeatable.")
     ] = None,
     author: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Comments by NAME; repeatable.")] = None,
+    *,
+    read: ReadOptions,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only show the counts.")] = False,
     json: Json = False,
 ) -> None:
@@ -34,7 +38,7 @@ def purge(
         from grucli.api import purge as api
 
         summary = api.purge(
-            corpus, id_files=ids or [], authors=author or [], dry_run=dry_run, on_progress=status.progress
+            corpus, id_files=ids or [], authors=author or [], read=read, dry_run=dry_run, on_progress=status.progress
         )
     if json:
         terminal().print_json(summary)

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from grucli.cli.error_handling import broken_pipe_is_failure
-from grucli.cli.options import Json, replace_parameter
+from grucli.cli.options import Json, read_options, replace_parameter
 from grucli.errors import ExitStatus
+from grucli.read.schema import ReadOptions
 from grucli.training.options import TrainOptions, option_specs
 
 EXIT_STATUS_BY_REASON = {
@@ -38,6 +39,7 @@ def _train_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return replace_parameter(command, "options", declared, dict)
 
 
+@read_options("body", "thread")
 @_train_options
 def train(
     sources: Annotated[
@@ -46,6 +48,7 @@ def train(
     ],
     *,
     options: dict[str, Any],
+    read: ReadOptions,
     json: Json = False,
 ) -> None:
     """Train a model on comments. Ctrl-C saves it.
@@ -64,7 +67,7 @@ def train(
     from grucli.ui.terminal.console import terminal
     from grucli.ui.training.train_view import TrainView, print_train_result
 
-    train_options = TrainOptions(sources=tuple(sources), **options)
+    train_options = TrainOptions(sources=tuple(sources), read=read, **options)
     with StopFlag() as stop, TrainView(terminal(), json, lambda: stop.reason is not None) as view:
         from grucli.api.train import train as train_model
 
@@ -72,15 +75,15 @@ def train(
         with broken_pipe_is_failure():
             finished = train_model(train_options, on_event=view.show, stop=stop)
     if json:
-        terminal().print_json(finished.summary)
-    resume = resume_command(sources, finished.summary.model, options["column"], options["val_file"])
+        terminal().print_json(finished)
+    resume = resume_command(sources, finished.summary.model, read, options["val_file"])
     print_train_result(terminal(), finished, resume)
     raise typer.Exit(EXIT_STATUS_BY_REASON.get(finished.reason, ExitStatus.OK))
 
 
-def resume_command(sources: list[str], model: str, column: str | None = None, val_file: str | None = None) -> str:
+def resume_command(sources: list[str], model: str, read: ReadOptions, val_file: str | None = None) -> str:
     """Return the command that resumes a run; a checkpoint keeps everything but where the text comes from."""
     args = ["gru", "train", *sources, "--name", model]
-    args += ["--column", column] if column is not None else []
+    args += read.flags()
     args += ["--val-file", val_file] if val_file is not None else []
     return shlex.join([*args, "--resume"])

@@ -9,6 +9,7 @@ from grucli.engine.thread_pool import ThreadPool
 from grucli.json_record import JsonRecord
 from grucli.model.parameters import Parameters
 from grucli.model.weights import SavedModel
+from grucli.read.schema import Schema
 from grucli.text.loader import eval_windows
 from grucli.text.token_file import TokenFile
 
@@ -22,7 +23,7 @@ class EvalResult(JsonRecord):
 
     Per character means per character of text: the nats of end tokens count too, and each UTF-8 byte of an unknown
     symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. notices: sentences for
-    the user, such as rows that were skipped.
+    the user, such as rows that were skipped. inputs: what was decided about the file.
     """
 
     nats_per_token: float
@@ -32,6 +33,7 @@ class EvalResult(JsonRecord):
     tokens: int
     characters: int
     notices: tuple[str, ...] = ()
+    inputs: tuple[Schema, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the figures, without the notices."""

@@ -7,12 +7,22 @@ not held in memory, which is thus bounded for any input.
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grucli.read.encoding import TextDecoder
 from grucli.read.prefetch import prefetch
-from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, unreadable_error
+from grucli.read.schema import Schema
+from grucli.read.sources import (
+    SLICE_BYTES,
+    ByteProgress,
+    CorruptDataError,
+    InputSource,
+    read_bytes,
+    unreadable_error,
+)
 
 MAX_LINE_BYTES = 1 << 22
 """Longest line in bytes, and longest CSV field in characters."""
@@ -28,10 +38,20 @@ CORRUPT = "corrupt compressed data"
 INVALID_UTF8 = "bytes that are not UTF-8"
 """The two reasons that stand for more, or less, than one row."""
 
+NOT_UTF8 = "not UTF-8"
+"""The reason of a row with undecodable bytes."""
+
 _MAX_LINES_PER_REASON = 5
 
 NumberedLine = tuple[int, bytes | None]
 """A line number, from 1, and the line without its newline; None if the line is too long."""
+
+
+class Record(NamedTuple):
+    """One row: the number of its first line, and its fields by name."""
+
+    line: int
+    fields: dict[str, object]
 
 
 @dataclass(slots=True)
@@ -39,13 +59,14 @@ class RowReport:
     """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.
 
     `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
-    about it, as the rest of a sentence.
+    about it, as the rest of a sentence. `schemas`: what was decided about the sources.
     """
 
     read: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     lines: dict[str, list[int]] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
+    schemas: list[Schema] = field(default_factory=list)
 
     def skip(self, reason: str, line: int) -> None:
         """Count one bad row."""
@@ -103,18 +124,22 @@ def read_blocks(
     max_line_bytes: int = MAX_LINE_BYTES,
     *,
     use_prefetch: bool = False,
+    decoder: TextDecoder | None = None,
 ) -> Iterator[Block]:
     """Yield the lines of `source` in blocks. Corrupt compressed data end it early, which `report` records.
 
-    `use_prefetch`: decompress a file in another thread, which should have its own core.
+    `use_prefetch`: decompress a file in another thread, which should have its own core. `decoder`: see `read_bytes`;
+    what it says about the source is in `report` at the end.
 
     Raises:
         UsageError: the source cannot be read.
         GruError: the disk failed, or compressed data are corrupt before the first line ends.
     """
     splitter = _LineSplitter(max_line_bytes)
+    decoder = decoder or TextDecoder(source.display_name)
+    read_chunks = _prefetched_chunks if use_prefetch else _direct_chunks
     try:
-        for chunk in _prefetched_chunks(source, on_bytes) if use_prefetch else read_bytes(source, on_bytes):
+        for chunk in read_chunks(source, on_bytes, decoder):
             yield from splitter.feed(chunk)
     except CorruptDataError as error:
         yield from splitter.flush()
@@ -122,23 +147,28 @@ def read_blocks(
             raise unreadable_error(source) from error
         report.read += 1
         report.mark_truncated(source.display_name, splitter.next_line - 1)
-        return
-    yield from splitter.close()
+    else:
+        yield from splitter.close()
+    report.warnings += [(source.display_name, note) for note in decoder.notes()]
 
 
-def _prefetched_chunks(source: InputSource, on_bytes: ByteProgress | None) -> Iterator[bytes]:
+def _direct_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:
+    return read_bytes(source, on_bytes, SLICE_BYTES, decoder)
+
+
+def _prefetched_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:
     if not source.compression or source.path is None or not source.path.is_file():
-        yield from read_bytes(source, on_bytes)
+        yield from _direct_chunks(source, on_bytes, decoder)
         return
-    for chunk, count in prefetch(_chunks_with_byte_counts(source), _PREFETCH_DEPTH):
+    for chunk, count in prefetch(_chunks_with_byte_counts(source, decoder), _PREFETCH_DEPTH):
         if count and on_bytes is not None:
             on_bytes(count)  # not in the thread: the callback may draw on the terminal
         yield chunk
 
 
-def _chunks_with_byte_counts(source: InputSource) -> Generator[tuple[bytes, int], None, None]:
+def _chunks_with_byte_counts(source: InputSource, decoder: TextDecoder) -> Generator[tuple[bytes, int], None, None]:
     counts: list[int] = []
-    for chunk in read_bytes(source, counts.append, _PREFETCH_SLICE_BYTES):
+    for chunk in read_bytes(source, counts.append, _PREFETCH_SLICE_BYTES, decoder):
         yield chunk, sum(counts)
         counts.clear()
     yield b"", sum(counts)
@@ -154,8 +184,13 @@ class _LineSplitter:
         self._complete_bytes = 0
         self._partial: list[bytes] = []
         self._partial_bytes = 0
+        self._newline_run = 0
 
     def feed(self, chunk: bytes) -> Iterator[Block]:
+        if self._is_blank(chunk):
+            yield from self.flush()
+            self.next_line += len(chunk)
+            return
         start, first_newline = 0, chunk.find(b"\n")
         if first_newline < 0:
             self._append_partial(chunk)
@@ -180,6 +215,14 @@ class _LineSplitter:
             if start < tail_start or self._complete_bytes >= TARGET_BLOCK_BYTES:
                 yield from self.flush()
         self._append_partial(chunk[tail_start:])
+
+    def _is_blank(self, chunk: bytes) -> bool:
+        """Return True for newlines alone after so many of them that they cannot be inside a quoted field."""
+        if not chunk.startswith(b"\n") or chunk.count(b"\n") != len(chunk):
+            self._newline_run = 0
+            return False
+        self._newline_run += len(chunk)
+        return self._newline_run - len(chunk) > self._max_line_bytes
 
     def flush(self) -> Iterator[Block]:
         if not self._complete:

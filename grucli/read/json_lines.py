@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
-from grucli.read.blocks import Block, RowReport
+from grucli.read.blocks import NOT_UTF8, Block, RowReport
 
 MAX_DOCUMENT_BYTES = 1 << 26
 """Bytes of a JSON document of several lines; responses of the known services have less than 1/1000 of it."""
@@ -264,7 +264,7 @@ def json_error_reason(error: Exception) -> str:
     if isinstance(error, _DocumentTooLongError):
         return "document too long"
     if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
+        return NOT_UTF8
     if isinstance(error, RecursionError):
         return "nested too deep"
     if isinstance(error, msgspec.ValidationError):

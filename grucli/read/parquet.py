@@ -7,9 +7,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from grucli.errors import GruError, UsageError
-from grucli.read.blocks import RowReport
-from grucli.read.records import Record, Records
+from grucli.errors import GruError, UsageError, list_names
+from grucli.read.blocks import Record, RowReport
 from grucli.read.sources import ByteProgress
 
 _BATCH_ROWS = 1024
@@ -21,8 +20,10 @@ _MAX_CONTAINER_ITEMS = 1 << 20
 _JSON_TYPES = (str, int, float, bool, type(None))
 
 
-def read_parquet(path: Path, name: str, report: RowReport, on_bytes: ByteProgress | None) -> Records:
-    """Return the records of a file, numbered from 1; `report` counts them, and errors call the file `name`.
+def read_parquet(
+    path: Path, name: str, report: RowReport, on_bytes: ByteProgress | None
+) -> tuple[tuple[str, ...], Iterator[Record]]:
+    """Return the columns and the records of a file, numbered from 1; `report` counts them, errors call it `name`.
 
     Nested columns are left out. Times become seconds since 1970. `on_bytes` gets the file size in proportion to the
     rows read.
@@ -52,8 +53,8 @@ def read_parquet(path: Path, name: str, report: RowReport, on_bytes: ByteProgres
     except (pyarrow.ArrowException, ValueError) as error:
         raise _corrupt_error(name) from error
     if len(set(columns)) < len(columns):
-        raise UsageError(f"'{name}' has duplicate column names: {', '.join(columns)}", "rename one of them")
-    return Records(columns, True, _rows(file, name, columns, size, report, on_bytes))
+        raise UsageError(f"'{name}' has duplicate column names: {list_names(columns)}", "rename one of them")
+    return columns, _rows(file, name, columns, size, report, on_bytes)
 
 
 def _rows(

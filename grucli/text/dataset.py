@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,12 +24,13 @@ from grucli.files import make_private_dir, open_private
 from grucli.progress import Progress, report_sum
 from grucli.read.blocks import CORRUPT, RowReport
 from grucli.read.rows import read_rows, read_running_text
+from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import STDIN, InputSource, read_raw, resolve_source
 from grucli.text import tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 
-_CACHE_FORMAT = 3
+_CACHE_FORMAT = 4
 """A part of the key: raise it whenever the same corpus and options would give other files."""
 
 _MAX_CACHED = 8
@@ -48,7 +49,7 @@ class Dataset:
     """A corpus ready for training.
 
     val: None without validation data. fingerprint: hexadecimal digest of the sources without `val_file` (bytes, format
-    and column, but not path). report: rows read and skipped in all files.
+    and how they are read, but not path). report: rows read and skipped in all files.
     """
 
     train: TokenFile
@@ -63,7 +64,7 @@ class Dataset:
 def prepare_dataset(
     sources: Sequence[str],
     *,
-    column: str | None,
+    read: ReadOptions,
     tokenizer: str | Tokenizer,
     vocab: int | None,
     val_fraction: float,
@@ -79,7 +80,7 @@ def prepare_dataset(
 
     Args:
         sources: files, or "-" for standard input.
-        column: the text column, or None for the usual ones.
+        read: how to read the sources, and `val_file`.
         tokenizer: the kind to train, or a trained one.
         vocab: the vocabulary size to train, or None for the default of the kind.
         val_fraction: the fraction of validation data, 0 to below 1; not used with `val_file`.
@@ -97,12 +98,12 @@ def prepare_dataset(
     with _build_dir(cache_dir / "tokens") as build_dir:
         resolved = [resolve_source(name) for name in [*sources, *([val_file] if val_file is not None else [])]]
         input_sources = _with_spooled_stdin(resolved, build_dir, on_progress)
-        fingerprints = list(_fingerprints(input_sources, column, on_progress))
+        fingerprints = list(_fingerprints(input_sources, read, on_progress))
         n = len(sources)
-        train_reader = _DocumentReader(input_sources[:n], fingerprints[:n], column, on_progress)
+        train_reader = _DocumentReader(input_sources[:n], fingerprints[:n], read, on_progress)
         val_reader = None
         if val_file is not None:
-            val_reader = _DocumentReader(input_sources[n:], fingerprints[n:], column, on_progress)
+            val_reader = _DocumentReader(input_sources[n:], fingerprints[n:], read, on_progress)
         fingerprint = _digest(fingerprints[:n])
         tokenizer_key = tokenizer if isinstance(tokenizer, str) else tokenizer.to_json()
         val_key = fingerprints[n] if val_reader else val_fraction
@@ -121,13 +122,13 @@ def prepare_dataset(
 
 
 def file_fingerprint(source: str, on_progress: Progress) -> str:
-    """Return the `Dataset.fingerprint` of a file on its own, without a `column`.
+    """Return the `Dataset.fingerprint` of a file on its own, read without options.
 
     Raises:
         UsageError: the file cannot be read.
         GruError: the disk failed.
     """
-    return _digest(list(_fingerprints([resolve_source(source)], None, on_progress)))
+    return _digest(list(_fingerprints([resolve_source(source)], ReadOptions(), on_progress)))
 
 
 def clear_token_cache(cache_dir: Path) -> list[Path]:
@@ -142,13 +143,14 @@ def clear_token_cache(cache_dir: Path) -> list[Path]:
 
 
 class _CacheEntry(msgspec.Struct, frozen=True):
-    """Metadata beside the token files. `warnings` refer to a source by its index."""
+    """Metadata beside the token files. `warnings` refer to a source by its index; `schemas` are in their order."""
 
     tokenizer: dict[str, object]
     read: int
     skipped: dict[str, int]
     lines: dict[str, list[int]]
     warnings: list[tuple[int, str]]
+    schemas: list[Schema]
 
 
 class _TextPiece(NamedTuple):
@@ -166,13 +168,13 @@ class _DocumentReader:
         self,
         sources: Sequence[InputSource],
         fingerprints: Sequence[str],
-        column: str | None,
+        read: ReadOptions,
         on_progress: Progress,
     ) -> None:
         self.sources = sources
         self.running_text = all(source.file_format == "txt" for source in sources)
         self._fingerprints = fingerprints
-        self._column = column
+        self._read = read
         self._on_progress = on_progress
 
     def pieces(self, stage: str, report: RowReport) -> Iterator[_TextPiece]:
@@ -181,12 +183,12 @@ class _DocumentReader:
         for source, fingerprint in zip(self.sources, self._fingerprints, strict=True):
             if source.file_format == "txt":
                 prefix_token, split_key = EOS, _split_key(fingerprint)
-                for text in read_running_text(source, report, on_bytes):
+                for text in read_running_text(source, self._read, report, on_bytes):
                     yield _TextPiece(text, prefix_token, split_key)
                     prefix_token = _CONTINUATION
                 continue
             thread = None
-            for row in read_rows(source, self._column, report, on_bytes):
+            for row in read_rows(source, self._read, report, on_bytes):
                 is_turn = row.thread is not None and row.thread == thread
                 thread = row.thread
                 yield _TextPiece(
@@ -282,7 +284,7 @@ def _build(
             raise val_reader.empty_error(report)
     names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
     warnings = [(names.index(name), message) for name, message in report.warnings]
-    entry = _CacheEntry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines, warnings)
+    entry = _CacheEntry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines, warnings, report.schemas)
     with open(directory / "corpus.json", "xb", opener=open_private) as file:
         file.write(msgspec.json.encode(entry))
 
@@ -340,13 +342,15 @@ def _digest(value: object) -> str:
     return hashlib.blake2b(msgspec.json.encode(value), digest_size=16).hexdigest()
 
 
-def _fingerprints(sources: Sequence[InputSource], column: str | None, on_progress: Progress) -> Iterator[str]:
+def _fingerprints(sources: Sequence[InputSource], read: ReadOptions, on_progress: Progress) -> Iterator[str]:
     on_bytes = report_sum(on_progress, "reading the corpus", _total_bytes(sources))
+    others = replace(read, columns={name: column for name, column in read.columns.items() if name != TEXT})
+    more = [asdict(others)] if others != ReadOptions() else []
     for source in sources:
         hasher = hashlib.blake2b(digest_size=16)
         for chunk in read_raw(source, on_bytes):
             hasher.update(chunk)
-        yield _digest([source.file_format, source.compression, column, hasher.hexdigest()])
+        yield _digest([source.file_format, source.compression, read.text_column, hasher.hexdigest(), *more])
 
 
 def _total_bytes(sources: Sequence[InputSource]) -> int:
@@ -404,6 +408,7 @@ def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dat
         train = TokenFile(entry_dir / _TRAIN_FILE)
         val = TokenFile(entry_dir / _VAL_FILE) if (entry_dir / _VAL_FILE).exists() else None
         warnings = [(names[index], message) for index, message in cached.warnings]
+        schemas = [replace(schema, name=names[index]) for index, schema in enumerate(cached.schemas)]
     except (OSError, ValueError, IndexError, GruError):
         return None
     if any(file is not None and file.vocab != tokenizer.vocab_size for file in (train, val)):
@@ -413,7 +418,7 @@ def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dat
         val=val,
         tokenizer=tokenizer,
         fingerprint=fingerprint,
-        report=RowReport(cached.read, Counter(cached.skipped), cached.lines, warnings),
+        report=RowReport(cached.read, Counter(cached.skipped), cached.lines, warnings, schemas),
         running_text=train.running_text,
         conversations=train.conversations,
     )

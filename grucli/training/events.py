@@ -8,6 +8,7 @@ from pathlib import Path
 
 from grucli.json_record import JsonRecord
 from grucli.model.figures import Figures
+from grucli.read.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class SetupProgress:
 class TrainStarted:
     """The first step follows. `description` is one sentence: what is trained on what, and until when.
 
+    `inputs`: what was decided about the sources.
+
     `previous_evaluations` are those of the run that is resumed, in order, without samples.
     """
 
@@ -35,6 +38,7 @@ class TrainStarted:
     val_tokens: int
     step: int
     notices: tuple[str, ...] = ()
+    inputs: tuple[Schema, ...] = ()
     previous_evaluations: tuple["Evaluated", ...] = ()
 
 
@@ -86,7 +90,7 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainFinished:
+class TrainFinished(JsonRecord):
     """The last event of a run.
 
     `reason`: "limit" (of steps or time), "early_stopping" (the validation loss stopped improving), "interrupted"
@@ -95,6 +99,11 @@ class TrainFinished:
 
     reason: str
     summary: "TrainSummary"
+    inputs: tuple[Schema, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the summary, and what was decided about the sources."""
+        return self.summary.to_json() | {"inputs": [schema.to_json() for schema in self.inputs]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
             if index is not None and config.checkpoint is not None:
                 save_index(directory / NOVELTY, index)
             if _is_finished(trainer):
-                yield TrainFinished("already finished", trainer.summary())
+                yield TrainFinished("already finished", trainer.summary(), trainer.inputs)
                 return
             yield _train_started(trainer)
             yield from warm_up(trainer)
@@ -100,6 +100,7 @@ def _train_started(trainer: Trainer) -> TrainStarted:
         val_tokens=val_tokens,
         step=state.step,
         notices=tuple(notices),
+        inputs=trainer.inputs,
         previous_evaluations=tuple(trainer.evaluations()) if state.step else (),
     )
 
@@ -160,7 +161,7 @@ def _train_steps(trainer: Trainer, stop: StopFlag) -> Generator[TrainEvent]:
             last_save_at = time.monotonic()
         if stop.reason is not None and (state.total_steps is None or state.step < state.total_steps):
             yield CheckpointSaved(trainer.save(), state.step)
-            yield TrainFinished(stop.reason, trainer.summary())
+            yield TrainFinished(stop.reason, trainer.summary(), trainer.inputs)
             return
     yield from _finish(trainer, "limit")
 
@@ -183,7 +184,7 @@ def _requested_steps(trainer: Trainer) -> int | None:
 def _finish(trainer: Trainer, reason: str) -> Iterator[TrainEvent]:
     trainer.train_state.finish_reason = reason
     yield CheckpointSaved(trainer.save(), trainer.train_state.step)
-    yield TrainFinished(reason, trainer.summary())
+    yield TrainFinished(reason, trainer.summary(), trainer.inputs)
 
 
 class _RunLength:

@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from grucli.errors import UsageError
 from grucli.model.cells import CELLS
+from grucli.read.schema import ReadOptions
 
 MAX_MINUTES = 10.0
 """Minutes of training after which a run without a budget ends."""
@@ -97,14 +98,17 @@ class TrainOptions:
     eval_every: int | None = _option("Evaluate every N steps.", _STEPS)
     seed: int | None = _option("Random seed.", Range(0, (1 << 63) - 1))
     threads: int | None = _option("Number of threads.", Range(1, (1 << 31) - 1), default="all cores")
-    column: str | None = _option("Text column, by name or number (from 1).")
     resume: bool = _switch("Resume the last run.")
     force: bool = _switch("Replace an existing model.")
     start_from: str | None = _option(
         "Start from the weights and tokenizer of this model.", flag="--from", metavar="MODEL"
     )
+    read: ReadOptions = field(default_factory=ReadOptions)
+    """How to read the sources, and `val_file`."""
+    column: InitVar[str | None] = None
+    """The column of the text, in place of the one that `read` names."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, column: str | None) -> None:
         """Check every value.
 
         Raises:
@@ -114,6 +118,7 @@ class TrainOptions:
             object.__setattr__(self, "sources", (self.sources,))
         if not self.sources:
             raise UsageError("no corpus given", "name at least one file")
+        object.__setattr__(self, "read", self.read.with_column(column))
         types = {option.name: option.type for option in fields(self)}
         for name, spec in option_specs().items():
             value = getattr(self, name)

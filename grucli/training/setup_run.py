@@ -133,7 +133,7 @@ def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Ge
         future = pool.submit(
             prepare_dataset,
             options.sources,
-            column=options.column,
+            read=options.read,
             tokenizer=config.tokenizer,
             vocab=hparams.vocab,
             val_fraction=hparams.val if options.val_file is None else 0.0,
@@ -213,7 +213,7 @@ def build_trainer(
         if state.dataset_id != _dataset_id(dataset):
             raise UsageError(
                 f"'{model_dir.name}' was trained on another corpus or another part of it",
-                "use the same files, --column and --val-file, or adapt the model with --from",
+                "use the same files and --val-file, read the same way, or adapt the model with --from",
             )
         if config.budget != state.budget:
             state.budget, state.total_steps, state.finish_reason = config.budget, None, None

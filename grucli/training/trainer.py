@@ -21,6 +21,7 @@ from grucli.model.config import num_parameters
 from grucli.model.figures import Figures
 from grucli.model.store import BEST, LAST, METRICS, OPTIMIZER, Metrics, read_metrics
 from grucli.model.weights import ModelCard, SavedModel, parameters_sha256, read_model_info, save_weights
+from grucli.read.schema import Schema
 from grucli.text.dataset import Dataset
 from grucli.text.loader import BatchLoader
 from grucli.training.checkpoint import Checkpoint, TrainState, save_checkpoint
@@ -223,6 +224,11 @@ class Trainer:
             learning_rate=self.learning_rate,
             gradient_norm=steps[-1].gradient_norm,
         )
+
+    @property
+    def inputs(self) -> tuple[Schema, ...]:
+        """What was decided about the sources."""
+        return tuple(self.dataset.report.schemas)
 
     def summary(self) -> TrainSummary:
         """Return the summary of the run so far."""

@@ -14,6 +14,7 @@ from grucli.errors import ExitStatus
 from grucli.model.store import PURGED, models_trained_on, remove_model, rename_model
 from grucli.model.weights import ModelCard
 from grucli.paths import cache_dir
+from grucli.read.schema import ReadOptions
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
 from grucli.reddit.fetch.comment_source import Target
 from grucli.reddit.fetch.state import digest, new_state, save_state
@@ -37,7 +38,7 @@ def prepare_corpus(path: Path) -> str:
     """Prepare a corpus as training does; its fingerprint."""
     return prepare_dataset(
         [str(path)],
-        column=None,
+        read=ReadOptions(),
         tokenizer="char",
         vocab=None,
         val_fraction=0.1,
@@ -50,7 +51,10 @@ def prepare_corpus(path: Path) -> str:
 def test_scripts_get_one_document(capsys: Output, corpus: Path) -> None:
     assert main(["purge", str(corpus), "--author", "Ann", "--author", "zoe", "--json"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out) == {
+    result = json.loads(out)
+    (schema,) = result.pop("inputs")
+    assert schema["columns"] == {name: name for name in ("body", "id", "author", "thread", "turn")}
+    assert result == {
         "removed": 10,
         "kept": 30,
         "characters": sum(len(f"word {n}") for n in range(40) if n % 4 != 1),

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from grucli.read.rows import RowReport, read_rows
+from grucli.read.schema import ReadOptions
 from grucli.reddit.comments import Comment
 from tests.reddit.comment_factory import make_comments
 from tests.reddit.fetch.fake_arctic_shift import FAULTS, FakeArcticShift, random_faults, serve_arctic_shift
@@ -114,7 +115,7 @@ def _run(
 def _compare(output: Path, server: FakeArcticShift, log: Callable[[str], None]) -> None:
     """Compare every field of every comment, in order; and the texts as training reads them."""
     report = RowReport()
-    bodies = [row.body for row in read_rows(str(output), None, report)]
+    bodies = [row.body for row in read_rows(str(output), ReadOptions(), report)]
     assert report.read == NUM_COMMENTS
     assert bodies == [row["body"] for row in server.rows if row["body"].strip()]
     got = _decompress(output).splitlines()

@@ -12,6 +12,7 @@ from grucli.read import json_lines
 from grucli.read.blocks import Block, RowReport
 from grucli.read.json_lines import JsonLinesDecoder, response_items
 from grucli.read.rows import read_rows
+from grucli.read.schema import ReadOptions
 from grucli.reddit.comments import Comment
 
 JSON_LINES = [
@@ -131,7 +132,7 @@ def test_saved_answers_are_rows(
         path.write_text(json.dumps(document, indent=indent))
         report = RowReport()
 
-        assert [row.body for row in read_rows(str(path), None, report)] == bodies
+        assert [row.body for row in read_rows(str(path), ReadOptions(), report)] == bodies
         assert report.skipped == skipped
         assert report.read == len(bodies) + sum(skipped.values())
 
@@ -141,7 +142,7 @@ def test_a_json_of_lines_is_lines(tmp_path: Path) -> None:
     path.write_text('{"body":"a"}\n{"body":"b"\n{"data":[{"body":"c"}]}\n')
     report = RowReport()
 
-    assert [row.body for row in read_rows(str(path), None, report)] == ["a", "c"]
+    assert [row.body for row in read_rows(str(path), ReadOptions(), report)] == ["a", "c"]
     assert report.skipped == {"not JSON": 1}
     assert report.lines == {"not JSON": [2]}
 
@@ -163,7 +164,7 @@ def test_a_document_that_is_no_answer_is_a_bad_row(
     path.write_text(text)
     report = RowReport()
 
-    assert list(read_rows(str(path), None, report)) == []
+    assert list(read_rows(str(path), ReadOptions(), report)) == []
     assert (report.read, report.skipped) == (1, {reason: 1})
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from grucli.errors import EmptyInputError, ExitStatus, GruError, UsageError
 from grucli.progress import Progress
 from grucli.read import blocks
+from grucli.read.schema import ReadOptions
 from grucli.text import dataset, tokenizers
 from grucli.text.dataset import Dataset, prepare_dataset
 from grucli.text.token_file import TokenFile
@@ -44,7 +45,7 @@ def prepare_in(
 ) -> Dataset:
     return prepare_dataset(
         [name if name == "-" else str(directory / name) for name in names],
-        column=column,
+        read=ReadOptions().with_column(column),
         tokenizer=tokenizer,
         vocab=vocab,
         val_fraction=held_out,

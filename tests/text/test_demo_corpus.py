@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from grucli.read.rows import Row, RowReport, read_rows
+from grucli.read.schema import ReadOptions
 from grucli.text.demo_corpus import CorpusCounts, write_corpus
 from tests.fault_injection import failing_disk
 
@@ -34,7 +35,7 @@ def test_a_senders_messages_in_a_row_are_one_turn(tmp_path: Path) -> None:
     path = tmp_path / "new" / "chitchat.csv"
     counts = write_corpus(DATASET, path)
     report = RowReport()
-    rows = list(read_rows(str(path), None, report))
+    rows = list(read_rows(str(path), ReadOptions(), report))
 
     assert rows == [
         Row('Hello, you\n"quoted"\nand more', "first"),

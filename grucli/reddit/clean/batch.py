@@ -6,7 +6,7 @@ The result depends on the batch and the job alone, so any process can do this. W
 
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 
 from grucli import optional_imports
-from grucli.read.blocks import RowReport
+from grucli.read.blocks import Record, RowReport
 from grucli.read.json_lines import JsonLinesDecoder, json_error_reason
-from grucli.read.records import DEFAULT_COLUMN, Record
+from grucli.read.schema import TEXT
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.reader import RawBatch
 from grucli.reddit.clean.rules.config import RuleConfig
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from grucli.reddit.clean.dedup import Keys
 
 _FIELDS = tuple(Comment.__struct_fields__)
-_comment_decoder = JsonLinesDecoder(Comment, DEFAULT_COLUMN)
+_comment_decoder = JsonLinesDecoder(Comment, TEXT)
 _text_hash = partial(hashlib.blake2b, digest_size=8)
 _HASH_IS_64_BIT = sys.hash_info.width == 64
 _HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -128,35 +128,38 @@ def load_minhash() -> ModuleType:
 
 def decode_comments(batch: RawBatch, result: CleanedBatch) -> tuple[Sequence[int], list[Comment]]:
     """Return the comments of a batch with their line numbers; `result` counts the rows that are not comments."""
-    if batch.block is not None and batch.column == DEFAULT_COLUMN:
+    columns = batch.columns
+    if batch.block is not None and all(name == column for name, column in columns.items()):
         return _comment_decoder.decode(batch.block, result.report)
     records = batch.records
     if batch.block is not None:
-        rows = JsonLinesDecoder(dict[str, object], batch.column).decode(batch.block, result.report)
+        rows = JsonLinesDecoder(dict[str, object], columns[TEXT]).decode(batch.block, result.report)
         records = list(map(Record, rows.line_numbers, rows.values))
     line_numbers: list[int] = []
     comments: list[Comment] = []
     for line_number, fields in records:
         try:
-            comments.append(comment_from_record(fields, batch.column))
+            comments.append(comment_from_record(fields, columns))
             line_numbers.append(line_number)
         except msgspec.ValidationError as error:
             result.dropped.skip(f"{SCHEMA}: {json_error_reason(error)}", line_number)
     return line_numbers, comments
 
 
-def comment_from_record(fields: dict[str, object], column: str) -> Comment:
-    """Return the comment in a record, with its text in the field `column`. Empty fields are missing ones.
+def comment_from_record(fields: Mapping[str, object], columns: Mapping[str, str]) -> Comment:
+    """Return the comment in a record, its fields in these columns, else in those of their names.
 
-    >>> comment_from_record({"text": "Well, yes.", "id": "c1", "score": "3", "author": ""}, "text")
+    Empty fields are missing ones.
+
+    >>> comment_from_record({"text": "Well, yes.", "id": "c1", "score": "3", "author": ""}, {"body": "text"})
     Comment(body='Well, yes.', id='c1', author=None, subreddit=None, score='3', created_utc=None, link_id=None, \
 parent_id=None)
 
     Raises:
         msgspec.ValidationError: a field has the wrong type.
     """
-    values = {name: value for name in _FIELDS if (value := fields.get(name)) != ""}
-    values["body"] = fields.get(column)
+    values = {name: value for name in _FIELDS if (value := fields.get(columns.get(name, name))) != ""}
+    values[TEXT] = fields.get(columns.get(TEXT, TEXT))
     return msgspec.convert(values, Comment)
 
 

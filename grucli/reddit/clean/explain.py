@@ -10,6 +10,7 @@ import msgspec
 from grucli.errors import UsageError
 from grucli.json_record import JsonRecord
 from grucli.progress import Progress, report_sum
+from grucli.read.schema import Schema
 from grucli.reddit.clean.batch import CleanedBatch, decode_comments, load_minhash, text_keys
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.options import CleanOptions
@@ -34,7 +35,7 @@ class Explanation(JsonRecord):
     """A comment as read (`raw`), its location, and the steps of the rules, up to the one that drops it.
 
     `turn`, `turns`: its position in its conversation, from 1, and the length of that; None if it is in none. `notes`:
-    sentences for the user.
+    sentences for the user. `inputs`: what was decided about the sources up to it.
     """
 
     raw: Comment
@@ -44,6 +45,7 @@ class Explanation(JsonRecord):
     turn: int | None = None
     turns: int | None = None
     notes: list[str] = field(default_factory=list)
+    inputs: list[Schema] = field(default_factory=list)
 
     @property
     def kept(self) -> bool:
@@ -60,6 +62,7 @@ class Explanation(JsonRecord):
             "kept": self.kept,
             **turn_fields,
             "steps": [msgspec.to_builtins(step) for step in self.steps],
+            "inputs": [schema.to_json() for schema in self.inputs],
         }
 
 
@@ -75,14 +78,16 @@ def explain_comment(options: CleanOptions, comment_id: str, progress: Progress |
     """
     bare_id = comment_id.removeprefix(_COMMENT_PREFIX)
     on_bytes = None if progress is None else report_sum(progress, "searching", options.size)
-    for batch in BatchReader(options, on_bytes).batches():
+    inputs: list[Schema] = []
+    for batch in BatchReader(options, on_bytes, schemas=inputs).batches():
         if not _may_contain(batch, bare_id.encode()):
             continue
         for line_number, comment in zip(*decode_comments(batch, CleanedBatch(batch.source_index)), strict=True):
             if (comment.id or "").removeprefix(_COMMENT_PREFIX) == bare_id:
                 raw = msgspec.structs.replace(comment)
                 source = options.sources[batch.source_index].display_name
-                explanation = Explanation(raw, source, line_number, trace_rules(comment, options.rule_config))
+                steps = trace_rules(comment, options.rule_config)
+                explanation = Explanation(raw, source, line_number, steps, inputs=inputs)
                 if not explanation.kept:
                     return explanation
                 return _add_dedup_and_thread(explanation, options, comment, (batch.source_index, line_number))

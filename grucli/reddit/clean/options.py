@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from grucli.errors import UsageError
+from grucli.read.schema import ReadOptions
 from grucli.read.sources import STDIN, InputSource, resolve_source
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import active_rules
@@ -15,9 +16,10 @@ from grucli.reddit.corpus.writer import OutputSpec, parse_output
 class CleanOptions:
     """Options of one cleaning run.
 
-    `output`: None to write nothing. `column`: the text column, None to detect it. `replies`: write conversations, of at
-    least `min_turns` comments. `workers`: number of processes, at most one per core; None to decide by the input size.
-    `force`: overwrite an existing output. `use_fast_path`: False applies the rules alone, with the same result.
+    `output`: None to write nothing. `read`: how to read the sources. `replies`: write conversations, of at least
+    `min_turns` comments. `workers`: number of processes, at most one per core; None to decide by the input size.
+    `show`: comments per source that the report has as examples, if nothing is written. `force`: overwrite an existing
+    output. `use_fast_path`: False applies the rules alone, with the same result.
 
     Raises:
         UsageError: no sources, an output that must not be written, or conflicting options.
@@ -26,10 +28,11 @@ class CleanOptions:
     sources: tuple[InputSource, ...]
     output: OutputSpec | None
     rule_config: RuleConfig = field(default_factory=RuleConfig)
-    column: str | None = None
+    read: ReadOptions = field(default_factory=ReadOptions)
     replies: bool = False
     min_turns: int | None = None
     workers: int | None = None
+    show: int = 0
     force: bool = False
     use_fast_path: bool = True
 
@@ -38,6 +41,8 @@ class CleanOptions:
             raise UsageError("no input: FILE is missing", "see: gru clean --help")
         if self.min_turns is not None and not self.replies:
             raise UsageError("--min-turns requires --replies", "add --replies, or remove --min-turns")
+        if self.show and self.output is not None:
+            raise UsageError("--show requires --dry-run", "add --dry-run, or remove --show")
         active_rules(self.rule_config)
         self.check_output()
 

@@ -5,24 +5,29 @@ Any number of processes gives the same bytes: the reader cuts the batches, and t
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from itertools import compress
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace as replace_fields
 from numpy.typing import NDArray
 
 from grucli.files import OutputLock
 from grucli.limits import logical_cpus
 from grucli.progress import Progress, report_sum
-from grucli.reddit.clean.batch import CleanedBatch, CleanJob, make_job_cleaner
+from grucli.read.blocks import NOT_UTF8
+from grucli.read.encoding import check_undecodable
+from grucli.reddit.clean.batch import CleanedBatch, CleanJob, decode_comments, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.reader import BatchReader, RawBatch
-from grucli.reddit.clean.report import MAX_EXAMPLES, CleanReport
-from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, SCHEMA, filter_names
+from grucli.reddit.clean.report import MAX_EXAMPLES, CleanReport, ExampleComment
+from grucli.reddit.clean.rule_engine import trace_rules
+from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, filter_names
 from grucli.reddit.clean.worker_pool import WorkerPool
 from grucli.reddit.corpus.conversations import ConversationBuilder
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
@@ -31,7 +36,6 @@ from grucli.reddit.corpus.writer import COLUMNS, CONVERSATION_COLUMNS, CorpusWri
 CONVERSATION = "conversation"
 """Rule name in the report for comments that are not in any conversation."""
 
-_NO_TEXT = f"{SCHEMA}: no text"
 _MAX_NAMED = 3
 _MIN_BYTES_FOR_WORKERS = 1 << 25
 """Smaller inputs do not repay the time to start worker processes."""
@@ -60,24 +64,28 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     num_workers = min(options.workers or _default_workers(options.size), logical_cpus())
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
+    rows_read, undecodable = Counter[int](), Counter[int]()
     with suppress(_EmptyOutputError), ExitStack() as stack:
         if options.output is not None:
             stack.enter_context(OutputLock(options.output.path))
             options.check_output()  # another process may just have written it
         on_bytes = None if progress is None else report_sum(progress, "cleaning", options.size)
         # With workers there is no core left for a prefetch thread.
-        reader = BatchReader(options, on_bytes, use_prefetch=num_workers == 1)
-        results = _iter_cleaned(stack, job, num_workers, reader.batches())
+        reader = BatchReader(options, on_bytes, schemas=report.inputs, use_prefetch=num_workers == 1)
+        batches = _with_examples(reader.batches(), options, report) if options.show else reader.batches()
+        results = _iter_cleaned(stack, job, num_workers, batches)
         sink.open(stack)
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
             report.add_dropped(cleaned.dropped, source_name)
-            _count_texts(reader, cleaned)
+            rows_read[cleaned.source_index] += cleaned.report.read
+            undecodable[cleaned.source_index] += cleaned.report.skipped[NOT_UTF8]
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-        reader.finish()
-        for source, rows in zip(options.sources, reader.reports, strict=True):
+        for index, (source, rows) in enumerate(zip(options.sources, reader.reports, strict=True)):
             report.add_rows(rows, source.display_name)
+            undecodable[index] += rows.skipped[NOT_UTF8]
+            check_undecodable(source.display_name, undecodable[index], rows_read[index] + rows.read)
         sink.finish()
         if not report.kept:
             raise _EmptyOutputError
@@ -112,6 +120,22 @@ def make_job(options: CleanOptions) -> CleanJob:
     )
 
 
+def _with_examples(batches: Iterator[RawBatch], options: CleanOptions, report: CleanReport) -> Iterator[RawBatch]:
+    """Yield the batches, and note the first comments of each source in `report`."""
+    counts = Counter[int]()
+    for batch in batches:
+        index = batch.source_index
+        if counts[index] < options.show:
+            name = options.sources[index].display_name
+            rows = zip(*decode_comments(batch, CleanedBatch(index)), strict=True)
+            for line_number, comment in islice(rows, options.show - counts[index]):
+                raw, last = replace_fields(comment), trace_rules(comment, options.rule_config)[-1]
+                dropped = None if last.dropped is None else f"{last.rule}: {last.dropped}".removesuffix(": ")
+                report.examples.append(ExampleComment(name, line_number, raw, last.after, dropped))
+                counts[index] += 1
+        yield batch
+
+
 class _EmptyOutputError(Exception):
     """There is nothing to write: leaves the block so that the output is discarded."""
 
@@ -129,12 +153,6 @@ def _iter_cleaned(stack: ExitStack, job: CleanJob, count: int, batches: Iterator
     if count == 1:
         return map(clean_batch, batches)
     return stack.enter_context(closing(WorkerPool(job, count))).imap(batches)
-
-
-def _count_texts(reader: BatchReader, cleaned: CleanedBatch) -> None:
-    dropped = cleaned.dropped.skipped
-    missing = dropped[_NO_TEXT]
-    reader.count_texts(cleaned.source_index, len(cleaned.rows) + dropped.total() - missing, missing)
 
 
 class _Deduplicator:

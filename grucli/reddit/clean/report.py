@@ -3,9 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+import msgspec
+
 from grucli.json_record import JsonRecord
 from grucli.read.blocks import CORRUPT, RowReport
+from grucli.read.schema import Schema
 from grucli.reddit.clean.rules.registry import SCHEMA
+from grucli.reddit.comments import Comment
 
 MAX_EXAMPLES = 5
 """Locations recorded per reason."""
@@ -19,13 +23,29 @@ class DropStats:
     examples: list[tuple[str, int]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class ExampleComment(JsonRecord):
+    """A comment as read from a line of a source, and its cleaned text; `dropped`: the rule that drops it, or None."""
+
+    source: str
+    line: int
+    comment: Comment
+    text: str
+    dropped: str | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields, those of the comment in an object."""
+        return JsonRecord.to_json(self) | {"comment": msgspec.to_builtins(self.comment)}
+
+
 @dataclass(slots=True)
 class CleanReport(JsonRecord):
     """Counts of a cleaning run. At its end, `read == kept + sum(dropped.values())`.
 
     `reasons`: by rule, then by reason ("" if the rule has only one). `characters`: length of the kept text.
     `conversations`: number of those written, None unless they are built. `notes`: sentences for the user. `rules`:
-    names of the active rules that may drop a comment, in order.
+    names of the active rules that may drop a comment, in order. `inputs`: what was decided about the sources.
+    `examples`: their first comments, if asked for.
     """
 
     read: int = 0
@@ -36,6 +56,8 @@ class CleanReport(JsonRecord):
     reasons: dict[str, dict[str, DropStats]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
+    inputs: list[Schema] = field(default_factory=list)
+    examples: list[ExampleComment] = field(default_factory=list)
 
     @property
     def dropped(self) -> Counter[str]:
@@ -78,4 +100,6 @@ class CleanReport(JsonRecord):
                 }
                 for rule, by in self.reasons.items()
             },
+            "inputs": [schema.to_json() for schema in self.inputs],
+            **({"examples": [example.to_json() for example in self.examples]} if self.examples else {}),
         }

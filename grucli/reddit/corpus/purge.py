@@ -17,9 +17,12 @@ from pathlib import Path
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
-from grucli.read.blocks import CORRUPT, RowReport, read_blocks
-from grucli.read.records import DEFAULT_COLUMN, Records, open_records
-from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
+from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
+from grucli.read.encoding import check_undecodable
+from grucli.read.records import Records, open_records
+from grucli.read.schema import TEXT, ReadOptions
+from grucli.read.sources import InputSource, resolve_source
+from grucli.read.text_files import read_text_file
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
 from grucli.text.dataset import post_of
@@ -32,6 +35,11 @@ _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MAX_HASH_GENERATIONS = 4
 _STAGE = "searching for the comments"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
+_MAX_IDS_BYTES = 1 << 28
+"""Bytes of about 30 million ids."""
+
+_ID_COLUMNS = frozenset({"id", "ids", "comment_id", "name"})
+_LINK_PATTERN = re.compile(r"https?://\S+/comments/\w+/[^/\s]*/(\w+)/?(?:\?\S*)?$")
 _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 
 
@@ -85,29 +93,25 @@ def _parse_author(name: str) -> str:
 def read_ids(name: str) -> Iterator[str]:
     """Yield the ids in a file ("-": standard input), without `t1_`: one per line, except empty ones and # comments.
 
+    An id may be quoted, or be the link to a comment. The first line may be the name of the column.
+
     Raises:
         UsageError: the file is missing or contains something else.
         GruError: the file is corrupt.
     """
-    path = None if name == STDIN else Path(name)
-    if path is not None and (path.is_dir() or not path.exists()):  # pipes are accepted
-        raise UsageError(f"no such file: '{name}'", "use a file with one id per line, or - for standard input")
-    compression = "" if path is None else split_suffixes(path)[1]
-    report = RowReport()
-    for block in read_blocks(InputSource(name, path, "txt", compression), report):
-        for number, line in block.lines():
-            text = "…" if line is None else line.decode("utf-8", "replace").strip()
-            if not text or text.startswith("#"):
-                continue
-            id_ = text.removeprefix("t1_")
-            if not _ID_PATTERN.fullmatch(id_):
-                raise UsageError(
-                    f"line {number} of '{name}' is not a comment id: '{text[:40]}'",
-                    "write one id per line, as in: t1_c0abcde",
-                )
-            yield id_
-    if report.skipped:
-        raise GruError(f"corrupt file: '{name}': some ids are missing", "copy the file again")
+    lines = read_text_file(name, _MAX_IDS_BYTES).split("\n")
+    for number, line in enumerate(lines, 1):
+        text = line.strip().strip("\"'")
+        if not text or text.startswith("#") or (number == 1 and text.lower() in _ID_COLUMNS):
+            continue
+        link = _LINK_PATTERN.match(text)
+        id_ = link[1] if link else text.removeprefix("t1_")
+        if not _ID_PATTERN.fullmatch(id_):
+            raise UsageError(
+                f"line {number} of '{name}' is not a comment id: '{text[:40]}'",
+                "write one id per line, as in: t1_c0abcde",
+            )
+        yield id_
 
 
 @dataclass
@@ -132,6 +136,7 @@ def purge(
     name: str,
     criteria: PurgeCriteria,
     *,
+    read: ReadOptions,
     dry_run: bool,
     before_writing: Callable[[], object],
     on_progress: Progress,
@@ -153,8 +158,9 @@ def purge(
     assert path is not None
     signature_before = _file_signature(path)
     result = PurgeResult()
-    records = open_records(source, "id" if criteria.ids else "author", result.report, _byte_counter(path, on_progress))
-    file_format = "jsonl" if records.columns is None else source.file_format
+    records = open_records(source, read, result.report, _byte_counter(path, on_progress), needs_text=False)
+    schema = records.schema
+    file_format = "jsonl" if schema.is_json else source.file_format
     if file_format is None:
         raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_PURGEABLE_SUFFIXES}")
     rows = _kept_rows(name, records, criteria, result)
@@ -165,7 +171,7 @@ def purge(
     with (
         OutputLock(path),
         suppress(_NothingRemovedError),
-        open_corpus(OutputSpec(path, file_format, source.compression), records.columns or ()) as corpus,
+        open_corpus(OutputSpec(path, file_format, source.compression), schema.names) as corpus,
     ):
         encode = make_record_encoder(file_format)
         for row in rows:
@@ -230,6 +236,7 @@ def _byte_counter(path: Path, on_progress: Progress) -> Callable[[int], None]:
 def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
     if CORRUPT in result.report.skipped:
         raise GruError(f"corrupt file: '{name}': part of it is unreadable", "nothing was changed; copy it again")
+    check_undecodable(name, result.report.skipped[NOT_UTF8], result.report.read)
     if not result.removed + result.kept:
         notes = "; ".join(result.report.messages())
         raise EmptyInputError(f"no comments in '{name}'" + (f" ({notes})" if notes else ""), "name another corpus")
@@ -239,8 +246,9 @@ def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
 def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
     """Yield the remaining rows, their threads and turns updated, and count all of them in `result`."""
     missing = {column for column, values in (("id", criteria.ids), ("author", criteria.names)) if values}
-    first: Sequence[str] = records.columns or ()
-    if records.columns:
+    is_json = records.schema.is_json
+    first: Sequence[str] = () if is_json else records.schema.names
+    if first:
         _require_columns(name, missing - set(first), first)
     renamer = _ThreadRenamer()
     for record in records.rows:
@@ -248,7 +256,7 @@ def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: Pur
         first = first or tuple(fields)
         missing -= fields.keys()
         criterion = _matching_criterion(fields, criteria, name)
-        body = fields.get(DEFAULT_COLUMN)
+        body = fields.get(TEXT)
         size = len(body) if isinstance(body, str) else 0
         result.split_conversations += renamer.update(fields, criterion is not None)
         if criterion is None:
@@ -346,6 +354,6 @@ def _unique_thread_name(name: str, fields: Fields) -> str:
 
     The number is a hash of the thread and its next comment, with a leading zero, which numbers of paths do not have.
     """
-    key = f"{name} {fields.get('id') or fields.get(DEFAULT_COLUMN)}"
+    key = f"{name} {fields.get('id') or fields.get(TEXT)}"
     digest = hashlib.blake2b(key.encode(), digest_size=5).digest()
     return f"{post_of(name)}.0{int.from_bytes(digest)}"

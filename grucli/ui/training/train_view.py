@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.text import Text
 
+from grucli.read.schema import describe_inputs
 from grucli.training.events import (
     Compiling,
     Evaluated,
@@ -94,6 +95,8 @@ class TrainView:
                 self._report_stage(event.stage)
             case TrainStarted():
                 self._terminal.info(sanitize_line(event.description))
+                for line in describe_inputs(event.inputs):
+                    self._terminal.info(sanitize_line(line))
                 for note in event.notices:
                     self._terminal.warn(note)
             case Compiling():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from grucli.read.schema import COLUMN_FLAGS, FIELDS, USUAL_NAMES, describe_inputs
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import fit_fields, format_eta, format_si, pluralize, progress_bar
 from grucli.ui.terminal.live_display import TransientBar
@@ -15,11 +16,13 @@ from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
 from grucli.ui.terminal.wrapping import IncrementalWrapper
 
 if TYPE_CHECKING:
+    from grucli.read.schema import Schema
     from grucli.reddit.clean.explain import Explanation
-    from grucli.reddit.clean.report import CleanReport, DropStats
+    from grucli.reddit.clean.report import CleanReport, DropStats, ExampleComment
     from grucli.reddit.clean.rules.registry import Rule
 
 _INDENT = 2
+_FIELD_WIDTH = 13
 _MAX_REASONS = 4
 _MAX_LINES = 3
 _MIN_ETA_SECONDS = 2.0
@@ -35,6 +38,7 @@ class CleanView(TransientBar):
         self._total: int | None = None
         self._bytes = 0
         self._report: CleanReport | None = None
+        self._said: set[str] = set()
 
     def start(self, report: "CleanReport") -> None:
         """Start the clock; `report` is the one that is filled meanwhile."""
@@ -42,8 +46,17 @@ class CleanView(TransientBar):
         self._started_at = self._clock()
 
     def progress(self, stage: str, done: int, total: int | None) -> None:
-        """Show the bytes read, of `total` if that is known."""
+        """Show the bytes read, of `total` if that is known, and say what was decided about the inputs."""
         self._bytes, self._total = done, total
+        if self._report is not None:
+            self.show_inputs(self._report.inputs)
+
+    def show_inputs(self, inputs: "Sequence[Schema]") -> None:
+        """Print what was decided about the inputs, each decision once."""
+        for line in describe_inputs(inputs):
+            if line not in self._said:
+                self._terminal.info(line)
+                self._said.add(line)
 
     def _render(self) -> list[Text]:
         if self._report is None or not self._bytes:
@@ -84,6 +97,39 @@ def show_report(terminal: Terminal, report: "CleanReport", *, on_stdout: bool = 
             terminal.print_line(line, indent)
         else:
             terminal.info(line, indent=indent)
+
+
+def show_examples(terminal: Terminal, examples: "Sequence[ExampleComment]") -> None:
+    """Print comments on stdout as they are read, with their fields, and as they are cleaned."""
+    for example in examples:
+        fields = {name: getattr(example.comment, name) for name in example.comment.__struct_fields__ if name != "body"}
+        listed = [f"{name} {value}" for name, value in fields.items() if value not in (None, "")]
+        terminal.print_line(sanitize_line(f"{example.source}, line {example.line:,}: {', '.join(listed)}"), _INDENT)
+        body = example.comment.body
+        _print_text(terminal, body if isinstance(body, str) else "(no text)")
+        if example.dropped is not None:
+            terminal.print_line(Text.assemble(("DROPPED", "bold red"), f": {sanitize_line(example.dropped)}"), _INDENT)
+        elif example.text == body:
+            terminal.print_line(Text("no change", "dim"))
+        else:
+            terminal.print_line(Text("cleaned:"))
+            _print_text(terminal, example.text)
+
+
+def show_columns(terminal: Terminal, schemas: "Sequence[Schema]") -> None:
+    """Print for each source what was decided about it, and on stdout the usual names of each field."""
+    for schema in schemas:
+        terminal.print_line(schema.describe(), _INDENT)
+        for name in FIELDS:
+            column = schema.columns.get(name)
+            terminal.print_line(f"  {name:<{_FIELD_WIDTH}}{'-' if column is None else sanitize_line(column)}")
+    if not schemas:
+        for name, names in USUAL_NAMES.items():
+            flag = COLUMN_FLAGS.get(name, "")
+            usual = ", ".join(names) or name
+            terminal.print_line(
+                Text.assemble((f"{name:<{_FIELD_WIDTH}}", "bold"), usual, (f"  {flag}", "cyan")), _FIELD_WIDTH
+            )
 
 
 def _format_reasons(reasons: "dict[str, DropStats]", multiple_files: bool) -> str:

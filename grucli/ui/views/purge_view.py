@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grucli.read.schema import describe_inputs
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import pluralize
 
@@ -23,6 +24,8 @@ def show_purge(terminal: Terminal, summary: "PurgeSummary") -> None:
 
 def print_purge_result(terminal: Terminal, corpus: str, result: "PurgeResult", *, dry_run: bool) -> None:
     """Print what was removed from `corpus`, or would be."""
+    for line in describe_inputs(result.report.schemas):
+        terminal.info(line)
     if not result.removed:
         terminal.info(f"no matching comments in '{corpus}' ({pluralize(result.kept, 'comment')})")
         return

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from grucli.errors import UsageError
+from grucli.read.schema import ReadOptions
 from grucli.reddit.clean.explain import Explanation, explain_comment
 from grucli.reddit.clean.options import CleanOptions, resolve_sources
 from grucli.reddit.clean.pipeline import clean
@@ -124,4 +125,4 @@ def test_tables_are_searched_too(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,said\nt1_c1,**x y**\n")
 
-    assert explain_by_id(path, "c1", column="said").steps[-2].after == "x y"
+    assert explain_by_id(path, "c1", read=ReadOptions(columns={"body": "said"})).steps[-2].after == "x y"

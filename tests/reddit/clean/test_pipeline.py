@@ -23,6 +23,7 @@ from grucli.errors import GruError, LockedError, UsageError
 from grucli.read import blocks
 from grucli.read.blocks import RowReport
 from grucli.read.rows import read_rows
+from grucli.read.schema import ReadOptions
 from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.batch import (
     CleanedBatch,
@@ -286,7 +287,7 @@ def test_whatever_comes_is_counted_once(
     assert out.exists() == bool(report.kept)
     if report.kept:
         read = RowReport()
-        bodies = [row.body for row in read_rows(str(out), None, read)]
+        bodies = [row.body for row in read_rows(str(out), ReadOptions(), read)]
         assert (len(bodies), read.skipped) == (report.kept, {})
         assert sum(map(len, bodies)) == report.characters
 
@@ -463,7 +464,7 @@ def test_the_text_may_be_in_another_column(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         column = "2" if name == "a.tsv" else "said"
-        clean(make_options(tmp_path / name, tmp_path / "out.csv", column=column, force=True))
+        clean(make_options(tmp_path / name, tmp_path / "out.csv", read=ReadOptions().with_column(column), force=True))
         assert [row["body"] for row in read_rows_csv(tmp_path / "out.csv")] == ["one", "two"]
     (tmp_path / "lone.jsonl").write_bytes(b'{"text":"one"}\n{"text":"two"}\n')
     assert clean(make_options(tmp_path / "lone.jsonl", None)).kept == 2
@@ -475,11 +476,11 @@ def test_a_source_without_the_column_is_refused_and_named(tmp_path: Path, count:
     source, out = tmp_path / "a.jsonl", tmp_path / "out.csv"
     source.write_bytes(b'{"id":"c1","said":"x"}\n' * count)
     with pytest.raises(UsageError, match=f"no column '{column or 'body'}'") as caught:
-        clean(make_options(source, out, column=column))
+        clean(make_options(source, out, read=ReadOptions().with_column(column)))
     assert "id, said" in caught.value.hint
     (tmp_path / "a.csv").write_text("id,said\n1,x\n")
     with pytest.raises(UsageError, match="no column"):
-        clean(make_options(tmp_path / "a.csv", out, column=column))
+        clean(make_options(tmp_path / "a.csv", out, read=ReadOptions().with_column(column)))
     assert not out.exists()
 
 
@@ -653,14 +654,16 @@ def test_only_who_works_alone_uses_keys_that_nobody_else_has(tmp_path: Path, mon
     assert clean(make_options(path, None, workers=1)).dropped == {"duplicate": 2}
     with pytest.raises(pytest.fail.Exception, match="the slow way"):
         make_job_cleaner(CleanJob(RuleConfig(), "csv", None))(
-            RawBatch(0, "body", blocks.Block(1, b'{"body":"Well."}'), [])
+            RawBatch(0, {"body": "body"}, blocks.Block(1, b'{"body":"Well."}'), [])
         )
 
 
 def test_fields_of_any_table_make_a_comment() -> None:
-    assert comment_from_record({"text": "x", "author": "", "body": "y", "score": 3}, "text") == Comment("x", score=3)
+    assert comment_from_record({"text": "x", "author": "", "body": "y", "score": 3}, {"body": "text"}) == Comment(
+        "x", score=3
+    )
     with pytest.raises(msgspec.ValidationError):
-        comment_from_record({"body": ["x"]}, "body")
+        comment_from_record({"body": ["x"]}, {})
 
 
 def test_a_batch_can_be_sent_and_gives_the_same_anywhere() -> None:
@@ -673,7 +676,9 @@ def test_a_batch_can_be_sent_and_gives_the_same_anywhere() -> None:
     job = pipeline.make_job(
         CleanOptions(sources=resolve_sources(["-"]), output=parse_output("x.csv"), rule_config=RuleConfig(min_score=1))
     )
-    batch = RawBatch(0, "body", blocks.Block(1, encode_dump([make_comment(1, "one"), make_comment(0, "two")])[:-1]), [])
+    batch = RawBatch(
+        0, {"body": "body"}, blocks.Block(1, encode_dump([make_comment(1, "one"), make_comment(0, "two")])[:-1]), []
+    )
     there = sent(make_job_cleaner(sent(job))(sent(batch)))
 
     assert there == make_job_cleaner(job)(batch)

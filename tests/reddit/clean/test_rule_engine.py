@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from grucli.errors import UsageError
 from grucli.read.blocks import RowReport
 from grucli.read.records import open_records
+from grucli.read.schema import ReadOptions
 from grucli.read.sources import resolve_source
 from grucli.reddit.clean.rule_engine import make_cleaner, trace_rules
 from grucli.reddit.clean.rules.config import RuleConfig
@@ -181,7 +182,7 @@ def test_a_month_of_real_comments(real_data: Path) -> None:
     report = RowReport()
     clean = make_cleaner(RuleConfig())
     outcomes: Counter[str] = Counter()
-    for record in open_records(resolve_source(str(real_data / "RC_2005-12.zst")), "body", report).rows:
+    for record in open_records(resolve_source(str(real_data / "RC_2005-12.zst")), ReadOptions(), report).rows:
         comment = msgspec.convert(record.fields, Comment)
         outcome = clean(comment)
         outcomes[(outcome or "kept").split(":")[0]] += 1

@@ -27,7 +27,7 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 def make_batch(number: int, size: int = 1) -> RawBatch:
-    return RawBatch(0, "body", Block(number, b'{"body":"text %d %s"}' % (number, b"x" * size)), [])
+    return RawBatch(0, {"body": "body"}, Block(number, b'{"body":"text %d %s"}' % (number, b"x" * size)), [])
 
 
 def test_results_come_in_order_and_batches_are_not_read_ahead() -> None:
@@ -74,7 +74,7 @@ def test_a_worker_that_dies_ends_the_work_with_an_error() -> None:
 
 
 def test_an_error_inside_a_worker_is_told() -> None:
-    broken = RawBatch(0, "body", Block(1, "no bytes"), [])  # type: ignore[arg-type]
+    broken = RawBatch(0, {"body": "body"}, Block(1, "no bytes"), [])  # type: ignore[arg-type]
     with closing(WorkerPool(JOB, 1)) as workers, pytest.raises(RuntimeError, match=r"in a worker process: .*Error"):
         list(workers.imap([broken]))
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.read.rows import RowReport, read_rows
+from grucli.read.schema import ReadOptions
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
 from grucli.reddit.corpus.purge import PurgeCriteria, PurgeResult, build_criteria, purge, read_ids
@@ -41,18 +42,25 @@ def write_corpus(path: Path, rows: Rows) -> Path:
 
 
 def run_purge(path: Path, criteria: PurgeCriteria, dry_run: bool = False) -> PurgeResult:
-    return purge(str(path), criteria, dry_run=dry_run, before_writing=lambda: None, on_progress=lambda *_: None)
+    return purge(
+        str(path),
+        criteria,
+        read=ReadOptions(),
+        dry_run=dry_run,
+        before_writing=lambda: None,
+        on_progress=lambda *_: None,
+    )
 
 
 def read_bodies(path: Path) -> list[str]:
-    return [row.body for row in read_rows(str(path), None, RowReport())]
+    return [row.body for row in read_rows(str(path), ReadOptions(), RowReport())]
 
 
 def read_conversations(path: Path) -> list[list[str]]:
     """Read conversations as training does."""
     result: list[list[str]] = []
     before = None
-    for row in read_rows(str(path), None, RowReport()):
+    for row in read_rows(str(path), ReadOptions(), RowReport()):
         if row.thread is None or row.thread != before:
             result.append([])
         before = row.thread
@@ -125,6 +133,7 @@ def test_where_nothing_is_meant_the_file_is_not_touched(tmp_path: Path) -> None:
     done = purge(
         str(path),
         PurgeCriteria(ids=frozenset({"c9"})),
+        read=ReadOptions(),
         dry_run=False,
         before_writing=lambda: called.append("!"),
         on_progress=lambda *_: None,
@@ -340,6 +349,7 @@ def test_a_corpus_that_changes_meanwhile_is_not_replaced(tmp_path: Path) -> None
         purge(
             str(path),
             PurgeCriteria(ids=frozenset({"c1"})),
+            read=ReadOptions(),
             dry_run=False,
             before_writing=lambda: None,
             on_progress=change,
@@ -372,6 +382,23 @@ def test_ids_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert list(read_ids(str(path))) == ["c1", "c2", "c3"]
     (tmp_path / "ids.gz").write_bytes(COMPRESS[".gz"](b"c1\n"))
     assert list(read_ids(str(tmp_path / "ids.gz"))) == ["c1"]
+    path.write_bytes('"id"\r\n"t1_c1"\r\n"c2"\r\n'.encode("utf-16"))
+    assert list(read_ids(str(path))) == ["c1", "c2"]
+    link = "https://www.reddit.com/r/madeup/comments/1abc/a_made_up_title/c1"
+    path.write_text(f"{link}\n{link}/\n{link}/?context=3\n")
+    assert list(read_ids(str(path))) == ["c1"] * 3
+
+
+@pytest.mark.parametrize("name", ["corpus.csv", "corpus.jsonl"])
+def test_a_corpus_that_is_partly_undecodable_is_not_rewritten_without_that_part(tmp_path: Path, name: str) -> None:
+    path = write_corpus(tmp_path / name, [*ROWS, *({**ROWS[0], "id": f"d{number}"} for number in range(200))])
+    content = path.read_bytes()
+    for number in range(10, 20):
+        content = content.replace(f"d{number}".encode(), b"d\xff\xfe%d" % number, 1)
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is not UTF-8 text in 10 of"):
+        run_purge(path, PurgeCriteria(ids=frozenset({"c2"})))
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -380,8 +407,8 @@ def test_ids_are_read_as_people_write_them(tmp_path: Path) -> None:
         (b"c1\nt3_post\n", "line 2"),
         (b"c1 c2\n", "line 1"),
         (b"c1\n" + b"x" * 5_000_000, "line 2"),
-        (b"\xff\n", "line 1"),
-        (bytes(range(256)) * 9, "binary"),
+        (b"\xff\n", "is not UTF-8 text"),
+        (bytes(range(256)) * 9, "is not UTF-8 text"),
     ],
 )
 def test_something_else_is_no_list_of_ids(tmp_path: Path, content: bytes, said: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import UsageError
 from grucli.read.rows import RowReport, read_rows, read_running_text
+from grucli.read.schema import ReadOptions
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus import writer
@@ -78,9 +79,9 @@ def test_rows_are_read_back_as_they_are(
     path = tmp_path_factory.mktemp("corpus") / f"corpus{suffix}"
     write_comments(path, rows)
     report = RowReport()
-    result = [row.body for row in read_rows(str(path), None, report)]
+    result = [row.body for row in read_rows(str(path), ReadOptions(), report)]
     assert result == [row.body for row in rows]
-    assert (report.read, report.skipped, report.warnings) == (len(rows), {}, [])
+    assert (report.read, report.skipped) == (len(rows), {})
 
 
 @given(st.lists(comments, max_size=8), st.sampled_from([suffix for suffix in OUTPUT_SUFFIXES if ".txt" in suffix]))
@@ -91,7 +92,7 @@ def test_a_txt_holds_the_bodies_with_an_empty_line_behind_each(
     text = "".join(f"{row.body}\n\n" for row in rows)
     assume(not text.startswith("\ufeff"))  # a byte-order mark, which readers drop
     write_comments(path, rows)
-    assert "".join(read_running_text(str(path), RowReport())) == text
+    assert "".join(read_running_text(str(path), ReadOptions(), RowReport())) == text
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ import pytest
 
 from grucli.errors import EmptyInputError, GruError, LockedError, ServiceError, UsageError
 from grucli.read.rows import RowReport, read_rows
+from grucli.read.schema import ReadOptions
 from grucli.reddit.fetch import arctic_shift, retry
 from grucli.reddit.fetch import output as fetch_output
 from grucli.reddit.fetch.comment_source import Notice, RetryWait, TimeRange
@@ -119,7 +120,7 @@ def test_every_form_is_read_back(server: FakeArcticShift, options: FetchOptions,
     run_fetch(options)
     resume_fetch(replace(options, limit=None))
     report = RowReport()
-    bodies = [row.body for row in read_rows(options.output, None, report)]
+    bodies = [row.body for row in read_rows(options.output, ReadOptions(), report)]
     assert bodies == [row["body"] for row in server.rows if row["body"].strip()]
     assert report.read == 350
 
@@ -555,7 +556,7 @@ def test_it_may_end_at_any_moment(
         assert summary_of(resume_fetch(options)).complete
         assert summary_of(resume_fetch(options)).fetched == 100
         report = RowReport()
-        assert [row.body for row in read_rows(options.output, None, report)] == [
+        assert [row.body for row in read_rows(options.output, ReadOptions(), report)] == [
             row["body"] for row in server.rows if row["body"].strip()
         ]
         assert report.read == 100

@@ -1,0 +1,258 @@
+"""The decision about one source: its format, and which of its columns is the text, the author, the score, ….
+
+Every command uses the same decision. It is made from the names of the columns and the first rows, and the user's
+`ReadOptions` override it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from grucli.errors import UsageError, quote
+from grucli.json_record import JsonRecord
+from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
+
+TEXT: Final = "body"
+
+USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
+    TEXT: (
+        "body", "comment", "text", "content", "message", "msg", "reply", "textoriginal", "bodytext", "textbody",
+        "bodyraw", "rawbody", "fulltext", "messagetext", "messagebody", "messagecontent", "textcontent", "replytext",
+        "replybody", "comments",
+        "contents", "messages", "texts", "tweet", "utterance", "kommentar", "commentaire", "comentario", "texte",
+        "textdisplay",
+    ),
+    "id": ("id", "cid", "messageid", "msgid", "redditid", "fullname", "idstr", "replyid", "name"),
+    "author": (
+        "author", "username", "user", "authorname", "commenter", "commentername", "screenname", "userscreenname",
+        "authordisplayname", "authorusername", "redditor", "sender", "sendername", "poster", "postedby", "writer",
+        "displayname", "nickname", "nick", "handle", "from", "fromname", "speaker", "userlogin", "login", "auteur",
+        "autor", "authors", "usernames", "userid", "authorid", "name",
+    ),
+    "subreddit": (
+        "subreddit", "subredditname", "subredditdisplayname", "sub", "communityname", "parsedcommunityname",
+        "community", "subredditnameprefixed", "subreddits",
+    ),
+    "score": (
+        "score", "ups", "upvotes", "likes", "likecount", "upvotecount", "points", "votes", "votecount", "numlikes",
+        "numupvotes", "karmascore",
+    ),
+    "created_utc": (
+        "createdutc", "created", "createdat", "timestamp", "datetime", "date", "time", "publishedat", "published",
+        "postedat", "postedon", "posted", "createdtime", "createddate", "datecreated", "timecreated", "creationdate",
+        "creationtime", "dateposted", "dateutc", "timeutc", "utc", "utctime", "createdunix", "unixtime",
+        "unixtimestamp", "timeunix", "epoch", "ts", "publishdate", "publishtime",
+    ),
+    "link_id": (
+        "linkid", "submissionid", "postid", "linkfullname", "submissionname", "topicid", "videoid", "articleid",
+        "storyid", "submission", "post", "link", "posturl", "submissionurl", "linkurl",
+    ),
+    "parent_id": (
+        "parentid", "parent", "parentcommentid", "parentmessageid", "replytoid", "replyto", "replytomessageid",
+        "inreplytoid", "inreplyto", "inreplytostatusid", "parentfullname",
+    ),
+    "thread": (),
+    "turn": (),
+}  # fmt: skip
+"""The usual names of columns by field, most usual first, as `columns.normalize_name` returns them.
+
+A field is found under its own name as well; a name may be preceded by the word "comment" or by the names of the objects
+it stands in (`comment_score`, `data.author`).
+"""
+
+FIELDS = tuple(USUAL_NAMES)
+"""The fields of a record that the program uses: those of a `Comment`, and `thread` and `turn` of a corpus."""
+
+COLUMN_FLAGS: Mapping[str, str] = {
+    TEXT: "--column",
+    "author": "--author-column",
+    "id": "--id-column",
+    "parent_id": "--parent-column",
+    "link_id": "--link-column",
+    "score": "--score-column",
+    "created_utc": "--time-column",
+    "subreddit": "--subreddit-column",
+    "thread": "--thread-column",
+}
+"""The flag that names the column of a field."""
+
+_PLURALS = {
+    "author": "authors",
+    "id": "ids",
+    "parent_id": "parents",
+    "link_id": "posts",
+    "score": "scores",
+    "created_utc": "times",
+    "subreddit": "subreddits",
+    "thread": "threads",
+    "turn": "turns",
+}
+_DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
+
+
+def parse_delimiter(text: str) -> str:
+    r"""Return the delimiter that the user named: one character, or a word.
+
+    >>> parse_delimiter("tab"), parse_delimiter(r"\t"), parse_delimiter(";"), parse_delimiter("pipe")
+    ('\t', '\t', ';', '|')
+
+    Raises:
+        UsageError: it is neither, or cannot separate columns.
+    """
+    named = {name: delimiter for delimiter, name in _DELIMITER_NAMES.items()} | {r"\t": "\t"}
+    delimiter = named.get(text.strip().lower(), text)
+    if len(delimiter) != 1 or delimiter in '"\r\n\0':
+        raise UsageError(
+            f"--delimiter is not one character: {quote(text)}",
+            f"use a character, or one of: {', '.join(_DELIMITER_NAMES.values())}",
+        )
+    return delimiter
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    r"""How the user says to read the sources. Everything is decided by the source itself if not given.
+
+    `columns`: the name or the number (from 1) of the column of each field of `FIELDS`. `delimiter`: see
+    `parse_delimiter`. `encoding`: a Python text codec. `has_header`: whether the first line of a table names the
+    columns.
+
+    >>> ReadOptions(columns={"body": "comment"}, delimiter="tab").delimiter
+    '\t'
+
+    Raises:
+        UsageError: a field or the encoding is unknown, or the delimiter is invalid.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str | None = None
+    encoding: str | None = None
+    has_header: bool | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.columns if name not in COLUMN_FLAGS]
+        if unknown:
+            raise UsageError(f"unknown field: {quote(unknown[0])}", f"use one of: {', '.join(COLUMN_FLAGS)}")
+        if self.delimiter is not None:
+            object.__setattr__(self, "delimiter", parse_delimiter(self.delimiter))
+        if self.encoding is not None:
+            object.__setattr__(self, "encoding", lookup_encoding(self.encoding))
+
+    @property
+    def text_column(self) -> str | None:
+        """The column of the text that was given."""
+        return self.columns.get(TEXT)
+
+    def with_column(self, column: str | None) -> "ReadOptions":
+        """Return the options with another column of the text, if `column` is not None."""
+        if column is None:
+            return self
+        return ReadOptions(
+            columns={**self.columns, TEXT: column},
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            has_header=self.has_header,
+        )
+
+    def flags(self) -> list[str]:
+        """Return the arguments of the command line that give these options."""
+        words = [word for name, column in self.columns.items() for word in (COLUMN_FLAGS[name], column)]
+        words += ["--delimiter", _DELIMITER_NAMES.get(self.delimiter, self.delimiter)] if self.delimiter else []
+        words += ["--encoding", self.encoding] if self.encoding is not None else []
+        return [*words, "--no-header"] if self.has_header is False else words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema(JsonRecord):
+    """What was decided about a source.
+
+    Attributes:
+        name: the source, as the user typed it.
+        file_format: "csv" for any delimited table, "jsonl", "json", "parquet", "lines" (one text per line) or "txt".
+        encoding: the Python codec of its bytes.
+        delimiter: of a delimited table, else None.
+        usual_delimiter: of tables with the suffix of the source.
+        quoted: whether quotes enclose a field, and are not part of it.
+        has_header: whether the first line names the columns.
+        names: the columns as the source names them; of JSON, all names in its first records.
+        columns: the key in `Record.fields` of each field of `FIELDS` that the source has.
+        given: the fields whose column the user chose.
+        passed_over: another column that might be the field, of each field for which there is one.
+    """
+
+    name: str
+    file_format: str
+    encoding: str = UTF8
+    delimiter: str | None = None
+    usual_delimiter: str = ","
+    quoted: bool = True
+    has_header: bool = True
+    names: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether each record has its own fields."""
+        return self.file_format in ("json", "jsonl")
+
+    @property
+    def text_column(self) -> str:
+        """The key of the text in `Record.fields`."""
+        return self.columns.get(TEXT, TEXT)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing needs to be said: UTF-8, the delimiter of the suffix, columns called as Reddit does."""
+        return not self.remarks()
+
+    def describe(self) -> str:
+        """Return the decision in one line.
+
+        >>> Schema(name="talk.csv", file_format="csv", delimiter=";", columns={"body": "comment"}).describe()
+        "reading 'talk.csv': semicolon-separated, text in 'comment' (--column chooses another)"
+        """
+        return f"reading {quote(self.name)}: {', '.join(self.remarks() or [self._remark(TEXT, self.text_column)])}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the decision without the names of all columns."""
+        return {
+            "file": self.name,
+            "format": self.file_format,
+            "encoding": self.encoding,
+            "delimiter": self.delimiter,
+            "header": self.has_header,
+            "columns": dict(self.columns),
+        }
+
+    def remarks(self) -> list[str]:
+        """Return what is not as expected, in parts of a sentence."""
+        remarks: list[str] = []
+        if self.delimiter not in (None, self.usual_delimiter):
+            remarks.append(f"{_DELIMITER_NAMES.get(self.delimiter, quote(self.delimiter))}-separated")
+        if self.encoding != UTF8:
+            remarks.append(encoding_label(self.encoding))
+        is_usual_tsv = self.usual_delimiter == "\t" and not self.has_header and self.text_column == "1"
+        if is_usual_tsv and not remarks and not self.given:
+            return []
+        if not self.has_header:
+            remarks.append("no header")
+        others = [self._remark(name, column) for name, column in self.columns.items() if name not in (TEXT, column)]
+        if not remarks and not others and self.text_column == TEXT:
+            return []
+        return [*remarks, self._remark(TEXT, self.text_column), *others] if self.columns else remarks
+
+    def _remark(self, name: str, column: str) -> str:
+        place = quote(column) if self.has_header else f"column {column}"
+        if name != TEXT:
+            other = self.passed_over.get(name)
+            return f"{_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
+        is_guessed = column != TEXT and TEXT not in self.given
+        return f"text in {place}" + (f" ({COLUMN_FLAGS[TEXT]} chooses another)" if is_guessed else "")
+
+
+def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
+    """Return one line for each different decision that needs to be said, about the first source of it."""
+    first = {tuple(schema.remarks()): schema for schema in reversed(list(schemas)) if not schema.is_plain}
+    return [schema.describe() for schema in reversed(first.values())]

@@ -1,0 +1,360 @@
+"""Delimited tables: how a file separates its columns, whether its first line names them, and its rows.
+
+All of it is decided by the first lines; the user's `ReadOptions` override it.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from grucli.errors import UsageError
+from grucli.read.blocks import MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport
+from grucli.read.columns import count_usual_names, is_prose, kind_of, names_text, normalize_name
+from grucli.read.schema import ReadOptions
+
+SAMPLE_LINES = 200
+"""Lines by which a table is decided."""
+
+REPEATED_HEADER = "header repeated"
+"""The reason of a row that is the header again, as where files were joined."""
+
+_SAMPLE_ROWS = 50
+_MIN_TOO_LONG, _MAX_TOO_LONG_SHARE = 3, 0.2
+_DELIMITERS = (",", ";", "\t", "|", " ")
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?|#TYPE .*')
+"""A line before the header: Excel's, which names the delimiter, or PowerShell's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """How a table is written.
+
+    `quoted`: quotes enclose fields, and are not part of them. `space_after`: a space after each delimiter is not part
+    of the next field. `has_header`: the first line names the columns; None if nothing tells. `skipped_lines`: lines
+    before it. `rows`: the first rows, with the header.
+    """
+
+    delimiter: str
+    quoted: bool
+    space_after: bool
+    has_header: bool | None
+    skipped_lines: int
+    rows: list[list[str]]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the columns; without a header their numbers."""
+        first, others = self.rows[0], self.rows[1:]
+        if not self.has_header:
+            return tuple(str(number + 1) for number in range(len(first)))
+        # pandas and R can leave out the name of the row numbers.
+        are_longer = len(first) > 1 and all(len(row) == len(first) + 1 for row in others)
+        has_unnamed = are_longer and any(row[-1] for row in others)  # otherwise each row ends with a delimiter
+        return ("", *first) if has_unnamed else tuple(first)
+
+    def num_too_long(self) -> int:
+        """Return the number of rows with more fields than there are columns, and so many that it is no mistake."""
+        width = len(self.names())
+        count = sum(any(row[width:]) for row in self.rows)
+        return count if width > 1 and count >= max(_MIN_TOO_LONG, _MAX_TOO_LONG_SHARE * len(self.rows)) else 0
+
+    def is_regular(self) -> bool:
+        """Return True if there are several rows, and all have the same number of columns, two or more."""
+        width = len(self.rows[0])
+        return len(self.rows) > 1 < width and all(len(row) == width for row in self.rows)
+
+    def has_typed_column(self) -> bool:
+        """Return True if a column of a regular table without a header holds numbers, dates, …, and no text."""
+        return any(all(kind_of(value) is not None for value in column) for column in zip(*self.rows, strict=True))
+
+
+def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOptions) -> TableFormat:
+    """Decide how a table is written by its first lines, none of which is blank.
+
+    >>> table = detect_table(["id;body", "1;Well; yes"], ",", ReadOptions())
+    >>> table.delimiter, table.has_header
+    (';', True)
+    """
+    csv.field_size_limit(MAX_LINE_BYTES)
+    separator = _SEPARATOR_LINE.fullmatch(lines[0].strip())
+    skipped = 1 if separator and len(lines) > 1 else 0
+    lines = lines[skipped:]
+    if options.delimiter is not None:
+        delimiter = options.delimiter
+    elif skipped and separator and separator[1]:
+        delimiter = separator[1]
+    else:
+        delimiter = _find_delimiter(lines, usual_delimiter, options)
+    quoted = _is_quoted("\n".join(lines), delimiter, usual_delimiter)
+    header = next(iter(_split(lines[:1], delimiter, quoted=quoted)), [])
+    space_after = quoted and delimiter != " " and len(header) > 1 and all(name.startswith(" ") for name in header[1:])
+    rows = _split(lines, delimiter, quoted=quoted, space_after=space_after)
+    if not rows:  # the first is not closed, or too long
+        return TableFormat(delimiter, quoted, space_after, True, skipped, [[lines[0]]])
+    has_header = options.has_header if options.has_header is not None else _has_header(rows, options)
+    is_chosen = skipped or options.delimiter is not None or delimiter == "\t"
+    if has_header is False and not is_chosen and _is_prose(lines, rows):
+        space_after, rows = False, [[line] for line in lines[:_SAMPLE_ROWS]]
+    return TableFormat(delimiter, quoted, space_after, has_header, skipped, rows)
+
+
+def _split(lines: Sequence[str], delimiter: str, *, quoted: bool = True, space_after: bool = False) -> list[list[str]]:
+    if not quoted:
+        return [line.split(delimiter) for line in lines[:_SAMPLE_ROWS]]
+    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=space_after, strict=True)
+    rows: list[list[str]] = []
+    while len(rows) < _SAMPLE_ROWS:
+        try:
+            rows.append(next(reader))
+        except StopIteration:
+            break
+        except csv.Error:
+            if not rows:
+                break
+    return list(filter(None, rows))
+
+
+def _find_delimiter(lines: Sequence[str], usual: str, options: ReadOptions) -> str:
+    """Return the delimiter by which the first line names a text, else one that splits all lines alike."""
+    # Prose has spaces: they separate columns only if the names are quoted, as R writes them.
+    delimiters = [each for each in (usual, *_DELIMITERS) if each != " " or lines[0].startswith('"')]
+    tables = {each: _split(lines, each, quoted=each != "\t") for each in delimiters}
+    headers = {each: rows[0] if rows else [] for each, rows in tables.items()}
+    known = {each: (_has_text_name(names, options), count_usual_names(names)) for each, names in headers.items()}
+    best = max(known, key=lambda each: known[each])  # the first of equals is the usual one
+    if known[best][0] or known[best][1] > 1:
+        return best
+    return next((each for each, rows in tables.items() if _is_consistent(rows)), usual)
+
+
+def _has_text_name(names: Sequence[str], options: ReadOptions) -> bool:
+    return names_text(names) or _is_given(names, options)
+
+
+def _is_given(names: Sequence[str], options: ReadOptions) -> bool:
+    given = {normalize_name(column) for column in options.columns.values() if not column.isdecimal()}
+    return not given.isdisjoint(map(normalize_name, names))
+
+
+def _is_prose(lines: Sequence[str], rows: list[list[str]]) -> bool:
+    """Return True if the lines are texts with delimiters in them, and not rows of columns."""
+    return len(rows) > 1 and not _is_consistent(rows) and not any(line.startswith('"') for line in lines)
+
+
+def _is_consistent(rows: list[list[str]]) -> bool:
+    width = len(rows[0]) if rows else 0
+    return len(rows) > 1 < width and sum(len(row) == width for row in rows) >= 0.9 * len(rows)
+
+
+def _is_quoted(text: str, delimiter: str, usual_delimiter: str) -> bool:
+    """Return True if quotes enclose fields.
+
+    A `.tsv` has no quotes unless something shows it: all of its quotes are in their places, and one field needs them.
+    Any other table has, unless most of its quotes are in other places. Commas always need quotes.
+    """
+    if delimiter == "," or '"' not in text:
+        return delimiter != "\t" or usual_delimiter != "\t"
+    other = re.escape(delimiter)
+    field = re.compile(rf'(?<![^{other}\n])"(?:[^"]|"")*"(?=[{other}\r\n]|\Z)')
+    unfinished = re.compile(rf'(?<![^{other}\n])"(?:[^"]|"")*\Z')
+    fields = field.findall(text)
+    misplaced = unfinished.sub("", field.sub("", text)).count('"')
+    if (delimiter, usual_delimiter) != ("\t", "\t"):
+        return misplaced <= 2 * len(fields)
+    first_line = text.partition("\n")[0]
+    needs_quotes = any('""' in each[1:-1] or "\t" in each or "\n" in each for each in fields)
+    return not misplaced and (needs_quotes or not field.sub("", first_line).strip("\t\r"))
+
+
+def _has_header(rows: list[list[str]], options: ReadOptions) -> bool | None:
+    """Return whether the first row names the columns, by what it looks like and how it differs from the others."""
+    first, others = rows[0], rows[1:_SAMPLE_ROWS]
+    if _is_given(first, options) or _is_range(first):
+        return True
+    known = count_usual_names(first)
+    looks_like_data = any(kind_of(value) is not None for value in first)
+    if known > 1 or (known and not looks_like_data):
+        return True
+    columns = [[row[place] for row in others if place < len(row)] for place in range(len(first))]
+    if looks_like_data or any(value and value in column for value, column in zip(first, columns, strict=True)):
+        return False  # a name does not occur below itself
+    if any(map(_is_name_of, first, columns)):
+        return True
+    return False if any(map(is_prose, first)) else None
+
+
+def _is_range(names: list[str]) -> bool:
+    """Return True for 0, 1, 2, …, which pandas calls columns without names."""
+    numbers = names[1:] if names[:1] == [""] else names
+    return bool(numbers) and numbers == [str(number) for number in range(len(numbers))]
+
+
+def _is_name_of(value: str, values: list[str]) -> bool:
+    """Return True if all values below are of one kind, such as numbers, and this one is not."""
+    kinds = {kind_of(each) for each in values if each}
+    return bool(value) and len(kinds) == 1 and None not in kinds
+
+
+def table_rows(
+    source_name: str,
+    lines: Iterator[NumberedLine],
+    first_line: int,
+    table: TableFormat,
+    keys: tuple[str, ...],
+    text_index: int,
+    report: RowReport,
+) -> Iterator[Record]:
+    """Return an iterator over the rows below the header. Bad rows are counted in `report`.
+
+    Args:
+        source_name: for warnings.
+        lines: the lines from the first that is not blank.
+        first_line: the number of that line.
+        table: how the table is written.
+        keys: the key of each column.
+        text_index: the place of the column that a row must have; fields missing after it are empty.
+        report: the counts to fill.
+
+    Raises:
+        UsageError: the header cannot be read.
+    """
+    lines = islice(lines, table.skipped_lines, None)
+    rows = _RowReader(source_name, table, keys, text_index, report)
+    return rows.read_csv(lines, first_line + table.skipped_lines) if table.quoted else rows.read_raw(lines)
+
+
+class _RowReader:
+    def __init__(
+        self, source_name: str, table: TableFormat, keys: tuple[str, ...], text_index: int, report: RowReport
+    ) -> None:
+        self._source_name = source_name
+        self._table = table
+        self._header = list(keys) if table.has_header and len(keys) > 1 else []
+        self._keys = keys
+        self._text_index = text_index
+        self._report = report
+        self._num_padded = 0
+        self._num_unquoted = 0
+
+    def read_csv(self, lines: Iterator[NumberedLine], first_line: int) -> Iterator[Record]:
+        csv_lines = _CsvLines(lines, first_line - 1)
+        # Strict: a quote that is never closed is an error, not one long comment.
+        reader = csv.reader(
+            csv_lines, delimiter=self._table.delimiter, skipinitialspace=self._table.space_after, strict=True
+        )
+        if self._table.has_header:
+            try:
+                next(reader)
+            except csv.Error as error:
+                csv_lines.error = _csv_reason(error)
+            if csv_lines.error:
+                raise UsageError(
+                    f"invalid header in '{self._source_name}': {csv_lines.error}", "add a header line such as: id,body"
+                )
+        return self._csv_rows(csv_lines, reader)
+
+    def _csv_rows(self, csv_lines: "_CsvLines", reader: Iterator[list[str]]) -> Iterator[Record]:
+        report, header, num_columns = self._report, self._header, len(self._keys)
+        while True:
+            line_number = csv_lines.line_number + 1
+            csv_lines.error = None
+            values: list[str] = []
+            try:
+                values = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                csv_lines.error = _csv_reason(error)
+            if not values and csv_lines.error is None:
+                continue
+            report.read += 1
+            if csv_lines.error is None and (len(values) != num_columns or values == header):
+                csv_lines.error = self._fit(values, csv_lines.text)
+            if csv_lines.error:
+                report.skip(csv_lines.error, line_number)
+            else:
+                yield Record(line_number, dict(zip(self._keys, values, strict=True)))
+        self._warn()
+
+    def read_raw(self, lines: Iterator[NumberedLine]) -> Iterator[Record]:
+        report, header, num_columns = self._report, self._header, len(self._keys)
+        for line_number, line in islice(lines, 1 if self._table.has_header else 0, None):
+            if line is not None and not line.strip():
+                continue
+            report.read += 1
+            if line is None:
+                report.skip("line too long", line_number)
+                continue
+            try:
+                text = line.decode().removesuffix("\r")
+            except UnicodeDecodeError:
+                report.skip(NOT_UTF8, line_number)
+                continue
+            values = text.split(self._table.delimiter)
+            reason = self._fit(values, text) if len(values) != num_columns or values == header else None
+            if reason:
+                report.skip(reason, line_number)
+            else:
+                yield Record(line_number, dict(zip(self._keys, values, strict=True)))
+        self._warn()
+
+    def _fit(self, values: list[str], line: str) -> str | None:
+        """Give a row as many values as there are columns, or return why it is not a row."""
+        num_columns = len(self._keys)
+        if len(values) == num_columns:
+            return REPEATED_HEADER
+        if len(values) > num_columns:
+            text = line.removesuffix("\r")
+            if num_columns == 1 and text.split(self._table.delimiter) == values:
+                self._num_unquoted += 1  # nothing is quoted, so the delimiters are part of the text
+                values[:] = [text]
+            elif any(values[num_columns:]):
+                return "too many fields"
+            del values[num_columns:]
+        elif len(values) <= self._text_index:
+            return "too few fields"
+        else:
+            self._num_padded += 1
+            values += [""] * (num_columns - len(values))
+        return None
+
+    def _warn(self) -> None:
+        delimiters = "commas" if self._table.delimiter == "," else "delimiters"
+        for count, warning in (
+            (self._num_unquoted, f"has one column: unquoted {delimiters} in {{}} are read as part of the text"),
+            (self._num_padded, "has {} with fewer fields than columns: the missing ones are read as empty"),
+        ):
+            if count:
+                rows = "1 row" if count == 1 else f"{count:,} rows"
+                self._report.warnings.append((self._source_name, warning.format(rows)))
+
+
+class _CsvLines:
+    """Lines for csv.reader: `text` is the last one, `error` the reason why the current record is bad."""
+
+    def __init__(self, lines: Iterator[NumberedLine], line_number: int) -> None:
+        self._lines = lines
+        self.line_number = line_number
+        self.text = ""
+        self.error: str | None = None
+
+    def __iter__(self) -> "_CsvLines":
+        return self
+
+    def __next__(self) -> str:
+        self.line_number, line = next(self._lines)
+        if line is None:
+            self.error = "line too long"
+            return "\n"
+        try:
+            self.text = line.decode()
+        except UnicodeDecodeError:
+            self.error = NOT_UTF8
+            self.text = line.decode("utf-8", "replace")
+        return self.text + "\n"
+
+
+def _csv_reason(error: csv.Error) -> str:
+    message = str(error)
+    return "field too long" if "limit" in message else "unfinished row" if "end of data" in message else "not CSV"
