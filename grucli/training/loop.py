@@ -16,14 +16,13 @@ from grucli.training.options import DEFAULT_NUM_EVALS, MAX_MINUTES, PATIENCE, Bu
 from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout
 from grucli.training.setup_run import (
     build_trainer,
-    clear_model_dir,
     index_dataset,
     load_dataset,
-    remove_if_empty,
     resolve_run,
     warm_up,
 )
 from grucli.training.signals import StopFlag
+from grucli.training.staging import clean_up, create_staging, recover
 from grucli.training.trainer import StepResult, Trainer
 
 _EVENT_EVERY_SECONDS = 0.1  # at least, between two `StepCompleted`
@@ -37,7 +36,7 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
     """Train until the budget is spent, the validation loss stops improving, or `stop` is set.
 
     The run is saved at every evaluation, about once a minute, at its end, and when the iterator is closed. The last
-    event is `TrainFinished`.
+    event is `TrainFinished`. An earlier model that is replaced stays until the first save.
 
     Raises:
         UsageError: an option is out of range, or does not fit the model or the other options.
@@ -50,26 +49,26 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
     """
     yield SetupProgress("reading the corpus")
     directory = model_dir(options.model_name())
-    config = resolve_run(options, directory)
     with DirectoryLock(directory):
         try:
+            recover(directory)
+            config = resolve_run(options, directory)
             dataset = yield from load_dataset(options, config, stop)
             trainer = build_trainer(config, options, directory, dataset, ThreadPool(options.threads))
             index = yield from index_dataset(options, config, directory, dataset, stop)
-            if index is not None and config.checkpoint is not None:
-                save_index(directory / NOVELTY, index)
+            if config.checkpoint is None:
+                trainer.output_dir = create_staging(directory)
+            if index is not None:
+                save_index(trainer.output_dir / NOVELTY, index)
+            del index  # large, and not needed during the run
             if _is_finished(trainer):
                 yield TrainFinished("already finished", trainer.summary(), trainer.inputs)
                 return
             yield _train_started(trainer)
             yield from warm_up(trainer)
-            if index is not None and config.checkpoint is None:
-                clear_model_dir(directory)
-                save_index(directory / NOVELTY, index)
-            del index  # large, and not needed during the run
             yield from _save_on_close(trainer, _train_steps(trainer, stop))
         finally:
-            remove_if_empty(directory)
+            clean_up(directory)
 
 
 def _is_finished(trainer: Trainer) -> bool:

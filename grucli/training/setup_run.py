@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from grucli.limits import memory_bytes
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.parameters import Parameters, init_parameters
-from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, PURGED, find_model
+from grucli.model.store import LAST, OPTIMIZER, find_model
 from grucli.model.weights import ModelCard, SavedModel, load_weights
 from grucli.paths import cache_dir
 from grucli.text.dataset import Dataset, prepare_dataset
@@ -35,9 +34,8 @@ from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.training.optimizers import OPTIMIZERS
 from grucli.training.options import Budget, Hyperparameters, TrainOptions, budget_from, changed_options, hparams_from
 from grucli.training.signals import StopFlag
+from grucli.training.staging import has_model
 from grucli.training.trainer import Trainer
-
-_MODEL_FILES = (BEST, LAST, OPTIMIZER, METRICS, NOVELTY, PURGED)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
         ModelFileError: the checkpoint or the base model is corrupt.
     """
     hparams, budget = hparams_from(options), budget_from(options)
-    exists = _has_model(model_dir)
+    exists = has_model(model_dir)
     if exists and not (options.resume or options.force):
         raise UsageError(
             f"model '{model_dir.name}' already exists",
@@ -277,26 +275,6 @@ def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
 def _dataset_id(dataset: Dataset) -> tuple[str, int, int]:
     val_tokens = dataset.val.tokens if dataset.val is not None else 0
     return dataset.fingerprint, dataset.train.tokens, val_tokens
-
-
-def clear_model_dir(model_dir: Path) -> None:
-    """Remove the files of an earlier model."""
-    for name in _MODEL_FILES:
-        (model_dir / name).unlink(missing_ok=True)
-
-
-def remove_if_empty(model_dir: Path) -> None:
-    """Remove a model directory in which nothing was saved."""
-    if not _has_model(model_dir):
-        clear_model_dir(model_dir)
-        (model_dir / "lock").unlink(missing_ok=True)
-        with suppress(FileNotFoundError):  # removed by the user
-            model_dir.rmdir()
-
-
-def _has_model(model_dir: Path) -> bool:
-    # Metrics alone are left by a run that was killed before its first save.
-    return any((model_dir / name).exists() for name in (BEST, LAST, OPTIMIZER))
 
 
 def warm_up(trainer: Trainer) -> Iterator[Compiling | Compiled]:

@@ -27,6 +27,7 @@ from grucli.text.loader import BatchLoader
 from grucli.training.checkpoint import Checkpoint, TrainState, save_checkpoint
 from grucli.training.events import Evaluated, StepCompleted, TrainSummary
 from grucli.training.schedule import learning_rate_at
+from grucli.training.staging import publish
 
 _SAMPLE_CONFIG = GenerationConfig(temp=0.8, max_chars=240)
 
@@ -41,11 +42,15 @@ class StepResult:
 
 
 class Trainer:
-    """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings."""
+    """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings.
+
+    `output_dir` is where files are written: the directory of the model, or until the first save the staging directory.
+    """
 
     def __init__(self, model_dir: Path, dataset: Dataset, engine: Engine, train_state: TrainState) -> None:
         hparams = train_state.hparams
         self.model_dir, self.dataset, self.engine, self.train_state = model_dir, dataset, engine, train_state
+        self.output_dir = model_dir
         self.notices: list[str] = []
         self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
 
@@ -98,7 +103,7 @@ class Trainer:
         if not (math.isfinite(nats) and math.isfinite(norm)):
             raise DivergedError(
                 f"training diverged at step {state.step + 1:,}: loss {nats:g}, gradient norm {norm:g}",
-                f"start again with --force and --lr below {state.hparams.lr:g}; the last good weights are kept",
+                self._restart_hint(),
             )
         seconds = time.perf_counter() - started_at
         state.step += 1
@@ -106,6 +111,12 @@ class Trainer:
         state.loss_sum += nats
         state.loss_steps += 1
         return StepResult(nats, norm, seconds)
+
+    def _restart_hint(self) -> str:
+        lr = self.train_state.hparams.lr
+        if self.output_dir != self.model_dir:
+            return f"start again with --lr below {lr:g}; nothing was saved"
+        return f"start again with --force and --lr below {lr:g}; the last good weights are kept"
 
     def evaluate(self) -> Evaluated:
         """Compute the validation loss, record it, and save the run, and the weights as the best if they are.
@@ -154,7 +165,7 @@ class Trainer:
 
     def _record_metrics(self) -> None:
         metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._figures())
-        path = self.model_dir / METRICS
+        path = self.output_dir / METRICS
         self._check_not_removed()
         with oserror_for(path), open(path, "ab", opener=open_no_follow) as file:
             file.write(msgspec.json.encode(metrics) + b"\n")
@@ -185,26 +196,30 @@ class Trainer:
         return SavedModel(self.engine.sizes, dataset.tokenizer, self.engine.named_parameters(), card)
 
     def _save_weights(self, name: str) -> None:
-        save_weights(self.model_dir / name, self._weights())
+        save_weights(self.output_dir / name, self._weights())
 
     def save(self, best: bool = False) -> Path:
         """Write the checkpoint, the last weights, and the best weights if `best` or if there are none yet.
 
-        The checkpoint comes first: a run can be resumed from it alone, but not from weights alone.
+        The checkpoint comes first: a run can be resumed from it alone, but not from weights alone. The first save of a
+        new run replaces the earlier model.
 
         Raises:
             GruError: the directory of the model was removed.
             OSError: a file cannot be written; the last checkpoint is intact.
         """
         self._check_not_removed()
-        save_checkpoint(self.model_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
+        save_checkpoint(self.output_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
         self._save_weights(LAST)
-        if best or not (self.model_dir / BEST).exists():
+        if best or not (self.output_dir / BEST).exists():
             self._save_weights(BEST)
+        if self.output_dir != self.model_dir:
+            publish(self.model_dir)
+            self.output_dir = self.model_dir
         return self.model_dir
 
     def _check_not_removed(self) -> None:
-        if not self.model_dir.is_dir():
+        if not self.output_dir.is_dir():
             raise GruError(
                 f"the directory of model '{self.model_dir.name}' was removed while it was training: '{self.model_dir}'",
                 "train it again, or under another --name",

@@ -181,7 +181,7 @@ def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, victim, kill)
-        patch.setattr(loop, "remove_if_empty", lambda folder: None)
+        patch.setattr(loop, "clean_up", lambda folder: None)
         with pytest.raises(KilledError):
             run_to_finish(small_options(corpus, name="killed", eval_every=10))
     folders = [model_dir(name) for name in ("straight", "killed")]
@@ -201,10 +201,10 @@ def test_what_a_killed_first_save_left_is_no_model(corpus: Path, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "save_checkpoint", kill)
-        patch.setattr(loop, "remove_if_empty", lambda folder: None)
+        patch.setattr(loop, "clean_up", lambda folder: None)
         with pytest.raises(KilledError):
             run_to_finish(small_options(corpus, eval_every=10))
-    assert read_metrics(model_dir("small"))
+    assert {path.name for path in model_dir("small").iterdir()} == {"lock", ".new"}
     assert run_summary(small_options(corpus, eval_every=15)).steps == 30
     assert [line.step for line in read_metrics(model_dir("small"))] == [15, 30]
 
@@ -436,6 +436,18 @@ def test_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:
         run_to_finish(small_options(write_small_corpus(tmp_path / "other.csv", rows=401), resume=True))
     with pytest.raises(UsageError, match="another part"):
         run_to_finish(small_options(corpus, resume=True, val_file=str(corpus)))
+
+
+def test_divergence_before_the_first_save_says_that_nothing_is_kept(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_summary(small_options(corpus))
+    with pytest.raises(DivergedError) as caught:  # noqa: PT012 - the events before it are wanted
+        for event in run_events(small_options(corpus, seed=5, force=True)):
+            if isinstance(event, Compiled):
+                make_diverge(monkeypatch)
+    assert caught.value.hint == "start again with --lr below 0.004; nothing was saved"
+    assert parameters_sha256(load_weights(model_dir("small") / LAST).arrays) == before.parameters_sha256
 
 
 def test_divergence_stops_with_the_step_named_and_the_last_good_weights(
