@@ -1,6 +1,6 @@
 """Weights files: one safetensors file is a complete model. Reading needs no kernels.
 
-The metadata of the file holds, under the key `gru`, a sealed document (`grucli.model.sealed`) with the sizes, the
+The metadata of the file holds, under the key `gru`, a sealed document (`grucli.sealed`) with the sizes, the
 tokenizer, the card, and the SHA-256 of the parameters. So every damaged bit is detected.
 
 A file may be untrusted. Nothing is allocated before its sizes have been compared with the bytes that it has, nothing
@@ -27,7 +27,7 @@ from grucli.errors import GruError, ModelFileError, UsageError, quote
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
 from grucli.model.figures import Figures
-from grucli.model.sealed import UnknownFormatError, check_values, seal, unseal
+from grucli.sealed import UnknownFormatError, check_values, seal, unseal
 from grucli.text.tokenizers import KINDS, Tokenizer, from_json
 
 FORMAT = 1

@@ -1,10 +1,13 @@
 """Token files: ids on disk, written as a stream and read through the page cache, in bounded memory.
 
-A file is one page of header, then the ids in the smallest unsigned type for the vocabulary. Every document begins with
-EOS: `EOS d1… EOS d2…`. The ids form a ring: the EOS after the last token of a document is the one that begins the next.
-EOT separates the turns of a conversation.
+A file is one page of header, a sealed document, then the ids in the smallest unsigned type for the vocabulary. Every
+document begins with EOS: `EOS d1… EOS d2…`. The ids form a ring: the EOS after the last token of a document is the one
+that begins the next. EOT separates the turns of a conversation.
+
+Kernels use ids as indices without a check, so a file is compared with its digest when it is opened.
 """
 
+import hashlib
 import mmap
 import os
 import sys
@@ -19,10 +22,13 @@ from numpy.typing import NDArray
 
 from grucli.errors import GruError
 from grucli.files import PRIVATE
+from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text.tokenizers import EOS, Tokenizer
 
-_MAGIC = b"gru tokens 1\n"
+_MAGIC = b"gru tokens\n"
+_FORMAT = 2
 _HEADER_BYTES = 4096
+_CHUNK_TOKENS = 1 << 20
 
 
 class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +36,7 @@ class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     vocab: vocabulary size. characters: code points of the text, without special tokens. unknown_bytes: UTF-8 bytes of
     the text that are unknown. running_text: no document is a comment. conversations: some document has turns.
+    ids_digest: of the bytes of the ids, in hexadecimal.
     """
 
     vocab: int
@@ -39,6 +46,7 @@ class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unknown_bytes: int
     running_text: bool
     conversations: bool
+    ids_digest: str
 
 
 class TokenFile:
@@ -51,7 +59,7 @@ class TokenFile:
         """Open the file at `path`.
 
         Raises:
-            GruError: the file cannot be read, or is incomplete.
+            GruError: the file cannot be read, or is corrupt.
         """
         self.path = path
         try:
@@ -61,11 +69,10 @@ class TokenFile:
             dtype = min_uint_dtype(self.header.vocab)
             if len(self._map) != _HEADER_BYTES + self.header.tokens * dtype.itemsize:
                 raise ValueError("file size does not match the header")
-        except (OSError, ValueError) as error:
-            raise GruError(
-                f"cannot read token file '{path}': {error}", "remove it to rebuild it from the corpus"
-            ) from error
-        self.ids: NDArray[np.unsignedinteger] = np.frombuffer(self._map, dtype=dtype, offset=_HEADER_BYTES)
+            self.ids: NDArray[np.unsignedinteger] = np.frombuffer(self._map, dtype=dtype, offset=_HEADER_BYTES)
+            self._check_ids()
+        except (OSError, ValueError, RecursionError, UnknownFormatError) as error:
+            raise self._corrupt_error(str(error)) from error
         self.vocab = self.header.vocab
         self.tokens = self.header.tokens
         self.documents = self.header.documents
@@ -73,6 +80,31 @@ class TokenFile:
         self.unknown_bytes = self.header.unknown_bytes
         self.running_text = self.header.running_text
         self.conversations = self.header.conversations
+
+    def _check_ids(self) -> None:
+        digest = hashlib.blake2b(digest_size=16)
+        for start in range(0, self.header.tokens, _CHUNK_TOKENS):
+            ids = self.ids[start : start + _CHUNK_TOKENS]
+            digest.update(ids.data)
+            if int(ids.max()) >= self.header.vocab:
+                raise ValueError("ids beyond the vocabulary")
+            self.drop_page_cache()
+        if digest.hexdigest() != self.header.ids_digest:
+            raise ValueError("checksum mismatch")
+
+    def _corrupt_error(self, reason: str) -> GruError:
+        return GruError(f"cannot read token file '{self.path}': {reason}", "remove it to rebuild it from the corpus")
+
+    def read(self, positions: slice | NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the ids at `positions`, int32 in their shape, all of them below `vocab`.
+
+        Raises:
+            GruError: the file was changed after it was opened.
+        """
+        ids = self.ids[positions].astype(np.int32)
+        if int(ids.max(initial=0)) >= self.vocab:
+            raise self._corrupt_error("ids beyond the vocabulary")
+        return ids
 
     def drop_page_cache(self) -> None:
         """Tell the system that the pages read so far are not needed in memory (not on Windows)."""
@@ -90,6 +122,7 @@ class TokenWriter:
         self._running_text = running_text
         self._tokens = self._documents = self._characters = self._unknown_bytes = 0
         self._conversations = False
+        self._digest = hashlib.blake2b(digest_size=16)
 
     def __enter__(self) -> Self:
         self._path.touch(PRIVATE)
@@ -103,7 +136,7 @@ class TokenWriter:
         with self._file:
             if exc_type is None:
                 self._file.seek(0)
-                self._file.write(_MAGIC + msgspec.json.encode(self.header()))
+                self._file.write(_MAGIC + seal(_FORMAT, self.header()))
                 self._file.flush()
                 os.fsync(self._file.fileno())
 
@@ -130,10 +163,13 @@ class TokenWriter:
             unknown_bytes=self._unknown_bytes,
             running_text=self._running_text,
             conversations=self._conversations,
+            ids_digest=self._digest.hexdigest(),
         )
 
     def _append(self, ids: NDArray[np.int32], characters: int, unknown_bytes: int) -> None:
-        self._file.write(ids.astype(self._dtype).tobytes())
+        data = ids.astype(self._dtype).tobytes()
+        self._digest.update(data)
+        self._file.write(data)
         self._tokens += ids.size
         self._characters += characters
         self._unknown_bytes += unknown_bytes
@@ -147,7 +183,7 @@ def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
 def _parse_header(data: bytes) -> TokenFileHeader:
     if len(data) != _HEADER_BYTES or not data.startswith(_MAGIC):
         raise ValueError("not a token file of this version")
-    parsed = msgspec.json.decode(data[len(_MAGIC) :].rstrip(b"\0"), type=TokenFileHeader)
+    parsed = unseal(data[len(_MAGIC) :].rstrip(b"\0"), _FORMAT, TokenFileHeader)
     if parsed.tokens < 1 or parsed.vocab < 1:
         raise ValueError("the file is empty")
     return parsed

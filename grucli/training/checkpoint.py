@@ -14,8 +14,8 @@ import safetensors.numpy
 from grucli.errors import ModelFileError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
-from grucli.model.sealed import UnknownFormatError, seal, unseal
 from grucli.model.weights import parameters_sha256
+from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.options import Budget, Hyperparameters
 
 FORMAT = 3
