@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from grucli.errors import GruError, ModelFileError, UsageError, quote
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
-from grucli.model.figures import Figures
+from grucli.model.figures import Figures, TextFigures
 from grucli.sealed import UnknownFormatError, check_values, seal, unseal
 from grucli.text.tokenizers import KINDS, Tokenizer, from_json
 
@@ -41,10 +41,11 @@ _Label = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelCard(Figures):
+class ModelCard(TextFigures, Figures):
     """What is known about a model besides its parameters. Fields may be added: readers skip those they do not know.
 
-    `fingerprint` is that of the corpus. `steps` and the figures describe the training of the weights in this file.
+    `fingerprint` is that of the corpus. `steps` and the figures describe the training of the weights in this file;
+    `diverged` as in the summary of a run.
     `created` is an ISO 8601 time with its zone.
     """
 
@@ -54,6 +55,7 @@ class ModelCard(Figures):
     running_text: bool = False
     conversations: bool = False
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
+    diverged: bool = False
     note: _Label = ""
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,7 +31,7 @@ from grucli.text import tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 
-_CACHE_FORMAT = 4
+_CACHE_FORMAT = 5
 """A part of the key: raise it whenever the same corpus and options would give other files."""
 
 _MAX_CACHED = 8
@@ -62,12 +62,20 @@ class Dataset:
     running_text: bool
     conversations: bool
 
+    def text_figures(self) -> dict[str, Any]:
+        """Return the figures of the text, as keyword arguments for a value that reports them."""
+        return {
+            "read": self.report.read,
+            "dropped": dict(self.report.skipped),
+            "unknown_share": self.train.unknown_share,
+        }
+
 
 def prepare_dataset(
     sources: Sequence[str],
     *,
     read: ReadOptions,
-    tokenizer: str | Tokenizer,
+    tokenizer: str | Tokenizer | None,
     vocab: int | None,
     val_fraction: float,
     val_file: str | None,
@@ -83,7 +91,7 @@ def prepare_dataset(
     Args:
         sources: files, or "-" for standard input.
         read: how to read the sources, and `val_file`.
-        tokenizer: the kind to train, or a trained one.
+        tokenizer: the kind to train, a trained one, or None for the kind that suits the text (with `vocab`, "char").
         vocab: the vocabulary size to train, or None for the default of the kind.
         val_fraction: the fraction of validation data, 0 to below 1; not used with `val_file`.
         val_file: a corpus that is validation data.
@@ -107,7 +115,8 @@ def prepare_dataset(
         if val_file is not None:
             val_reader = _DocumentReader(input_sources[n:], fingerprints[n:], read, on_progress)
         fingerprint = _digest(fingerprints[:n])
-        tokenizer_key = tokenizer if isinstance(tokenizer, str) else tokenizer.to_json()
+        tokenizer = "char" if tokenizer is None and vocab is not None else tokenizer
+        tokenizer_key = tokenizer.to_json() if isinstance(tokenizer, Tokenizer) else tokenizer
         val_key = fingerprints[n] if val_reader else val_fraction
         key = _digest([_CACHE_FORMAT, fingerprint, tokenizer_key, vocab, val_key])
         entry_dir = cache_dir / "tokens" / key
@@ -272,14 +281,20 @@ def _build(
     directory: Path,
     train_reader: _DocumentReader,
     val_reader: _DocumentReader | None,
-    tokenizer: str | Tokenizer,
+    tokenizer: str | Tokenizer | None,
     vocab: int | None,
     val_fraction: float,
 ) -> None:
     split = _find_split(train_reader, 0.0 if val_reader else val_fraction)
-    if isinstance(tokenizer, str):
+
+    def open_train_texts() -> Iterator[str]:
         pieces = split.apply(train_reader.pieces("learning tokens", RowReport()))
-        tokenizer = tokenizers.train(tokenizer, (piece.text for is_val, piece in pieces if not is_val), vocab)
+        return (piece.text for is_val, piece in pieces if not is_val)
+
+    if tokenizer is None:
+        tokenizer = tokenizers.train_default(open_train_texts)
+    elif isinstance(tokenizer, str):
+        tokenizer = tokenizers.train(tokenizer, open_train_texts(), vocab)
     report, writers = RowReport(), dict[bool, _SplitWriter]()
     with ExitStack() as stack:
         for is_val, piece in split.apply(train_reader.pieces("writing tokens", report)):

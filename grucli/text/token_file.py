@@ -34,9 +34,9 @@ _CHUNK_TOKENS = 1 << 20
 class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Header of a token file.
 
-    vocab: vocabulary size. characters: code points of the text, without special tokens. unknown_bytes: UTF-8 bytes of
-    the text that are unknown. running_text: no document is a comment. conversations: some document has turns.
-    ids_digest: of the bytes of the ids, in hexadecimal.
+    vocab: vocabulary size. characters: code points of the text, without special tokens. unknown_bytes,
+    unknown_characters: what is unknown of the text, in UTF-8 bytes and in code points. running_text: no document is a
+    comment. conversations: some document has turns. ids_digest: of the bytes of the ids, in hexadecimal.
     """
 
     vocab: int
@@ -44,6 +44,7 @@ class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     documents: int
     characters: int
     unknown_bytes: int
+    unknown_characters: int
     running_text: bool
     conversations: bool
     ids_digest: str
@@ -80,6 +81,11 @@ class TokenFile:
         self.unknown_bytes = self.header.unknown_bytes
         self.running_text = self.header.running_text
         self.conversations = self.header.conversations
+
+    @property
+    def unknown_share(self) -> float:
+        """The fraction of the characters that are unknown."""
+        return self.header.unknown_characters / max(self.characters, 1)
 
     def _check_ids(self) -> None:
         digest = hashlib.blake2b(digest_size=16)
@@ -120,7 +126,7 @@ class TokenWriter:
         self._tokenizer = tokenizer
         self._dtype = min_uint_dtype(tokenizer.vocab_size)
         self._running_text = running_text
-        self._tokens = self._documents = self._characters = self._unknown_bytes = 0
+        self._tokens = self._documents = self._characters = self._unknown_bytes = self._unknown_characters = 0
         self._conversations = False
         self._digest = hashlib.blake2b(digest_size=16)
 
@@ -161,6 +167,7 @@ class TokenWriter:
             documents=self._documents,
             characters=self._characters,
             unknown_bytes=self._unknown_bytes,
+            unknown_characters=self._unknown_characters,
             running_text=self._running_text,
             conversations=self._conversations,
             ids_digest=self._digest.hexdigest(),
@@ -173,6 +180,8 @@ class TokenWriter:
         self._tokens += ids.size
         self._characters += characters
         self._unknown_bytes += unknown_bytes
+        if unknown_bytes:
+            self._unknown_characters += characters - int(self._tokenizer.token_lengths[ids].sum(dtype=np.int64))
 
 
 def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:

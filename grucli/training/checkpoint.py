@@ -27,8 +27,9 @@ class TrainState(msgspec.Struct, kw_only=True):
     """The progress of a run. Times in seconds, losses in nats per token.
 
     `dataset_id` is the fingerprint of the corpus and its numbers of training and validation tokens, which differ for
-    another split. `loss_sum` is the loss of the `loss_steps` steps since the last evaluation; `num_bad_evals` counts
-    evaluations since the best one; `finish_reason` is set when the run is complete.
+    another split. `loss_sum` is the loss of the `loss_steps` steps since the last evaluation; `first_nats` and
+    `last_nats` are the losses of the first and the last step, `best_train_nats` and `best_val_nats` the lowest of the
+    evaluations; `num_bad_evals` counts evaluations since the best one; `finish_reason` is set when the run is complete.
     """
 
     hparams: Hyperparameters
@@ -43,9 +44,12 @@ class TrainState(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     loss_sum: float = 0.0
     loss_steps: int = 0
+    first_nats: float | None = None
+    last_nats: float | None = None
     train_nats: float | None = None
     val_nats: float | None = None
     val_nats_per_char: float | None = None
+    best_train_nats: float | None = None
     best_val_nats: float | None = None
     best_step: int = 0
     num_bad_evals: int = 0

@@ -43,7 +43,7 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
         EmptyInputError: the corpus is shorter than one window.
         ModelFileError: the checkpoint or the model to start from is corrupt.
         LockedError: another process is training this model.
-        DivergedError: the loss is not finite; the last good weights are kept.
+        DivergedError: a loss is not finite; the last good weights are kept.
         CancelledError: `stop` was set before the first step.
         OSError: a file cannot be written; the last checkpoint is intact.
     """
@@ -62,7 +62,7 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
                 save_index(trainer.output_dir / NOVELTY, index)
             del index  # large, and not needed during the run
             if _is_finished(trainer):
-                yield TrainFinished("already finished", trainer.summary(), trainer.inputs)
+                yield _finished(trainer, "already finished")
                 return
             yield _train_started(trainer)
             yield from warm_up(trainer)
@@ -105,7 +105,11 @@ def _train_started(trainer: Trainer) -> TrainStarted:
 
 
 def _no_val_message(trainer: Trainer) -> str:
-    reason = "--val 0" if trainer.train_state.hparams.val == 0 else "the corpus is a single text or thread"
+    reason = "all comments are the same text or one thread"
+    if trainer.train_state.hparams.val == 0:
+        reason = "--val 0"
+    elif trainer.dataset.train.documents == 1:
+        reason = "the corpus is a single text or thread"
     return f"no validation data ({reason}): validation loss will not be reported"
 
 
@@ -115,8 +119,10 @@ def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
     name = f"'{trainer.model_dir.name}'"
     prefix = f"resuming {name} from step {state.step:,}" if state.step else f"training {name}"
     kind = "conversations" if dataset.conversations else "running text" if dataset.running_text else "comments"
+    share = dataset.train.unknown_share
+    unknown = f" ({f'{share:.2%}' if share >= 1e-4 else 'below 0.01%'} of the characters unknown)" if share else ""
     return (
-        f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {kind}, "
+        f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {kind}{unknown}, "
         f"{state.budget.describe(has_val=dataset.val is not None)}"
     )
 
@@ -183,7 +189,12 @@ def _requested_steps(trainer: Trainer) -> int | None:
 def _finish(trainer: Trainer, reason: str) -> Iterator[TrainEvent]:
     trainer.train_state.finish_reason = reason
     yield CheckpointSaved(trainer.save(), trainer.train_state.step)
-    yield TrainFinished(reason, trainer.summary(), trainer.inputs)
+    yield _finished(trainer, reason)
+
+
+def _finished(trainer: Trainer, reason: str) -> TrainFinished:
+    error = trainer.divergence()
+    return TrainFinished("diverged" if error is not None else reason, trainer.summary(), trainer.inputs, error)
 
 
 class _RunLength:

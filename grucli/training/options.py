@@ -82,7 +82,9 @@ class TrainOptions:
     hidden: int | None = _option("Units per layer.", Range(1, 1 << 13))
     layers: int | None = _option("Number of layers.", Range(1, 64))
     embed: int | None = _option("Embedding size.", _SIZE)
-    tokenizer: str | None = _option("Tokenizer.", choices=("char", "word", "subword"))
+    tokenizer: str | None = _option(
+        "Tokenizer.", choices=("char", "word", "subword"), default="char; subword for a text of many signs"
+    )
     vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
     batch: int | None = _option("Batch size.", _SIZE)
     seq: int | None = _option("Sequence length in tokens.", _SIZE)
@@ -143,14 +145,15 @@ class TrainOptions:
 class Hyperparameters:
     """Everything that decides what a run computes, apart from its corpus and its budget.
 
-    `vocab` None leaves the size to the tokenizer, `dropout` None leaves the probability to the length of the run.
+    `tokenizer` None leaves its kind to the text, `vocab` None leaves the size to the tokenizer, `dropout` None leaves
+    the probability to the length of the run.
     """
 
     cell: str = "gru"
     hidden: int = 512
     layers: int = 1
     embed: int = 64
-    tokenizer: str = "char"
+    tokenizer: str | None = None
     vocab: int | None = None
     batch: int = 64
     seq: int = 64

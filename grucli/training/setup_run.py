@@ -29,6 +29,8 @@ from grucli.paths import cache_dir
 from grucli.text.dataset import Dataset, prepare_dataset
 from grucli.text.loader import EvalBatch, TrainBatch
 from grucli.text.tokenizers import Tokenizer, from_json
+from grucli.text.tokenizers.char import COVERAGE, DEFAULT_VOCAB
+from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
 from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
 from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.training.optimizers import OPTIMIZERS
@@ -48,8 +50,8 @@ class RunConfig:
     base_model: SavedModel | None
 
     @property
-    def tokenizer(self) -> Tokenizer | str:
-        """The tokenizer of the checkpoint or the base model, or the kind to train."""
+    def tokenizer(self) -> Tokenizer | str | None:
+        """The tokenizer of the checkpoint or the base model, or the kind to train, if it was given."""
         if self.checkpoint is not None:
             return from_json(self.checkpoint.train_state.tokenizer)
         return self.base_model.tokenizer if self.base_model is not None else self.hparams.tokenizer
@@ -198,11 +200,13 @@ def build_trainer(
     """Return the trainer, at its first step or at its checkpoint.
 
     Raises:
-        UsageError: the corpus differs from that of the checkpoint, or the run does not fit in memory.
+        UsageError: the corpus differs from that of the checkpoint, most of its characters are unknown, or the run does
+            not fit in memory.
         EmptyInputError: the corpus is shorter than one window.
         ModelFileError: the checkpoint does not fit the engine.
     """
-    hparams, tokenizer = config.hparams, dataset.tokenizer
+    tokenizer = dataset.tokenizer
+    hparams = replace(config.hparams, tokenizer=tokenizer.kind)
     sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers)
     _check_memory(sizes, hparams)
     _check_length(dataset, hparams, options)
@@ -218,6 +222,7 @@ def build_trainer(
         trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
         trainer.restore(config.checkpoint)
     else:
+        _check_vocabulary(config, options, dataset)
         parameters = init_parameters(sizes, hparams.seed)
         if config.base_model is not None:
             parameters.load(config.base_model.arrays)
@@ -228,6 +233,7 @@ def build_trainer(
             tokenizer=tokenizer.to_json(),
         )
         trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
+    trainer.notices += _vocabulary_notices(config, options, dataset)
     if not THREAD_COUNT_INVARIANT and trainer.train_state.step > 0 and trainer.train_state.threads != pool.threads:
         trainer.notices.append(
             f"started with {trainer.train_state.threads} threads; with {pool.threads}, the last bits differ"
@@ -257,6 +263,31 @@ def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOpti
         + (f" ({'; '.join(reasons)})" if reasons else ""),
         hint,
     )
+
+
+def _check_vocabulary(config: RunConfig, options: TrainOptions, dataset: Dataset) -> None:
+    if config.base_model is not None:
+        hint = "train a new model without --from, or adapt one that was trained with --tokenizer subword"
+        check_unknown_share(dataset.train, "the corpus", f"'{options.start_from}'", hint)
+    if dataset.val is not None and options.val_file is not None:
+        hint = "use a --val-file like the corpus, or --tokenizer subword"
+        check_unknown_share(dataset.val, f"'{options.val_file}'", "the corpus", hint)
+
+
+def _vocabulary_notices(config: RunConfig, options: TrainOptions, dataset: Dataset) -> Iterator[str]:
+    """Yield what was decided about the vocabulary, and a warning if it does not know the text."""
+    tokenizer = dataset.tokenizer
+    is_sized_by_text = not isinstance(config.tokenizer, Tokenizer) and config.hparams.vocab is None
+    if is_sized_by_text and config.tokenizer is None and tokenizer.kind == "subword":
+        yield (
+            "the text has too many different characters for one token each: tokens are subwords "
+            "(--tokenizer char for characters)"
+        )
+    elif is_sized_by_text and tokenizer.kind == "char" and tokenizer.vocab_size > DEFAULT_VOCAB:
+        yield f"the vocabulary has {tokenizer.vocab_size:,} characters, to know {COVERAGE:.1%} of the text"
+    if (warning := unknown_share_warning(dataset.train)) is not None:
+        other = "without --from" if config.base_model is not None else "with a larger --vocab"
+        yield f"{warning}: train {other}, or with --tokenizer subword, to learn them"
 
 
 def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:

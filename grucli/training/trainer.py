@@ -29,6 +29,7 @@ from grucli.training.events import Evaluated, StepCompleted, TrainSummary
 from grucli.training.schedule import learning_rate_at
 from grucli.training.staging import publish
 
+_DIVERGED_RATIO = 1.1  # of a loss to that of an untrained network
 _SAMPLE_CONFIG = GenerationConfig(temp=0.8, max_chars=240)
 
 
@@ -108,6 +109,7 @@ class Trainer:
         seconds = time.perf_counter() - started_at
         state.step += 1
         state.seconds += seconds
+        state.first_nats, state.last_nats = nats if state.first_nats is None else state.first_nats, nats
         state.loss_sum += nats
         state.loss_steps += 1
         return StepResult(nats, norm, seconds)
@@ -122,13 +124,21 @@ class Trainer:
         """Compute the validation loss, record it, and save the run, and the weights as the best if they are.
 
         Raises:
+            DivergedError: the validation loss is not finite; the last checkpoint is intact.
             GruError: the directory of the model was removed.
             OSError: a file cannot be written; the last checkpoint is intact.
         """
         state = self.train_state
-        state.train_nats = state.loss_sum / max(state.loss_steps, 1)
-        state.loss_sum, state.loss_steps = 0.0, 0
         scores = evaluate_tokens(self.engine, self.dataset.val) if self.dataset.val is not None else None
+        if scores is not None and not math.isfinite(scores.nats_per_token):
+            raise DivergedError(
+                f"training diverged at step {state.step:,}: validation loss {scores.nats_per_token:g}",
+                self._restart_hint(),
+            )
+        state.train_nats = state.loss_sum / max(state.loss_steps, 1)
+        if state.best_train_nats is None or state.train_nats < state.best_train_nats:
+            state.best_train_nats = state.train_nats
+        state.loss_sum, state.loss_steps = 0.0, 0
         state.val_nats = scores.nats_per_token if scores else None
         state.val_nats_per_char = scores.nats_per_char if scores else None
         best = scores is None or state.best_val_nats is None or scores.nats_per_token < state.best_val_nats
@@ -143,6 +153,24 @@ class Trainer:
             is_best=best,
             sample=self._generate_sample(),
             **self._figures(),
+        )
+
+    def divergence(self) -> DivergedError | None:
+        """Return what to report if the network is worse than an untrained one, or far worse than it was; else None.
+
+        Both the last step and the validation loss must say so: overfitting raises only the latter.
+        """
+        state = self.train_state
+        untrained = max(math.log(self.engine.sizes.V), state.first_nats or 0.0)
+        if state.last_nats is None or not _is_far_worse(state.last_nats, state.best_train_nats, untrained):
+            return None
+        if state.val_nats is not None and not _is_far_worse(state.val_nats, state.best_val_nats, untrained):
+            return None
+        nats = state.last_nats if state.val_nats is None else state.val_nats
+        return DivergedError(
+            f"training diverged: {nats:,.1f} nats per token; an untrained model has {untrained:.1f}",
+            f"start again with --force and --lr below {state.hparams.lr:g}; the best weights, of step "
+            f"{state.best_step:,}, are kept",
         )
 
     def _figures(self) -> dict[str, Any]:
@@ -191,7 +219,9 @@ class Trainer:
             running_text=dataset.running_text,
             conversations=dataset.conversations,
             steps=self.train_state.step,
+            diverged=self.divergence() is not None,
             **self._figures(),
+            **dataset.text_figures(),
         )
         return SavedModel(self.engine.sizes, dataset.tokenizer, self.engine.named_parameters(), card)
 
@@ -256,4 +286,12 @@ class Trainer:
             steps=self.train_state.step,
             **self._figures(),
             parameters_sha256=parameters_sha256(self.engine.named_parameters()),
+            diverged=self.divergence() is not None,
+            **self.dataset.text_figures(),
         )
+
+
+def _is_far_worse(nats: float, best_nats: float | None, untrained_nats: float) -> bool:
+    # With some room: a network may get a little worse in its first steps, and a good one a little worse again.
+    limit = _DIVERGED_RATIO * untrained_nats
+    return nats > (limit if best_nats is None else min(limit, max(2 * best_nats, best_nats + 1)))

@@ -128,3 +128,15 @@ def test_a_sealed_file_with_ids_beyond_the_vocabulary_is_refused(tmp_path: Path)
         writer.append_text("abc")
     with pytest.raises(GruError, match="beyond the vocabulary"):
         TokenFile(tmp_path / "a.tokens")
+
+
+@pytest.mark.parametrize(("kind", "unknown"), [("char", 6), ("word", 7), ("subword", 0)])
+def test_unknown_characters_are_counted(tmp_path: Path, kind: str, unknown: int) -> None:
+    tokenizer = tokenizers.train(kind, ["abc abc é é"])
+    with TokenWriter(tmp_path / "a.tokens", tokenizer, running_text=False) as writer:
+        writer.write_texts(["abc é", "кот"], [EOS, EOT])
+        writer.append_text(" ёж😀abc")
+    file = TokenFile(tmp_path / "a.tokens")
+
+    assert file.header.unknown_characters == unknown
+    assert file.unknown_share == unknown / 15

@@ -375,7 +375,9 @@ def test_it_says_why_nothing_could_be_held_out(tmp_path: Path) -> None:
     alike.write_text("body\n" + "the same\n" * 50)
     started = first_started(small_options(alike, steps=None))
     assert started.description.endswith(", about 10 minutes of training")
-    assert any("a single text" in note for note in started.notices)
+    assert any("all comments are the same text" in note for note in started.notices)
+    alike.write_text("body\nonly one comment\n")
+    assert any("a single text" in note for note in first_started(small_options(alike, steps=None)).notices)
 
 
 def test_what_became_of_the_rows_is_noted(tmp_path: Path) -> None:
