@@ -121,16 +121,7 @@ class TrainOptions:
         if not self.sources:
             raise UsageError("no corpus given", "name at least one file")
         object.__setattr__(self, "read", self.read.with_column(column))
-        types = {option.name: option.type for option in fields(self)}
-        for name, spec in option_specs().items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if spec.choices and value not in spec.choices:
-                raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes one of: {', '.join(spec.choices)}")
-            if spec.within is not None and value not in spec.within:
-                kind = "a whole number" if int in get_args(types[name]) else "a number"
-                raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes {kind} {spec.within}")
+        check_values(self)
 
     def model_name(self) -> str:
         """Return the name that was given, or one made from the file name of the first corpus."""
@@ -139,6 +130,24 @@ class TrainOptions:
         stem = Path(self.sources[0]).name.split(".")[0] if self.sources[0] != "-" else "stdin"
         sanitized = "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "-" for char in stem)
         return sanitized.strip("-_")[:_MAX_NAME_CHARS] or "model"
+
+
+def check_values(values: object) -> None:
+    """Check every attribute of `values` that is named as an option.
+
+    Raises:
+        UsageError: a value is out of range, the flag is named.
+    """
+    types = {option.name: option.type for option in fields(TrainOptions)}
+    for name, spec in option_specs().items():
+        value = getattr(values, name, None)
+        if value is None:
+            continue
+        if spec.choices and value not in spec.choices:
+            raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes one of: {', '.join(spec.choices)}")
+        if spec.within is not None and value not in spec.within:
+            kind = "a whole number" if int in get_args(types[name]) else "a number"
+            raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes {kind} {spec.within}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ class Trainer:
         """
         try:
             self.engine.load(checkpoint.arrays)
-        except (KeyError, ValueError) as error:
+        except ValueError as error:
             raise ModelFileError(
                 f"corrupt checkpoint: '{self.model_dir}': {error}", "start again with --force"
             ) from error

@@ -26,10 +26,12 @@ from grucli.errors import (
     UsageError,
 )
 from grucli.files import DirectoryLock
+from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import KernelCache
-from grucli.model.store import BEST, LAST, METRICS, NOVELTY, find_model, model_dir, read_metrics
+from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, find_model, model_dir, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
 from grucli.training import loop, setup_run, trainer
+from grucli.training.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from grucli.training.events import (
     CheckpointSaved,
     Compiled,
@@ -541,6 +543,36 @@ def test_metrics_are_not_appended_to_another_file(corpus: Path, tmp_path: Path) 
     run_to_finish(small_options(corpus, resume=True))
     assert precious.read_bytes() == b"kept"
     assert not any(path.is_symlink() for path in model_dir("small").iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state, arrays: setattr(state, "hparams", dataclasses.replace(state.hparams, batch=0)),
+        lambda state, arrays: setattr(state, "hparams", dataclasses.replace(state.hparams, cell="hmm")),
+        lambda state, arrays: setattr(state, "hparams", dataclasses.replace(state.hparams, optimizer="hmm")),
+        lambda state, arrays: setattr(state, "budget", dataclasses.replace(state.budget, steps=-1)),
+        lambda state, arrays: setattr(state, "eval_every", 0),
+        lambda state, arrays: setattr(state, "step", -1),
+        lambda state, arrays: setattr(state, "dropout", 1.0),
+        lambda state, arrays: arrays.update(parameters=arrays["parameters"][:1]),
+        lambda state, arrays: arrays.update(parameters=arrays["parameters"].astype(np.float64)),
+        lambda state, arrays: arrays.update(parameters=np.full_like(arrays["parameters"], np.nan)),
+        lambda state, arrays: arrays.update(state=arrays["state"][..., :1]),
+        lambda state, arrays: arrays.update(more=arrays["state"]),
+        lambda state, arrays: arrays.pop("state"),
+    ],
+)
+def test_a_checkpoint_whose_values_do_not_fit_is_corrupt(
+    corpus: Path, damage: Callable[[TrainState, dict[str, Float32]], object]
+) -> None:
+    run_to_finish(small_options(corpus), 5)
+    path = model_dir("small") / OPTIMIZER
+    checkpoint = load_checkpoint(path)
+    damage(checkpoint.train_state, checkpoint.arrays)
+    save_checkpoint(path, checkpoint)
+    with pytest.raises(ModelFileError, match="corrupt checkpoint"):
+        run_to_finish(small_options(corpus, resume=True))
 
 
 def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:
