@@ -54,10 +54,13 @@ def recover(model_dir: Path) -> None:
     Raises:
         OSError: a file cannot be moved or removed.
     """
-    if (model_dir / _STAGING / BEST).exists():
+    staging = model_dir / _STAGING
+    if staging.is_symlink():
+        staging.unlink()
+    elif (staging / BEST).exists():
         publish(model_dir)
-    elif (model_dir / _STAGING).exists():
-        shutil.rmtree(model_dir / _STAGING)
+    elif staging.exists():
+        shutil.rmtree(staging)
 
 
 def clean_up(model_dir: Path) -> None:
