@@ -82,7 +82,7 @@ class FetchOutput:
         Raises:
             OSError: the disk failed.
         """
-        if self.path.exists():
+        if self.path.is_file():
             self._temporary = temporary_path(Path(os.path.realpath(self.path)))
             self._temporary.touch(PRIVATE, exist_ok=False)
             self._file = self._temporary.open("w+b")
