@@ -12,7 +12,7 @@ from itertools import chain
 
 import msgspec
 
-from grucli.read.columns import POST_TEXT_NAMES, normalize_name
+from grucli.read.columns import COMMENT_KINDS, KIND_NAMES, POST_TEXT_NAMES, normalize_name
 from grucli.read.schema import FIELDS, TEXT, USUAL_NAMES
 
 POST, NOT_A_COMMENT, NOT_AN_OBJECT = "a post, not a comment", "not a comment", "not a JSON object"
@@ -28,10 +28,8 @@ _CHILDREN = re.compile(
     r".*(?:comments|replies|children|responses|answers|messages)(?:v?\d+)?"
     r"|reply|(?:comment|reply)s?(?:list|tree|forest|data|thread|item)s?"
 )
-_TABLE_KEYS = {"columns", "data"}
-_KIND_KEYS = ("kind", "type", "dataType", "data_type")
-_POST_KINDS, _COMMENT_KINDS = {"t3", "post", "submission", "story", "article"}, {"t1", "comment", "reply"}
-_POST_SIGNS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
+_POST_KINDS = {"t3", "post", "submission", "story", "article"}
+_POST_FIELDS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
 _POST_LISTS = {"posts", "submissions", "stories", "articles"}
 _KNOWN_NAMES = {normalize_name(name) for field in FIELDS for name in (field, *USUAL_NAMES[field])}
 _COMMENT_SIGNS = {*USUAL_NAMES["parent_id"], "linkid"}
@@ -202,7 +200,7 @@ def _is_post(fields: Fields, text_key: str | None, place: _Place) -> bool:
     shape = _shape_of(fields)
     kinds = {kind.lower() for key in shape.kinds if isinstance(kind := fields[key], str)}
     prefixes = {name[:3] for key in shape.full_names if isinstance(name := fields[key], str)}
-    if kinds & _COMMENT_KINDS or "t1_" in prefixes:
+    if kinds & COMMENT_KINDS or "t1_" in prefixes:
         return False
     if kinds & _POST_KINDS or "t3_" in prefixes:
         return True
@@ -380,14 +378,14 @@ def _shape(keys: tuple[str, ...]) -> _Shape:
         ids=_ranked(names, "id"),
         parents=_ranked(names, "parent_id"),
         links=_ranked(names, "link_id"),
-        kinds=tuple(key for key in keys if key in _KIND_KEYS),
+        kinds=tuple(key for key, name in names.items() if name in KIND_NAMES),
         full_names=tuple(key for key in keys if key in ("name", "id")),
         children=children,
         comments=tuple(key for key in children if "comment" in names[key]),
         comment_signs=tuple(key for key, name in names.items() if name in _COMMENT_SIGNS),
         has_title="title" in names.values(),
-        is_post=not _POST_SIGNS.isdisjoint(names.values()),
-        has_known_name=not (_KNOWN_NAMES | _POST_SIGNS).isdisjoint(names.values()),
+        is_post=not _POST_FIELDS.isdisjoint(names.values()),
+        has_known_name=not (_KNOWN_NAMES | _POST_FIELDS).isdisjoint(names.values()),
     )
 
 
