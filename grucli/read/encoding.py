@@ -165,7 +165,7 @@ class TextDecoder:
         mark, marked = find_mark(head)
         while mark and head.startswith(mark):  # programs write another one before the first
             head = ahead.skip(len(mark))
-        self.encoding = marked or self._given or _encoding_of_head(head) or UTF8
+        self.encoding = marked or self._given or encoding_of_head(head) or UTF8
         if self.encoding != UTF8:
             yield from self._transcode(ahead)
         elif marked or self._given:
@@ -285,7 +285,7 @@ class _Lookahead:
         return self._held
 
 
-def _encoding_of_head(head: bytes) -> str | None:
+def encoding_of_head(head: bytes) -> str | None:
     """Return the encoding of a text that has no mark and is not like ASCII, or None.
 
     It has escape sequences to shift to another alphabet, or wide code units: all NULs are on the same bytes of each.
@@ -308,7 +308,7 @@ def _encoding_of_head(head: bytes) -> str | None:
             text = codecs.getincrementaldecoder(encoding)().decode(units)
         except UnicodeDecodeError:
             continue
-        if re.search(r"\s", text) and not re.search("[\x00-\x08\x0e-\x1f\ufffe\uffff]", text):
+        if re.search(r"[\s,;{]", text) and not re.search("[\x00-\x08\x0e-\x1f\ufffe\uffff]", text):
             return encoding
     return None
 
