@@ -10,9 +10,12 @@ import difflib
 import encodings.aliases
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from grucli.errors import UsageError
-from grucli.read.windows_1252 import MIN_TELLING, Evidence
+
+if TYPE_CHECKING:
+    from grucli.read.windows_1252 import Evidence
 
 UTF8 = "utf-8"
 WINDOWS_1252 = "cp1252"
@@ -188,6 +191,8 @@ class TextDecoder:
         return notes
 
     def _detect(self, ahead: "_Lookahead") -> Iterator[bytes]:
+        from grucli.read.windows_1252 import Evidence  # late: the help of commands loads this module
+
         is_first = True
         for chunk in ahead:
             if not chunk.isascii():
@@ -210,7 +215,7 @@ class TextDecoder:
         is_ascii = True
         for chunk in ahead:
             if is_ascii and not chunk.isascii():
-                is_ascii, self._seems_utf8 = False, _is_utf8(chunk)
+                is_ascii, self._seems_utf8 = False, self.encoding == self._given and _is_utf8(chunk)
             text = self._decode_chunk(decoder, chunk)
             self._rows += max(text.count("\n"), len(text) / MIN_BYTES_PER_ROW)
             since_check += len(chunk)
@@ -327,6 +332,8 @@ def _detect_encoding(name: str, window: bytes) -> str | None:
     Raises:
         UsageError: it is not certain, and so much is undecodable that more of the source cannot change it.
     """
+    from grucli.read.windows_1252 import MIN_TELLING, Evidence  # late: as above
+
     text = codecs.utf_8_decode(window, "surrogateescape", False)[0]
     places = _ESCAPED.findall(text)
     invalid = sum(map(len, places))
