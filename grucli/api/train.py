@@ -18,8 +18,8 @@ def train(
     """Train a model and return how the run ended, with its summary.
 
     Ctrl-C saves the run and returns with the reason "interrupted"; a second Ctrl-C raises `KeyboardInterrupt`. If
-    `on_event` raises an exception the run is saved as well. A run that ends worse than an untrained network returns with
-    the reason "diverged"; its best weights are kept.
+    `on_event` raises an exception the run is saved as well. A run that ends worse than an untrained network returns
+    with the reason "diverged"; its best weights are kept.
 
     >>> import grucli
     >>> options = grucli.TrainOptions(sources=["reddit.csv"], name="emo", minutes=2)
