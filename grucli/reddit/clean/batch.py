@@ -19,6 +19,7 @@ import numpy as np
 from grucli import optional_imports
 from grucli.read.blocks import Record, RowReport
 from grucli.read.json_lines import JsonLinesDecoder, json_error_reason
+from grucli.read.json_tree import plain_value
 from grucli.read.schema import TEXT
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.reader import RawBatch
@@ -158,7 +159,8 @@ parent_id=None)
     Raises:
         msgspec.ValidationError: a field has the wrong type.
     """
-    values = {name: value for name in _FIELDS if (value := fields.get(columns.get(name, name))) != ""}
+    found = {name: fields.get(columns.get(name, name)) for name in _FIELDS}
+    values = {name: plain_value(value) for name, value in found.items() if value != ""}
     values[TEXT] = fields.get(columns.get(TEXT, TEXT))
     return msgspec.convert(values, Comment)
 
