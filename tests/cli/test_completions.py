@@ -318,6 +318,10 @@ def test_installing_into_powershell(shell_home: Path, monkeypatch: pytest.Monkey
     assert start_up == profile
     assert profile.read_text() == f". '{target}'\n"
     assert target.read_text() == script("powershell")
+    profile.write_text("Set-Alias g gru", "utf-16")
+    for _ in range(2):
+        install("pwsh", shell_home)
+        assert profile.read_text("utf-16") == f"Set-Alias g gru\n. '{target}'\n"
     program.write_text("#!/bin/sh\n")
     with pytest.raises(UsageError, match="does not report"):
         install("pwsh", shell_home)
