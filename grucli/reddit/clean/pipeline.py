@@ -75,9 +75,11 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
+            reader.reports[cleaned.source_index].repaired.update(cleaned.report.repaired)
             report.add_dropped(cleaned.dropped, source_name)
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
         for source, rows in zip(options.sources, reader.reports, strict=True):
+            rows.warn_of_repairs(source.display_name)
             report.add_rows(rows, source.display_name)
         sink.finish()
         if not report.kept:

@@ -1,0 +1,359 @@
+"""Comments in JSON of any shape: responses of services, posts with their comments, replies inside of comments, tables.
+
+An object with a text is a comment, unless it looks like a post. Any other object only holds values.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import cast
+
+import msgspec
+
+from grucli.read.columns import POST_TEXT_NAMES, normalize_name
+from grucli.read.schema import FIELDS, TEXT, USUAL_NAMES
+
+POST, NOT_A_COMMENT, NOT_AN_OBJECT = "a post, not a comment", "not a comment", "not a JSON object"
+"""Why a value among comments is none."""
+
+CHILD_KEYS = ("replies", "children", "comments")
+"""The keys that services use for the comments that reply to one."""
+
+Fields = dict[str, object]
+_Pending = list[tuple[object, "_Place"]]
+
+_CHILDREN = re.compile(
+    r".*(?:comments|replies|children|responses|answers|messages)(?:v?\d+)?"
+    r"|reply|(?:comment|reply)s?(?:list|tree|forest|data|thread|item)s?"
+)
+_TABLE_KEYS = {"columns", "data"}
+_KIND_KEYS = ("kind", "type", "dataType", "data_type")
+_POST_KINDS, _COMMENT_KINDS = {"t3", "post", "submission"}, {"t1", "comment", "reply"}
+_POST_SIGNS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
+_COMMENT_SIGNS = {*USUAL_NAMES["parent_id"], "linkid"}
+_OBJECT_NAMES = ("name", "username", "display_name", "displayName", "screen_name", "login", "nickname", "id", "value")
+"""The keys of what an object is called, the best first."""
+
+_POST_URL = re.compile(r"/comments/([A-Za-z0-9]{2,13})(?:/|$)")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SHORT_ID = re.compile(r"(?:t1_)?[A-Za-z0-9]{2,12}")
+_SPACE = re.compile(r"\s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value stands.
+
+    `post`, `parent`: full names of what comments here belong to and reply to. `id`: for a comment here without one.
+    `among_comments`: only comments are expected here. `holds_texts`: a list of strings is one of comments.
+    """
+
+    post: str | None = None
+    parent: str | None = None
+    id: str | None = None
+    among_comments: bool = False
+    holds_texts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommentFinder:
+    """Finds comments: objects with the field `column`; if it is None, with a text under one of its usual names."""
+
+    column: str | None = None
+
+    def find(self, value: object) -> Iterator[Fields | str]:
+        """Yield each comment in a value, before its replies; of a post, or what else is none among them, only the word.
+
+        A comment is given without the comments nested in it, with names and numbers instead of objects, and with its
+        parent and its post as far as its place tells them.
+
+        >>> replies = [{"body": "Yes."}]
+        >>> post = {"title": "A post", "id": "p", "comments": [{"body": "No.", "id": "c", "replies": replies}]}
+        >>> for comment in CommentFinder().find(post):
+        ...     print(comment)
+        a post, not a comment
+        {'body': 'No.', 'id': 'c', 'parent_id': 't3_p', 'link_id': 't3_p'}
+        {'body': 'Yes.', 'parent_id': 't1_c', 'link_id': 't3_p'}
+        """
+        pending: _Pending = [(value, _Place(among_comments=isinstance(value, list)))]
+        while pending:
+            one, place = pending.pop()
+            nested: _Pending = []
+            if isinstance(one, list):
+                yield from self._visit_list(one, place, nested)
+            elif isinstance(one, dict):
+                yield from self._visit_object(one, place, nested)
+            elif place.among_comments:
+                yield NOT_AN_OBJECT
+            pending += reversed(nested)
+
+    def text_key(self, fields: Mapping[str, object]) -> str | None:
+        """Return the key of an object's text, or None if it has none."""
+        if self.column is not None:
+            key = self.column if self.column in fields else _same_name(tuple(fields), self.column)
+            return key if key is not None and _is_text(fields[key]) else None
+        if "error" in fields:
+            return None
+        keys = (
+            key for key in _keys_of(tuple(fields), TEXT) if not (isinstance(fields[key], list) and _holds_children(key))
+        )
+        return next((key for key in keys if _is_text(fields[key]) and (key == TEXT or fields[key] is not None)), None)
+
+    def is_comment(self, value: object) -> bool:
+        """Return True for an object that is a comment itself, whatever it holds."""
+        return isinstance(value, dict) and self.text_key(value) is not None and not self._is_post(value, _Place())
+
+    def _visit_list(self, values: list[object], place: _Place, nested: _Pending) -> Iterator[Fields | str]:
+        texts = [value for value in values if isinstance(value, str)]
+        if place.holds_texts and texts and len(texts) == len(values) and not _are_ids(texts):
+            yield from (_with_place({self.column or TEXT: text}, place) for text in texts)
+        else:
+            nested += [(value, place) for value in values]
+
+    def _visit_object(self, fields: Fields, place: _Place, nested: _Pending) -> Iterator[Fields | str]:
+        kind, data = fields.get("kind"), fields.get("data")
+        if isinstance(data, dict) and kind in ("t1", "t3"):
+            fields = data
+        if kind == "more" or ("count" in fields and isinstance(fields.get("children"), list)):
+            yield NOT_A_COMMENT  # the ids of comments that were not loaded
+        elif kind == "t3" or self._is_post(fields, place):
+            yield from self._visit_post(fields, place, nested)
+        elif (text_key := self.text_key(fields)) is not None:
+            yield self._visit_comment(fields, text_key, place, nested)
+        elif (rows := self._table_rows(fields)) is not None:
+            nested += [(row, _Place(place.post, place.parent, among_comments=True)) for row in rows]
+        else:
+            yield from self._visit_container(fields, place, nested)
+
+    def _visit_post(self, fields: Fields, place: _Place, nested: _Pending) -> Iterator[Fields | str]:
+        name = _post_name(fields) or (f"t3_{place.id}" if place.id else f"t3_{_digest(fields)}")
+        yield _flatten(fields) if self._reads_posts and self.column in fields else POST
+        nested += [(value, _Place(name, among_comments=True, holds_texts=True)) for value in _children(fields)]
+
+    def _visit_comment(self, fields: Fields, text_key: str, place: _Place, nested: _Pending) -> Fields:
+        row = _with_place(_flatten(fields), place)
+        row[text_key] = _join_text(row[text_key])
+        children = _children(fields)
+        if children:
+            id_ = _id_of(row, "id") or _digest(row)
+            row.setdefault("id", id_)
+            parent = f"t1_{id_.removeprefix('t1_')}"
+            inside = _Place(_full_name(_id_of(row, "link_id")) or place.post or parent, parent, None, True, True)
+            nested += [(value, inside) for value in children]
+        return row
+
+    def _visit_container(self, fields: Fields, place: _Place, nested: _Pending) -> Iterator[str]:
+        values = {key: value for key, value in fields.items() if isinstance(value, dict | list)}
+        if not values:
+            yield from [NOT_A_COMMENT] * (place.among_comments and bool(fields))
+            return
+        posts = (
+            _post_name(value) for value in values.values() if isinstance(value, dict) and self._is_post(value, place)
+        )
+        post = next(posts, None) or _full_name(_id_of(fields, "link_id")) or place.post
+        is_keyed, are_texts = self._is_keyed_by_id(fields), _is_texts_by_name(fields)
+        own_id = _id_of(fields, "id") or place.id
+        for key, value in values.items():
+            id_ = (key if is_keyed else own_id) if isinstance(value, dict) else None
+            holds_texts = are_texts or _holds_children(key)
+            nested.append((value, _Place(post, place.parent, id_, holds_texts or key == "data", holds_texts)))
+
+    def _is_post(self, fields: Fields, place: _Place) -> bool:
+        names, kinds = _normalized(tuple(fields)), {_lower(fields.get(key)) for key in _KIND_KEYS}
+        full_names = [str(fields.get(key)) for key in ("name", "id")]
+        if kinds & _COMMENT_KINDS or names & _COMMENT_SIGNS or any(name.startswith("t1_") for name in full_names):
+            return False
+        if kinds & _POST_KINDS or names & _POST_SIGNS or any(name.startswith("t3_") for name in full_names):
+            return True
+        comments = [value for key, value in fields.items() if isinstance(value, dict | list) and _holds_comments(key)]
+        if not comments or "title" in names or self.text_key(fields) is None:
+            return bool(comments) and ("title" in names or _post_name(fields) is not None)
+        # Comments hold others as their replies do; a post and its comments differ.
+        values = chain.from_iterable(value.values() if isinstance(value, dict) else value for value in comments)
+        inner = [one for one in values if isinstance(one, dict)]
+        return not place.holds_texts and bool(inner) and not any(_holds_comments(key) for one in inner for key in one)
+
+    def _is_keyed_by_id(self, fields: Fields) -> bool:
+        keys = "".join(fields)
+        return (
+            any(map(str.isdigit, keys))
+            and not keys.isdigit()
+            and all(map(_ID.fullmatch, fields))
+            and all(isinstance(value, dict) and self.text_key(value) is not None for value in fields.values())
+        )
+
+    def _table_rows(self, fields: Fields) -> list[Fields] | None:
+        """Return the rows of a table that is written column by column, as pandas does, or None."""
+        names, columns, data = list(fields), fields.get("columns"), fields.get("data")
+        if isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
+            names = [str(name) for name in columns]
+            rows = [dict(zip(names, row, strict=False)) for row in data]
+        elif (cells := _columns(list(fields.values()))) is not None:
+            rows = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+        else:
+            return None
+        return (
+            rows
+            if self.column in names or _keys_of(tuple(names), TEXT) or _normalized(tuple(names)) & _POST_SIGNS
+            else None
+        )
+
+    @property
+    def _reads_posts(self) -> bool:
+        return self.column is not None and normalize_name(self.column) in POST_TEXT_NAMES
+
+
+def _columns(values: list[object]) -> list[list[object]] | None:
+    """Return the cells of columns that are all lists, or all objects with the same keys."""
+    if not values or (len(values) == 1 and isinstance(values[0], list)):
+        return None
+    columns: list[list[object]] = []
+    for value in values:
+        if type(value) is not type(values[0]) or not isinstance(value, dict | list):
+            return None
+        if isinstance(value, dict) and isinstance(values[0], dict) and value.keys() != values[0].keys():
+            return None
+        columns.append(list(value.values()) if isinstance(value, dict) else value)
+    is_table = len({len(column) for column in columns}) == 1 and not any(
+        isinstance(cell, dict | list) for column in columns for cell in column
+    )
+    return columns if is_table else None
+
+
+def plain_value(value: object) -> object:
+    """Return what an object in a field stands for: its name, or the number or date that MongoDB writes as an object.
+
+    >>> plain_value({"name": "someone", "karma": 5}), plain_value({"$numberInt": "3"}), plain_value({"$date": 5000})
+    ('someone', 3, 5)
+    """
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((key, inner),) = value.items()
+        if key in ("$numberInt", "$numberLong"):
+            return int(inner) if isinstance(inner, str) and re.fullmatch(r"-?[0-9]{1,19}", inner) else None
+        if key == "$date":
+            inner = plain_value(inner)
+            return inner // 1000 if isinstance(inner, int) else inner
+        if key.startswith("$"):
+            return inner
+    return next((value[key] for key in _OBJECT_NAMES if isinstance(value.get(key), str | int)), value)
+
+
+def _flatten(fields: Fields) -> Fields:
+    return {
+        key: plain_value(value)
+        for key, value in fields.items()
+        if not (isinstance(value, dict | list) and _holds_children(key))
+    }
+
+
+def _children(fields: Fields) -> list[object]:
+    return [value for key, value in fields.items() if value and isinstance(value, dict | list) and _holds_children(key)]
+
+
+def _with_place(row: Fields, place: _Place) -> Fields:
+    for field, name in (("id", place.id), ("parent_id", place.parent or place.post), ("link_id", place.post)):
+        if name is not None and _id_of(row, field) is None:
+            row[field] = name
+    return row
+
+
+def _is_text(value: object) -> bool:
+    """Return True for what may be a text: a list holds its parts if some of them are objects."""
+    if isinstance(value, list):
+        return any(isinstance(one, dict) for one in value) and all(isinstance(_part(one), str) for one in value)
+    return not isinstance(value, dict)
+
+
+def _join_text(value: object) -> object:
+    return "".join(str(_part(one)) for one in value) if isinstance(value, list) else value
+
+
+def _part(value: object) -> object:
+    return value.get("text") if isinstance(value, dict) else value
+
+
+def _is_texts_by_name(fields: Fields) -> bool:
+    known = {normalize_name(name) for field in FIELDS for name in (field, *USUAL_NAMES[field])} | _POST_SIGNS
+    is_strings = all(
+        isinstance(value, list) and all(isinstance(one, str) for one in value) for value in fields.values()
+    )
+    return (
+        is_strings
+        and any(_SPACE.search(one) for value in fields.values() for one in cast(list[str], value))
+        and not _normalized(tuple(fields)) & known
+    )
+
+
+def _are_ids(texts: list[str]) -> bool:
+    return all(map(_SHORT_ID.fullmatch, texts)) and any(map(str.isdigit, "".join(texts)))
+
+
+def _post_name(fields: Fields) -> str | None:
+    names = (value for key in ("name", "id") if isinstance(value := fields.get(key), str) and value.startswith("t3_"))
+    links = (
+        match[1]
+        for key in ("permalink", "url", "link", "full_link")
+        if isinstance(url := fields.get(key), str) and (match := _POST_URL.search(url))
+    )
+    return _full_name(next(names, None) or _id_of(fields, "id") or _id_of(fields, "link_id") or next(links, None))
+
+
+def _full_name(name: str | None) -> str | None:
+    return name if name is None or re.match(r"t[13]_", name) else f"t3_{name}"
+
+
+def _id_of(fields: Mapping[str, object], field: str) -> str | None:
+    """Return the first value of the columns of a field that is an id."""
+    values = (plain_value(fields[key]) for key in _keys_of(tuple(fields), field))
+    return next(
+        (str(one) for one in values if isinstance(one, str | int) and one is not False and _ID.fullmatch(str(one))),
+        None,
+    )
+
+
+def _digest(fields: Fields) -> str:
+    """Return an id for an object without one, always the same."""
+    plain = {key: value for key, value in fields.items() if not isinstance(value, dict | list)}
+    return hashlib.blake2b(msgspec.json.encode(plain), digest_size=5).hexdigest()
+
+
+def _lower(value: object) -> str | None:
+    return value.lower() if isinstance(value, str) else None
+
+
+@lru_cache(1 << 12)
+def _holds_children(key: str) -> bool:
+    return _CHILDREN.fullmatch(normalize_name(key)) is not None
+
+
+def _holds_comments(key: str) -> bool:
+    return _holds_children(key) and "comment" in key.lower()
+
+
+@lru_cache(1 << 10)
+def _normalized(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(normalize_name, names))
+
+
+@lru_cache(1 << 10)
+def _same_name(names: tuple[str, ...], wanted: str) -> str | None:
+    return next((name for name in names if normalize_name(name) == normalize_name(wanted)), None)
+
+
+@lru_cache(1 << 10)
+def _keys_of(names: tuple[str, ...], field: str) -> tuple[str, ...]:
+    """Return the names that are usual for a field, the most usual first."""
+    ranks = {normalize_name(name): rank for rank, name in enumerate((field, *USUAL_NAMES[field]))}
+    ranked = []
+    for name in names:
+        normalized = normalize_name(name)
+        for one in (normalized, normalized.removeprefix("comment")):
+            if one in ranks and one != "name":
+                ranked.append((ranks[one], name))
+                break
+    return tuple(name for _, name in sorted(ranked))
