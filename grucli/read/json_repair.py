@@ -9,7 +9,8 @@ import json
 import re
 import warnings
 from collections import Counter
-from typing import cast
+from operator import itemgetter
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,22 +25,33 @@ PYTHON_WORDS_READ = "has None, True or False in {rows}, read as JSON"
 TRAILING_COMMAS_READ = "has a trailing comma in {rows}, ignored"
 PYTHON_LITERALS_READ = "has Python literals in {rows}, read as JSON"
 
-_BOM = b"\xef\xbb\xbf"
-_WORD = rb"(?<=[\s:,\[])"
-_REPAIRS: tuple[tuple[bytes, bytes, str | None], ...] = (
-    (_WORD + rb"[-+]?(?:NaN|nan|Infinity|inf)\b", b"null", NAN_READ),
-    (_WORD + rb"None\b", b"null", PYTHON_WORDS_READ),
-    (_WORD + rb"True\b", b"true", PYTHON_WORDS_READ),
-    (_WORD + rb"False\b", b"false", PYTHON_WORDS_READ),
-    (rb",(?=\s*[}\]])", b"", TRAILING_COMMAS_READ),
-)
-"""Patterns of tokens, what they mean in JSON, and what to tell the user."""
 
-_LINE_REPAIRS: tuple[tuple[bytes, bytes, str | None], ...] = (
-    (rb"(?<=\}),(?=[ \t\r]*(?:\n|\Z))", b"", None),
-    (rb"^" + _BOM, b"", None),
+class _Repair(NamedTuple):
+    """What is not JSON, what it means there, and what to tell the user."""
+
+    pattern: re.Pattern[bytes]
+    replacement: bytes
+    message: str | None = None
+
+
+def _word(word: bytes, replacement: bytes, message: str) -> _Repair:
+    # The word comes first in the pattern, which is thus searched for as fast as a string.
+    return _Repair(re.compile(rb"%s(?<=[\s:,\[+-]%s)\b" % (word, word)), replacement, message)
+
+
+_WORDS = (
+    *(_word(word, b"null", NAN_READ) for word in (b"NaN", b"nan", b"Infinity", b"inf")),
+    _word(b"None", b"null", PYTHON_WORDS_READ),
+    _word(b"True", b"true", PYTHON_WORDS_READ),
+    _word(b"False", b"false", PYTHON_WORDS_READ),
 )
-"""What separates the elements of an array with one per line, and what `copy a+b` leaves at the start of a line."""
+_IN_TEXT = (*_WORDS, _Repair(re.compile(rb",(?=\s*[}\]])"), b"", TRAILING_COMMAS_READ))
+_IN_LINES = (
+    *_WORDS,
+    _Repair(re.compile(rb",(?=[ \t\r]*[}\]])"), b"", TRAILING_COMMAS_READ),
+    _Repair(re.compile(rb"\},(?=[ \t\r]*(?:\n|\Z))"), b"}"),  # between the elements of an array
+    _Repair(re.compile(rb"\xef\xbb\xbf(?<![^\n]\xef\xbb\xbf)"), b""),  # of files that were joined
+)
 
 _LONE_SURROGATE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -51,42 +63,39 @@ _HEAD_BYTES = 64
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def _compile(repairs: tuple[tuple[bytes, bytes, str | None], ...]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(b"(%s)" % pattern for pattern, _, _ in repairs), re.MULTILINE)
-
-
-_TEXT_PATTERN = _compile(_REPAIRS)
-_LINES_PATTERN = _compile(_REPAIRS + _LINE_REPAIRS)
-
-
 def repair_text(text: bytes, *, by_line: bool) -> tuple[bytes, Counter[str]]:
     r"""Return the text with what is not JSON replaced, and in how many lines, by what to tell the user.
 
     `by_line`: each line is a value. Newlines are neither removed nor added.
 
-    >>> repair_text(b'{"a": NaN, "b": "NaN"}\n{"a": [1, 2,]},\n', by_line=True)[0]
-    b'{"a": null, "b": "NaN"}\n{"a": [1, 2]}\n'
+    >>> repair_text(b'{"a": NaN, "b": "NaN"}\n{"a": [-Infinity, 2,]},\n', by_line=True)[0]
+    b'{"a": null, "b": "NaN"}\n{"a": [null, 2]}\n'
     """
     if _SURROGATE.search(text):
         text = replace_lone_surrogates(text)
-    found = list((_LINES_PATTERN if by_line else _TEXT_PATTERN).finditer(text))
+    found = [
+        (match.start(), match.end(), repair)
+        for repair in (_IN_LINES if by_line else _IN_TEXT)
+        for match in repair.pattern.finditer(text)
+    ]
     if not found:
         return text, Counter()
-    offsets = np.array([match.start() for match in found], np.intp)
+    found.sort(key=itemgetter(0))
+    offsets = np.array([start for start, _, _ in found], np.intp)
     lines = line_starts(text, offsets).tolist()
     python_lines = {line for line in set(lines) if looks_like_python(text[line : line + _HEAD_BYTES])}
-    repairs = _REPAIRS + _LINE_REPAIRS
     parts: list[bytes] = []
-    end = 0
+    last_end = 0
     repaired: set[tuple[str, int]] = set()
-    for match, line, is_outside in zip(found, lines, is_outside_strings(mask_escapes(text), offsets), strict=True):
+    outside = is_outside_strings(mask_escapes(text), offsets)
+    for (start, end, (_, replacement, message)), line, is_outside in zip(found, lines, outside, strict=True):
         if is_outside and line not in python_lines:
-            _, replacement, message = repairs[cast(int, match.lastindex) - 1]
-            parts += [text[end : match.start()], replacement]
-            end = match.end()
+            before = text[last_end:start]
+            parts += [before.rstrip(b"+-") if replacement == b"null" else before, replacement]
+            last_end = end
             if message is not None:
                 repaired.add((message, line))
-    return b"".join([*parts, text[end:]]), Counter(message for message, _ in repaired)
+    return b"".join([*parts, text[last_end:]]), Counter(message for message, _ in repaired)
 
 
 def replace_lone_surrogates(text: bytes) -> bytes:

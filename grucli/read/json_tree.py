@@ -38,7 +38,7 @@ _OBJECT_NAMES = ("name", "username", "display_name", "displayName", "screen_name
 """The keys of what an object is called, the best first."""
 
 _POST_URL = re.compile(r"/comments/([A-Za-z0-9]{2,13})(?:/|$)")
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHORT_ID = re.compile(r"(?:t1_)?[A-Za-z0-9]{2,12}")
 _SPACE = re.compile(r"\s")
 
@@ -108,10 +108,10 @@ class CommentFinder:
 
     def _visit_list(self, values: list[object], place: _Place, nested: _Pending) -> Iterator[Fields | str]:
         texts = [value for value in values if isinstance(value, str)]
-        if place.holds_texts and texts and len(texts) == len(values) and not _are_ids(texts):
-            yield from (_with_place({self.column or TEXT: text}, place) for text in texts)
-        else:
+        if not place.holds_texts or len(texts) < len(values):
             nested += [(value, place) for value in values]
+        elif not _are_ids(texts):
+            yield from (_with_place({self.column or TEXT: text}, place) for text in texts)
 
     def _visit_object(self, fields: Fields, place: _Place, nested: _Pending) -> Iterator[Fields | str]:
         kind, data = fields.get("kind"), fields.get("data")
@@ -256,7 +256,10 @@ def _children(fields: Fields) -> list[object]:
 
 
 def _with_place(row: Fields, place: _Place) -> Fields:
-    for field, name in (("id", place.id), ("parent_id", place.parent or place.post), ("link_id", place.post)):
+    """Add to a comment what its place tells: of its parent, the place knows more than the comment."""
+    if place.parent is not None:
+        row["parent_id"] = place.parent
+    for field, name in (("id", place.id), ("parent_id", place.post), ("link_id", place.post)):
         if name is not None and _id_of(row, field) is None:
             row[field] = name
     return row
