@@ -16,7 +16,7 @@ from grucli.read.schema import TEXT
 MAX_DOCUMENT_BYTES = 1 << 26
 """Bytes of one value of a document: the elements of an array count by themselves."""
 
-_TOO_LONG = f"over {MAX_DOCUMENT_BYTES >> 20} MiB in one JSON value"
+_TOO_LONG = "JSON value too long"
 _KNOWN_SHAPES = (
     "known are comments in lines, lists, objects by id or columns, in posts with 'comments', and with 'replies'; "
     "--column names their text"
@@ -66,7 +66,7 @@ class DocumentReader:
         self._name = name
         self._finder = CommentFinder(column)
         self._report = report
-        self._has_comments = self._is_empty = False
+        self._has_comments, self._is_empty = False, True
         self._reasons: set[str] = set()
 
     def read(self, blocks: Iterator[Block]) -> Iterator[tuple[int, Fields]]:
@@ -92,7 +92,7 @@ class DocumentReader:
         return []
 
     def _comments(self, value: object, line: int) -> Iterator[Fields]:
-        self._is_empty = self._is_empty or _is_empty(value)
+        self._is_empty = self._is_empty and _is_empty(value)
         if isinstance(value, str):
             value = {TEXT: value}
         if not isinstance(value, dict | list):
@@ -115,12 +115,15 @@ class DocumentReader:
 
     def _check_found(self) -> None:
         name = quote(self._name)
-        if self._has_comments or self._is_empty:
+        if self._has_comments:
             return
         if _TOO_LONG in self._reasons:
             raise UsageError(
-                f"{name} has {_TOO_LONG}", "split it into one comment per line, as with: jq -c '.[]' FILE > FILE.jsonl"
+                f"{name} has all in one JSON value, of over {MAX_DOCUMENT_BYTES >> 20} MiB",
+                "write one comment per line, as with: jq -c '.[]' FILE > FILE.jsonl",
             )
+        if self._is_empty:
+            return
         if POST in self._reasons:
             raise UsageError(f"{name} has posts, not comments", "choose their text with --column, such as selftext")
         if not self._reasons - {NOT_A_COMMENT, NOT_AN_OBJECT}:
@@ -150,5 +153,5 @@ def _parse_repaired(text: bytes, report: RowReport) -> Iterator[object]:
 
 
 def _is_empty(value: object) -> bool:
-    """Return True for a response without results."""
+    """Return True for a response without results, or a post without comments."""
     return value in ([], {}) or (isinstance(value, dict) and [] in (value.get("data"), value.get("comments")))

@@ -130,7 +130,7 @@ class CommentFinder:
 
     def _visit_post(self, fields: Fields, place: _Place, nested: _Pending) -> Iterator[Fields | str]:
         name = _post_name(fields) or (f"t3_{place.id}" if place.id else f"t3_{_digest(fields)}")
-        yield _flatten(fields) if self._reads_posts and self.column in fields else POST
+        yield _flatten(fields) if self._reads_posts and self.text_key(fields) is not None else POST
         nested += [(value, _Place(name, among_comments=True, holds_texts=True)) for value in _children(fields)]
 
     def _visit_comment(self, fields: Fields, text_key: str, place: _Place, nested: _Pending) -> Fields:

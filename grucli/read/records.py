@@ -114,8 +114,10 @@ class _Opener:
         first_line = next(line for line in block.lines() if line[1] is None or line[1].strip())
         file_format = self._source.file_format or self._detect_format(first_line, block)
         if file_format in ("json", "jsonl"):
-            is_single = is_document(block, self._options.text_column)
-            return self._open_document(blocks) if is_single else self._open_json_lines(file_format, blocks)
+            is_too_long = block.data is None and file_format == "json"
+            if is_too_long or is_document(block, self._options.text_column):
+                return self._open_document(blocks)
+            return self._open_json_lines(file_format, blocks)
         lines = (line for block in blocks for line in block.lines() if line[0] >= first_line[0])
         if file_format == "lines":
             self._report.warnings.append(
