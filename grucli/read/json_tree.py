@@ -247,7 +247,7 @@ def _flatten(fields: Fields) -> Fields:
     return {
         key: plain_value(value)
         for key, value in fields.items()
-        if not (isinstance(value, dict | list) and _holds_children(key))
+        if not (value and isinstance(value, dict | list) and _holds_children(key))
     }
 
 

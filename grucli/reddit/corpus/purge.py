@@ -18,6 +18,7 @@ from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, RowReport, read_blocks
+from grucli.read.json_tree import POST
 from grucli.read.records import Records, open_records
 from grucli.read.schema import TEXT, ReadOptions
 from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
@@ -233,6 +234,11 @@ def _byte_counter(path: Path, on_progress: Progress) -> Callable[[int], None]:
 def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
     if CORRUPT in result.report.skipped:
         raise GruError(f"corrupt file: '{name}': part of it is unreadable", "nothing was changed; copy it again")
+    if result.report.nested or POST in result.report.skipped:
+        raise UsageError(
+            f"'{name}' is no corpus: it has posts, or comments inside of other objects",
+            f"make a corpus of it first: gru clean '{name}' -o ...",
+        )
     if not result.removed + result.kept:
         notes = "; ".join(result.report.messages())
         raise EmptyInputError(f"no comments in '{name}'" + (f" ({notes})" if notes else ""), "name another corpus")
