@@ -31,7 +31,7 @@ _CHILDREN = re.compile(
 )
 _TABLE_KEYS = {"columns", "data"}
 _KIND_KEYS = ("kind", "type", "dataType", "data_type")
-_POST_KINDS, _COMMENT_KINDS = {"t3", "post", "submission"}, {"t1", "comment", "reply"}
+_POST_KINDS, _COMMENT_KINDS = {"t3", "post", "submission", "story", "article"}, {"t1", "comment", "reply"}
 _POST_SIGNS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
 _COMMENT_SIGNS = {*USUAL_NAMES["parent_id"], "linkid"}
 _OBJECT_NAMES = ("name", "username", "display_name", "displayName", "screen_name", "login", "nickname", "id", "value")
@@ -117,7 +117,7 @@ class CommentFinder:
         kind, data = fields.get("kind"), fields.get("data")
         if isinstance(data, dict) and kind in ("t1", "t3"):
             fields = data
-        if kind == "more" or ("count" in fields and isinstance(fields.get("children"), list)):
+        if kind == "more" or (self.text_key(fields) is None and "count" in fields and "children" in fields):
             yield NOT_A_COMMENT  # the ids of comments that were not loaded
         elif kind == "t3" or self._is_post(fields, place):
             yield from self._visit_post(fields, place, nested)
@@ -163,10 +163,14 @@ class CommentFinder:
 
     def _is_post(self, fields: Fields, place: _Place) -> bool:
         names, kinds = _normalized(tuple(fields)), {_lower(fields.get(key)) for key in _KIND_KEYS}
-        full_names = [str(fields.get(key)) for key in ("name", "id")]
-        if kinds & _COMMENT_KINDS or names & _COMMENT_SIGNS or any(name.startswith("t1_") for name in full_names):
+        full_names = [str(fields.get(key))[:3] for key in ("name", "id")]
+        if kinds & _COMMENT_KINDS or "t1_" in full_names:
             return False
-        if kinds & _POST_KINDS or names & _POST_SIGNS or any(name.startswith("t3_") for name in full_names):
+        if kinds & _POST_KINDS or "t3_" in full_names:
+            return True
+        if any(normalize_name(key) in _COMMENT_SIGNS and value is not None for key, value in fields.items()):
+            return False
+        if names & _POST_SIGNS:
             return True
         comments = [value for key, value in fields.items() if isinstance(value, dict | list) and _holds_comments(key)]
         if not comments or "title" in names or self.text_key(fields) is None:
@@ -314,7 +318,11 @@ def _id_of(fields: Mapping[str, object], field: str) -> str | None:
     """Return the first value of the columns of a field that is an id."""
     values = (plain_value(fields[key]) for key in _keys_of(tuple(fields), field))
     return next(
-        (str(one) for one in values if isinstance(one, str | int) and one is not False and _ID.fullmatch(str(one))),
+        (
+            str(one)
+            for one in values
+            if isinstance(one, str | int) and not isinstance(one, bool) and _ID.fullmatch(str(one))
+        ),
         None,
     )
 

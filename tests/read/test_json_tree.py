@@ -213,7 +213,7 @@ PRAW = {
     "poll_data": {"options": [{"text": "no"}]},
     "_comments": [
         {"body": "one", "author": "u", "_replies": [{"body": "two", "id": "b"}]},
-        {"count": 5, "name": "t1_x", "children": ["x"], "body": "no"},
+        {"count": 5, "name": "t1_x", "children": ["x"]},
     ],
 }
 SHAPES: dict[str, tuple[object, dict[str, int]]] = {
@@ -262,3 +262,30 @@ def test_the_author_of_an_object_is_its_name() -> None:
     assert [(fields.get("author"), fields["id"]) for fields in rows] == [("a", "3"), (None, "Ugx1"), (None, "Ugx1.2")]
     assert rows[2]["parentId"] == "Ugx1"
     assert "parent_id" not in rows[2]
+
+
+KEYS = ("body", "text", "title", "selftext", "comments", "replies", "children", "data", "kind", "id", "name", "author")
+MORE_KEYS = ("parent_id", "columns", "count", "error", "$date", "$numberLong", "permalink", "type", "c1", "c2", "")
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-1, 1 << 40) | st.sampled_from(["t1", "t3", "more", "t3_x", "a b", "1"])
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*KEYS, *MORE_KEYS]), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@pytest.mark.slow
+@given(ANYTHING, st.sampled_from([None, "body", "selftext", "comments"]))
+@settings(max_examples=1000, deadline=None)
+def test_whatever_the_shape_is_each_row_is_flat_and_the_value_unchanged(value: object, column: str | None) -> None:
+    before = json.dumps(value)
+    finder = CommentFinder(column)
+    for found in finder.find(value):
+        if isinstance(found, dict):
+            assert not isinstance(found[finder.text_key(found) or "body"], dict | list)
+            json.dumps(found)
+    assert json.dumps(value) == before
