@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import cast
 
 import msgspec
 
@@ -33,6 +32,7 @@ _TABLE_KEYS = {"columns", "data"}
 _KIND_KEYS = ("kind", "type", "dataType", "data_type")
 _POST_KINDS, _COMMENT_KINDS = {"t3", "post", "submission", "story", "article"}, {"t1", "comment", "reply"}
 _POST_SIGNS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
+_KNOWN_NAMES = {normalize_name(name) for field in FIELDS for name in (field, *USUAL_NAMES[field])}
 _COMMENT_SIGNS = {*USUAL_NAMES["parent_id"], "linkid"}
 _OBJECT_NAMES = ("name", "username", "display_name", "displayName", "screen_name", "login", "nickname", "id", "value")
 """The keys of what an object is called, the best first."""
@@ -92,19 +92,22 @@ class CommentFinder:
 
     def text_key(self, fields: Mapping[str, object]) -> str | None:
         """Return the key of an object's text, or None if it has none."""
-        if self.column is not None:
-            key = self.column if self.column in fields else _same_name(tuple(fields), self.column)
-            return key if key is not None and _is_text(fields[key]) else None
-        if "error" in fields:
-            return None
-        keys = (
-            key for key in _keys_of(tuple(fields), TEXT) if not (isinstance(fields[key], list) and _holds_children(key))
-        )
-        return next((key for key in keys if _is_text(fields[key]) and (key == TEXT or fields[key] is not None)), None)
+        if self.column is None:
+            keys = () if "error" in fields else _shape_of(fields).texts
+        else:
+            keys = (self.column,) if self.column in fields else _same_names(tuple(fields), self.column)
+        for key in keys:
+            value = fields[key]
+            if isinstance(value, str) or (_is_text(key, value) and (value is not None or key in (TEXT, self.column))):
+                return key
+        return None
 
     def is_comment(self, value: object) -> bool:
         """Return True for an object that is a comment itself, whatever it holds."""
-        return isinstance(value, dict) and self.text_key(value) is not None and not self._is_post(value, _Place())
+        if not isinstance(value, dict):
+            return False
+        text_key = self.text_key(value)
+        return text_key is not None and not _is_post(value, text_key, _Place())
 
     def _visit_list(self, values: list[object], place: _Place, nested: _Pending) -> Iterator[Fields | str]:
         texts = [value for value in values if isinstance(value, str)]
@@ -117,31 +120,31 @@ class CommentFinder:
         kind, data = fields.get("kind"), fields.get("data")
         if isinstance(data, dict) and kind in ("t1", "t3"):
             fields = data
-        if kind == "more" or (self.text_key(fields) is None and "count" in fields and "children" in fields):
+        text_key = self.text_key(fields)
+        if kind == "more" or (text_key is None and "count" in fields and "children" in fields):
             yield NOT_A_COMMENT  # the ids of comments that were not loaded
-        elif kind == "t3" or self._is_post(fields, place):
-            yield from self._visit_post(fields, place, nested)
-        elif (text_key := self.text_key(fields)) is not None:
+        elif kind == "t3" or _is_post(fields, text_key, place):
+            yield _flatten(fields) if self._reads_posts and text_key is not None else POST
+            name = _post_name(fields) or (f"t3_{place.id}" if place.id else f"t3_{_digest(fields)}")
+            nested += [(value, _Place(name, among_comments=True, holds_texts=True)) for value in _children(fields)]
+        elif text_key is not None:
             yield self._visit_comment(fields, text_key, place, nested)
         elif (rows := self._table_rows(fields)) is not None:
             nested += [(row, _Place(place.post, place.parent, among_comments=True)) for row in rows]
         else:
             yield from self._visit_container(fields, place, nested)
 
-    def _visit_post(self, fields: Fields, place: _Place, nested: _Pending) -> Iterator[Fields | str]:
-        name = _post_name(fields) or (f"t3_{place.id}" if place.id else f"t3_{_digest(fields)}")
-        yield _flatten(fields) if self._reads_posts and self.text_key(fields) is not None else POST
-        nested += [(value, _Place(name, among_comments=True, holds_texts=True)) for value in _children(fields)]
-
     def _visit_comment(self, fields: Fields, text_key: str, place: _Place, nested: _Pending) -> Fields:
         row = _with_place(_flatten(fields), place)
         row[text_key] = _join_text(row[text_key])
         children = _children(fields)
         if children:
-            id_ = _id_of(row, "id") or _digest(row)
+            id_ = _id_of(row, _shape_of(row).ids) or _digest(row)
             row.setdefault("id", id_)
             parent = f"t1_{id_.removeprefix('t1_')}"
-            inside = _Place(_full_name(_id_of(row, "link_id")) or place.post or parent, parent, None, True, True)
+            inside = _Place(
+                _full_name(_id_of(row, _shape_of(row).links)) or place.post or parent, parent, None, True, True
+            )
             nested += [(value, inside) for value in children]
         return row
 
@@ -150,35 +153,15 @@ class CommentFinder:
         if not values:
             yield from [NOT_A_COMMENT] * (place.among_comments and bool(fields))
             return
-        posts = (
-            _post_name(value) for value in values.values() if isinstance(value, dict) and self._is_post(value, place)
-        )
-        post = next(posts, None) or _full_name(_id_of(fields, "link_id")) or place.post
+        objects = [value for value in values.values() if isinstance(value, dict)]
+        posts = (_post_name(value) for value in objects if _is_post(value, self.text_key(value), place))
+        post = next(posts, None) or _full_name(_id_of(fields, _shape_of(fields).links)) or place.post
         is_keyed, are_texts = self._is_keyed_by_id(fields), _is_texts_by_name(fields)
-        own_id = _id_of(fields, "id") or place.id
+        own_id = _id_of(fields, _shape_of(fields).ids) or place.id
         for key, value in values.items():
             id_ = (key if is_keyed else own_id) if isinstance(value, dict) else None
-            holds_texts = are_texts or _holds_children(key)
+            holds_texts = are_texts or key in _shape_of(fields).children
             nested.append((value, _Place(post, place.parent, id_, holds_texts or key == "data", holds_texts)))
-
-    def _is_post(self, fields: Fields, place: _Place) -> bool:
-        names, kinds = _normalized(tuple(fields)), {_lower(fields.get(key)) for key in _KIND_KEYS}
-        full_names = [str(fields.get(key))[:3] for key in ("name", "id")]
-        if kinds & _COMMENT_KINDS or "t1_" in full_names:
-            return False
-        if kinds & _POST_KINDS or "t3_" in full_names:
-            return True
-        if any(normalize_name(key) in _COMMENT_SIGNS and value is not None for key, value in fields.items()):
-            return False
-        if names & _POST_SIGNS:
-            return True
-        comments = [value for key, value in fields.items() if isinstance(value, dict | list) and _holds_comments(key)]
-        if not comments or "title" in names or self.text_key(fields) is None:
-            return bool(comments) and ("title" in names or _post_name(fields) is not None)
-        # Comments hold others as their replies do; a post and its comments differ.
-        values = chain.from_iterable(value.values() if isinstance(value, dict) else value for value in comments)
-        inner = [one for one in values if isinstance(one, dict)]
-        return not place.holds_texts and bool(inner) and not any(_holds_comments(key) for one in inner for key in one)
 
     def _is_keyed_by_id(self, fields: Fields) -> bool:
         keys = "".join(fields)
@@ -199,15 +182,33 @@ class CommentFinder:
             rows = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
         else:
             return None
-        return (
-            rows
-            if self.column in names or _keys_of(tuple(names), TEXT) or _normalized(tuple(names)) & _POST_SIGNS
-            else None
-        )
+        shape = _shape(tuple(names))
+        return rows if self.column in names or shape.texts or shape.is_post else None
 
     @property
     def _reads_posts(self) -> bool:
         return self.column is not None and normalize_name(self.column) in POST_TEXT_NAMES
+
+
+def _is_post(fields: Fields, text_key: str | None, place: _Place) -> bool:
+    shape = _shape_of(fields)
+    kinds = {kind.lower() for key in shape.kinds if isinstance(kind := fields[key], str)}
+    prefixes = {name[:3] for key in shape.full_names if isinstance(name := fields[key], str)}
+    if kinds & _COMMENT_KINDS or "t1_" in prefixes:
+        return False
+    if kinds & _POST_KINDS or "t3_" in prefixes:
+        return True
+    if any(fields[key] is not None for key in shape.comment_signs):
+        return False
+    comments = [value for key in shape.comments if isinstance(value := fields[key], dict | list)]
+    if shape.is_post or not comments:
+        return shape.is_post
+    if shape.has_title or text_key is None:
+        return shape.has_title or _post_name(fields) is not None
+    # Comments hold others as their replies do; a post and its comments differ.
+    values = chain.from_iterable(value.values() if isinstance(value, dict) else value for value in comments)
+    inner = [one for one in values if isinstance(one, dict)]
+    return not place.holds_texts and bool(inner) and not any(_shape_of(one).comments for one in inner)
 
 
 def _columns(values: list[object]) -> list[list[object]] | None:
@@ -248,31 +249,39 @@ def plain_value(value: object) -> object:
 
 
 def _flatten(fields: Fields) -> Fields:
+    children = _shape_of(fields).children
     return {
-        key: plain_value(value)
+        key: value if not isinstance(value, dict | list) else plain_value(value)
         for key, value in fields.items()
-        if not (value and isinstance(value, dict | list) and _holds_children(key))
+        if key not in children or not value or not isinstance(value, dict | list)
     }
 
 
 def _children(fields: Fields) -> list[object]:
-    return [value for key, value in fields.items() if value and isinstance(value, dict | list) and _holds_children(key)]
+    return [value for key in _shape_of(fields).children if isinstance(value := fields[key], dict | list) and value]
 
 
 def _with_place(row: Fields, place: _Place) -> Fields:
     """Add to a comment what its place tells: of its parent, the place knows more than the comment."""
-    if place.parent is not None:
-        row["parent_id"] = place.parent
-    for field, name in (("id", place.id), ("parent_id", place.post), ("link_id", place.post)):
-        if name is not None and _id_of(row, field) is None:
-            row[field] = name
+    shape = _shape_of(row)
+    for key, keys, name in (
+        ("id", shape.ids, place.id),
+        ("parent_id", () if place.parent is not None else shape.parents, place.parent or place.post),
+        ("link_id", shape.links, place.post),
+    ):
+        if name is not None and _id_of(row, keys) is None:
+            row[key] = name
     return row
 
 
-def _is_text(value: object) -> bool:
+def _is_text(key: str, value: object) -> bool:
     """Return True for what may be a text: a list holds its parts if some of them are objects."""
     if isinstance(value, list):
-        return any(isinstance(one, dict) for one in value) and all(isinstance(_part(one), str) for one in value)
+        return (
+            not _shape((key,)).children
+            and any(isinstance(one, dict) for one in value)
+            and all(isinstance(_part(one), str) for one in value)
+        )
     return not isinstance(value, dict)
 
 
@@ -285,15 +294,11 @@ def _part(value: object) -> object:
 
 
 def _is_texts_by_name(fields: Fields) -> bool:
-    known = {normalize_name(name) for field in FIELDS for name in (field, *USUAL_NAMES[field])} | _POST_SIGNS
-    is_strings = all(
-        isinstance(value, list) and all(isinstance(one, str) for one in value) for value in fields.values()
-    )
-    return (
-        is_strings
-        and any(_SPACE.search(one) for value in fields.values() for one in cast(list[str], value))
-        and not _normalized(tuple(fields)) & known
-    )
+    """Return True for lists of texts by the names of what they belong to."""
+    lists = [value for value in fields.values() if isinstance(value, list)]
+    texts = [one for value in lists for one in value if isinstance(one, str)]
+    is_strings = len(lists) == len(fields) and len(texts) == sum(map(len, lists))
+    return is_strings and any(map(_SPACE.search, texts)) and not _shape_of(fields).has_known_name
 
 
 def _are_ids(texts: list[str]) -> bool:
@@ -307,24 +312,25 @@ def _post_name(fields: Fields) -> str | None:
         for key in ("permalink", "url", "link", "full_link")
         if isinstance(url := fields.get(key), str) and (match := _POST_URL.search(url))
     )
-    return _full_name(next(names, None) or _id_of(fields, "id") or _id_of(fields, "link_id") or next(links, None))
+    return _full_name(
+        next(names, None)
+        or _id_of(fields, _shape_of(fields).ids)
+        or _id_of(fields, _shape_of(fields).links)
+        or next(links, None)
+    )
 
 
 def _full_name(name: str | None) -> str | None:
     return name if name is None or re.match(r"t[13]_", name) else f"t3_{name}"
 
 
-def _id_of(fields: Mapping[str, object], field: str) -> str | None:
-    """Return the first value of the columns of a field that is an id."""
-    values = (plain_value(fields[key]) for key in _keys_of(tuple(fields), field))
-    return next(
-        (
-            str(one)
-            for one in values
-            if isinstance(one, str | int) and not isinstance(one, bool) and _ID.fullmatch(str(one))
-        ),
-        None,
-    )
+def _id_of(fields: Mapping[str, object], keys: tuple[str, ...]) -> str | None:
+    """Return the first of these fields that is an id."""
+    for key in keys:
+        value = plain_value(fields[key])
+        if isinstance(value, str | int) and not isinstance(value, bool) and _ID.fullmatch(str(value)):
+            return str(value)
+    return None
 
 
 def _digest(fields: Fields) -> str:
@@ -333,38 +339,61 @@ def _digest(fields: Fields) -> str:
     return hashlib.blake2b(msgspec.json.encode(plain), digest_size=5).hexdigest()
 
 
-def _lower(value: object) -> str | None:
-    return value.lower() if isinstance(value, str) else None
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What the keys of an object say: those of each kind, the most usual first."""
+
+    texts: tuple[str, ...]
+    ids: tuple[str, ...]
+    parents: tuple[str, ...]
+    links: tuple[str, ...]
+    kinds: tuple[str, ...]
+    full_names: tuple[str, ...]
+    children: tuple[str, ...]
+    comments: tuple[str, ...]
+    comment_signs: tuple[str, ...]
+    has_title: bool
+    is_post: bool
+    has_known_name: bool
+
+
+def _shape_of(fields: Mapping[str, object]) -> _Shape:
+    return _shape(tuple(fields))
 
 
 @lru_cache(1 << 12)
-def _holds_children(key: str) -> bool:
-    return _CHILDREN.fullmatch(normalize_name(key)) is not None
+def _shape(keys: tuple[str, ...]) -> _Shape:
+    names = {key: normalize_name(key) for key in keys}
+    children = tuple(key for key, name in names.items() if _CHILDREN.fullmatch(name))
+    return _Shape(
+        texts=_ranked(names, TEXT),
+        ids=_ranked(names, "id"),
+        parents=_ranked(names, "parent_id"),
+        links=_ranked(names, "link_id"),
+        kinds=tuple(key for key in keys if key in _KIND_KEYS),
+        full_names=tuple(key for key in keys if key in ("name", "id")),
+        children=children,
+        comments=tuple(key for key in children if "comment" in names[key]),
+        comment_signs=tuple(key for key, name in names.items() if name in _COMMENT_SIGNS),
+        has_title="title" in names.values(),
+        is_post=not _POST_SIGNS.isdisjoint(names.values()),
+        has_known_name=not (_KNOWN_NAMES | _POST_SIGNS).isdisjoint(names.values()),
+    )
 
 
-def _holds_comments(key: str) -> bool:
-    return _holds_children(key) and "comment" in key.lower()
+def _ranked(names: Mapping[str, str], field: str) -> tuple[str, ...]:
+    """Return the keys with a name that is usual for a field, except "name", the most usual first."""
+    ranks = {
+        name: rank for rank, name in enumerate(map(normalize_name, (field, *USUAL_NAMES[field]))) if name != "name"
+    }
+    ranked = [
+        (rank, key)
+        for key, name in names.items()
+        if (rank := ranks.get(name, ranks.get(name.removeprefix("comment")))) is not None
+    ]
+    return tuple(key for _, key in sorted(ranked))
 
 
 @lru_cache(1 << 10)
-def _normalized(names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(map(normalize_name, names))
-
-
-@lru_cache(1 << 10)
-def _same_name(names: tuple[str, ...], wanted: str) -> str | None:
-    return next((name for name in names if normalize_name(name) == normalize_name(wanted)), None)
-
-
-@lru_cache(1 << 10)
-def _keys_of(names: tuple[str, ...], field: str) -> tuple[str, ...]:
-    """Return the names that are usual for a field, the most usual first."""
-    ranks = {normalize_name(name): rank for rank, name in enumerate((field, *USUAL_NAMES[field]))}
-    ranked = []
-    for name in names:
-        normalized = normalize_name(name)
-        for one in (normalized, normalized.removeprefix("comment")):
-            if one in ranks and one != "name":
-                ranked.append((ranks[one], name))
-                break
-    return tuple(name for _, name in sorted(ranked))
+def _same_names(keys: tuple[str, ...], wanted: str) -> tuple[str, ...]:
+    return tuple(key for key in keys if normalize_name(key) == normalize_name(wanted))
