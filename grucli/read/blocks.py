@@ -59,7 +59,9 @@ class RowReport:
     """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.
 
     `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
-    about it, as the rest of a sentence. `schemas`: what was decided about the sources.
+    about it, as the rest of a sentence. `schemas`: what was decided about the sources. `repaired`: rows that were not
+    valid but certain in their meaning, by what to say about them, with `{rows}` for their number. `nested`: rows that
+    stood inside of other objects.
     """
 
     read: int = 0
@@ -67,6 +69,8 @@ class RowReport:
     lines: dict[str, list[int]] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     schemas: list[Schema] = field(default_factory=list)
+    repaired: Counter[str] = field(default_factory=Counter)
+    nested: int = 0
 
     def skip(self, reason: str, line: int) -> None:
         """Count one bad row."""
@@ -80,6 +84,12 @@ class RowReport:
         self.skip(CORRUPT, line + 1)
         location = f"after line {line:,}" if line else "after the readable part of line 1"
         self.warnings.append((name, f"is corrupt: everything {location} is missing"))
+
+    def warn_of_repairs(self, name: str) -> None:
+        """Turn the counts of repaired rows into warnings about a source, at its end."""
+        for repair, count in self.repaired.items():
+            self.warnings.append((name, repair.format(rows="1 row" if count == 1 else f"{count:,} rows")))
+        self.repaired.clear()
 
     def messages(self) -> list[str]:
         """Return all of it as sentences for the user: the warnings, then the reasons, most frequent first."""

@@ -15,7 +15,8 @@ from grucli.errors import UsageError
 from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
 from grucli.read.columns import OTHER_KINDS, ColumnChooser, count_usual_names, kind_column, names_text
 from grucli.read.encoding import TextDecoder
-from grucli.read.json_lines import MAX_DOCUMENT_BYTES, JsonLinesDecoder, is_document
+from grucli.read.json_documents import MAX_DOCUMENT_BYTES, DocumentReader, is_document
+from grucli.read.json_lines import JsonLinesDecoder
 from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import ByteProgress, InputSource
 from grucli.read.tables import SAMPLE_LINES, TableFormat, detect_table, table_rows
@@ -118,9 +119,10 @@ class _Opener:
         blocks = chain([block], blocks)
         first_line = next(line for line in block.lines() if line[1] is None or line[1].strip())
         file_format = self._source.file_format or self._detect_format(first_line, block)
-        if file_format == "json" and is_document(first_line[1]):
-            return self._open_document(blocks)
         if file_format in ("json", "jsonl"):
+            is_too_long = block.data is None and file_format == "json"
+            if is_too_long or is_document(block, self._options.text_column):
+                return self._open_document(blocks)
             return self._open_json_lines(file_format, blocks)
         lines = (line for block in blocks for line in block.lines() if line[0] >= first_line[0])
         if file_format == "lines":
@@ -134,8 +136,8 @@ class _Opener:
 
     def _detect_format(self, first_line: NumberedLine, block: Block) -> str:
         text = (first_line[1] or b"").decode("utf-8", "replace").strip()
-        if text.startswith(("{", "[{")) or text == "[":
-            return "jsonl" if text.startswith("{") and not is_document(first_line[1]) else "json"
+        if text.startswith("{") or text.replace(" ", "").startswith("[{") or text == "[":
+            return "json" if is_document(block, self._options.text_column) else "jsonl"
         if self._options != ReadOptions(encoding=self._options.encoding):
             return "csv"  # it is read in a way that texts without columns are not
         table = detect_table(_sample_lines(block), ",", self._options)
@@ -147,13 +149,13 @@ class _Opener:
         return "csv" if table.is_regular() and table.has_typed_column() else "lines"
 
     def _open_document(self, blocks: Iterator[Block]) -> Records:
-        decoder = JsonLinesDecoder(dict[str, object], self._options.text_column or TEXT)
-        rows = (Record(number, fields) for number, fields in decoder.decode_document(blocks, self._report))
+        reader = DocumentReader(self._name, self._options.text_column, self._report)
+        rows = (Record(number, fields) for number, fields in reader.read(blocks))
         first = list(islice(rows, MIN_RECORDS_WITHOUT_TEXT))
         return Records(self._json_schema("json", [record.fields for record in first]), chain(first, rows))
 
     def _open_json_lines(self, file_format: str, blocks: Iterator[Block]) -> Records:
-        decoder = JsonLinesDecoder(dict[str, object], self._options.text_column or TEXT)
+        decoder = JsonLinesDecoder(dict[str, object], self._options.text_column)
         peeked: list[Block] = []
         first: list[dict[str, object]] = []
         for block in islice(blocks, _MAX_PEEKED_BLOCKS):
@@ -164,7 +166,7 @@ class _Opener:
                 break
         schema = self._json_schema(file_format, first)
         blocks = chain(peeked, blocks)
-        return Records(schema, _json_rows(blocks, schema.text_column, self._report), blocks)
+        return Records(schema, _json_rows(self._name, blocks, schema.text_column, self._report), blocks)
 
     def _has_text(self, fields: dict[str, object]) -> bool:
         given = self._options.text_column
@@ -234,11 +236,12 @@ def _without_posts(rows: Iterator[Record], kind: str, report: RowReport) -> Iter
             yield row
 
 
-def _json_rows(blocks: Iterator[Block], text_column: str, report: RowReport) -> Iterator[Record]:
+def _json_rows(name: str, blocks: Iterator[Block], text_column: str, report: RowReport) -> Iterator[Record]:
     decoder = JsonLinesDecoder(dict[str, object], text_column)
     for block in blocks:
         rows = decoder.decode(block, report)
         yield from map(Record, rows.line_numbers, rows.values)
+    report.warn_of_repairs(name)
 
 
 def _sample_lines(block: Block) -> list[str]:

@@ -144,7 +144,6 @@ BAD_JSON: dict[str, tuple[bytes, str]] = {
     "torn": (b'{"body":"y', "not JSON"),
     "array": (b'["body"]', "not a JSON object"),
     "text": (b'"body"', "not a JSON object"),
-    "NaN": (b'{"body":"y","n":NaN}', "not JSON"),
     "5000 digits": (b'{"body":"y","n":%s}' % (b"9" * 5000), "number out of range"),
     "huge exponent": (b'{"body":"y","n":1e999}', "number out of range"),
     "nested": (b'{"body":"y","n":' + b'{"a":' * 100_000, "nested too deep"),

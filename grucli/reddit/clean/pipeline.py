@@ -78,11 +78,13 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
+            reader.reports[cleaned.source_index].repaired.update(cleaned.report.repaired)
             report.add_dropped(cleaned.dropped, source_name)
             rows_read[cleaned.source_index] += cleaned.report.read
             undecodable[cleaned.source_index] += cleaned.report.skipped[NOT_UTF8]
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
         for index, (source, rows) in enumerate(zip(options.sources, reader.reports, strict=True)):
+            rows.warn_of_repairs(source.display_name)
             report.add_rows(rows, source.display_name)
             undecodable[index] += rows.skipped[NOT_UTF8]
             check_undecodable(source.display_name, undecodable[index], rows_read[index] + rows.read)

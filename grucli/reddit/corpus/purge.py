@@ -19,6 +19,7 @@ from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
 from grucli.read.encoding import check_undecodable
+from grucli.read.json_tree import POST
 from grucli.read.records import Records, open_records
 from grucli.read.schema import TEXT, ReadOptions
 from grucli.read.sources import InputSource, resolve_source
@@ -237,6 +238,11 @@ def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
     if CORRUPT in result.report.skipped:
         raise GruError(f"corrupt file: '{name}': part of it is unreadable", "nothing was changed; copy it again")
     check_undecodable(name, result.report.skipped[NOT_UTF8], result.report.read)
+    if result.report.nested or POST in result.report.skipped:
+        raise UsageError(
+            f"'{name}' is no corpus: it has posts, or comments inside of other objects",
+            f"make a corpus of it first: gru clean '{name}' -o ...",
+        )
     if not result.removed + result.kept:
         notes = "; ".join(result.report.messages())
         raise EmptyInputError(f"no comments in '{name}'" + (f" ({notes})" if notes else ""), "name another corpus")

@@ -112,6 +112,22 @@ def test_a_dump_without_an_inner_suffix_is_json_lines(tmp_path: Path) -> None:
         run_purge(table, PurgeCriteria(ids=frozenset({"c1"})))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"id":"c1","body":"a","replies":[{"id":"c2","body":"b"}]}\n{"id":"c3","body":"c"}\n',
+        '{"title":"t","id":"p","comments":[{"id":"c1","body":"a"},{"id":"c2","body":"b"}]}\n',
+        '[\n {\n  "id":"p","title":"t","selftext":"s"},\n {"id":"c1","body":"a"},\n {"id":"c2","body":"b"}\n]',
+    ],
+)
+def test_a_file_that_would_lose_more_than_comments_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(content)
+    with pytest.raises(UsageError, match="is no corpus"):
+        run_purge(path, PurgeCriteria(ids=frozenset({"c2"})))
+    assert path.read_text() == content
+
+
 def test_what_is_not_meant_is_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     lines = [
