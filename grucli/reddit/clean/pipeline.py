@@ -3,7 +3,6 @@
 Any number of processes gives the same bytes: the reader cuts the batches, and their results are used in order.
 """
 
-import os
 import tempfile
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ import numpy as np
 from msgspec.structs import replace as replace_fields
 from numpy.typing import NDArray
 
+from grucli.cpu_count import logical_cpus
 from grucli.files import OutputLock
 from grucli.progress import Progress, report_sum
 from grucli.reddit.clean.batch import CleanedBatch, CleanJob, decode_comments, make_job_cleaner
@@ -59,7 +59,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     started_at = time.perf_counter()
     report = CleanReport() if report is None else report
     job = make_job(options)
-    num_workers = min(options.workers or _default_workers(options.size), _cores())
+    num_workers = min(options.workers or _default_workers(options.size), logical_cpus())
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
     with suppress(_EmptyOutputError), ExitStack() as stack:
@@ -135,11 +135,9 @@ class _EmptyOutputError(Exception):
 
 def _default_workers(size: int | None) -> int:
     """Leave one core to this process, which reads for the workers."""
-    return max(1, min(_MAX_DEFAULT_WORKERS, _cores() - 1)) if size is not None and size >= _MIN_BYTES_FOR_WORKERS else 1
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if size is None or size < _MIN_BYTES_FOR_WORKERS:
+        return 1
+    return max(1, min(_MAX_DEFAULT_WORKERS, logical_cpus() - 1))
 
 
 def _iter_cleaned(stack: ExitStack, job: CleanJob, count: int, batches: Iterator[RawBatch]) -> Iterator[CleanedBatch]:

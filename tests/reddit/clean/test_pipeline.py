@@ -324,7 +324,7 @@ def test_damage_keeps_what_came_before_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("replies", [False, True])
 def test_any_number_of_workers_writes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replies: bool) -> None:
     monkeypatch.setattr(blocks, "TARGET_BLOCK_BYTES", 2000)
-    monkeypatch.setattr(pipeline, "_cores", lambda: 3)
+    monkeypatch.setattr(pipeline, "logical_cpus", lambda: 3)
     comments = [make_comment(n, f"text number {n % 700}", parent_id=f"t1_c{n - 5}") for n in range(1000)]
     (tmp_path / "a.jsonl").write_bytes(encode_dump(comments) + b"torn\n")
     (tmp_path / "b.csv").write_bytes(_encode_table(comments[::2], ","))
@@ -347,7 +347,7 @@ def test_there_are_no_more_workers_than_cores(tmp_path: Path, monkeypatch: pytes
             super().__init__(job, count)
 
     monkeypatch.setattr(pipeline, "WorkerPool", Counting)
-    monkeypatch.setattr(pipeline, "_cores", lambda: 2)
+    monkeypatch.setattr(pipeline, "logical_cpus", lambda: 2)
     (tmp_path / "a.jsonl").write_bytes(encode_dump([make_comment(1, "one")]))
     assert clean(make_options(tmp_path / "a.jsonl", None, workers=100_000)).kept == 1
     assert counts == [2]
