@@ -23,6 +23,7 @@ from grucli.read.schema import TEXT, ReadOptions
 from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
+from grucli.reddit.names import bare_id, user_key
 from grucli.text.dataset import post_of
 
 Fields = dict[str, object]
@@ -40,8 +41,8 @@ _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 class PurgeCriteria:
     """Which comments to remove.
 
-    `ids`: without `t1_`. `names`: of authors, in lower case. `hashes`: the name of each hash that a corpus may contain
-    instead of it; None without the author key, when hashed corpora cannot be searched for names.
+    `ids`: without `t1_`. `names`: of authors, as `user_key` returns them. `hashes`: the name of each hash that a corpus
+    may contain instead of it; None without the author key, when hashed corpora cannot be searched for names.
     """
 
     ids: frozenset[str] = frozenset()
@@ -68,16 +69,20 @@ def build_criteria(id_files: Sequence[str], authors: Sequence[str]) -> PurgeCrit
 
 
 def _hash_candidates(names: Iterable[str], hasher: AuthorHasher) -> Iterator[tuple[str, str]]:
-    """Yield the hashes of each name: a corpus cleaned from another corpus contains the hash of a hash."""
+    """Yield the hashes of each name: a corpus cleaned from another corpus contains the hash of a hash.
+
+    Corpora of earlier versions have other hashes for other spellings.
+    """
     for name in names:
-        digest = name
-        for _ in range(_MAX_HASH_GENERATIONS):
-            digest = hasher(digest)
-            yield digest, name
+        for prefix in ("", "u/", "/u/", "@"):
+            digest = f"{prefix}{name}"
+            for _ in range(_MAX_HASH_GENERATIONS):
+                digest = hasher.hash_exactly(digest)
+                yield digest, name
 
 
 def _parse_author(name: str) -> str:
-    bare = re.sub(r"^/?u/", "", name.strip()).lower()
+    bare = user_key(name)
     if bare in DELETED_AUTHORS:
         raise UsageError(f"--author: invalid user name '{name}'", "use the name as Reddit shows it, with or without u/")
     return bare
@@ -279,13 +284,13 @@ def _matching_criterion(fields: Fields, criteria: PurgeCriteria, name: str) -> s
         GruError: the author is a hash, and the author key is missing.
     """
     id_, author = fields.get("id"), fields.get("author")
-    if criteria.ids and isinstance(id_, str | int) and (bare := str(id_).removeprefix("t1_")) in criteria.ids:
+    if criteria.ids and isinstance(id_, str | int) and (bare := bare_id(str(id_)).removeprefix("t1_")) in criteria.ids:
         return bare
     if not criteria.names or not isinstance(author, str):
         return None
-    lowercase = author.lower()
-    if lowercase in criteria.names:
-        return lowercase
+    key = user_key(author)
+    if key in criteria.names:
+        return key
     if criteria.hashes is not None:
         return criteria.hashes.get(author)
     if _HASH_PATTERN.fullmatch(author):

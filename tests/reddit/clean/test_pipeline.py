@@ -383,9 +383,9 @@ def test_a_rule_that_is_skipped_drops_nothing(tmp_path: Path) -> None:
 
 
 def test_the_rules_that_may_drop_are_named_in_their_order() -> None:
-    assert filter_names(RuleConfig()) == ["schema", "deleted", "bot", "length", "duplicate"]
+    assert filter_names(RuleConfig()) == ["schema", "deleted", "missing", "bot", "length", "duplicate"]
     asked = filter_names(RuleConfig(min_score=1, skip_rules=frozenset({"bot"}), near_duplicates=True))
-    assert asked == ["schema", "deleted", "score", "length", "duplicate", "near-duplicate"]
+    assert asked == ["schema", "deleted", "missing", "score", "length", "duplicate", "near-duplicate"]
 
 
 def test_conversations_are_paths_and_the_rest_is_counted(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_every_mender_and_judge_shows_an_example() -> None:
 
 def test_the_table_is_in_its_order_and_says_what_each_rule_does() -> None:
     assert " ".join(rule.name for rule in RULES) == (
-        "schema deleted bot subreddit author date score entities quotes markdown urls unicode pii pattern length "
+        "schema deleted missing bot subreddit author date score entities quotes markdown urls unicode pii pattern length "
         "language duplicate near-duplicate"
     )
     assert all(rule.description and not rule.description.endswith(".") for rule in RULES)

@@ -54,6 +54,7 @@ class Rule(JsonRecord):
 RULES: tuple[Rule, ...] = (
     Rule(SCHEMA, "drop rows without a text; parse numbers", check=filters.schema),
     Rule("deleted", "drop [deleted], [removed] and empty comments", check=filters.deleted, rechecks_text=True),
+    Rule("missing", "drop None, nan, NULL and other words for no value", check=filters.missing, rechecks_text=True),
     Rule("bot", "drop comments of bots, by author name or by what they say", check=filters.bot, rechecks_text=True),
     Rule("subreddit", "keep the given subreddits", {"--subreddit": "subreddits"}, make_check=filters.subreddit),
     Rule(
