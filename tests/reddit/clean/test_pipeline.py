@@ -429,7 +429,7 @@ def test_no_conversations_are_made_of_conversations(tmp_path: Path, form: str) -
     assert not (tmp_path / "out.csv").exists()
     assert clean(make_options(talk, tmp_path / "out.csv")).kept == 9
     (tmp_path / "b.csv").write_text("thread,turn,id,parent_id,body\nx,1,c1,t3_p,Why?\nx,2,c2,t1_c1,Because.\n")
-    assert clean(make_options(tmp_path / "b.csv", None, replies=True)).conversations == 2
+    assert clean(make_options(tmp_path / "b.csv", None, replies=True)).conversations == 1
 
 
 def test_where_nothing_replies_to_anything_that_is_said_once(tmp_path: Path) -> None:
