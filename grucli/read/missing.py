@@ -30,3 +30,12 @@ def is_placeholder(text: str) -> bool:
     (True, False)
     """
     return is_missing_text(text) or (text[:1] == "[" and DELETED_TEXT.fullmatch(text) is not None)
+
+
+def is_missing(value: object) -> bool:
+    """Return True for a field without a value: None, NaN, nothing, or a word for it.
+
+    >>> is_missing(" N/A "), is_missing(float("nan")), is_missing(0)
+    (True, True, False)
+    """
+    return value is None or value != value or (isinstance(value, str) and value.strip() in MISSING_VALUES)

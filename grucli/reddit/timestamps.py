@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Literal
 
 from grucli.errors import UsageError
-from grucli.read.missing import MISSING_VALUES
 
 MAX_TIMESTAMP = 1 << 40
 """Latest valid timestamp (the year 36812), in seconds since 1970."""
@@ -160,11 +159,6 @@ def has_ordered_date(value: object) -> bool:
     """
     match = _match_ordered_date(value)
     return match is not None and match[2] != "."
-
-
-def is_missing(value: object) -> bool:
-    """Return True for a field without a value."""
-    return value is None or value != value or (isinstance(value, str) and value.strip() in MISSING_VALUES)
 
 
 def _match_ordered_date(value: object) -> re.Match[str] | None:

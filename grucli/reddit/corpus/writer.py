@@ -185,17 +185,17 @@ class CorpusWriter:
 
 
 @contextmanager
-def open_corpus(output: OutputSpec, columns: Sequence[str] = COLUMNS) -> Iterator[CorpusWriter]:
+def open_corpus(output: OutputSpec, columns: Sequence[str] = COLUMNS, mode: int = 0o666) -> Iterator[CorpusWriter]:
     """Write a corpus: `with open_corpus(parse_output(name)) as corpus: corpus.write(rows)`.
 
-    The file is replaced atomically at the end of the block; after an exception it is unchanged. The same rows give the
-    same bytes, compressed or not.
+    The file is replaced atomically at the end of the block; after an exception it is unchanged. A new file gets `mode`,
+    less the umask. The same rows give the same bytes, compressed or not.
 
     Raises:
         UsageError: the path is a directory.
         OSError: the file system failed; it names the file.
     """
-    with atomic_writer(output.path) as file:
+    with atomic_writer(output.path, mode=mode) as file:
         stream = _open_compressed(file, output.compression)
         writer = CorpusWriter(stream)
         try:
