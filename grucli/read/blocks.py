@@ -31,6 +31,8 @@ INVALID_UTF8 = "bytes that are not UTF-8"
 """The two reasons that stand for more, or less, than one row."""
 
 _MAX_LINES_PER_REASON = 5
+MAX_BAD_ROW_CHARS = 1000
+"""Characters that are kept of a row that is not one."""
 
 NumberedLine = tuple[int, bytes | None]
 """A line number, from 1, and the line without its newline; None if the line is too long."""
@@ -43,12 +45,21 @@ class Record(NamedTuple):
     fields: dict[str, object]
 
 
+class BadRow(NamedTuple):
+    """A row that is skipped: the number of its line, the reason, and the line or its last part."""
+
+    line: int
+    reason: str
+    raw: str
+
+
 @dataclass(slots=True)
 class RowReport:
     """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.
 
     `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
-    about it, as the rest of a sentence. `schemas`: what was decided about the sources.
+    about it, as the rest of a sentence. `schemas`: what was decided about the sources. `bad_rows`: each row that is
+    skipped, unless None.
     """
 
     read: int = 0
@@ -56,9 +67,14 @@ class RowReport:
     lines: dict[str, list[int]] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     schemas: list[Schema] = field(default_factory=list)
+    bad_rows: list[BadRow] | None = None
 
-    def skip(self, reason: str, line: int) -> None:
-        """Count one bad row."""
+    def skip(self, reason: str, line: int, raw: bytes | str | None = None) -> None:
+        """Count one bad row; `raw` is what it consists of."""
+        if self.bad_rows is not None:
+            text = (raw or b"")[:MAX_BAD_ROW_CHARS]
+            text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+            self.bad_rows.append(BadRow(line, reason, text))
         self.skipped[reason] += 1
         recorded = self.lines.setdefault(reason, [])
         if len(recorded) < _MAX_LINES_PER_REASON:

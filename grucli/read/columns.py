@@ -23,6 +23,15 @@ def normalize_name(name: str) -> str:
     return "".join(filter(str.isalnum, name.lower()))
 
 
+def may_be_field(name: str, field: str) -> bool:
+    """Return True if this name of a column is usual for a field.
+
+    >>> may_be_field("comment_author", "author"), may_be_field("score", "author")
+    (True, False)
+    """
+    return _rank(name, USUAL_NAMES[field]) is not None
+
+
 def count_usual_names(names: Iterable[str]) -> int:
     """Return how many of these names are usual for some field."""
     return sum(any(_rank(name, usual) is not None for usual in USUAL_NAMES.values()) for name in names)

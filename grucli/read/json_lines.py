@@ -17,6 +17,9 @@ from grucli.read.blocks import Block, RowReport
 MAX_DOCUMENT_BYTES = 1 << 26
 """Bytes of a JSON document of several lines; responses of the known services have less than 1/1000 of it."""
 
+WRONG_TYPE = "of a wrong type"
+"""The end of the reason for a row with such a field."""
+
 T = TypeVar("T")
 
 _LONE_SURROGATE = re.compile(
@@ -110,7 +113,7 @@ class JsonLinesDecoder(Generic[T]):
         try:
             yield _decode_lenient(self._decoder, line)
         except (ValueError, RecursionError) as error:
-            report.skip(json_error_reason(error), line_number)
+            report.skip(json_error_reason(error), line_number, line)
 
     def _response_items(self, line: bytes) -> Iterator[object] | None:
         if _DATA_KEY not in line and not line.lstrip().startswith(b"["):
@@ -272,5 +275,5 @@ def json_error_reason(error: Exception) -> str:
         if "out of range" in message:
             return "number out of range"
         _, _, path = message.partition(" - at `$.")
-        return f"'{path.rstrip('`')}' of a wrong type" if path else "not a JSON object"
+        return f"'{path.rstrip('`')}' {WRONG_TYPE}" if path else "not a JSON object"
     return "not JSON"

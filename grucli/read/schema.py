@@ -74,7 +74,7 @@ COLUMN_FLAGS: Mapping[str, str] = {
 }
 """The flag that names the column of a field."""
 
-_PLURALS = {
+FIELD_PLURALS = {
     "author": "authors",
     "id": "ids",
     "parent_id": "parents",
@@ -85,6 +85,8 @@ _PLURALS = {
     "thread": "threads",
     "turn": "turns",
 }
+"""What a field has, in messages."""
+
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
 _ENCODING_NAMES = {"cp1252": "Windows-1252"}
 UTF8: Final = "utf-8"
@@ -245,7 +247,7 @@ class Schema(JsonRecord):
         place = quote(column) if self.has_header else f"column {column}"
         if name != TEXT:
             other = self.passed_over.get(name)
-            return f"{_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
+            return f"{FIELD_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
         is_guessed = column != TEXT and TEXT not in self.given
         return f"text in {place}" + (f" ({COLUMN_FLAGS[TEXT]} chooses another)" if is_guessed else "")
 

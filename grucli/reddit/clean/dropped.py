@@ -11,18 +11,14 @@ from typing import NamedTuple
 import msgspec
 
 from grucli.errors import UsageError
-from grucli.read.columns import normalize_name
-from grucli.read.schema import USUAL_NAMES
+from grucli.read.columns import may_be_field, normalize_name
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.corpus.pseudonyms import AuthorHasher
 from grucli.reddit.corpus.writer import CorpusWriter, OutputSpec, json_line, parse_output
 
-MAX_RAW_CHARS = 1000
-"""Characters that are kept of a line that is not a comment."""
-
 _MAX_DEPTH = 32
-_AUTHOR_NAMES = frozenset((*USUAL_NAMES["author"], "authorfullname", "authorid", "userid")) - {"name", "from"}
-_SUBREDDIT_NAMES = frozenset(USUAL_NAMES["subreddit"])
+_AMBIGUOUS_NAMES = frozenset({"name", "from", "handle"})
+_ID_NAMES = frozenset({"authorfullname", "authorid", "userid"})
 
 
 class DroppedRow(NamedTuple):
@@ -84,17 +80,18 @@ class RecordEncoder:
 
 @lru_cache(1 << 10)
 def _is_author(key: str) -> bool:
-    return normalize_name(key) in _AUTHOR_NAMES
+    name = normalize_name(key)
+    return name in _ID_NAMES or (name not in _AMBIGUOUS_NAMES and may_be_field(key, "author"))
 
 
 @lru_cache(1 << 10)
 def _is_subreddit(key: str) -> bool:
-    return normalize_name(key) in _SUBREDDIT_NAMES
+    return may_be_field(key, "subreddit")
 
 
 def encode_bad_line(text: str) -> bytes:
-    """Return the JSON of the beginning of a line that is not a comment."""
-    return msgspec.json.encode({"raw": text[:MAX_RAW_CHARS]})[1:-1]
+    """Return the JSON of a line that is not a comment."""
+    return msgspec.json.encode({"raw": text})[1:-1]
 
 
 class DroppedWriter:

@@ -1,10 +1,11 @@
-"""Which fields of a comment the options of a run need: an option that cannot work on a source is refused, not ignored."""
+"""The fields that the options of a run need: an option that cannot work on a source is refused, not ignored."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from grucli.errors import UsageError, quote
+from grucli.read.missing import is_missing
 from grucli.read.schema import COLUMN_FLAGS, FIELD_PLURALS, Schema
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import given_options
@@ -12,6 +13,7 @@ from grucli.reddit.comments import Comment
 
 _FIELDS_OF_REPLIES = ("id", "parent_id")
 _MAX_UNREAD_SHARE = 0.5
+_MAX_NAME_CHARS = 200
 
 
 class RequiredField(NamedTuple):
@@ -45,7 +47,7 @@ def check_columns(required: Sequence[RequiredField], schema: Schema) -> None:
 def missing_field_error(name: str, option: str, field: str) -> UsageError:
     """Return the error for an option that needs a field which the source `name` does not have."""
     return UsageError(
-        f"{quote(name)} has no {FIELD_PLURALS[field]}, which {option} needs",
+        f"{quote(name, _MAX_NAME_CHARS)} has no {FIELD_PLURALS[field]}, which {option} needs",
         f"name their column with {COLUMN_FLAGS[field]}, or remove {option}",
     )
 
@@ -76,8 +78,8 @@ class FieldCounts:
             found, unread = self._found[field], self._unread[field]
             if unread > _MAX_UNREAD_SHARE * (found + unread):
                 raise UsageError(
-                    f"{unread:,} of {found + unread:,} {FIELD_PLURALS[field]} in {quote(self._name)} cannot be read, "
-                    f"which {option} needs",
+                    f"{unread:,} of {found + unread:,} {FIELD_PLURALS[field]} in "
+                    f"{quote(self._name, _MAX_NAME_CHARS)} cannot be read, which {option} needs",
                     f"name another column with {COLUMN_FLAGS[field]}, or remove {option}",
                 )
             if self._comments and not found:
@@ -87,4 +89,4 @@ class FieldCounts:
 def count_fields(comments: Sequence[Comment], required: Sequence[RequiredField]) -> Counter[str]:
     """Return for each required field how many comments have it."""
     fields = {each.field for each in required}
-    return Counter({field: sum(bool(getattr(comment, field) is not None) for comment in comments) for field in fields})
+    return Counter({field: sum(not is_missing(getattr(comment, field)) for comment in comments) for field in fields})

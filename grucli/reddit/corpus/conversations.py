@@ -15,10 +15,10 @@ import hashlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, NamedTuple, Self
 
 import msgspec
 
@@ -59,6 +59,14 @@ class ConversationRow(msgspec.Struct, gc=False):
     body: str | None
 
 
+class Origin(NamedTuple):
+    """Where a comment was read: the number of its source, its line, and what the caller keeps of it."""
+
+    source_index: int
+    line: int
+    content: str
+
+
 class _SpooledComment(msgspec.Struct, array_like=True, gc=False):
     """A comment without prefixes in its `id` and `parent`; `post` is "" if the input does not name it."""
 
@@ -70,6 +78,7 @@ class _SpooledComment(msgspec.Struct, array_like=True, gc=False):
     score: int | None
     created_utc: int | None
     body: str | None
+    origin: Origin | None = None
 
     @property
     def bare_id(self) -> str | None:
@@ -93,7 +102,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_SpooledComment)
 
 
-def encode_spooled(comment: Comment) -> bytes:
+def encode_spooled(comment: Comment, origin: Origin | None = None) -> bytes:
     """Encode a comment for `ConversationBuilder.add`: the hash of its post in hexadecimal, then its fields.
 
     The author is stored as it is, and so must be hashed before.
@@ -109,6 +118,7 @@ def encode_spooled(comment: Comment) -> bytes:
         _storable_int(comment.score),
         _storable_int(comment.created_utc),
         comment.body,
+        origin,
     )
     return b"%s%s\n" % (_post_hash(post) if is_placed else _UNPLACED, _encoder.encode(spooled))
 
@@ -241,15 +251,21 @@ class ConversationBuilder:
     that names its post before one that does not), nor on `max_in_memory_bytes`; a single post that is larger is loaded
     whole. `directory` needs space for all comments.
     `omitted`: comments in no path, by reason; `orphans`: replies to comments that are missing; both complete once the
-    paths have been read.
+    paths have been read. `on_omitted` is called with the reason and the origin of each comment in no path that has one.
 
     Raises:
         OSError: the file system failed; it names the directory.
     """
 
-    def __init__(self, directory: Path, max_in_memory_bytes: int = MAX_IN_MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        max_in_memory_bytes: int = MAX_IN_MEMORY_BYTES,
+        on_omitted: Callable[[str, Origin], None] | None = None,
+    ) -> None:
         self.omitted: Counter[str] = Counter()
         self.orphans = 0
+        self._on_omitted = on_omitted
         self._directory = directory
         self._max_in_memory_bytes = max_in_memory_bytes
         self._root = _Partitions(directory, 0)
@@ -288,7 +304,7 @@ class ConversationBuilder:
                 for record in partition.records():
                     subpartitions.add(record)
             else:
-                for post, comments in _posts(partition.records(), self.omitted):
+                for post, comments in self._read_posts(partition.records()):
                     yield from self._paths(post, comments, min_turns)
                 self._pending.pop()
             partition.close()
@@ -298,7 +314,8 @@ class ConversationBuilder:
         self.orphans += sum(comment.parent is not None and comment.parent not in ids for comment in comments)
         for path_number, path in enumerate(reply_paths(comments), 1):
             if len(path) < min_turns:
-                self.omitted[TOO_SHORT] += len(path)
+                for index in path:
+                    self._omit(TOO_SHORT, comments[index])
                 continue
             thread = f"{post}.{path_number}"
             yield [
@@ -306,17 +323,24 @@ class ConversationBuilder:
                 for turn, one in enumerate((comments[index] for index in path), 1)
             ]
 
+    def _read_posts(self, records: Iterator[bytes]) -> Iterator[tuple[str, list[_SpooledComment]]]:
+        """Yield the comments of each post, by hash: the order does not depend on the partitions."""
+        posts: dict[tuple[bytes, str], dict[str | int, _SpooledComment]] = {}
+        for record_index, record in enumerate(records):
+            comment = _decoder.decode(record[_HASH_HEX_DIGITS:])
+            comments = posts.setdefault((record[:_HASH_HEX_DIGITS], comment.post), {})
+            if (
+                comments.setdefault(record_index if comment.bare_id is None else comment.bare_id, comment)
+                is not comment
+            ):
+                self._omit(DUPLICATE_ID, comment)
+        for key in sorted(posts):
+            yield key[1], list(posts.pop(key).values())
 
-def _posts(records: Iterator[bytes], omitted: Counter[str]) -> Iterator[tuple[str, list[_SpooledComment]]]:
-    """Yield the comments of each post, by hash: the order does not depend on the partitions."""
-    posts: dict[tuple[bytes, str], dict[str | int, _SpooledComment]] = {}
-    for record_index, record in enumerate(records):
-        comment = _decoder.decode(record[_HASH_HEX_DIGITS:])
-        comments = posts.setdefault((record[:_HASH_HEX_DIGITS], comment.post), {})
-        if comments.setdefault(record_index if comment.bare_id is None else comment.bare_id, comment) is not comment:
-            omitted[DUPLICATE_ID] += 1
-    for key in sorted(posts):
-        yield key[1], list(posts.pop(key).values())
+    def _omit(self, reason: str, comment: _SpooledComment) -> None:
+        self.omitted[reason] += 1
+        if self._on_omitted is not None and comment.origin is not None:
+            self._on_omitted(reason, comment.origin)
 
 
 def reply_paths(comments: Sequence[_SpooledComment]) -> Iterator[list[int]]:

@@ -1,7 +1,7 @@
 """The table of rules: one row per rule, for the engine, the options of `gru clean`, the help and the report."""
 
-from collections.abc import Callable, Iterator, Mapping
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from grucli.errors import UsageError
@@ -26,10 +26,9 @@ class Rule(JsonRecord):
     """One rule. It drops comments (`check`, or `make_check` from the configuration), or changes texts (`transform`).
 
     `name`: as in `--skip-rule NAME` and in the report. `options`: the flags that configure the rule, each with its
-    field of `RuleConfig`; a rule with options is inactive until one is given, unless it is `always_active`. `field`: that
-    of a comment which the options need.
-    `checks_text`: whether to check after the transforms instead of before. `rechecks_text`: whether to check again
-    after them if the text has changed.
+    field of `RuleConfig`; a rule with options is inactive until one is given, unless it is `always_active`.
+    `field`: the field of a comment that the options need. `checks_text`: whether to check after the transforms instead
+    of before. `rechecks_text`: whether to check again after them if the text has changed.
     """
 
     name: str
