@@ -66,6 +66,7 @@ def _rank(name: str, usual: Sequence[str]) -> tuple[int, int] | None:
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,  ]*%?|[+-]?[0-9.]+[eE][+-]?[0-9]+|nan|NaN|inf")
 _DATE = re.compile(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[T ,].{0,40})?")
 _URL = re.compile(r"(?:https?://|www\.|/?r/)\S+")
+_PROFILE = re.compile(r"reddit\.com/(?:u|user)/", re.IGNORECASE)
 _USER = re.compile(r"/?u/[\w-]+|@[\w.-]+|\[(?:deleted|removed)\]")
 _FULLNAME = re.compile(r"t[1-6]_[0-9a-z]+")
 _KINDS = {"number": _NUMBER, "date": _DATE, "URL": _URL, "user": _USER, "fullname": _FULLNAME}
@@ -115,7 +116,10 @@ def _may_be_id(name: str, values: list[object]) -> bool:
 
 
 def _may_be_author(name: str, values: list[object]) -> bool:
-    return all(isinstance(value, str | int) and kind_of(value) not in ("fullname", "URL") for value in values)
+    return all(
+        isinstance(value, str | int) and (_PROFILE.search(str(value)) or kind_of(value) not in ("fullname", "URL"))
+        for value in values
+    )
 
 
 def _may_be_score(name: str, values: list[object]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from grucli.errors import UsageError, quote
+from grucli.errors import UsageError, list_names, quote
 from grucli.json_record import JsonRecord
 
 TEXT: Final = "body"
@@ -90,6 +90,8 @@ FIELD_PLURALS = {
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
 _ENCODING_NAMES = {"cp1252": "Windows-1252"}
 UTF8: Final = "utf-8"
+MAX_FILE_NAME_CHARS = 200
+"""Characters of the name of a file that a message quotes."""
 
 
 def parse_delimiter(text: str) -> str:
@@ -256,3 +258,11 @@ def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
     """Return one line for each different decision that needs to be said, about the first source of it."""
     first = {tuple(schema.remarks()): schema for schema in reversed(list(schemas)) if not schema.is_plain}
     return [schema.describe() for schema in reversed(first.values())]
+
+
+def missing_field_error(schema: Schema, option: str, field: str) -> UsageError:
+    """Return the error for an option that needs a field which a source does not have."""
+    return UsageError(
+        f"{quote(schema.name, MAX_FILE_NAME_CHARS)} has no {FIELD_PLURALS[field]}, which {option} needs",
+        f"name their column with {COLUMN_FLAGS[field]}; it has: {list_names(schema.names)}",
+    )

@@ -6,6 +6,8 @@ data are compared by `user_key` and `subreddit_key`, so that a name is found in 
 
 import re
 
+from grucli.read.missing import is_missing
+
 _SITE = r"(?:https?://)?(?:[\w-]+\.)*reddit\.com"
 _USER = re.compile(rf"(?:(?:{_SITE})?/*(?:u|user)/+|@)([^\s/?#]*)(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
 _SUBREDDIT = re.compile(rf"(?:{_SITE})?/*r/+([^\s/?#]*)(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
@@ -62,6 +64,20 @@ def bare_id(text: str) -> str:
     """
     match = _permalink(text)
     return text.strip() if match is None else match["comment"] or match["post"]
+
+
+def id_text(value: object) -> str | None:
+    """Return the id in a field, which other tools may write as a number; None if there is none.
+
+    >>> id_text("t1_c2"), id_text(5), id_text("5.0"), id_text(5.0), id_text("nan"), id_text([])
+    ('t1_c2', '5', '5', '5', None, None)
+    """
+    if is_missing(value) or isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if isinstance(value, float):  # pandas makes floats of all ids where some are missing
+        return str(int(value)) if value.is_integer() else None
+    text = str(value)
+    return text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
 
 
 def post_name(text: str) -> str:

@@ -33,6 +33,7 @@ from grucli.reddit.comments import Comment
 from grucli.reddit.corpus.conversations import Origin, encode_spooled
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, is_profile
 from grucli.reddit.corpus.writer import make_batch_encoder
+from grucli.reddit.names import id_text
 
 if TYPE_CHECKING:
     from grucli.reddit.clean.dedup import Keys
@@ -243,15 +244,10 @@ parent_id=None)
 
 
 def _coerce(name: str, value: object) -> object:
-    """Return a value of the type of a field, or None. Where an id is missing, pandas makes floats of the others."""
-    if is_missing(value) or isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    if name in _NUMBER_FIELDS:
-        return value
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else None
-    text = str(value)
-    return text[:-2] if text[:-2].isdecimal() and text.endswith(".0") else text
+    """Return a value of the type of a field, or None."""
+    if name not in _NUMBER_FIELDS:
+        return id_text(value)
+    return value if type(value) in (str, int, float) and not is_missing(value) else None
 
 
 def text_keys(comments: list[Comment], replies: bool) -> bytes:

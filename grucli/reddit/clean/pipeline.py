@@ -77,7 +77,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
         batches = _with_examples(reader.batches(), options, report) if options.show else reader.batches()
         results = _iter_cleaned(stack, job, num_workers, batches)
         sink.open(stack, dropped_stack)
-        counts = [FieldCounts(source.display_name, job.required) for source in options.sources]
+        counts = [FieldCounts(job.required) for _ in options.sources]
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
@@ -85,9 +85,9 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
             report.add_unread(cleaned.unread, source_name)
             counts[cleaned.source_index].add(cleaned.num_comments, cleaned.found, cleaned.unread.skipped)
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-        for source, rows, field_counts in zip(options.sources, reader.reports, counts, strict=True):
-            report.add_rows(rows, source.display_name)
-            field_counts.check()
+        for schema, rows, field_counts in zip(report.inputs, reader.reports, counts, strict=True):
+            report.add_rows(rows, schema.name)
+            field_counts.check(schema)
         sink.finish()
         if not report.kept:
             raise _EmptyOutputError

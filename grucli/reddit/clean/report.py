@@ -8,15 +8,12 @@ import msgspec
 from grucli.errors import quote
 from grucli.json_record import JsonRecord
 from grucli.read.blocks import CORRUPT, RowReport
-from grucli.read.schema import FIELD_PLURALS, Schema
+from grucli.read.schema import FIELD_PLURALS, MAX_FILE_NAME_CHARS, Schema
 from grucli.reddit.clean.rules.registry import SCHEMA
 from grucli.reddit.comments import Comment
 
 MAX_EXAMPLES = 5
 """Locations recorded per reason."""
-
-
-_MAX_NAME_CHARS = 200
 
 
 @dataclass(slots=True)
@@ -105,8 +102,8 @@ class CleanReport(JsonRecord):
     def unread_notes(self) -> list[str]:
         """Return sentences about the values that could not be read."""
         return [
-            f"{stats.count:,} {FIELD_PLURALS[name]} in {quote(source, _MAX_NAME_CHARS)} cannot be read, the first in "
-            f"line {stats.examples[0][1]:,}: they count as missing"
+            f"{stats.count:,} {FIELD_PLURALS[name]} in {quote(source, MAX_FILE_NAME_CHARS)} cannot be read, the first "
+            f"in line {stats.examples[0][1]:,}: they count as missing"
             for source, by_field in self.unread.items()
             for name, stats in by_field.items()
         ]

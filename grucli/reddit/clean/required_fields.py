@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 from grucli.errors import UsageError, quote
 from grucli.read.missing import is_missing
-from grucli.read.schema import COLUMN_FLAGS, FIELD_PLURALS, Schema
+from grucli.read.schema import COLUMN_FLAGS, FIELD_PLURALS, MAX_FILE_NAME_CHARS, Schema, missing_field_error
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import given_options
 from grucli.reddit.comments import Comment
 
 _FIELDS_OF_REPLIES = ("id", "parent_id")
 _MAX_UNREAD_SHARE = 0.5
-_MAX_NAME_CHARS = 200
 
 
 class RequiredField(NamedTuple):
@@ -41,22 +40,13 @@ def check_columns(required: Sequence[RequiredField], schema: Schema) -> None:
     """
     for option, field in required:
         if schema.names and field not in schema.columns:
-            raise missing_field_error(schema.name, option, field)
-
-
-def missing_field_error(name: str, option: str, field: str) -> UsageError:
-    """Return the error for an option that needs a field which the source `name` does not have."""
-    return UsageError(
-        f"{quote(name, _MAX_NAME_CHARS)} has no {FIELD_PLURALS[field]}, which {option} needs",
-        f"name their column with {COLUMN_FLAGS[field]}, or remove {option}",
-    )
+            raise missing_field_error(schema, option, field)
 
 
 class FieldCounts:
     """Counts the values of the required fields of one source, since a column may be there and empty."""
 
-    def __init__(self, name: str, required: Sequence[RequiredField]) -> None:
-        self._name = name
+    def __init__(self, required: Sequence[RequiredField]) -> None:
         self._required = required
         self._comments = 0
         self._found: Counter[str] = Counter()
@@ -68,8 +58,8 @@ class FieldCounts:
         self._found += found
         self._unread += unread
 
-    def check(self) -> None:
-        """Check the counts of all comments.
+    def check(self, schema: Schema) -> None:
+        """Check the counts of all comments of the source.
 
         Raises:
             UsageError: no comment has a field that an option needs, or most of its values could not be read.
@@ -79,11 +69,11 @@ class FieldCounts:
             if unread > _MAX_UNREAD_SHARE * (found + unread):
                 raise UsageError(
                     f"{unread:,} of {found + unread:,} {FIELD_PLURALS[field]} in "
-                    f"{quote(self._name, _MAX_NAME_CHARS)} cannot be read, which {option} needs",
+                    f"{quote(schema.name, MAX_FILE_NAME_CHARS)} cannot be read, which {option} needs",
                     f"name another column with {COLUMN_FLAGS[field]}, or remove {option}",
                 )
             if self._comments and not found:
-                raise missing_field_error(self._name, option, field)
+                raise missing_field_error(schema, option, field)
 
 
 def count_fields(comments: Sequence[Comment], required: Sequence[RequiredField]) -> Counter[str]:

@@ -18,12 +18,13 @@ from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, RowReport, read_blocks
+from grucli.read.missing import is_missing
 from grucli.read.records import Records, open_records
-from grucli.read.schema import TEXT, ReadOptions
+from grucli.read.schema import TEXT, ReadOptions, missing_field_error
 from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
-from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
-from grucli.reddit.names import bare_id, user_key
+from grucli.reddit.corpus.writer import OutputSpec, json_line, make_table_encoder, open_corpus
+from grucli.reddit.names import bare_id, id_text, user_key
 from grucli.text.dataset import post_of
 
 Fields = dict[str, object]
@@ -122,7 +123,7 @@ class PurgeResult:
 
     `removed`, `kept`: comments. `removed_characters`, `characters`: of their texts. `split_conversations`: new
     conversations after a removed comment. `matched`: the ids and names of the criteria that were found. `report`:
-    unreadable rows.
+    unreadable rows. `authors_hashed`: whether the corpus names authors by hashes.
     """
 
     removed: int = 0
@@ -132,6 +133,7 @@ class PurgeResult:
     split_conversations: int = 0
     matched: set[str] = field(default_factory=set)
     report: RowReport = field(default_factory=RowReport)
+    authors_hashed: bool = False
 
 
 def purge(
@@ -162,10 +164,9 @@ def purge(
     result = PurgeResult()
     records = open_records(source, read, result.report, _byte_counter(path, on_progress), needs_text=False)
     schema = records.schema
-    file_format = "jsonl" if schema.is_json else source.file_format
-    if file_format is None:
+    if not schema.is_json and source.file_format is None:
         raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_PURGEABLE_SUFFIXES}")
-    rows = _kept_rows(name, records, criteria, result)
+    rows = _kept_rows(records, criteria, result)
     if dry_run:
         for _ in rows:
             pass
@@ -173,11 +174,13 @@ def purge(
     with (
         OutputLock(path),
         suppress(_NothingRemovedError),
-        open_corpus(OutputSpec(path, file_format, source.compression), schema.names) as corpus,
+        open_corpus(OutputSpec(path, "jsonl", source.compression)) as corpus,
     ):
-        encode = make_record_encoder(file_format)
+        encode = make_table_encoder(schema.delimiter or ",", quoted=schema.quoted)
+        if not schema.is_json and schema.has_header:
+            corpus.write(encode(schema.names))
         for row in rows:
-            corpus.write(encode(row))
+            corpus.write(json_line(row) if schema.is_json else encode(list(row.values())))
         if not _check_complete(result, name).removed:
             raise _NothingRemovedError
         if _file_signature(path) != signature_before:
@@ -244,20 +247,24 @@ def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
     return result
 
 
-def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
-    """Yield the remaining rows, their threads and turns updated, and count all of them in `result`."""
-    missing = {column for column, values in (("id", criteria.ids), ("author", criteria.names)) if values}
-    is_json = records.schema.is_json
-    first: Sequence[str] = () if is_json else records.schema.names
-    if first:
-        _require_columns(name, missing - set(first), first)
-    renamer = _ThreadRenamer()
-    for record in records.rows:
-        fields = record.fields
-        first = first or tuple(fields)
-        missing -= fields.keys()
-        criterion = _matching_criterion(fields, criteria, name)
-        body = fields.get(TEXT)
+def _kept_rows(records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
+    """Yield the remaining rows, their threads and turns updated, and count all of them in `result`.
+
+    Raises:
+        UsageError: the source does not have what the criteria look for.
+    """
+    schema = records.schema
+    options = (("id", "--ids", criteria.ids), ("author", "--author", criteria.names))
+    missing = {name: option for name, option, values in options if values}
+    for name, option in missing.items():
+        if schema.names and name not in schema.columns:
+            raise missing_field_error(schema, option, name)
+    columns = {name: schema.columns.get(name, name) for name in ("id", "author", TEXT, "thread", "turn")}
+    renamer = _ThreadRenamer(columns)
+    for _, fields in records.rows:
+        missing = {name: option for name, option in missing.items() if is_missing(fields.get(columns[name]))}
+        criterion = _matching_criterion(fields.get(columns["id"]), fields.get(columns["author"]), criteria, result)
+        body = fields.get(columns[TEXT])
         size = len(body) if isinstance(body, str) else 0
         result.split_conversations += renamer.update(fields, criterion is not None)
         if criterion is None:
@@ -268,34 +275,32 @@ def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: Pur
             result.matched.add(criterion)
             result.removed += 1
             result.removed_characters += size
-    if result.kept:
-        _require_columns(name, missing, first)
+    if result.kept and missing:
+        name, option = missing.popitem()
+        raise missing_field_error(schema, option, name)
 
 
-def _require_columns(name: str, missing: set[str], available: Iterable[str]) -> None:
-    if missing:
-        raise UsageError(f"no column '{min(missing)}' in '{name}'", f"it has: {', '.join(available)}")
-
-
-def _matching_criterion(fields: Fields, criteria: PurgeCriteria, name: str) -> str | None:
+def _matching_criterion(id_: object, author: object, criteria: PurgeCriteria, result: PurgeResult) -> str | None:
     """Return the id or name for which to remove a row, or None.
 
     Raises:
         GruError: the author is a hash, and the author key is missing.
     """
-    id_, author = fields.get("id"), fields.get("author")
-    if criteria.ids and isinstance(id_, str | int) and (bare := bare_id(str(id_)).removeprefix("t1_")) in criteria.ids:
-        return bare
+    if criteria.ids and (text := id_text(id_)) is not None:
+        bare = bare_id(text).removeprefix("t1_")
+        if bare in criteria.ids:
+            return bare
     if not criteria.names or not isinstance(author, str):
         return None
     key = user_key(author)
     if key in criteria.names:
         return key
+    result.authors_hashed = result.authors_hashed or _HASH_PATTERN.fullmatch(author) is not None
     if criteria.hashes is not None:
         return criteria.hashes.get(author)
-    if _HASH_PATTERN.fullmatch(author):
+    if result.authors_hashed:
         raise GruError(
-            f"authors are hashed in '{name}', and the author key is missing: '{key_file()}'",
+            f"authors are hashed in the corpus, and the author key is missing: '{key_file()}'",
             "run it where the corpus was made, or use --ids",
         )
     return None
@@ -308,7 +313,8 @@ class _ThreadRenamer:
     between training and validation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self._columns = columns
         self._source: str | None = None
         self._name = ""
         self._turn = 0
@@ -318,7 +324,7 @@ class _ThreadRenamer:
 
     def update(self, fields: Fields, removed: bool) -> bool:
         """Update the thread and turn of the next row; return True if it starts a new conversation after a gap."""
-        thread = _get_thread(fields)
+        thread = self._get_thread(fields)
         if thread is None:
             self._source = None
             self._last_written_name = self._last_written_name if removed else None
@@ -333,28 +339,32 @@ class _ThreadRenamer:
             return False
         is_new = self._gap
         if is_new:
-            self._name, self._turn, self._gap = _unique_thread_name(self._name, fields), 0, False
+            self._name, self._turn, self._gap = self._new_name(fields), 0, False
         self._turn += 1
         self._last_written_name = self._name
         if self._renumbered:
-            fields["thread"] = self._name
-            if "turn" in fields:
-                fields["turn"] = str(self._turn) if isinstance(fields["turn"], str) else self._turn
+            turn = self._columns["turn"]
+            fields[self._columns["thread"]] = self._name
+            if turn in fields:
+                fields[turn] = str(self._turn) if isinstance(fields[turn], str) else self._turn
         return is_new
 
+    def _get_thread(self, fields: Fields) -> str | None:
+        thread = fields.get(self._columns["thread"])
+        if isinstance(thread, int):
+            return str(thread)
+        return thread if isinstance(thread, str) and thread else None
 
-def _get_thread(fields: Fields) -> str | None:
-    thread = fields.get("thread")
-    if isinstance(thread, int):
-        return str(thread)
-    return thread if isinstance(thread, str) and thread else None
+    def _new_name(self, fields: Fields) -> str:
+        id_, text = (fields.get(self._columns[name]) for name in ("id", TEXT))
+        return _unique_thread_name(self._name, str(id_ or text))
 
 
-def _unique_thread_name(name: str, fields: Fields) -> str:
+def _unique_thread_name(name: str, comment: str) -> str:
     """Return a name for the rest of a thread after a gap: the post, and a number that no other path has.
 
     The number is a hash of the thread and its next comment, with a leading zero, which numbers of paths do not have.
     """
-    key = f"{name} {fields.get('id') or fields.get(TEXT)}"
+    key = f"{name} {comment}"
     digest = hashlib.blake2b(key.encode(), digest_size=5).digest()
     return f"{post_of(name)}.0{int.from_bytes(digest)}"

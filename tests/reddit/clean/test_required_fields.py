@@ -59,7 +59,7 @@ def test_an_option_without_its_column_is_refused(tmp_path: Path, flag: str, suff
     path = write(tmp_path / f"x{suffix}", [{"body": f"number {n}"} | {"other": "well, yes"[:n]} for n in range(9)])
     with pytest.raises(UsageError, match=rf"x{suffix}' has no \w+, which {flag} needs") as error:
         run(path, **OPTIONS[flag])
-    assert f"-column, or remove {flag}" in error.value.hint
+    assert error.value.hint.endswith("-column; it has: body, other")
 
 
 @pytest.mark.parametrize("empty", [None, "", "nan", "NULL"])
