@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from grucli.errors import quote
 from grucli.read.prefetch import prefetch
 from grucli.read.schema import Schema
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, unreadable_error
@@ -31,6 +32,7 @@ INVALID_UTF8 = "bytes that are not UTF-8"
 """The two reasons that stand for more, or less, than one row."""
 
 _MAX_LINES_PER_REASON = 5
+_MAX_NAMED_PLACEHOLDERS = 2
 MAX_BAD_ROW_CHARS = 1000
 """Characters that are kept of a row that is not one."""
 
@@ -59,7 +61,7 @@ class RowReport:
 
     `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
     about it, as the rest of a sentence. `schemas`: what was decided about the sources. `bad_rows`: each row that is
-    skipped, unless None.
+    skipped, unless None. `placeholders`: rows that say only that their text is missing or gone.
     """
 
     read: int = 0
@@ -68,6 +70,7 @@ class RowReport:
     warnings: list[tuple[str, str]] = field(default_factory=list)
     schemas: list[Schema] = field(default_factory=list)
     bad_rows: list[BadRow] | None = None
+    placeholders: int = 0
 
     def skip(self, reason: str, line: int, raw: bytes | str | None = None) -> None:
         """Count one bad row; `raw` is what it consists of."""
@@ -85,6 +88,13 @@ class RowReport:
         self.skip(CORRUPT, line + 1)
         location = f"after line {line:,}" if line else "after the readable part of line 1"
         self.warnings.append((name, f"is corrupt: everything {location} is missing"))
+
+    def add_placeholders(self, name: str, counts: Counter[str]) -> None:
+        """Count rows of a source that say only that their text is missing or gone, by what they say."""
+        self.placeholders += counts.total()
+        rows = "1 row that is" if counts.total() == 1 else f"{counts.total():,} rows that are"
+        texts = " or ".join(quote(text) for text, _ in counts.most_common(_MAX_NAMED_PLACEHOLDERS))
+        self.warnings.append((name, f"has {rows} {texts}: gru clean drops them"))
 
     def messages(self) -> list[str]:
         """Return all of it as sentences for the user: the warnings, then the reasons, most frequent first."""

@@ -5,11 +5,13 @@ A `.txt` has no rows. It is one running text, read in slices that end before whi
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from grucli.errors import quote
 from grucli.read.blocks import INVALID_UTF8, RowReport
+from grucli.read.missing import is_placeholder
 from grucli.read.records import open_records
 from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, resolve_source
@@ -17,6 +19,9 @@ from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, rea
 __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
 
 _THREAD = "thread"
+_MAX_MISSING_CHARS = 16
+"""Above the length of all words for a missing value."""
+
 _SPLIT_SEARCH_CHARS = 4096
 _MAX_SLICE_CHARS = 1 << 20
 _SAFE_SPLIT = re.compile(r"(?<!\s)[ \n]")
@@ -35,7 +40,8 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a `.csv`, `.tsv`, `.jsonl`, `.json` or `.parquet` file, or of standard input ("-").
 
-    Bad rows are counted in `report`; blank lines are not rows. `open_records` decides which column is the text.
+    Bad rows are counted in `report`; blank lines are not rows. `open_records` decides which column is the text. Rows
+    that only say that a text is missing or gone are rows like others, but counted: cleaning drops them.
 
     Raises:
         UsageError: the source cannot be read, or it is not clear which column is the text.
@@ -44,6 +50,7 @@ def read_rows(
     records = open_records(_resolve(source), options, report, on_bytes)
     text_column = records.schema.text_column
     thread_column = records.schema.columns.get(_THREAD, _THREAD)
+    placeholders: Counter[str] = Counter()
     for line, fields in records.rows:
         if text_column not in fields:
             report.skip(f"no field {quote(text_column)}", line)
@@ -55,7 +62,11 @@ def read_rows(
         if reason is not None:
             report.skip(reason, line)
         elif isinstance(body, str):
+            if (len(body) < _MAX_MISSING_CHARS or body[0] == "[") and is_placeholder(body):
+                placeholders[body] += 1
             yield Row(body, thread if isinstance(thread, str) and thread else None)
+    if placeholders:
+        report.add_placeholders(records.schema.name, placeholders)
 
 
 def read_running_text(
