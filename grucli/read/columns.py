@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from grucli.errors import UsageError, list_names, quote
+from grucli.read.missing import is_missing
 from grucli.read.schema import COLUMN_FLAGS, FIELDS, TEXT, USUAL_NAMES, ReadOptions
+from grucli.read.scores import parse_score
 
 POST_TEXT_NAMES = ("selftext", "posttext", "postbody", "submissiontext", "submissionbody", "selfpost", "title")
 """Usual names of texts of posts, not of comments."""
@@ -123,7 +125,8 @@ def _may_be_author(name: str, values: list[object]) -> bool:
 
 
 def _may_be_score(name: str, values: list[object]) -> bool:
-    return all(not isinstance(value, bool) and kind_of(value) in ("number", "constant") for value in values)
+    known = [value for value in values if not is_missing(value)]
+    return 2 * sum(parse_score(value) is not None for value in known) >= len(known)
 
 
 def _is_scalar(name: str, values: list[object]) -> bool:

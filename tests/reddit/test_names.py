@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.read import missing
-from grucli.reddit import names, numbers
+from grucli.read import missing, scores
+from grucli.read.scores import parse_score
+from grucli.reddit import names
 from grucli.reddit.clean.rules import filters
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.comments import Comment
 from grucli.reddit.corpus.pseudonyms import AuthorHasher
 from grucli.reddit.names import bare_id, post_name, subreddit_key, user_key
-from grucli.reddit.numbers import parse_score
 
 SPELLINGS = (
     "made_up_otter",
@@ -28,7 +28,7 @@ SPELLINGS = (
 )
 
 
-@pytest.mark.parametrize("module", [names, numbers, missing])
+@pytest.mark.parametrize("module", [names, scores, missing])
 def test_the_examples_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 

@@ -6,8 +6,8 @@ from operator import attrgetter
 
 from grucli.read.blocks import RowReport
 from grucli.read.missing import is_missing
+from grucli.read.scores import parse_score
 from grucli.reddit.comments import Comment
-from grucli.reddit.numbers import parse_score
 from grucli.reddit.timestamps import MAX_SECONDS, DateOrder, parse_time
 
 

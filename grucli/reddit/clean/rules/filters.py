@@ -6,6 +6,7 @@ from typing import cast
 
 from grucli import optional_imports
 from grucli.read.missing import DELETED_TEXT, MISSING_VALUES, is_missing_text
+from grucli.read.scores import parse_score
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.comments import Comment
 from grucli.reddit.names import (
@@ -17,7 +18,6 @@ from grucli.reddit.names import (
     subreddit_key,
     user_key,
 )
-from grucli.reddit.numbers import parse_score
 from grucli.reddit.timestamps import parse_time
 
 RuleFilter = Callable[[Comment], str | None]
