@@ -1,8 +1,8 @@
 """Purging: comments are removed from a corpus, by id or author, when their authors ask for it.
 
-The corpus is read as a stream and rewritten in the same format, atomically. Unreadable rows, which training skips as
-well, are left out. A conversation is split where a turn was removed: no turn becomes a reply to one that its author
-never saw.
+The corpus is read as a stream and rewritten in the same form (delimiter, header, encoding), atomically. Unreadable
+rows, which training skips as well, are left out. A conversation is split where a turn was removed: no turn becomes a
+reply to one that its author never saw.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
@@ -20,7 +21,7 @@ from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, RowReport, read_blocks
 from grucli.read.missing import is_missing
 from grucli.read.records import Records, open_records
-from grucli.read.schema import TEXT, ReadOptions, missing_field_error
+from grucli.read.schema import TEXT, UTF8, ReadOptions, Schema, missing_field_error
 from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, json_line, make_table_encoder, open_corpus
@@ -34,6 +35,7 @@ _PURGEABLE_SUFFIXES = ", ".join(f".{file_format}" for file_format in _PURGEABLE_
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MAX_HASH_GENERATIONS = 4
 _STAGE = "searching for the comments"
+_BYTE_ORDER_MARK = "\ufeff"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
 _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 
@@ -176,17 +178,39 @@ def purge(
         suppress(_NothingRemovedError),
         open_corpus(OutputSpec(path, "jsonl", source.compression)) as corpus,
     ):
-        encode = make_table_encoder(schema.delimiter or ",", quoted=schema.quoted)
-        if not schema.is_json and schema.has_header:
-            corpus.write(encode(schema.names))
-        for row in rows:
-            corpus.write(json_line(row) if schema.is_json else encode(list(row.values())))
+        for line in _encoded_lines(schema, rows, has_mark=_has_byte_order_mark(path, schema.encoding)):
+            corpus.write(line)
         if not _check_complete(result, name).removed:
             raise _NothingRemovedError
         if _file_signature(path) != signature_before:
             raise LockedError(f"file changed while it was read: '{name}'", "nothing was written; run it again")
         before_writing()
     return result
+
+
+def _encoded_lines(schema: Schema, rows: Iterator[Fields], *, has_mark: bool) -> Iterator[bytes]:
+    """Yield the lines of a corpus in the form that its schema describes."""
+    encode_row = make_table_encoder(schema.delimiter or ",", quoted=schema.quoted)
+    header = encode_row(schema.names) if schema.has_header and not schema.is_json else b""
+    lines = (json_line(row) if schema.is_json else encode_row(list(row.values())) for row in rows)
+    for line in chain([_BYTE_ORDER_MARK.encode() if has_mark else b"", header], lines):
+        try:
+            yield line if schema.encoding == UTF8 else line.decode().encode(schema.encoding)
+        except UnicodeEncodeError as error:
+            raise GruError(
+                f"cannot write '{schema.name}' in {schema.encoding}: part of it was not {schema.encoding}",
+                "nothing was changed; convert it to UTF-8 first",
+            ) from error
+
+
+def _has_byte_order_mark(path: Path, encoding: str) -> bool:
+    """Return whether a file that is not compressed begins with the mark of its encoding."""
+    try:
+        mark = _BYTE_ORDER_MARK.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
 
 
 class _NothingRemovedError(Exception):

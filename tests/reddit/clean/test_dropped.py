@@ -71,7 +71,7 @@ def run(
 
 @pytest.mark.parametrize("replies", [False, True])
 def test_every_dropped_comment_is_there_once(tmp_path: Path, replies: bool) -> None:
-    options = {"replies": True, "min_turns": 2} if replies else {}
+    options: Row = {"replies": True, "min_turns": 2} if replies else {}
     report, rows = run(write_sources(tmp_path), tmp_path, **options)
     assert len(rows) == report.dropped.total() == report.read - report.kept
     for rule, count in report.dropped.items():

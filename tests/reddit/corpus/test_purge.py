@@ -439,7 +439,7 @@ def test_an_author_is_found_in_every_spelling(tmp_path: Path, form: str, column:
 
 def test_an_author_is_found_by_the_hash_that_earlier_versions_gave_a_spelling(tmp_path: Path, home: Path) -> None:
     hasher = AuthorHasher(author_key())
-    rows = [{"author": hasher.hash_exactly(name), "body": name} for name in ("ann", "u/ann", "/u/ann", "bob")]
+    rows: Rows = [{"author": hasher.hash_exactly(name), "body": name} for name in ("ann", "u/ann", "/u/ann", "bob")]
     path = write_corpus(tmp_path / "corpus.csv", rows)
     assert run_purge(path, build_criteria([], ["u/Ann"])).removed == 3
     assert read_bodies(path) == ["bob"]
@@ -496,7 +496,7 @@ def test_what_only_the_owner_reads_is_read_by_nobody_else_meanwhile(
 ) -> None:
     path = write_corpus(tmp_path / "corpus.csv", ROWS)
     path.chmod(0o600)
-    modes = set()
+    modes: set[int] = set()
 
     def note_modes() -> None:
         modes.update(stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir() if "lock" not in each.name)
@@ -511,3 +511,10 @@ def test_what_only_the_owner_reads_is_read_by_nobody_else_meanwhile(
     )
     note_modes()
     assert modes == {0o600}
+
+
+def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.csv"
+    path.write_bytes("\ufeffid;author;body\r\n1;ann;é\r\n2;bob;x\r\n".encode())
+    assert run_purge(path, build_criteria([], ["bob"])).removed == 1
+    assert path.read_text("utf-8") == "\ufeffid;author;body\n1;ann;é\n"
