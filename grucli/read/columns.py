@@ -11,7 +11,9 @@ from grucli.read.scores import parse_score
 POST_TEXT_NAMES = ("selftext", "posttext", "postbody", "submissiontext", "submissionbody", "selfpost", "title")
 """Usual names of texts of posts, not of comments."""
 
-_POST_SIGNS = frozenset({"title", "numcomments", "upvoteratio", "selftext", "isself", "commsnum", "numberofcomments"})
+_POST_SIGNS = frozenset(
+    ("numcomments", "upvoteratio", "selftext", "isself", "commsnum", "numberofcomments", "commentcount", "comments")
+)
 _RENDERED = {"textdisplay": "textoriginal"}
 """Columns that repeat another one in mark-up: the text only where the other is missing."""
 
@@ -108,7 +110,11 @@ def _average_words(sample: Sample, key: str) -> float:
 
 
 def _may_be_text(name: str, values: list[object]) -> bool:
-    return not values or any(isinstance(value, str) and kind_of(value) is None for value in values)
+    return (
+        not values
+        or TEXT in _spellings(name)
+        or any(isinstance(value, str) and kind_of(value) is None for value in values)
+    )
 
 
 def _may_be_id(name: str, values: list[object]) -> bool:
@@ -257,10 +263,15 @@ class ColumnChooser:
         real = [key for key, name in zip(self._keys, self._names, strict=True) if not _is_index(name)]
         if len(real) == 1:
             return real[0]
-        texts = exact or self._without_rendered(candidates)
+        is_posts = self._is_posts()
+        texts = exact or [
+            key
+            for key, name in self._without_rendered(candidates)
+            if not is_posts or normalize_name(name).startswith(_PREFIX)
+        ]
         if len(texts) == 1:
             return texts[0]
-        if not texts and not self._is_posts():
+        if not texts and not is_posts:
             texts = [
                 key
                 for key, name in zip(self._keys, self._names, strict=True)
@@ -288,11 +299,11 @@ class ColumnChooser:
 
     def _is_posts(self) -> bool:
         names = set(map(normalize_name, self._names))
-        return "title" in names and len(names & _POST_SIGNS) > 1
+        return "title" in names and not _POST_SIGNS.isdisjoint(names)
 
-    def _without_rendered(self, candidates: list[tuple[str, str]]) -> list[str]:
+    def _without_rendered(self, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
         spellings = {spelling for _, name in candidates for spelling in _spellings(name)}
-        return [key for key, name in candidates if _RENDERED.get(_spellings(name)[-1]) not in spellings]
+        return [(key, name) for key, name in candidates if _RENDERED.get(_spellings(name)[-1]) not in spellings]
 
     def _usual(self, name: str, taken: set[str], text: str | None) -> str | None:
         """Return the column that is most usual for a field.

@@ -17,6 +17,9 @@ from grucli.read.schema import ReadOptions
 SAMPLE_LINES = 200
 """Lines by which a table is decided."""
 
+REPEATED_HEADER = "header repeated"
+"""The reason of a row that is the header again, as where files were joined."""
+
 _SAMPLE_ROWS = 50
 _DELIMITERS = (",", ";", "\t", "|", " ")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
@@ -82,6 +85,9 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     if not rows:  # the first is not closed, or too long
         return TableFormat(delimiter, quoted, space_after, True, skipped, [[lines[0]]])
     has_header = options.has_header if options.has_header is not None else _has_header(rows, options)
+    is_chosen = skipped or options.delimiter is not None or delimiter == "\t"
+    if has_header is False and not is_chosen and _is_prose(lines, rows):
+        space_after, rows = False, [[line] for line in lines[:_SAMPLE_ROWS]]
     return TableFormat(delimiter, quoted, space_after, has_header, skipped, rows)
 
 
@@ -123,6 +129,11 @@ def _is_given(names: Sequence[str], options: ReadOptions) -> bool:
     return not given.isdisjoint(map(normalize_name, names))
 
 
+def _is_prose(lines: Sequence[str], rows: list[list[str]]) -> bool:
+    """Return True if the lines are texts with delimiters in them, and not rows of columns."""
+    return len(rows) > 1 and not _is_consistent(rows) and not any(line.startswith('"') for line in lines)
+
+
 def _is_consistent(rows: list[list[str]]) -> bool:
     width = len(rows[0]) if rows else 0
     return len(rows) > 1 < width and sum(len(row) == width for row in rows) >= 0.9 * len(rows)
@@ -157,9 +168,10 @@ def _has_header(rows: list[list[str]], options: ReadOptions) -> bool | None:
     looks_like_data = any(kind_of(value) is not None for value in first)
     if known > 1 or (known and not looks_like_data):
         return True
-    if looks_like_data:
-        return False
-    if any(_is_name_of(value, [row[place] for row in others if place < len(row)]) for place, value in enumerate(first)):
+    columns = [[row[place] for row in others if place < len(row)] for place in range(len(first))]
+    if looks_like_data or any(value and value in column for value, column in zip(first, columns, strict=True)):
+        return False  # a name does not occur below itself
+    if any(map(_is_name_of, first, columns)):
         return True
     return False if any(map(is_prose, first)) else None
 
@@ -210,6 +222,7 @@ class _RowReader:
     ) -> None:
         self._source_name = source_name
         self._table = table
+        self._header = list(keys) if table.has_header and len(keys) > 1 else []
         self._keys = keys
         self._text_index = text_index
         self._report = report
@@ -234,7 +247,7 @@ class _RowReader:
         return self._csv_rows(csv_lines, reader)
 
     def _csv_rows(self, csv_lines: "_CsvLines", reader: Iterator[list[str]]) -> Iterator[Record]:
-        report, num_columns = self._report, len(self._keys)
+        report, header, num_columns = self._report, self._header, len(self._keys)
         while True:
             line_number = csv_lines.line_number + 1
             csv_lines.error = None
@@ -248,7 +261,7 @@ class _RowReader:
             if not values and csv_lines.error is None:
                 continue
             report.read += 1
-            if len(values) != num_columns and csv_lines.error is None:
+            if csv_lines.error is None and (len(values) != num_columns or values == header):
                 csv_lines.error = self._fit(values, csv_lines.text)
             if csv_lines.error:
                 report.skip(csv_lines.error, line_number, csv_lines.text)
@@ -257,7 +270,7 @@ class _RowReader:
         self._warn()
 
     def read_raw(self, lines: Iterator[NumberedLine]) -> Iterator[Record]:
-        report, num_columns = self._report, len(self._keys)
+        report, header, num_columns = self._report, self._header, len(self._keys)
         for line_number, line in islice(lines, 1 if self._table.has_header else 0, None):
             if line is not None and not line.strip():
                 continue
@@ -271,7 +284,7 @@ class _RowReader:
                 report.skip("not UTF-8", line_number, line)
                 continue
             values = text.split(self._table.delimiter)
-            reason = self._fit(values, text) if len(values) != num_columns else None
+            reason = self._fit(values, text) if len(values) != num_columns or values == header else None
             if reason:
                 report.skip(reason, line_number, text)
             else:
@@ -279,8 +292,10 @@ class _RowReader:
         self._warn()
 
     def _fit(self, values: list[str], line: str) -> str | None:
-        """Give a row as many values as there are columns, or return why that cannot be."""
+        """Give a row as many values as there are columns, or return why it is not a row."""
         num_columns = len(self._keys)
+        if len(values) == num_columns:
+            return REPEATED_HEADER
         if len(values) > num_columns:
             text = line.removesuffix("\r")
             if num_columns == 1 and text.split(self._table.delimiter) == values:

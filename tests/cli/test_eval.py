@@ -11,7 +11,7 @@ from grucli.errors import ExitStatus
 from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
-FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters"]
+FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters", "inputs"]
 
 
 @pytest.fixture(autouse=True)

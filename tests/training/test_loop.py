@@ -281,7 +281,8 @@ def test_less_than_was_made_is_finished_already(corpus: Path, limit: dict[str, o
     before = run_summary(small_options(corpus, steps=20))
     seen = list(run_events(small_options(corpus, resume=True, **({"steps": None} | limit))))
     assert not any(isinstance(event, TrainStarted | Compiled | CheckpointSaved) for event in seen)
-    assert seen[-1] == TrainFinished("already finished", before)
+    assert isinstance(seen[-1], TrainFinished)
+    assert (seen[-1].reason, seen[-1].summary) == ("already finished", before)
     assert run_summary(small_options(corpus, resume=True, steps=25)).steps == 25
 
 
