@@ -6,9 +6,10 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.configs import SAMPLING, TRAINING, BenchmarkConfig
+from grucli.cpu_count import physical_cores
 from grucli.engine.cpu import CpuEngine
 from grucli.engine.protocol import DropoutMask
-from grucli.engine.thread_pool import ThreadPool, default_num_threads
+from grucli.engine.thread_pool import ThreadPool
 from grucli.generation.options import GenerationConfig
 from grucli.generation.sampler import Sampler
 from grucli.kernels.arrays import empty
@@ -89,7 +90,7 @@ def make_peak_flops() -> Callable[[], int]:
 
         return run_core
 
-    core_tasks = [prepare_core() for _ in range(default_num_threads())]
+    core_tasks = [prepare_core() for _ in range(physical_cores())]
 
     def work() -> int:
         threads = [threading.Thread(target=task) for task in core_tasks]

@@ -11,11 +11,12 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, Self
 
@@ -26,60 +27,117 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+PRIVATE = 0o600
+"""Mode of a file that only its owner reads."""
+
 _TMP_SUFFIX = ".tmp"
 _TEMPORARY_SUFFIX_RE = re.compile(rf"[0-9]+-[0-9a-f]{{8}}{re.escape(_TMP_SUFFIX)}")
 _MAX_STEM_CHARS = 200
 _LOCK_SUFFIX = ".lock"
 _LOCKS_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_NOT_OURS = {errno.ELOOP, errno.ENXIO}
+"""Errors of `open_no_follow`, which are about the very file."""
+
 _FSYNC_DIR_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes, *, follow_symlinks: bool = True) -> None:
     """Replace the content of `path` by `data`; after any failure the file is the old one or the new one.
 
     Raises:
         UsageError: `path` is a directory.
         OSError: the file cannot be written; no temporary file is left.
     """
-    with atomic_writer(path) as file:
+    with atomic_writer(path, follow_symlinks=follow_symlinks) as file:
         file.write(data)
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path, *, follow_symlinks: bool = True, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block succeeds, and is deleted when it fails.
 
-    Missing directories are created, symbolic links are followed, and the mode of an existing file is kept. A pipe or
-    device (`/dev/null`) is written directly.
+    Missing directories are created. The owner and the mode of an existing file are kept, and nobody else can read the
+    temporary file meanwhile; a new file gets `mode`, less the umask. A pipe or device is written directly.
+
+    Symbolic links are followed to the file of the user. For a file that the program has named, without
+    `follow_symlinks`, a link is replaced: another person may have put it there.
 
     Raises:
         UsageError: `path` is a directory.
         OSError: the file cannot be written; no temporary file is left.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
+    target = Path(os.path.realpath(path)) if follow_symlinks else path.absolute()
+    is_link = target.is_symlink()
+    if target.is_dir() and not is_link:
         raise UsageError(f"is a directory: '{path}'", "name a file to write")
     with oserror_for(path):
-        if target.exists() and not target.is_file():
+        if target.exists() and not target.is_file() and not is_link:
             with target.open("wb") as stream:
                 yield stream
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f"{_tmp_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{_TMP_SUFFIX}")
         try:
-            with temporary.open("xb") as file:
+            temporary.touch(PRIVATE if target.exists() and not is_link else mode, exist_ok=False)
+            with temporary.open("wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            with suppress(FileNotFoundError):
-                shutil.copymode(target, temporary)
+            if not is_link:
+                with suppress(FileNotFoundError):
+                    _copy_permissions(target, temporary)
             os.replace(temporary, target)  # noqa: PTH105 - a test makes this very call fail
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
         fsync_dir(target.parent)
+
+
+def _copy_permissions(source: Path, target: Path) -> None:
+    """Give `target` the owner and mode of `source`, and no more than that where its group cannot be had."""
+    status = source.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if sys.platform != "win32":
+        for owner in ((-1, status.st_gid), (status.st_uid, -1)):
+            with suppress(OSError):  # only root may give a file away
+                os.chown(target, *owner)
+        if target.stat().st_gid != status.st_gid:
+            mode &= ~stat.S_IRWXG
+    target.chmod(mode)
+
+
+def open_no_follow(path: str, flags: int, mode: int = 0o666) -> int:
+    """Open a file for `open(path, opener=...)` whose name the program has chosen, and not another one in its place.
+
+    Raises:
+        OSError: it cannot be opened, or it is a symbolic link, a pipe or a device.
+    """
+    if Path(path).is_symlink():
+        raise OSError(errno.ELOOP, "is a symbolic link", path)
+    # Without blocking, which a pipe may do. The first check has a race where the system does not have O_NOFOLLOW.
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), mode)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.ENXIO, "is not a regular file", path)
+
+
+open_private = partial(open_no_follow, mode=PRIVATE)
+"""The same for a file of mode 0600."""
+
+
+def make_private_dir(directory: Path) -> None:
+    """Create a directory of mode 0700, or give an existing one this mode, if the system permits it.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(0o700)
 
 
 def _tmp_prefix(target: Path) -> str:
@@ -93,7 +151,7 @@ def oserror_for(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         unnamed = error.filename is None and error.errno in _DISK_ERRORS
-        if unnamed or str(error.filename).endswith((_TMP_SUFFIX, _LOCK_SUFFIX)):
+        if error.errno not in _NOT_OURS and (unnamed or str(error.filename).endswith((_TMP_SUFFIX, _LOCK_SUFFIX))):
             error.filename, error.filename2 = str(path), None
         raise
 
@@ -135,10 +193,12 @@ class FileLock:
 
     def __enter__(self) -> Self:
         while self._file is None:
-            file = self.path.open("a+", encoding="utf-8")
+            file = open(self.path, "a+", encoding="utf-8", opener=open_no_follow)
             try:
                 _lock(file)
-                if _still_linked(file, self.path):
+                if _has_other_names(file):
+                    self.path.unlink()  # its content may be another person's, and must not be truncated
+                elif _still_linked(file, self.path):
                     self._file = file
             except BlockingIOError:
                 raise LockedError(
@@ -156,7 +216,7 @@ class FileLock:
     def is_locked(self) -> bool:
         """Return True if another process, or another lock of this process, holds it. Writes nothing."""
         try:
-            with self.path.open("r+", encoding="utf-8") as file:
+            with open(self.path, "r+", encoding="utf-8", opener=open_no_follow) as file:
                 _lock(file)
         except BlockingIOError:
             return True
@@ -271,6 +331,10 @@ def _lock(file: IO[str]) -> None:
             raise BlockingIOError(error.errno, error.strerror) from error
         if error.errno not in _LOCKS_UNSUPPORTED:
             raise
+
+
+def _has_other_names(file: IO[str]) -> bool:
+    return os.fstat(file.fileno()).st_nlink > 1
 
 
 def _still_linked(file: IO[str], path: Path) -> bool:

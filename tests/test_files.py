@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from grucli.errors import LockedError, UsageError
-from grucli.files import DirectoryLock, FileLock, OutputLock, atomic_write, atomic_writer
+from grucli.files import (
+    PRIVATE,
+    DirectoryLock,
+    FileLock,
+    OutputLock,
+    atomic_write,
+    atomic_writer,
+    make_private_dir,
+)
 from tests.fault_injection import disk_full, failing_disk
 
 OLD, NEW = b"old", b"new" * 10_000
@@ -160,6 +168,114 @@ def test_a_lock_of_a_file_calls_it_by_name_and_leaves_nothing(tmp_path: Path) ->
             pass
     lock.release_and_delete()
     assert file_names(tmp_path) == [".corpus.lock"]
+
+
+@posix_only
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe"])
+def test_a_lock_that_is_another_file_is_refused(tmp_path: Path, kind: str) -> None:
+    precious, path = tmp_path / "precious", tmp_path / ".a.csv.lock"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(precious)
+    if kind == "link":
+        precious.write_bytes(OLD)
+    with (
+        pytest.raises(OSError, match=r"is a symbolic link|is not a regular file") as caught,
+        OutputLock(tmp_path / "a.csv"),
+    ):
+        raise AssertionError
+    assert caught.value.filename == str(path)
+    assert not FileLock(path, "a.csv").is_locked()
+    assert precious.exists() == (kind == "link")
+    assert kind != "link" or precious.read_bytes() == OLD
+
+
+@posix_only
+def test_a_lock_with_a_second_name_does_not_touch_its_content(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(OLD)
+    (tmp_path / "lock").hardlink_to(precious)
+    with DirectoryLock(tmp_path), pytest.raises(LockedError), DirectoryLock(tmp_path):
+        raise AssertionError
+    assert precious.read_bytes() == OLD
+
+
+@posix_only
+def test_a_link_of_the_program_s_own_name_is_replaced(tmp_path: Path) -> None:
+    precious, directory = tmp_path / "precious", tmp_path / "directory"
+    precious.write_bytes(OLD)
+    directory.mkdir()
+    for target in (precious, directory, tmp_path / "nowhere", tmp_path / "name"):
+        path = tmp_path / "name"
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+        atomic_write(path, NEW, follow_symlinks=False)
+        assert path.read_bytes() == NEW
+        assert not path.is_symlink()
+    assert precious.read_bytes() == OLD
+    assert file_names(tmp_path) == ["directory", "name", "precious"]
+
+
+@posix_only
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o400])
+def test_a_file_is_at_no_time_more_readable_than_the_one_before(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    path.chmod(mode)
+    with atomic_writer(path) as file:
+        (temporary,) = tmp_path.glob(".file.*")
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+        file.write(NEW)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@posix_only
+def test_a_new_file_is_as_the_umask_permits(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "file", NEW)
+        with atomic_writer(tmp_path / "private", mode=PRIVATE) as file:
+            file.write(NEW)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="only root may give files away")
+def test_the_owner_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    path.chmod(0o640)
+    os.chown(path, 12345, 23456)
+    atomic_write(path, NEW)
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 23456, 0o640)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="only root may give files away")
+def test_a_group_that_cannot_be_had_is_given_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError
+
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    path.chmod(0o664)
+    os.chown(path, -1, 23456)
+    monkeypatch.setattr(os, "chown", refuse)
+    atomic_write(path, NEW)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+@posix_only
+def test_a_private_directory_is_made_private_again(tmp_path: Path) -> None:
+    directory = tmp_path / "deep" / "cache"
+    make_private_dir(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    directory.chmod(0o755)
+    make_private_dir(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
 def test_who_writes_a_file_is_alone_and_sweeps_what_dead_writers_left(tmp_path: Path) -> None:

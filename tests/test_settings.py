@@ -1,5 +1,6 @@
 """config.toml: what it may say, and how it is told that it may not."""
 
+import codecs
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,13 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.settings import MAX_CONFIG_BYTES, config_defaults, read_config
+from grucli.settings import FLAG, INTEGER, MAX_CONFIG_BYTES, NUMBER, OptionType, config_defaults, read_config
 
+JSON = {"json": OptionType("json", FLAG)}
 COMMANDS = {
-    ("train",): {"top-k": "top_k", "batch": "batch", "from": "start_from", "json": "json"},
-    ("models",): {"json": "json"},
-    ("models", "show"): {"json": "json"},
-    ("models", "remove"): {"yes": "yes"},
+    ("train",): {
+        "top-k": OptionType("top_k", INTEGER),
+        "batch": OptionType("batch", INTEGER),
+        "lr": OptionType("lr", NUMBER),
+        "from": OptionType("start_from"),
+        "block": OptionType("block", is_multiple=True),
+        **JSON,
+    },
+    ("models",): JSON,
+    ("models", "show"): JSON,
+    ("models", "remove"): {"yes": OptionType("yes", FLAG)},
 }
 
 
@@ -45,8 +54,21 @@ def test_no_file_says_nothing(tmp_path: Path) -> None:
         ("[trian]", "unknown table: 'trian'", "did you mean 'train'"),
         ("[models]\nbatch = 1", r"unknown setting in \[models\]: 'batch'", "remove it"),
         ("[train.deep]\nbatch = 1", r"unknown setting in \[train\]: 'deep'", ""),
-        ("batch = 1979-05-27", "invalid value", ""),
-        ("batch = [[1]]", "invalid value", ""),
+        ("batch = 1979-05-27", "invalid value of the setting 'batch' in .*: a date$", "use a whole number"),
+        ("batch = 1979-05-27T07:32:00Z", "'batch' in .*: a date$", "use a whole number"),
+        ("batch = 07:32:00", "'batch' in .*: a time$", "use a whole number"),
+        ("batch = []", "'batch' in .*: a list$", "use a whole number"),
+        ("batch = [[1]]", "'batch' in .*: a list$", "use a whole number"),
+        ("lr = true", "'lr' in .*: true or false$", "use a number"),
+        ("json = []", "'json' in .*: a list$", "use true or false"),
+        ("[train]\njson = 0.5", "'json' in .*: a number$", "use true or false"),
+        ("from = false", "'from' in .*: true or false$", "use a text"),
+        ("[train.batch]\nn = 1", "'batch' in .*: a table$", "use a whole number"),
+        ("block = [1, {}]", "'block' in .*: a table$", "use a text, or a list of them"),
+        ("block = [[]]", "'block' in .*: a list$", "use a text, or a list of them"),
+        (f"batch = 0x{'f' * 5000}", "'batch' in .*: a number with too many digits", "use a whole number"),
+        (f"lr = 1\nbatch = {'9' * 5000}", "the number 'batch' has too many digits", "correct"),
+        (f"{'b' * 100_000} = 1", "unknown setting: 'bbb[b]*…' in", ""),
         ("batch = ", "not valid TOML", "remove"),
         ("batch = 1\nbatch = 2", "not valid TOML", ""),
         ("x = " + "[" * 5000, "not valid TOML", ""),
@@ -57,6 +79,33 @@ def test_what_it_may_not_say(tmp_path: Path, text: str, says: str, todo: str) ->
     with pytest.raises(UsageError, match=says) as caught:
         read_defaults(text, tmp_path)
     assert todo in caught.value.hint
+
+
+def test_what_may_be_repeated_is_a_list_always(tmp_path: Path) -> None:
+    assert read_defaults('block = "one"', tmp_path)["train"] == {"block": ["one"]}
+    assert read_defaults('block = ["one", 2]', tmp_path)["train"] == {"block": ["one", "2"]}
+
+
+def write_bytes(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    assert read_config(write_bytes(tmp_path, codecs.BOM_UTF8 + b"seed = 1")) == {"seed": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(UsageError, match="is not UTF-8: it is UTF-16") as caught:
+        read_config(write_bytes(tmp_path, "seed = 1\n".encode(encoding)))
+    assert caught.value.hint == "save it as UTF-8"
+
+
+def test_a_byte_that_is_no_text_is_found(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not UTF-8: line 2 has the byte 0xe9"):
+        read_config(write_bytes(tmp_path, b"seed = 1\nname = 'caf\xe9'"))
 
 
 def test_it_may_not_be_a_folder(tmp_path: Path) -> None:

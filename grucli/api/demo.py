@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from grucli.api.model import load
 from grucli.api.train import train
 from grucli.errors import GruError
+from grucli.files import make_private_dir
 from grucli.generation.beam_search import BeamSearch
 from grucli.generation.decoding import Stream
 from grucli.generation.options import GenerationConfig, Sample
@@ -56,7 +57,8 @@ def demo_corpus() -> str:
             "the demo's conversations are not installed", "python -m pip install chitchat-dataset, then: gru demo"
         ) from error
     path = cache_dir() / "demo" / "chitchat.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for directory in (cache_dir(), path.parent):
+        make_private_dir(directory)
     write_corpus(chitchat_dataset.Dataset(), path)
     return str(path)
 

@@ -20,7 +20,7 @@ import msgspec
 
 from grucli.chat.session_records import VERSION, HeaderRecord, SavedSession, SessionRecord, TurnRecord
 from grucli.errors import GruError, LockedError, UsageError
-from grucli.files import FileLock
+from grucli.files import FileLock, open_private
 from grucli.model.store import validate_name
 from grucli.paths import data_dir
 
@@ -195,7 +195,7 @@ class SessionLog:
         is_new = not path.exists()
         encoded = b"".join(msgspec.json.encode(one) + b"\n" for one in (all_records() if is_new else (record,)))
         try:
-            with open(path, "ab", opener=_open_private) as file:
+            with open(path, "ab", opener=open_private) as file:
                 if self.valid_bytes is not None and not is_new:
                     file.truncate(self.valid_bytes)
                 file.write(encoded)
@@ -285,7 +285,3 @@ def _decode(line: bytes) -> SessionRecord | None:
         return record
     except (ValueError, RecursionError):
         return None
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)  # conversations are private

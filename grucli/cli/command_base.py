@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer._click import Command as AnyCommand
@@ -27,6 +27,9 @@ from typer.models import TyperPath
 
 from grucli import __version__, number_parsing
 from grucli.errors import UsageError
+
+if TYPE_CHECKING:
+    from grucli.settings import OptionType
 
 __all__ = [
     "AnyCommand",
@@ -59,7 +62,7 @@ OPTION_GROUPS = {
     "near-duplicates",
     "Generation": "n novelty no-copies",
     "Run": "resume force continue follow seed threads workers dry-run yes",
-    "Output": "output replies min-turns pace show list-rules explain explain-columns json",
+    "Output": "output dropped replies min-turns pace show list-rules explain explain-columns json",
     "Shell completion": "install-completion show-completion",
     "General": "quiet debug version help",
 }
@@ -231,7 +234,10 @@ class GruCommand(_CommandMixin, TyperCommand):
 
                 print_startup_message(quiet)
             _open_terminal(quiet)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        finally:
+            _report_discarded_kernels()
 
 
 class GruGroup(_CommandMixin, TyperGroup):
@@ -280,6 +286,18 @@ def _open_terminal(quiet: int) -> None:
     open_terminal(quiet)
 
 
+def _report_discarded_kernels() -> None:
+    """Warn of damaged files of the kernel cache, if this command used it."""
+    jit = sys.modules.get("grucli.kernels.jit")
+    if jit is not None and jit.CACHE.discarded:
+        from grucli.ui.terminal.console import terminal
+
+        damaged = len(jit.CACHE.discarded)
+        files = "1 file was" if damaged == 1 else f"{damaged:,} files were"
+        terminal().warn(f"{files} damaged in the kernel cache; compiled again: '{jit.CACHE.directory}'")
+        jit.CACHE.discarded.clear()
+
+
 def walk(
     command: AnyCommand, words: tuple[str, ...] = (), parent: Context | None = None
 ) -> Iterator[tuple[tuple[str, ...], AnyCommand, Context]]:
@@ -290,13 +308,21 @@ def walk(
         yield from walk(child, (*words, name), context)
 
 
-def settings_by_command(group: TyperGroup) -> dict[tuple[str, ...], dict[str, str]]:
-    """For the words of each command, a mapping of option name to parameter name of what settings may give."""
+def settings_by_command(group: TyperGroup) -> dict[tuple[str, ...], dict[str, "OptionType"]]:
+    """For the words of each command, the options that settings may give, by name."""
     return {
-        words: {option[2:]: str(parameter.name) for option, parameter in long_options(command)}
+        words: {option[2:]: _option_type(parameter) for option, parameter in long_options(command)}
         for words, command, _ in walk(group)
         if words
     }
+
+
+def _option_type(parameter: TyperOption) -> "OptionType":
+    from grucli.settings import FLAG, INTEGER, NUMBER, TEXT, OptionType
+
+    kinds = [(IntParamType, INTEGER), (FloatParamType, NUMBER)]
+    takes = next((takes for kind, takes in kinds if isinstance(parameter.type, kind)), TEXT)
+    return OptionType(str(parameter.name), FLAG if parameter.is_flag else takes, parameter.multiple)
 
 
 def usage_error_from_click(error: typer.TyperException) -> UsageError:

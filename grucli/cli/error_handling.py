@@ -21,7 +21,8 @@ _PATH_ERRORS = {
     errno.ENOTDIR: "check the path: a part of it is a file, not a directory",
     errno.EISDIR: "name a file, not a directory",
     errno.ENAMETOOLONG: "use a shorter path",
-    errno.ELOOP: "use the path of the file itself, without symbolic links",
+    errno.ELOOP: "remove the symbolic link, or use the path of the file itself",
+    errno.ENXIO: "remove it, or use another path",
 }
 
 
@@ -95,6 +96,10 @@ def _oserror_to_gru_error(error: OSError) -> GruError:
         from grucli.paths import home_error
 
         return home_error(_reason(error))
+    if error.errno == errno.EEXIST and Path(os.fsdecode(error.filename or "")).is_symlink():
+        return UsageError(
+            f"dangling symbolic link{target}", "remove the link, or restore the directory that it leads to"
+        )
     if error.errno in _PATH_ERRORS:
         return UsageError(f"{_reason(error)}{target}", _PATH_ERRORS[error.errno])
     return GruError(f"{_reason(error)}{target}", "check the disk or device and try again")

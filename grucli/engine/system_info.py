@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import llvmlite.binding as llvm
-import numba
 import numpy as np
 
 from grucli import __version__
-from grucli.engine.thread_pool import ThreadPool, default_num_threads
+from grucli.cpu_count import cpu_quota, physical_cores
+from grucli.engine.thread_pool import ThreadPool
 from grucli.json_record import JsonRecord
 from grucli.kernels import jit
 from grucli.kernels.arrays import empty
@@ -38,11 +38,15 @@ _CHUNK_FLOATS = 1 << 20  # read per call
 
 @dataclass(frozen=True, slots=True)
 class CpuInfo:
-    """The processor. `target`: its name in LLVM; `cores`: those of this process; `has_vnni`: int8 instructions."""
+    """The processor. `target`: its name in LLVM; `has_vnni`: int8 instructions.
+
+    `cores`: those that this process may use; `quota`: the CPU quota of its container, in processors, None without.
+    """
 
     name: str
     target: str
     cores: int
+    quota: float | None
     simd_bits: int
     has_vnni: bool
 
@@ -113,7 +117,7 @@ def collect_system_info(variables: Collection[str]) -> SystemInfo:
     """
     # Before the measurements, which compile kernels.
     kernel_cache = KernelCacheInfo(jit.CACHE.directory, jit.CACHE.problem, jit.CACHE.is_warm)
-    processor = CpuInfo(_cpu_name(), llvm.get_host_cpu_name(), default_num_threads(), 32 * LANES, HAS_VNNI)
+    processor = CpuInfo(_cpu_name(), llvm.get_host_cpu_name(), physical_cores(), cpu_quota(), 32 * LANES, HAS_VNNI)
     speed = CpuBenchmark(measure_gflops(1), measure_gflops(processor.cores), measure_memory_gb_per_second())
     directories = Directories(data_dir(), models_dir(), cache_dir(), config_file(), config_file().is_file())
     return SystemInfo(_versions(), processor, kernel_cache, speed, directories, active_settings(variables))
@@ -197,8 +201,8 @@ def _versions() -> dict[str, str]:
         "grucli": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "numba": numba.__version__,
-        "llvmlite": llvmlite.__version__,
+        "numba": version("numba"),
+        "llvmlite": version("llvmlite"),
     }
 
 

@@ -3,31 +3,16 @@
 BLAS is limited to one thread: its own pool spins after every call and takes the cores from the next kernel.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from grucli.cpu_count import physical_cores
 from grucli.errors import UsageError
 
 T = TypeVar("T")
-
-
-def default_num_threads() -> int:
-    """Return the number of physical cores of this process, as far as known: hyperthreads share the vector units."""
-    if hasattr(os, "sched_getaffinity"):
-        return len({_core_siblings(cpu) for cpu in os.sched_getaffinity(0)})
-    return os.cpu_count() or 1
-
-
-def _core_siblings(cpu: int) -> str:
-    try:
-        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
-    except (OSError, ValueError):
-        return str(cpu)
 
 
 class ThreadPool:
@@ -40,7 +25,7 @@ class ThreadPool:
     def __init__(self, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"--threads is {threads}", "--threads takes a whole number from 1 up")
-        self.threads = threads or default_num_threads()
+        self.threads = threads or physical_cores()
         self._executor = ThreadPoolExecutor(self.threads - 1, "gru") if self.threads > 1 else None
         self._blas_limit = threadpool_limits(1, user_api="blas")
 

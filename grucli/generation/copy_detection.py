@@ -206,7 +206,7 @@ def save_index(path: Path, index: CopyIndex) -> None:
     shapes = [_FilterShape(each.bits.size // WORDS_PER_LINE, each.num_hashes) for each in index.filters]
     arrays = [np.ascontiguousarray(each.bits, "<u8") for each in index.filters]
     header = seal(FORMAT, _IndexContent(index.fingerprint, index.complete, _sha256(arrays), shapes))
-    with atomic_writer(path) as file:
+    with atomic_writer(path, follow_symlinks=False) as file:
         file.write(_MAGIC + len(header).to_bytes(_LENGTH_PREFIX_BYTES, "little") + header)
         for array in arrays:
             file.write(array.data)

@@ -4,29 +4,38 @@ Numba's cache is keyed by the file of a function, so editing a helper in another
 files are pickles, so anyone who can write them can run code as the user. Both are settled before the first decorator
 runs: the cache directory belongs to the user with mode 0700, and its name is a hash of all sources of this package and
 of the compiler's versions. Without such a directory nothing is cached, and `CACHE.problem` says why.
+
+Every file of the cache begins with its digest, which is checked before anything is unpickled. A file that a full disk
+or a crash has damaged is discarded, and its kernel compiled again; `CACHE.discarded` has these files.
 """
 
 import contextlib
 import hashlib
 import inspect
 import os
+import pickle
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+import numba.core.caching
 import numba.core.event
 import numba.extending
 
 from grucli.paths import cache_dir
 
-_MIN_FREE_BYTES = 32 << 20  # Numba fails when it cannot write; all kernels take a few megabytes
+_MIN_FREE_BYTES = 32 << 20  # all kernels take a few megabytes
+_DIGEST_BYTES = 32
+
+_caching: Any = numba.core.caching  # without types
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,10 +50,11 @@ _NO_WRAPPERS: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 @dataclass(frozen=True, slots=True)
 class KernelCache:
-    """Directory of the machine code, or None and the problem with it."""
+    """Directory of the machine code, or None and the problem with it. `discarded`: damaged files found so far."""
 
     directory: Path | None
     problem: str | None
+    discarded: list[Path] = field(default_factory=list)
 
     @property
     def is_warm(self) -> bool:
@@ -76,8 +86,8 @@ def _open_cache() -> KernelCache:
     parent = cache_dir() / "kernels"
     directory = parent / _fingerprint()
     try:
-        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        directory.mkdir(exist_ok=True, mode=0o700)
+        for each in (parent.parent, parent, directory):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         problem = _insecure_reason(parent) or _insecure_reason(directory)
         if problem is None and not os.access(directory, os.W_OK):
             problem = f"{directory} is not writable"
@@ -106,6 +116,101 @@ if CACHE.directory is not None:
     numba.config.CACHE_DIR = str(CACHE.directory)  # type: ignore[attr-defined]
 
 
+class _CacheFiles(_caching.IndexDataCacheFile):  # type: ignore[misc]
+    """The files of one function: an index of its signatures, and one file of machine code for each.
+
+    Each is its digest and a pickle. A file of machine code also has its signature: two processes that compile at the
+    same time may give two signatures one file name.
+    """
+
+    def load(self, key: Any) -> Any:
+        """Return the compiled code of a signature, or None."""
+        name = self._load_index().get(key)
+        saved_key, data = (None, None) if name is None else self._read(name, (None, None))
+        return data if saved_key == key else None
+
+    def _load_index(self) -> Any:
+        stamp, names = self._read(self._index_name, (None, {}))
+        return names if stamp == self._source_stamp else {}
+
+    def _save_index(self, overloads: Any) -> None:
+        self._write(self._index_name, (self._source_stamp, overloads))
+
+    def save(self, key: Any, data: Any) -> None:
+        """Save the compiled code of a signature; nothing is saved where it cannot be."""
+        with contextlib.suppress(OSError):
+            super().save(key, (key, data))
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(name, data)
+
+    def _read(self, name: str, default: Any) -> Any:
+        path = Path(self._cache_path, name)
+        try:
+            with open(path, "rb", opener=_open_no_follow) as file:
+                digest, content = file.read(_DIGEST_BYTES), file.read()
+            if digest == _digest(name, content):
+                return pickle.loads(content)  # noqa: S301 - these bytes were written here
+        except FileNotFoundError:
+            return default
+        except Exception:
+            pass
+        CACHE.discarded.append(path)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return default
+
+    def _write(self, name: str, value: Any) -> None:
+        content = self._dump(value)
+        descriptor, temporary = tempfile.mkstemp(dir=self._cache_path)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_digest(name, content) + content)
+            Path(temporary).replace(Path(self._cache_path, name))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+            raise
+
+
+def _digest(name: str, content: bytes) -> bytes:
+    # With the name: a file that was put in the place of another is none.
+    digest = hashlib.blake2b(name.encode() + b"\0", digest_size=_DIGEST_BYTES)
+    digest.update(content)
+    return digest.digest()
+
+
+def _open_no_follow(path: str, flags: int) -> int:
+    # A pipe must not block.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+class _CacheLocator(_caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """The directory of a function's files, in `CACHE.directory`."""
+
+    def ensure_cache_path(self) -> None:
+        """Create the directory."""
+        Path(self.get_cache_path()).mkdir(mode=0o700, exist_ok=True)
+
+
+class _CacheImpl(_caching.CompileResultCacheImpl):  # type: ignore[misc]
+    """How a compiled function is pickled, and where to."""
+
+    _locator_classes = [_CacheLocator]  # noqa: RUF012 - of the base class
+
+
+class _FunctionCache(_caching.FunctionCache):  # type: ignore[misc]
+    """The cache of one function."""
+
+    _impl_class = _CacheImpl
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _CacheFiles(
+            self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
+        )
+
+
 @contextlib.contextmanager
 def notify_on_compile(callback: Callable[[], object]) -> Iterator[None]:
     """Call `callback` whenever a kernel is compiled within the block, but not when it is loaded from the cache."""
@@ -130,12 +235,14 @@ def _jit(function: Callable[P, R], fastmath: set[str], inline: bool = False) -> 
     njit: Any = numba.njit  # its stubs do not know every option
     decorate = njit(
         nogil=True,
-        cache=CACHE.directory is not None and not inline,
         fastmath=fastmath,
         error_model="numpy",  # division by zero gives inf; a check for it would prevent vectorization
         **options,
     )
     compiled: Callable[P, R] = decorate(function)
+    if CACHE.directory is not None and not inline:
+        with contextlib.suppress(RuntimeError):  # its directory cannot be created
+            compiled._cache = _FunctionCache(function)  # type: ignore[attr-defined]
     return compiled
 
 

@@ -6,7 +6,7 @@ No arrays and no kernels: an untrusted weights file is checked against this befo
 import math
 from dataclasses import dataclass
 
-from grucli.errors import UsageError
+from grucli.errors import UsageError, quote
 from grucli.model.cells import CELLS
 
 
@@ -27,7 +27,7 @@ class ModelConfig:
             UsageError: the cell is unknown, or a size is below 1.
         """
         if self.cell not in CELLS:
-            raise UsageError(f"unknown cell '{self.cell}'", f"choose one of: {', '.join(CELLS)}")
+            raise UsageError(f"unknown cell {quote(self.cell)}", f"choose one of: {', '.join(CELLS)}")
         for flag, value in (("vocab", self.V), ("embed", self.E), ("hidden", self.H), ("layers", self.L)):
             if value < 1:
                 raise UsageError(f"--{flag} is {value}", f"--{flag} takes a whole number from 1 up")

@@ -117,7 +117,11 @@ def model_names() -> list[str]:
 
 def list_models() -> list[ModelEntry]:
     """Return all models, the newest first; one that cannot be read has a `problem`."""
-    return [_make_entry(name, weights) for name, weights in _scan()]
+    entries = []
+    for name, weights in _scan():
+        with suppress(FileNotFoundError):
+            entries.append(_make_entry(name, weights))
+    return entries
 
 
 def models_trained_on(fingerprint: str) -> list[ModelEntry]:
@@ -138,7 +142,7 @@ def record_purge(models: Iterable[ModelEntry], fingerprint: str) -> None:
         if model.path.is_dir():
             corpora = [*_purged_corpora(model.path), fingerprint]
             with suppress(OSError):
-                atomic_write(model.path / PURGED, msgspec.json.encode(corpora))
+                atomic_write(model.path / PURGED, msgspec.json.encode(corpora), follow_symlinks=False)
 
 
 def _purged_corpora(directory: Path) -> list[str]:
@@ -159,7 +163,10 @@ def find_entry(name: str | None) -> ModelEntry:
         name = _newest_name(models)
     if name not in models:
         raise _not_found_error(name)
-    return _make_entry(name, models[name])
+    try:
+        return _make_entry(name, models[name])
+    except FileNotFoundError:
+        raise _not_found_error(name) from None
 
 
 def find_model(name_or_path: str | None) -> Path:
@@ -215,6 +222,8 @@ def rename_model(old: str, new: str) -> Path:
     """
     source, target = find_entry(old).path, model_dir(new)
     same_directory = target.exists() and source.samefile(target) and old.lower() == new.lower() != old
+    if _is_dangling(target):
+        raise _dangling_error(target)
     if os.path.lexists(target) and not same_directory:
         raise UsageError(f"model '{new}' already exists", f"choose another name, or: gru models remove {new}")
     _rename_locked(source, target)
@@ -247,10 +256,8 @@ def read_metrics(directory: Path) -> list[Metrics]:
         OSError: the file exists and cannot be read.
     """
     path = directory / METRICS
-    if not path.is_file():
-        return []
-    metrics = []
-    with path.open("rb") as file:
+    metrics: list[Metrics] = []
+    with suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as file:
         while line := file.readline(_MAX_LINE_BYTES):
             try:
                 metrics.append(msgspec.json.decode(line, type=Metrics))
@@ -288,16 +295,41 @@ def _modified(directory: Path) -> float:
 
 
 def _make_entry(name: str, weights: Path) -> ModelEntry:
+    """Describe a model.
+
+    Raises:
+        FileNotFoundError: another process has removed it.
+    """
     directory = weights.parent
-    size = sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
+    size = 0
+    for path in directory.iterdir():
+        with suppress(FileNotFoundError):  # a temporary file
+            size += path.stat().st_size if path.is_file() else 0
     try:
         info, problem = read_model_info(weights), None
-    except (ModelFileError, OSError) as error:
+    except (ModelFileError, OSError, UsageError) as error:
+        if not weights.exists():
+            raise FileNotFoundError(weights) from None
         info, problem = None, str(error)
     return ModelEntry(name, directory, _modified(directory), size, info, problem)
 
 
+def _is_dangling(directory: Path) -> bool:
+    with suppress(OSError):  # a name that is too long
+        return directory.is_symlink() and not directory.exists()
+    return False
+
+
+def _dangling_error(directory: Path) -> UsageError:
+    return UsageError(
+        f"model '{directory.name}' is a dangling symbolic link: '{directory}'",
+        "remove the link, or restore the directory that it leads to",
+    )
+
+
 def _not_found_error(name: str) -> UsageError:
+    if _is_dangling(models_dir() / name):
+        return _dangling_error(models_dir() / name)
     names = model_names()
     matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if matches:

@@ -23,12 +23,12 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from grucli.errors import GruError, ModelFileError, UsageError
+from grucli.errors import GruError, ModelFileError, UsageError, quote
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
 from grucli.model.figures import Figures
 from grucli.model.sealed import UnknownFormatError, check_values, seal, unseal
-from grucli.text.tokenizers import Tokenizer, from_json
+from grucli.text.tokenizers import KINDS, Tokenizer, from_json
 
 FORMAT = 1
 MAX_HEADER_BYTES = 32 << 20
@@ -37,6 +37,7 @@ MAX_HEADER_BYTES = 32 << 20
 _METADATA_KEY = "gru"
 _LENGTH_PREFIX_BYTES = 8
 _Size = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
+_Label = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +48,13 @@ class ModelCard(Figures):
     `created` is an ISO 8601 time with its zone.
     """
 
-    created: str = ""
-    program: str = ""
-    fingerprint: str = ""
+    created: _Label = ""
+    program: _Label = ""
+    fingerprint: _Label = ""
     running_text: bool = False
     conversations: bool = False
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
-    note: str = ""
+    note: _Label = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class _HeaderContent(msgspec.Struct):
     sizes: _Sizes
     tokenizer: dict[str, object]
     card: ModelCard
-    parameters_sha256: str
+    parameters_sha256: _Label
 
 
 class _Tensor(msgspec.Struct):
@@ -148,7 +149,7 @@ def save_weights(path: Path, weights: SavedModel) -> str:
     )
     if int.from_bytes(data[:_LENGTH_PREFIX_BYTES], "little") > MAX_HEADER_BYTES:
         raise GruError(f"the tokenizer does not fit into '{path}'", "train with a smaller --vocab")
-    atomic_write(path, data)
+    atomic_write(path, data, follow_symlinks=False)
     return sha256
 
 
@@ -182,7 +183,7 @@ def read_model_info(path: Path) -> ModelInfo:
     with _open_model(path) as file:
         header = _read_header(file)
     kind = header.content.tokenizer.get("kind")
-    tokenizer = kind if isinstance(kind, str) else ""
+    tokenizer = kind if kind in KINDS else ""
     return ModelInfo(header.sizes, tokenizer, header.content.card, header.content.parameters_sha256, header.bytes)
 
 
@@ -264,14 +265,13 @@ def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: in
     if tensors.keys() != expected.keys():
         mismatched = sorted(tensors.keys() ^ expected.keys())[0]
         raise _CorruptFileError(
-            f"parameter '{mismatched}' is {'missing' if mismatched in expected else 'not one of its cell'}"
+            f"parameter {quote(mismatched)} is {'missing' if mismatched in expected else 'not one of its cell'}"
         )
     end = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
         if tensor.dtype != "F32" or tuple(tensor.shape) != expected[name]:
-            raise _CorruptFileError(
-                f"parameter '{name}' is {tensor.dtype} {tensor.shape}, not F32 {list(expected[name])}"
-            )
+            actual = quote(f"{tensor.dtype} {tensor.shape}")
+            raise _CorruptFileError(f"parameter '{name}' is {actual}, not 'F32 {list(expected[name])}'")
         if tensor.data_offsets != (end, end + 4 * math.prod(tensor.shape)):
             raise _CorruptFileError(f"parameter '{name}' is at the wrong offset")
         end = tensor.data_offsets[1]

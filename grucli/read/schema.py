@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from grucli.errors import UsageError, quote
+from grucli.errors import UsageError, list_names, quote
 from grucli.json_record import JsonRecord
 from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
 
@@ -76,7 +76,7 @@ COLUMN_FLAGS: Mapping[str, str] = {
 }
 """The flag that names the column of a field."""
 
-_PLURALS = {
+FIELD_PLURALS = {
     "author": "authors",
     "id": "ids",
     "parent_id": "parents",
@@ -87,7 +87,11 @@ _PLURALS = {
     "thread": "threads",
     "turn": "turns",
 }
+"""What a field has, in messages."""
+
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
+MAX_FILE_NAME_CHARS = 200
+"""Characters of the name of a file that a message quotes."""
 
 
 def parse_delimiter(text: str) -> str:
@@ -247,7 +251,7 @@ class Schema(JsonRecord):
         place = quote(column) if self.has_header else f"column {column}"
         if name != TEXT:
             other = self.passed_over.get(name)
-            return f"{_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
+            return f"{FIELD_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
         is_guessed = column != TEXT and TEXT not in self.given
         return f"text in {place}" + (f" ({COLUMN_FLAGS[TEXT]} chooses another)" if is_guessed else "")
 
@@ -256,3 +260,11 @@ def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
     """Return one line for each different decision that needs to be said, about the first source of it."""
     first = {tuple(schema.remarks()): schema for schema in reversed(list(schemas)) if not schema.is_plain}
     return [schema.describe() for schema in reversed(first.values())]
+
+
+def missing_field_error(schema: Schema, option: str, field: str) -> UsageError:
+    """Return the error for an option that needs a field which a source does not have."""
+    return UsageError(
+        f"{quote(schema.name, MAX_FILE_NAME_CHARS)} has no {FIELD_PLURALS[field]}, which {option} needs",
+        f"name their column with {COLUMN_FLAGS[field]}; it has: {list_names(schema.names)}",
+    )

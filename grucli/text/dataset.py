@@ -20,6 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from grucli.errors import EmptyInputError, GruError, UsageError
+from grucli.files import make_private_dir, open_private
 from grucli.progress import Progress, report_sum
 from grucli.read.blocks import CORRUPT, RowReport
 from grucli.read.rows import read_rows, read_running_text
@@ -111,7 +112,7 @@ def prepare_dataset(
         names = [source.display_name for source in input_sources]
         dataset = _open_cached(entry_dir, fingerprint, names)
         if dataset is None:
-            build_dir.joinpath("entry").mkdir()
+            build_dir.joinpath("entry").mkdir(mode=0o700)
             _build(build_dir / "entry", train_reader, val_reader, tokenizer, vocab, val_fraction)
             dataset = _publish(build_dir / "entry", entry_dir, fingerprint, names)
         if dataset is None:
@@ -284,7 +285,8 @@ def _build(
     names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
     warnings = [(names.index(name), message) for name, message in report.warnings]
     entry = _CacheEntry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines, warnings, report.schemas)
-    (directory / "corpus.json").write_bytes(msgspec.json.encode(entry))
+    with open(directory / "corpus.json", "xb", opener=open_private) as file:
+        file.write(msgspec.json.encode(entry))
 
 
 class _SplitWriter:
@@ -385,7 +387,8 @@ def _build_dir(tokens_dir: Path) -> Iterator[Path]:
         GruError: the disk is full or not writable.
     """
     try:
-        tokens_dir.mkdir(parents=True, exist_ok=True)
+        for cache in (tokens_dir.parent, tokens_dir):
+            make_private_dir(cache)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=tokens_dir, ignore_cleanup_errors=True) as directory:
             yield Path(directory)
     except BrokenPipeError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from grucli.files import atomic_writer
+from grucli.files import PRIVATE, atomic_writer
 
 COLUMNS = ("thread", "turn", "body")
 
@@ -38,7 +38,7 @@ def write_corpus(dataset: Mapping[str, object], path: Path) -> CorpusCounts:
         OSError: the file cannot be written.
     """
     conversations = turns = characters = 0
-    with atomic_writer(path) as file:
+    with atomic_writer(path, follow_symlinks=False, mode=PRIVATE) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(COLUMNS)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.errors import GruError
+from grucli.files import PRIVATE
 from grucli.text.tokenizers import EOS, Tokenizer
 
 _MAGIC = b"gru tokens 1\n"
@@ -91,6 +92,7 @@ class TokenWriter:
         self._conversations = False
 
     def __enter__(self) -> Self:
+        self._path.touch(PRIVATE)
         self._file = self._path.open("wb")
         self._file.write(bytes(_HEADER_BYTES))
         return self

@@ -73,7 +73,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         OSError: the file cannot be written; the old one is intact.
     """
     content = _Content(parameters_sha256(checkpoint.arrays), checkpoint.train_state)
-    atomic_write(path, safetensors.numpy.save(checkpoint.arrays, {_METADATA_KEY: seal(FORMAT, content).decode()}))
+    data = safetensors.numpy.save(checkpoint.arrays, {_METADATA_KEY: seal(FORMAT, content).decode()})
+    atomic_write(path, data, follow_symlinks=False)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -291,7 +292,8 @@ def remove_if_empty(model_dir: Path) -> None:
     if not _has_model(model_dir):
         clear_model_dir(model_dir)
         (model_dir / "lock").unlink(missing_ok=True)
-        model_dir.rmdir()
+        with suppress(FileNotFoundError):  # removed by the user
+            model_dir.rmdir()
 
 
 def _has_model(model_dir: Path) -> bool:

@@ -12,8 +12,8 @@ import msgspec
 
 from grucli import __version__
 from grucli.engine.protocol import DropoutMask, Engine
-from grucli.errors import DivergedError, ModelFileError, UsageError
-from grucli.files import atomic_write, oserror_for
+from grucli.errors import DivergedError, GruError, ModelFileError, UsageError
+from grucli.files import atomic_write, open_no_follow, oserror_for
 from grucli.generation.evaluation import evaluate_tokens
 from grucli.generation.options import GenerationConfig
 from grucli.generation.sampler import Sampler
@@ -63,7 +63,8 @@ class Trainer:
                 f"corrupt checkpoint: '{self.model_dir}': {error}", "start again with --force"
             ) from error
         metrics = [line for line in read_metrics(self.model_dir) if line.step <= self.train_state.step]
-        atomic_write(self.model_dir / METRICS, b"".join(msgspec.json.encode(line) + b"\n" for line in metrics))
+        data = b"".join(msgspec.json.encode(line) + b"\n" for line in metrics)
+        atomic_write(self.model_dir / METRICS, data, follow_symlinks=False)
         # Killed after the checkpoint and before the best weights: they are those of the checkpoint.
         if 0 < self.train_state.step == self.train_state.best_step != self._saved_best_step():
             self._save_weights(BEST)
@@ -110,6 +111,7 @@ class Trainer:
         """Compute the validation loss, record it, and save the run, and the weights as the best if they are.
 
         Raises:
+            GruError: the directory of the model was removed.
             OSError: a file cannot be written; the last checkpoint is intact.
         """
         state = self.train_state
@@ -153,7 +155,8 @@ class Trainer:
     def _record_metrics(self) -> None:
         metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._figures())
         path = self.model_dir / METRICS
-        with oserror_for(path), path.open("ab") as file:
+        self._check_not_removed()
+        with oserror_for(path), open(path, "ab", opener=open_no_follow) as file:
             file.write(msgspec.json.encode(metrics) + b"\n")
 
     def evaluations(self) -> Iterator[Evaluated]:
@@ -190,13 +193,22 @@ class Trainer:
         The checkpoint comes first: a run can be resumed from it alone, but not from weights alone.
 
         Raises:
+            GruError: the directory of the model was removed.
             OSError: a file cannot be written; the last checkpoint is intact.
         """
+        self._check_not_removed()
         save_checkpoint(self.model_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
         self._save_weights(LAST)
         if best or not (self.model_dir / BEST).exists():
             self._save_weights(BEST)
         return self.model_dir
+
+    def _check_not_removed(self) -> None:
+        if not self.model_dir.is_dir():
+            raise GruError(
+                f"the directory of model '{self.model_dir.name}' was removed while it was training: '{self.model_dir}'",
+                "train it again, or under another --name",
+            )
 
     def step_event(self, steps: list[StepResult]) -> StepCompleted:
         """Return the event of the last few steps."""

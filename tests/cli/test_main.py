@@ -15,6 +15,7 @@ import typer
 
 from grucli import __version__, cli
 from grucli.__main__ import main
+from grucli.cli import build_cli
 from grucli.cli.command_base import GlobalOptions, envvar_name, settings_by_command
 from grucli.cli.train import EXIT_STATUS_BY_REASON
 from grucli.errors import (
@@ -26,6 +27,7 @@ from grucli.errors import (
     ModelFileError,
     UsageError,
 )
+from grucli.settings import _ACCEPTED, config_defaults
 from grucli.training.signals import StopFlag
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
@@ -205,7 +207,7 @@ def test_every_error_is_two_lines(
         (errno.ENOENT, "spelling"),
         (errno.EISDIR, "name a file"),
         (errno.ENAMETOOLONG, "shorter path"),
-        (errno.ELOOP, "symbolic links"),
+        (errno.ELOOP, "symbolic link"),
         (errno.ENOTDIR, "is a file"),
     ],
 )
@@ -385,6 +387,37 @@ def test_wrong_settings_stop_a_command_but_not_help(capsys: Output, home: Path) 
     assert "did you mean 'train'?" in capsys.readouterr().err
     assert main(["--help"]) == 0
     assert main(["--version"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "takes"),
+    [
+        ("[sample]\nn = []", "n", "a whole number"),
+        ("debug = []", "debug", "true or false"),
+        ("[train]\nlr = 1979-05-27", "lr", "a number"),
+        ("[models]\njson = [true]", "json", "true or false"),
+        ("[fetch]\nsource = ['reddit']", "source", "a text"),
+    ],
+)
+def test_a_setting_of_another_type_is_named(capsys: Output, home: Path, text: str, key: str, takes: str) -> None:
+    (home / "config.toml").write_text(text)
+    assert main(["models"]) == 2
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith(f"gru: invalid value of the setting '{key}' in '{home / 'config.toml'}': a ")
+    assert hint.strip() == f"use {takes}"
+
+
+def test_no_option_takes_a_table_and_few_take_a_list() -> None:
+    settings = settings_by_command(build_cli())
+    assert {option.takes for options in settings.values() for option in options.values()} == set(_ACCEPTED)
+    repeated = {name for options in settings.values() for name, option in options.items() if option.is_multiple}
+    assert {"skip-rule", "block-word"} <= repeated
+    assert "n" not in repeated
+    for words, options in settings.items():
+        for name, option in options.items():
+            for value in [{}, *([] if option.is_multiple else [[], ["1"]])]:
+                with pytest.raises(UsageError, match=f"setting '{name}'"):
+                    config_defaults({words[0]: {name: value}}, {words: options}, Path("config.toml"))
 
 
 def test_an_option_has_its_variable() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from grucli import __version__
+from grucli.cpu_count import cpu_quota, physical_cores
 from grucli.engine import system_info
 from grucli.engine.system_info import ConfigEntry, active_settings, collect_system_info, measure_gflops
-from grucli.engine.thread_pool import default_num_threads
 from grucli.errors import UsageError
 from grucli.kernels import jit
 from grucli.kernels.microkernel import HAS_VNNI, LANES
@@ -34,7 +34,7 @@ def test_every_fact_is_there(home: Path) -> None:
     result = collect_system_info(OPTION_VARIABLES)
     assert result.processor.name
     assert result.processor.target
-    assert result.processor.cores == default_num_threads()
+    assert (result.processor.cores, result.processor.quota) == (physical_cores(), cpu_quota())
     assert (result.processor.simd_bits, result.processor.has_vnni) == (32 * LANES, HAS_VNNI)
     speed = result.speed
     for figure in (speed.gflops_one_core, speed.gflops_all_cores, speed.memory_gb_per_second):
@@ -78,7 +78,7 @@ def test_a_cache_that_is_none_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_threads_than_cores_multiply_too() -> None:
-    assert measure_gflops(default_num_threads() + 1) > 0
+    assert measure_gflops(physical_cores() + 1) > 0
 
 
 def test_the_processor_has_a_name_where_the_system_tells_none(monkeypatch: pytest.MonkeyPatch) -> None:

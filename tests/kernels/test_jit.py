@@ -1,13 +1,16 @@
 """Where machine code is kept, where it is not, and that each kernel is compiled for one signature."""
 
+import errno
 import importlib.util
 import os
 import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import pytest
 
 from grucli.kernels import jit
@@ -100,6 +103,182 @@ def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(
         assert len(noticed) == times
 
 
+def import_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
+    """Return a kernel of a module that is imported anew, as another process would, and so read from the cache."""
+    (folder / "twice.py").write_text("def twice(x):\n    return 2 * x\n")
+    spec = importlib.util.spec_from_file_location("twice", folder / "twice.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "twice", module)
+    spec.loader.exec_module(module)
+    kernel: Callable[[int], int] = jit.kernel(module.twice)
+    return kernel
+
+
+@pytest.fixture
+def cached(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of the two files of a cached kernel."""
+    cache = jit._open_cache()
+    monkeypatch.setattr(jit, "CACHE", cache)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(cache.directory))
+    assert import_twice(tmp_path, monkeypatch)(4) == 8
+    assert cache.directory is not None
+    (directory,) = cache.directory.iterdir()
+    return directory
+
+
+def flip(content: bytes, index: int) -> bytes:
+    return content[:index] + bytes([content[index] ^ 4]) + content[index + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "without the last byte": lambda content: content[:-1],
+    "longer": lambda content: content + b"x",
+    "zeros": lambda content: bytes(len(content)),
+    "first bit": lambda content: flip(content, 0),
+    "last bit": lambda content: flip(content, len(content) - 1),
+    "a bit": lambda content: flip(content, len(content) // 2),
+    "a pickle": lambda content: content[32:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("suffixes", [(".nbi",), (".nbc",)], ids=str)
+def test_a_damaged_file_is_discarded_and_its_kernel_compiled_again(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, suffixes: tuple[str, ...]
+) -> None:
+    before = {path: path.read_bytes() for path in cached.iterdir()}
+    assert len(before) == 2
+    for path in before:
+        if path.suffix in suffixes:
+            path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    compiled = list[bool]()
+    with jit.notify_on_compile(lambda: compiled.append(True)):
+        assert import_twice(tmp_path, monkeypatch)(4) == 8
+        assert [path.suffix for path in jit.CACHE.discarded] == [suffixes[0]]
+        assert compiled == [True]
+        assert import_twice(tmp_path, monkeypatch)(4) == 8
+    assert compiled == [True]
+    assert {path.suffix for path in cached.iterdir()} == {".nbi", ".nbc"}
+
+
+@posix
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link", "unreadable", "missing"])
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_what_is_no_file_is_not_read(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, suffix: str
+) -> None:
+    (path,) = cached.glob(f"*{suffix}")
+    kept = tmp_path / "kept"
+    path.rename(kept)
+    content = kept.read_bytes()
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(kept)
+    elif kind == "unreadable":
+        path.write_bytes(content)
+        path.chmod(0)
+    assert import_twice(tmp_path, monkeypatch)(4) == 8
+    assert kept.read_bytes() == content
+    if kind != "directory":
+        assert path.is_file()
+        assert not path.is_symlink()
+
+
+def test_a_file_in_the_place_of_another_is_discarded(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert import_twice(tmp_path, monkeypatch)(1.5) == 3  # type: ignore[arg-type]
+    whole, real = sorted(cached.glob("*.nbc"))
+    shutil.copy(whole, real)
+    assert import_twice(tmp_path, monkeypatch)(1.5) == 3  # type: ignore[arg-type]
+    assert jit.CACHE.discarded == [real]
+
+
+def test_two_signatures_of_one_file_name_are_told_apart(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that compile different signatures at the same time choose the same name."""
+    index, code = next(cached.glob("*.nbi")), next(cached.glob("*.nbc"))
+    of_integers = code.read_bytes()
+    index.unlink()
+    assert import_twice(tmp_path, monkeypatch)(1.5) == 3  # type: ignore[arg-type]
+    code.write_bytes(of_integers)
+    assert import_twice(tmp_path, monkeypatch)(1.5) == 3  # type: ignore[arg-type]
+
+
+@posix
+def test_the_files_of_the_cache_are_private(cached: Path) -> None:
+    assert {stat.S_IMODE(path.stat().st_mode) for path in cached.iterdir()} == {0o600}
+    for directory in (cached, *list(cached.parents)[:3]):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700, directory
+
+
+def test_nothing_is_cached_where_nothing_can_be_written(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    assert import_twice(tmp_path, monkeypatch)(1.5) == 3  # type: ignore[arg-type]
+    shutil.rmtree(cached)
+    cached.write_bytes(b"in the way")
+    assert import_twice(tmp_path, monkeypatch)(4) == 8
+    assert cached.read_bytes() == b"in the way"
+    assert not (tmp_path / "__pycache__").exists()
+
+
+@pytest.mark.slow
+def test_a_command_with_a_damaged_cache_says_so_and_does_its_work(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(jit.CACHE.directory.parent, home / "cache" / "kernels")  # type: ignore[union-attr]
+    corpus = tmp_path / "corpus.csv"
+    corpus.write_text("body\n" + "the cat sat on the mat\n" * 50)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "grucli", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    sizes = ["--hidden", "16", "--batch", "4", "--seq", "8", "--steps", "4"]
+    assert run("train", str(corpus), "--name", "emo", *sizes).returncode == 0
+    sample = ["sample", "emo", "--seed", "1", "-n", "2"]
+    expected = run(*sample)
+    assert expected.returncode == 0
+    for name in ("empty", "a bit"):
+        for path in (home / "cache" / "kernels").rglob("*.nb?"):
+            path.write_bytes(DAMAGES[name](path.read_bytes()))
+        result = run(*sample)
+        assert (result.returncode, result.stdout) == (0, expected.stdout)
+        assert "damaged in the kernel cache; compiled again" in result.stderr
+        assert "damaged" not in run(*sample).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", ["disable_jit: 1\ndump_ir: 1\n", "[]", "\0", None])
+def test_a_config_file_of_numba_in_the_working_directory_is_not_read(tmp_path: Path, content: str | None) -> None:
+    config = tmp_path / ".numba_config.yaml"
+    config.write_text(content or "")
+    if content is None:
+        config.chmod(0)
+    # In the place of PyYAML, which need not be installed.
+    (tmp_path / "yaml.py").write_text("def safe_load(file): return {'disable_jit': 1, 'dump_ir': 1}\n")
+    program = (
+        "from grucli.kernels.adamw import sum_of_squares; import numpy, numba, yaml\n"
+        "sum_of_squares(0, 8, numpy.ones(8, numpy.float32)); assert sum_of_squares.nopython_signatures\n"
+        "print(numba.config.DISABLE_JIT, numba.config.DUMP_IR, yaml.safe_load(None)['dump_ir'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert (done.stdout, done.stderr) == ("0 0 1\n", "")
+
+
 ONE_SIGNATURE = """
 import sys
 from pathlib import Path
@@ -132,7 +311,7 @@ for name, module in list(sys.modules.items()):
         for kernel in vars(module).values():
             signatures = getattr(kernel, "nopython_signatures", None)
             # What is not cached is a helper, compiled into each of its callers.
-            cached = type(getattr(kernel, "_cache", None)).__name__ == "FunctionCache"
+            cached = type(getattr(kernel, "_cache", None)).__name__ == "_FunctionCache"
             if cached and kernel.py_func.__module__ == name:
                 seen += 1
                 # What takes a cell is compiled once for each.

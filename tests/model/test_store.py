@@ -1,7 +1,9 @@
 """The store: which model is meant, and renaming and removing without harm."""
 
 import os
+import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import LockedError, UsageError
 from grucli.files import DirectoryLock
+from grucli.model import store
 from grucli.model.store import (
     BEST,
     LAST,
@@ -25,6 +28,7 @@ from grucli.model.store import (
     rename_model,
     validate_name,
 )
+from grucli.model.weights import ModelInfo, read_model_info
 from grucli.paths import models_dir
 from tests.model.factories import add_model
 
@@ -176,6 +180,65 @@ def test_a_model_in_training_is_left_alone() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+@pytest.mark.parametrize("vanish", ["directory", "weights"])
+def test_a_model_that_vanishes_meanwhile_is_left_out(monkeypatch: pytest.MonkeyPatch, vanish: str) -> None:
+    """Another process may remove a model between any two looks at it."""
+    for name in ("old", "gone", "new"):
+        add_model(name)
+    gone = models_dir() / "gone"
+
+    def remove_first(path: Path) -> ModelInfo:
+        if path.parent == gone:
+            shutil.rmtree(gone) if vanish == "directory" else path.unlink()
+        return read_model_info(path)
+
+    monkeypatch.setattr(store, "read_model_info", remove_first)
+    with pytest.raises(UsageError, match="there is no model 'gone'"):
+        find_entry("gone")
+    add_model("gone")
+    assert {entry.name for entry in list_models()} == {"old", "new"}
+    assert all(entry.problem is None for entry in list_models())
+    assert read_metrics(gone) == []
+
+
+def test_models_can_be_listed_while_they_come_and_go() -> None:
+    """Files are removed before any call that looks at one."""
+    add_model("stays")
+    model = b"".join(path.read_bytes() for path in (models_dir() / "stays").glob("*.safetensors"))
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            directory = models_dir() / "passing"
+            directory.mkdir()
+            (directory / "best.safetensors").write_bytes(model)
+            (directory / ".best.safetensors.1-00000000.tmp").write_bytes(model)
+            shutil.rmtree(directory)
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(200):
+            entries = list_models()
+            assert "stays" in {entry.name for entry in entries}
+            assert all(entry.metrics == [] for entry in entries)
+            assert find_entry("stays").problem is None
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+def test_a_dangling_link_is_called_so(tmp_path: Path) -> None:
+    add_model("emo")
+    (models_dir() / "feelings").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="model 'feelings' is a dangling symbolic link"):
+        rename_model("emo", "feelings")
+    with pytest.raises(UsageError, match="model 'feelings' is a dangling symbolic link"):
+        find_model("feelings")
+    assert [entry.name for entry in list_models()] == ["emo"]
+
+
 def test_removing_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
     directory = add_model("emo")
     elsewhere = tmp_path / "elsewhere"

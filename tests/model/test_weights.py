@@ -281,9 +281,9 @@ def set_size(name: str, value: object) -> Callable[[dict[str, Any]], None]:
     [
         (set_size("layers", 2_000_000_000), "fewer parameters than layers"),
         (set_size("layers", 2), "is missing"),
-        (set_size("hidden", 2_000_000_000), "is F32"),
+        (set_size("hidden", 2_000_000_000), "is 'F32"),
         (set_size("hidden", 10**30), "header is not valid"),
-        (set_size("vocab", 3), "is F32"),
+        (set_size("vocab", 3), "is 'F32"),
         (set_size("embed", 0), "header is not valid"),
         (set_size("embed", -1), "header is not valid"),
         (set_size("cell", "perceptron"), "unknown cell"),
@@ -298,6 +298,46 @@ def test_contents_that_contradict_the_bytes(
     assert_rejected(tmp_path, reseal_content(saved_model, change), says)
 
 
+LONG = "x" * 200_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_size("cell", LONG),
+        set_size(LONG, LONG),
+        lambda content: content["tokenizer"].update(kind=LONG),
+        lambda content: content["card"].update(note=LONG),
+        lambda content: content["card"].update(created=LONG),
+        lambda content: content.update(parameters_sha256=LONG),
+        lambda content: content.update({LONG: 1}),
+    ],
+)
+def test_nothing_long_in_a_header_is_shown(
+    tmp_path: Path, saved_model: bytes, change: Callable[[dict[str, Any]], None]
+) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(reseal_content(saved_model, change))
+    try:
+        shown = repr(read_model_info(path))
+    except ModelFileError as error:
+        shown = error.message
+    assert len(shown) < 1000
+
+
+@pytest.mark.parametrize("entry", [{LONG: {}}, {"dtype": LONG}, {"shape": [1] * 100_000}, {"shape": {LONG: 1}}])
+def test_nothing_long_in_a_tensor_is_shown(tmp_path: Path, saved_model: bytes, entry: dict[str, Any]) -> None:
+    header, body = split_file(saved_model)
+    tensor = header["embedding"]
+    change = entry if LONG in entry else {"embedding": {**tensor, **entry}}
+    change = {name: {**tensor, **value} for name, value in change.items()}
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(join_file({**header, **change}, body))
+    with pytest.raises(ModelFileError) as caught:
+        read_model_info(path)
+    assert len(caught.value.message) < 1000
+
+
 def test_headers_that_contradict_the_bytes(tmp_path: Path, saved_model: bytes) -> None:
     def changed(key: str, value: object) -> bytes:
         header, body = split_file(saved_model)
@@ -307,10 +347,10 @@ def test_headers_that_contradict_the_bytes(tmp_path: Path, saved_model: bytes) -
     header, body = split_file(saved_model)
     embedding = header["embedding"]
     begin, end = embedding["data_offsets"]
-    assert_rejected(tmp_path, changed("dtype", "F16"), "is F16")
+    assert_rejected(tmp_path, changed("dtype", "F16"), "is 'F16")
     assert_rejected(tmp_path, changed("dtype", ["F32"]), "header is not valid")
-    assert_rejected(tmp_path, changed("shape", embedding["shape"][::-1]), "is F32")
-    assert_rejected(tmp_path, changed("shape", [-1, -1]), "is F32")
+    assert_rejected(tmp_path, changed("shape", embedding["shape"][::-1]), "is 'F32")
+    assert_rejected(tmp_path, changed("shape", [-1, -1]), "is 'F32")
     assert_rejected(tmp_path, changed("data_offsets", [begin, end + 4]), "at the wrong offset")
     assert_rejected(tmp_path, changed("data_offsets", [begin - 4, end]), "at the wrong offset")
     assert_rejected(tmp_path, changed("data_offsets", [begin, 1 << 63]), "at the wrong offset")

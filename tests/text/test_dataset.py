@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tracemalloc
 from collections import Counter
@@ -266,6 +267,16 @@ def test_what_was_made_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert again.fingerprint == first.fingerprint
     assert again.tokenizer.to_json() == first.tokenizer.to_json()
     assert read_splits(again) == read_splits(first)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_the_cache_is_private(tmp_path: Path) -> None:
+    (tmp_path / "cache" / "tokens").mkdir(parents=True)
+    write_rows(tmp_path / "a.jsonl", ["one", "two", "three"])
+    prepare_in(tmp_path, "a.jsonl")
+    paths = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_file()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_dir()} == {0o700}
 
 
 def test_other_choices_make_other_files(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import math
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grucli.cli.error_handling import to_gru_error
 from grucli.engine.recurrent_layer import RecurrentLayer
-from grucli.errors import CancelledError, DivergedError, EmptyInputError, LockedError, ModelFileError, UsageError
+from grucli.errors import (
+    CancelledError,
+    DivergedError,
+    EmptyInputError,
+    GruError,
+    LockedError,
+    ModelFileError,
+    UsageError,
+)
 from grucli.files import DirectoryLock
 from grucli.kernels.jit import KernelCache
-from grucli.model.store import METRICS, find_model, model_dir, read_metrics
+from grucli.model.store import BEST, LAST, METRICS, NOVELTY, find_model, model_dir, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
 from grucli.training import loop, setup_run, trainer
 from grucli.training.events import (
@@ -42,6 +53,8 @@ from tests.training.small_runs import (
 )
 
 pytestmark = pytest.mark.usefixtures("home", "event_every_step")
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
 
 
 @pytest.fixture
@@ -476,6 +489,44 @@ def test_a_damaged_checkpoint_is_told(corpus: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(ModelFileError, match="corrupt checkpoint"):
             run_to_finish(small_options(corpus, resume=True))
+
+
+@pytest.mark.parametrize("step", [1, 8, 20])
+def test_a_directory_that_is_removed_meanwhile_is_named(corpus: Path, step: int) -> None:
+    def train_and_remove() -> None:
+        for event in run_events(small_options(corpus, eval_every=15)):
+            if isinstance(event, StepCompleted) and event.step >= step:
+                shutil.rmtree(model_dir("small"), ignore_errors=True)
+
+    with pytest.raises(GruError, match="the directory of model 'small' was removed while it was training"):
+        train_and_remove()
+    assert not model_dir("small").exists()
+
+
+@posix_only
+def test_a_dangling_link_is_no_directory(corpus: Path, tmp_path: Path) -> None:
+    model_dir("small").parent.mkdir(parents=True, exist_ok=True)
+    model_dir("small").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError) as caught:
+        run_to_finish(small_options(corpus))
+    error = to_gru_error(caught.value)
+    assert isinstance(error, UsageError)
+    assert error.message == f"dangling symbolic link: '{model_dir('small')}'"
+    assert not (tmp_path / "nowhere").exists()
+
+
+@posix_only
+def test_metrics_are_not_appended_to_another_file(corpus: Path, tmp_path: Path) -> None:
+    run_to_finish(small_options(corpus, steps=15))
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"kept")
+    for path in model_dir("small").iterdir():
+        if path.name in (METRICS, NOVELTY, LAST, BEST):
+            path.unlink()
+            path.symlink_to(precious)
+    run_to_finish(small_options(corpus, resume=True))
+    assert precious.read_bytes() == b"kept"
+    assert not any(path.is_symlink() for path in model_dir("small").iterdir())
 
 
 def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def purge_done(terminal: Terminal) -> None:
     print_purge_result(
         terminal, "ask.csv", PurgeResult(1204, 75_339, 98_765, 5_000_000, 12, {"somebody"}), dry_run=False
     )
-    print_not_found(terminal, 3, ["nobody", "no-one"])
+    print_not_found(terminal, 3, ["nobody", "no-one"], authors_hashed=True)
     warn_fetched_file(terminal, "ask.csv")
     print_models_to_retrain(terminal, ["ask", "ask-2"], ["/home/somebody/.cache/gru/corpora/ab12"])
 
@@ -194,7 +194,7 @@ def doctor_report(terminal: Terminal) -> None:
         terminal,
         SystemInfo(
             {"grucli": "0.1.0", "python": "3.11.7", "numpy": "2.4.6", "numba": "0.68.1", "llvmlite": "0.50.0"},
-            CpuInfo("AMD EPYC", "znver4", 16, 512, True),
+            CpuInfo("AMD EPYC", "znver4", 16, 15.5, 512, True),
             KernelCacheInfo(Path("/home/somebody/.cache/gru/kernels/27896e779ce03ac1"), None, True),
             CpuBenchmark(113.7, 1754.4, 24.7),
             Directories(home, home / "models", Path("/home/somebody/.cache/gru"), home / "config.toml", False),

@@ -1,9 +1,11 @@
 """Arctic Shift, a public archive of Reddit: comments from the oldest to the newest, in pages.
 
 The API pages by whole seconds only, and a second may hold several comments. So each request repeats the last second of
-the page before, and comments already seen are dropped. If a query times out, a shorter window is requested.
+the page before, and comments already seen are dropped. If a query times out, fewer comments are requested, and then a
+shorter window.
 """
 
+import math
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -45,6 +47,9 @@ _FIELDS = ",".join(Comment.__struct_fields__)
 _TIMEOUT_PATTERN = re.compile(r"time[d ]*out|slow down", re.IGNORECASE)
 _RETRYABLE_STATUS = {408: "the archive timed out waiting for the request", 429: "the archive asks to slow down"}
 _MAX_QUOTED_CHARS = 200
+_MIN_PAGE_SIZE = 10
+"""Below this, pages would often end within a second, and the time to wait between requests counts more."""
+
 _GROW_AFTER_SUCCESSES = 4
 _FORGET_FAILURE_AFTER = 64
 
@@ -80,30 +85,73 @@ class _ParsedPage(msgspec.Struct, frozen=True):
     unreadable: Mapping[str, int] = {}
 
 
-class _WindowSize:
-    """Length of the window to request, in seconds; adapted to the archive's query timeout.
+class _AdaptiveSize:
+    """A size of a query, adapted to the archive's query timeout.
 
-    Halved after a timeout. Doubled after four successes in a row, but kept below the length that timed out within the
-    last 64 requests: few queries time out, and the length recovers once the archive does.
+    Halved after a timeout. Doubled after four successes in a row, but kept below the size that timed out within the
+    last 64 requests: few queries time out, and the size recovers once the archive does.
     """
 
-    def __init__(self, max_seconds: int) -> None:
-        self.seconds = self._max_seconds = max_seconds
-        self._failed_seconds: int | None = None
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self.size = self._maximum = maximum
+        self._minimum = min(minimum, maximum)
+        self._failed: int | None = None
         self._successes = 0
+
+    @property
+    def is_minimal(self) -> bool:
+        return self.size // 2 < self._minimum
 
     def on_success(self) -> None:
         self._successes += 1
         if self._successes >= _FORGET_FAILURE_AFTER:
-            self._failed_seconds = None
-        larger = min(2 * self.seconds, self._max_seconds)
-        is_promising = self._failed_seconds is None or larger < self._failed_seconds
-        if self._successes % _GROW_AFTER_SUCCESSES == 0 and is_promising:
-            self.seconds = larger
+            self._failed = None
+        larger = min(2 * self.size, self._maximum)
+        if self._successes % _GROW_AFTER_SUCCESSES == 0 and (self._failed is None or larger < self._failed):
+            self.size = larger
 
-    def on_timeout(self, window_seconds: int) -> None:
-        self._failed_seconds, self._successes = window_seconds, 0
-        self.seconds = window_seconds // 2
+    def on_timeout(self, size: int) -> None:
+        self._failed, self._successes = size, 0
+        self.size = size // 2
+
+    def forget_timeout(self) -> None:
+        self._failed = None
+
+
+class _QuerySize:
+    """How much to request: comments per page, which all windows share, and seconds."""
+
+    def __init__(self, page: _AdaptiveSize, max_seconds: int) -> None:
+        self._page, self._window = page, _AdaptiveSize(1, max_seconds)
+        self._answered_seconds: float = math.inf
+
+    @property
+    def comments(self) -> int:
+        return self._page.size
+
+    @property
+    def seconds(self) -> int:
+        return self._window.size
+
+    def on_success(self, seconds: int) -> None:
+        self._answered_seconds = seconds
+        self._page.on_success()
+        self._window.on_success()
+
+    def on_timeout(self, seconds: int) -> bool:
+        """Request less from now on; return False if there is nothing less than what timed out.
+
+        A page of half the size comes first, unless the window has grown since the last response. Where the smallest
+        page does not help, its size was not the reason.
+        """
+        if seconds <= self._answered_seconds and not self._page.is_minimal:
+            self._page.on_timeout(self._page.size)
+        elif seconds > 1:
+            self._window.on_timeout(seconds)
+            self._page.forget_timeout()
+        else:
+            return False
+        return True
 
 
 class ArcticShift:
@@ -119,6 +167,7 @@ class ArcticShift:
         self.rate = DEFAULT_RATE if rate is None else rate
         self._rate_limiter = RateLimiter(self.rate)
         self._http = HttpClient(BASE_URL if base_url is None else base_url)
+        self._page_size = _AdaptiveSize(_MIN_PAGE_SIZE, PAGE_SIZE)
 
     def paginate(self, target: Target, time_range: TimeRange, cursor: Cursor, limit: int | None) -> Iterator[FetchItem]:
         """Read comments, the oldest first. `cursor.timestamp` is the second reached, `seen_ids` its comments so far.
@@ -126,23 +175,25 @@ class ArcticShift:
         Raises:
             ServiceError: the archive cannot be reached, or refuses, after retries.
         """
-        window_size = _WindowSize(time_range.before - time_range.after)
+        size = _QuerySize(self._page_size, time_range.before - time_range.after)
         while limit is None or limit > 0:
             start = max(time_range.after, _FIRST_TIMESTAMP) if cursor.timestamp is None else cursor.timestamp
             if start >= time_range.before:
                 yield EndOfRange(complete=True)
                 return
-            window = TimeRange(start, min(start + window_size.seconds, time_range.before))
+            window = TimeRange(start, min(start + size.seconds, time_range.before))
             try:
-                page = yield from self._fetch_page(target, window, cursor)
+                page = yield from self._fetch_page(target, window, cursor, size.comments)
             except QueryTimeoutError as error:
-                if window.before - window.after <= 1:
+                if not size.on_timeout(window.before - window.after):
                     raise fetch_error(target, error.message) from error
-                window_size.on_timeout(window.before - window.after)
                 continue
-            window_size.on_success()
+            size.on_success(window.before - window.after)
+            if _is_crowded_second(page):
+                window = TimeRange(created_second(page.comments[0]), created_second(page.comments[0]) + 1)
+                page = yield from self._fetch_crowded_second(target, window, cursor, page)
             new_comments = [comment for comment in page.comments if comment.id not in cursor.seen_ids]
-            second_overflow = page.is_full and created_second(page.comments[0]) == created_second(page.comments[-1])
+            second_overflow = _is_crowded_second(page)
             comments = new_comments if limit is None else new_comments[:limit]
             limit = None if limit is None else limit - len(comments)
             reached = window.before
@@ -160,11 +211,31 @@ class ArcticShift:
             if second_overflow and len(comments) == len(new_comments):
                 assert cursor.timestamp is not None
                 second = format_timestamp(cursor.timestamp)
-                yield Gap(f"the archive returns only {PAGE_SIZE} comments of {target} at {second}; there may be more")
+                yield Gap(
+                    f"the archive returns only {len(page.comments)} comments of {target} at {second}; there may be more"
+                )
                 cursor = Cursor(cursor.timestamp + 1, (), cursor.first_timestamp)
             yield Page(comments, cursor, _progress(cursor, time_range), reached, len(unreadable))
 
-    def _fetch_page(self, target: Target, window: TimeRange, cursor: Cursor) -> Generator[RetryWait, None, _ParsedPage]:
+    def _fetch_crowded_second(
+        self, target: Target, window: TimeRange, cursor: Cursor, page: _ParsedPage
+    ) -> Generator[RetryWait, None, _ParsedPage]:
+        """Request a second that has more comments than `page`, with the largest page that the archive returns.
+
+        Raises:
+            ServiceError: the archive failed.
+        """
+        size = PAGE_SIZE
+        while size > self._page_size.size:
+            try:
+                return (yield from self._fetch_page(target, window, cursor, size))
+            except QueryTimeoutError:
+                size //= 2
+        return page
+
+    def _fetch_page(
+        self, target: Target, window: TimeRange, cursor: Cursor, page_size: int
+    ) -> Generator[RetryWait, None, _ParsedPage]:
         """Request a window, with retries.
 
         Raises:
@@ -173,16 +244,16 @@ class ArcticShift:
         """
         try:
             try:
-                return (yield from self._request_page(target, window, cursor.seen_ids))
+                return (yield from self._request_page(target, window, cursor.seen_ids, page_size))
             except _EmptyResponseError as error:
                 if cursor.first_timestamp is None:
                     raise
                 # The window may be empty, or its comments deleted, or the archive may have lost data. Request the first
                 # known second: if that is empty too, the archive is at fault. If not, it may have recovered meanwhile.
                 first_second = TimeRange(cursor.first_timestamp, cursor.first_timestamp + 1)
-                if not (yield from self._fetch_page(target, first_second, Cursor())).comments:
+                if not (yield from self._fetch_page(target, first_second, Cursor(), page_size)).comments:
                     raise fetch_error(target, error.message) from error
-                return (yield from self._request_page(target, window, cursor.seen_ids))
+                return (yield from self._request_page(target, window, cursor.seen_ids, page_size))
         except _EmptyResponseError:
             return _ParsedPage([])
         except QueryTimeoutError:
@@ -191,13 +262,13 @@ class ArcticShift:
             raise fetch_error(target, error.message) from error
 
     def _request_page(
-        self, target: Target, window: TimeRange, seen_ids: tuple[str, ...]
+        self, target: Target, window: TimeRange, seen_ids: tuple[str, ...], page_size: int
     ) -> Generator[RetryWait, None, _ParsedPage]:
         params = {
             "subreddit" if target.kind == "r" else "author": target.name,
             "after": str(window.after - 1),
             "before": str(window.before),
-            "limit": str(PAGE_SIZE),
+            "limit": str(page_size),
             "sort": "asc",
             "fields": _FIELDS,
         }
@@ -206,7 +277,7 @@ class ArcticShift:
             response = self._http.get("/api/comments/search", params)
             if response.status_code == 200:  # others wait as their error says
                 self._rate_limiter.on_response(response.headers)
-            return _parse_page(_parse_response(target, response), window, seen_ids)
+            return _parse_page(_parse_response(target, response), window, seen_ids, page_size)
 
         return (yield from call_with_retry(send, self._rate_limiter))
 
@@ -249,7 +320,11 @@ def _parse_response(target: Target, response: HttpResponse) -> Sequence[object]:
     )
 
 
-def _parse_page(rows: Sequence[object], window: TimeRange, seen_ids: tuple[str, ...]) -> _ParsedPage:
+def _is_crowded_second(page: _ParsedPage) -> bool:
+    return page.is_full and created_second(page.comments[0]) == created_second(page.comments[-1])
+
+
+def _parse_page(rows: Sequence[object], window: TimeRange, seen_ids: tuple[str, ...], page_size: int) -> _ParsedPage:
     """Parse the rows of a response, and check them against the request.
 
     Raises:
@@ -258,7 +333,7 @@ def _parse_page(rows: Sequence[object], window: TimeRange, seen_ids: tuple[str, 
     parsed = [read_row(row) for row in rows]
     comments = [row for row in parsed if isinstance(row, Comment)]
     times = [created_second(comment) for comment in comments]
-    is_full = len(rows) >= PAGE_SIZE and (not times or times[-1] < window.before)
+    is_full = len(rows) >= page_size and (not times or times[-1] < window.before)
     if times != sorted(times):
         raise TransientError("a response is out of order")
     if (times and times[0] < window.after - 1) or (is_full and (not times or times[-1] < window.after)):

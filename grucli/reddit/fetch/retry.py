@@ -45,7 +45,7 @@ class TransientError(Exception):
 class QueryTimeoutError(TransientError):
     """The service took too long over the query. A smaller query helps more than a retry."""
 
-    max_retries = 2
+    max_retries = 1
 
 
 class AccessDeniedError(TransientError):

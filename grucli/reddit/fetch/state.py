@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from grucli.errors import GruError, UsageError
-from grucli.files import atomic_write
+from grucli.files import atomic_write, open_no_follow
 from grucli.reddit.fetch.comment_source import SCORE_SETTLED_AFTER_SECONDS, Cursor, Page, Target, created_second
 
 _VERSION = 2
@@ -137,7 +137,8 @@ def save_state(output: Path, state: FetchState) -> None:
     Raises:
         OSError: the disk failed; the previous state is unchanged.
     """
-    atomic_write(state_path(output), msgspec.json.format(msgspec.json.encode(state)) + b"\n")
+    data = msgspec.json.format(msgspec.json.encode(state)) + b"\n"
+    atomic_write(state_path(output), data, follow_symlinks=False)
 
 
 def read_raw_state(output: Path) -> bytes | None:
@@ -147,7 +148,8 @@ def read_raw_state(output: Path) -> bytes | None:
         OSError: it cannot be read.
     """
     try:
-        return state_path(output).read_bytes()
+        with open(state_path(output), "rb", opener=open_no_follow) as file:
+            return file.read()
     except FileNotFoundError:
         return None
 
@@ -161,7 +163,7 @@ def restore_state(output: Path, raw: bytes | None) -> None:
     if raw is None:
         state_path(output).unlink(missing_ok=True)
     else:
-        atomic_write(state_path(output), raw)
+        atomic_write(state_path(output), raw, follow_symlinks=False)
 
 
 def remove_stale_temporaries(output: Path) -> None:
@@ -181,7 +183,7 @@ def load_state(output: Path) -> FetchState | None:
     path = state_path(output)
     corrupt = GruError(f"corrupt file: '{path}'", RESTART_HINT)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=open_no_follow) as file:
             state = msgspec.json.decode(file.read(_MAX_STATE_BYTES), type=FetchState)
         for target in state.targets:
             Target.parse(target.name)

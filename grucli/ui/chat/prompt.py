@@ -28,6 +28,7 @@ from rich.console import Console
 
 from grucli.chat.commands import complete
 from grucli.chat.session import Session
+from grucli.files import open_private
 from grucli.ui.terminal.sanitize import BIDI_CONTROLS, sanitize_line
 
 MAX_HISTORY_CHARS = 10_000  # longer lines are not written to the history file
@@ -144,7 +145,7 @@ class _History(FileHistory):
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)
+            os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT))
             super().store_string(string)
         except (OSError, UnicodeError):
             return

@@ -31,7 +31,7 @@ def show_system_info(terminal: Terminal, info: "SystemInfo") -> None:
     processor, speed, directories = info.processor, info.speed, info.directories
     facts = [
         ("processor", f"{processor.name} ({processor.target})"),
-        ("cores", f"{processor.cores}"),
+        ("cores", f"{processor.cores}{_format_quota(processor.quota)}"),
         ("vectors", f"{processor.simd_bits} bits"),
         ("int8 products", "yes" if processor.has_vnni else "no"),
         ("one core", f"{speed.gflops_one_core:,.1f} GFLOP/s"),
@@ -48,6 +48,10 @@ def show_system_info(terminal: Terminal, info: "SystemInfo") -> None:
     if not info.settings:
         facts.append(("settings", "defaults"))
     print_key_values(terminal, facts, _LABEL_COLUMNS)
+
+
+def _format_quota(quota: float | None) -> str:
+    return "" if quota is None else f" (CPU quota of the container: {quota:g})"
 
 
 def _format_kernel_cache(kernels: "KernelCacheInfo") -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from grucli.cpu_count import logical_cpus
 from grucli.errors import GruError
 from grucli.read.blocks import Block
 from grucli.reddit.clean.batch import CleanJob
-from grucli.reddit.clean.pipeline import _cores
 from grucli.reddit.clean.reader import RawBatch
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.worker_pool import WorkerPool
@@ -118,7 +118,7 @@ def wait_for_exit(processes: list[int]) -> None:
 
 def start_cleaning(directory: Path, count: int = 2) -> "subprocess.Popen[bytes]":
     """A cleaning of an endless input, in its own group, once its workers are there and a part of it is done."""
-    if _cores() < count:
+    if logical_cpus() < count:
         pytest.skip(f"needs {count} cores")
     arguments = ["clean", "-", "-o", str(directory / "out.csv"), "--workers", str(count)]
     environment = os.environ | {"GRU_HOME": str(directory / "home")}

@@ -23,14 +23,16 @@ class FakeArcticShift:
     """The comments of the server, its behavior, and the requests it got.
 
     `faults`: one per request, from the front; None: a normal response. After them, `default_fault` gives the fault of
-    each request. `max_window`: the longest window, in seconds, that does not time out. `on_request` is called with the
-    number of each request.
+    each request. `max_window`: the longest window, in seconds, that does not time out; `max_limit`: the largest page,
+    with `only_heavy` only in windows of more comments. `on_request` is called with the number of each request.
     """
 
     rows: list[Row]
     faults: list[str | None] = field(default_factory=list)
     default_fault: Callable[[], str | None] | None = None
     max_window: int | None = None
+    max_limit: int = 100
+    only_heavy: bool = False
     requests: list[dict[str, str]] = field(default_factory=list)
     user_agents: set[str] = field(default_factory=set)
     url: str = ""
@@ -42,6 +44,13 @@ class FakeArcticShift:
             if self.faults:
                 return self.faults.pop(0)
             return self.default_fault() if self.default_fault is not None else None
+
+    def times_out(self, query: dict[str, str]) -> bool:
+        """Return True if the request asks for too much."""
+        if self.max_window is not None and int(query["before"]) - int(query["after"]) > self.max_window + 1:
+            return True
+        is_heavy = not self.only_heavy or len(self.search({**query, "limit": "1000"})) > self.max_limit
+        return int(query["limit"]) > self.max_limit and is_heavy
 
     def search(self, query: dict[str, str]) -> list[Row]:
         """Return the requested page."""
@@ -96,10 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             if fault is not None:
                 FAULTS[fault](self, query)
-            elif (
-                self.fake.max_window is not None
-                and int(query["before"]) - int(query["after"]) > self.fake.max_window + 1
-            ):
+            elif self.fake.times_out(query):
                 FAULTS["timeout"](self, query)
             else:
                 self.respond(self.ok_body(query))

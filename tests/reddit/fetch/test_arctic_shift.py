@@ -205,6 +205,7 @@ def test_few_requests_time_out(server: FakeArcticShift, hardest: int) -> None:
     result = hard.index(False)
     assert result <= 3 * 10
     assert sum(hard[result:]) <= 3 + len(hard) // 20
+    assert set(limits_of(server)[80:]) == {100}  # the page was not the reason
 
 
 def test_the_window_recovers_after_an_outage(server: FakeArcticShift) -> None:
@@ -235,6 +236,65 @@ def test_a_window_of_one_second_that_times_out(server: FakeArcticShift) -> None:
         fetch_all(server, TimeRange(FIRST_TIMESTAMP, FIRST_TIMESTAMP + 1000))
     last = server.requests[-1]
     assert int(last["before"]) - int(last["after"]) == 2
+
+
+def limits_of(server: FakeArcticShift) -> list[int]:
+    return [int(query["limit"]) for query in server.requests]
+
+
+@pytest.mark.parametrize("max_limit", [50, 49, 12])
+@pytest.mark.parametrize("only_heavy", [False, True])
+def test_a_page_that_times_out_is_made_smaller_before_the_window(
+    server: FakeArcticShift, max_limit: int, only_heavy: bool
+) -> None:
+    server.max_limit, server.only_heavy = max_limit, only_heavy
+    archive = ArcticShift(server.url, rate=1000)
+    items = list(archive.paginate(TARGET, TIME_RANGE, Cursor(), None))
+    assert comment_ids(items) == row_ids(server.rows)
+    assert items[-1] == EndOfRange(complete=True)
+    limits = limits_of(server)
+    assert limits[:3] == [100, 100, 50]
+    assert sum(limit > max_limit for limit in limits) <= 8
+    assert {int(query["before"]) for query in server.requests} == {TIME_RANGE.before}
+    server.requests.clear()
+    list(archive.paginate(Target("r", "cooking"), TIME_RANGE, Cursor(), None))
+    assert max(limits_of(server)) <= max_limit
+
+
+def test_what_always_times_out_ends_the_fetch(server: FakeArcticShift) -> None:
+    server.max_limit = 0
+    with pytest.raises(ServiceError, match="the query timed out at the archive"):
+        fetch_all(server)
+    limits = limits_of(server)
+    assert limits[:8] == [100, 100, 50, 50, 25, 25, 12, 12]
+    assert set(limits[8:]) == {12}
+    widths = [int(query["before"]) - int(query["after"]) - 1 for query in server.requests[7:]]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] == 1
+    assert len(limits) < 80
+
+
+def test_the_page_size_recovers_after_an_outage() -> None:
+    with serve_arctic_shift(FakeArcticShift(make_comments(4000))) as fake:
+        fake.faults = ["timeout"] * 6
+        assert comment_ids(fetch_all(fake)) == row_ids(fake.rows)
+        limits = limits_of(fake)
+        assert limits[:7] == [100, 100, 50, 50, 25, 25, 12]
+        assert limits[-1] == 100
+        assert len(limits) < 150
+
+
+@pytest.mark.parametrize(("max_limit", "count"), [(100, 30), (100, 99), (50, 49), (50, 50), (50, 80)])
+def test_a_second_that_fills_a_smaller_page_is_requested_whole(max_limit: int, count: int) -> None:
+    before, behind = make_comments(20), [{**row, "id": "z" + row["id"]} for row in make_comments(20)]
+    second = before[-1]["created_utc"] + 1
+    for row in behind:
+        row["created_utc"] += second
+    with serve_arctic_shift(FakeArcticShift([*before, *rows_in_second(count, second), *behind])) as fake:
+        fake.faults, fake.max_limit = ["timeout"] * 6, max_limit
+        items = fetch_all(fake, TimeRange(0, 2 * second))
+    assert [type(item) for item in items].count(Gap) == (count >= max_limit)
+    assert comment_ids(items) == row_ids([*before, *rows_in_second(min(count, max_limit), second), *behind])
 
 
 def rows_in_second(count: int, second: int) -> list[Row]:

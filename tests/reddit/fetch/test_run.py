@@ -100,6 +100,20 @@ def test_what_is_fetched_is_what_there_is(server: FakeArcticShift, options: Fetc
     assert sum(page.new for page in pages) == 350
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+@pytest.mark.parametrize("name", [".a.jsonl.lock", "a.jsonl.fetch.json"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_planted_link_is_refused(options: FetchOptions, tmp_path: Path, name: str, resume: bool) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"kept")
+    (tmp_path / name).symlink_to(precious)
+    with pytest.raises(OSError, match="is a symbolic link") as caught:
+        run_fetch(replace(options, resume=resume))
+    assert caught.value.filename == str(tmp_path / name)
+    assert precious.read_bytes() == b"kept"
+    assert not Path(options.output).exists()
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".ndjson", ".jsonl.zst", ".jsonl.gz", ".jsonl.bz2", ".jsonl.xz"])
 def test_every_form_is_read_back(server: FakeArcticShift, options: FetchOptions, tmp_path: Path, suffix: str) -> None:
     options = replace(options, output=str(tmp_path / f"b{suffix}"), limit=150)
