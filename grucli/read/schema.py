@@ -217,7 +217,8 @@ class Schema(JsonRecord):
         >>> Schema(name="talk.csv", file_format="csv", delimiter=";", columns={"body": "comment"}).describe()
         "reading 'talk.csv': semicolon-separated, text in 'comment' (--column chooses another)"
         """
-        return f"reading {quote(self.name)}: {', '.join(self.remarks() or [self._remark(TEXT, self.text_column)])}"
+        remarks = self.remarks() or [self._remark(TEXT, self.text_column)]
+        return f"reading {quote(self.name, MAX_FILE_NAME_CHARS)}: {', '.join(remarks)}"
 
     def to_json(self) -> dict[str, object]:
         """Return the decision without the names of all columns."""
