@@ -62,7 +62,7 @@ OPTION_GROUPS = {
     "near-duplicates",
     "Generation": "n novelty no-copies",
     "Run": "resume force continue private commands follow seed threads workers dry-run all yes",
-    "Output": "output replies min-turns pace show list-rules explain explain-columns json",
+    "Output": "output dropped replies min-turns pace show list-rules explain explain-columns json",
     "Shell completion": "install-completion show-completion",
     "General": "quiet debug version help",
 }
