@@ -9,6 +9,7 @@ from grucli.read.records import open_records
 from grucli.read.schema import ReadOptions, Schema
 from grucli.reddit.clean import explain as explanation
 from grucli.reddit.clean import pipeline
+from grucli.reddit.clean.dropped import resolve_dropped
 from grucli.reddit.clean.explain import Explanation
 from grucli.reddit.clean.options import CleanOptions, resolve_output, resolve_sources
 from grucli.reddit.clean.report import CleanReport
@@ -26,6 +27,7 @@ def clean(
     min_turns: int | None = None,
     column: str | None = None,
     read: ReadOptions | None = None,
+    dropped: FilePath | None = None,
     workers: int | None = None,
     force: bool = False,
     dry_run: bool = False,
@@ -47,6 +49,7 @@ def clean(
         min_turns: with `replies`, the fewest turns of a conversation.
         column: the column of the text, None for the usual names.
         read: how to read the inputs.
+        dropped: a `.jsonl`, also compressed, for the comments that are dropped, each with the rule that did it.
         workers: number of processes, None to choose by the size of the input.
         force: replace an existing output.
         dry_run: write nothing; `output` may be None.
@@ -55,7 +58,8 @@ def clean(
         on_progress: called with a stage, and with the bytes done and in all.
 
     Raises:
-        UsageError: an input cannot be read, the output exists, or the options contradict each other.
+        UsageError: an input cannot be read or does not have what an option needs, the output exists, or the options
+            contradict each other.
         LockedError: another process writes the output.
         GruError: an input is corrupt from its first byte, or a worker process died.
         OSError: the output cannot be written.
@@ -68,6 +72,7 @@ def clean(
         read=(read or ReadOptions()).with_column(column),
         replies=replies,
         min_turns=min_turns,
+        dropped=resolve_dropped(None if dropped is None else os.fspath(dropped), dry_run=dry_run),
         workers=workers,
         show=show,
         force=force,

@@ -22,6 +22,9 @@ def clean(
         str | None,
         typer.Option("-o", "--output", metavar="FILE", help="Corpus to write: .csv, .jsonl or .txt, also compressed."),
     ] = None,
+    dropped: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also write what is dropped, and why: .jsonl.")
+    ] = None,
     replies: Annotated[bool, typer.Option("--replies", help="Write conversations: comments with replies.")] = False,
     min_turns: Annotated[
         int | None, typer.Option(min=1, help="Minimum turns per conversation, with --replies. [default: 1]")
@@ -144,6 +147,7 @@ def clean(
                 replies=replies,
                 min_turns=min_turns,
                 read=read,
+                dropped=dropped,
                 workers=workers,
                 force=force,
                 dry_run=dry_run,

@@ -7,11 +7,13 @@ not held in memory, which is thus bounded for any input.
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grucli.errors import quote
 from grucli.read.encoding import TextDecoder
 from grucli.read.prefetch import prefetch
 from grucli.read.schema import Schema
@@ -42,6 +44,9 @@ NOT_UTF8 = "not UTF-8"
 """The reason of a row with undecodable bytes."""
 
 _MAX_LINES_PER_REASON = 5
+_MAX_NAMED_PLACEHOLDERS = 2
+MAX_BAD_ROW_CHARS = 1000
+"""Characters that are kept of a row that is not one."""
 
 NumberedLine = tuple[int, bytes | None]
 """A line number, from 1, and the line without its newline; None if the line is too long."""
@@ -54,6 +59,14 @@ class Record(NamedTuple):
     fields: dict[str, object]
 
 
+class BadRow(NamedTuple):
+    """A row that is skipped: the number of its line, the reason, and the line or its last part."""
+
+    line: int
+    reason: str
+    raw: str
+
+
 @dataclass(slots=True)
 class RowReport:
     """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.
@@ -61,7 +74,8 @@ class RowReport:
     `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
     about it, as the rest of a sentence. `schemas`: what was decided about the sources. `repaired`: rows that were not
     valid but certain in their meaning, by what to say about them, with `{rows}` for their number. `nested`: rows that
-    stood inside of other objects.
+    stood inside of other objects. `bad_rows`: each row that is skipped, unless None. `placeholders`: rows that say
+    only that their text is missing or gone.
     """
 
     read: int = 0
@@ -71,9 +85,15 @@ class RowReport:
     schemas: list[Schema] = field(default_factory=list)
     repaired: Counter[str] = field(default_factory=Counter)
     nested: int = 0
+    bad_rows: list[BadRow] | None = None
+    placeholders: int = 0
 
-    def skip(self, reason: str, line: int) -> None:
-        """Count one bad row."""
+    def skip(self, reason: str, line: int, raw: bytes | str | None = None) -> None:
+        """Count one bad row; `raw` is what it consists of."""
+        if self.bad_rows is not None:
+            text = (raw or b"")[:MAX_BAD_ROW_CHARS]
+            text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+            self.bad_rows.append(BadRow(line, reason, text))
         self.skipped[reason] += 1
         recorded = self.lines.setdefault(reason, [])
         if len(recorded) < _MAX_LINES_PER_REASON:
@@ -90,6 +110,13 @@ class RowReport:
         for repair, count in self.repaired.items():
             self.warnings.append((name, repair.format(rows="1 row" if count == 1 else f"{count:,} rows")))
         self.repaired.clear()
+
+    def add_placeholders(self, name: str, counts: Counter[str]) -> None:
+        """Count rows of a source that say only that their text is missing or gone, by what they say."""
+        self.placeholders += counts.total()
+        rows = "1 row that is" if counts.total() == 1 else f"{counts.total():,} rows that are"
+        texts = " or ".join(quote(text) for text, _ in counts.most_common(_MAX_NAMED_PLACEHOLDERS))
+        self.warnings.append((name, f"has {rows} {texts}: gru clean drops them"))
 
     def messages(self) -> list[str]:
         """Return all of it as sentences for the user: the warnings, then the reasons, most frequent first."""
@@ -149,7 +176,7 @@ def read_blocks(
     decoder = decoder or TextDecoder(source.display_name)
     read_chunks = _prefetched_chunks if use_prefetch else _direct_chunks
     try:
-        for chunk in read_chunks(source, on_bytes, decoder):
+        for chunk in _with_newlines(read_chunks(source, on_bytes, decoder)):
             yield from splitter.feed(chunk)
     except CorruptDataError as error:
         yield from splitter.flush()
@@ -160,6 +187,17 @@ def read_blocks(
     else:
         yield from splitter.close()
     report.warnings += [(source.display_name, note) for note in decoder.notes()]
+
+
+def _with_newlines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks, with newlines for the carriage returns that end lines in a file of an old Mac program."""
+    first = next(chunks, b"")
+    if b"\n" in first or b"\r" not in first[:-1]:
+        yield first
+        yield from chunks
+    else:
+        for chunk in chain([first], chunks):
+            yield chunk.replace(b"\r", b"\n")
 
 
 def _direct_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:

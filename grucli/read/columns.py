@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from grucli.errors import UsageError, list_names, quote
+from grucli.read.missing import is_missing
 from grucli.read.schema import COLUMN_FLAGS, FIELDS, TEXT, USUAL_NAMES, ReadOptions
+from grucli.read.scores import parse_score
 
 POST_TEXT_NAMES = ("selftext", "posttext", "postbody", "submissiontext", "submissionbody", "selfpost", "title")
 """Usual names of texts of posts, not of comments."""
@@ -23,6 +25,15 @@ def normalize_name(name: str) -> str:
     ('commenttext', 'createdutc', 'id')
     """
     return "".join(filter(str.isalnum, name.lower()))
+
+
+def may_be_field(name: str, field: str) -> bool:
+    """Return True if this name of a column is usual for a field.
+
+    >>> may_be_field("comment_author", "author"), may_be_field("score", "author")
+    (True, False)
+    """
+    return _rank(name, USUAL_NAMES[field]) is not None
 
 
 def count_usual_names(names: Iterable[str]) -> int:
@@ -75,6 +86,7 @@ def _rank(name: str, usual: Sequence[str]) -> tuple[int, int] | None:
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,  ]*%?|[+-]?[0-9.]+[eE][+-]?[0-9]+|nan|NaN|inf")
 _DATE = re.compile(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[T ,].{0,40})?")
 _URL = re.compile(r"(?:https?://|www\.|/?r/)\S+")
+_PROFILE = re.compile(r"reddit\.com/(?:u|user)/", re.IGNORECASE)
 _USER = re.compile(r"/?u/[\w-]+|@[\w.-]+|\[(?:deleted|removed)\]")
 _FULLNAME = re.compile(r"t[1-6]_[0-9a-z]+")
 _KINDS = {"number": _NUMBER, "date": _DATE, "URL": _URL, "user": _USER, "fullname": _FULLNAME}
@@ -128,11 +140,15 @@ def _may_be_id(name: str, values: list[object]) -> bool:
 
 
 def _may_be_author(name: str, values: list[object]) -> bool:
-    return all(isinstance(value, str | int) and kind_of(value) not in ("fullname", "URL") for value in values)
+    return all(
+        isinstance(value, str | int) and (_PROFILE.search(str(value)) or kind_of(value) not in ("fullname", "URL"))
+        for value in values
+    )
 
 
 def _may_be_score(name: str, values: list[object]) -> bool:
-    return all(not isinstance(value, bool) and kind_of(value) in ("number", "constant") for value in values)
+    known = [value for value in values if not is_missing(value)]
+    return 2 * sum(parse_score(value) is not None for value in known) >= len(known)
 
 
 def _is_scalar(name: str, values: list[object]) -> bool:

@@ -15,6 +15,9 @@ from grucli.read.json_repair import PYTHON_LITERALS_READ, looks_like_python, par
 from grucli.read.json_split import split_values
 from grucli.read.json_tree import CHILD_KEYS, NOT_AN_OBJECT, CommentFinder, Fields, plain_value
 
+WRONG_TYPE = "of a wrong type"
+"""The end of the reason for a row with such a field."""
+
 T = TypeVar("T")
 
 _PUNCTUATION = b"[], \t\r"
@@ -104,7 +107,7 @@ class JsonLinesDecoder(Generic[T]):
             found = list(parse_values(line, report))
         except (ValueError, RecursionError) as error:
             report.read += 1
-            report.skip(json_error_reason(error), line_number)
+            report.skip(json_error_reason(error), line_number, line)
             return
         for value in found:
             yield from self._rows(value, line_number, report)
@@ -208,5 +211,5 @@ def json_error_reason(error: Exception) -> str:
         if "out of range" in message:
             return "number out of range"
         _, _, path = message.partition(" - at `$.")
-        return f"'{path.rstrip('`')}' of a wrong type" if path else NOT_AN_OBJECT
+        return f"'{path.rstrip('`')}' {WRONG_TYPE}" if path else NOT_AN_OBJECT
     return "not JSON"

@@ -5,6 +5,7 @@ A `.txt` has no rows. It is one running text, read in slices that end before whi
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from grucli.errors import UsageError, list_names, quote
 from grucli.read.blocks import INVALID_UTF8, NOT_UTF8, RowReport
 from grucli.read.columns import count_usual_names, names_text
 from grucli.read.encoding import MIN_BYTES_PER_ROW, TextDecoder, check_undecodable
+from grucli.read.missing import is_placeholder
 from grucli.read.records import open_records
 from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, resolve_source
@@ -21,6 +23,9 @@ from grucli.read.tables import SAMPLE_LINES, detect_table
 __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
 
 _THREAD = "thread"
+_MAX_MISSING_CHARS = 16
+"""Above the length of all words for a missing value."""
+
 _SPLIT_SEARCH_CHARS = 4096
 _MAX_SLICE_CHARS = 1 << 20
 _SAFE_SPLIT = re.compile(r"(?<!\s)[ \n]")
@@ -39,7 +44,8 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a `.csv`, `.tsv`, `.jsonl`, `.json` or `.parquet` file, or of standard input ("-").
 
-    Bad rows are counted in `report`; blank lines are not rows. `open_records` decides which column is the text.
+    Bad rows are counted in `report`; blank lines are not rows. `open_records` decides which column is the text. Rows
+    that only say that a text is missing or gone are rows like others, but counted: cleaning drops them.
 
     Raises:
         UsageError: the source cannot be read, or it is not clear which column is the text.
@@ -50,6 +56,7 @@ def read_rows(
     records = open_records(source, options, report, on_bytes)
     text_column = records.schema.text_column
     thread_column = records.schema.columns.get(_THREAD, _THREAD)
+    placeholders: Counter[str] = Counter()
     for line, fields in records.rows:
         if text_column not in fields:
             report.skip(f"no field {quote(text_column)}", line)
@@ -61,8 +68,12 @@ def read_rows(
         if reason is not None:
             report.skip(reason, line)
         elif isinstance(body, str):
+            if (len(body) < _MAX_MISSING_CHARS or body[0] == "[") and is_placeholder(body):
+                placeholders[body] += 1
             yield Row(body, thread if isinstance(thread, str) and thread else None)
     check_undecodable(source.display_name, report.skipped[NOT_UTF8] - undecodable_before, report.read - read_before)
+    if placeholders:
+        report.add_placeholders(records.schema.name, placeholders)
 
 
 def read_running_text(

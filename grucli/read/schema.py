@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from grucli.errors import UsageError, quote
+from grucli.errors import UsageError, list_names, quote
 from grucli.json_record import JsonRecord
 from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
 
@@ -77,7 +77,7 @@ COLUMN_FLAGS: Mapping[str, str] = {
 }
 """The flag that names the column of a field."""
 
-_PLURALS = {
+FIELD_PLURALS = {
     "author": "authors",
     "id": "ids",
     "parent_id": "parents",
@@ -88,7 +88,11 @@ _PLURALS = {
     "thread": "threads",
     "turn": "turns",
 }
+"""What a field has, in messages."""
+
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
+MAX_FILE_NAME_CHARS = 200
+"""Characters of the name of a file that a message quotes."""
 
 
 def parse_delimiter(text: str) -> str:
@@ -225,7 +229,8 @@ class Schema(JsonRecord):
         >>> Schema(name="talk.csv", file_format="csv", delimiter=";", columns={"body": "comment"}).describe()
         "reading 'talk.csv': semicolon-separated, text in 'comment' (--column chooses another)"
         """
-        return f"reading {quote(self.name)}: {', '.join(self.remarks() or [self._remark(TEXT, self.text_column)])}"
+        remarks = self.remarks() or [self._remark(TEXT, self.text_column)]
+        return f"reading {quote(self.name, MAX_FILE_NAME_CHARS)}: {', '.join(remarks)}"
 
     def to_json(self) -> dict[str, object]:
         """Return the decision without the names of all columns."""
@@ -257,13 +262,14 @@ class Schema(JsonRecord):
         others = [self._remark(name, column) for name, column in self.columns.items() if name not in (TEXT, column)]
         if not remarks and not others and self.text_column == TEXT:
             return []
-        return [*remarks, self._remark(TEXT, self.text_column), *others] if self.columns else remarks
+        text = [self._remark(TEXT, self.columns[TEXT])] if TEXT in self.columns else []
+        return [*remarks, *text, *others]
 
     def _remark(self, name: str, column: str) -> str:
         place = quote(column) if self.has_header else f"column {column}"
         if name != TEXT:
             other = self.passed_over.get(name)
-            return f"{_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
+            return f"{FIELD_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
         is_guessed = column != TEXT and TEXT not in self.given
         return f"text in {place}" + (f" ({COLUMN_FLAGS[TEXT]} chooses another)" if is_guessed else "")
 
@@ -272,3 +278,11 @@ def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
     """Return one line for each different decision that needs to be said, about the first source of it."""
     first = {tuple(schema.remarks()): schema for schema in reversed(list(schemas)) if not schema.is_plain}
     return [schema.describe() for schema in reversed(first.values())]
+
+
+def missing_field_error(schema: Schema, option: str, field: str) -> UsageError:
+    """Return the error for an option that needs a field which a source does not have."""
+    return UsageError(
+        f"{quote(schema.name, MAX_FILE_NAME_CHARS)} has no {FIELD_PLURALS[field]}, which {option} needs",
+        f"name their column with {COLUMN_FLAGS[field]}; it has: {list_names(schema.names)}",
+    )

@@ -272,7 +272,7 @@ class _RowReader:
             if csv_lines.error is None and (len(values) != num_columns or values == header):
                 csv_lines.error = self._fit(values, csv_lines.text)
             if csv_lines.error:
-                report.skip(csv_lines.error, line_number)
+                report.skip(csv_lines.error, line_number, csv_lines.text)
             else:
                 yield Record(line_number, dict(zip(self._keys, values, strict=True)))
         self._warn()
@@ -289,12 +289,12 @@ class _RowReader:
             try:
                 text = line.decode().removesuffix("\r")
             except UnicodeDecodeError:
-                report.skip(NOT_UTF8, line_number)
+                report.skip(NOT_UTF8, line_number, line)
                 continue
             values = text.split(self._table.delimiter)
             reason = self._fit(values, text) if len(values) != num_columns or values == header else None
             if reason:
-                report.skip(reason, line_number)
+                report.skip(reason, line_number, text)
             else:
                 yield Record(line_number, dict(zip(self._keys, values, strict=True)))
         self._warn()

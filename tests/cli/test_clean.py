@@ -47,8 +47,18 @@ def test_json_has_a_count_for_every_rule(capsys: Output, dump_path: Path) -> Non
     assert main(["clean", str(dump_path), "-o", "out.csv", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
 
-    assert list(document) == ["read", "kept", "complete", "dropped", "characters", "seconds", "reasons", "inputs"]
-    assert document["dropped"] == {"schema": 0, "deleted": 0, "bot": 1, "length": 0, "duplicate": 1}
+    assert list(document) == [
+        "read",
+        "kept",
+        "complete",
+        "dropped",
+        "characters",
+        "seconds",
+        "reasons",
+        "unread",
+        "inputs",
+    ]
+    assert document["dropped"] == {"schema": 0, "deleted": 0, "missing": 0, "bot": 1, "length": 0, "duplicate": 1}
     assert document["read"] == document["kept"] + sum(document["dropped"].values()) == 6
     assert document["reasons"]["duplicate"] == {"duplicate": {"count": 1, "first": [f"{dump_path}:6"]}}
     assert document["characters"] == len("I like this snakeme & youa cat, I guess" + GERMAN)

@@ -96,9 +96,8 @@ def test_they_cover_every_command_and_option() -> None:
     result = {
         node.path: {name for option in node.options for name in option.names} for node in command_tree(tuple(SHELLS))
     }
-    assert result.keys() == {"", *cli.COMMANDS} | {
-        f"models {name}" for name in ("list", "show", "rename", "remove", "path")
-    }
+    below = {"models": ("list", "show", "rename", "remove", "path"), "sessions": ("list", "remove")}
+    assert result.keys() == {"", *cli.COMMANDS} | {f"{group} {name}" for group in below for name in below[group]}
     for names in result.values():
         assert {"-q", "--quiet", "--debug", "--version", "-h", "--help"} <= names
     for name in SHELLS:

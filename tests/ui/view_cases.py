@@ -170,7 +170,7 @@ def purge_done(terminal: Terminal) -> None:
     print_purge_result(
         terminal, "ask.csv", PurgeResult(1204, 75_339, 98_765, 5_000_000, 12, {"somebody"}), dry_run=False
     )
-    print_not_found(terminal, 3, ["nobody", "no-one"])
+    print_not_found(terminal, 3, ["nobody", "no-one"], authors_hashed=True)
     warn_fetched_file(terminal, "ask.csv")
     print_models_to_retrain(terminal, ["ask", "ask-2"], ["/home/somebody/.cache/gru/corpora/ab12"])
 

@@ -18,14 +18,15 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from grucli.read.missing import MISSING_TEXTS, MISSING_VALUES, is_missing_text
 from grucli.reddit.clean.rule_engine import RuleEngine, make_cleaner
 from grucli.reddit.clean.rules.config import RuleConfig
-from grucli.reddit.clean.rules.filters import KNOWN_BOTS, are_valid_names, bot, deleted, joined_names, schema
+from grucli.reddit.clean.rules.filters import KNOWN_BOTS, are_plain_names, bot, deleted, joined_names, missing, schema
 from grucli.reddit.clean.rules.registry import LENGTH, UNICODE
 from grucli.reddit.clean.rules.unicode_cleanup import normalize_whitespace
 from grucli.reddit.comments import Comment
 
-_FAST_CHECKED = (schema, deleted, bot)
+_FAST_CHECKED = (schema, deleted, missing, bot)
 """The filters whose answer the tests below can prove."""
 
 _SAFE_LETTERS = (string.ascii_letters + " \n,.?!;:'\"()%$-").encode()
@@ -38,6 +39,9 @@ _SAFE_BYTES = re.compile(
     rb")+"
 )
 """What else a text may have, as UTF-8, if `_check_special_chars` finds nothing."""
+
+_SLOW_AUTHORS = KNOWN_BOTS | {word.lower() for word in MISSING_VALUES if word}
+"""Names that `bot` drops, or that `schema` changes."""
 
 _QUOTES = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'))
 _MAX_CACHED_BYTES = 24
@@ -81,7 +85,8 @@ class _FastRuleEngine(RuleEngine):
         bodies = [comment.body or "" for comment in comments]
         texts, fields_pass = clean_simple_batch(bodies, self._normalize_quotes), _fields_pass(comments)
         for row, (body, text, fields_ok) in enumerate(zip(bodies, texts, fields_pass, strict=True)):
-            if text is None or not fields_ok or not self._min_chars <= len(text) <= self._max_chars:
+            is_ok = fields_ok and text not in MISSING_TEXTS
+            if text is None or not is_ok or not self._min_chars <= len(text) <= self._max_chars:
                 can_skip = fields_ok and self.passes_recheck(body)
                 filters = self._slow_metadata_filters if can_skip else self.metadata_filters
                 dropped = self.apply_filters(filters, comments[row])
@@ -97,8 +102,8 @@ class _FastRuleEngine(RuleEngine):
         return clean_if_simple(text, self._normalize_quotes)
 
     def passes_recheck(self, text: str) -> bool:
-        # Neither `deleted` nor `bot` would drop a comment for such a text.
-        return text[:1].isalnum() and "bot" not in text and "Bot" not in text
+        # None of `deleted`, `missing` and `bot` would drop a comment for such a text.
+        return text[:1].isalnum() and "bot" not in text and "Bot" not in text and not is_missing_text(text)
 
 
 def _fields_pass(comments: Sequence[Comment]) -> list[bool]:
@@ -108,17 +113,17 @@ def _fields_pass(comments: Sequence[Comment]) -> list[bool]:
     numbers = [comment.score for comment in comments] + [comment.created_utc for comment in comments]
     names = [joined_names(comment) for comment in comments]
     authors = [comment.author for comment in comments]
-    if None in authors or not {int}.issuperset(map(type, numbers)) or not are_valid_names(names):
+    if None in authors or not {int}.issuperset(map(type, numbers)) or not are_plain_names(names):
         return list(map(_comment_fields_pass, comments))
     lowercase_authors = "\n".join(cast(list[str], authors)).lower().split("\n")
-    return ["bot" not in author and author not in KNOWN_BOTS for author in lowercase_authors]
+    return ["bot" not in author and author not in _SLOW_AUTHORS for author in lowercase_authors]
 
 
 def _comment_fields_pass(comment: Comment) -> bool:
     if comment.author is None or type(comment.score) is not int or type(comment.created_utc) is not int:
         return False
     author = comment.author.lower()
-    return are_valid_names([joined_names(comment)]) and "bot" not in author and author not in KNOWN_BOTS
+    return are_plain_names([joined_names(comment)]) and "bot" not in author and author not in _SLOW_AUTHORS
 
 
 def clean_if_simple(text: str, normalize_quotes: bool) -> str | None:

@@ -17,9 +17,10 @@ class CleanOptions:
     """Options of one cleaning run.
 
     `output`: None to write nothing. `read`: how to read the sources. `replies`: write conversations, of at least
-    `min_turns` comments. `workers`: number of processes, at most one per core; None to decide by the input size.
-    `show`: comments per source that the report has as examples, if nothing is written. `force`: overwrite an existing
-    output. `use_fast_path`: False applies the rules alone, with the same result.
+    `min_turns` comments. `dropped`: where to write the comments that are dropped, None for nowhere. `workers`: number
+    of processes, at most one per core; None to decide by the input size. `show`: comments per source that the report
+    has as examples, if nothing is written. `force`: overwrite existing files. `use_fast_path`: False applies the rules
+    alone, with the same result.
 
     Raises:
         UsageError: no sources, an output that must not be written, or conflicting options.
@@ -31,6 +32,7 @@ class CleanOptions:
     read: ReadOptions = field(default_factory=ReadOptions)
     replies: bool = False
     min_turns: int | None = None
+    dropped: OutputSpec | None = None
     workers: int | None = None
     show: int = 0
     force: bool = False
@@ -47,24 +49,33 @@ class CleanOptions:
         self.check_output()
 
     @property
+    def outputs(self) -> list[OutputSpec]:
+        """The files to write."""
+        return [output for output in (self.output, self.dropped) if output is not None]
+
+    @property
     def size(self) -> int | None:
         """Total size of the sources in bytes, as stored; None if one of them is standard input."""
         paths = [source.path for source in self.sources]
         return sum(path.stat().st_size for path in paths if path is not None) if None not in paths else None
 
     def check_output(self) -> None:
-        """Check that the output is not also a source, and does not exist unless `force` is set.
+        """Check that no file to write is also a source or written twice, nor exists unless `force` is set.
 
         Raises:
-            UsageError: it is, or does.
+            UsageError: one is, or does.
         """
-        path = None if self.output is None else self.output.path
-        if path is None or not path.exists():
-            return
-        if any(source.path is not None and os.path.samefile(source.path, path) for source in self.sources):  # noqa: PTH121
-            raise UsageError(f"'{path}' is both input and output", "choose another output name")
-        if path.is_file() and not self.force:
-            raise UsageError(f"'{path}' already exists", "choose another name with -o, or use --force")
+        outputs = {"-o": self.output, "--dropped": self.dropped}
+        paths = {option: output.path for option, output in outputs.items() if output is not None}
+        if len({os.path.realpath(path) for path in paths.values()}) < len(paths):
+            raise UsageError("-o and --dropped name the same file", "choose another name for one of them")
+        for option, path in paths.items():
+            if not path.exists():
+                continue
+            if any(source.path is not None and os.path.samefile(source.path, path) for source in self.sources):  # noqa: PTH121
+                raise UsageError(f"'{path}' is both input and output", "choose another output name")
+            if path.is_file() and not self.force:
+                raise UsageError(f"'{path}' already exists", f"choose another name with {option}, or use --force")
 
 
 def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:

@@ -16,27 +16,31 @@ import numpy as np
 from msgspec.structs import replace as replace_fields
 from numpy.typing import NDArray
 
-from grucli.files import OutputLock
+from grucli.files import PRIVATE, OutputLock
 from grucli.limits import logical_cpus
 from grucli.progress import Progress, report_sum
 from grucli.read.blocks import NOT_UTF8
 from grucli.read.encoding import check_undecodable
 from grucli.reddit.clean.batch import CleanedBatch, CleanJob, decode_comments, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
+from grucli.reddit.clean.dropped import DroppedRow, DroppedWriter
 from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.reader import BatchReader, RawBatch
 from grucli.reddit.clean.report import MAX_EXAMPLES, CleanReport, ExampleComment
+from grucli.reddit.clean.required_fields import FieldCounts, required_fields
 from grucli.reddit.clean.rule_engine import trace_rules
 from grucli.reddit.clean.rules.registry import DUPLICATE, NEAR_DUPLICATE, filter_names
 from grucli.reddit.clean.worker_pool import WorkerPool
-from grucli.reddit.corpus.conversations import ConversationBuilder
+from grucli.reddit.corpus.conversations import ConversationBuilder, Origin
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
 from grucli.reddit.corpus.writer import COLUMNS, CONVERSATION_COLUMNS, CorpusWriter, make_batch_encoder, open_corpus
 
 CONVERSATION = "conversation"
 """Rule name in the report for comments that are not in any conversation."""
 
-_MAX_NAMED = 3
+_MAX_ORPHAN_SHARE = 1.0
+"""Replies to missing comments, as a share of those to comments that are there, up to which nothing is said."""
+
 _MIN_BYTES_FOR_WORKERS = 1 << 25
 """Smaller inputs do not repay the time to start worker processes."""
 
@@ -45,7 +49,7 @@ _MAX_DEFAULT_WORKERS = 8
 
 
 def clean(options: CleanOptions, progress: Progress | None = None, report: CleanReport | None = None) -> CleanReport:
-    """Clean the sources and write what is kept; if nothing is, no file is written.
+    """Clean the sources and write what is kept, if anything is, and what is dropped, if that is wanted.
 
     Args:
         options: what to clean, and how.
@@ -53,7 +57,8 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
         report: the report to fill, for a caller that shows it meanwhile.
 
     Raises:
-        UsageError: a source cannot be read or has no text column, or an option needs what is not installed.
+        UsageError: a source cannot be read or has no text column, or an option needs a field that a source does not
+            have, or what is not installed.
         LockedError: another process writes the same output.
         GruError: the disk failed, a source is corrupt from the start, or a worker process died.
         OSError: the output cannot be written.
@@ -65,33 +70,37 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
     rows_read, undecodable = Counter[int](), Counter[int]()
-    with suppress(_EmptyOutputError), ExitStack() as stack:
-        if options.output is not None:
-            stack.enter_context(OutputLock(options.output.path))
-            options.check_output()  # another process may just have written it
+    with ExitStack() as dropped_stack, suppress(_EmptyOutputError), ExitStack() as stack:
+        for output in options.outputs:
+            stack.enter_context(OutputLock(output.path))
+        options.check_output()  # another process may just have written it
         on_bytes = None if progress is None else report_sum(progress, "cleaning", options.size)
         # With workers there is no core left for a prefetch thread.
         reader = BatchReader(options, on_bytes, schemas=report.inputs, use_prefetch=num_workers == 1)
         batches = _with_examples(reader.batches(), options, report) if options.show else reader.batches()
         results = _iter_cleaned(stack, job, num_workers, batches)
-        sink.open(stack)
+        sink.open(stack, dropped_stack)
+        counts = [FieldCounts(job.required) for _ in options.sources]
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
             reader.reports[cleaned.source_index].repaired.update(cleaned.report.repaired)
             report.add_dropped(cleaned.dropped, source_name)
+            report.add_unread(cleaned.unread, source_name)
+            counts[cleaned.source_index].add(cleaned.num_comments, cleaned.found, cleaned.unread.skipped)
             rows_read[cleaned.source_index] += cleaned.report.read
             undecodable[cleaned.source_index] += cleaned.report.skipped[NOT_UTF8]
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-        for index, (source, rows) in enumerate(zip(options.sources, reader.reports, strict=True)):
-            rows.warn_of_repairs(source.display_name)
-            report.add_rows(rows, source.display_name)
+        for index, (schema, rows) in enumerate(zip(report.inputs, reader.reports, strict=True)):
+            rows.warn_of_repairs(schema.name)
+            report.add_rows(rows, schema.name)
             undecodable[index] += rows.skipped[NOT_UTF8]
-            check_undecodable(source.display_name, undecodable[index], rows_read[index] + rows.read)
+            check_undecodable(schema.name, undecodable[index], rows_read[index] + rows.read)
+            counts[index].check(schema)
         sink.finish()
         if not report.kept:
             raise _EmptyOutputError
-    report.notes += [*sink.notes(), *deduplicator.notes()]
+    report.notes += [*report.unread_notes(), *sink.notes(), *deduplicator.notes()]
     report.rules = filter_names(options.rule_config)
     report.seconds = time.perf_counter() - started_at
     return report
@@ -119,6 +128,8 @@ def make_job(options: CleanOptions) -> CleanJob:
         author_hasher=AuthorHasher(author_key()) if has_authors else None,
         replies=options.replies,
         use_fast_path=options.use_fast_path,
+        required=tuple(required_fields(options.rule_config, replies=options.replies)),
+        keep_records=options.dropped is not None,
     )
 
 
@@ -192,37 +203,51 @@ def _count_duplicates(
     if len(indices):
         examples = [(source_name, cleaned.line_numbers[index]) for index in indices[:MAX_EXAMPLES]]
         report.drop(rule, len(indices), examples)
+        if cleaned.records:
+            cleaned.dropped_rows += [
+                DroppedRow(cleaned.line_numbers[index], rule, cleaned.records[index]) for index in indices.tolist()
+            ]
 
 
 class _CorpusSink:
-    """Writes the rows that are kept, if there is an output; conversations are built first."""
+    """Writes the rows that are kept, if there is an output, and those that are dropped, if that is wanted.
+
+    Conversations are built first.
+    """
 
     def __init__(self, options: CleanOptions, report: CleanReport) -> None:
         self._options = options
         self._report = report
         self._conversations: ConversationBuilder | None = None
         self._writer: CorpusWriter | None = None
-        self._has_parents: dict[int, bool] = {}
+        self._dropped: DroppedWriter | None = None
 
-    def open(self, stack: ExitStack) -> None:
-        output, replies = self._options.output, self._options.replies
+    def open(self, stack: ExitStack, dropped_stack: ExitStack) -> None:
+        """Open the files: the corpus on `stack`, the dropped comments on `dropped_stack`."""
+        output, dropped, replies = self._options.output, self._options.dropped, self._options.replies
+        if dropped is not None:
+            file = dropped_stack.enter_context(open_corpus(dropped, mode=PRIVATE))
+            self._dropped = DroppedWriter(file, [source.display_name for source in self._options.sources])
         if output is not None:
             self._writer = stack.enter_context(open_corpus(output, CONVERSATION_COLUMNS if replies else COLUMNS))
         if replies:
             directory = Path(tempfile.gettempdir()) if output is None else output.path.absolute().parent
-            self._conversations = stack.enter_context(ConversationBuilder(directory))
+            self._conversations = stack.enter_context(
+                ConversationBuilder(directory, on_omitted=self._drop_from_conversations)
+            )
 
     def add(self, cleaned: CleanedBatch, new_rows: list[bytes]) -> None:
+        """Write the rows of a batch that are kept, `new_rows`, and those that are dropped."""
+        if self._dropped is not None:
+            self._dropped.write(cleaned.source_index, cleaned.dropped_rows)
         if self._conversations is not None:
-            if cleaned.rows:
-                has_parents = self._has_parents.get(cleaned.source_index, False)
-                self._has_parents[cleaned.source_index] = has_parents or cleaned.has_parents
             for row in new_rows:
                 self._conversations.add(row)
         elif self._writer is not None:
             self._writer.write(b"".join(new_rows))
 
     def finish(self) -> None:
+        """Build and write the conversations."""
         if self._conversations is None:
             return
         report, output = self._report, self._options.output
@@ -237,10 +262,14 @@ class _CorpusSink:
         for reason, count in self._conversations.omitted.items():
             report.drop(f"{CONVERSATION}: {reason}", count, [])
 
+    def _drop_from_conversations(self, reason: str, origin: Origin) -> None:
+        if self._dropped is not None:
+            row = DroppedRow(origin.line, f"{CONVERSATION}: {reason}", origin.content.encode())
+            self._dropped.write(origin.source_index, [row])
+
     def notes(self) -> list[str]:
-        orphaned = [index for index, has_parents in self._has_parents.items() if not has_parents]
-        if not orphaned:
+        """Return what the user should know about the conversations."""
+        builder, report = self._conversations, self._report
+        if builder is None or builder.orphans <= _MAX_ORPHAN_SHARE * (report.kept - (report.conversations or 0)):
             return []
-        names = [repr(self._options.sources[index].display_name) for index in orphaned[:_MAX_NAMED]]
-        listed = ", ".join(names) + (", …" if len(orphaned) > _MAX_NAMED else "")
-        return [f"no comment in {listed} has a parent_id: each becomes a conversation by itself"]
+        return [f"{builder.orphans:,} replies start a conversation: what they reply to is not there"]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from grucli.errors import quote
 from grucli.json_record import JsonRecord
 from grucli.read.blocks import CORRUPT, RowReport
-from grucli.read.schema import Schema
+from grucli.read.schema import FIELD_PLURALS, MAX_FILE_NAME_CHARS, Schema
 from grucli.reddit.clean.rules.registry import SCHEMA
 from grucli.reddit.comments import Comment
 
@@ -17,10 +18,19 @@ MAX_EXAMPLES = 5
 
 @dataclass(slots=True)
 class DropStats:
-    """Comments dropped for one reason: their number, and the source and line of the first few."""
+    """Comments dropped for one reason, or values not read: their number, and the source and line of the first few."""
 
     count: int = 0
     examples: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, count: int, examples: list[tuple[str, int]]) -> None:
+        """Add to the number, and keep the first locations."""
+        self.count += count
+        self.examples += examples[: MAX_EXAMPLES - len(self.examples)]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the number and the locations."""
+        return {"count": self.count, "first": [f"{name}:{line}" for name, line in self.examples]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,8 @@ class CleanReport(JsonRecord):
 
     `reasons`: by rule, then by reason ("" if the rule has only one). `characters`: length of the kept text.
     `conversations`: number of those written, None unless they are built. `notes`: sentences for the user. `rules`:
-    names of the active rules that may drop a comment, in order. `inputs`: what was decided about the sources.
+    names of the active rules that may drop a comment, in order. `unread`: by source and field, values of comments that
+    could not be read; the comments are treated as if these were missing. `inputs`: what was decided about the sources.
     `examples`: their first comments, if asked for.
     """
 
@@ -56,6 +67,7 @@ class CleanReport(JsonRecord):
     reasons: dict[str, dict[str, DropStats]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
+    unread: dict[str, dict[str, DropStats]] = field(default_factory=dict)
     inputs: list[Schema] = field(default_factory=list)
     examples: list[ExampleComment] = field(default_factory=list)
 
@@ -67,9 +79,7 @@ class CleanReport(JsonRecord):
     def drop(self, drop_reason: str, count: int, examples: list[tuple[str, int]]) -> None:
         """Count dropped comments; `drop_reason` is "rule" or "rule: reason"."""
         rule, _, reason = drop_reason.partition(": ")
-        stats = self.reasons.setdefault(rule, {}).setdefault(reason, DropStats())
-        stats.count += count
-        stats.examples += examples[: MAX_EXAMPLES - len(stats.examples)]
+        self.reasons.setdefault(rule, {}).setdefault(reason, DropStats()).add(count, examples)
 
     def add_dropped(self, rows: RowReport, source: str, prefix: str = "") -> None:
         """Add dropped comments by reason, each with `prefix`."""
@@ -81,6 +91,22 @@ class CleanReport(JsonRecord):
         self.read += rows.read
         self.add_dropped(rows, source, f"{SCHEMA}: ")
         self.notes += [f"'{name}' {warning}" for name, warning in rows.warnings]
+
+    def add_unread(self, values: RowReport, source: str) -> None:
+        """Add counts of values that could not be read, by field."""
+        for name, count in values.skipped.items():
+            self.unread.setdefault(source, {}).setdefault(name, DropStats()).add(
+                count, [(source, line) for line in values.lines[name]]
+            )
+
+    def unread_notes(self) -> list[str]:
+        """Return sentences about the values that could not be read."""
+        return [
+            f"{stats.count:,} {FIELD_PLURALS[name]} in {quote(source, MAX_FILE_NAME_CHARS)} cannot be read, the first "
+            f"in line {stats.examples[0][1]:,}: they count as missing"
+            for source, by_field in self.unread.items()
+            for name, stats in by_field.items()
+        ]
 
     def to_json(self) -> dict[str, object]:
         """Return the counts. Each rule of `rules` has one, even if it is 0; `complete`: all of the input was read."""
@@ -94,11 +120,12 @@ class CleanReport(JsonRecord):
             **conversations,
             "seconds": round(self.seconds, 3),
             "reasons": {
-                rule: {
-                    reason or rule: {"count": drops.count, "first": [f"{name}:{line}" for name, line in drops.examples]}
-                    for reason, drops in by.items()
-                }
+                rule: {reason or rule: drops.to_json() for reason, drops in by.items()}
                 for rule, by in self.reasons.items()
+            },
+            "unread": {
+                source: {name: stats.to_json() for name, stats in by_field.items()}
+                for source, by_field in self.unread.items()
             },
             "inputs": [schema.to_json() for schema in self.inputs],
             **({"examples": [example.to_json() for example in self.examples]} if self.examples else {}),

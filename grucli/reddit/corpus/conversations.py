@@ -6,20 +6,24 @@ deleted on closing), so that nothing remains however the process ends.
 
 A path follows from each comment its best reply; every other reply starts a new path, and so does a comment whose
 parent is missing.
+
+Where the input does not name the post, it is the one that the chain of parents leads to, else that of their first
+comment. For this the ids of such comments are held in memory.
 """
 
 import hashlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, NamedTuple, Self
 
 import msgspec
 
 from grucli.reddit.comments import Comment
+from grucli.reddit.names import post_name
 
 MAX_IN_MEMORY_BYTES = 1 << 24
 """Spooled bytes that are loaded at once; in memory they take about five times as much."""
@@ -30,9 +34,13 @@ DUPLICATE_ID, TOO_SHORT = "duplicate id", "short conversation"
 _FANOUT_BITS = 5
 _HASH_BITS = 64
 _HASH_HEX_DIGITS = _HASH_BITS // 4
+_UNPLACED = b" " * _HASH_HEX_DIGITS
+"""Instead of the hash of a post that is not known before all comments are."""
+
 _BUFFER_BYTES = 1 << 15
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NO_TIMESTAMP = 1 << 62
+_COMMENT_PREFIX, _POST_PREFIX = "t1_", "t3_"
 
 
 class ConversationRow(msgspec.Struct, gc=False):
@@ -51,7 +59,17 @@ class ConversationRow(msgspec.Struct, gc=False):
     body: str | None
 
 
+class Origin(NamedTuple):
+    """Where a comment was read: the number of its source, its line, and what the caller keeps of it."""
+
+    source_index: int
+    line: int
+    content: str
+
+
 class _SpooledComment(msgspec.Struct, array_like=True, gc=False):
+    """A comment without prefixes in its `id` and `parent`; `post` is "" if the input does not name it."""
+
     post: str
     id: str | None
     parent: str | None
@@ -60,10 +78,11 @@ class _SpooledComment(msgspec.Struct, array_like=True, gc=False):
     score: int | None
     created_utc: int | None
     body: str | None
+    origin: Origin | None = None
 
     @property
     def bare_id(self) -> str | None:
-        return self.id.removeprefix("t1_") if self.id else None
+        return self.id.removeprefix(_COMMENT_PREFIX) if self.id else None
 
     @property
     def age_key(self) -> tuple[int, str, str]:
@@ -83,43 +102,53 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_SpooledComment)
 
 
-def encode_spooled(comment: Comment) -> bytes:
+def encode_spooled(comment: Comment, origin: Origin | None = None) -> bytes:
     """Encode a comment for `ConversationBuilder.add`: the hash of its post in hexadecimal, then its fields.
 
     The author is stored as it is, and so must be hashed before.
     """
+    post, parent = _post_and_parent(comment)
+    is_placed = bool(comment.link_id) or not (comment.id or parent)
     spooled = _SpooledComment(
-        _post_id(comment),
+        post,
         comment.id,
-        _parent_id(comment.parent_id),
+        parent,
         comment.author,
         comment.subreddit,
         _storable_int(comment.score),
         _storable_int(comment.created_utc),
         comment.body,
+        origin,
     )
-    post_hash = hashlib.blake2b(spooled.post.encode(), digest_size=_HASH_BITS // 8).hexdigest()
-    return b"%s%s\n" % (post_hash.encode(), _encoder.encode(spooled))
+    return b"%s%s\n" % (_post_hash(post) if is_placed else _UNPLACED, _encoder.encode(spooled))
+
+
+def _post_hash(post: str) -> bytes:
+    return hashlib.blake2b(post.encode(), digest_size=_HASH_BITS // 8).hexdigest().encode()
 
 
 def same_post(record: bytes, other: bytes) -> bool:
-    """Return True if two encoded comments belong to the same post."""
+    """Return True if two encoded comments belong to the same post, or may do so."""
     return record[:_HASH_HEX_DIGITS] == other[:_HASH_HEX_DIGITS]
 
 
-def _post_id(comment: Comment) -> str:
-    """Return the post of a comment. Without one, the comment is its own post, named after its id or its text."""
-    parent = comment.parent_id or ""
-    post = comment.link_id or (parent if parent.startswith("t3_") else "")
-    if not post and comment.id:
-        post = f"t1_{comment.id.removeprefix('t1_')}"
+def _post_and_parent(comment: Comment) -> tuple[str, str | None]:
+    """Return the post of a comment, "" if it is not named, and the id of the comment that it replies to.
+
+    A comment without a post, an id and a parent is its own post, named after its text.
+    """
+    post, parent = post_name(comment.link_id or ""), comment.parent_id or ""
+    if parent.startswith(_POST_PREFIX) or parent in ("", post.removeprefix(_POST_PREFIX)):
+        post, parent = post or parent, ""
+    parent = parent.removeprefix(_COMMENT_PREFIX)
+    is_unknown = not post and (comment.id or parent)
+    return "" if is_unknown else _valid_post(post, comment.body or ""), parent or None
+
+
+def _valid_post(post: str, body: str = "") -> str:
     if _ID_PATTERN.fullmatch(post):
         return post
-    return f"x_{hashlib.blake2b((post or comment.body or '').encode(), digest_size=8).hexdigest()}"
-
-
-def _parent_id(name: str | None) -> str | None:
-    return name.removeprefix("t1_") if name and not name.startswith("t3_") else None
+    return f"x_{hashlib.blake2b((post or body).encode(), digest_size=8).hexdigest()}"
 
 
 def _storable_int(value: int | float | str | None) -> int | None:
@@ -169,6 +198,36 @@ class _Partitions:
         self.partitions[int(record[:_HASH_HEX_DIGITS], 16) >> self._shift & ((1 << _FANOUT_BITS) - 1)].add(record)
 
 
+class _PostFinder:
+    """Finds the posts of comments that do not name them, by following their parents."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, tuple[str | None, str]] = {}
+        self._posts: dict[str, str] = {}
+
+    def add(self, comment: _SpooledComment) -> None:
+        """Note the parent and the post of a comment; the first with an id counts."""
+        if comment.bare_id is not None:
+            self._links.setdefault(comment.bare_id, (comment.parent, comment.post))
+
+    def find(self, comment: _SpooledComment) -> str:
+        """Return the post of a comment: the one at the end of its chain of parents, or the end of the chain itself."""
+        chain: dict[str, None] = {}
+        current, parent, post = comment.bare_id, comment.parent, comment.post
+        while not post and parent is not None and parent not in chain:
+            chain[parent] = None
+            current = parent
+            post = self._posts.get(parent, "")
+            parent, named = self._links.get(parent, (None, ""))
+            post = post or named
+        if not post and parent is not None:  # a cycle, which is named after its first id
+            cycle = list(chain)
+            current = min(cycle[cycle.index(parent) :])
+        post = post or _valid_post(f"{_COMMENT_PREFIX}{current}")
+        self._posts |= dict.fromkeys(chain, post)
+        return post
+
+
 @contextmanager
 def _oserror_at(directory: Path) -> Iterator[None]:
     """Name the directory in OSErrors of the block: the files have no name."""
@@ -188,34 +247,54 @@ class ConversationBuilder:
             for path in builder.paths():
                 ...
 
-    The result does not depend on the order of the comments, except that the first of two with the same id counts, nor
-    on `max_in_memory_bytes`; a single post that is larger is loaded whole. `directory` needs space for all comments.
-    `omitted`: comments in no path, by reason, complete once the paths have been read.
+    The result does not depend on the order of the comments, except that the first of two with the same id counts (one
+    that names its post before one that does not), nor on `max_in_memory_bytes`; a single post that is larger is loaded
+    whole. `directory` needs space for all comments.
+    `omitted`: comments in no path, by reason; `orphans`: replies to comments that are missing; both complete once the
+    paths have been read. `on_omitted` is called with the reason and the origin of each comment in no path that has one.
 
     Raises:
         OSError: the file system failed; it names the directory.
     """
 
-    def __init__(self, directory: Path, max_in_memory_bytes: int = MAX_IN_MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        max_in_memory_bytes: int = MAX_IN_MEMORY_BYTES,
+        on_omitted: Callable[[str, Origin], None] | None = None,
+    ) -> None:
         self.omitted: Counter[str] = Counter()
+        self.orphans = 0
+        self._on_omitted = on_omitted
         self._directory = directory
         self._max_in_memory_bytes = max_in_memory_bytes
         self._root = _Partitions(directory, 0)
+        self._unplaced = _Partition(directory, 0)
+        self._posts = _PostFinder()
         self._pending = self._root.partitions[::-1]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for partition in self._pending:
+        for partition in [*self._pending, self._unplaced]:
             partition.close()
 
     def add(self, record: bytes) -> None:
         """Spool a comment, as `encode_spooled` returned it."""
-        self._root.add(record)
+        if record.startswith(_UNPLACED):
+            self._unplaced.add(record)
+            self._posts.add(_decoder.decode(record[_HASH_HEX_DIGITS:]))
+        else:
+            self._root.add(record)
 
     def paths(self, min_turns: int = 1) -> Iterator[list[ConversationRow]]:
         """Yield the conversations of at least `min_turns` turns, once; those of a post are consecutive."""
+        for record in self._unplaced.records():
+            comment = _decoder.decode(record[_HASH_HEX_DIGITS:])
+            comment.post = self._posts.find(comment)
+            self._root.add(b"%s%s\n" % (_post_hash(comment.post), _encoder.encode(comment)))
+        self._unplaced.close()
         while self._pending:
             partition = self._pending[-1]
             is_divisible = not partition.single_post and (partition.level + 2) * _FANOUT_BITS <= _HASH_BITS
@@ -225,15 +304,18 @@ class ConversationBuilder:
                 for record in partition.records():
                     subpartitions.add(record)
             else:
-                for post, comments in _posts(partition.records(), self.omitted):
+                for post, comments in self._read_posts(partition.records()):
                     yield from self._paths(post, comments, min_turns)
                 self._pending.pop()
             partition.close()
 
     def _paths(self, post: str, comments: Sequence[_SpooledComment], min_turns: int) -> Iterator[list[ConversationRow]]:
+        ids = {comment.bare_id for comment in comments}
+        self.orphans += sum(comment.parent is not None and comment.parent not in ids for comment in comments)
         for path_number, path in enumerate(reply_paths(comments), 1):
             if len(path) < min_turns:
-                self.omitted[TOO_SHORT] += len(path)
+                for index in path:
+                    self._omit(TOO_SHORT, comments[index])
                 continue
             thread = f"{post}.{path_number}"
             yield [
@@ -241,17 +323,24 @@ class ConversationBuilder:
                 for turn, one in enumerate((comments[index] for index in path), 1)
             ]
 
+    def _read_posts(self, records: Iterator[bytes]) -> Iterator[tuple[str, list[_SpooledComment]]]:
+        """Yield the comments of each post, by hash: the order does not depend on the partitions."""
+        posts: dict[tuple[bytes, str], dict[str | int, _SpooledComment]] = {}
+        for record_index, record in enumerate(records):
+            comment = _decoder.decode(record[_HASH_HEX_DIGITS:])
+            comments = posts.setdefault((record[:_HASH_HEX_DIGITS], comment.post), {})
+            if (
+                comments.setdefault(record_index if comment.bare_id is None else comment.bare_id, comment)
+                is not comment
+            ):
+                self._omit(DUPLICATE_ID, comment)
+        for key in sorted(posts):
+            yield key[1], list(posts.pop(key).values())
 
-def _posts(records: Iterator[bytes], omitted: Counter[str]) -> Iterator[tuple[str, list[_SpooledComment]]]:
-    """Yield the comments of each post, by hash: the order does not depend on the partitions."""
-    posts: dict[tuple[bytes, str], dict[str | int, _SpooledComment]] = {}
-    for record_index, record in enumerate(records):
-        comment = _decoder.decode(record[_HASH_HEX_DIGITS:])
-        comments = posts.setdefault((record[:_HASH_HEX_DIGITS], comment.post), {})
-        if comments.setdefault(record_index if comment.bare_id is None else comment.bare_id, comment) is not comment:
-            omitted[DUPLICATE_ID] += 1
-    for key in sorted(posts):
-        yield key[1], list(posts.pop(key).values())
+    def _omit(self, reason: str, comment: _SpooledComment) -> None:
+        self.omitted[reason] += 1
+        if self._on_omitted is not None and comment.origin is not None:
+            self._on_omitted(reason, comment.origin)
 
 
 def reply_paths(comments: Sequence[_SpooledComment]) -> Iterator[list[int]]:

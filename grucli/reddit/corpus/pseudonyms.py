@@ -16,6 +16,7 @@ from typing import TypeGuard
 from grucli.errors import GruError
 from grucli.files import oserror_for
 from grucli.paths import data_dir
+from grucli.reddit.names import user_key
 
 DELETED_AUTHORS = frozenset({"", "[deleted]", "[removed]"})
 """Placeholders for an author who has been deleted."""
@@ -112,7 +113,8 @@ def is_profile(subreddit: str | None) -> TypeGuard[str]:
 class AuthorHasher:
     """Keyed hash of an author, as 16 hexadecimal digits: `AuthorHasher(key)(name)`.
 
-    Case is ignored, as on Reddit. The hash of a deleted author is "". Picklable; its `repr` does not show the key.
+    All spellings of a name have one hash, see `user_key`. The hash of a deleted author is "". Picklable; its `repr`
+    does not show the key.
 
     >>> hashed = AuthorHasher(bytes(32))
     >>> hashed("Somebody"), hashed("somebody") == hashed("SOMEBODY"), hashed("[deleted]"), hashed(None)
@@ -154,10 +156,13 @@ class AuthorHasher:
         return f"u_{self(subreddit[2:])}" if is_profile(subreddit) else subreddit
 
     def _hash(self, name: str) -> str:
-        if name in DELETED_AUTHORS:
-            return ""
+        key = user_key(name)
+        return "" if key in DELETED_AUTHORS else self.hash_exactly(key)
+
+    def hash_exactly(self, text: str) -> str:
+        """Return the hash of a text as it is."""
         hasher = self._keyed_hash.copy()
-        hasher.update(name.lower().encode("utf-8", "replace"))
+        hasher.update(text.encode("utf-8", "replace"))
         return hasher.hexdigest()
 
     def __reduce__(self) -> tuple[type["AuthorHasher"], tuple[bytes]]:

@@ -1,8 +1,8 @@
 """Purging: comments are removed from a corpus, by id or author, when their authors ask for it.
 
-The corpus is read as a stream and rewritten in the same format, atomically. Unreadable rows, which training skips as
-well, are left out. A conversation is split where a turn was removed: no turn becomes a reply to one that its author
-never saw.
+The corpus is read as a stream and rewritten in the same form (delimiter, header, encoding), atomically. Unreadable
+rows, which training skips as well, are left out. A conversation is split where a turn was removed: no turn becomes a
+reply to one that its author never saw.
 """
 
 import csv
@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
@@ -20,14 +21,16 @@ from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
 from grucli.read.columns import names_text, normalize_name
-from grucli.read.encoding import check_undecodable
+from grucli.read.encoding import UTF8, check_undecodable
 from grucli.read.json_tree import POST
+from grucli.read.missing import is_missing
 from grucli.read.records import Records, open_records
-from grucli.read.schema import TEXT, ReadOptions
+from grucli.read.schema import TEXT, ReadOptions, Schema, missing_field_error
 from grucli.read.sources import InputSource, resolve_source
 from grucli.read.text_files import read_text_file
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
-from grucli.reddit.corpus.writer import OutputSpec, make_record_encoder, open_corpus
+from grucli.reddit.corpus.writer import OutputSpec, json_line, make_table_encoder, open_corpus
+from grucli.reddit.names import bare_id, id_text, user_key
 from grucli.text.dataset import post_of
 
 Fields = dict[str, object]
@@ -37,6 +40,7 @@ _PURGEABLE_SUFFIXES = ", ".join(f".{file_format}" for file_format in _PURGEABLE_
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MAX_HASH_GENERATIONS = 4
 _STAGE = "searching for the comments"
+_BYTE_ORDER_MARK = "\ufeff"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
 _MAX_IDS_BYTES = 1 << 26
 """Bytes of about 6 million ids."""
@@ -51,8 +55,8 @@ _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 class PurgeCriteria:
     """Which comments to remove.
 
-    `ids`: without `t1_`. `names`: of authors, in lower case. `hashes`: the name of each hash that a corpus may contain
-    instead of it; None without the author key, when hashed corpora cannot be searched for names.
+    `ids`: without `t1_`. `names`: of authors, as `user_key` returns them. `hashes`: the name of each hash that a corpus
+    may contain instead of it; None without the author key, when hashed corpora cannot be searched for names.
     """
 
     ids: frozenset[str] = frozenset()
@@ -79,16 +83,20 @@ def build_criteria(id_files: Sequence[str], authors: Sequence[str]) -> PurgeCrit
 
 
 def _hash_candidates(names: Iterable[str], hasher: AuthorHasher) -> Iterator[tuple[str, str]]:
-    """Yield the hashes of each name: a corpus cleaned from another corpus contains the hash of a hash."""
+    """Yield the hashes of each name: a corpus cleaned from another corpus contains the hash of a hash.
+
+    Corpora of earlier versions have other hashes for other spellings.
+    """
     for name in names:
-        digest = name
-        for _ in range(_MAX_HASH_GENERATIONS):
-            digest = hasher(digest)
-            yield digest, name
+        for prefix in ("", "u/", "/u/", "@"):
+            digest = f"{prefix}{name}"
+            for _ in range(_MAX_HASH_GENERATIONS):
+                digest = hasher.hash_exactly(digest)
+                yield digest, name
 
 
 def _parse_author(name: str) -> str:
-    bare = re.sub(r"^/?u/", "", name.strip()).lower()
+    bare = user_key(name)
     if bare in DELETED_AUTHORS:
         raise UsageError(f"--author: invalid user name '{name}'", "use the name as Reddit shows it, with or without u/")
     return bare
@@ -138,7 +146,7 @@ class PurgeResult:
 
     `removed`, `kept`: comments. `removed_characters`, `characters`: of their texts. `split_conversations`: new
     conversations after a removed comment. `matched`: the ids and names of the criteria that were found. `report`:
-    unreadable rows.
+    unreadable rows. `authors_hashed`: whether the corpus names authors by hashes.
     """
 
     removed: int = 0
@@ -148,6 +156,7 @@ class PurgeResult:
     split_conversations: int = 0
     matched: set[str] = field(default_factory=set)
     report: RowReport = field(default_factory=RowReport)
+    authors_hashed: bool = False
 
 
 def purge(
@@ -178,10 +187,9 @@ def purge(
     result = PurgeResult()
     records = open_records(source, read, result.report, _byte_counter(path, on_progress), needs_text=False)
     schema = records.schema
-    file_format = "jsonl" if schema.is_json else source.file_format
-    if file_format is None:
+    if not schema.is_json and source.file_format is None:
         raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_PURGEABLE_SUFFIXES}")
-    rows = _kept_rows(name, records, criteria, result)
+    rows = _kept_rows(records, criteria, result)
     if dry_run:
         for _ in rows:
             pass
@@ -189,17 +197,41 @@ def purge(
     with (
         OutputLock(path),
         suppress(_NothingRemovedError),
-        open_corpus(OutputSpec(path, file_format, source.compression), schema.names) as corpus,
+        open_corpus(OutputSpec(path, "jsonl", source.compression)) as corpus,
     ):
-        encode = make_record_encoder(file_format)
-        for row in rows:
-            corpus.write(encode(row))
+        for line in _encoded_lines(schema, rows, has_mark=_has_byte_order_mark(path, schema.encoding)):
+            corpus.write(line)
         if not _check_complete(result, name).removed:
             raise _NothingRemovedError
         if _file_signature(path) != signature_before:
             raise LockedError(f"file changed while it was read: '{name}'", "nothing was written; run it again")
         before_writing()
     return result
+
+
+def _encoded_lines(schema: Schema, rows: Iterator[Fields], *, has_mark: bool) -> Iterator[bytes]:
+    """Yield the lines of a corpus in the form that its schema describes."""
+    encode_row = make_table_encoder(schema.delimiter or ",", quoted=schema.quoted)
+    header = encode_row(schema.names) if schema.has_header and not schema.is_json else b""
+    lines = (json_line(row) if schema.is_json else encode_row(list(row.values())) for row in rows)
+    for line in chain([_BYTE_ORDER_MARK.encode() if has_mark else b"", header], lines):
+        try:
+            yield line if schema.encoding == UTF8 else line.decode().encode(schema.encoding)
+        except UnicodeEncodeError as error:
+            raise GruError(
+                f"cannot write '{schema.name}' in {schema.encoding}: part of it was not {schema.encoding}",
+                "nothing was changed; convert it to UTF-8 first",
+            ) from error
+
+
+def _has_byte_order_mark(path: Path, encoding: str) -> bool:
+    """Return whether a file that is not compressed begins with the mark of its encoding."""
+    try:
+        mark = _BYTE_ORDER_MARK.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
 
 
 class _NothingRemovedError(Exception):
@@ -266,20 +298,24 @@ def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
     return result
 
 
-def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
-    """Yield the remaining rows, their threads and turns updated, and count all of them in `result`."""
-    missing = {column for column, values in (("id", criteria.ids), ("author", criteria.names)) if values}
-    is_json = records.schema.is_json
-    first: Sequence[str] = () if is_json else records.schema.names
-    if first:
-        _require_columns(name, missing - set(first), first)
-    renamer = _ThreadRenamer()
-    for record in records.rows:
-        fields = record.fields
-        first = first or tuple(fields)
-        missing -= fields.keys()
-        criterion = _matching_criterion(fields, criteria, name)
-        body = fields.get(TEXT)
+def _kept_rows(records: Records, criteria: PurgeCriteria, result: PurgeResult) -> Iterator[Fields]:
+    """Yield the remaining rows, their threads and turns updated, and count all of them in `result`.
+
+    Raises:
+        UsageError: the source does not have what the criteria look for.
+    """
+    schema = records.schema
+    options = (("id", "--ids", criteria.ids), ("author", "--author", criteria.names))
+    missing = {name: option for name, option, values in options if values}
+    for name, option in missing.items():
+        if schema.names and name not in schema.columns:
+            raise missing_field_error(schema, option, name)
+    columns = {name: schema.columns.get(name, name) for name in ("id", "author", TEXT, "thread", "turn")}
+    renamer = _ThreadRenamer(columns)
+    for _, fields in records.rows:
+        missing = {name: option for name, option in missing.items() if is_missing(fields.get(columns[name]))}
+        criterion = _matching_criterion(fields.get(columns["id"]), fields.get(columns["author"]), criteria, result)
+        body = fields.get(columns[TEXT])
         size = len(body) if isinstance(body, str) else 0
         result.split_conversations += renamer.update(fields, criterion is not None)
         if criterion is None:
@@ -290,34 +326,32 @@ def _kept_rows(name: str, records: Records, criteria: PurgeCriteria, result: Pur
             result.matched.add(criterion)
             result.removed += 1
             result.removed_characters += size
-    if result.kept:
-        _require_columns(name, missing, first)
+    if result.kept and missing:
+        name, option = missing.popitem()
+        raise missing_field_error(schema, option, name)
 
 
-def _require_columns(name: str, missing: set[str], available: Iterable[str]) -> None:
-    if missing:
-        raise UsageError(f"no column '{min(missing)}' in '{name}'", f"it has: {', '.join(available)}")
-
-
-def _matching_criterion(fields: Fields, criteria: PurgeCriteria, name: str) -> str | None:
+def _matching_criterion(id_: object, author: object, criteria: PurgeCriteria, result: PurgeResult) -> str | None:
     """Return the id or name for which to remove a row, or None.
 
     Raises:
         GruError: the author is a hash, and the author key is missing.
     """
-    id_, author = fields.get("id"), fields.get("author")
-    if criteria.ids and isinstance(id_, str | int) and (bare := str(id_).removeprefix("t1_")) in criteria.ids:
-        return bare
+    if criteria.ids and (text := id_text(id_)) is not None:
+        bare = bare_id(text).removeprefix("t1_")
+        if bare in criteria.ids:
+            return bare
     if not criteria.names or not isinstance(author, str):
         return None
-    lowercase = author.lower()
-    if lowercase in criteria.names:
-        return lowercase
+    key = user_key(author)
+    if key in criteria.names:
+        return key
+    result.authors_hashed = result.authors_hashed or _HASH_PATTERN.fullmatch(author) is not None
     if criteria.hashes is not None:
         return criteria.hashes.get(author)
-    if _HASH_PATTERN.fullmatch(author):
+    if result.authors_hashed:
         raise GruError(
-            f"authors are hashed in '{name}', and the author key is missing: '{key_file()}'",
+            f"authors are hashed in the corpus, and the author key is missing: '{key_file()}'",
             "run it where the corpus was made, or use --ids",
         )
     return None
@@ -330,7 +364,8 @@ class _ThreadRenamer:
     between training and validation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self._columns = columns
         self._source: str | None = None
         self._name = ""
         self._turn = 0
@@ -340,7 +375,7 @@ class _ThreadRenamer:
 
     def update(self, fields: Fields, removed: bool) -> bool:
         """Update the thread and turn of the next row; return True if it starts a new conversation after a gap."""
-        thread = _get_thread(fields)
+        thread = self._get_thread(fields)
         if thread is None:
             self._source = None
             self._last_written_name = self._last_written_name if removed else None
@@ -355,28 +390,32 @@ class _ThreadRenamer:
             return False
         is_new = self._gap
         if is_new:
-            self._name, self._turn, self._gap = _unique_thread_name(self._name, fields), 0, False
+            self._name, self._turn, self._gap = self._new_name(fields), 0, False
         self._turn += 1
         self._last_written_name = self._name
         if self._renumbered:
-            fields["thread"] = self._name
-            if "turn" in fields:
-                fields["turn"] = str(self._turn) if isinstance(fields["turn"], str) else self._turn
+            turn = self._columns["turn"]
+            fields[self._columns["thread"]] = self._name
+            if turn in fields:
+                fields[turn] = str(self._turn) if isinstance(fields[turn], str) else self._turn
         return is_new
 
+    def _get_thread(self, fields: Fields) -> str | None:
+        thread = fields.get(self._columns["thread"])
+        if isinstance(thread, int):
+            return str(thread)
+        return thread if isinstance(thread, str) and thread else None
 
-def _get_thread(fields: Fields) -> str | None:
-    thread = fields.get("thread")
-    if isinstance(thread, int):
-        return str(thread)
-    return thread if isinstance(thread, str) and thread else None
+    def _new_name(self, fields: Fields) -> str:
+        id_, text = (fields.get(self._columns[name]) for name in ("id", TEXT))
+        return _unique_thread_name(self._name, str(id_ or text))
 
 
-def _unique_thread_name(name: str, fields: Fields) -> str:
+def _unique_thread_name(name: str, comment: str) -> str:
     """Return a name for the rest of a thread after a gap: the post, and a number that no other path has.
 
     The number is a hash of the thread and its next comment, with a leading zero, which numbers of paths do not have.
     """
-    key = f"{name} {fields.get('id') or fields.get(TEXT)}"
+    key = f"{name} {comment}"
     digest = hashlib.blake2b(key.encode(), digest_size=5).digest()
     return f"{post_of(name)}.0{int.from_bytes(digest)}"

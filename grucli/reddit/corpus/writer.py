@@ -37,7 +37,7 @@ BatchEncoder = Callable[[Sequence[msgspec.Struct]], list[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """A corpus to write: `file_format` "csv", "jsonl", "txt" or "tsv"; `compression` one of `COMPRESSIONS`, or ""."""
+    """A corpus to write: `file_format` "csv", "jsonl" or "txt"; `compression` one of `COMPRESSIONS`, or ""."""
 
     path: Path
     file_format: str
@@ -119,19 +119,7 @@ class _ReturnText:
         return text
 
 
-# With "\n" alone, only some Python versions quote a field for a lone "\r".
-_csv = csv.writer(_ReturnText(), lineterminator=_CRLF)
 _json = msgspec.json.Encoder()
-
-
-def csv_line(values: Sequence[object]) -> bytes:
-    r"""Encode a record of a CSV file, with `\n` at its end.
-
-    >>> csv_line(["c1", None, 'a "b"\r'])
-    b'c1,,"a ""b""\r"\n'
-    """
-    text = cast(str, _csv.writerow(values))
-    return (text[: -len(_CRLF)] + _LF).encode()
 
 
 def json_line(fields: dict[str, object]) -> bytes:
@@ -143,26 +131,21 @@ def json_line(fields: dict[str, object]) -> bytes:
     return _json.encode(fields) + b"\n"
 
 
-def _tsv_line(values: Sequence[object]) -> bytes:
-    return ("\t".join(map(str, values)) + _LF).encode()
+def make_table_encoder(delimiter: str, *, quoted: bool = True) -> Callable[[Sequence[object]], bytes]:
+    r"""Return a function that encodes a record of a table; without quotes it can hold only what was read from one.
 
-
-_TABLE_ENCODERS: dict[str, Callable[[Sequence[object]], bytes]] = {"csv": csv_line, "tsv": _tsv_line}
-"""The formats whose first line names the columns. A `.tsv` has no quotes: it can hold only what was read from one."""
-
-
-def make_record_encoder(file_format: str) -> Callable[[dict[str, object]], bytes]:
-    r"""Return a function that encodes the fields of a record read from a file of this format.
-
-    >>> make_record_encoder("csv")({"id": "c1", "body": "a, b"})
-    b'c1,"a, b"\n'
-    >>> make_record_encoder("tsv")({"id": "c1", "body": "a, b"})
-    b'c1\ta, b\n'
+    >>> make_table_encoder(";")(["c1", "a, b; c"]), make_table_encoder("\t", quoted=False)(["c1", 'a "b"'])
+    (b'c1;"a, b; c"\n', b'c1\ta "b"\n')
     """
-    if file_format == "jsonl":
-        return json_line
-    encode_line = _TABLE_ENCODERS[file_format]
-    return lambda fields: encode_line(list(fields.values()))
+    if not quoted:
+        return lambda values: (delimiter.join(map(str, values)) + _LF).encode()
+    # With "\n" alone, only some Python versions quote a field for a lone "\r".
+    writer = csv.writer(_ReturnText(), delimiter=delimiter, lineterminator=_CRLF)
+    return lambda values: (cast(str, writer.writerow(values))[: -len(_CRLF)] + _LF).encode()
+
+
+csv_line = make_table_encoder(",")
+"""Encodes a record of a CSV file."""
 
 
 class CorpusWriter:
@@ -185,22 +168,22 @@ class CorpusWriter:
 
 
 @contextmanager
-def open_corpus(output: OutputSpec, columns: Sequence[str] = COLUMNS) -> Iterator[CorpusWriter]:
+def open_corpus(output: OutputSpec, columns: Sequence[str] = COLUMNS, mode: int = 0o666) -> Iterator[CorpusWriter]:
     """Write a corpus: `with open_corpus(parse_output(name)) as corpus: corpus.write(rows)`.
 
-    The file is replaced atomically at the end of the block; after an exception it is unchanged. The same rows give the
-    same bytes, compressed or not.
+    The file is replaced atomically at the end of the block; after an exception it is unchanged. A new file gets `mode`,
+    less the umask. The same rows give the same bytes, compressed or not.
 
     Raises:
         UsageError: the path is a directory.
         OSError: the file system failed; it names the file.
     """
-    with atomic_writer(output.path) as file:
+    with atomic_writer(output.path, mode=mode) as file:
         stream = _open_compressed(file, output.compression)
         writer = CorpusWriter(stream)
         try:
-            if output.file_format in _TABLE_ENCODERS:
-                writer.write(_TABLE_ENCODERS[output.file_format](columns))
+            if output.file_format == "csv":
+                writer.write(csv_line(columns))
             yield writer
             writer.flush()
         except BaseException:

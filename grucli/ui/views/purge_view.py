@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def show_purge(terminal: Terminal, summary: "PurgeSummary") -> None:
     """Print what was removed, or would be, what was not found, and what still contains it; all of it as messages."""
     print_purge_result(terminal, summary.corpus, summary.result, dry_run=summary.dry_run)
-    print_not_found(terminal, summary.ids_not_found, summary.authors_not_found)
+    print_not_found(
+        terminal, summary.ids_not_found, summary.authors_not_found, authors_hashed=summary.result.authors_hashed
+    )
     if summary.result.removed and not summary.dry_run:
         if summary.fetched:
             warn_fetched_file(terminal, summary.corpus)
@@ -47,15 +49,17 @@ def warn_fetched_file(terminal: Terminal, corpus: str) -> None:
     )
 
 
-def print_not_found(terminal: Terminal, ids: int, names: Sequence[str]) -> None:
-    """Print how many of the ids, and which of the names, are not in the corpus."""
+def print_not_found(terminal: Terminal, ids: int, names: Sequence[str], *, authors_hashed: bool) -> None:
+    """Print how many of the ids, and which of the names, are not in the corpus; its authors may be hashed."""
     if ids:
         terminal.info(f"not found: {pluralize(ids, 'id')}")
-    if names:
+    if names and authors_hashed:
         terminal.warn(
             f"no comments found by {', '.join(names)}; a corpus made with another author.key, on another computer or "
             "in another GRU_HOME, can only be searched for authors there"
         )
+    elif names:
+        terminal.warn(f"no comments found by {', '.join(names)}")
 
 
 def print_models_to_retrain(terminal: Terminal, models: Sequence[str], directories: Sequence[str]) -> None:

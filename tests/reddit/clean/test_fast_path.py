@@ -62,6 +62,10 @@ FRAGMENTS = st.one_of(
             "\ufffd",
             "I am a bot",
             "[deleted]",
+            "nan",
+            "N/A",
+            "<NA>",
+            "**None**",
         ]
     ),
     st.sampled_from([" ", "\n", "\n\n", "  ", " at ", " dot ", "1) one\n2) two", "a:b\n:c", "...", "call me at 12345"]),
@@ -136,17 +140,20 @@ def test_a_batch_leaves_no_more_to_the_rules_than_it_must() -> None:
 COMMENTS = st.builds(
     Comment,
     body=st.one_of(st.none(), TEXTS, hostile_text),
-    author=st.sampled_from(["a", "AutoModerator", "RemindMeBot", "a\n", "İ", "", "[deleted]"]),
+    author=st.sampled_from(
+        ["a", "AutoModerator", "RemindMeBot", "a\n", "İ", "", "[deleted]", "u/AutoModerator", "@a", " a", "NaN", "a b"]
+    ),
     score=st.sampled_from([1, 2]),
     created_utc=st.just(3),
-    subreddit=st.sampled_from(["pics", "a\x1bb", None]),
+    subreddit=st.sampled_from(["pics", "a\x1bb", "r/pics", None]),
+    link_id=st.sampled_from(["t3_a", "https://www.reddit.com/r/pics/comments/a/title/", None]),
 )
 MALFORMED = st.builds(Comment, body=TEXTS, author=st.sampled_from([None, "a"]), score=st.sampled_from([None, "3", 1.5]))
 RULE_CONFIGS = (
     RuleConfig(),
     RuleConfig(min_chars=8, max_chars=20),
     RuleConfig(skip_rules=frozenset({"length", "unicode"})),
-    RuleConfig(skip_rules=frozenset({"bot", "deleted"}), min_score=2),
+    RuleConfig(skip_rules=frozenset({"bot", "deleted", "missing"}), min_score=2),
     RuleConfig(no_match=re.compile("[a-c]")),
 )
 

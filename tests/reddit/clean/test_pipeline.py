@@ -294,7 +294,7 @@ def test_whatever_comes_is_counted_once(
 
 def test_bad_rows_count_under_schema_with_their_lines(tmp_path: Path) -> None:
     source = tmp_path / "a.jsonl"
-    source.write_bytes(b'{"body":"fine"}\nno\n{"body":null}\n\n{"author":3,"body":"x"}\n{"id":"c"}\n')
+    source.write_bytes(b'{"body":"fine"}\nno\n{"body":null}\n\n{"author":3,"body":5}\n{"id":"c"}\n')
     report = clean(make_options(source, tmp_path / "out.csv"))
 
     assert report.dropped == {"schema": 4}
@@ -304,7 +304,7 @@ def test_bad_rows_count_under_schema_with_their_lines(tmp_path: Path) -> None:
     } == {
         "not JSON": (1, [2]),
         "no text": (2, [3, 6]),
-        "'author' of a wrong type": (1, [5]),
+        "'body' of a wrong type": (1, [5]),
     }
 
 
@@ -383,9 +383,9 @@ def test_a_rule_that_is_skipped_drops_nothing(tmp_path: Path) -> None:
 
 
 def test_the_rules_that_may_drop_are_named_in_their_order() -> None:
-    assert filter_names(RuleConfig()) == ["schema", "deleted", "bot", "length", "duplicate"]
+    assert filter_names(RuleConfig()) == ["schema", "deleted", "missing", "bot", "length", "duplicate"]
     asked = filter_names(RuleConfig(min_score=1, skip_rules=frozenset({"bot"}), near_duplicates=True))
-    assert asked == ["schema", "deleted", "score", "length", "duplicate", "near-duplicate"]
+    assert asked == ["schema", "deleted", "missing", "score", "length", "duplicate", "near-duplicate"]
 
 
 def test_conversations_are_paths_and_the_rest_is_counted(tmp_path: Path) -> None:
@@ -429,22 +429,28 @@ def test_no_conversations_are_made_of_conversations(tmp_path: Path, form: str) -
     assert not (tmp_path / "out.csv").exists()
     assert clean(make_options(talk, tmp_path / "out.csv")).kept == 9
     (tmp_path / "b.csv").write_text("thread,turn,id,parent_id,body\nx,1,c1,t3_p,Why?\nx,2,c2,t1_c1,Because.\n")
-    assert clean(make_options(tmp_path / "b.csv", None, replies=True)).conversations == 2
+    assert clean(make_options(tmp_path / "b.csv", None, replies=True)).conversations == 1
 
 
-def test_where_nothing_replies_to_anything_that_is_said_once(tmp_path: Path) -> None:
-    sources = [tmp_path / f"{name}.jsonl" for name in "abc"]
+def test_where_nothing_replies_to_anything_no_conversations_are_built(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{name}.jsonl" for name in "ab"]
     for number, source in enumerate(sources):
-        parent = {"parent_id": "t3_p"} if source.stem == "b" else {"parent_id": None}
+        parent = {"parent_id": "t3_p"} if source.stem == "a" else {"parent_id": None}
         source.write_bytes(encode_dump([make_comment(n, f"{n} of {number}", **parent) for n in range(9)]))
-    names = f"'{sources[0]}', '{sources[2]}'"
 
-    assert clean(make_options(sources, None, replies=True)).notes == [
-        f"no comment in {names} has a parent_id: each becomes a conversation by itself"
-    ]
-    assert clean(make_options(sources[0], None, replies=True, min_turns=2)).notes
-    assert not clean(make_options(sources[1], None, replies=True)).notes
+    with pytest.raises(UsageError, match=r"b\.jsonl' has no parents, which --replies needs"):
+        clean(make_options(sources, tmp_path / "out.csv", replies=True))
+    assert not (tmp_path / "out.csv").exists()
+    assert not clean(make_options(sources[0], None, replies=True)).notes
     assert not clean(make_options(sources, None)).notes
+
+
+def test_replies_to_what_is_not_there_are_told(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_bytes(encode_dump([make_comment(n, f"number {n}", parent_id=f"t1_gone{n}") for n in range(9)]))
+    assert clean(make_options(source, None, replies=True)).notes == [
+        "9 replies start a conversation: what they reply to is not there"
+    ]
 
 
 def test_a_txt_keeps_no_names_and_needs_no_key(tmp_path: Path, home: Path) -> None:

@@ -136,13 +136,13 @@ def test_all_transforms_can_be_skipped() -> None:
     comment = Comment(body="*a* ")
     settings = RuleConfig(skip_rules=frozenset(rule.name for rule in RULES if rule.transform))
     assert (make_cleaner(settings)(comment), comment.body) == (None, "*a* ")
-    assert [step.rule for step in trace_rules(comment, settings)] == ["schema", "deleted", "bot", "length"]
+    assert [step.rule for step in trace_rules(comment, settings)] == ["schema", "deleted", "missing", "bot", "length"]
 
 
 def test_every_step_is_told_once_and_the_changes_of_later_rounds_besides() -> None:
     steps = trace_rules(Comment(body="&lt;3 a \\*b\\* \r\n"), RuleConfig())
     assert [step.rule for step in steps if step.before != step.after] == ["entities", "markdown", "unicode", "markdown"]
-    assert [step.rule for step in steps][:5] == ["schema", "deleted", "bot", "entities", "quotes"]
+    assert [step.rule for step in steps][:6] == ["schema", "deleted", "missing", "bot", "entities", "quotes"]
     assert steps[-1].after == "<3 a b"
 
 

@@ -45,8 +45,8 @@ def test_every_mender_and_judge_shows_an_example() -> None:
 
 def test_the_table_is_in_its_order_and_says_what_each_rule_does() -> None:
     assert " ".join(rule.name for rule in RULES) == (
-        "schema deleted bot subreddit author date score entities quotes markdown urls unicode pii pattern length "
-        "language duplicate near-duplicate"
+        "schema deleted missing bot subreddit author date score entities quotes markdown urls unicode pii pattern "
+        "length language duplicate near-duplicate"
     )
     assert all(rule.description and not rule.description.endswith(".") for rule in RULES)
     assert all(rule.options for rule in RULES if not rule.enabled_by_default)

@@ -129,7 +129,7 @@ def test_short_ones_are_left_out_on_request_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("comment", "thread"),
     [
-        (Comment("x", "c1", parent_id="t1_c0"), "t1_c1.1"),
+        (Comment("x", "c1", parent_id="t1_c0"), "t1_c0.1"),
         (Comment("x", "c1", parent_id="t3_p"), "t3_p.1"),
         (Comment("x", "t1_c1"), "t1_c1.1"),
         (Comment("x", "c1", link_id="t3_p", parent_id="c0"), "t3_p.1"),
@@ -140,7 +140,7 @@ def test_a_comment_that_does_not_name_its_post(tmp_path: Path, comment: Comment,
     assert turn.thread == thread
 
 
-@pytest.mark.parametrize("link", [None, "", "a b", "t3_\n", "t3_p.2", "../..", "x" * 65, "t3_\u202e"])
+@pytest.mark.parametrize("link", [None, "", "a b", "t3_a\nb", "t3_p.2", "../..", "x" * 65, "t3_\u202e"])
 def test_a_post_of_any_name_has_a_plain_thread(tmp_path: Path, link: str | None) -> None:
     [[turn]] = build_conversations([Comment("x", None, link_id=link)], tmp_path)
     head, _, number = turn.thread.rpartition(".")
@@ -200,12 +200,27 @@ def strip_kind(name: str | None) -> str | None:
 def reference_paths(comments: list[Comment]) -> set[tuple[str, ...]]:
     """Return the paths, by a naive implementation of the rules with dictionaries and sets."""
     posts: dict[str, dict[str, Comment]] = {}
-    for number, comment in enumerate(comments):
-        parent = comment.parent_id or ""
-        own_post = f"own {(comment.id and strip_kind(comment.id)) or 'text ' + str(comment.body)}"
-        post = comment.link_id or (parent if parent.startswith("t3_") else own_post)
-        posts.setdefault(post, {}).setdefault(strip_kind(comment.id) or f"#{number}", comment)
+    for number, comment in sorted(enumerate(comments), key=lambda item: not item[1].link_id):
+        posts.setdefault(reference_post(comment, comments), {}).setdefault(
+            strip_kind(comment.id) or f"#{number}", comment
+        )
     return {path for result in posts.values() for path in reference_paths_of_post(result)}
+
+
+def reference_post(comment: Comment, comments: list[Comment]) -> str:
+    links: dict[str | None, str | None] = {}
+    for other in comments:
+        if other.id and not other.link_id:
+            links.setdefault(strip_kind(other.id), strip_kind(other.parent_id))
+    seen, name, parent = [strip_kind(comment.id)], strip_kind(comment.id), strip_kind(comment.parent_id)
+    if comment.link_id:
+        return comment.link_id
+    while parent and not parent.startswith("t3_") and parent not in seen[1:]:
+        seen.append(parent)
+        name, parent = parent, links.get(parent)
+    if parent in seen[1:]:
+        return f"own {min(map(str, seen[seen.index(parent, 1) :]))}"
+    return parent or f"own {name or 'text ' + str(comment.body)}"
 
 
 def reference_paths_of_post(comments: dict[str, Comment]) -> set[tuple[str, ...]]:
@@ -343,3 +358,56 @@ with ConversationBuilder(Path({str(tmp_path)!r})) as builder:
     assert ended.returncode == -9, ended.stderr
     assert int(ended.stdout) > 10_000
     assert list(tmp_path.iterdir()) == []
+
+
+def replies_without_posts(*links: tuple[str, str | None]) -> list[Comment]:
+    return [Comment(f"text of {name}", name, parent_id=parent) for name, parent in links]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_replies_join_where_no_post_is_named(tmp_path: Path, order: int) -> None:
+    comments = replies_without_posts(
+        *(("t1_a", "t3_p"), ("b", "t1_a"), ("c", "b"), ("d", ""), ("e", "t1_d")),
+        *(("f", "gone"), ("g", "t1_gone"), ("x", "y"), ("y", "x"), ("z", "x")),
+    )
+    paths = path_names(build_conversations(comments[::order], tmp_path))
+    assert paths["t3_p.1"] == "t1_a b c"
+    assert paths["t1_d.1"] == "d e"
+    assert {paths["t1_gone.1"], paths["t1_gone.2"]} == {"f", "g"}
+    assert paths["t1_x.1"].split()[0] == "x"
+
+
+@pytest.mark.parametrize(
+    ("link", "parent"),
+    [
+        ("t3_p", "t3_p"),
+        ("t3_p", "p"),
+        ("p", "p"),
+        ("p", "t3_p"),
+        ("p", ""),
+        ("t3_p", None),
+        ("https://www.reddit.com/r/pics/comments/p/a_title/", "p"),
+    ],
+)
+def test_a_post_is_the_same_with_and_without_its_prefix(tmp_path: Path, link: str, parent: str | None) -> None:
+    comments = [
+        Comment("Why?", "a", link_id=link, parent_id=parent),
+        Comment("Because.", "t1_b", link_id="t3_p", parent_id="a"),
+        Comment("Ah.", "c", link_id="p", parent_id="t1_b"),
+    ]
+    assert path_names(build_conversations(comments, tmp_path)) == {"t3_p.1": "a t1_b c"}
+
+
+@pytest.mark.slow
+def test_a_long_chain_without_a_post_is_followed_once(tmp_path: Path) -> None:
+    chain = [(f"c{n}", f"c{n - 1}" if n else None) for n in range(20_000)]
+    [path] = build_conversations(replies_without_posts(*chain[::-1]), tmp_path)
+    assert len(path) == 20_000
+
+
+def test_replies_to_missing_comments_are_counted(tmp_path: Path) -> None:
+    with ConversationBuilder(tmp_path) as builder:
+        for comment in replies_without_posts(("a", None), ("b", "a"), ("c", "gone")):
+            builder.add(encode_spooled(comment))
+        assert len(list(builder.paths())) == 2
+    assert builder.orphans == 1

@@ -4,6 +4,8 @@ import csv
 import errno
 import io
 import json
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -326,7 +328,7 @@ def test_a_damaged_corpus_is_left_alone(tmp_path: Path, damage: "type[bytes]") -
 def test_a_corpus_that_does_not_say_who_is_refused_with_what_is_there(tmp_path: Path, form: str) -> None:
     path = write_corpus(tmp_path / f"corpus.{form}", [{"id": "c1", "body": "x"}, {"id": "c2", "body": "y"}])
     content = path.read_bytes()
-    with pytest.raises(UsageError, match="no column 'author'") as caught:
+    with pytest.raises(UsageError, match="has no authors, which --author needs") as caught:
         run_purge(path, PurgeCriteria(frozenset({"c1"}), frozenset({"ann"})))
     assert caught.value.hint.endswith("id, body")
     assert path.read_bytes() == content
@@ -457,3 +459,100 @@ def test_invalid_criteria(tmp_path: Path) -> None:
     for nobody in ("", " u/ ", "[deleted]"):
         with pytest.raises(UsageError, match="invalid user name"):
             build_criteria([], [nobody])
+
+
+SPELLINGS = ("ann", "u/Ann", " /u/ANN", "@ann", "https://www.reddit.com/user/Ann/")
+
+
+@pytest.mark.parametrize("option", SPELLINGS)
+@pytest.mark.parametrize("column", ["author", "Author", "username", "comment_author"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_author_is_found_in_every_spelling(tmp_path: Path, form: str, column: str, option: str) -> None:
+    authors = [*SPELLINGS, "bob", "u/annie", "[deleted]"]
+    path = write_corpus(tmp_path / f"corpus.{form}", [{"id": a, column: a, "body": f"by {a}"} for a in authors])
+    done = run_purge(path, build_criteria([], [option]))
+    assert (done.removed, done.kept, done.matched) == (5, 3, {"ann"})
+    assert read_bodies(path) == ["by bob", "by u/annie", "by [deleted]"]
+
+
+def test_an_author_is_found_by_the_hash_that_earlier_versions_gave_a_spelling(tmp_path: Path, home: Path) -> None:
+    hasher = AuthorHasher(author_key())
+    rows: Rows = [{"author": hasher.hash_exactly(name), "body": name} for name in ("ann", "u/ann", "/u/ann", "bob")]
+    path = write_corpus(tmp_path / "corpus.csv", rows)
+    assert run_purge(path, build_criteria([], ["u/Ann"])).removed == 3
+    assert read_bodies(path) == ["bob"]
+
+
+@pytest.mark.parametrize("id_", ["c1", "t1_c1", "https://www.reddit.com/r/pics/comments/abc/a_title/c1/"])
+def test_an_id_is_found_in_every_spelling(tmp_path: Path, id_: str) -> None:
+    path = write_corpus(tmp_path / "corpus.csv", [{"comment_id": id_, "text": "x"}, {"comment_id": "c2", "text": "y"}])
+    assert run_purge(path, PurgeCriteria(ids=frozenset({"c1"}))).removed == 1
+    numbers = write_corpus(tmp_path / "corpus.jsonl", [{"id": 1, "body": "x"}, {"id": 2.0, "body": "y"}])
+    assert run_purge(numbers, PurgeCriteria(ids=frozenset({"1", "2"}))).removed == 2
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_a_table_keeps_its_delimiter(tmp_path: Path, suffix: str, delimiter: str) -> None:
+    path = tmp_path / f"corpus{suffix}"
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    rows = [["id", "author", "comment"], ["1", "ann", 'a; b, "c" | d'], ["2", "bob", "x\ty\nz"], ["3", "ann", "e"]]
+    writer.writerows(rows)
+    path.write_text(text.getvalue(), newline="")
+    assert run_purge(path, build_criteria([], ["bob"])).removed == 1
+    assert list(csv.reader(io.StringIO(path.read_text()), delimiter=delimiter)) == [rows[0], rows[1], rows[3]]
+
+
+def test_a_table_without_a_header_stays_without(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.csv"
+    path.write_text("1,u/ann,Well then I say so\n2,u/bob,It is not what I said\n")
+    read = ReadOptions(has_header=False, columns={"author": "2"})
+    done = purge(
+        str(path),
+        build_criteria([], ["bob"]),
+        read=read,
+        dry_run=False,
+        before_writing=lambda: None,
+        on_progress=lambda *_: None,
+    )
+    assert (done.removed, path.read_text()) == (1, "1,u/ann,Well then I say so\n")
+
+
+def test_only_a_hashed_corpus_may_have_another_key(tmp_path: Path, home: Path) -> None:
+    author_key()
+    plain = write_corpus(tmp_path / "plain.csv", [{"author": "bob", "body": "x"}])
+    hashed = write_corpus(tmp_path / "hashed.csv", [{"author": "0123456789abcdef", "body": "x"}])
+    criteria = build_criteria([], ["ann"])
+    assert not run_purge(plain, criteria).authors_hashed
+    assert run_purge(hashed, criteria).authors_hashed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+def test_what_only_the_owner_reads_is_read_by_nobody_else_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_corpus(tmp_path / "corpus.csv", ROWS)
+    path.chmod(0o600)
+    modes: set[int] = set()
+
+    def note_modes() -> None:
+        modes.update(stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir() if "lock" not in each.name)
+
+    purge(
+        str(path),
+        PurgeCriteria(ids=frozenset({"c2"})),
+        read=ReadOptions(),
+        dry_run=False,
+        before_writing=note_modes,
+        on_progress=lambda *_: note_modes(),
+    )
+    note_modes()
+    assert modes == {0o600}
+
+
+def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.csv"
+    path.write_bytes("\ufeffid;author;body\r\n1;ann;é\r\n2;bob;x\r\n".encode())
+    assert run_purge(path, build_criteria([], ["bob"])).removed == 1
+    assert path.read_text("utf-8") == "\ufeffid;author;body\n1;ann;é\n"

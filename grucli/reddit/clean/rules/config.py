@@ -1,10 +1,11 @@
 """Configuration of the rules: which to skip, which comments to keep."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from grucli.errors import UsageError
+from grucli.reddit.names import subreddit_key, user_key
 
 MIN_CHARS = 2
 """One character is a remnant of cleaning; two can be an answer ("no", "ok", ":)")."""
@@ -23,7 +24,7 @@ class RuleConfig:
     """Options of the rules. Picklable.
 
     `skip_rules`: names of rules not to apply. `subreddits`, `authors`: if any, keep only these; `not_authors`: drop
-    these; names in any case, with or without `r/` and `u/`. `min_score`, `max_score`: inclusive. `after`, `before`:
+    these; names in any spelling of `reddit.names`. `min_score`, `max_score`: inclusive. `after`, `before`:
     seconds since 1970; `after` inclusive, `before` exclusive. `min_chars`, `max_chars`: length of the cleaned text,
     inclusive. `language`: a code such as "en". `match`, `no_match`: searched for in the cleaned text.
     `near_duplicates`: drop them.
@@ -49,9 +50,9 @@ class RuleConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "skip_rules", frozenset(self.skip_rules))
-        object.__setattr__(self, "subreddits", _normalize_names(self.subreddits, "r/", "--subreddit"))
-        object.__setattr__(self, "authors", _normalize_names(self.authors, "u/", "--author"))
-        object.__setattr__(self, "not_authors", _normalize_names(self.not_authors, "u/", "--not-author"))
+        object.__setattr__(self, "subreddits", _keys(self.subreddits, subreddit_key, "--subreddit r/NAME"))
+        object.__setattr__(self, "authors", _keys(self.authors, user_key, "--author u/NAME"))
+        object.__setattr__(self, "not_authors", _keys(self.not_authors, user_key, "--not-author u/NAME"))
         if REQUIRED_RULE in self.skip_rules:
             raise UsageError(f"cannot skip the rule '{REQUIRED_RULE}'", "skip another: all rules rely on this one")
         if both := self.authors & self.not_authors:
@@ -79,11 +80,11 @@ def compile_pattern(text: str | None, option: str) -> re.Pattern[str] | None:
         ) from error
 
 
-def _normalize_names(names: Iterable[str], prefix: str, option: str) -> frozenset[str]:
-    normalized = frozenset(name.lower().removeprefix("/").removeprefix(prefix).strip("/ ") for name in names)
-    if "" in normalized:
-        raise UsageError(f"{option} requires a name", f"use: {option} {prefix}NAME")
-    return normalized
+def _keys(names: Iterable[str], key: Callable[[str], str], usage: str) -> frozenset[str]:
+    keys = frozenset(key(name) for name in names)
+    if not all(name.strip("/@") for name in keys):
+        raise UsageError(f"{usage.split()[0]} requires a name", f"use: {usage}")
+    return keys
 
 
 def _check_range(min_option: str, min_value: int | None, max_option: str, max_value: int | None) -> None:

@@ -1,22 +1,39 @@
 """The rules that drop comments: filters on the metadata, and on the cleaned text (`pattern`, `length`, `language`)."""
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from grucli import optional_imports
+from grucli.read.missing import DELETED_TEXT, MISSING_VALUES, is_missing_text
+from grucli.read.scores import parse_score
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.comments import Comment
+from grucli.reddit.names import (
+    bare_id,
+    bare_subreddit_name,
+    bare_user_name,
+    parent_name,
+    post_name,
+    subreddit_key,
+    user_key,
+)
+from grucli.reddit.timestamps import parse_time
 
 RuleFilter = Callable[[Comment], str | None]
 """Returns None to keep a comment, else the reason why it is dropped ("" for none)."""
 
+_MISSING_NAMES = MISSING_VALUES - {""}
 _MAX_NAME_CHARS = 100
 """Well over the total length of all names and ids of a comment on Reddit."""
 
-_NAME_FIELDS = ("id", "author", "subreddit", "link_id", "parent_id")
-_DELETED = re.compile(r"\[ ?(?:deleted|removed|unavailable)\b[^\]\n]{0,100}\]", re.IGNORECASE)
+_NAME_FIELDS: dict[str, Callable[[str], str]] = {
+    "id": bare_id,
+    "author": bare_user_name,
+    "subreddit": bare_subreddit_name,
+    "link_id": post_name,
+    "parent_id": parent_name,
+}
 
 KNOWN_BOTS = frozenset(
     (
@@ -57,27 +74,38 @@ _MIN_DETECTABLE_CHARS = 20
 
 
 def schema(comment: Comment) -> str | None:
-    """Drop rows without a text. Numbers become integers; invalid numbers, names and ids become None.
+    """Drop rows without a text. Numbers become integers, names and ids lose prefixes; invalid ones become None.
 
-    >>> malformed = Comment(body="hi", score="12", created_utc=1134365188.0, author="a\\nb")
-    >>> schema(malformed), malformed.score, malformed.created_utc, malformed.author
-    (None, 12, 1134365188, None)
+    >>> malformed = Comment(body="hi", score="12", created_utc=1134365188.0, author="u/ann", id="a\\nb")
+    >>> schema(malformed), malformed.score, malformed.created_utc, malformed.author, malformed.id
+    (None, 12, 1134365188, 'ann', None)
     >>> schema(Comment(id="c1"))
     'no text'
     """
     if type(comment.body) is not str:
         return "no text"
     if type(comment.score) is not int:
-        comment.score = _parse_int(comment.score)
+        comment.score = parse_score(comment.score)
     if type(comment.created_utc) is not int:
-        comment.created_utc = _parse_int(comment.created_utc)
-    if are_valid_names([joined_names(comment)]):
+        comment.created_utc = parse_time(comment.created_utc)
+    if are_plain_names([joined_names(comment)]) and comment.author not in _MISSING_NAMES:
         return None
-    for field in _NAME_FIELDS:
+    for field, normalize in _NAME_FIELDS.items():
         name = getattr(comment, field)
-        if name is not None and not are_valid_names([name]):
-            setattr(comment, field, None)
+        if name is not None:
+            name = normalize(name)
+            is_valid = len(name) <= _MAX_NAME_CHARS and name.isprintable() and name not in _MISSING_NAMES
+            setattr(comment, field, name if is_valid else None)
     return None
+
+
+def missing(comment: Comment) -> str | None:
+    """Drop texts that are a program's word for no value.
+
+    >>> missing(Comment(body="NaN")), missing(Comment(body="None taken.")) is None
+    ('', True)
+    """
+    return "" if is_missing_text(comment.body or "") else None
 
 
 def deleted(comment: Comment) -> str | None:
@@ -89,7 +117,7 @@ def deleted(comment: Comment) -> str | None:
     True
     """
     body = comment.body or ""
-    if body[:1] == "[" and _DELETED.fullmatch(body):
+    if body[:1] == "[" and DELETED_TEXT.fullmatch(body):
         return "removed" if "emoved" in body else "deleted"
     return None if body and not body.isspace() else "empty"
 
@@ -106,7 +134,7 @@ def bot(comment: Comment) -> str | None:
     if ("bot" in body or "Bot" in body) and _BOT_WORD.search(body) and _BOT_STATEMENT.search(body):
         return "says so"
     if comment.author:
-        name = comment.author.lower()
+        name = user_key(comment.author)
         if name in KNOWN_BOTS:
             return "name"
         if "bot" in name:
@@ -122,9 +150,11 @@ def joined_names(comment: Comment) -> str:
     return f"{comment.id}{comment.author}{comment.subreddit}{comment.link_id}{comment.parent_id}"
 
 
-def are_valid_names(names: Sequence[str]) -> bool:
-    """Return True if all strings are printable and not too long. If a joined string is valid, so are its parts."""
-    return max(map(len, names), default=0) <= _MAX_NAME_CHARS and "".join(names).isprintable()
+def are_plain_names(names: Sequence[str]) -> bool:
+    """Return True if `schema` would change none of these strings. If a joined string is plain, so are its parts."""
+    joined = "".join(names)
+    has_decoration = " " in joined or "/" in joined or "@" in joined
+    return not has_decoration and max(map(len, names), default=0) <= _MAX_NAME_CHARS and joined.isprintable()
 
 
 def subreddit(config: RuleConfig) -> RuleFilter:
@@ -135,7 +165,7 @@ def subreddit(config: RuleConfig) -> RuleFilter:
     (True, '')
     """
     wanted = config.subreddits
-    return lambda comment: None if (comment.subreddit or "").lower() in wanted else ""
+    return lambda comment: None if subreddit_key(comment.subreddit or "") in wanted else ""
 
 
 def author(config: RuleConfig) -> RuleFilter:
@@ -148,7 +178,7 @@ def author(config: RuleConfig) -> RuleFilter:
     wanted, unwanted = config.authors, config.not_authors
 
     def check(comment: Comment) -> str | None:
-        name = (comment.author or "").lower()
+        name = user_key(comment.author or "")
         return "" if name in unwanted or (wanted and name not in wanted) else None
 
     return check
@@ -247,11 +277,3 @@ def language(config: RuleConfig) -> RuleFilter:
         return None if len(body) < _MIN_DETECTABLE_CHARS or cast(bool, matches_language(body)) else ""
 
     return check
-
-
-def _parse_int(value: object) -> int | None:
-    try:
-        number = float(value) if isinstance(value, (int, float, str)) else math.nan
-        return int(number) if abs(number) < 1e15 else None
-    except (ValueError, OverflowError):
-        return None

@@ -1,7 +1,8 @@
 """The table of rules: one row per rule, for the engine, the options of `gru clean`, the help and the report."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from grucli.errors import UsageError
 from grucli.json_record import JsonRecord
@@ -26,13 +27,14 @@ class Rule(JsonRecord):
 
     `name`: as in `--skip-rule NAME` and in the report. `options`: the flags that configure the rule, each with its
     field of `RuleConfig`; a rule with options is inactive until one is given, unless it is `always_active`.
-    `checks_text`: whether to check after the transforms instead of before. `rechecks_text`: whether to check again
-    after them if the text has changed.
+    `field`: the field of a comment that the options need. `checks_text`: whether to check after the transforms instead
+    of before. `rechecks_text`: whether to check again after them if the text has changed.
     """
 
     name: str
     description: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    field: str = ""
     check: RuleFilter | None = None
     make_check: Callable[[RuleConfig], RuleFilter] | None = None
     transform: Transform | None = None
@@ -54,19 +56,34 @@ class Rule(JsonRecord):
 RULES: tuple[Rule, ...] = (
     Rule(SCHEMA, "drop rows without a text; parse numbers", check=filters.schema),
     Rule("deleted", "drop [deleted], [removed] and empty comments", check=filters.deleted, rechecks_text=True),
+    Rule("missing", "drop None, nan, NULL and other words for no value", check=filters.missing, rechecks_text=True),
     Rule("bot", "drop comments of bots, by author name or by what they say", check=filters.bot, rechecks_text=True),
-    Rule("subreddit", "keep the given subreddits", {"--subreddit": "subreddits"}, make_check=filters.subreddit),
+    Rule(
+        "subreddit",
+        "keep the given subreddits",
+        {"--subreddit": "subreddits"},
+        "subreddit",
+        make_check=filters.subreddit,
+    ),
     Rule(
         "author",
         "keep or drop the given authors",
         {"--author": "authors", "--not-author": "not_authors"},
+        "author",
         make_check=filters.author,
     ),
-    Rule("date", "keep the given time range", {"--after": "after", "--before": "before"}, make_check=filters.date),
+    Rule(
+        "date",
+        "keep the given time range",
+        {"--after": "after", "--before": "before"},
+        "created_utc",
+        make_check=filters.date,
+    ),
     Rule(
         "score",
         "keep the given range of scores",
         {"--min-score": "min_score", "--max-score": "max_score"},
+        "score",
         make_check=filters.score,
     ),
     Rule("entities", "decode HTML entities such as &amp;, twice", transform=unescape_entities),
@@ -113,15 +130,25 @@ def active_rules(config: RuleConfig) -> list[Rule]:
         raise UsageError(
             f"unknown rule: '{min(unknown)}'", f"--skip-rule takes one of: {', '.join(rule.name for rule in RULES)}"
         )
-    active, defaults = [], RuleConfig()
-    for rule in RULES:
-        given = [flag for flag, name in rule.options.items() if getattr(config, name) != getattr(defaults, name)]
+    given = list(given_options(config))
+    for rule, flag in given:
         if rule.name in config.skip_rules:
-            if given:
-                raise UsageError(f"{given[0]} conflicts with --skip-rule {rule.name}", "remove one of them")
-        elif rule.enabled_by_default or given:
-            active.append(rule)
-    return active
+            raise UsageError(f"{flag} conflicts with --skip-rule {rule.name}", "remove one of them")
+    configured = {rule.name for rule, _ in given}
+    return [
+        rule
+        for rule in RULES
+        if rule.name not in config.skip_rules and (rule.enabled_by_default or rule.name in configured)
+    ]
+
+
+def given_options(config: RuleConfig) -> Iterator[tuple[Rule, str]]:
+    """Yield the options that a configuration has from the user, each after its rule."""
+    defaults = RuleConfig()
+    for rule in RULES:
+        for flag, name in rule.options.items():
+            if getattr(config, name) != getattr(defaults, name):
+                yield rule, flag
 
 
 def filter_names(config: RuleConfig) -> list[str]:
