@@ -8,8 +8,8 @@ from pathlib import Path
 import grucli
 from grucli.errors import GruError
 from tests.formats.comparison import faults
-from tests.formats.invented import Export
-from tests.formats.test_formats import MODULES, TOOLS
+from tests.formats.invented import TOOLS, Export
+from tests.formats.test_formats import MODULES
 
 _OUTCOMES = {"refused:": "refused with another message", "texts: []": "nothing read"}
 """Outcomes by the start of the first fault; any other is read, but wrongly."""

@@ -106,6 +106,43 @@ def praw_posts(folder: Path) -> Export:
 
 
 @tool
+def praw_posts_with_count_of_comments(folder: Path) -> Export:
+    """PRAW posts with other names: the text is in `text`, and `comments` is a number.
+
+    https://github.com/dataesilva/subreddit-data-collection-praw/blob/master/sdcp-subreddit-top.py
+    """
+    columns: dict[str, Cell] = {"url": "url", "id": "id", "created": lambda one: f"{one.created_utc}.0"}
+    columns |= {"title": always(POST["title"]), "author": "author", "author_flair": always(""), "text": "body"}
+    columns |= {"score": "score", "ups": "score", "downs": always(0), "comments": always(14)}
+    path = write_table(folder / "loseitdat.csv", columns)
+    return Export(path, known("id", "created_utc", "author", "score"), "(?s)posts.*text", frozenset({"score"}))
+
+
+@tool
+def praw_dict_writer(folder: Path) -> Export:
+    """PRAW with `csv.DictWriter`: `author`, `comment`, `upvotes`.
+
+    https://github.com/MichalMSlusarski/Klastrowanie-danych-Reddit/blob/main/get_reddit_data.py
+    """
+    columns: dict[str, Cell] = {"author": "author", "comment": "body", "upvotes": "score"}
+    return Export(write_table(folder / "comments_t3_loaf01.csv", columns, line_end="\r\n"), known("author", "score"))
+
+
+@tool
+def requests_of_one_profile(folder: Path) -> Export:
+    """A script with `requests`: names end in `_com` and `_post`; `comments_post` is a number.
+
+    https://github.com/inesgrd/Scraping-Reddit/blob/main/reddit_scrape_author_comments.py
+    """
+    columns: dict[str, Cell] = {"subreddit": "subreddit", "subreddit_id": always("t5_2b4d1")}
+    columns |= {"title_post": always(POST["title"]), "link_post": "url", "date_utc": lambda one: one.iso[:19]}
+    columns |= {"text_com": "body", "link_joined": always(POST["url"]), "score_com": "score"}
+    columns |= {"comments_post": always(14), "awards_com": always(0)}
+    path = write_table(folder / "comments_crumb_counter_scrape_reddit.csv", columns, line_end="\r\n")
+    return Export(path, known("subreddit")).or_refused(_CHOOSE_COLUMN + "text_com")
+
+
+@tool
 def psaw_all_fields(folder: Path) -> Export:
     """PSAW: `pd.DataFrame([thing.d_ for thing in gen]).to_csv(name)`; `created` is local time, beside `created_utc`.
 
@@ -294,6 +331,18 @@ def apify_csv(folder: Path) -> Export:
     post = COMMENTS[0]._replace(id="loaf01", author="first_loaf", body=str(POST["selftext"]), parent_id=None)
     path = write_table(folder / "dataset_reddit-scraper.csv", columns, [post, *COMMENTS], encoding="utf-8-sig")
     return Export(path, known("id", "author", "subreddit", "created_utc", "score", "parent_id"))
+
+
+@tool
+def apify_thread_csv(folder: Path) -> Export:
+    """Apify, scrapers of one thread: names in camel case, `postId`, `parentId`, `createdUtc`.
+
+    https://apify.com/actorforgehq/reddit-data-scraper
+    """
+    columns: dict[str, Cell] = {"type": always("comment"), "id": "id", "postId": "link", "subreddit": "subreddit"}
+    columns |= {"author": "author", "score": "score", "depth": always(0), "parentId": "parent_id"}
+    columns |= {"createdUtc": "iso", "body": "body", "permalink": "permalink"}
+    return Export(write_table(folder / "dataset.csv", columns, encoding="utf-8-sig"), known(*ALL))
 
 
 @tool
@@ -648,6 +697,17 @@ def discord_chat_exporter_csv(folder: Path) -> Export:
     columns |= {"Attachments": always(""), "Reactions": always("")}
     path = write_table(folder / "Bread - general.csv", columns, quoting=csv.QUOTE_ALL, line_end="\r\n")
     return Export(path, known("author", "created_utc"))
+
+
+@tool
+def discord_data_package(folder: Path) -> Export:
+    """Discord's answer to a data request, messages.csv: one person's, the text in `Contents`.
+
+    https://support.discord.com/hc/en-us/articles/360004957991
+    """
+    columns: dict[str, Cell] = {"ID": "id", "Timestamp": lambda one: f"{one.clock}.123000+00:00", "Contents": "body"}
+    columns |= {"Attachments": always("")}
+    return Export(write_table(folder / "messages.csv", columns), known("id", "created_utc"))
 
 
 @tool

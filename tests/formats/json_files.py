@@ -645,3 +645,28 @@ def discord_simple(folder: Path) -> Export:
     columns: dict[str, Cell] = {"message": "body", "user_id": lambda one: f"9{number(one)}", "user": "author"}
     document = {"channel_id": "123", "messages": [row(one, columns) for one in ONE_LINE]}
     return Export(write_json(folder / "export.json", document, 4), known("author", of=ONE_LINE))
+
+
+@tool
+def slack(folder: Path) -> Export:
+    """Slack, an export of a channel: one list a day; `ts` with a fraction, joining is a message too.
+
+    https://slack.com/help/articles/220556107
+    """
+    columns: dict[str, Cell] = {"type": always("message"), "user": "author", "text": "body"}
+    columns |= {"ts": lambda one: f"{one.created_utc}.000{number(one)}00", "client_msg_id": "id"}
+    path = write_json(folder / "2023-01-15.json", [row(one, columns) for one in COMMENTS], 4)
+    return Export(path, known("author", "created_utc"))
+
+
+@tool
+def hacker_news(folder: Path) -> Export:
+    """Hacker News, the answer of Algolia's `items`: a story with `children`, each with `children`.
+
+    https://hn.algolia.com/api
+    """
+    columns: dict[str, Cell] = {"id": lambda one: 34_000_000 + number(one), "created_at": "iso", "author": "author"}
+    columns |= {"created_at_i": "created_utc", "type": always("comment"), "points": always(None), "text": "body"}
+    story = {"id": 33_999_999, "type": "story", "title": "Bread", "text": None, "author": "first_loaf", "points": 41}
+    document = story | {"children": tree(lambda one: row(one, columns), "children")}
+    return Export(write_json(folder / "item.json", document), known("author", "created_utc"), unsure=_PARENTS)

@@ -66,6 +66,17 @@ def bulk_downloader_xml(folder: Path) -> Export:
 
 
 @tool
+def reddit_feed(folder: Path) -> Export:
+    """Reddit, the address of a subreddit with `.rss`.
+
+    https://www.reddit.com/wiki/rss/
+    """
+    path = folder / "breadtalk.rss"
+    path.write_text("<feed>" + "".join(f"<entry><content>{one.body}</content></entry>" for one in COMMENTS) + "</feed>")
+    return Export(path, refusal=_UNSUPPORTED)
+
+
+@tool
 def praw_pickle(folder: Path) -> Export:
     """Pandas: `df.to_pickle(name)`; a pickle can run code, so that none is ever opened.
 
