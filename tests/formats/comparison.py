@@ -11,8 +11,8 @@ from grucli.read.blocks import RowReport
 from grucli.read.rows import read_rows, read_running_text
 from tests.formats.invented import Export, InventedComment
 
-_PLACEHOLDERS = ("[deleted]", "[removed]")
-"""Texts that cleaning drops, and that training may count and keep."""
+_PLACEHOLDERS = ("[deleted]", "NULL", "NA")
+"""Texts that stand for none: cleaning drops them, and training may count and keep them."""
 
 Row = dict[str, object]
 
