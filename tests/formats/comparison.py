@@ -9,7 +9,7 @@ import grucli
 from grucli.errors import GruError
 from grucli.read.blocks import RowReport
 from grucli.read.rows import read_rows, read_running_text
-from tests.formats.invented import Export, InventedComment
+from tests.formats.invented import Export
 
 _PLACEHOLDERS = ("[deleted]", "NULL", "NA")
 """Texts that stand for none: cleaning drops them, and training may count and keep them."""
@@ -99,14 +99,9 @@ def _reply_fault(export: Export, output: Path) -> str | None:
     threads: dict[object, list[object]] = {}
     for row in rows:
         threads.setdefault(row["thread"], []).append(row["body"])
-    return (
-        None if sorted(threads.values(), key=str) == _paths(export.comments) else f"--replies: {list(threads.values())}"
-    )
-
-
-def _paths(comments: tuple[InventedComment, ...]) -> list[list[str]]:
-    texts = [comment.body for comment in comments]
-    return sorted([texts[:3], texts[3:]], key=str)
+    texts = [comment.body for comment in export.comments]
+    read = sorted(threads.values(), key=str)
+    return None if read == sorted([texts[:3], texts[3:]], key=str) else f"--replies: {read}"
 
 
 def _training_faults(export: Export) -> list[str]:
@@ -118,9 +113,8 @@ def _training_faults(export: Export) -> list[str]:
     if not right:
         return [f"training: should be refused, but reads {texts}"]
     if export.path.suffix == ".txt":
-        return (
-            [] if all(text in "".join(texts) for text in right) and export.is_running_text else ["training: not text"]
-        )
+        is_right = export.is_running_text and all(text in "".join(texts) for text in right)
+        return [] if is_right else ["training: rows are read as running text"]
     texts = [text for text in texts if text not in _PLACEHOLDERS]
     return [] if sorted(texts) == sorted(right) else [f"training: {texts}"]
 
