@@ -84,7 +84,7 @@ def praw_pickle(folder: Path) -> Export:
     """
     path = folder / "comments.pkl"
     path.write_bytes(pickle.dumps([reddit(one) for one in COMMENTS]))
-    return Export(path, refusal=_UNSUPPORTED)
+    return Export(path, refusal="(?i)unsupported file type|pickle")
 
 
 @tool
