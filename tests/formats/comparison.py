@@ -9,6 +9,7 @@ import grucli
 from grucli.errors import GruError
 from grucli.read.blocks import RowReport
 from grucli.read.rows import read_rows, read_running_text
+from grucli.read.schema import ReadOptions
 from tests.formats.invented import Export
 
 _PLACEHOLDERS = ("[deleted]", "NULL", "NA")
@@ -122,5 +123,5 @@ def _training_faults(export: Export) -> list[str]:
 def _read_for_training(path: Path) -> list[str]:
     report = RowReport()
     if path.suffix == ".txt":
-        return list(read_running_text(str(path), report))
-    return [row.body for row in read_rows(str(path), None, report)]
+        return list(read_running_text(str(path), ReadOptions(), report))
+    return [row.body for row in read_rows(str(path), ReadOptions(), report)]
