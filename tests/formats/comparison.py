@@ -15,6 +15,9 @@ from tests.formats.invented import Export
 _PLACEHOLDERS = ("[deleted]", "NULL", "NA")
 """Texts that stand for none: cleaning drops them, and training may count and keep them."""
 
+_PREFIXES = {"id": "t1_", "subreddit": "r/"}
+"""What may stand before a value, as in the file."""
+
 Row = dict[str, object]
 
 
@@ -57,8 +60,8 @@ def _field_faults(export: Export, by_text: dict[object, Row]) -> list[str]:
     for name in ("id", "subreddit", "score", "created_utc"):
         right = {comment.body: getattr(comment, name) for comment in export.comments}
         read = {text: row[name] for text, row in by_text.items()}
-        if name == "id":
-            read = {text: value and str(value).removeprefix("t1_") for text, value in read.items()}
+        if name in _PREFIXES:
+            read = {text: value and str(value).removeprefix(_PREFIXES[name]) for text, value in read.items()}
         is_left_out = name in export.unsure and not any(value is not None for value in read.values())
         if _knows(export, name) and read != right and not is_left_out:
             found.append(f"{name}: {list(read.values())}")
