@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grucli
@@ -10,6 +10,7 @@ from grucli.errors import GruError
 from grucli.read.blocks import RowReport
 from grucli.read.rows import read_rows, read_running_text
 from grucli.read.schema import ReadOptions
+from grucli.read.sources import InputSource, resolve_source
 from tests.formats.invented import Export
 
 _PLACEHOLDERS = ("[deleted]", "NULL", "NA")
@@ -110,21 +111,20 @@ def _reply_fault(export: Export, output: Path) -> str | None:
 
 def _training_faults(export: Export) -> list[str]:
     try:
-        texts = _read_for_training(export.path)
+        source = resolve_source(str(export.path))
+        read = read_running_text if source.file_format == "txt" else _read_rows
+        texts = list(read(source, ReadOptions(), RowReport()))
     except GruError as error:
         return _refusal_faults(export, error)
     right = [comment.body for comment in export.comments]
     if not right:
         return [f"training: should be refused, but reads {texts}"]
-    if export.path.suffix == ".txt":
-        is_right = export.is_running_text and all(text in "".join(texts) for text in right)
-        return [] if is_right else ["training: rows are read as running text"]
-    texts = [text for text in texts if text not in _PLACEHOLDERS]
-    return [] if sorted(texts) == sorted(right) else [f"training: {texts}"]
+    if export.is_running_text:
+        is_right = source.file_format == "txt" and all(text in "".join(texts) for text in right)
+    else:
+        is_right = sorted(text for text in texts if text not in _PLACEHOLDERS) == sorted(right)
+    return [] if is_right else [f"training: {texts}"]
 
 
-def _read_for_training(path: Path) -> list[str]:
-    report = RowReport()
-    if path.suffix == ".txt":
-        return list(read_running_text(str(path), ReadOptions(), report))
-    return [row.body for row in read_rows(str(path), ReadOptions(), report)]
+def _read_rows(source: InputSource, options: ReadOptions, report: RowReport) -> Iterator[str]:
+    return (row.body for row in read_rows(source, options, report))
