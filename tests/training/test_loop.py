@@ -586,8 +586,8 @@ def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:
 
 def test_a_corpus_that_lost_its_rows_says_so(tmp_path: Path) -> None:
     truncated = tmp_path / "torn.csv"
-    truncated.write_text("id,body\n1,hi\n" + "2,a,b\n" * 40)
-    with pytest.raises(EmptyInputError, match=r"3 tokens to train on, .* \(40 rows skipped: too many fields\)"):
+    truncated.write_text("id,body\n" + "1,hi\n" * 10 + "2,a,b\n" * 2)
+    with pytest.raises(EmptyInputError, match=r"\d+ tokens to train on, .* \(2 rows skipped: too many fields\)"):
         run_to_finish(small_options(truncated, seq=64))
 
 
