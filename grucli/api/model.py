@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from grucli.generation.options import GateActivations, GenerationConfig, Sample,
 from grucli.model.store import find_model, model_name
 from grucli.model.weights import ModelCard, SavedModel, load_weights
 from grucli.read.schema import ReadOptions
+from grucli.read.text_files import read_text_file
 
 if TYPE_CHECKING:
     from grucli.generation.beam_search import BeamSearch
@@ -358,16 +358,10 @@ def evaluate(
 
 
 def read_prompt(path: str) -> str:
-    """Read a prompt from a UTF-8 file, or from standard input ("-"), without the newline at its end.
+    """Read a prompt from a text file, or from standard input ("-"), without the newline at its end.
 
     Raises:
-        UsageError: standard input is closed, or the file is not UTF-8 text.
-        OSError: the file cannot be read.
+        UsageError: standard input is closed, or there is no such file, or it is too large or not text.
+        GruError: the disk failed, or the file is corrupt.
     """
-    if path == "-" and sys.stdin is None:
-        raise UsageError("standard input is closed", "name a file: --prompt-file FILE")
-    try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        return content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"'{path}' is not UTF-8 text", "use a plain text file for --prompt-file") from error
+    return read_text_file(path).removesuffix("\n")

@@ -1,8 +1,7 @@
-"""Checks of what a session is given: its pace, the text before the conversation, lines of the user."""
+"""Checks of what a session is given: its pace, and symbols that the model does not know."""
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -10,9 +9,6 @@ from numpy.typing import NDArray
 
 from grucli.errors import UsageError
 from grucli.text.tokenizers import UNK
-
-MAX_PREAMBLE_BYTES = 1 << 22
-"""The preamble is read before the first reply, and with some models before each."""
 
 _MAX_NAMED_SYMBOLS = 5
 _MAX_SYMBOL_CHARS = 16  # a symbol may be a word
@@ -28,23 +24,6 @@ def validate_pace(pace: float) -> float:
         hint = "{pace} takes characters per second, such as 150, or 0 for no limit"
         raise UsageError(f"{{pace}} is {pace:g}", hint, ["pace"])
     return pace
-
-
-def read_preamble(path: str) -> str:
-    """Read the text that comes before the conversation.
-
-    Raises:
-        UsageError: the file is not UTF-8, or larger than MAX_PREAMBLE_BYTES.
-        OSError: the file cannot be read.
-    """
-    with Path(path).open("rb") as file:
-        content = file.read(MAX_PREAMBLE_BYTES + 1)
-    if len(content) > MAX_PREAMBLE_BYTES:
-        raise UsageError(f"'{path}' is too large (max {MAX_PREAMBLE_BYTES >> 20} MB)", "use a shorter file")
-    try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise UsageError(f"'{path}' is not UTF-8 text", "give a plain text file to --opening") from None
 
 
 class Encoder(Protocol):

@@ -43,13 +43,13 @@ def chat(
     on_screen = sys.stdin is not None and sys.stdin.isatty() and term.data.is_terminal and not json
     with echo(on=False), StatusLine(term) as status:
         from grucli.chat import open_chat
-        from grucli.chat.inputs import read_preamble
+        from grucli.read.text_files import read_text_file
 
         config = generation.config()
         session = open_chat(
             model,
             config,
-            preamble=None if opening is None else read_preamble(opening),
+            preamble=None if opening is None else read_text_file(opening),
             resume_with=generation.overrides(config) if continue_ else None,
             persist=on_screen,
             follow=follow,

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from grucli.errors import UsageError
+from grucli.read.text_files import read_text_file
 
 MAX_PHRASE_CHARS = 200
 MAX_STOPS, MAX_BLOCKED = 64, 20_000
@@ -31,13 +32,10 @@ def read_phrases(path: Path) -> tuple[str, ...]:
     """Read phrases from a file, one per line; empty lines and lines that start with # are skipped.
 
     Raises:
-        UsageError: the file is not UTF-8 text, or a line cannot be blocked.
-        OSError: the file cannot be read.
+        UsageError: there is no such file, it is not text, or a line cannot be blocked.
+        GruError: the disk failed, or the file is corrupt.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"'{path}' is not UTF-8 text", "use a plain text file, one word or phrase per line") from error
+    lines = read_text_file(str(path)).splitlines()
     phrases = tuple(line.strip() for line in lines if line.strip() and not line.startswith(_COMMENT_PREFIX))
     check_blocked(phrases)
     return phrases

@@ -27,12 +27,12 @@ from grucli.errors import GruError, ModelFileError, UsageError, quote
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
 from grucli.model.figures import Figures
-from grucli.model.sealed import UnknownFormatError, seal, unseal
+from grucli.model.sealed import UnknownFormatError, check_values, seal, unseal
 from grucli.text.tokenizers import KINDS, Tokenizer, from_json
 
 FORMAT = 1
-MAX_HEADER_BYTES = 64 << 20
-"""Bytes. A tokenizer of a million words fits; JSON of this size can be read in memory that any laptop has."""
+MAX_HEADER_BYTES = 32 << 20
+"""A tokenizer of a million words fits."""
 
 _METADATA_KEY = "gru"
 _LENGTH_PREFIX_BYTES = 8
@@ -237,7 +237,9 @@ def _read_header(file: io.BufferedReader) -> _Header:
     if length > MAX_HEADER_BYTES:
         raise _CorruptFileError(f"its header of {length} bytes is too large")
     try:
-        entries = msgspec.json.decode(_read_exactly(file, length), type=dict[str, msgspec.Raw])
+        header = _read_exactly(file, length)
+        check_values(header)
+        entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(entries.pop("__metadata__", b"{}"), type=dict[str, str])
         if _METADATA_KEY not in metadata:
             raise _CorruptFileError("it is a safetensors file of another program")

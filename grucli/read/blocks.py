@@ -13,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.errors import quote
+from grucli.read.encoding import TextDecoder
 from grucli.read.prefetch import prefetch
 from grucli.read.schema import Schema
-from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, unreadable_error
+from grucli.read.sources import (
+    SLICE_BYTES,
+    ByteProgress,
+    CorruptDataError,
+    InputSource,
+    read_bytes,
+    unreadable_error,
+)
 
 MAX_LINE_BYTES = 1 << 22
 """Longest line in bytes, and longest CSV field in characters."""
@@ -30,6 +38,9 @@ _PREFETCH_SLICE_BYTES = 1 << 22
 CORRUPT = "corrupt compressed data"
 INVALID_UTF8 = "bytes that are not UTF-8"
 """The two reasons that stand for more, or less, than one row."""
+
+NOT_UTF8 = "not UTF-8"
+"""The reason of a row with undecodable bytes."""
 
 _MAX_LINES_PER_REASON = 5
 _MAX_NAMED_PLACEHOLDERS = 2
@@ -60,8 +71,10 @@ class RowReport:
     """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.
 
     `lines`: the first line numbers of each reason. `warnings`: pairs of a source's name and what the user should know
-    about it, as the rest of a sentence. `schemas`: what was decided about the sources. `bad_rows`: each row that is
-    skipped, unless None. `placeholders`: rows that say only that their text is missing or gone.
+    about it, as the rest of a sentence. `schemas`: what was decided about the sources. `repaired`: rows that were not
+    valid but certain in their meaning, by what to say about them, with `{rows}` for their number. `nested`: rows that
+    stood inside of other objects. `bad_rows`: each row that is skipped, unless None. `placeholders`: rows that say
+    only that their text is missing or gone.
     """
 
     read: int = 0
@@ -69,6 +82,8 @@ class RowReport:
     lines: dict[str, list[int]] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     schemas: list[Schema] = field(default_factory=list)
+    repaired: Counter[str] = field(default_factory=Counter)
+    nested: int = 0
     bad_rows: list[BadRow] | None = None
     placeholders: int = 0
 
@@ -88,6 +103,12 @@ class RowReport:
         self.skip(CORRUPT, line + 1)
         location = f"after line {line:,}" if line else "after the readable part of line 1"
         self.warnings.append((name, f"is corrupt: everything {location} is missing"))
+
+    def warn_of_repairs(self, name: str) -> None:
+        """Turn the counts of repaired rows into warnings about a source, at its end."""
+        for repair, count in self.repaired.items():
+            self.warnings.append((name, repair.format(rows="1 row" if count == 1 else f"{count:,} rows")))
+        self.repaired.clear()
 
     def add_placeholders(self, name: str, counts: Counter[str]) -> None:
         """Count rows of a source that say only that their text is missing or gone, by what they say."""
@@ -139,18 +160,22 @@ def read_blocks(
     max_line_bytes: int = MAX_LINE_BYTES,
     *,
     use_prefetch: bool = False,
+    decoder: TextDecoder | None = None,
 ) -> Iterator[Block]:
     """Yield the lines of `source` in blocks. Corrupt compressed data end it early, which `report` records.
 
-    `use_prefetch`: decompress a file in another thread, which should have its own core.
+    `use_prefetch`: decompress a file in another thread, which should have its own core. `decoder`: see `read_bytes`;
+    what it says about the source is in `report` at the end.
 
     Raises:
         UsageError: the source cannot be read.
         GruError: the disk failed, or compressed data are corrupt before the first line ends.
     """
     splitter = _LineSplitter(max_line_bytes)
+    decoder = decoder or TextDecoder(source.display_name)
+    read_chunks = _prefetched_chunks if use_prefetch else _direct_chunks
     try:
-        for chunk in _prefetched_chunks(source, on_bytes) if use_prefetch else read_bytes(source, on_bytes):
+        for chunk in read_chunks(source, on_bytes, decoder):
             yield from splitter.feed(chunk)
     except CorruptDataError as error:
         yield from splitter.flush()
@@ -158,23 +183,28 @@ def read_blocks(
             raise unreadable_error(source) from error
         report.read += 1
         report.mark_truncated(source.display_name, splitter.next_line - 1)
-        return
-    yield from splitter.close()
+    else:
+        yield from splitter.close()
+    report.warnings += [(source.display_name, note) for note in decoder.notes()]
 
 
-def _prefetched_chunks(source: InputSource, on_bytes: ByteProgress | None) -> Iterator[bytes]:
+def _direct_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:
+    return read_bytes(source, on_bytes, SLICE_BYTES, decoder)
+
+
+def _prefetched_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:
     if not source.compression or source.path is None or not source.path.is_file():
-        yield from read_bytes(source, on_bytes)
+        yield from _direct_chunks(source, on_bytes, decoder)
         return
-    for chunk, count in prefetch(_chunks_with_byte_counts(source), _PREFETCH_DEPTH):
+    for chunk, count in prefetch(_chunks_with_byte_counts(source, decoder), _PREFETCH_DEPTH):
         if count and on_bytes is not None:
             on_bytes(count)  # not in the thread: the callback may draw on the terminal
         yield chunk
 
 
-def _chunks_with_byte_counts(source: InputSource) -> Generator[tuple[bytes, int], None, None]:
+def _chunks_with_byte_counts(source: InputSource, decoder: TextDecoder) -> Generator[tuple[bytes, int], None, None]:
     counts: list[int] = []
-    for chunk in read_bytes(source, counts.append, _PREFETCH_SLICE_BYTES):
+    for chunk in read_bytes(source, counts.append, _PREFETCH_SLICE_BYTES, decoder):
         yield chunk, sum(counts)
         counts.clear()
     yield b"", sum(counts)
@@ -190,8 +220,13 @@ class _LineSplitter:
         self._complete_bytes = 0
         self._partial: list[bytes] = []
         self._partial_bytes = 0
+        self._newline_run = 0
 
     def feed(self, chunk: bytes) -> Iterator[Block]:
+        if self._is_blank(chunk):
+            yield from self.flush()
+            self.next_line += len(chunk)
+            return
         start, first_newline = 0, chunk.find(b"\n")
         if first_newline < 0:
             self._append_partial(chunk)
@@ -216,6 +251,14 @@ class _LineSplitter:
             if start < tail_start or self._complete_bytes >= TARGET_BLOCK_BYTES:
                 yield from self.flush()
         self._append_partial(chunk[tail_start:])
+
+    def _is_blank(self, chunk: bytes) -> bool:
+        """Return True for newlines alone after so many of them that they cannot be inside a quoted field."""
+        if not chunk.startswith(b"\n") or chunk.count(b"\n") != len(chunk):
+            self._newline_run = 0
+            return False
+        self._newline_run += len(chunk)
+        return self._newline_run - len(chunk) > self._max_line_bytes
 
     def flush(self) -> Iterator[Block]:
         if not self._complete:

@@ -50,15 +50,31 @@ def names_text(names: Iterable[str], *, of_posts: bool = True) -> bool:
 Sample = Sequence[Mapping[str, object]]
 """The fields of the first records of a source."""
 
-_LAST_PART = re.compile(r"[^./]*$")
-_PREFIX = "comment"
+_SEPARATORS = re.compile(r"[./]+")
+_PREFIX = re.compile(r"comment|comm(?=[^a-z])")
+_OTHER_OBJECTS = re.compile(r"subreddit|communit|post|submission|link|parent|video|media|author|user|from|channel")
 
 
 def _spellings(name: str) -> list[str]:
-    """Return what a name may be looked up as, without "comment" before it or the objects it stands in."""
-    parts = (name, *_LAST_PART.findall(name)[:1])
-    bare = [one for part in parts if (one := normalize_name(part))]
-    return [spelling for one in bare for spelling in (one, one.removeprefix(_PREFIX)) if spelling]
+    """Return what a name may be looked up as, without "comment" before it or the objects it stands in.
+
+    >>> _spellings("comment_score"), _spellings("data.author"), _spellings("subreddit.id")
+    (['commentscore', 'score'], ['dataauthor', 'author'], ['subredditid'])
+    """
+    *objects, last = _SEPARATORS.split(name.lower())
+    parts = [name.lower(), last] if objects and not _OTHER_OBJECTS.search("".join(objects)) else [name.lower()]
+    spelled = [normalize_name(each) for part in parts for each in (part, _without_prefix(part))]
+    return list(dict.fromkeys(filter(None, spelled)))
+
+
+def _without_prefix(name: str) -> str:
+    prefix = _PREFIX.match(name)
+    return name[prefix.end() :] if prefix else name
+
+
+def _is_of_comment(name: str) -> bool:
+    """Return True if a name says that it is about a comment."""
+    return _PREFIX.match(name.lower()) is not None
 
 
 def _rank(name: str, usual: Sequence[str]) -> tuple[int, int] | None:
@@ -265,9 +281,7 @@ class ColumnChooser:
             return real[0]
         is_posts = self._is_posts()
         texts = exact or [
-            key
-            for key, name in self._without_rendered(candidates)
-            if not is_posts or normalize_name(name).startswith(_PREFIX)
+            key for key, name in self._without_rendered(candidates) if not is_posts or _is_of_comment(name)
         ]
         if len(texts) == 1:
             return texts[0]
@@ -312,7 +326,9 @@ class ColumnChooser:
         """
         candidates = self._candidates(name, taken)
         if text not in (None, TEXT):
-            candidates.sort(key=lambda one: not normalize_name(one[1]).startswith(_PREFIX))
+            candidates.sort(key=lambda one: not _is_of_comment(one[1]))
+            if name == "author" and self._is_posts():  # the author is that of the post
+                candidates.sort(key=lambda one: one[1] == "author")
         if not candidates:
             return None
         (chosen, chosen_name), *others = candidates
@@ -331,6 +347,23 @@ class ColumnChooser:
             and (each == name or may_be(each, _values(self._sample, key)))
         ]
         return [(key, each) for _, _, key, each in sorted(ranked, key=lambda one: one[:2])]
+
+
+_KIND_NAMES = frozenset({"datatype", "kind", "type", "recordtype", "itemtype", "contenttype"})
+_COMMENT_KINDS = frozenset({"comment", "comments", "t1", "reply"})
+OTHER_KINDS = frozenset(
+    {"post", "posts", "submission", "link", "self", "t3", "community", "subreddit", "t5", "user", "t2"}
+)
+"""What a row is called, in lower case, that is not a comment."""
+
+
+def kind_column(names: Sequence[str], keys: Sequence[str], sample: Sample) -> str | None:
+    """Return the key of the column that tells comments from posts, where a table has both."""
+    for name, key in zip(names, keys, strict=True):
+        kinds = {str(value).lower() for value in _values(sample, key)} if normalize_name(name) in _KIND_NAMES else ()
+        if kinds and set(kinds) <= OTHER_KINDS | _COMMENT_KINDS:
+            return key
+    return None
 
 
 def _is_same(name: str, other: str) -> bool:

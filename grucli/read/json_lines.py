@@ -1,34 +1,29 @@
-"""Rows of JSON: a block of lines in one call if all of them are valid, else line by line.
+"""Rows of JSON lines: a block in one call if each line is a comment, else line by line.
 
-Saved responses of services are read too, on one line or as a whole document: an object whose `data` is a list of
-comments (Arctic Shift), Reddit's own listings with their replies, or a bare list. Each comment in them is a row.
+A line may also hold several comments: a saved response of a service, a post with its comments, a comment with replies,
+a part of an array. Each comment is a row.
 """
 
-import re
 from collections.abc import Iterator
-from operator import attrgetter, methodcaller
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 import numpy as np
 
-from grucli.read.blocks import Block, RowReport
-
-MAX_DOCUMENT_BYTES = 1 << 26
-"""Bytes of a JSON document of several lines; responses of the known services have less than 1/1000 of it."""
+from grucli.read.blocks import NOT_UTF8, Block, RowReport
+from grucli.read.json_repair import PYTHON_LITERALS_READ, looks_like_python, parse_python_literal, repair_text
+from grucli.read.json_split import split_values
+from grucli.read.json_tree import CHILD_KEYS, NOT_AN_OBJECT, CommentFinder, Fields, plain_value
 
 WRONG_TYPE = "of a wrong type"
 """The end of the reason for a row with such a field."""
 
 T = TypeVar("T")
 
-_LONE_SURROGATE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
-"""Any escape in JSON; the group is a surrogate without its other half."""
+_PUNCTUATION = b"[], \t\r"
+"""What stands around the elements of an array that has one per line."""
 
-_DATA_KEY = b'"data"'
-"""A line with neither this nor a list is not a saved response: inside JSON strings the quotes are escaped."""
+_any_decoder = msgspec.json.Decoder()
 
 
 class DecodedRows(NamedTuple, Generic[T]):
@@ -39,19 +34,27 @@ class DecodedRows(NamedTuple, Generic[T]):
 
 
 class JsonLinesDecoder(Generic[T]):
-    """Decodes rows of `type_`, a dict or a msgspec Struct, that should have the field `required_key`.
+    """Decodes rows of `type_`, a dict or a msgspec Struct, whose text is in the field `column`.
 
-    If a key occurs twice in one object, the last value wins, as in most JSON readers.
+    If `column` is None, each row has its text under any of the usual names. If a key occurs twice in one object, the
+    last value wins, as in most JSON readers.
     """
 
-    def __init__(self, type_: type[T], required_key: str) -> None:
+    def __init__(self, type_: type[T], column: str | None) -> None:
         self._type = type_
-        self._required_key = required_key
-        self._decoder = msgspec.json.Decoder(type_)
+        self._column = column
+        self._finder = CommentFinder(column)
+        self._decoder = msgspec.json.Decoder(_flat_type(type_, column) if issubclass(type_, msgspec.Struct) else type_)
 
     def decode(self, block: Block, report: RowReport) -> DecodedRows[T]:
         """Return the rows of a block; `report` counts all rows, and the bad ones by reason."""
         values = self._decode_fast(block)
+        if values is None and block.data is not None:
+            text, repaired = repair_text(block.data, by_line=True)
+            if text != block.data:
+                report.repaired.update(repaired)
+                block = Block(block.first_line, text)
+                values = self._decode_fast(block)
         if values is not None:
             report.read += len(values)
             return DecodedRows(range(block.first_line, block.first_line + len(values)), values)
@@ -63,27 +66,10 @@ class JsonLinesDecoder(Generic[T]):
                 values.append(value)
         return DecodedRows(line_numbers, values)
 
-    def decode_document(self, blocks: Iterator[Block], report: RowReport) -> Iterator[tuple[int, T]]:
-        """Yield the rows of a response of several lines, with its first line number; anything else is one bad row."""
-        line_number, reason = 1, "not a comment, nor a response with comments"
-        items = None
-        try:
-            line_number, text = _join_blocks(blocks)
-            items = response_items(_decode_lenient(_any_decoder, text))
-        except (ValueError, RecursionError) as error:
-            reason = json_error_reason(error)
-        if items is None:
-            report.read += 1
-            report.skip(reason, line_number)
-        else:
-            for value in self._convert_items(items, line_number, report):
-                yield line_number, value
-
     def _decode_fast(self, block: Block) -> list[T] | None:
-        """Return the rows of a block if each line is one object with the required key, else None.
+        """Return the rows of a block if each line is one comment without nested ones, else None.
 
-        With the key, a line is not a saved response. If every newline is between two objects, and there are as many
-        objects as lines, each line is one object.
+        If every newline is between two objects, and there are as many objects as lines, each line is one object.
         """
         if block.data is None or not _has_object_per_line(block):
             return None
@@ -91,86 +77,109 @@ class JsonLinesDecoder(Generic[T]):
             values = self._decoder.decode_lines(block.data)
         except (ValueError, RecursionError):
             return None
-        return values if len(values) == 1 + len(block.newline_offsets) and self._all_have_key(values) else None
+        return values if len(values) == 1 + len(block.newline_offsets) and self._are_flat(values) else None
 
-    def _all_have_key(self, values: list[T]) -> bool:
+    def _are_flat(self, values: list[T]) -> bool:
         if isinstance(values[0], msgspec.Struct):
-            return None not in map(attrgetter(self._required_key), values)
-        return all(map(methodcaller("__contains__", self._required_key), values))
+            return True  # the decoder has checked it
+        column = self._column
+        rows = cast(list[dict[str, object]], values)
+        return not any(column not in row or "replies" in row or "children" in row or "comments" in row for row in rows)
 
     def _decode_line(self, line_number: int, line: bytes | None, report: RowReport) -> Iterator[T]:
         if line is None:
             report.read += 1
             report.skip("line too long", line_number)
             return
-        if not line.strip():
-            return
-        items = self._response_items(line)
-        if items is not None:
-            yield from self._convert_items(items, line_number, report)
-            return
-        report.read += 1
         try:
-            yield _decode_lenient(self._decoder, line)
-        except (ValueError, RecursionError) as error:
-            report.skip(json_error_reason(error), line_number, line)
-
-    def _response_items(self, line: bytes) -> Iterator[object] | None:
-        if _DATA_KEY not in line and not line.lstrip().startswith(b"["):
-            return None
-        try:
-            value = _decode_lenient(_any_decoder, line)
+            row = self._decoder.decode(line)
+            if self._are_flat([row]):
+                report.read += 1
+                yield row
+                return
         except (ValueError, RecursionError):
-            return None
-        if isinstance(value, dict) and self._required_key in value:
-            return None
-        return response_items(value)
-
-    def _convert_items(self, items: Iterator[object], line_number: int, report: RowReport) -> Iterator[T]:
-        for value in items:
+            pass  # what it is instead follows
+        if not line.strip(_PUNCTUATION) and line.strip() != b"[]":
+            return
+        try:
+            found = list(parse_values(line, report))
+        except (ValueError, RecursionError) as error:
             report.read += 1
-            if not isinstance(value, dict):
-                report.skip("not a comment" if value is None else "not a JSON object", line_number)
+            report.skip(json_error_reason(error), line_number, line)
+            return
+        for value in found:
+            yield from self._rows(value, line_number, report)
+
+    def _rows(self, value: object, line_number: int, report: RowReport) -> Iterator[T]:
+        """Yield the comments in a value; an object without any is a row as well, without a text."""
+        found: list[Fields | str] = [NOT_AN_OBJECT]
+        if isinstance(value, dict | list):
+            found = list(self._finder.find(value))
+        comments = sum(isinstance(one, dict) for one in found)
+        if isinstance(value, dict) and not comments:
+            found = [value]
+        else:
+            direct = sum(map(self._finder.is_comment, value if isinstance(value, list) else [value]))
+            report.nested += max(0, comments - direct)
+        for one in found:
+            report.read += 1
+            if isinstance(one, str):
+                report.skip(one, line_number)
                 continue
             try:
-                yield msgspec.convert(value, self._type)
+                yield self._convert(one)
             except msgspec.ValidationError as error:
                 report.skip(json_error_reason(error), line_number)
 
-
-_any_decoder = msgspec.json.Decoder()
-
-
-def first_fields(block: Block) -> dict[str, object]:
-    """Return the fields of a block's first row, or {} if that is not a JSON object, or a saved response."""
-    line = next((line for _, line in block.lines() if line is None or line.strip()), None)
-    try:
-        fields = _decode_lenient(_any_decoder, line or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) and "data" not in fields else {}
+    def _convert(self, fields: dict[str, object]) -> T:
+        try:
+            return msgspec.convert(fields, self._type)
+        except msgspec.ValidationError:
+            plain = {key: plain_value(one) for key, one in fields.items()}
+            return msgspec.convert(plain, self._type)
 
 
-def _decode_lenient(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
-    """Decode JSON, with lone surrogates replaced."""
-    try:
-        return decoder.decode(text)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        repaired = replace_lone_surrogates(text)
-        if repaired == text:
-            raise
-        return decoder.decode(repaired)
+def _flat_type(type_: type[T], column: str | None) -> type[T]:
+    """Return a Struct that only decodes from an object with a text and without nested comments.
 
-
-def replace_lone_surrogates(text: bytes) -> bytes:
-    r"""Replace each escaped surrogate without its other half by U+FFFD: JSON can spell it, UTF-8 cannot hold it.
-
-    >>> replace_lone_surrogates(rb'["\ud83d!", "\ud83d\ude00", "\\ud83d"]')
-    b'["\\ufffd!", "\\ud83d\\ude00", "\\\\ud83d"]'
+    So the decoder checks this on the way, which costs less than a second look at each row.
     """
-    return _LONE_SURROGATE.sub(lambda match: rb"\ufffd" if match[1] else match[0], text)
+    fields: list[Any] = [(str(column), str), *((key, str | None, None) for key in CHILD_KEYS)]
+    bases = (cast(Any, type_),)
+    return cast(type[T], msgspec.defstruct(f"Flat{type_.__name__}", fields, bases=bases, kw_only=True, gc=False))
+
+
+def parse_values(text: bytes, report: RowReport) -> Iterator[object]:
+    """Yield the values in JSON text: one, or several that follow each other; also of a part of an array.
+
+    Raises:
+        ValueError: it is not JSON, not UTF-8, or too long.
+        RecursionError: it is nested too deep.
+    """
+    try:
+        yield _any_decoder.decode(text)
+        return
+    except msgspec.DecodeError:
+        bare = text.strip(_PUNCTUATION)
+        if looks_like_python(text):
+            values = [_parse_python(text if text.lstrip()[:1] == b"[" and bare != text else bare)]
+            report.repaired[PYTHON_LITERALS_READ] += 1
+        elif bare[:1] == b"{":
+            values = [_any_decoder.decode(part) for part in split_values(bare)]
+        else:
+            raise
+    yield from values
+
+
+def _parse_python(line: bytes) -> object:
+    try:
+        return parse_python_literal(line)
+    except ValueError as error:
+        raise _PythonLiteralsError from error
+
+
+class _PythonLiteralsError(ValueError):
+    """A line looks like Python, but not all of it is a value of JSON."""
 
 
 def _has_object_per_line(block: Block) -> bool:
@@ -186,88 +195,12 @@ def _has_object_per_line(block: Block) -> bool:
     return bool(((before == ord("}")) & (octets[newline_offsets + 1] == ord("{"))).all())
 
 
-def response_items(value: object) -> Iterator[object] | None:
-    """Return the comments in a service's response, each before its replies; None if `value` is not a response.
-
-    An item that is not a comment is not a dict either: posts and Reddit's "more" items become None.
-
-    >>> list(response_items({"data": [{"body": "one"}, {"body": "two"}]}))
-    [{'body': 'one'}, {'body': 'two'}]
-    >>> listing = {"kind": "Listing", "data": {"children": [{"kind": "t1", "data": {"body": "one", "replies": ""}}]}}
-    >>> list(response_items(listing)), response_items({"body": "one"})
-    ([{'body': 'one', 'replies': ''}], None)
-    """
-    children = _children(value)
-    return None if children is None else _traverse(children)
-
-
-def _children(value: object) -> list[object] | None:
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, dict) or value.get("kind") == "more":  # "more" lists only the ids of comments
-        return None
-    data = value.get("data")
-    if isinstance(data, dict):
-        data = data.get("children")
-    return data if isinstance(data, list) else None
-
-
-def _traverse(elements: list[object]) -> Iterator[object]:
-    """Yield every comment in nested listings and replies, depth first; without recursion, at any depth."""
-    stack: list[Iterator[object]] = [iter(elements)]
-    while stack:
-        for element in stack[-1]:
-            children = None if isinstance(element, dict) and "body" in element else _children(element)
-            if children is not None:
-                stack.append(iter(children))
-                break
-            comment = _unwrap_thing(element)
-            yield comment
-            replies = _children(comment.get("replies")) if isinstance(comment, dict) else None
-            if replies:
-                stack.append(iter(replies))
-                break
-        else:
-            stack.pop()
-
-
-def _unwrap_thing(element: object) -> object:
-    """Unwrap one of Reddit's "things": a comment is `t1`; posts (`t3`) and `more` are not comments."""
-    if isinstance(element, dict) and isinstance(element.get("data"), dict) and "kind" in element:
-        return element["data"] if element["kind"] == "t1" else None
-    return element
-
-
-def is_document(first_line: bytes | None) -> bool:
-    """Return True if the first line of a `.json` file is the start of a longer JSON text, and not a row.
-
-    >>> is_document(b'{ "data": ['), is_document(b'{"body": "one"}')
-    (True, False)
-    """
-    return first_line is not None and first_line.rstrip().endswith((b"{", b"[", b",", b":"))
-
-
-def _join_blocks(blocks: Iterator[Block]) -> tuple[int, bytes]:
-    text = bytearray()
-    first_line = 0
-    for block in blocks:
-        first_line = first_line or block.first_line
-        if block.data is None or len(text) + len(block.data) > MAX_DOCUMENT_BYTES:
-            raise _DocumentTooLongError
-        text += block.data + b"\n"
-    return first_line, bytes(text)
-
-
-class _DocumentTooLongError(ValueError):
-    """A document is longer than `MAX_DOCUMENT_BYTES`."""
-
-
 def json_error_reason(error: Exception) -> str:
     """Return why JSON could not be decoded, as the reason of a bad row."""
-    if isinstance(error, _DocumentTooLongError):
-        return "document too long"
+    if isinstance(error, _PythonLiteralsError):
+        return "Python literals, not JSON"
     if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
+        return NOT_UTF8
     if isinstance(error, RecursionError):
         return "nested too deep"
     if isinstance(error, msgspec.ValidationError):
@@ -275,5 +208,5 @@ def json_error_reason(error: Exception) -> str:
         if "out of range" in message:
             return "number out of range"
         _, _, path = message.partition(" - at `$.")
-        return f"'{path.rstrip('`')}' {WRONG_TYPE}" if path else "not a JSON object"
+        return f"'{path.rstrip('`')}' {WRONG_TYPE}" if path else NOT_AN_OBJECT
     return "not JSON"

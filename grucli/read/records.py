@@ -13,8 +13,10 @@ from typing import Any, cast
 from grucli import optional_imports
 from grucli.errors import UsageError
 from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
-from grucli.read.columns import ColumnChooser, count_usual_names, names_text
-from grucli.read.json_lines import MAX_DOCUMENT_BYTES, JsonLinesDecoder, is_document
+from grucli.read.columns import OTHER_KINDS, ColumnChooser, count_usual_names, kind_column, names_text
+from grucli.read.encoding import TextDecoder
+from grucli.read.json_documents import MAX_DOCUMENT_BYTES, DocumentReader, is_document
+from grucli.read.json_lines import JsonLinesDecoder
 from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import ByteProgress, InputSource
 from grucli.read.tables import SAMPLE_LINES, TableFormat, detect_table, table_rows
@@ -79,7 +81,11 @@ def open_records(
         records = opener.open_parquet(on_bytes)
     else:
         max_line_bytes = MAX_DOCUMENT_BYTES if source.file_format == "json" else MAX_LINE_BYTES
-        records = opener.open_blocks(read_blocks(source, report, on_bytes, max_line_bytes, use_prefetch=use_prefetch))
+        decoder = TextDecoder(source.display_name, options.encoding)
+        records = opener.open_blocks(
+            read_blocks(source, report, on_bytes, max_line_bytes, use_prefetch=use_prefetch, decoder=decoder)
+        )
+        records = replace(records, schema=replace(records.schema, encoding=decoder.encoding))
     report.schemas.append(records.schema)
     return records
 
@@ -103,7 +109,8 @@ class _Opener:
         first = list(islice(rows, _SAMPLE_RECORDS))
         sample = [record.fields for record in first]
         chooser = ColumnChooser(self._name, names, names, sample, self._options)
-        return Records(self._schema("parquet", chooser), chain(first, rows))
+        comments = self._comments(chain(first, rows), kind_column(names, names, sample))
+        return Records(self._schema("parquet", chooser), comments)
 
     def open_blocks(self, blocks: Iterator[Block]) -> Records:
         block = next((block for block in blocks if block.data is None or block.data.strip()), None)
@@ -112,9 +119,10 @@ class _Opener:
         blocks = chain([block], blocks)
         first_line = next(line for line in block.lines() if line[1] is None or line[1].strip())
         file_format = self._source.file_format or self._detect_format(first_line, block)
-        if file_format == "json" and is_document(first_line[1]):
-            return self._open_document(blocks)
         if file_format in ("json", "jsonl"):
+            is_too_long = block.data is None and file_format == "json"
+            if is_too_long or is_document(block, self._options.text_column):
+                return self._open_document(blocks)
             return self._open_json_lines(file_format, blocks)
         lines = (line for block in blocks for line in block.lines() if line[0] >= first_line[0])
         if file_format == "lines":
@@ -128,8 +136,8 @@ class _Opener:
 
     def _detect_format(self, first_line: NumberedLine, block: Block) -> str:
         text = (first_line[1] or b"").decode("utf-8", "replace").strip()
-        if text.startswith(("{", "[{")) or text == "[":
-            return "jsonl" if text.startswith("{") and not is_document(first_line[1]) else "json"
+        if text.startswith("{") or text.replace(" ", "").startswith("[{") or text == "[":
+            return "json" if is_document(block, self._options.text_column) else "jsonl"
         if self._options != ReadOptions(encoding=self._options.encoding):
             return "csv"  # it is read in a way that texts without columns are not
         table = detect_table(_sample_lines(block), ",", self._options)
@@ -141,13 +149,13 @@ class _Opener:
         return "csv" if table.is_regular() and table.has_typed_column() else "lines"
 
     def _open_document(self, blocks: Iterator[Block]) -> Records:
-        decoder = JsonLinesDecoder(dict[str, object], self._options.text_column or TEXT)
-        rows = (Record(number, fields) for number, fields in decoder.decode_document(blocks, self._report))
+        reader = DocumentReader(self._name, self._options.text_column, self._report)
+        rows = (Record(number, fields) for number, fields in reader.read(blocks))
         first = list(islice(rows, MIN_RECORDS_WITHOUT_TEXT))
         return Records(self._json_schema("json", [record.fields for record in first]), chain(first, rows))
 
     def _open_json_lines(self, file_format: str, blocks: Iterator[Block]) -> Records:
-        decoder = JsonLinesDecoder(dict[str, object], self._options.text_column or TEXT)
+        decoder = JsonLinesDecoder(dict[str, object], self._options.text_column)
         peeked: list[Block] = []
         first: list[dict[str, object]] = []
         for block in islice(blocks, _MAX_PEEKED_BLOCKS):
@@ -158,7 +166,7 @@ class _Opener:
                 break
         schema = self._json_schema(file_format, first)
         blocks = chain(peeked, blocks)
-        return Records(schema, _json_rows(blocks, schema.text_column, self._report), blocks)
+        return Records(schema, _json_rows(self._name, blocks, schema.text_column, self._report), blocks)
 
     def _has_text(self, fields: dict[str, object]) -> bool:
         given = self._options.text_column
@@ -179,6 +187,11 @@ class _Opener:
         if table.has_header is None:
             table = replace(table, has_header=not is_tsv)
         names = table.names()
+        if too_long := table.num_too_long():
+            raise UsageError(
+                f"'{self._name}' has more fields than columns in {too_long} of its first {len(table.rows)} lines",
+                "quote the fields that contain delimiters, or choose another with --delimiter",
+            )
         keys = _unique_keys(names)
         rows = table.rows[1 if table.has_header else 0 :]
         sample = [dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys)]
@@ -192,7 +205,12 @@ class _Opener:
             quoted=table.quoted,
         )
         text_index = keys.index(schema.columns[TEXT]) if TEXT in schema.columns else len(keys) - 1
-        return Records(schema, table_rows(self._name, lines, first_line, table, keys, text_index, self._report))
+        table_records = table_rows(self._name, lines, first_line, table, keys, text_index, self._report)
+        return Records(schema, self._comments(table_records, kind_column(names, keys, sample)))
+
+    def _comments(self, rows: Iterator[Record], kind: str | None) -> Iterator[Record]:
+        """Return the rows that are comments by the column `kind`; without a need for texts all of them."""
+        return rows if kind is None or not self._needs_text else _without_posts(rows, kind, self._report)
 
     def _schema(self, file_format: str, chooser: ColumnChooser, *, has_header: bool = True) -> Schema:
         options = self._options
@@ -210,11 +228,20 @@ class _Opener:
         )
 
 
-def _json_rows(blocks: Iterator[Block], text_column: str, report: RowReport) -> Iterator[Record]:
+def _without_posts(rows: Iterator[Record], kind: str, report: RowReport) -> Iterator[Record]:
+    for row in rows:
+        if str(row.fields[kind]).lower() in OTHER_KINDS:
+            report.skip("not a comment", row.line)
+        else:
+            yield row
+
+
+def _json_rows(name: str, blocks: Iterator[Block], text_column: str, report: RowReport) -> Iterator[Record]:
     decoder = JsonLinesDecoder(dict[str, object], text_column)
     for block in blocks:
         rows = decoder.decode(block, report)
         yield from map(Record, rows.line_numbers, rows.values)
+    report.warn_of_repairs(name)
 
 
 def _sample_lines(block: Block) -> list[str]:

@@ -7,10 +7,12 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from grucli.errors import quote
-from grucli.read.blocks import INVALID_UTF8, RowReport
+from grucli.read.blocks import INVALID_UTF8, NOT_UTF8, RowReport
+from grucli.read.encoding import MIN_BYTES_PER_ROW, TextDecoder, check_undecodable
 from grucli.read.missing import is_placeholder
 from grucli.read.records import open_records
 from grucli.read.schema import ReadOptions, Schema
@@ -47,7 +49,9 @@ def read_rows(
         UsageError: the source cannot be read, or it is not clear which column is the text.
         GruError: the disk failed, or compressed data are corrupt before the first line ends.
     """
-    records = open_records(_resolve(source), options, report, on_bytes)
+    source = _resolve(source)
+    read_before, undecodable_before = report.read, report.skipped[NOT_UTF8]  # the report may have counted others
+    records = open_records(source, options, report, on_bytes)
     text_column = records.schema.text_column
     thread_column = records.schema.columns.get(_THREAD, _THREAD)
     placeholders: Counter[str] = Counter()
@@ -65,6 +69,7 @@ def read_rows(
             if (len(body) < _MAX_MISSING_CHARS or body[0] == "[") and is_placeholder(body):
                 placeholders[body] += 1
             yield Row(body, thread if isinstance(thread, str) and thread else None)
+    check_undecodable(source.display_name, report.skipped[NOT_UTF8] - undecodable_before, report.read - read_before)
     if placeholders:
         report.add_placeholders(records.schema.name, placeholders)
 
@@ -82,9 +87,12 @@ def read_running_text(
         GruError: the disk failed, or compressed data are corrupt from the start.
     """
     source = _resolve(source)
-    report.schemas.append(Schema(name=source.display_name, file_format="txt"))
+    decoder = TextDecoder(source.display_name, options.encoding)
+    slices = _clean_slices(source, decoder, report, on_bytes)
+    first = next(slices, "")
+    report.schemas.append(Schema(name=source.display_name, file_format="txt", encoding=decoder.encoding))
     buffer = ""
-    for text in _clean_slices(source, report, on_bytes):
+    for text in chain([first], slices):
         buffer += text
         breaks = [match.start() for match in _SAFE_SPLIT.finditer(buffer, max(1, len(buffer) - _SPLIT_SEARCH_CHARS))]
         cut = breaks[-1] if breaks else len(buffer) if len(buffer) > _MAX_SLICE_CHARS else 0
@@ -109,15 +117,22 @@ def _row_error(body: object, thread: object) -> str | None:
     return None if thread is None or isinstance(thread, str) else "thread is not text"
 
 
-def _clean_slices(source: InputSource, report: RowReport, on_bytes: ByteProgress | None) -> Iterator[str]:
+def _clean_slices(
+    source: InputSource, decoder: TextDecoder, report: RowReport, on_bytes: ByteProgress | None
+) -> Iterator[str]:
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    lines_before = report.read  # the report may have counted other sources
+    lines_before, invalid_before = report.read, report.skipped[INVALID_UTF8]  # the report may have counted others
+    length = 0
     try:
-        for chunk in read_bytes(source, on_bytes):
+        for chunk in read_bytes(source, on_bytes, decoder=decoder):
+            length += len(chunk)
             yield _remove_escaped_bytes(utf8.decode(chunk), report, lines_before)
         yield _remove_escaped_bytes(utf8.decode(b"", final=True), report, lines_before)
     except CorruptDataError:
         report.mark_truncated(source.display_name, report.read - lines_before)
+    report.warnings += [(source.display_name, note) for note in decoder.notes()]
+    rows = max(report.read - lines_before, length // MIN_BYTES_PER_ROW)
+    check_undecodable(source.display_name, report.skipped[INVALID_UTF8] - invalid_before, rows)
 
 
 def _remove_escaped_bytes(text: str, report: RowReport, lines_before: int) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from grucli.errors import UsageError, list_names, quote
 from grucli.json_record import JsonRecord
+from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
 
 TEXT: Final = "body"
 
@@ -17,7 +18,8 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     TEXT: (
         "body", "comment", "text", "content", "message", "msg", "reply", "textoriginal", "bodytext", "textbody",
         "bodyraw", "rawbody", "fulltext", "messagetext", "messagebody", "messagecontent", "textcontent", "replytext",
-        "replybody", "comments", "tweet", "utterance", "kommentar", "commentaire", "comentario", "texte",
+        "replybody", "comments",
+        "contents", "messages", "texts", "tweet", "utterance", "kommentar", "commentaire", "comentario", "texte",
         "textdisplay",
     ),
     "id": ("id", "cid", "messageid", "msgid", "redditid", "fullname", "idstr", "replyid", "name"),
@@ -25,11 +27,11 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
         "author", "username", "user", "authorname", "commenter", "commentername", "screenname", "userscreenname",
         "authordisplayname", "authorusername", "redditor", "sender", "sendername", "poster", "postedby", "writer",
         "displayname", "nickname", "nick", "handle", "from", "fromname", "speaker", "userlogin", "login", "auteur",
-        "autor", "name",
+        "autor", "authors", "usernames", "userid", "authorid", "name",
     ),
     "subreddit": (
         "subreddit", "subredditname", "subredditdisplayname", "sub", "communityname", "parsedcommunityname",
-        "community", "subredditnameprefixed",
+        "community", "subredditnameprefixed", "subreddits",
     ),
     "score": (
         "score", "ups", "upvotes", "likes", "likecount", "upvotecount", "points", "votes", "votecount", "numlikes",
@@ -39,11 +41,11 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
         "createdutc", "created", "createdat", "timestamp", "datetime", "date", "time", "publishedat", "published",
         "postedat", "postedon", "posted", "createdtime", "createddate", "datecreated", "timecreated", "creationdate",
         "creationtime", "dateposted", "dateutc", "timeutc", "utc", "utctime", "createdunix", "unixtime",
-        "unixtimestamp", "epoch", "ts", "publishdate", "publishtime",
+        "unixtimestamp", "timeunix", "epoch", "ts", "publishdate", "publishtime",
     ),
     "link_id": (
         "linkid", "submissionid", "postid", "linkfullname", "submissionname", "topicid", "videoid", "articleid",
-        "storyid", "submission", "post", "link",
+        "storyid", "submission", "post", "link", "posturl", "submissionurl", "linkurl",
     ),
     "parent_id": (
         "parentid", "parent", "parentcommentid", "parentmessageid", "replytoid", "replyto", "replytomessageid",
@@ -88,8 +90,6 @@ FIELD_PLURALS = {
 """What a field has, in messages."""
 
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
-_ENCODING_NAMES = {"cp1252": "Windows-1252"}
-UTF8: Final = "utf-8"
 MAX_FILE_NAME_CHARS = 200
 """Characters of the name of a file that a message quotes."""
 
@@ -125,7 +125,7 @@ class ReadOptions:
     '\t'
 
     Raises:
-        UsageError: a field is unknown, or the delimiter is invalid.
+        UsageError: a field or the encoding is unknown, or the delimiter is invalid.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -139,6 +139,8 @@ class ReadOptions:
             raise UsageError(f"unknown field: {quote(unknown[0])}", f"use one of: {', '.join(COLUMN_FLAGS)}")
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", parse_delimiter(self.delimiter))
+        if self.encoding is not None:
+            object.__setattr__(self, "encoding", lookup_encoding(self.encoding))
 
     @property
     def text_column(self) -> str | None:
@@ -234,7 +236,7 @@ class Schema(JsonRecord):
         if self.delimiter not in (None, self.usual_delimiter):
             remarks.append(f"{_DELIMITER_NAMES.get(self.delimiter, quote(self.delimiter))}-separated")
         if self.encoding != UTF8:
-            remarks.append(_ENCODING_NAMES.get(self.encoding, self.encoding.upper()))
+            remarks.append(encoding_label(self.encoding))
         is_usual_tsv = self.usual_delimiter == "\t" and not self.has_header and self.text_column == "1"
         if is_usual_tsv and not remarks and not self.given:
             return []

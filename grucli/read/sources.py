@@ -6,6 +6,7 @@ file is refused.
 
 import bz2
 import gzip
+import io
 import lzma
 import sys
 import zlib
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from grucli.errors import GruError, UsageError
+from grucli.read.encoding import HEAD_BYTES, TextDecoder, unknown_encoding_error
+from grucli.read.file_types import COMPRESSION_MAGIC, PARQUET_MAGIC, compression_of, content_format, refuse_other
 from grucli.read.zstd import zstd
 
 STDIN = "-"
@@ -38,21 +41,14 @@ _ZSTD_READ_BYTES, _ZSTD_RETRY_BYTES = 1 << 19, 1 << 10
 _DECOMPRESSION_ERRORS = (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 """Besides an `OSError` without an errno, which gzip and bz2 raise."""
 
-_MAGIC: dict[str, tuple[bytes, ...]] = {
-    ".gz": (b"\x1f\x8b",),
-    ".bz2": (b"BZh",),
-    ".xz": (b"\xfd7zXZ\0", b"\x5d\0\0"),
-    ".zst": (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind in range(16))),
-}
-"""First bytes of compressed data; a file with others does not have the format that its suffix names."""
+_MAX_EXPANSION, _EXPANSION_BYTES = 1000, 1 << 24
+"""More decompressed bytes than the second, and than the first per compressed one, are no text that people wrote."""
 
 _MAX_INVALID_BYTES = 8
 """Invalid bytes up to which a file is not binary: a few bad rows are counted instead."""
 
 _CONTROL_BYTES = bytes({*range(32)} - {*b"\t\r"})
 """Bytes that do not occur in the first line of a text."""
-
-_BOM = b"\xef\xbb\xbf"
 
 ByteProgress = Callable[[int], None]
 """Called with the number of bytes read from the (compressed) file since the last call."""
@@ -79,11 +75,31 @@ class InputSource:
 def resolve_source(name: str) -> InputSource:
     """Return the source that the user named; its suffixes tell the format and the compression.
 
+    The content of a file overrides the suffixes where it is certain: compressed data, Parquet, JSON.
+
     Raises:
-        UsageError: no such file, a directory, or an unsupported suffix.
+        UsageError: no such file, a directory, an unsupported suffix, or a file that is something else.
     """
     if name == STDIN:
         return InputSource(name, None, None)
+    path = find_file(name)
+    suffix, compression = split_suffixes(path)
+    file_format, compression = _content_type(name, path, FORMATS.get(suffix), compression)
+    # Dumps are named RC_2005-12.zst, or RC_2005-12: without a suffix of a format, the content tells it.
+    if file_format is None and not compression and suffix.strip(".0123456789-"):
+        raise UsageError(
+            f"unsupported file type: '{name}'",
+            f"use a {', '.join(FORMATS)} file, optionally compressed ({', '.join(COMPRESSIONS)})",
+        )
+    return InputSource(name, path, file_format, compression)
+
+
+def find_file(name: str) -> Path:
+    """Return the path of a file, which may be a pipe.
+
+    Raises:
+        UsageError: there is no such file, or it is a directory.
+    """
     path = Path(name)
     try:
         exists, is_directory = path.exists(), path.is_dir()
@@ -93,14 +109,43 @@ def resolve_source(name: str) -> InputSource:
         raise UsageError(f"no such file: '{name}'", "check the name and the directory")
     if is_directory:
         raise UsageError(f"'{name}' is a directory", "name the files in it")
-    suffix, compression = split_suffixes(path)
-    # Dumps are named RC_2005-12.zst: without an inner suffix, the content tells the format.
-    if suffix not in FORMATS and not compression:
-        raise UsageError(
-            f"unsupported file type: '{name}'",
-            f"use a {', '.join(FORMATS)} file, optionally compressed ({', '.join(COMPRESSIONS)})",
-        )
-    return InputSource(name, path, FORMATS.get(suffix), compression)
+    return path
+
+
+def _content_type(name: str, path: Path, file_format: str | None, compression: str) -> tuple[str | None, str]:
+    """Return the format and the compression of a file by its content, or those given, of its suffixes.
+
+    Raises:
+        UsageError: the file is something else.
+    """
+    head = _read_head(path)
+    found = compression_of(head) if head else None
+    if found is not None:
+        compression = found
+        head = _decompressed_head(path, compression) if compression else head
+    if head.startswith(PARQUET_MAGIC):
+        return "parquet", compression if found else ""
+    refuse_other(name, head)
+    return content_format(head, file_format), compression
+
+
+def _read_head(path: Path) -> bytes:
+    """Return the first bytes of a regular file, b"" for a pipe or a file that cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as raw:
+            return raw.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def _decompressed_head(path: Path, compression: str) -> bytes:
+    try:
+        with path.open("rb") as raw:
+            return next(_decompress(raw, compression, HEAD_BYTES), b"")
+    except (*_DECOMPRESSION_ERRORS, OSError):
+        return b""
 
 
 def split_suffixes(path: Path) -> tuple[str, str]:
@@ -113,22 +158,27 @@ def split_suffixes(path: Path) -> tuple[str, str]:
     return (Path(path.stem).suffix.lower(), suffix) if suffix in COMPRESSIONS else (suffix, "")
 
 
-def read_bytes(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:
-    """Yield slices of up to `size` decompressed bytes of `source`, without a byte-order mark.
+def read_bytes(
+    source: InputSource,
+    on_bytes: ByteProgress | None = None,
+    size: int = SLICE_BYTES,
+    decoder: TextDecoder | None = None,
+) -> Iterator[bytes]:
+    """Yield slices of about `size` bytes of the text of `source` in UTF-8, decompressed, without a byte-order mark.
+
+    `decoder` decides its encoding; by default as `TextDecoder` does for a source about which the user said nothing.
 
     Raises:
-        UsageError: the source cannot be opened, is not compressed as its suffix says, or is not UTF-8 text.
+        UsageError: the source cannot be opened, is not compressed as its suffix says, or is not text.
         GruError: the disk failed, or the compressed data are corrupt from the start.
         CorruptDataError: the compressed data are corrupt from here on.
     """
+    decoder = decoder or TextDecoder(source.display_name)
     first = True
     try:
-        if source.compression and not _check_compressed(source):
-            return
-        for chunk in _read_chunks(source, on_bytes, size) if source.compression else read_raw(source, on_bytes, size):
+        for chunk in decoder.decode(_decompressed_chunks(source, on_bytes, size)):
             if first:
                 _refuse_binary(source, chunk)
-                chunk = chunk.removeprefix(_BOM)
                 first = False
             yield chunk
     except (*_DECOMPRESSION_ERRORS, OSError) as error:
@@ -138,23 +188,6 @@ def read_bytes(source: InputSource, on_bytes: ByteProgress | None = None, size: 
 def unreadable_error(source: InputSource) -> GruError:
     """Return the error for compressed data of which nothing is readable."""
     return GruError(f"'{source.display_name}' is corrupt: nothing in it is readable", "fetch or copy the file again")
-
-
-def _check_compressed(source: InputSource) -> bool:
-    """Return False for an empty file.
-
-    Raises:
-        UsageError: the first bytes are not those of the format that the suffix names.
-    """
-    magics = _MAGIC[source.compression]
-    with _open_source(source) as raw, _wrap_oserror(source):
-        head = raw.read(max(map(len, magics)))
-    if head and not any(magic.startswith(head[: len(magic)]) for magic in magics):
-        raise UsageError(
-            f"cannot decompress '{source.display_name}': not a {source.compression} file",
-            "rename it to match its format",
-        )
-    return bool(head)
 
 
 def read_raw(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:
@@ -171,21 +204,61 @@ def read_raw(source: InputSource, on_bytes: ByteProgress | None = None, size: in
                 on_bytes(len(chunk))
 
 
-def _read_chunks(source: InputSource, on_bytes: ByteProgress | None, size: int) -> Iterator[bytes]:
+def _decompressed_chunks(source: InputSource, on_bytes: ByteProgress | None, size: int) -> Iterator[bytes]:
     with _open_source(source) as raw, _wrap_oserror(source):
-        reported = 0
-        for chunk in _decompress(raw, source.compression, size):
+        head = _peek(raw, HEAD_BYTES)
+        compression = source.compression or compression_of(head) or ""
+        if not compression:
+            refuse_other(source.display_name, head)
+            chunks = iter(lambda: raw.read(size), b"")
+        elif not head:
+            return
+        else:
+            _check_compressed(source, compression, head)
+            chunks = _decompress(raw, compression, size)
+        reported = total = 0
+        for chunk in chunks:
+            if compression and not total:
+                refuse_other(source.display_name, chunk)
+            total += len(chunk)
+            position = raw.tell() if compression and raw.seekable() else total
+            if total > max(_EXPANSION_BYTES, position * _MAX_EXPANSION):
+                raise UsageError(
+                    f"'{source.display_name}' expands to over {_MAX_EXPANSION:,} times its size: it is hardly a text",
+                    "check where it comes from",
+                )
             yield chunk
             if on_bytes is not None:
-                position = raw.tell()
                 on_bytes(position - reported)
                 reported = position
+
+
+def _peek(raw: BinaryIO, size: int) -> bytes:
+    """Return the next bytes without reading them; of a pipe at least one, and those that are there."""
+    if isinstance(raw, io.BufferedReader) and not raw.seekable():
+        return raw.peek(size)[:size]
+    head = raw.read(size)
+    raw.seek(-len(head), io.SEEK_CUR)
+    return head
+
+
+def _check_compressed(source: InputSource, compression: str, head: bytes) -> None:
+    """Check the first bytes of compressed data, which may be cut.
+
+    Raises:
+        UsageError: they are not those of the format that the suffix names.
+    """
+    if not any(magic.startswith(head[: len(magic)]) for magic in COMPRESSION_MAGIC[compression]):
+        refuse_other(source.display_name, head)
+        raise UsageError(
+            f"cannot decompress '{source.display_name}': not a {compression} file", "rename it to match its format"
+        )
 
 
 def _open_source(source: InputSource) -> AbstractContextManager[BinaryIO]:
     if source.path is None:
         if sys.stdin is None:  # closed by the shell, as in <&-
-            raise UsageError("standard input ('-') is closed", "pipe a corpus into it, or name a file")
+            raise UsageError("standard input ('-') is closed", "pipe a file into it, or name one")
         return nullcontext(sys.stdin.buffer)
     try:
         return source.path.open("rb")
@@ -255,12 +328,12 @@ def _zstd_frames(raw: BinaryIO, size: int, read_size: int) -> Iterator[bytes]:
 
 
 def _refuse_binary(source: InputSource, chunk: bytes) -> None:
-    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UsageError(f"'{source.display_name}' is UTF-16 text", "convert it to UTF-8")
     invalid = chunk.decode("utf-8", "replace").count("\ufffd") - chunk.count("\ufffd".encode())
     has_nuls = chunk.count(0) > max(_MAX_INVALID_BYTES, len(chunk) // 100) and not _begins_with_rows(source, chunk)
-    if has_nuls or invalid > max(_MAX_INVALID_BYTES, len(chunk) // 10):
-        raise UsageError(f"'{source.display_name}' is binary, or not UTF-8 text", "name a text file in UTF-8")
+    if has_nuls:
+        raise UsageError(f"'{source.display_name}' is not text: it has NUL bytes", "name a text file")
+    if invalid > max(_MAX_INVALID_BYTES, len(chunk) // 10):
+        raise unknown_encoding_error(source.display_name, chunk)
 
 
 def _begins_with_rows(source: InputSource, chunk: bytes) -> bool:

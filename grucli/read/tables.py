@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from grucli.errors import UsageError
-from grucli.read.blocks import MAX_LINE_BYTES, NumberedLine, Record, RowReport
+from grucli.read.blocks import MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport
 from grucli.read.columns import count_usual_names, is_prose, kind_of, names_text, normalize_name
 from grucli.read.schema import ReadOptions
 
@@ -21,9 +21,10 @@ REPEATED_HEADER = "header repeated"
 """The reason of a row that is the header again, as where files were joined."""
 
 _SAMPLE_ROWS = 50
+_MIN_TOO_LONG, _MAX_TOO_LONG_SHARE = 3, 0.2
 _DELIMITERS = (",", ";", "\t", "|", " ")
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
-"""The first line by which Excel is told the delimiter."""
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?|#TYPE .*')
+"""A line before the header: Excel's, which names the delimiter, or PowerShell's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,15 @@ class TableFormat:
         if not self.has_header:
             return tuple(str(number + 1) for number in range(len(first)))
         # pandas and R can leave out the name of the row numbers.
-        has_unnamed = len(first) > 1 and bool(others) and all(len(row) == len(first) + 1 for row in others)
+        are_longer = len(first) > 1 and all(len(row) == len(first) + 1 for row in others)
+        has_unnamed = are_longer and any(row[-1] for row in others)  # otherwise each row ends with a delimiter
         return ("", *first) if has_unnamed else tuple(first)
+
+    def num_too_long(self) -> int:
+        """Return the number of rows with more fields than there are columns, and so many that it is no mistake."""
+        width = len(self.names())
+        count = sum(any(row[width:]) for row in self.rows)
+        return count if width > 1 and count >= max(_MIN_TOO_LONG, _MAX_TOO_LONG_SHARE * len(self.rows)) else 0
 
     def is_regular(self) -> bool:
         """Return True if there are several rows, and all have the same number of columns, two or more."""
@@ -74,7 +82,7 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     lines = lines[skipped:]
     if options.delimiter is not None:
         delimiter = options.delimiter
-    elif separator and skipped:
+    elif skipped and separator and separator[1]:
         delimiter = separator[1]
     else:
         delimiter = _find_delimiter(lines, usual_delimiter, options)
@@ -281,7 +289,7 @@ class _RowReader:
             try:
                 text = line.decode().removesuffix("\r")
             except UnicodeDecodeError:
-                report.skip("not UTF-8", line_number, line)
+                report.skip(NOT_UTF8, line_number, line)
                 continue
             values = text.split(self._table.delimiter)
             reason = self._fit(values, text) if len(values) != num_columns or values == header else None
@@ -342,7 +350,7 @@ class _CsvLines:
         try:
             self.text = line.decode()
         except UnicodeDecodeError:
-            self.error = "not UTF-8"
+            self.error = NOT_UTF8
             self.text = line.decode("utf-8", "replace")
         return self.text + "\n"
 

@@ -117,7 +117,7 @@ def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Outp
 
 
 @pytest.mark.parametrize(
-    ("content", "what"), [(b"\xff\xfe", "is not UTF-8 text"), (b"x" * ((1 << 22) + 1), "is too large")]
+    ("content", "what"), [(b"\x81\x8d", "is not UTF-8 text"), (b"x" * ((1 << 22) + 1), "is too large")]
 )
 def test_an_opening_that_is_none(capsys: Output, tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "scene.txt").write_bytes(content)

@@ -256,7 +256,7 @@ def test_what_cannot_be_meant_is_two_lines_and_status_2(capsys: Output, words: l
 
 def test_a_beginning_that_is_no_text(capsys: Output, tmp_path: Path) -> None:
     file = tmp_path / "beginning.txt"
-    file.write_bytes(b"\xff\xfe\x00")
+    file.write_bytes(b"\x81\x8d")
     assert main(["sample", "--prompt-file", str(file)]) == ExitStatus.USAGE
     assert "is not UTF-8 text" in capsys.readouterr().err
 

@@ -186,7 +186,7 @@ def test_phrases_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("# names\n\n damn \nshut up\r\nfoo*\n", "utf-8-sig")
     assert read_phrases(path) == ("damn", "shut up", "foo*")
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\x81\x8d")
     with pytest.raises(UsageError, match="is not UTF-8 text"):
         read_phrases(path)
     path.write_text("ok\nf*o\n")

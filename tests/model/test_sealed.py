@@ -1,9 +1,11 @@
 """Sealed documents: what was sealed comes back, and nothing else does."""
 
+import tracemalloc
+
 import msgspec
 import pytest
 
-from grucli.model.sealed import UnknownFormatError, seal, unseal
+from grucli.model.sealed import MAX_VALUES, UnknownFormatError, seal, unseal
 
 
 class Content(msgspec.Struct):
@@ -25,3 +27,14 @@ def test_every_changed_byte_is_detected() -> None:
         changed = document[:index] + bytes([document[index] ^ 1]) + document[index + 1 :]
         with pytest.raises((UnknownFormatError, ValueError, msgspec.MsgspecError)):
             unseal(changed, 3, Content)
+
+
+def test_a_document_that_would_fill_the_memory_is_not_decoded() -> None:
+    for values in (b"[]," * (MAX_VALUES + 1), b"[" * (MAX_VALUES + 1), b'"a":{},' * (MAX_VALUES + 1)):
+        document = b'{"format":3,"content":{"name":"a","more":[' + values + b"]}}"
+        tracemalloc.start()
+        with pytest.raises(ValueError, match="too many values"):
+            unseal(document, 3, Content)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < len(document)

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,18 @@ def test_a_head_that_no_reader_takes_is_not_written(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(room, "MAX_HEADER_BYTES", 100)
     with pytest.raises(GruError, match="does not fit"):
         save_weights(tmp_path / "x", make_weights())
+
+
+@pytest.mark.parametrize("header", [b'{"a":[' + b"[]," * 3_000_000 + b"0]}", b"{%s}" % (b'"a":0,' * 3_000_000)])
+def test_a_header_that_would_fill_the_memory_is_not_decoded(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    tracemalloc.start()
+    with pytest.raises(ModelFileError, match="too many values"):
+        load_weights(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * len(header)
 
 
 def test_a_card_without_some_figures_and_with_some_unknown_ones(tmp_path: Path, saved_model: bytes) -> None:

@@ -19,7 +19,7 @@ SOURCE = InputSource("x", None, "jsonl")
 def split_blocks(
     monkeypatch: pytest.MonkeyPatch, chunks: list[bytes], size: int, max_line_bytes: int = 50
 ) -> list[Block]:
-    monkeypatch.setattr(blocks, "read_bytes", lambda source, on_bytes: iter(chunks))
+    monkeypatch.setattr(blocks, "read_bytes", lambda *_: iter(chunks))
     monkeypatch.setattr(blocks, "TARGET_BLOCK_BYTES", size)
     return list(read_blocks(SOURCE, RowReport(), None, max_line_bytes))
 

@@ -144,7 +144,6 @@ BAD_JSON: dict[str, tuple[bytes, str]] = {
     "torn": (b'{"body":"y', "not JSON"),
     "array": (b'["body"]', "not a JSON object"),
     "text": (b'"body"', "not a JSON object"),
-    "NaN": (b'{"body":"y","n":NaN}', "not JSON"),
     "5000 digits": (b'{"body":"y","n":%s}' % (b"9" * 5000), "number out of range"),
     "huge exponent": (b'{"body":"y","n":1e999}', "number out of range"),
     "nested": (b'{"body":"y","n":' + b'{"a":' * 100_000, "nested too deep"),
@@ -369,11 +368,11 @@ def test_damage_in_the_first_line_leaves_nothing(write_file: WriteFile, packing:
 
 
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
-def test_what_is_not_compressed_at_all_is_refused(write_file: WriteFile, packing: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        read_bodies(write_file("a.jsonl" + packing, '{"body":"x"}\n' * 10))
-
-    assert "cannot decompress" in caught.value.message
+def test_binary_data_that_are_not_compressed_as_the_suffix_says_are_refused(
+    write_file: WriteFile, packing: str
+) -> None:
+    with pytest.raises(UsageError, match="cannot decompress"):
+        read_bodies(write_file("a.jsonl" + packing, bytes(range(256))))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
@@ -395,7 +394,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, suffixes: tuple[str, str]
         except UsageError:
             pass
         except GruError as refused:
-            if not suffixes[1] or "corrupt" not in refused.message:
+            if "corrupt" not in refused.message:
                 raise
 
 
@@ -415,25 +414,17 @@ def test_whatever_csv_and_json_writers_write_is_read_back(tmp_path: Path, texts:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        b"\x89PNG\r\n\x1a\n" + bytes(200),
-        random.Random(1).randbytes(5000),
-        "body\nxyz\n".encode("utf-16"),
-        bytes(range(256)) * 9,
-    ],
+    "content", [random.Random(1).randbytes(5000), bytes(range(256)) * 9, b"\xff\x00" * 99, b"a\x01\x00" * 4000]
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
 def test_binary_files_are_refused(write_file: WriteFile, name: str, content: bytes) -> None:
     source = write_file(name, content)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=r"is not (UTF-8 )?text"):
         list(
             read_running_text(source, ReadOptions(), RowReport())
             if name == "a.txt"
             else read_rows(source, ReadOptions(), RowReport())
         )
-
-    assert "UTF-" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -462,7 +453,7 @@ def _assert_no_rows(name: str, source: str) -> None:
     report, options = RowReport(), ReadOptions()
     rows = read_running_text(source, options, report) if ".txt" in name else read_rows(source, options, report)
     assert list(rows) == []
-    assert (report.read, report.skipped, report.warnings) == (0, {}, [])
+    assert (report.read, report.skipped, report.warnings) == (0, {}, [(source, "is empty")])
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "a\0b.csv", "x" * 5000 + ".csv", ""])
@@ -543,9 +534,8 @@ def test_progress_counts_the_bytes_on_the_disk(write_file: WriteFile) -> None:
     assert sum(reported) == Path(source).stat().st_size
 
 
-def test_a_decompression_bomb_and_a_giant_line_take_no_memory(write_file: WriteFile) -> None:
-    bomb = zstd.compress(b'{"body":"x"}\n' + b"y" * 100_000_000 + b'\n{"body":"z"}\n')
-    source = write_file("a.jsonl.zst", bomb)
+def test_a_giant_line_takes_no_memory(write_file: WriteFile) -> None:
+    source = write_file("a.jsonl", b'{"body":"x"}\n' + b"y" * 30_000_000 + b'\n{"body":"z"}\n')
     tracemalloc.start()
     got = read_and_count(source)
     peak = tracemalloc.get_traced_memory()[1]
@@ -553,6 +543,25 @@ def test_a_decompression_bomb_and_a_giant_line_take_no_memory(write_file: WriteF
 
     assert got == (["x", "z"], {"line too long": 1}, {"line too long": [2]})
     assert peak < 4 * blocks.MAX_LINE_BYTES
+
+
+@pytest.mark.parametrize("unit", [b"\n", b"y", b"{}\n"])
+def test_a_decompression_bomb_is_refused(write_file: WriteFile, unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_EXPANSION_BYTES", 1 << 20)
+    source = write_file("a.jsonl.zst", zstd.compress(b'{"body":"x"}\n' + unit * (20_000_000 // len(unit))))
+    with pytest.raises(UsageError, match="expands to over 1,000 times its size"):
+        list(sources.read_bytes(resolve_source(source)))
+
+
+def test_blank_lines_are_passed_over_fast_and_counted(write_file: WriteFile) -> None:
+    content = b'{"body":"x"}\n' + b"\n" * 50_000_000 + b"no\n"
+    report = RowReport()
+    decoded = blocks.read_blocks(resolve_source(write_file("a.jsonl", content)), report)
+    first_lines, texts = zip(*((block.first_line, block.data or b"") for block in decoded), strict=True)
+
+    assert sum(map(len, texts)) < 2 * blocks.MAX_LINE_BYTES
+    assert first_lines[-1] + texts[-1].count(b"\n") == 50_000_002
+    assert texts[-1].endswith(b"no")
 
 
 def test_records_have_all_their_fields(write_file: WriteFile) -> None:

@@ -299,3 +299,36 @@ def test_posts_are_told_from_comments_whatever_their_text_is_called(write: Write
 
     both = write("b.csv", "title,num_comments,comment_text,text\nA title,3,what it says,what the post says\n")
     assert bodies_of(both) == ["what it says"]
+
+
+def test_posts_between_comments_are_left_out_by_the_column_that_tells_them(write: Write) -> None:
+    content = "dataType,title,body\npost,A title,what the post says\ncomment,,what it says\nPost,T,x\ncomment,,more\n"
+    path, report = write("a.csv", content), RowReport()
+
+    assert bodies_of(path, report) == ["what it says", "more"]
+    assert report.skipped == {"not a comment": 2}
+    assert report.read == 4
+    other = write("b.csv", "type,body\npost,one\nneutral,two\n")
+    assert bodies_of(other) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        ("subreddit.id,subreddit.name,body", {"body": "body", "subreddit": "subreddit.name"}),
+        ("parent.author,post.score,body", {"body": "body"}),
+        ("author.name,author.id,body", {"body": "body", "author": "author.name"}),
+        ("data.id,data.author,data.body", {"body": "data.body", "id": "data.id", "author": "data.author"}),
+        ("comm_date,comm_author,comment", {"body": "comment", "author": "comm_author", "created_utc": "comm_date"}),
+        (
+            "title,num_comments,author,user,comment,post_text",
+            {"body": "comment", "author": "user"},
+        ),
+        ("comment_karma,comment", {"body": "comment"}),
+    ],
+)
+def test_columns_of_other_objects_are_not_those_of_the_comment(
+    write: Write, names: str, columns: dict[str, str]
+) -> None:
+    path = write("a.csv", f"{names}\n{','.join('x' for _ in names.split(','))}\n")
+    assert columns_of(path) == columns

@@ -257,3 +257,17 @@ def test_the_header_of_a_file_that_was_joined_is_no_comment(write: Write, name: 
 
     assert read(write(name, content * 2), report) == ["one", "one"]
     assert report.skipped == {"header repeated": 1}
+
+
+def test_the_line_that_powershell_writes_first(write: Write) -> None:
+    path = write("a.csv", '#TYPE System.Management.Automation.PSCustomObject\r\n"id","body"\r\n"1","one, two"\r\n')
+    assert read(path) == ["one, two"]
+
+
+def test_a_table_with_unquoted_delimiters_in_many_rows_is_refused(write: Write) -> None:
+    path = write("a.csv", "author,body\na,one, two\nb,three\nc,four, five, six\nd,seven, eight\n")
+    assert refusal_of(path) == (
+        "'a.csv' has more fields than columns in 3 of its first 5 lines",
+        "quote the fields that contain delimiters, or choose another with --delimiter",
+    )
+    assert read(write("b.csv", "id,body,\n" + "1,x,,\n" * 9)) == ["x"] * 9

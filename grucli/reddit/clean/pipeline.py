@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from grucli.cpu_count import logical_cpus
 from grucli.files import PRIVATE, OutputLock
 from grucli.progress import Progress, report_sum
+from grucli.read.blocks import NOT_UTF8
+from grucli.read.encoding import check_undecodable
 from grucli.reddit.clean.batch import CleanedBatch, CleanJob, decode_comments, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.dropped import DroppedRow, DroppedWriter
@@ -67,6 +69,7 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     num_workers = min(options.workers or _default_workers(options.size), logical_cpus())
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
+    rows_read, undecodable = Counter[int](), Counter[int]()
     with ExitStack() as dropped_stack, suppress(_EmptyOutputError), ExitStack() as stack:
         for output in options.outputs:
             stack.enter_context(OutputLock(output.path))
@@ -81,13 +84,19 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
+            reader.reports[cleaned.source_index].repaired.update(cleaned.report.repaired)
             report.add_dropped(cleaned.dropped, source_name)
             report.add_unread(cleaned.unread, source_name)
             counts[cleaned.source_index].add(cleaned.num_comments, cleaned.found, cleaned.unread.skipped)
+            rows_read[cleaned.source_index] += cleaned.report.read
+            undecodable[cleaned.source_index] += cleaned.report.skipped[NOT_UTF8]
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-        for schema, rows, field_counts in zip(report.inputs, reader.reports, counts, strict=True):
+        for index, (schema, rows) in enumerate(zip(report.inputs, reader.reports, strict=True)):
+            rows.warn_of_repairs(schema.name)
             report.add_rows(rows, schema.name)
-            field_counts.check(schema)
+            undecodable[index] += rows.skipped[NOT_UTF8]
+            check_undecodable(schema.name, undecodable[index], rows_read[index] + rows.read)
+            counts[index].check(schema)
         sink.finish()
         if not report.kept:
             raise _EmptyOutputError

@@ -18,11 +18,14 @@ from pathlib import Path
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
-from grucli.read.blocks import CORRUPT, RowReport, read_blocks
+from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
+from grucli.read.encoding import UTF8, check_undecodable
+from grucli.read.json_tree import POST
 from grucli.read.missing import is_missing
 from grucli.read.records import Records, open_records
-from grucli.read.schema import TEXT, UTF8, ReadOptions, Schema, missing_field_error
-from grucli.read.sources import STDIN, InputSource, resolve_source, split_suffixes
+from grucli.read.schema import TEXT, ReadOptions, Schema, missing_field_error
+from grucli.read.sources import InputSource, resolve_source
+from grucli.read.text_files import read_text_file
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, json_line, make_table_encoder, open_corpus
 from grucli.reddit.names import bare_id, id_text, user_key
@@ -37,6 +40,11 @@ _MAX_HASH_GENERATIONS = 4
 _STAGE = "searching for the comments"
 _BYTE_ORDER_MARK = "\ufeff"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
+_MAX_IDS_BYTES = 1 << 28
+"""Bytes of about 30 million ids."""
+
+_ID_COLUMNS = frozenset({"id", "ids", "comment_id", "name"})
+_LINK_PATTERN = re.compile(r"https?://\S+/comments/\w+/[^/\s]*/(\w+)/?(?:\?\S*)?$")
 _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 
 
@@ -94,29 +102,25 @@ def _parse_author(name: str) -> str:
 def read_ids(name: str) -> Iterator[str]:
     """Yield the ids in a file ("-": standard input), without `t1_`: one per line, except empty ones and # comments.
 
+    An id may be quoted, or be the link to a comment. The first line may be the name of the column.
+
     Raises:
         UsageError: the file is missing or contains something else.
         GruError: the file is corrupt.
     """
-    path = None if name == STDIN else Path(name)
-    if path is not None and (path.is_dir() or not path.exists()):  # pipes are accepted
-        raise UsageError(f"no such file: '{name}'", "use a file with one id per line, or - for standard input")
-    compression = "" if path is None else split_suffixes(path)[1]
-    report = RowReport()
-    for block in read_blocks(InputSource(name, path, "txt", compression), report):
-        for number, line in block.lines():
-            text = "…" if line is None else line.decode("utf-8", "replace").strip()
-            if not text or text.startswith("#"):
-                continue
-            id_ = text.removeprefix("t1_")
-            if not _ID_PATTERN.fullmatch(id_):
-                raise UsageError(
-                    f"line {number} of '{name}' is not a comment id: '{text[:40]}'",
-                    "write one id per line, as in: t1_c0abcde",
-                )
-            yield id_
-    if report.skipped:
-        raise GruError(f"corrupt file: '{name}': some ids are missing", "copy the file again")
+    lines = read_text_file(name, _MAX_IDS_BYTES).split("\n")
+    for number, line in enumerate(lines, 1):
+        text = line.strip().strip("\"'")
+        if not text or text.startswith("#") or (number == 1 and text.lower() in _ID_COLUMNS):
+            continue
+        link = _LINK_PATTERN.match(text)
+        id_ = link[1] if link else text.removeprefix("t1_")
+        if not _ID_PATTERN.fullmatch(id_):
+            raise UsageError(
+                f"line {number} of '{name}' is not a comment id: '{text[:40]}'",
+                "write one id per line, as in: t1_c0abcde",
+            )
+        yield id_
 
 
 @dataclass
@@ -265,6 +269,12 @@ def _byte_counter(path: Path, on_progress: Progress) -> Callable[[int], None]:
 def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
     if CORRUPT in result.report.skipped:
         raise GruError(f"corrupt file: '{name}': part of it is unreadable", "nothing was changed; copy it again")
+    check_undecodable(name, result.report.skipped[NOT_UTF8], result.report.read)
+    if result.report.nested or POST in result.report.skipped:
+        raise UsageError(
+            f"'{name}' is no corpus: it has posts, or comments inside of other objects",
+            f"make a corpus of it first: gru clean '{name}' -o ...",
+        )
     if not result.removed + result.kept:
         notes = "; ".join(result.report.messages())
         raise EmptyInputError(f"no comments in '{name}'" + (f" ({notes})" if notes else ""), "name another corpus")

@@ -13,7 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from grucli.errors import ServiceError
-from grucli.read.json_lines import replace_lone_surrogates
+from grucli.read.json_repair import replace_lone_surrogates
 from grucli.reddit.comments import Comment
 from grucli.reddit.fetch.comment_source import (
     Cursor,

@@ -24,7 +24,7 @@ from praw.exceptions import PRAWException
 
 from grucli import __version__
 from grucli.errors import ServiceError, UsageError
-from grucli.read.json_lines import replace_lone_surrogates
+from grucli.read.json_repair import replace_lone_surrogates
 from grucli.reddit.comments import Comment
 from grucli.reddit.fetch.comment_source import (
     Cursor,

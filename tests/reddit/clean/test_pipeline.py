@@ -572,7 +572,7 @@ def test_standard_input_and_short_reads_make_no_difference(tmp_path: Path, monke
     report = clean(CleanOptions(sources=resolve_sources(["-"]), output=parse_output(tmp_path / "pipe.csv")))
 
     assert (tmp_path / "pipe.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
-    assert report.dropped == {"duplicate": 10, "schema": 3}
+    assert report.dropped == {"duplicate": 10, "schema": 4}
 
 
 def test_sources_that_cannot_be_meant(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_every_option_on_metadata_names_the_field_that_it_needs() -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 @pytest.mark.parametrize("flag", OPTIONS)
 def test_an_option_without_its_column_is_refused(tmp_path: Path, flag: str, suffix: str) -> None:
-    path = write(tmp_path / f"x{suffix}", [{"body": f"number {n}"} | {"other": "well, yes"[:n]} for n in range(9)])
+    path = write(tmp_path / f"x{suffix}", [{"body": f"number {n}"} | {"other": "well; yes"[:n]} for n in range(9)])
     with pytest.raises(UsageError, match=rf"x{suffix}' has no \w+, which {flag} needs") as error:
         run(path, **OPTIONS[flag])
     assert error.value.hint.endswith("-column; it has: body, other")

@@ -114,6 +114,22 @@ def test_a_dump_without_an_inner_suffix_is_json_lines(tmp_path: Path) -> None:
         run_purge(table, PurgeCriteria(ids=frozenset({"c1"})))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"id":"c1","body":"a","replies":[{"id":"c2","body":"b"}]}\n{"id":"c3","body":"c"}\n',
+        '{"title":"t","id":"p","comments":[{"id":"c1","body":"a"},{"id":"c2","body":"b"}]}\n',
+        '[\n {\n  "id":"p","title":"t","selftext":"s"},\n {"id":"c1","body":"a"},\n {"id":"c2","body":"b"}\n]',
+    ],
+)
+def test_a_file_that_would_lose_more_than_comments_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(content)
+    with pytest.raises(UsageError, match="is no corpus"):
+        run_purge(path, PurgeCriteria(ids=frozenset({"c2"})))
+    assert path.read_text() == content
+
+
 def test_what_is_not_meant_is_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     lines = [
@@ -384,6 +400,23 @@ def test_ids_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert list(read_ids(str(path))) == ["c1", "c2", "c3"]
     (tmp_path / "ids.gz").write_bytes(COMPRESS[".gz"](b"c1\n"))
     assert list(read_ids(str(tmp_path / "ids.gz"))) == ["c1"]
+    path.write_bytes('"id"\r\n"t1_c1"\r\n"c2"\r\n'.encode("utf-16"))
+    assert list(read_ids(str(path))) == ["c1", "c2"]
+    link = "https://www.reddit.com/r/madeup/comments/1abc/a_made_up_title/c1"
+    path.write_text(f"{link}\n{link}/\n{link}/?context=3\n")
+    assert list(read_ids(str(path))) == ["c1"] * 3
+
+
+@pytest.mark.parametrize("name", ["corpus.csv", "corpus.jsonl"])
+def test_a_corpus_that_is_partly_undecodable_is_not_rewritten_without_that_part(tmp_path: Path, name: str) -> None:
+    path = write_corpus(tmp_path / name, [*ROWS, *({**ROWS[0], "id": f"d{number}"} for number in range(200))])
+    content = path.read_bytes()
+    for number in range(10, 20):
+        content = content.replace(f"d{number}".encode(), b"d\xff\xfe%d" % number, 1)
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is not UTF-8 text in 10 of"):
+        run_purge(path, PurgeCriteria(ids=frozenset({"c2"})))
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -392,8 +425,8 @@ def test_ids_are_read_as_people_write_them(tmp_path: Path) -> None:
         (b"c1\nt3_post\n", "line 2"),
         (b"c1 c2\n", "line 1"),
         (b"c1\n" + b"x" * 5_000_000, "line 2"),
-        (b"\xff\n", "line 1"),
-        (bytes(range(256)) * 9, "binary"),
+        (b"\xff\n", "is not UTF-8 text"),
+        (bytes(range(256)) * 9, "is not UTF-8 text"),
     ],
 )
 def test_something_else_is_no_list_of_ids(tmp_path: Path, content: bytes, said: str) -> None:
