@@ -7,7 +7,7 @@ MISSING_TEXTS = frozenset(
 )
 """Words for "no value", as Python, pandas, R, SQL and spreadsheets write them, that are not the text of a comment."""
 
-MISSING_VALUES = MISSING_TEXTS | {"", "NA", "n/a", "none", "Null", "NAN", "-nan", "#NA", "nil"}
+MISSING_VALUES = MISSING_TEXTS | {"", "NA", "n/a", "none", "Null", "NAN", "-nan", "#NA", "nil", "DELETED"}
 """The same for any other field, where no word means something else."""
 
 DELETED_TEXT = re.compile(r"\[ ?(?:deleted|removed|unavailable)\b[^\]\n]{0,100}\]", re.IGNORECASE)
