@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.configs import SAMPLING, TRAINING, BenchmarkConfig
-from grucli.cpu_count import physical_cores
 from grucli.engine.cpu import CpuEngine
 from grucli.engine.protocol import DropoutMask
 from grucli.engine.thread_pool import ThreadPool
@@ -15,6 +14,7 @@ from grucli.generation.sampler import Sampler
 from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
 from grucli.kernels.microkernel import MR, NR, num_panels, pack
+from grucli.limits import physical_cores
 from grucli.model.config import ModelConfig
 from grucli.model.parameters import init_parameters
 from grucli.model.weights import ModelCard, SavedModel

@@ -20,13 +20,13 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from grucli import __version__
-from grucli.cpu_count import cpu_quota, physical_cores
 from grucli.engine.thread_pool import ThreadPool
 from grucli.json_record import JsonRecord
 from grucli.kernels import jit
 from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
 from grucli.kernels.microkernel import HAS_VNNI, LANES, MR, NR, num_panels, pack
+from grucli.limits import cpu_quota, physical_cores
 from grucli.paths import cache_dir, config_file, data_dir, models_dir
 from grucli.settings import read_config
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from grucli.cpu_count import physical_cores
 from grucli.errors import UsageError
+from grucli.limits import physical_cores
 
 T = TypeVar("T")
 

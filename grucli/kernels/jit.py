@@ -151,9 +151,9 @@ class _CacheFiles(_caching.IndexDataCacheFile):  # type: ignore[misc]
                 digest, content = file.read(_DIGEST_BYTES), file.read()
             if digest == _digest(name, content):
                 return pickle.loads(content)  # noqa: S301 - these bytes were written here
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # Windows refuses while another process replaces it
             return default
-        except Exception:
+        except Exception:  # whatever is wrong with it, its kernel is compiled again
             pass
         CACHE.discarded.append(path)
         with contextlib.suppress(OSError):
@@ -174,7 +174,7 @@ class _CacheFiles(_caching.IndexDataCacheFile):  # type: ignore[misc]
 
 
 def _digest(name: str, content: bytes) -> bytes:
-    # With the name: a file that was put in the place of another is none.
+    # With the name, so that a file in the place of another is found as well.
     digest = hashlib.blake2b(name.encode() + b"\0", digest_size=_DIGEST_BYTES)
     digest.update(content)
     return digest.digest()

@@ -7,6 +7,7 @@ not held in memory, which is thus bounded for any input.
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -175,7 +176,7 @@ def read_blocks(
     decoder = decoder or TextDecoder(source.display_name)
     read_chunks = _prefetched_chunks if use_prefetch else _direct_chunks
     try:
-        for chunk in read_chunks(source, on_bytes, decoder):
+        for chunk in _with_newlines(read_chunks(source, on_bytes, decoder)):
             yield from splitter.feed(chunk)
     except CorruptDataError as error:
         yield from splitter.flush()
@@ -186,6 +187,17 @@ def read_blocks(
     else:
         yield from splitter.close()
     report.warnings += [(source.display_name, note) for note in decoder.notes()]
+
+
+def _with_newlines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks, with newlines for the carriage returns that end lines in a file of an old Mac program."""
+    first = next(chunks, b"")
+    if b"\n" in first or b"\r" not in first[:-1]:
+        yield first
+        yield from chunks
+    else:
+        for chunk in chain([first], chunks):
+            yield chunk.replace(b"\r", b"\n")
 
 
 def _direct_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:

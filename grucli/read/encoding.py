@@ -37,6 +37,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (b"\x84\x31\x95\x33", "gb18030"),
+    ("ï»¿".encode(), UTF8),  # a mark that was read as Windows-1252 and saved
 )
 _WIDE = {"utf-32-le": 4, "utf-32-be": 4, "utf-16-le": 2, "utf-16-be": 2}
 """Bytes of a code unit."""
@@ -95,17 +96,19 @@ class NotUtf8Error(UsageError):
 
 def unknown_encoding_error(name: str, sample: bytes) -> NotUtf8Error:
     """Return the error for a text; `sample`: bytes of it, which the suggested encodings can decode."""
-    likely = [encoding for encoding in _SUGGESTED if _decodes(sample, encoding)][:3]
-    return NotUtf8Error(
-        f"'{name}' is not UTF-8 text", f"name its encoding, such as: --encoding {' or '.join(likely) or 'cp1251'}"
-    )
+    return NotUtf8Error(f"'{name}' is not UTF-8 text", f"name its encoding, such as: {_encoding_flag(sample)}")
 
 
-def _mixed_error(name: str, places: str) -> NotUtf8Error:
+def _mixed_error(name: str, places: str, sample: bytes = b"") -> NotUtf8Error:
     return NotUtf8Error(
         f"'{name}' is not UTF-8 text in {places}",
-        "convert them to UTF-8, or name the encoding of the whole file: --encoding cp1251",
+        f"convert them, or name the encoding of the whole file, such as: {_encoding_flag(sample)}",
     )
+
+
+def _encoding_flag(sample: bytes) -> str:
+    likely = [encoding for encoding in _SUGGESTED if sample and _decodes(sample, encoding)][:3]
+    return f"--encoding {' or '.join(likely) or 'cp1251'}"
 
 
 def check_undecodable(name: str, undecodable: int, rows: int) -> None:
@@ -155,7 +158,8 @@ class TextDecoder:
         head = ahead.peek(HEAD_BYTES)
         self._is_empty = not head
         mark, marked = next(((mark, encoding) for mark, encoding in _MARKS if head.startswith(mark)), (b"", None))
-        ahead.skip(len(mark))
+        while mark and head.startswith(mark):  # programs write another one before the first
+            head = ahead.skip(len(mark))
         self.encoding = marked or self._given or _encoding_of_head(head) or UTF8
         if self.encoding != UTF8:
             yield from self._transcode(ahead)
@@ -271,8 +275,9 @@ class _Lookahead:
     def push_back(self, chunk: bytes) -> None:
         self._held = chunk
 
-    def skip(self, count: int) -> None:
+    def skip(self, count: int) -> bytes:
         self._held = self._held[count:]
+        return self._held
 
 
 def _encoding_of_head(head: bytes) -> str | None:
@@ -327,7 +332,9 @@ def _detect_encoding(name: str, window: bytes) -> str | None:
         if evidence.is_certain(MIN_TELLING if len(window) >= _WINDOW_BYTES else 1):
             return WINDOWS_1252
     if _matters(len(places), max(window.count(b"\n"), len(window) / MIN_BYTES_PER_ROW), 1 / 10):
-        raise _mixed_error(name, f"{len(places):,} places") if is_mixed else unknown_encoding_error(name, window)
+        raise (
+            _mixed_error(name, f"{len(places):,} places", window) if is_mixed else unknown_encoding_error(name, window)
+        )
     return UTF8 if is_mixed else None
 
 

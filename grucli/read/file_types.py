@@ -46,7 +46,18 @@ _FILE_TYPES = (
         "a web page",
         _DOWNLOAD,
     ),
-    FileType(re.compile(rb"(?s)" + _XML_START + rb"<Error>"), "an error message of a server", _DOWNLOAD),
+    FileType(
+        re.compile(rb"(?s)" + _XML_START + rb"<Error>|\s*(?i:error:? *)?[45]\d\d:? [A-Za-z ]{5,40}[.!]?\s*\Z"),
+        "an error message of a server",
+        _DOWNLOAD,
+    ),
+    FileType(
+        re.compile(
+            rb"(?i)-- (?:mysql|mariadb|postgresql|phpmyadmin|dump)|(?:pragma|create table|insert into|drop table) "
+        ),
+        "an SQL dump",
+        "load it, and export the table as CSV",
+    ),
     FileType(re.compile(rb"(?s)\s*<\?xml\b"), "an XML file", _AS_JSON_LINES),
     FileType(
         re.compile(rb"d\d+:(?:announce|created by|comment|creation date|info)"), "a torrent", "download its files"
@@ -95,7 +106,7 @@ _FILE_TYPES = (
         _OWN_FILE,
     ),
     FileType(_starts(b"\x7fELF", b"MZ\x90\0", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"), "a program", _OWN_FILE),
-    FileType(_starts(b"GGUF", b"\x08\0\0\0\x12"), "a model", _OWN_FILE),
+    FileType(re.compile(rb'(?s)GGUF|.{3}\0{5}\{"'), "a model", _OWN_FILE),
     FileType(
         _starts(b"\0\x05\x16\x07", b"\0\0\0\x01Bud1", b"bplist0", b"L\0\0\0\x01\x14\x02"),
         "a file of the operating system",

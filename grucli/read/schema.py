@@ -6,11 +6,13 @@ Every command uses the same decision. It is made from the names of the columns a
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from grucli.errors import UsageError, list_names, quote
 from grucli.json_record import JsonRecord
 from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
+from grucli.read.sources import FORMATS, split_suffixes
 
 TEXT: Final = "body"
 
@@ -111,6 +113,17 @@ def parse_delimiter(text: str) -> str:
             f"use a character, or one of: {', '.join(_DELIMITER_NAMES.values())}",
         )
     return delimiter
+
+
+_FORMAT_NAMES = {
+    "csv": "a table",
+    "tsv": "a table",
+    "json": "JSON",
+    "jsonl": "JSON",
+    "parquet": "Parquet",
+    "lines": "lines",
+    "txt": "running text",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +230,8 @@ class Schema(JsonRecord):
         >>> Schema(name="talk.csv", file_format="csv", delimiter=";", columns={"body": "comment"}).describe()
         "reading 'talk.csv': semicolon-separated, text in 'comment' (--column chooses another)"
         """
-        return f"reading {quote(self.name)}: {', '.join(self.remarks() or [self._remark(TEXT, self.text_column)])}"
+        remarks = self.remarks() or [self._remark(TEXT, self.text_column)]
+        return f"reading {quote(self.name, MAX_FILE_NAME_CHARS)}: {', '.join(remarks)}"
 
     def to_json(self) -> dict[str, object]:
         """Return the decision without the names of all columns."""
@@ -232,7 +246,9 @@ class Schema(JsonRecord):
 
     def remarks(self) -> list[str]:
         """Return what is not as expected, in parts of a sentence."""
-        remarks: list[str] = []
+        expected_format = FORMATS.get(split_suffixes(Path(self.name))[0], self.file_format)
+        is_expected = _FORMAT_NAMES.get(expected_format) == _FORMAT_NAMES.get(self.file_format)
+        remarks = [] if is_expected else [_FORMAT_NAMES[self.file_format]]
         if self.delimiter not in (None, self.usual_delimiter):
             remarks.append(f"{_DELIMITER_NAMES.get(self.delimiter, quote(self.delimiter))}-separated")
         if self.encoding != UTF8:
@@ -245,7 +261,8 @@ class Schema(JsonRecord):
         others = [self._remark(name, column) for name, column in self.columns.items() if name not in (TEXT, column)]
         if not remarks and not others and self.text_column == TEXT:
             return []
-        return [*remarks, self._remark(TEXT, self.text_column), *others] if self.columns else remarks
+        text = [self._remark(TEXT, self.columns[TEXT])] if TEXT in self.columns else []
+        return [*remarks, *text, *others]
 
     def _remark(self, name: str, column: str) -> str:
         place = quote(column) if self.has_header else f"column {column}"

@@ -27,6 +27,7 @@ _TELLING = re.compile(
     f"(?<=[A-Za-z])[{_LOWER}]|(?<=[A-Z])[{_UPPER}]|[{_LOWER}{_UPPER}](?=[a-z])|õ(?=e)"
     f"|(?<=[{_LETTER}])’(?=[{_LETTER}])|(?<![{_LETTER}])[‘“](?=[{_LETTER}0-9])|(?<=[{_LETTER}0-9.,!?…])[’”](?![{_LETTER}])"
     rf"|(?<=[\s0-9])[–—](?=[\s0-9])|(?<=[{_LETTER}])[–—](?=[{_LETTER}])|(?<=[{_LETTER}0-9])…|[€£](?=[0-9])|(?<=[0-9])[€°]"
+    rf"|(?<=[{_LETTER}])[™®](?![{_LETTER}])|(?<![{_LETTER}])•(?=\s)|(?<=[0-9])[½¼¾¢]|(?<![{_LETTER}])[¿¡](?=[{_LETTER}])"
     "|(?<=[.,!?:;])\xa0"
 )
 _FOREIGN = re.compile(

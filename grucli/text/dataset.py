@@ -372,7 +372,7 @@ def _with_spooled_stdin(sources: list[InputSource], build_dir: Path, on_progress
 
 def _spool_stdin(source: InputSource, path: Path, on_progress: Progress) -> InputSource:
     done = 0
-    with path.open("wb") as file:
+    with open(path, "wb", opener=open_private) as file:
         for chunk in read_raw(source):
             done += file.write(chunk)
             on_progress("reading standard input", done, None)

@@ -15,7 +15,7 @@ from grucli.errors import ModelFileError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
 from grucli.model.sealed import UnknownFormatError, seal, unseal
-from grucli.model.weights import parameters_sha256
+from grucli.model.weights import MAX_HEADER_BYTES, parameters_sha256
 from grucli.training.options import Budget, Hyperparameters
 
 FORMAT = 3
@@ -84,9 +84,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ModelFileError: it is corrupt, of another format version, or not a checkpoint.
         OSError: it cannot be read.
     """
-    with path.open("rb"):
-        pass  # an unreadable file is an OSError, not a corrupt checkpoint
+    with path.open("rb") as raw:  # an unreadable file is an OSError, not a corrupt checkpoint
+        header_bytes = int.from_bytes(raw.read(8), "little")
     try:
+        if header_bytes > MAX_HEADER_BYTES:
+            raise ValueError(f"its header of {header_bytes} bytes is too large")
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping

@@ -1,6 +1,5 @@
 """Setup of a run before its first step: options, corpus, copy index, network, compiled kernels."""
 
-import os
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -21,6 +20,7 @@ from grucli.generation.copy_detection import MAX_FILTERS, BloomFilter, CopyIndex
 from grucli.generation.options import GenerationConfig
 from grucli.generation.sampler import Sampler
 from grucli.kernels.jit import CACHE, notify_on_compile
+from grucli.limits import memory_bytes
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.parameters import Parameters, init_parameters
@@ -262,16 +262,14 @@ def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOpti
 
 
 def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
-    if not hasattr(os, "sysconf"):
-        return
-    available_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available_bytes = memory_bytes()
     persistent_floats = 4 * num_parameters(sizes)  # parameters, gradients, two moments
     layers = sizes.L * CELLS[sizes.cell].floats_per_token(sizes.H) + 2 * sizes.H
     window_floats = hparams.batch * hparams.seq * (layers + 2 * sizes.E + sizes.V)
     needed_bytes = 4 * (persistent_floats + window_floats)
-    if needed_bytes > available_bytes:
+    if available_bytes is not None and needed_bytes > available_bytes:
         raise UsageError(
-            f"not enough memory: needs {needed_bytes / 1e9:,.0f} GB, {available_bytes / 1e9:,.0f} GB available",
+            f"not enough memory: needs {needed_bytes / 1e9:,.1f} GB, {available_bytes / 1e9:,.1f} GB available",
             "use a smaller --hidden, --layers, --vocab, --batch or --seq",
         )
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from grucli import __version__
-from grucli.cpu_count import cpu_quota, physical_cores
 from grucli.engine import system_info
 from grucli.engine.system_info import ConfigEntry, active_settings, collect_system_info, measure_gflops
 from grucli.errors import UsageError
 from grucli.kernels import jit
 from grucli.kernels.microkernel import HAS_VNNI, LANES
+from grucli.limits import cpu_quota, physical_cores
 
 OPTION_VARIABLES = {"GRU_TEMP", "GRU_TOP_K", "GRU_BATCH"}
 

@@ -105,7 +105,8 @@ def test_what_is_compiled_is_noticed_and_what_the_cache_has_is_not(
 
 def import_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
     """Return a kernel of a module that is imported anew, as another process would, and so read from the cache."""
-    (folder / "twice.py").write_text("def twice(x):\n    return 2 * x\n")
+    if not (folder / "twice.py").exists():  # Numba compares its time
+        (folder / "twice.py").write_text("def twice(x):\n    return 2 * x\n")
     spec = importlib.util.spec_from_file_location("twice", folder / "twice.py")
     assert spec is not None
     assert spec.loader is not None
@@ -250,13 +251,12 @@ def test_a_command_with_a_damaged_cache_says_so_and_does_its_work(home: Path, tm
     sample = ["sample", "emo", "--seed", "1", "-n", "2"]
     expected = run(*sample)
     assert expected.returncode == 0
-    for name in ("empty", "a bit"):
-        for path in (home / "cache" / "kernels").rglob("*.nb?"):
-            path.write_bytes(DAMAGES[name](path.read_bytes()))
-        result = run(*sample)
-        assert (result.returncode, result.stdout) == (0, expected.stdout)
-        assert "damaged in the kernel cache; compiled again" in result.stderr
-        assert "damaged" not in run(*sample).stderr
+    for path in (home / "cache" / "kernels").rglob("*.nb?"):
+        path.write_bytes(flip(path.read_bytes(), path.stat().st_size // 2))
+    result = run(*sample)
+    assert (result.returncode, result.stdout) == (0, expected.stdout)
+    assert "damaged in the kernel cache; compiled again" in result.stderr
+    assert "damaged" not in run(*sample).stderr
 
 
 @pytest.mark.slow

@@ -116,7 +116,7 @@ def test_words_in_any_order_are_read_right_or_not_at_all(
 def test_a_mark_tells_the_encoding_of_any_text(text: str, size: int, encoding: str) -> None:
     mark = "" if encoding in ("utf-8-sig", "utf-16", "utf-32") else "\ufeff"
     for given_encoding in (None, "cp1252"):
-        assert decode((mark + text).encode(encoding), given_encoding, size)[0].decode() == text
+        assert decode((mark + text).encode(encoding), given_encoding, size)[0].decode() == text.lstrip("\ufeff")
 
 
 @given(

@@ -49,6 +49,9 @@ OTHER: dict[str, tuple[bytes, str]] = {
     "a tar archive": (b"comments.csv".ljust(257, b"\0") + b"ustar\x0000" + bytes(300), "unpack"),
     "a web page": (b"\n<!-- saved -->\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>", "login"),
     "an XML file": (b'<?xml version="1.0"?>\n<comments><row Text="x"/></comments>', "convert"),
+    "an error message of a server": (b"404: Not Found", "download"),
+    "an SQL dump": (b"-- MySQL dump 10.13\n--\n", "export"),
+    "a model": (b"\x80\x01\0\0\0\0\0\0" + b'{"__metadata__":{}}', "text"),
     "a torrent": (b"d8:announce35:udp://tracker", "download"),
     "a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "text"),
     "a Python pickle": (pickle.dumps([{"body": "x"}]), "convert"),
@@ -127,6 +130,14 @@ def test_json_is_known_under_another_suffix(write_file: WriteFile, name: str) ->
         assert read(write_file(name, content)) == ["the cat rode home"]
 
 
+def test_a_wrong_suffix_is_said(write_file: WriteFile) -> None:
+    report = RowReport()
+    for name, content in (("a.csv", JSON), ("b.jsonl", JSON), ("c.txt", TABLE), ("d.tsv.gz", gzip.compress(TABLE))):
+        list(read_rows(write_file(name, content), ReadOptions(), report))
+
+    assert [schema.remarks()[:1] for schema in report.schemas] == [["JSON"], [], ["a table"], ["comma-separated"]]
+
+
 def test_a_table_is_known_under_the_suffix_of_a_text(write_file: WriteFile) -> None:
     assert read(write_file("a.txt", TABLE)) == ["the cat rode home"]
     assert read(write_file("b.txt", TABLE.replace(b",", b"\t"))) == ["the cat rode home"]
@@ -134,7 +145,17 @@ def test_a_table_is_known_under_the_suffix_of_a_text(write_file: WriteFile) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["body, mind, soul\nand so on", "{smile} he said", "[1] a note", '"id": no', "BZh is no archive", "PK\n", "MZ"],
+    [
+        "body, mind, soul\nand so on",
+        "{smile} he said",
+        "[1] a note",
+        '"id": no',
+        "BZh is no archive",
+        "PK\n",
+        "MZ",
+        "404 cats: a story",
+        "-- he said",
+    ],
 )
 def test_a_text_that_looks_like_something_else_is_read(write_file: WriteFile, text: str) -> None:
     assert "".join(read_running_text(write_file("a.txt", text.encode()), ReadOptions(), RowReport())) == text

@@ -271,3 +271,9 @@ def test_a_table_with_unquoted_delimiters_in_many_rows_is_refused(write: Write) 
         "quote the fields that contain delimiters, or choose another with --delimiter",
     )
     assert read(write("b.csv", "id,body,\n" + "1,x,,\n" * 9)) == ["x"] * 9
+
+
+def test_carriage_returns_alone_end_lines_as_well(write: Write) -> None:
+    assert read(write("a.csv", 'id,body\r1,"one, two"\r2,three\r')) == ["one, two", "three"]
+    assert read(write("a.jsonl", '{"body":"one"}\r{"body":"two"}')) == ["one", "two"]
+    assert read(write("b.csv", "body\r\none\rtwo\r\nthree\r\n")) == ["three"]

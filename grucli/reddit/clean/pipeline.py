@@ -16,8 +16,8 @@ import numpy as np
 from msgspec.structs import replace as replace_fields
 from numpy.typing import NDArray
 
-from grucli.cpu_count import logical_cpus
 from grucli.files import PRIVATE, OutputLock
+from grucli.limits import logical_cpus
 from grucli.progress import Progress, report_sum
 from grucli.read.blocks import NOT_UTF8
 from grucli.read.encoding import check_undecodable

@@ -5,6 +5,7 @@ rows, which training skips as well, are left out. A conversation is split where 
 reply to one that its author never saw.
 """
 
+import csv
 import hashlib
 import os
 import re
@@ -19,6 +20,7 @@ from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
 from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
+from grucli.read.columns import names_text, normalize_name
 from grucli.read.encoding import UTF8, check_undecodable
 from grucli.read.json_tree import POST
 from grucli.read.missing import is_missing
@@ -40,10 +42,11 @@ _MAX_HASH_GENERATIONS = 4
 _STAGE = "searching for the comments"
 _BYTE_ORDER_MARK = "\ufeff"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
-_MAX_IDS_BYTES = 1 << 28
-"""Bytes of about 30 million ids."""
+_MAX_IDS_BYTES = 1 << 26
+"""Bytes of about 6 million ids."""
 
-_ID_COLUMNS = frozenset({"id", "ids", "comment_id", "name"})
+_MAX_LINE_CHARS = 1 << 12
+_ID_COLUMNS = ("id", "ids", "commentid", "name")
 _LINK_PATTERN = re.compile(r"https?://\S+/comments/\w+/[^/\s]*/(\w+)/?(?:\?\S*)?$")
 _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 
@@ -102,25 +105,39 @@ def _parse_author(name: str) -> str:
 def read_ids(name: str) -> Iterator[str]:
     """Yield the ids in a file ("-": standard input), without `t1_`: one per line, except empty ones and # comments.
 
-    An id may be quoted, or be the link to a comment. The first line may be the name of the column.
+    An id may be quoted, or be the link to a comment. If the first line names a column of ids, the file is a table.
 
     Raises:
         UsageError: the file is missing or contains something else.
         GruError: the file is corrupt.
     """
-    lines = read_text_file(name, _MAX_IDS_BYTES).split("\n")
-    for number, line in enumerate(lines, 1):
-        text = line.strip().strip("\"'")
-        if not text or text.startswith("#") or (number == 1 and text.lower() in _ID_COLUMNS):
-            continue
-        link = _LINK_PATTERN.match(text)
-        id_ = link[1] if link else text.removeprefix("t1_")
+    for number, cell in _id_cells(read_text_file(name, _MAX_IDS_BYTES).split("\n")):
+        link = _LINK_PATTERN.match(cell)
+        id_ = link[1] if link else cell.removeprefix("t1_")
         if not _ID_PATTERN.fullmatch(id_):
             raise UsageError(
-                f"line {number} of '{name}' is not a comment id: '{text[:40]}'",
+                f"line {number} of '{name}' is not a comment id: '{cell[:40]}'",
                 "write one id per line, as in: t1_c0abcde",
             )
         yield id_
+
+
+def _id_cells(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield line number and text of each line, or of the cells in the column of ids if the first line names one.
+
+    A table of comments is not taken for a list of those to remove.
+    """
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = next((delimiter for delimiter in "\t;,|" if delimiter in first), ",")
+    header = next(csv.reader([first[:_MAX_LINE_CHARS]], delimiter=delimiter), [])
+    names = list(map(normalize_name, header))
+    column = next((names.index(name) for name in _ID_COLUMNS if name in names and not names_text(header)), None)
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#") or (column is not None and line is first):
+            continue
+        cells = [text] if column is None else next(csv.reader([text[:_MAX_LINE_CHARS]], delimiter=delimiter))
+        yield number, cells[column or 0].strip("\"' ") if len(cells) > (column or 0) else text
 
 
 @dataclass

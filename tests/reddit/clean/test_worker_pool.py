@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from grucli.cpu_count import logical_cpus
 from grucli.errors import GruError
+from grucli.limits import logical_cpus
 from grucli.read.blocks import Block
 from grucli.reddit.clean.batch import CleanJob
 from grucli.reddit.clean.reader import RawBatch

@@ -402,6 +402,8 @@ def test_ids_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert list(read_ids(str(tmp_path / "ids.gz"))) == ["c1"]
     path.write_bytes('"id"\r\n"t1_c1"\r\n"c2"\r\n'.encode("utf-16"))
     assert list(read_ids(str(path))) == ["c1", "c2"]
+    path.write_text('author;"comment_id";note\nkettle;"t1_c1";"a, b"\n\n# and\nwillow;c2;\n')
+    assert list(read_ids(str(path))) == ["c1", "c2"]
     link = "https://www.reddit.com/r/madeup/comments/1abc/a_made_up_title/c1"
     path.write_text(f"{link}\n{link}/\n{link}/?context=3\n")
     assert list(read_ids(str(path))) == ["c1"] * 3
@@ -424,6 +426,9 @@ def test_a_corpus_that_is_partly_undecodable_is_not_rewritten_without_that_part(
     [
         (b"c1\nt3_post\n", "line 2"),
         (b"c1 c2\n", "line 1"),
+        (b"c1,c2\n", "line 1"),
+        (b"id,author\nc1,a\n\n,b\n", "line 4"),
+        (b"x" * 5_000_000, "line 1"),
         (b"c1\n" + b"x" * 5_000_000, "line 2"),
         (b"\xff\n", "is not UTF-8 text"),
         (bytes(range(256)) * 9, "is not UTF-8 text"),

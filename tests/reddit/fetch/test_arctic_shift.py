@@ -275,7 +275,7 @@ def test_what_always_times_out_ends_the_fetch(server: FakeArcticShift) -> None:
 
 
 def test_the_page_size_recovers_after_an_outage() -> None:
-    with serve_arctic_shift(FakeArcticShift(make_comments(4000))) as fake:
+    with serve_arctic_shift(FakeArcticShift(make_comments(2500))) as fake:
         fake.faults = ["timeout"] * 6
         assert comment_ids(fetch_all(fake)) == row_ids(fake.rows)
         limits = limits_of(fake)
@@ -555,6 +555,44 @@ def test_any_subreddit_is_fetched_completely(
     assert covered
     assert len(got) == len(set(got))
     crowded = {second for second in times if times.count(second) >= page}
+    missing = set(row_ids(rows)) - set(got)
+    assert {row["created_utc"] - FIRST_TIMESTAMP for row in rows if row["id"] in missing} <= crowded
+    assert bool(gaps) >= bool(missing)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    times=st.lists(st.integers(0, 60), max_size=60).map(sorted),
+    max_limit=st.integers(1, 8),
+    only_heavy=st.booleans(),
+    outage=st.integers(0, 8),
+    limits=st.lists(st.integers(1, 20), max_size=3),
+)
+def test_any_subreddit_is_fetched_from_an_archive_of_small_pages(
+    times: list[int], max_limit: int, only_heavy: bool, outage: int, limits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arctic_shift, "PAGE_SIZE", 8)
+    monkeypatch.setattr(arctic_shift, "_MIN_PAGE_SIZE", 1)
+    rows = [
+        {**row, "created_utc": FIRST_TIMESTAMP + time}
+        for row, time in zip(make_comments(len(times)), times, strict=True)
+    ]
+    faults: list[str | None] = ["timeout"] * outage
+    fake = FakeArcticShift(rows, faults, max_limit=max_limit, only_heavy=only_heavy)
+    with serve_arctic_shift(fake):
+        position, got, gaps = Cursor(), list[str](), 0
+        for limit in (*limits, None):
+            for item in fetch_all(fake, TimeRange(FIRST_TIMESTAMP, FIRST_TIMESTAMP + 500), position, limit):
+                if isinstance(item, Page):
+                    got += [str(one.id) for one in item.comments]
+                    position = item.cursor
+                gaps += isinstance(item, Gap)
+    assert item == EndOfRange(complete=True)
+    assert len(got) == len(set(got))
+    # A larger page than the archive answers is halved: of 8, 4, 2 and 1 the largest remains.
+    largest = max(size for size in (8, 4, 2, 1) if size <= max_limit)
+    crowded = {second for second in times if times.count(second) >= largest}
     missing = set(row_ids(rows)) - set(got)
     assert {row["created_utc"] - FIRST_TIMESTAMP for row in rows if row["id"] in missing} <= crowded
     assert bool(gaps) >= bool(missing)

@@ -1,25 +1,25 @@
-"""How many processors there are, with the quota of a container of either version of control groups."""
+"""How many processors and how much memory there is, in a container of either version of control groups."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from grucli import cpu_count
-from grucli.cpu_count import cpu_quota, logical_cpus, physical_cores
+from grucli import limits
+from grucli.limits import cpu_quota, logical_cpus, memory_bytes, physical_cores
 
 V2_MOUNT = "31 23 0:28 {root} {top} rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 V1_MOUNT = "32 31 0:29 {root} {top} rw - cgroup cgroup rw,cpu,cpuacct"
 OTHERS = [
     "23 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
-    "33 31 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",
+    "33 31 0:30 / /nowhere/memory rw - cgroup cgroup rw,memory",
 ]
 
 
 @pytest.fixture(autouse=True)
 def eight_processors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cpu_count, "_PROC", tmp_path / "proc")
-    monkeypatch.setattr(cpu_count, "_DEVICES", tmp_path / "devices")
+    monkeypatch.setattr(limits, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(limits, "_DEVICES", tmp_path / "devices")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
 
 
@@ -91,6 +91,24 @@ def test_what_the_system_says_may_be_anything(tmp_path: Path, text: str) -> None
     for name in ("mountinfo", "cgroup"):
         (tmp_path / "proc/self" / name).write_text(text)
         assert cpu_quota() is None
+
+
+@pytest.mark.parametrize(
+    ("group", "mount", "name", "text", "limit"),
+    [
+        ("0::/", V2_MOUNT, "memory_max", "1000000", 1_000_000),
+        ("0::/", V2_MOUNT, "memory_max", "max", None),
+        ("2:cpu,memory:/", V1_MOUNT.replace("cpuacct", "memory"), "memory_limit_in_bytes", "1000000", 1_000_000),
+        ("2:cpu:/", V1_MOUNT, "memory_limit_in_bytes", "1000000", None),
+        ("2:memory:/", V1_MOUNT.replace("cpuacct", "memory"), "memory_limit_in_bytes", "9223372036854771712", None),
+    ],
+)
+def test_the_memory_of_a_container(
+    tmp_path: Path, group: str, mount: str, name: str, text: str, limit: int | None
+) -> None:
+    before = memory_bytes()
+    make_group(tmp_path, group, mount, **{name: text})
+    assert memory_bytes() == (before if limit is None else limit)
 
 
 def test_a_system_without_control_groups_has_no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
