@@ -152,9 +152,9 @@ complete -c gru -n '__gru_at \'train\'' -l version -d 'Show the version and exit
 complete -c gru -n '__gru_at \'train\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'train\' 0 9999' -F
 complete -c gru -n '__gru_at \'sample\'' -s n -l n -x -d 'Number of samples'
-complete -c gru -n '__gru_at \'sample\'' -l prompt -x -d 'Text to continue'
+complete -c gru -n '__gru_at \'sample\'' -l prompt -x -d 'Text to continue; \\n is a newline'
 complete -c gru -n '__gru_at \'sample\'' -l prompt-file -r -F -d 'File with text to continue; \'-\' is stdin'
-complete -c gru -n '__gru_at \'sample\'' -l reply-to -x -d 'Turn to reply to; repeatable, the oldest first'
+complete -c gru -n '__gru_at \'sample\'' -l reply-to -x -d 'Turn to reply to; \\n is a newline; repeatable, the oldest first'
 complete -c gru -n '__gru_at \'sample\'' -l temp -x -d 'Sampling temperature; 0 is greedy, higher is more random'
 complete -c gru -n '__gru_at \'sample\'' -l top-k -x -d 'Sample from the K most likely tokens; 0 disables'
 complete -c gru -n '__gru_at \'sample\'' -l top-p -x -d 'Nucleus sampling threshold; 1 disables'

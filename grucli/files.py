@@ -77,7 +77,7 @@ def atomic_writer(path: Path, *, follow_symlinks: bool = True, mode: int = 0o666
                 yield stream
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{_tmp_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{_TMP_SUFFIX}")
+        temporary = temporary_path(target)
         try:
             temporary.touch(PRIVATE if target.exists() and not is_link else mode, exist_ok=False)
             with temporary.open("wb") as file:
@@ -86,7 +86,7 @@ def atomic_writer(path: Path, *, follow_symlinks: bool = True, mode: int = 0o666
                 os.fsync(file.fileno())
             if not is_link:
                 with suppress(FileNotFoundError):
-                    _copy_permissions(target, temporary)
+                    copy_permissions(target, temporary)
             os.replace(temporary, target)  # noqa: PTH105 - a test makes this very call fail
         except BaseException:
             with suppress(OSError):
@@ -95,7 +95,7 @@ def atomic_writer(path: Path, *, follow_symlinks: bool = True, mode: int = 0o666
         fsync_dir(target.parent)
 
 
-def _copy_permissions(source: Path, target: Path) -> None:
+def copy_permissions(source: Path, target: Path) -> None:
     """Give `target` the owner and mode of `source`, and no more than that where its group cannot be had."""
     status = source.stat()
     mode = stat.S_IMODE(status.st_mode)
@@ -138,6 +138,11 @@ def make_private_dir(directory: Path) -> None:
     with suppress(OSError):
         if directory.stat().st_mode & 0o077:
             directory.chmod(0o700)
+
+
+def temporary_path(target: Path) -> Path:
+    """Return an unused path beside `target`, which the holder of its `OutputLock` removes if it is left behind."""
+    return target.with_name(f"{_tmp_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}{_TMP_SUFFIX}")
 
 
 def _tmp_prefix(target: Path) -> str:

@@ -12,17 +12,17 @@ import pytest
 
 
 class FaultInjector:
-    """Counts what a save asks of the disk, and lets the `fatal`-th request fail with the error number `code`."""
+    """Counts what a save asks of the disk, and lets request `fail_at` fail with an error number or any exception."""
 
-    def __init__(self, fail_at: int, error_number: int) -> None:
+    def __init__(self, fail_at: int, error: int | BaseException) -> None:
         self.fail_at = fail_at
-        self.error_number = error_number
+        self.error = OSError(error, os.strerror(error)) if isinstance(error, int) else error
         self.requests: list[str] = []
 
     def count(self, request: str) -> None:
         self.requests.append(request)
         if len(self.requests) == self.fail_at:
-            raise OSError(self.error_number, os.strerror(self.error_number))
+            raise self.error
 
     @property
     def triggered(self) -> bool:
@@ -38,9 +38,9 @@ class _FaultyFile(io.FileIO):
 
 
 @contextmanager
-def failing_disk(fail_at: int, error_number: int) -> Iterator[FaultInjector]:
-    """Let the `fatal`-th (from 1) write, fsync or rename inside the block fail."""
-    injector = FaultInjector(fail_at, error_number)
+def failing_disk(fail_at: int, error: int | BaseException) -> Iterator[FaultInjector]:
+    """Let write, fsync or rename number `fail_at` (from 1) inside the block fail."""
+    injector = FaultInjector(fail_at, error)
     original_open = Path.open
 
     def open_faulty(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:

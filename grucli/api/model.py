@@ -221,13 +221,14 @@ class Model:
             on_progress: called with a stage, and with the bytes done and in all.
 
         Raises:
-            UsageError: the file cannot be read, or has no such column.
+            UsageError: the file cannot be read, has no such column, or most of its characters are unknown.
             EmptyInputError: there is no text, or no validation split.
             GruError: the file is corrupt, or the disk is full.
         """
         from grucli.generation import evaluation
         from grucli.paths import cache_dir
         from grucli.text.dataset import prepare_dataset
+        from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
 
         notify = on_progress or (lambda stage, done, total: None)
         dataset = prepare_dataset(
@@ -244,10 +245,16 @@ class Model:
         if tokens is None:
             message = f"'{os.fspath(corpus)}' has no validation split"
             raise EmptyInputError(message, "drop --split val, or use more text")
+        hint = "use a model that was trained on such text, or with --tokenizer subword"
+        check_unknown_share(tokens, f"'{os.fspath(corpus)}'", f"'{self.name}'", hint)
+        warning, report = unknown_share_warning(tokens), dataset.report
         notify("scoring", 0, None)
-        result = evaluation.evaluate(self._weights, tokens, self._threads)
         return dataclasses.replace(
-            result, notices=tuple(dataset.report.messages()), inputs=tuple(dataset.report.schemas)
+            evaluation.evaluate(self._weights, tokens, self._threads),
+            read=report.read,
+            dropped=dict(report.skipped),
+            notices=(*report.messages(), *([warning] if warning is not None else [])),
+            inputs=tuple(report.schemas),
         )
 
 

@@ -140,4 +140,6 @@ def _summarize(entry: ModelEntry) -> TrainSummary:
         steps=card.steps,
         **card.figures(),
         parameters_sha256=info.parameters_sha256,
+        **card.text_figures(),
+        diverged=card.diverged,
     )

@@ -18,7 +18,8 @@ def train(
     """Train a model and return how the run ended, with its summary.
 
     Ctrl-C saves the run and returns with the reason "interrupted"; a second Ctrl-C raises `KeyboardInterrupt`. If
-    `on_event` raises an exception the run is saved as well.
+    `on_event` raises an exception the run is saved as well. A run that ends worse than an untrained network returns
+    with the reason "diverged"; its best weights are kept.
 
     >>> import grucli
     >>> options = grucli.TrainOptions(sources=["reddit.csv"], name="emo", minutes=2)
@@ -31,11 +32,11 @@ def train(
         stop: an open flag that ends the run when its `reason` is set; None opens one for the duration of the run.
 
     Raises:
-        UsageError: an option is not valid, or the model exists.
+        UsageError: an option is not valid, the model exists, or its vocabulary does not know the corpus.
         EmptyInputError: there is nothing to train on.
         ModelFileError: the model to resume is corrupt.
         LockedError: another process is training this model.
-        DivergedError: the loss is not finite; the last good weights are kept.
+        DivergedError: a loss is not finite; the last good weights are kept.
         CancelledError: the run was stopped before its first step.
         OSError: a file cannot be written; the last checkpoint is intact.
     """

@@ -8,6 +8,7 @@ from typing import Any
 from grucli.chat.session import Session
 from grucli.errors import UsageError, command_line_name
 from grucli.generation.options import OPTIONS, GenerationOption
+from grucli.generation.phrases import unescape_text
 from grucli.number_parsing import parse_float, parse_int
 
 OFF = "off"
@@ -93,7 +94,7 @@ class ChatSetting:
 
     def _parse(self, session: Session, text: str) -> Any:
         if self._is_list:
-            return () if text == OFF else (*self._value(session), self.option.parse_text(text))
+            return () if text == OFF else (*self._value(session), unescape_text(text))
         try:
             return parse_int(text) if self.option.kind is int else parse_float(text)
         except ValueError:

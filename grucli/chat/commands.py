@@ -1,8 +1,8 @@
-"""What the user can type: a message for the model, or a command, which begins with `/`.
+r"""What the user can type: a message for the model, or a command, which begins with `/`.
 
 `COMMANDS` describes every command in one row. To add one, write a function and a row; to show a new kind of result, add
 an event and how `grucli.ui.chat` prints it. A message that begins with `/` is typed with two; `/r/python` and the like
-are never commands.
+are never commands. In a message and in the text of a command, \n is a newline, \t a tab and \\ a backslash.
 """
 
 import difflib
@@ -25,10 +25,11 @@ from grucli.chat.events import (
     TurnTreeView,
 )
 from grucli.chat.inspection import gates, score_text
-from grucli.chat.sample_command import sample_command, sample_command_one_line
+from grucli.chat.sample_command import sample_command
 from grucli.chat.session import Session
 from grucli.chat.turns import PREVIEW_CHARS, ROOT, Turn, preview
 from grucli.errors import GruError, UsageError
+from grucli.generation.phrases import unescape_text
 from grucli.number_parsing import looks_numeric, parse_float, parse_int
 
 _DEFAULT_TEMPERATURES = (0.3, 0.8, 1.2)
@@ -81,7 +82,7 @@ def handle_line(session: Session, line: str) -> Iterator[ChatEvent]:
         if is_command(line):
             yield from _run_command(session, line)
         else:
-            yield from session.send(line.removeprefix("/") if line.startswith("//") else line)
+            yield from session.send(unescape_text(line.removeprefix("/") if line.startswith("//") else line))
     except GruError as error:
         yield CommandError(*error.spell(chat_name))
     except MemoryError:
@@ -231,22 +232,22 @@ def _spread(session: Session, value: str) -> Iterator[ChatEvent]:
                 raise UsageError(f"'{truncate(word)}' is not a number", "use temperatures such as 0.3 0.8") from None
             break
         rest = rest.lstrip()[len(word) :]
-    yield from spread(session, temps or _DEFAULT_TEMPERATURES, rest.lstrip())
+    yield from spread(session, temps or _DEFAULT_TEMPERATURES, unescape_text(rest.lstrip()))
 
 
 def _best(session: Session, value: str) -> Iterator[ChatEvent]:
     first, rest = _split_first(value)
     if looks_numeric(first):
-        yield from best(session, _parse_count("best", first, _DEFAULT_CANDIDATES), rest)
+        yield from best(session, _parse_count("best", first, _DEFAULT_CANDIDATES), unescape_text(rest))
     else:
-        yield from best(session, _DEFAULT_CANDIDATES, value)
+        yield from best(session, _DEFAULT_CANDIDATES, unescape_text(value))
 
 
 def _peek(session: Session, value: str) -> Iterator[ChatEvent]:
     if looks_numeric(value):
         yield from peek(session, "", _parse_count("peek", value, DEFAULT_PEEK))
     else:
-        yield from peek(session, value)
+        yield from peek(session, unescape_text(value))
 
 
 def _pick(session: Session, value: str) -> Iterator[ChatEvent]:
@@ -379,11 +380,19 @@ def _model(session: Session, name: str) -> Iterator[ChatEvent]:
         yield Message(f"started a new session: this model has a different type{back}")
 
 
+def _score(session: Session, value: str) -> Iterator[ChatEvent]:
+    yield from score_text(session, unescape_text(value))
+
+
+def _gates(session: Session, value: str) -> Iterator[ChatEvent]:
+    yield from gates(session, unescape_text(value))
+
+
 def _sample_command(session: Session, _: str) -> Iterator[ChatEvent]:
     last: Turn | None = session.last
     if last is None:
         raise UsageError("there is no reply yet", "send a message first")
-    yield SampleCommand(sample_command(session, last), sample_command_one_line(session, last))
+    yield SampleCommand(sample_command(session, last))
     if warning := session.reproducibility_warning(last):
         yield Message(f"it may give another reply: {warning}")
 
@@ -463,13 +472,13 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("history", "", "history", "the turns so far", _history),
     SlashCommand("reset", "", "history", "start over", _reset, aliases=("clear",)),
     SlashCommand(
-        "score", "[TEXT]", "inspection", "how surprising TEXT is, or the last reply", score_text,
+        "score", "[TEXT]", "inspection", "how surprising TEXT is, or the last reply", _score,
         "Bits are at temperature 1, per piece of text. The end of a reply does not count, so the figure may differ "
         "from the one below the reply.",
         "/score I had a lovely weekend.",
     ),
     SlashCommand(
-        "gates", "[TEXT]", "inspection", "the first labeled gate of the cell at each piece of TEXT", gates,
+        "gates", "[TEXT]", "inspection", "the first labeled gate of the cell at each piece of TEXT", _gates,
         "The mean over all units and layers. The result says which gate it is, and what its values mean.",
         "/gates I had a lovely weekend.",
     ),

@@ -223,11 +223,9 @@ class Message(_Event):
 
 @dataclass(frozen=True, slots=True)
 class SampleCommand(_Event):
-    """A shell command to copy, printed exactly. `one_line` is an equal one without line breaks, empty where there is
-    none."""
+    """A shell command to copy, printed exactly, on one line."""
 
     text: str
-    one_line: str = ""
 
     def _json(self) -> JsonObjects:
         return [{"type": "command", "text": self.text}]

@@ -10,6 +10,7 @@ from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
 from grucli.generation.options import OPTIONS
+from grucli.generation.phrases import escape_text
 
 MAX_COMMAND_BYTES, MAX_COMMAND_BYTES_WINDOWS = 100_000, 30_000
 """Most systems limit an argument to 128 KB, and Windows a command to 32 KB."""
@@ -20,20 +21,10 @@ _ALWAYS_INCLUDED = ("temp", "max_chars", "seed")
 _SAFE_UNQUOTED = re.compile(r"[A-Za-z0-9_./:,+-]+")
 
 
-def sample_command_one_line(session: Session, turn: Turn) -> str:
-    """Return `sample_command` without line breaks, empty if there is no such command."""
-    try:
-        return sample_command(session, turn, one_line=True)
-    except UsageError:
-        return ""
-
-
-def sample_command(
-    session: Session, turn: Turn, *, windows: bool = sys.platform == "win32", one_line: bool = False
-) -> str:
+def sample_command(session: Session, turn: Turn, *, windows: bool = sys.platform == "win32") -> str:
     """Return the command that gives the reply of `turn` again, exactly, unless `Session.reproducibility_warning` warns.
 
-    It is for a POSIX shell or fish, or with `windows` for PowerShell. With `one_line` it has no line breaks.
+    It is for a POSIX shell or fish, or with `windows` for PowerShell, and has no line breaks.
 
     Raises:
         UsageError: the reply was picked from a list, turns before it were dropped, or the texts are too long for a
@@ -54,11 +45,10 @@ def sample_command(
     if turn.prefix:
         texts.append(("prompt", turn.prefix))
 
-    def quote(text: str) -> str:
-        return _quote_powershell(text) if windows else _quote_posix(text, one_line)
-
+    quote = _quote_powershell if windows else _quote_posix
     words = ["gru sample", quote(turn.provenance.model_ref or session.model_ref)]
-    words += [_option(name, quote(text)) for name, text in (*texts, *_sampling_arguments(session, turn))]
+    words += [_option(name, quote(escape_text(text))) for name, text in texts]
+    words += [_option(name, quote(value)) for name, value in _sampling_arguments(session, turn)]
     command = " ".join(words)
     if len(command.encode()) > (MAX_COMMAND_BYTES_WINDOWS if windows else MAX_COMMAND_BYTES):
         raise UsageError(f"the command is too long ({len(command):,} characters)", "use /cmd in a shorter dialogue")
@@ -74,7 +64,7 @@ def _sampling_arguments(session: Session, turn: Turn) -> Iterator[tuple[str, str
     for option in OPTIONS:
         value, initial = getattr(config, option.name), getattr(session.initial_config, option.name)
         if option.kind is tuple:
-            yield from ((option.item_flag, option.format_text(text)) for text in value)
+            yield from ((option.item_flag, escape_text(text)) for text in value)
             if option.item_help and initial:
                 yield option.flag, ""  # no file
         elif config.beam and option.unused_by_beam:
@@ -93,18 +83,16 @@ def _option(name: str, quoted: str) -> str:
     return f"--{name}={quoted}" if quoted[:2] in ("''", "'-") or quoted.startswith("-") else f"--{name} {quoted}"
 
 
-def _quote_posix(text: str, one_line: bool) -> str:
-    """Quote a text for any POSIX shell and fish. printf prints invisible characters, and with `one_line` newlines."""
+def _quote_posix(text: str) -> str:
+    """Quote a text for any POSIX shell and fish. printf prints invisible characters."""
     if "\0" in text:
         raise UsageError("this dialogue has a NUL character, which no argument can hold", "use /reset to start over")
     if _SAFE_UNQUOTED.fullmatch(text):
         return text
-    if one_line and text.endswith("\n"):
-        raise UsageError("a text of this command ends with a line break", "use a terminal, or --json")
-    hidden = {char for char in text if _is_hidden(char) and (one_line or char != "\n")}
+    hidden = set(filter(_is_hidden, text))
     if not hidden:
         return _quote_visible(text)
-    # With the character after them, as a shell strips newlines from the end of printed text.
+    # With the character after them, as a shell strips newlines, which a path may have, from the end of printed text.
     hidden_runs = re.compile(f"([{re.escape(''.join(hidden))}]+[^\n]?)")
     parts = enumerate(hidden_runs.split(text))
     return "".join(_printf(part) if index % 2 else _quote_visible(part) for index, part in parts if part)
@@ -125,10 +113,10 @@ def _printf(text: str) -> str:
 
 def _quote_powershell(text: str) -> str:
     hidden = set(filter(_is_hidden, text))
-    if not hidden <= set("\n\t\r"):
+    if not hidden <= {"\r"}:
         raise UsageError("this dialogue has a character that PowerShell cannot quote", "use /reset to start over")
     if not hidden:
         return "'" + text.replace("'", "''") + "'"
-    for char, escaped in (("`", "``"), ('"', '`"'), ("$", "`$"), ("\n", "`n"), ("\t", "`t"), ("\r", "`r")):
+    for char, escaped in (("`", "``"), ('"', '`"'), ("$", "`$"), ("\r", "`r")):
         text = text.replace(char, escaped)
     return f'"{text}"'

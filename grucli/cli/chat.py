@@ -32,6 +32,8 @@ def chat(
       gru chat demo < questions.txt        one prompt per line in, one reply per line out
       gru chat emo --follow                while gru train emo is running
 
+    In what you type \\n is a newline, \\t a tab and \\\\ a backslash.
+
     Sessions on a terminal are saved for --continue and /load: named ones (/save) until you delete them, and the last
     100 others. In a pipe a session is saved only with --continue or /save.
     """

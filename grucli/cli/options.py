@@ -12,7 +12,7 @@ import typer
 from grucli.cli.command_base import MODEL, ParameterSource, get_current_context
 from grucli.errors import UsageError
 from grucli.generation.options import OPTIONS, GenerationConfig, GenerationOption, random_seed
-from grucli.generation.phrases import read_phrases
+from grucli.generation.phrases import read_phrases, unescape_text
 from grucli.read.schema import COLUMN_FLAGS, ReadOptions
 
 Json = Annotated[bool, typer.Option("--json", help="Output JSON.")]
@@ -76,8 +76,9 @@ class GenerationArguments:
         if option.kind is not tuple:
             return value
         if option.item_help:
-            return (*(read_phrases(Path(value)) if value else ()), *(self.values[_item_name(option)] or ()))
-        return tuple(map(option.parse_text, value or ()))
+            items = map(unescape_text, self.values[_item_name(option)] or ())
+            return (*(read_phrases(Path(value)) if value else ()), *items)
+        return tuple(map(unescape_text, value or ()))
 
 
 def replace_parameter(

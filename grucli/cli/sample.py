@@ -7,6 +7,7 @@ import typer
 from grucli.cli.error_handling import CommandCancelledError
 from grucli.cli.options import GenerationArguments, JsonLines, OptionalModel, Pace, Threads, generation_options
 from grucli.errors import UsageError
+from grucli.generation.phrases import unescape_text
 
 if TYPE_CHECKING:
     from grucli.api.model import Copies
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 def sample(
     model: OptionalModel = None,
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Number of samples.")] = 1,
-    prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
+    prompt: Annotated[str | None, typer.Option(help=r"Text to continue; \n is a newline.")] = None,
     prompt_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="File with text to continue; '-' is stdin.")
     ] = None,
-    reply_to: Annotated[list[str] | None, typer.Option(help="Turn to reply to; repeatable, the oldest first.")] = None,
+    reply_to: Annotated[
+        list[str] | None, typer.Option(help=r"Turn to reply to; \n is a newline; repeatable, the oldest first.")
+    ] = None,
     *,
     generation: GenerationArguments,
     novelty: Annotated[
@@ -45,6 +48,8 @@ def sample(
       gru sample emo --block swearwords.txt         in any case; word* is a prefix
       gru sample demo --reply-to "Hi" --reply-to "Hello!" --reply-to "Who are you?"
 
+    In a text \\n is a newline, \\t a tab and \\\\ a backslash; a file is read as it is.
+
     --novelty and --no-copies check the generated text, not the prompt. With --json, `copied` is the length of the
     longest copy in characters, and `novel` is true if no copy has 50 or more.
     """
@@ -58,10 +63,11 @@ def sample(
         from grucli.api.model import load, read_prompt
 
         config = generation.config()
-        text = read_prompt(prompt_file) if prompt_file is not None else prompt or ""
+        text = read_prompt(prompt_file) if prompt_file is not None else unescape_text(prompt or "")
+        turns = list(map(unescape_text, reply_to or ()))
         copies: Copies = "replace" if no_copies else "mark" if novelty else "ignore"
         live = view.is_interactive and not json
-        batch = load(model, threads=threads).sample(text, n, config, reply_to=reply_to or (), copies=copies, live=live)
+        batch = load(model, threads=threads).sample(text, n, config, reply_to=turns, copies=copies, live=live)
         try:
             show_samples(terminal(), view, batch, text, n, copies=copies, json=json)
         except KeyboardInterrupt:

@@ -18,8 +18,9 @@ EXIT_STATUS_BY_REASON = {
     "interrupted": ExitStatus.SIGINT,
     "terminated": ExitStatus.SIGTERM,
     "hung up": ExitStatus.SIGHUP,
+    "diverged": ExitStatus.FAILED,
 }
-"""The exit status of a run stopped by a signal."""
+"""The exit status of a run that did not end well."""
 
 
 def _train_options(command: Callable[..., Any]) -> Callable[..., Any]:

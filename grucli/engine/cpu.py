@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import chain
 
+import numpy as np
+
 from grucli.engine.decoder import CpuDecoder
 from grucli.engine.network import Network
 from grucli.engine.protocol import DropoutMask, GradientHook, Optimizer
@@ -78,7 +80,13 @@ class CpuEngine(CpuScorer):
 
     def load(self, arrays: Mapping[str, Float32]) -> None:
         """Implement `Engine.load`."""
-        for name, array in self.arrays().items():
+        own = self.arrays()
+        if arrays.keys() != own.keys():
+            raise ValueError(f"its arrays are {', '.join(sorted(arrays))}")
+        for name, array in arrays.items():
+            if (array.shape, array.dtype) != (own[name].shape, own[name].dtype) or not np.isfinite(array).all():
+                raise ValueError(f"array '{name}' does not fit the network")
+        for name, array in own.items():
             array[...] = arrays[name]
 
     def named_parameters(self) -> Mapping[str, Float32]:

@@ -26,8 +26,10 @@ class CpuDecoder:
         layers = [layer_parameters(parameters, index) for index in range(sizes.L)]
         G = layers[0]["U"].shape[1]
         self._cell, self._kernel, self._H = cell, kernel_cell(cell), H
+        with np.errstate(over="ignore", invalid="ignore"):  # the weights of a network that diverged
+            table = np.ascontiguousarray(parameters["embedding"] @ layers[0]["U"])
         self._weights = decode.Weights(
-            table=np.ascontiguousarray(parameters["embedding"] @ layers[0]["U"]),
+            table=table,
             u=pack_weights([layer["U"] for layer in layers[1:]], 0, G, quantized=quantized),
             out=pack_weights([parameters["out.W"]], 0, V, quantized=quantized),
             out_bias=parameters["out.b"],

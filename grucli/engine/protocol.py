@@ -83,8 +83,7 @@ class Engine(Scorer, Protocol):
         """Restore what `arrays` returned.
 
         Raises:
-            KeyError: an array is missing.
-            ValueError: an array has another shape.
+            ValueError: they are not those arrays: other names, shapes or types, or values that are not finite.
         """
 
     def named_parameters(self) -> Mapping[str, Float32]:

@@ -39,8 +39,8 @@ from grucli.kernels.bloom import (
     longest_match,
     new_rolling_hash,
 )
-from grucli.model.sealed import UnknownFormatError, seal, unseal
 from grucli.model.store import NOVELTY
+from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import Tokenizer
 
@@ -121,7 +121,14 @@ class CopyIndex:
 
 
 def build_index(tokens: TokenFile, tokenizer: Tokenizer) -> Generator[int, None, BloomFilter]:
-    """Build the filter of a text in bounded memory: yield the number of tokens read so far, return the filter."""
+    """Build the filter of a text in bounded memory: yield the number of tokens read so far, return the filter.
+
+    Raises:
+        ValueError: the ids are not those of the tokenizer.
+        GruError: the token file is corrupt.
+    """
+    if tokens.vocab > tokenizer.vocab_size:
+        raise ValueError(f"ids below {tokens.vocab} for {tokenizer.vocab_size} tokens")
     bloom_filter = _empty_filter(tokens.characters)
     pieces = np.frombuffer(b"".join(tokenizer.pieces), np.uint8)
     starts = np.zeros(tokenizer.vocab_size + 1, np.int64)
@@ -130,7 +137,7 @@ def build_index(tokens: TokenFile, tokenizer: Tokenizer) -> Generator[int, None,
     for start in range(0, tokens.tokens, _CHUNK_TOKENS):
         yield start
         bloom_add_tokens(
-            tokens.ids[start : start + _CHUNK_TOKENS].astype(np.int32),
+            tokens.read(slice(start, start + _CHUNK_TOKENS)),
             pieces,
             starts,
             hash_state,

@@ -1,7 +1,8 @@
 """Evaluation: cross-entropy of a model on a text, for the validation loss of training and `gru eval`."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from grucli.engine.cpu import CpuScorer
 from grucli.engine.protocol import Scorer
@@ -22,8 +23,9 @@ class EvalResult(JsonRecord):
     """Losses on a whole text. `nats_per_token` and `perplexity` include end tokens.
 
     Per character means per character of text: the nats of end tokens count too, and each UTF-8 byte of an unknown
-    symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. notices: sentences for
-    the user, such as rows that were skipped. inputs: what was decided about the file.
+    symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. unknown_share: the fraction of
+    the characters that are unknown. read, dropped: rows, those dropped by reason. notices: sentences for the user.
+    inputs: what was decided about the file.
     """
 
     nats_per_token: float
@@ -32,6 +34,9 @@ class EvalResult(JsonRecord):
     perplexity: float
     tokens: int
     characters: int
+    unknown_share: float = 0.0
+    read: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     inputs: tuple[Schema, ...] = ()
 
@@ -57,6 +62,7 @@ def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
         perplexity=math.exp(min(per_token, 700.0)),
         tokens=count,
         characters=tokens.characters,
+        unknown_share=tokens.unknown_share,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from grucli.errors import UsageError
-from grucli.generation.phrases import check_blocked, check_stops, escape_stop, unescape_stop
+from grucli.generation.phrases import check_blocked, check_stops
 from grucli.json_record import JsonRecord
 
 if TYPE_CHECKING:
@@ -57,8 +57,6 @@ class GenerationOption:
     item_help: str = ""
     """Where given, --NAME takes a file with one text per line, and --NAME-word, with this help, one text."""
     check_texts: Callable[[Sequence[str]], None] | None = None
-    parse_text: Callable[[str], str] = str
-    format_text: Callable[[str], str] = str
     when_set: str = ""
     """How a chat confirms a list of texts, before the texts."""
     when_empty: str = ""
@@ -168,16 +166,14 @@ class GenerationConfig:
         (), r"Stop string; \n is a newline, \t a tab, \\ a backslash; repeatable.",
         chat_help=r"add a stop string (\n is a newline); /stop off removes all",
         chat_details=r"It is not a part of the reply. \n is a newline, \\ a backslash.", chat_example=r"\n",
-        check_texts=check_stops,
-        parse_text=unescape_stop, format_text=escape_stop, when_set="ends at", when_empty="no stop strings",
+        check_texts=check_stops, when_set="ends at", when_empty="no stop strings",
     )  # fmt: skip
     block: tuple[str, ...] = _option(
         (), "File of words and phrases to block, one per line.",
         item_help="Word or phrase to block; word* blocks a prefix; repeatable.",
         chat_help="block a word or phrase (word*: a prefix); /block off removes all",
         chat_details="Upper and lower case are the same; word* blocks all words that begin so.", chat_example="damn*",
-        check_texts=check_blocked,
-        when_set="never says", when_empty="nothing is blocked",
+        check_texts=check_blocked, when_set="never says", when_empty="nothing is blocked",
     )  # fmt: skip
     beam: int = _option(
         0, "Beam width; 0 disables beam search.",

@@ -1,4 +1,4 @@
-"""Stop strings and blocked phrases as users write them: parsing and limits."""
+"""Texts as users type them, with escapes; stop strings and blocked phrases: parsing and limits."""
 
 import re
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ _ESCAPES = {"\n": r"\n", "\t": r"\t", "\\": r"\\"}
 _UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
 
 
-def unescape_stop(text: str) -> str:
-    r"""Replace the escapes \n, \t and \\ of a typed stop string by the characters they denote."""
+def unescape_text(text: str) -> str:
+    r"""Replace the escapes \n, \t and \\ of a typed text by the characters they denote."""
     return re.sub(r"\\[nt\\]", lambda match: _UNESCAPES[match[0]], text)
 
 
-def escape_stop(stop: str) -> str:
-    """Escape a stop string so that it fits on one line; the inverse of `unescape_stop`."""
-    return "".join(_ESCAPES.get(char, char) for char in stop)
+def escape_text(text: str) -> str:
+    """Escape a text so that it fits on one line; the inverse of `unescape_text`."""
+    return "".join(_ESCAPES.get(char, char) for char in text)
 
 
 def read_phrases(path: Path) -> tuple[str, ...]:

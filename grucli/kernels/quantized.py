@@ -111,8 +111,8 @@ def pack_weights(matrices: Sequence[Float32], start: int, columns: int, *, quant
 
 def _quantize_per_column(matrix: Float32) -> tuple[Float32, Float32]:
     """Return a matrix [K, M] as integers from -127 to 127, and the scale of each column [M]."""
-    max_abs = np.abs(matrix).max(axis=0)
-    scales = np.where(max_abs > 0, max_abs / _INT8_MAX, 1).astype(np.float32)
+    scales = np.abs(matrix).max(axis=0) / np.float32(_INT8_MAX)
+    scales = np.where(scales >= np.finfo(np.float32).tiny, scales, 1).astype(np.float32)  # a smaller one is inexact
     return np.rint(matrix / scales).astype(np.float32), scales
 
 

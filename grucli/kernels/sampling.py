@@ -280,13 +280,13 @@ def _apply_min_logit(
 
 @helper
 def sample_from_logits(scores: Float32, row: int, V: int, params: SamplingParams, u: float) -> int:
-    """Return the token for u in [0, 1), EOS if all are excluded; temperature 0 is greedy.
+    """Return the token for u in [0, 1), EOS if all are excluded or one is not a number; temperature 0 is greedy.
 
     scores[row, :V]: logits, -inf to exclude; overwritten. Truncation applies after the temperature.
     """
     max_score = row_max(scores, row, V)
-    if max_score == -np.inf:
-        return EOS
+    if not -np.inf < max_score < np.inf:
+        return EOS  # not UNK, which adds no character: the text would never end
     if params.temperature == 0.0:
         for j in range(V):
             if scores[row, j] == max_score:

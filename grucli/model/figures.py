@@ -1,6 +1,6 @@
-"""The figures of a training run: one struct, inherited by every value that reports them."""
+"""The figures of a training run and of its text, inherited by every value that reports them."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 import msgspec
@@ -27,4 +27,17 @@ class Figures:
 
     def figures(self) -> dict[str, Any]:
         """Return the figures alone, as keyword arguments for another value that reports them."""
-        return {field.name: getattr(self, field.name) for field in fields(Figures)}
+        return {each.name: getattr(self, each.name) for each in fields(Figures)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFigures:
+    """What was trained on: rows read, rows dropped by reason, and the fraction of its characters that are unknown."""
+
+    read: _NonNegativeInt = 0
+    dropped: dict[str, _NonNegativeInt] = field(default_factory=dict)
+    unknown_share: _NonNegativeFloat = 0.0
+
+    def text_figures(self) -> dict[str, Any]:
+        """Return these figures alone, as `Figures.figures`."""
+        return {each.name: getattr(self, each.name) for each in fields(TextFigures)}

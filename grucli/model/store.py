@@ -2,8 +2,8 @@
 
 A model is `models/NAME/`: `best.safetensors` (for sample, chat and eval), `last.safetensors` and
 `optimizer.safetensors` (to resume a run), `metrics.jsonl`, `novelty.index` (to detect copies), `purged.json`
-(fingerprints of its corpus after each purge), and a lock. A weights file alone is a complete model, which can be
-anywhere and is used by its path.
+(fingerprints of its corpus after each purge), and a lock; `.new/` has the files of a run that has saved nothing yet. A
+weights file alone is a complete model, which can be anywhere and is used by its path.
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """Weights files: one safetensors file is a complete model. Reading needs no kernels.
 
-The metadata of the file holds, under the key `gru`, a sealed document (`grucli.model.sealed`) with the sizes, the
+The metadata of the file holds, under the key `gru`, a sealed document (`grucli.sealed`) with the sizes, the
 tokenizer, the card, and the SHA-256 of the parameters. So every damaged bit is detected.
 
 A file may be untrusted. Nothing is allocated before its sizes have been compared with the bytes that it has, nothing
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from grucli.errors import GruError, ModelFileError, UsageError, quote
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
-from grucli.model.figures import Figures
-from grucli.model.sealed import UnknownFormatError, check_values, seal, unseal
+from grucli.model.figures import Figures, TextFigures
+from grucli.sealed import UnknownFormatError, check_values, seal, unseal
 from grucli.text.tokenizers import KINDS, Tokenizer, from_json
 
 FORMAT = 1
@@ -41,10 +41,11 @@ _Label = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelCard(Figures):
+class ModelCard(TextFigures, Figures):
     """What is known about a model besides its parameters. Fields may be added: readers skip those they do not know.
 
-    `fingerprint` is that of the corpus. `steps` and the figures describe the training of the weights in this file.
+    `fingerprint` is that of the corpus. `steps` and the figures describe the training of the weights in this file;
+    `diverged` as in the summary of a run.
     `created` is an ISO 8601 time with its zone.
     """
 
@@ -54,6 +55,7 @@ class ModelCard(Figures):
     running_text: bool = False
     conversations: bool = False
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
+    diverged: bool = False
     note: _Label = ""
 
 

@@ -349,8 +349,8 @@ class ColumnChooser:
         return [(key, each) for _, _, key, each in sorted(ranked, key=lambda one: one[:2])]
 
 
-_KIND_NAMES = frozenset({"datatype", "kind", "type", "recordtype", "itemtype", "contenttype"})
-_COMMENT_KINDS = frozenset({"comment", "comments", "t1", "reply"})
+KIND_NAMES = frozenset({"datatype", "kind", "type", "recordtype", "itemtype", "contenttype"})
+COMMENT_KINDS = frozenset({"comment", "comments", "t1", "reply"})
 OTHER_KINDS = frozenset(
     {"post", "posts", "submission", "link", "self", "t3", "community", "subreddit", "t5", "user", "t2"}
 )
@@ -360,8 +360,8 @@ OTHER_KINDS = frozenset(
 def kind_column(names: Sequence[str], keys: Sequence[str], sample: Sample) -> str | None:
     """Return the key of the column that tells comments from posts, where a table has both."""
     for name, key in zip(names, keys, strict=True):
-        kinds = {str(value).lower() for value in _values(sample, key)} if normalize_name(name) in _KIND_NAMES else ()
-        if kinds and set(kinds) <= OTHER_KINDS | _COMMENT_KINDS:
+        kinds = {str(value).lower() for value in _values(sample, key)} if normalize_name(name) in KIND_NAMES else ()
+        if kinds and set(kinds) <= OTHER_KINDS | COMMENT_KINDS:
             return key
     return None
 

@@ -83,8 +83,10 @@ class JsonLinesDecoder(Generic[T]):
         if isinstance(values[0], msgspec.Struct):
             return True  # the decoder has checked it
         column = self._column
-        rows = cast(list[dict[str, object]], values)
-        return not any(column not in row or "replies" in row or "children" in row or "comments" in row for row in rows)
+        for row in cast(list[dict[str, object]], values):
+            if column not in row or "replies" in row or "children" in row or "comments" in row or "title" in row:
+                return False
+        return True
 
     def _decode_line(self, line_number: int, line: bytes | None, report: RowReport) -> Iterator[T]:
         if line is None:
@@ -116,7 +118,7 @@ class JsonLinesDecoder(Generic[T]):
         if isinstance(value, dict | list):
             found = list(self._finder.find(value))
         comments = sum(isinstance(one, dict) for one in found)
-        if isinstance(value, dict) and not comments:
+        if isinstance(value, dict) and not comments and self._finder.text_key(value) is None:
             found = [value]
         else:
             direct = sum(map(self._finder.is_comment, value if isinstance(value, list) else [value]))
@@ -140,11 +142,12 @@ class JsonLinesDecoder(Generic[T]):
 
 
 def _flat_type(type_: type[T], column: str | None) -> type[T]:
-    """Return a Struct that only decodes from an object with a text and without nested comments.
+    """Return a Struct that only decodes from an object with a text, without nested comments, and without a title.
 
-    So the decoder checks this on the way, which costs less than a second look at each row.
+    So the decoder checks this on the way, which costs less than a second look at each row. What has a title may be a
+    post.
     """
-    fields: list[Any] = [(str(column), str), *((key, str | None, None) for key in CHILD_KEYS)]
+    fields: list[Any] = [(str(column), str), *((key, str | None, None) for key in CHILD_KEYS), ("title", None, None)]
     bases = (cast(Any, type_),)
     return cast(type[T], msgspec.defstruct(f"Flat{type_.__name__}", fields, bases=bases, kw_only=True, gc=False))
 

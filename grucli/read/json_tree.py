@@ -12,7 +12,7 @@ from itertools import chain
 
 import msgspec
 
-from grucli.read.columns import POST_TEXT_NAMES, normalize_name
+from grucli.read.columns import COMMENT_KINDS, KIND_NAMES, POST_TEXT_NAMES, normalize_name
 from grucli.read.schema import FIELDS, TEXT, USUAL_NAMES
 
 POST, NOT_A_COMMENT, NOT_AN_OBJECT = "a post, not a comment", "not a comment", "not a JSON object"
@@ -28,10 +28,9 @@ _CHILDREN = re.compile(
     r".*(?:comments|replies|children|responses|answers|messages)(?:v?\d+)?"
     r"|reply|(?:comment|reply)s?(?:list|tree|forest|data|thread|item)s?"
 )
-_TABLE_KEYS = {"columns", "data"}
-_KIND_KEYS = ("kind", "type", "dataType", "data_type")
-_POST_KINDS, _COMMENT_KINDS = {"t3", "post", "submission", "story", "article"}, {"t1", "comment", "reply"}
-_POST_SIGNS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
+_POST_KINDS = {"t3", "post", "submission", "story", "article"}
+_POST_FIELDS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
+_POST_LISTS = {"posts", "submissions", "stories", "articles"}
 _KNOWN_NAMES = {normalize_name(name) for field in FIELDS for name in (field, *USUAL_NAMES[field])}
 _COMMENT_SIGNS = {*USUAL_NAMES["parent_id"], "linkid"}
 _OBJECT_NAMES = ("name", "username", "display_name", "displayName", "screen_name", "login", "nickname", "id", "value")
@@ -48,7 +47,8 @@ class _Place:
     """Where a value stands.
 
     `post`, `parent`: full names of what comments here belong to and reply to. `id`: for a comment here without one.
-    `among_comments`: only comments are expected here. `holds_texts`: a list of strings is one of comments.
+    `among_comments`: only comments are expected here. `holds_texts`: a list of strings is one of comments. `is_post`:
+    what is here is called a post. `among_posts`: it is in a list of what is called posts, which may be comments.
     """
 
     post: str | None = None
@@ -56,6 +56,8 @@ class _Place:
     id: str | None = None
     among_comments: bool = False
     holds_texts: bool = False
+    is_post: bool = False
+    among_posts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class CommentFinder:
         elif kind == "t3" or _is_post(fields, text_key, place):
             yield _flatten(fields) if self._reads_posts and text_key is not None else POST
             name = _post_name(fields) or (f"t3_{place.id}" if place.id else f"t3_{_digest(fields)}")
-            nested += [(value, _Place(name, among_comments=True, holds_texts=True)) for value in _children(fields)]
+            if not self._reads_posts:
+                nested += [(value, _Place(name, among_comments=True, holds_texts=True)) for value in _children(fields)]
         elif text_key is not None:
             yield self._visit_comment(fields, text_key, place, nested)
         elif (rows := self._table_rows(fields)) is not None:
@@ -161,7 +164,10 @@ class CommentFinder:
         for key, value in values.items():
             id_ = (key if is_keyed else own_id) if isinstance(value, dict) else None
             holds_texts = are_texts or key in _shape_of(fields).children
-            nested.append((value, _Place(post, place.parent, id_, holds_texts or key == "data", holds_texts)))
+            is_post = isinstance(value, dict) and normalize_name(key) in _POST_KINDS
+            among_posts = isinstance(value, list) and normalize_name(key) in _POST_LISTS
+            among_comments = holds_texts or key == "data" or among_posts
+            nested.append((value, _Place(post, place.parent, id_, among_comments, holds_texts, is_post, among_posts)))
 
     def _is_keyed_by_id(self, fields: Fields) -> bool:
         keys = "".join(fields)
@@ -194,15 +200,17 @@ def _is_post(fields: Fields, text_key: str | None, place: _Place) -> bool:
     shape = _shape_of(fields)
     kinds = {kind.lower() for key in shape.kinds if isinstance(kind := fields[key], str)}
     prefixes = {name[:3] for key in shape.full_names if isinstance(name := fields[key], str)}
-    if kinds & _COMMENT_KINDS or "t1_" in prefixes:
+    if kinds & COMMENT_KINDS or "t1_" in prefixes:
         return False
     if kinds & _POST_KINDS or "t3_" in prefixes:
         return True
     if any(fields[key] is not None for key in shape.comment_signs):
         return False
+    if place.is_post or (shape.is_post and text_key is None) or (place.among_posts and shape.has_title):
+        return True
     comments = [value for key in shape.comments if isinstance(value := fields[key], dict | list)]
-    if shape.is_post or not comments:
-        return shape.is_post
+    if not comments:
+        return False
     if shape.has_title or text_key is None:
         return shape.has_title or _post_name(fields) is not None
     # Comments hold others as their replies do; a post and its comments differ.
@@ -370,14 +378,14 @@ def _shape(keys: tuple[str, ...]) -> _Shape:
         ids=_ranked(names, "id"),
         parents=_ranked(names, "parent_id"),
         links=_ranked(names, "link_id"),
-        kinds=tuple(key for key in keys if key in _KIND_KEYS),
+        kinds=tuple(key for key, name in names.items() if name in KIND_NAMES),
         full_names=tuple(key for key in keys if key in ("name", "id")),
         children=children,
         comments=tuple(key for key in children if "comment" in names[key]),
         comment_signs=tuple(key for key, name in names.items() if name in _COMMENT_SIGNS),
         has_title="title" in names.values(),
-        is_post=not _POST_SIGNS.isdisjoint(names.values()),
-        has_known_name=not (_KNOWN_NAMES | _POST_SIGNS).isdisjoint(names.values()),
+        is_post=not _POST_FIELDS.isdisjoint(names.values()),
+        has_known_name=not (_KNOWN_NAMES | _POST_FIELDS).isdisjoint(names.values()),
     )
 
 
@@ -386,11 +394,11 @@ def _ranked(names: Mapping[str, str], field: str) -> tuple[str, ...]:
     ranks = {
         name: rank for rank, name in enumerate(map(normalize_name, (field, *USUAL_NAMES[field]))) if name != "name"
     }
-    ranked = [
-        (rank, key)
-        for key, name in names.items()
-        if (rank := ranks.get(name, ranks.get(name.removeprefix("comment")))) is not None
-    ]
+    ranked: list[tuple[int, str]] = []
+    for key, name in names.items():
+        last_part = normalize_name(key.rpartition(".")[2])  # of a nested object that was flattened, as in "data.body"
+        found = [ranks[one] for one in (name, name.removeprefix("comment"), last_part) if one in ranks]
+        ranked += [(rank, key) for rank in found[:1]]
     return tuple(key for _, key in sorted(ranked))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,11 +26,12 @@ from grucli.read.blocks import CORRUPT, RowReport
 from grucli.read.rows import read_rows, read_running_text
 from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import STDIN, InputSource, read_raw, resolve_source
+from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text import tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 
-_CACHE_FORMAT = 4
+_CACHE_FORMAT = 5
 """A part of the key: raise it whenever the same corpus and options would give other files."""
 
 _MAX_CACHED = 8
@@ -41,7 +42,8 @@ _BATCH_CHARS = 1 << 20
 _CONTINUATION = -1
 """Prefix token of a slice that continues the one before it."""
 
-_TRAIN_FILE, _VAL_FILE = "train.tokens", "held_out.tokens"
+_TRAIN_FILE, _VAL_FILE, _ENTRY_FILE = "train.tokens", "held_out.tokens", "corpus.json"
+_REBUILT_MESSAGE = "had a corrupt token cache, which was rebuilt"
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,20 @@ class Dataset:
     running_text: bool
     conversations: bool
 
+    def text_figures(self) -> dict[str, Any]:
+        """Return the figures of the text, as keyword arguments for a value that reports them."""
+        return {
+            "read": self.report.read,
+            "dropped": dict(self.report.skipped),
+            "unknown_share": self.train.unknown_share,
+        }
+
 
 def prepare_dataset(
     sources: Sequence[str],
     *,
     read: ReadOptions,
-    tokenizer: str | Tokenizer,
+    tokenizer: str | Tokenizer | None,
     vocab: int | None,
     val_fraction: float,
     val_file: str | None,
@@ -81,7 +91,7 @@ def prepare_dataset(
     Args:
         sources: files, or "-" for standard input.
         read: how to read the sources, and `val_file`.
-        tokenizer: the kind to train, or a trained one.
+        tokenizer: the kind to train, a trained one, or None for the kind that suits the text (with `vocab`, "char").
         vocab: the vocabulary size to train, or None for the default of the kind.
         val_fraction: the fraction of validation data, 0 to below 1; not used with `val_file`.
         val_file: a corpus that is validation data.
@@ -105,18 +115,22 @@ def prepare_dataset(
         if val_file is not None:
             val_reader = _DocumentReader(input_sources[n:], fingerprints[n:], read, on_progress)
         fingerprint = _digest(fingerprints[:n])
-        tokenizer_key = tokenizer if isinstance(tokenizer, str) else tokenizer.to_json()
+        tokenizer = "char" if tokenizer is None and vocab is not None else tokenizer
+        tokenizer_key = tokenizer.to_json() if isinstance(tokenizer, Tokenizer) else tokenizer
         val_key = fingerprints[n] if val_reader else val_fraction
         key = _digest([_CACHE_FORMAT, fingerprint, tokenizer_key, vocab, val_key])
         entry_dir = cache_dir / "tokens" / key
         names = [source.display_name for source in input_sources]
-        dataset = _open_cached(entry_dir, fingerprint, names)
+        was_cached, dataset = os.path.lexists(entry_dir), _open_cached(entry_dir, fingerprint, names)
+        rebuilt = was_cached and dataset is None
         if dataset is None:
-            build_dir.joinpath("entry").mkdir(mode=0o700)
-            _build(build_dir / "entry", train_reader, val_reader, tokenizer, vocab, val_fraction)
-            dataset = _publish(build_dir / "entry", entry_dir, fingerprint, names)
+            build_dir.joinpath(key).mkdir(mode=0o700)
+            _build(build_dir / key, train_reader, val_reader, tokenizer, vocab, val_fraction)
+            dataset = _publish(build_dir / key, entry_dir, fingerprint, names)
         if dataset is None:
             raise GruError(f"cannot read the token files in '{entry_dir}'", "check the disk, or set GRU_HOME")
+        if rebuilt:
+            dataset.report.warnings.append((names[0], _REBUILT_MESSAGE))
         _prune(cache_dir / "tokens", entry_dir)
     return dataset
 
@@ -143,8 +157,15 @@ def clear_token_cache(cache_dir: Path) -> list[Path]:
 
 
 class _CacheEntry(msgspec.Struct, frozen=True):
-    """Metadata beside the token files. `warnings` refer to a source by its index; `schemas` are in their order."""
+    """Metadata beside the token files, in a sealed document.
 
+    `warnings` refer to a source by its index; `schemas` are in their order.
+
+    key: the name of the entry. digests: of the ids of each token file, the training part first.
+    """
+
+    key: str
+    digests: list[str]
     tokenizer: dict[str, object]
     read: int
     skipped: dict[str, int]
@@ -260,33 +281,48 @@ def _build(
     directory: Path,
     train_reader: _DocumentReader,
     val_reader: _DocumentReader | None,
-    tokenizer: str | Tokenizer,
+    tokenizer: str | Tokenizer | None,
     vocab: int | None,
     val_fraction: float,
 ) -> None:
     split = _find_split(train_reader, 0.0 if val_reader else val_fraction)
-    if isinstance(tokenizer, str):
+
+    def open_train_texts() -> Iterator[str]:
         pieces = split.apply(train_reader.pieces("learning tokens", RowReport()))
-        tokenizer = tokenizers.train(tokenizer, (piece.text for is_val, piece in pieces if not is_val), vocab)
-    report = RowReport()
+        return (piece.text for is_val, piece in pieces if not is_val)
+
+    if tokenizer is None:
+        tokenizer = tokenizers.train_default(open_train_texts)
+    elif isinstance(tokenizer, str):
+        tokenizer = tokenizers.train(tokenizer, open_train_texts(), vocab)
+    report, writers = RowReport(), dict[bool, _SplitWriter]()
     with ExitStack() as stack:
-        writers: dict[bool, _SplitWriter] = {}
         for is_val, piece in split.apply(train_reader.pieces("writing tokens", report)):
             if is_val not in writers:
                 writer = _open_split_writer(directory, is_val, tokenizer, train_reader.running_text)
                 writers[is_val] = stack.enter_context(writer)
             writers[is_val].add(piece)
     if val_reader is not None:
-        with _open_split_writer(directory, True, tokenizer, val_reader.running_text) as val_writer:
+        with _open_split_writer(directory, True, tokenizer, val_reader.running_text) as writers[True]:
             for piece in val_reader.pieces("writing tokens", report):
-                val_writer.add(piece)
-        if val_writer.is_empty:
+                writers[True].add(piece)
+        if writers[True].is_empty:
             raise val_reader.empty_error(report)
     names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
     warnings = [(names.index(name), message) for name, message in report.warnings]
-    entry = _CacheEntry(tokenizer.to_json(), report.read, dict(report.skipped), report.lines, warnings, report.schemas)
-    with open(directory / "corpus.json", "xb", opener=open_private) as file:
-        file.write(msgspec.json.encode(entry))
+    digests = [writers[is_val].ids_digest for is_val in sorted(writers)]
+    entry = _CacheEntry(
+        key=directory.name,
+        digests=digests,
+        tokenizer=tokenizer.to_json(),
+        read=report.read,
+        skipped=dict(report.skipped),
+        lines=report.lines,
+        warnings=warnings,
+        schemas=report.schemas,
+    )
+    with open(directory / _ENTRY_FILE, "xb", opener=open_private) as file:
+        file.write(seal(_CACHE_FORMAT, entry))
 
 
 class _SplitWriter:
@@ -298,6 +334,10 @@ class _SplitWriter:
         self._prefix_tokens: list[int] = []
         self._num_chars = 0
         self.is_empty = True
+
+    @property
+    def ids_digest(self) -> str:
+        return self._writer.header().ids_digest
 
     def add(self, piece: _TextPiece) -> None:
         self.is_empty = False
@@ -401,17 +441,20 @@ def _build_dir(tokens_dir: Path) -> Iterator[Path]:
 
 
 def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dataset | None:
-    """The dataset of a cache entry, its sources now called `names`; None if it is missing or incomplete."""
+    """The dataset of a cache entry, its sources now called `names`; None if it is missing, incomplete or corrupt."""
     try:
-        cached = msgspec.json.decode((entry_dir / "corpus.json").read_bytes(), type=_CacheEntry)
+        cached = unseal((entry_dir / _ENTRY_FILE).read_bytes(), _CACHE_FORMAT, _CacheEntry)
         tokenizer = tokenizers.from_json(cached.tokenizer)
         train = TokenFile(entry_dir / _TRAIN_FILE)
-        val = TokenFile(entry_dir / _VAL_FILE) if (entry_dir / _VAL_FILE).exists() else None
+        val = TokenFile(entry_dir / _VAL_FILE) if len(cached.digests) > 1 else None
         warnings = [(names[index], message) for index, message in cached.warnings]
         schemas = [replace(schema, name=names[index]) for index, schema in enumerate(cached.schemas)]
-    except (OSError, ValueError, IndexError, GruError):
+    except (OSError, ValueError, IndexError, RecursionError, UnknownFormatError, GruError):
         return None
-    if any(file is not None and file.vocab != tokenizer.vocab_size for file in (train, val)):
+    files = [train] if val is None else [train, val]
+    if (cached.key, cached.digests) != (entry_dir.name, [file.header.ids_digest for file in files]):
+        return None
+    if any(file.vocab != tokenizer.vocab_size for file in files):
         return None
     return Dataset(
         train=train,
@@ -431,6 +474,8 @@ def _publish(built_dir: Path, entry_dir: Path, fingerprint: str, names: Sequence
     except OSError:
         if _open_cached(entry_dir, fingerprint, names) is None:
             shutil.rmtree(entry_dir, ignore_errors=True)
+            with suppress(OSError):
+                entry_dir.unlink()  # a file
             built_dir.rename(entry_dir)
     return _open_cached(entry_dir, fingerprint, names)
 

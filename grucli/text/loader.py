@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.errors import EmptyInputError, GruError
+from grucli.errors import EmptyInputError
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import EOS
 
@@ -83,7 +83,7 @@ class BatchLoader:
         # Only the raw output of Philox (doi:10.1145/2063384.2063405) is the same in all versions of NumPy.
         rotation = np.random.Philox(key=np.array([self._seed % (1 << 64), epoch], dtype=np.uint64)).random_raw()
         starts = self._lanes + int(rotation) % self._tokens.tokens + window * self._T
-        ids = _read_tokens(self._tokens, starts + np.arange(self._T + 1, dtype=np.int64)[:, None])
+        ids = self._tokens.read((starts + np.arange(self._T + 1, dtype=np.int64)[:, None]) % self._tokens.tokens)
         if step % _DROP_CACHE_EVERY_STEPS == 0:
             self._tokens.drop_page_cache()
         inputs = ids[:-1]
@@ -109,8 +109,8 @@ def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalBatch]:
     for window in range(-(-int((ends - starts).max()) // T)):
         positions = starts + window * T + steps
         in_range = positions < ends
-        inputs = np.where(in_range, _read_tokens(tokens, positions), np.int32(EOS))
-        targets = np.where(in_range, _read_tokens(tokens, positions + 1), np.int32(EOS))
+        inputs = np.where(in_range, tokens.read(positions % tokens.tokens), np.int32(EOS))
+        targets = np.where(in_range, tokens.read((positions + 1) % tokens.tokens), np.int32(EOS))
         loss_mask = (in_range & (positions >= begins)).astype(np.float32)
         yield EvalBatch(
             inputs=inputs,
@@ -139,10 +139,3 @@ def _lane_boundaries(tokens: TokenFile, B: int, T: int, total: int) -> NDArray[n
         elif tokens.running_text or even_split + _BOUNDARY_SEARCH_TOKENS < total:
             boundaries[lane] = even_split
     return boundaries
-
-
-def _read_tokens(tokens: TokenFile, positions: NDArray[np.int64]) -> NDArray[np.int32]:
-    ids = tokens.ids[positions % tokens.tokens].astype(np.int32)
-    if int(ids.max()) >= tokens.vocab:
-        raise GruError(f"token file is corrupt: '{tokens.path}'", "remove it to rebuild it from the corpus")
-    return ids

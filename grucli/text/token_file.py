@@ -1,10 +1,13 @@
 """Token files: ids on disk, written as a stream and read through the page cache, in bounded memory.
 
-A file is one page of header, then the ids in the smallest unsigned type for the vocabulary. Every document begins with
-EOS: `EOS d1… EOS d2…`. The ids form a ring: the EOS after the last token of a document is the one that begins the next.
-EOT separates the turns of a conversation.
+A file is one page of header, a sealed document, then the ids in the smallest unsigned type for the vocabulary. Every
+document begins with EOS: `EOS d1… EOS d2…`. The ids form a ring: the EOS after the last token of a document is the one
+that begins the next. EOT separates the turns of a conversation.
+
+Kernels use ids as indices without a check, so a file is compared with its digest when it is opened.
 """
 
+import hashlib
 import mmap
 import os
 import sys
@@ -19,17 +22,21 @@ from numpy.typing import NDArray
 
 from grucli.errors import GruError
 from grucli.files import PRIVATE
+from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text.tokenizers import EOS, Tokenizer
 
-_MAGIC = b"gru tokens 1\n"
+_MAGIC = b"gru tokens\n"
+_FORMAT = 2
 _HEADER_BYTES = 4096
+_CHUNK_TOKENS = 1 << 20
 
 
 class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Header of a token file.
 
-    vocab: vocabulary size. characters: code points of the text, without special tokens. unknown_bytes: UTF-8 bytes of
-    the text that are unknown. running_text: no document is a comment. conversations: some document has turns.
+    vocab: vocabulary size. characters: code points of the text, without special tokens. unknown_bytes,
+    unknown_characters: what is unknown of the text, in UTF-8 bytes and in code points. running_text: no document is a
+    comment. conversations: some document has turns. ids_digest: of the bytes of the ids, in hexadecimal.
     """
 
     vocab: int
@@ -37,8 +44,10 @@ class TokenFileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     documents: int
     characters: int
     unknown_bytes: int
+    unknown_characters: int
     running_text: bool
     conversations: bool
+    ids_digest: str
 
 
 class TokenFile:
@@ -51,7 +60,7 @@ class TokenFile:
         """Open the file at `path`.
 
         Raises:
-            GruError: the file cannot be read, or is incomplete.
+            GruError: the file cannot be read, or is corrupt.
         """
         self.path = path
         try:
@@ -61,11 +70,10 @@ class TokenFile:
             dtype = min_uint_dtype(self.header.vocab)
             if len(self._map) != _HEADER_BYTES + self.header.tokens * dtype.itemsize:
                 raise ValueError("file size does not match the header")
-        except (OSError, ValueError) as error:
-            raise GruError(
-                f"cannot read token file '{path}': {error}", "remove it to rebuild it from the corpus"
-            ) from error
-        self.ids: NDArray[np.unsignedinteger] = np.frombuffer(self._map, dtype=dtype, offset=_HEADER_BYTES)
+            self.ids: NDArray[np.unsignedinteger] = np.frombuffer(self._map, dtype=dtype, offset=_HEADER_BYTES)
+            self._check_ids()
+        except (OSError, ValueError, RecursionError, UnknownFormatError) as error:
+            raise self._corrupt_error(str(error)) from error
         self.vocab = self.header.vocab
         self.tokens = self.header.tokens
         self.documents = self.header.documents
@@ -73,6 +81,36 @@ class TokenFile:
         self.unknown_bytes = self.header.unknown_bytes
         self.running_text = self.header.running_text
         self.conversations = self.header.conversations
+
+    @property
+    def unknown_share(self) -> float:
+        """The fraction of the characters that are unknown."""
+        return self.header.unknown_characters / max(self.characters, 1)
+
+    def _check_ids(self) -> None:
+        digest = hashlib.blake2b(digest_size=16)
+        for start in range(0, self.header.tokens, _CHUNK_TOKENS):
+            ids = self.ids[start : start + _CHUNK_TOKENS]
+            digest.update(ids.data)
+            if int(ids.max()) >= self.header.vocab:
+                raise ValueError("ids beyond the vocabulary")
+            self.drop_page_cache()
+        if digest.hexdigest() != self.header.ids_digest:
+            raise ValueError("checksum mismatch")
+
+    def _corrupt_error(self, reason: str) -> GruError:
+        return GruError(f"cannot read token file '{self.path}': {reason}", "remove it to rebuild it from the corpus")
+
+    def read(self, positions: slice | NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the ids at `positions`, int32 in their shape, all of them below `vocab`.
+
+        Raises:
+            GruError: the file was changed after it was opened.
+        """
+        ids = self.ids[positions].astype(np.int32)
+        if int(ids.max(initial=0)) >= self.vocab:
+            raise self._corrupt_error("ids beyond the vocabulary")
+        return ids
 
     def drop_page_cache(self) -> None:
         """Tell the system that the pages read so far are not needed in memory (not on Windows)."""
@@ -88,8 +126,9 @@ class TokenWriter:
         self._tokenizer = tokenizer
         self._dtype = min_uint_dtype(tokenizer.vocab_size)
         self._running_text = running_text
-        self._tokens = self._documents = self._characters = self._unknown_bytes = 0
+        self._tokens = self._documents = self._characters = self._unknown_bytes = self._unknown_characters = 0
         self._conversations = False
+        self._digest = hashlib.blake2b(digest_size=16)
 
     def __enter__(self) -> Self:
         self._path.touch(PRIVATE)
@@ -103,7 +142,7 @@ class TokenWriter:
         with self._file:
             if exc_type is None:
                 self._file.seek(0)
-                self._file.write(_MAGIC + msgspec.json.encode(self.header()))
+                self._file.write(_MAGIC + seal(_FORMAT, self.header()))
                 self._file.flush()
                 os.fsync(self._file.fileno())
 
@@ -128,15 +167,21 @@ class TokenWriter:
             documents=self._documents,
             characters=self._characters,
             unknown_bytes=self._unknown_bytes,
+            unknown_characters=self._unknown_characters,
             running_text=self._running_text,
             conversations=self._conversations,
+            ids_digest=self._digest.hexdigest(),
         )
 
     def _append(self, ids: NDArray[np.int32], characters: int, unknown_bytes: int) -> None:
-        self._file.write(ids.astype(self._dtype).tobytes())
+        data = ids.astype(self._dtype).tobytes()
+        self._digest.update(data)
+        self._file.write(data)
         self._tokens += ids.size
         self._characters += characters
         self._unknown_bytes += unknown_bytes
+        if unknown_bytes:
+            self._unknown_characters += characters - int(self._tokenizer.token_lengths[ids].sum(dtype=np.int64))
 
 
 def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
@@ -147,7 +192,7 @@ def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
 def _parse_header(data: bytes) -> TokenFileHeader:
     if len(data) != _HEADER_BYTES or not data.startswith(_MAGIC):
         raise ValueError("not a token file of this version")
-    parsed = msgspec.json.decode(data[len(_MAGIC) :].rstrip(b"\0"), type=TokenFileHeader)
+    parsed = unseal(data[len(_MAGIC) :].rstrip(b"\0"), _FORMAT, TokenFileHeader)
     if parsed.tokens < 1 or parsed.vocab < 1:
         raise ValueError("the file is empty")
     return parsed

@@ -6,29 +6,35 @@ is killed leaves the old checkpoint or the new one.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import safetensors
 import safetensors.numpy
 
-from grucli.errors import ModelFileError
+from grucli.errors import ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
-from grucli.model.sealed import UnknownFormatError, seal, unseal
 from grucli.model.weights import MAX_HEADER_BYTES, parameters_sha256
-from grucli.training.options import Budget, Hyperparameters
+from grucli.sealed import UnknownFormatError, seal, unseal
+from grucli.training.optimizers import OPTIMIZERS
+from grucli.training.options import Budget, Hyperparameters, check_values
 
 FORMAT = 3
 _METADATA_KEY = "gru-checkpoint"
 _HINT = "start again with --force"
+_NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
+_PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+_NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class TrainState(msgspec.Struct, kw_only=True):
     """The progress of a run. Times in seconds, losses in nats per token.
 
     `dataset_id` is the fingerprint of the corpus and its numbers of training and validation tokens, which differ for
-    another split. `loss_sum` is the loss of the `loss_steps` steps since the last evaluation; `num_bad_evals` counts
-    evaluations since the best one; `finish_reason` is set when the run is complete.
+    another split. `loss_sum` is the loss of the `loss_steps` steps since the last evaluation; `first_nats` and
+    `last_nats` are the losses of the first and the last step, `best_train_nats` and `best_val_nats` the lowest of the
+    evaluations; `num_bad_evals` counts evaluations since the best one; `finish_reason` is set when the run is complete.
     """
 
     hparams: Hyperparameters
@@ -36,21 +42,24 @@ class TrainState(msgspec.Struct, kw_only=True):
     dataset_id: tuple[str, int, int]
     tokenizer: dict[str, object]
     eval_every_given: bool = False
-    eval_every: int | None = None
-    total_steps: int | None = None
-    dropout: float = 0.0
-    step: int = 0
-    seconds: float = 0.0
+    eval_every: _PositiveInt | None = None
+    total_steps: _NonNegativeInt | None = None
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    step: _NonNegativeInt = 0
+    seconds: _NonNegativeFloat = 0.0
     loss_sum: float = 0.0
-    loss_steps: int = 0
+    loss_steps: _NonNegativeInt = 0
+    first_nats: float | None = None
+    last_nats: float | None = None
     train_nats: float | None = None
     val_nats: float | None = None
     val_nats_per_char: float | None = None
+    best_train_nats: float | None = None
     best_val_nats: float | None = None
-    best_step: int = 0
-    num_bad_evals: int = 0
+    best_step: _NonNegativeInt = 0
+    num_bad_evals: _NonNegativeInt = 0
     finish_reason: str | None = None
-    threads: int = 1
+    threads: _PositiveInt = 1
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = unseal(metadata.get(_METADATA_KEY, "").encode(), FORMAT, _Content)
         if parameters_sha256(arrays) != content.arrays_sha256:
             raise ValueError("checksum mismatch")
+        _check_settings(content.train_state)
         return Checkpoint(content.train_state, arrays)
     except UnknownFormatError as error:
         raise ModelFileError(f"'{path}' has checkpoint format {error}", "update grucli, or " + _HINT) from None
     except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelFileError(f"corrupt checkpoint: '{path}': {error}", _HINT) from error
+
+
+def _check_settings(state: TrainState) -> None:
+    try:
+        check_values(state.hparams)
+        check_values(state.budget)
+    except UsageError as error:
+        raise ValueError(error.message) from None
+    if state.hparams.optimizer not in OPTIMIZERS:
+        raise ValueError(f"unknown optimizer '{state.hparams.optimizer}'")

@@ -6,8 +6,9 @@ Losses are in nats per token and times in seconds; `seconds` counts training alo
 from dataclasses import dataclass
 from pathlib import Path
 
+from grucli.errors import DivergedError
 from grucli.json_record import JsonRecord
-from grucli.model.figures import Figures
+from grucli.model.figures import Figures, TextFigures
 from grucli.read.schema import Schema
 
 
@@ -94,12 +95,14 @@ class TrainFinished(JsonRecord):
     """The last event of a run.
 
     `reason`: "limit" (of steps or time), "early_stopping" (the validation loss stopped improving), "interrupted"
-    (Ctrl-C), "terminated" (SIGTERM), "hung up" (SIGHUP) or "already finished" (resumed without anything left to do).
+    (Ctrl-C), "terminated" (SIGTERM), "hung up" (SIGHUP), "already finished" (resumed without anything left to do) or
+    "diverged" (finished, and described by `error`).
     """
 
     reason: str
     summary: "TrainSummary"
     inputs: tuple[Schema, ...] = ()
+    error: DivergedError | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the summary, and what was decided about the sources."""
@@ -118,10 +121,18 @@ class _ModelSummary(JsonRecord):
 
 # Dataclasses list the fields of the last base first, so this is the order of the JSON contract.
 @dataclass(frozen=True, kw_only=True)
-class TrainSummary(Figures, _ModelSummary):
-    """The result of a run: the JSON document of `gru train` and `gru models show`."""
-
+class _RunSummary(Figures, _ModelSummary):
     parameters_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary(TextFigures, _RunSummary):
+    """The result of a run: the JSON document of `gru train` and `gru models show`.
+
+    `diverged`: the network predicts worse than an untrained one, or than it once did by far.
+    """
+
+    diverged: bool = False
 
 
 TrainEvent = (

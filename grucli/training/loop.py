@@ -16,14 +16,13 @@ from grucli.training.options import DEFAULT_NUM_EVALS, MAX_MINUTES, PATIENCE, Bu
 from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout
 from grucli.training.setup_run import (
     build_trainer,
-    clear_model_dir,
     index_dataset,
     load_dataset,
-    remove_if_empty,
     resolve_run,
     warm_up,
 )
 from grucli.training.signals import StopFlag
+from grucli.training.staging import clean_up, create_staging, recover
 from grucli.training.trainer import StepResult, Trainer
 
 _EVENT_EVERY_SECONDS = 0.1  # at least, between two `StepCompleted`
@@ -37,39 +36,39 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
     """Train until the budget is spent, the validation loss stops improving, or `stop` is set.
 
     The run is saved at every evaluation, about once a minute, at its end, and when the iterator is closed. The last
-    event is `TrainFinished`.
+    event is `TrainFinished`. An earlier model that is replaced stays until the first save.
 
     Raises:
         UsageError: an option is out of range, or does not fit the model or the other options.
         EmptyInputError: the corpus is shorter than one window.
         ModelFileError: the checkpoint or the model to start from is corrupt.
         LockedError: another process is training this model.
-        DivergedError: the loss is not finite; the last good weights are kept.
+        DivergedError: a loss is not finite; the last good weights are kept.
         CancelledError: `stop` was set before the first step.
         OSError: a file cannot be written; the last checkpoint is intact.
     """
     yield SetupProgress("reading the corpus")
     directory = model_dir(options.model_name())
-    config = resolve_run(options, directory)
     with DirectoryLock(directory):
         try:
+            recover(directory)
+            config = resolve_run(options, directory)
             dataset = yield from load_dataset(options, config, stop)
             trainer = build_trainer(config, options, directory, dataset, ThreadPool(options.threads))
             index = yield from index_dataset(options, config, directory, dataset, stop)
-            if index is not None and config.checkpoint is not None:
-                save_index(directory / NOVELTY, index)
+            if config.checkpoint is None:
+                trainer.output_dir = create_staging(directory)
+            if index is not None:
+                save_index(trainer.output_dir / NOVELTY, index)
+            del index  # large, and not needed during the run
             if _is_finished(trainer):
-                yield TrainFinished("already finished", trainer.summary(), trainer.inputs)
+                yield _finished(trainer, "already finished")
                 return
             yield _train_started(trainer)
             yield from warm_up(trainer)
-            if index is not None and config.checkpoint is None:
-                clear_model_dir(directory)
-                save_index(directory / NOVELTY, index)
-            del index  # large, and not needed during the run
             yield from _save_on_close(trainer, _train_steps(trainer, stop))
         finally:
-            remove_if_empty(directory)
+            clean_up(directory)
 
 
 def _is_finished(trainer: Trainer) -> bool:
@@ -106,7 +105,11 @@ def _train_started(trainer: Trainer) -> TrainStarted:
 
 
 def _no_val_message(trainer: Trainer) -> str:
-    reason = "--val 0" if trainer.train_state.hparams.val == 0 else "the corpus is a single text or thread"
+    reason = "all comments are the same text or one thread"
+    if trainer.train_state.hparams.val == 0:
+        reason = "--val 0"
+    elif trainer.dataset.train.documents == 1:
+        reason = "the corpus is a single text or thread"
     return f"no validation data ({reason}): validation loss will not be reported"
 
 
@@ -116,8 +119,10 @@ def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
     name = f"'{trainer.model_dir.name}'"
     prefix = f"resuming {name} from step {state.step:,}" if state.step else f"training {name}"
     kind = "conversations" if dataset.conversations else "running text" if dataset.running_text else "comments"
+    share = dataset.train.unknown_share
+    unknown = f" ({f'{share:.2%}' if share >= 1e-4 else 'below 0.01%'} of the characters unknown)" if share else ""
     return (
-        f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {kind}, "
+        f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {kind}{unknown}, "
         f"{state.budget.describe(has_val=dataset.val is not None)}"
     )
 
@@ -184,7 +189,12 @@ def _requested_steps(trainer: Trainer) -> int | None:
 def _finish(trainer: Trainer, reason: str) -> Iterator[TrainEvent]:
     trainer.train_state.finish_reason = reason
     yield CheckpointSaved(trainer.save(), trainer.train_state.step)
-    yield TrainFinished(reason, trainer.summary(), trainer.inputs)
+    yield _finished(trainer, reason)
+
+
+def _finished(trainer: Trainer, reason: str) -> TrainFinished:
+    error = trainer.divergence()
+    return TrainFinished("diverged" if error is not None else reason, trainer.summary(), trainer.inputs, error)
 
 
 class _RunLength:

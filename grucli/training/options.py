@@ -82,7 +82,9 @@ class TrainOptions:
     hidden: int | None = _option("Units per layer.", Range(1, 1 << 13))
     layers: int | None = _option("Number of layers.", Range(1, 64))
     embed: int | None = _option("Embedding size.", _SIZE)
-    tokenizer: str | None = _option("Tokenizer.", choices=("char", "word", "subword"))
+    tokenizer: str | None = _option(
+        "Tokenizer.", choices=("char", "word", "subword"), default="char; subword for a text of many signs"
+    )
     vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
     batch: int | None = _option("Batch size.", _SIZE)
     seq: int | None = _option("Sequence length in tokens.", _SIZE)
@@ -119,16 +121,7 @@ class TrainOptions:
         if not self.sources:
             raise UsageError("no corpus given", "name at least one file")
         object.__setattr__(self, "read", self.read.with_column(column))
-        types = {option.name: option.type for option in fields(self)}
-        for name, spec in option_specs().items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if spec.choices and value not in spec.choices:
-                raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes one of: {', '.join(spec.choices)}")
-            if spec.within is not None and value not in spec.within:
-                kind = "a whole number" if int in get_args(types[name]) else "a number"
-                raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes {kind} {spec.within}")
+        check_values(self)
 
     def model_name(self) -> str:
         """Return the name that was given, or one made from the file name of the first corpus."""
@@ -139,18 +132,37 @@ class TrainOptions:
         return sanitized.strip("-_")[:_MAX_NAME_CHARS] or "model"
 
 
+def check_values(values: object) -> None:
+    """Check every attribute of `values` that is named as an option.
+
+    Raises:
+        UsageError: a value is out of range, the flag is named.
+    """
+    types = {option.name: option.type for option in fields(TrainOptions)}
+    for name, spec in option_specs().items():
+        value = getattr(values, name, None)
+        if value is None:
+            continue
+        if spec.choices and value not in spec.choices:
+            raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes one of: {', '.join(spec.choices)}")
+        if spec.within is not None and value not in spec.within:
+            kind = "a whole number" if int in get_args(types[name]) else "a number"
+            raise UsageError(f"{spec.flag} is {value}", f"{spec.flag} takes {kind} {spec.within}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """Everything that decides what a run computes, apart from its corpus and its budget.
 
-    `vocab` None leaves the size to the tokenizer, `dropout` None leaves the probability to the length of the run.
+    `tokenizer` None leaves its kind to the text, `vocab` None leaves the size to the tokenizer, `dropout` None leaves
+    the probability to the length of the run.
     """
 
     cell: str = "gru"
     hidden: int = 512
     layers: int = 1
     embed: int = 64
-    tokenizer: str = "char"
+    tokenizer: str | None = None
     vocab: int | None = None
     batch: int = 64
     seq: int = 64

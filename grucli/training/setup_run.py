@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,20 +23,21 @@ from grucli.limits import memory_bytes
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.parameters import Parameters, init_parameters
-from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, PURGED, find_model
+from grucli.model.store import LAST, OPTIMIZER, find_model
 from grucli.model.weights import ModelCard, SavedModel, load_weights
 from grucli.paths import cache_dir
 from grucli.text.dataset import Dataset, prepare_dataset
 from grucli.text.loader import EvalBatch, TrainBatch
 from grucli.text.tokenizers import Tokenizer, from_json
+from grucli.text.tokenizers.char import COVERAGE, DEFAULT_VOCAB
+from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
 from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
 from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.training.optimizers import OPTIMIZERS
 from grucli.training.options import Budget, Hyperparameters, TrainOptions, budget_from, changed_options, hparams_from
 from grucli.training.signals import StopFlag
+from grucli.training.staging import has_model
 from grucli.training.trainer import Trainer
-
-_MODEL_FILES = (BEST, LAST, OPTIMIZER, METRICS, NOVELTY, PURGED)
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class RunConfig:
     base_model: SavedModel | None
 
     @property
-    def tokenizer(self) -> Tokenizer | str:
-        """The tokenizer of the checkpoint or the base model, or the kind to train."""
+    def tokenizer(self) -> Tokenizer | str | None:
+        """The tokenizer of the checkpoint or the base model, or the kind to train, if it was given."""
         if self.checkpoint is not None:
             return from_json(self.checkpoint.train_state.tokenizer)
         return self.base_model.tokenizer if self.base_model is not None else self.hparams.tokenizer
@@ -65,7 +65,7 @@ def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
         ModelFileError: the checkpoint or the base model is corrupt.
     """
     hparams, budget = hparams_from(options), budget_from(options)
-    exists = _has_model(model_dir)
+    exists = has_model(model_dir)
     if exists and not (options.resume or options.force):
         raise UsageError(
             f"model '{model_dir.name}' already exists",
@@ -200,11 +200,13 @@ def build_trainer(
     """Return the trainer, at its first step or at its checkpoint.
 
     Raises:
-        UsageError: the corpus differs from that of the checkpoint, or the run does not fit in memory.
+        UsageError: the corpus differs from that of the checkpoint, most of its characters are unknown, or the run does
+            not fit in memory.
         EmptyInputError: the corpus is shorter than one window.
         ModelFileError: the checkpoint does not fit the engine.
     """
-    hparams, tokenizer = config.hparams, dataset.tokenizer
+    tokenizer = dataset.tokenizer
+    hparams = replace(config.hparams, tokenizer=tokenizer.kind)
     sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers)
     _check_memory(sizes, hparams)
     _check_length(dataset, hparams, options)
@@ -220,6 +222,7 @@ def build_trainer(
         trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
         trainer.restore(config.checkpoint)
     else:
+        _check_vocabulary(config, options, dataset)
         parameters = init_parameters(sizes, hparams.seed)
         if config.base_model is not None:
             parameters.load(config.base_model.arrays)
@@ -230,6 +233,7 @@ def build_trainer(
             tokenizer=tokenizer.to_json(),
         )
         trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
+    trainer.notices += _vocabulary_notices(config, options, dataset)
     if not THREAD_COUNT_INVARIANT and trainer.train_state.step > 0 and trainer.train_state.threads != pool.threads:
         trainer.notices.append(
             f"started with {trainer.train_state.threads} threads; with {pool.threads}, the last bits differ"
@@ -261,6 +265,31 @@ def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOpti
     )
 
 
+def _check_vocabulary(config: RunConfig, options: TrainOptions, dataset: Dataset) -> None:
+    if config.base_model is not None:
+        hint = "train a new model without --from, or adapt one that was trained with --tokenizer subword"
+        check_unknown_share(dataset.train, "the corpus", f"'{options.start_from}'", hint)
+    if dataset.val is not None and options.val_file is not None:
+        hint = "use a --val-file like the corpus, or --tokenizer subword"
+        check_unknown_share(dataset.val, f"'{options.val_file}'", "the corpus", hint)
+
+
+def _vocabulary_notices(config: RunConfig, options: TrainOptions, dataset: Dataset) -> Iterator[str]:
+    """Yield what was decided about the vocabulary, and a warning if it does not know the text."""
+    tokenizer = dataset.tokenizer
+    is_sized_by_text = not isinstance(config.tokenizer, Tokenizer) and config.hparams.vocab is None
+    if is_sized_by_text and config.tokenizer is None and tokenizer.kind == "subword":
+        yield (
+            "the text has too many different characters for one token each: tokens are subwords "
+            "(--tokenizer char for characters)"
+        )
+    elif is_sized_by_text and tokenizer.kind == "char" and tokenizer.vocab_size > DEFAULT_VOCAB:
+        yield f"the vocabulary has {tokenizer.vocab_size:,} characters, to know {COVERAGE:.1%} of the text"
+    if (warning := unknown_share_warning(dataset.train)) is not None:
+        other = "without --from" if config.base_model is not None else "with a larger --vocab"
+        yield f"{warning}: train {other}, or with --tokenizer subword, to learn them"
+
+
 def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
     available_bytes = memory_bytes()
     persistent_floats = 4 * num_parameters(sizes)  # parameters, gradients, two moments
@@ -277,26 +306,6 @@ def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
 def _dataset_id(dataset: Dataset) -> tuple[str, int, int]:
     val_tokens = dataset.val.tokens if dataset.val is not None else 0
     return dataset.fingerprint, dataset.train.tokens, val_tokens
-
-
-def clear_model_dir(model_dir: Path) -> None:
-    """Remove the files of an earlier model."""
-    for name in _MODEL_FILES:
-        (model_dir / name).unlink(missing_ok=True)
-
-
-def remove_if_empty(model_dir: Path) -> None:
-    """Remove a model directory in which nothing was saved."""
-    if not _has_model(model_dir):
-        clear_model_dir(model_dir)
-        (model_dir / "lock").unlink(missing_ok=True)
-        with suppress(FileNotFoundError):  # removed by the user
-            model_dir.rmdir()
-
-
-def _has_model(model_dir: Path) -> bool:
-    # Metrics alone are left by a run that was killed before its first save.
-    return any((model_dir / name).exists() for name in (BEST, LAST, OPTIMIZER))
 
 
 def warm_up(trainer: Trainer) -> Iterator[Compiling | Compiled]:

@@ -27,7 +27,9 @@ from grucli.text.loader import BatchLoader
 from grucli.training.checkpoint import Checkpoint, TrainState, save_checkpoint
 from grucli.training.events import Evaluated, StepCompleted, TrainSummary
 from grucli.training.schedule import learning_rate_at
+from grucli.training.staging import publish
 
+_DIVERGED_RATIO = 1.1  # of a loss to that of an untrained network
 _SAMPLE_CONFIG = GenerationConfig(temp=0.8, max_chars=240)
 
 
@@ -41,11 +43,15 @@ class StepResult:
 
 
 class Trainer:
-    """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings."""
+    """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings.
+
+    `output_dir` is where files are written: the directory of the model, or until the first save the staging directory.
+    """
 
     def __init__(self, model_dir: Path, dataset: Dataset, engine: Engine, train_state: TrainState) -> None:
         hparams = train_state.hparams
         self.model_dir, self.dataset, self.engine, self.train_state = model_dir, dataset, engine, train_state
+        self.output_dir = model_dir
         self.notices: list[str] = []
         self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
 
@@ -58,7 +64,7 @@ class Trainer:
         """
         try:
             self.engine.load(checkpoint.arrays)
-        except (KeyError, ValueError) as error:
+        except ValueError as error:
             raise ModelFileError(
                 f"corrupt checkpoint: '{self.model_dir}': {error}", "start again with --force"
             ) from error
@@ -98,26 +104,41 @@ class Trainer:
         if not (math.isfinite(nats) and math.isfinite(norm)):
             raise DivergedError(
                 f"training diverged at step {state.step + 1:,}: loss {nats:g}, gradient norm {norm:g}",
-                f"start again with --force and --lr below {state.hparams.lr:g}; the last good weights are kept",
+                self._restart_hint(),
             )
         seconds = time.perf_counter() - started_at
         state.step += 1
         state.seconds += seconds
+        state.first_nats, state.last_nats = nats if state.first_nats is None else state.first_nats, nats
         state.loss_sum += nats
         state.loss_steps += 1
         return StepResult(nats, norm, seconds)
+
+    def _restart_hint(self) -> str:
+        lr = self.train_state.hparams.lr
+        if self.output_dir != self.model_dir:
+            return f"start again with --lr below {lr:g}; nothing was saved"
+        return f"start again with --force and --lr below {lr:g}; the last good weights are kept"
 
     def evaluate(self) -> Evaluated:
         """Compute the validation loss, record it, and save the run, and the weights as the best if they are.
 
         Raises:
+            DivergedError: the validation loss is not finite; the last checkpoint is intact.
             GruError: the directory of the model was removed.
             OSError: a file cannot be written; the last checkpoint is intact.
         """
         state = self.train_state
-        state.train_nats = state.loss_sum / max(state.loss_steps, 1)
-        state.loss_sum, state.loss_steps = 0.0, 0
         scores = evaluate_tokens(self.engine, self.dataset.val) if self.dataset.val is not None else None
+        if scores is not None and not math.isfinite(scores.nats_per_token):
+            raise DivergedError(
+                f"training diverged at step {state.step:,}: validation loss {scores.nats_per_token:g}",
+                self._restart_hint(),
+            )
+        state.train_nats = state.loss_sum / max(state.loss_steps, 1)
+        if state.best_train_nats is None or state.train_nats < state.best_train_nats:
+            state.best_train_nats = state.train_nats
+        state.loss_sum, state.loss_steps = 0.0, 0
         state.val_nats = scores.nats_per_token if scores else None
         state.val_nats_per_char = scores.nats_per_char if scores else None
         best = scores is None or state.best_val_nats is None or scores.nats_per_token < state.best_val_nats
@@ -132,6 +153,24 @@ class Trainer:
             is_best=best,
             sample=self._generate_sample(),
             **self._figures(),
+        )
+
+    def divergence(self) -> DivergedError | None:
+        """Return what to report if the network is worse than an untrained one, or far worse than it was; else None.
+
+        Both the last step and the validation loss must say so: overfitting raises only the latter.
+        """
+        state = self.train_state
+        untrained = max(math.log(self.engine.sizes.V), state.first_nats or 0.0)
+        if state.last_nats is None or not _is_far_worse(state.last_nats, state.best_train_nats, untrained):
+            return None
+        if state.val_nats is not None and not _is_far_worse(state.val_nats, state.best_val_nats, untrained):
+            return None
+        nats = state.last_nats if state.val_nats is None else state.val_nats
+        return DivergedError(
+            f"training diverged: {nats:,.1f} nats per token; an untrained model has {untrained:.1f}",
+            f"start again with --force and --lr below {state.hparams.lr:g}; the best weights, of step "
+            f"{state.best_step:,}, are kept",
         )
 
     def _figures(self) -> dict[str, Any]:
@@ -154,7 +193,7 @@ class Trainer:
 
     def _record_metrics(self) -> None:
         metrics = Metrics(step=self.train_state.step, lr=self.learning_rate, **self._figures())
-        path = self.model_dir / METRICS
+        path = self.output_dir / METRICS
         self._check_not_removed()
         with oserror_for(path), open(path, "ab", opener=open_no_follow) as file:
             file.write(msgspec.json.encode(metrics) + b"\n")
@@ -180,31 +219,37 @@ class Trainer:
             running_text=dataset.running_text,
             conversations=dataset.conversations,
             steps=self.train_state.step,
+            diverged=self.divergence() is not None,
             **self._figures(),
+            **dataset.text_figures(),
         )
         return SavedModel(self.engine.sizes, dataset.tokenizer, self.engine.named_parameters(), card)
 
     def _save_weights(self, name: str) -> None:
-        save_weights(self.model_dir / name, self._weights())
+        save_weights(self.output_dir / name, self._weights())
 
     def save(self, best: bool = False) -> Path:
         """Write the checkpoint, the last weights, and the best weights if `best` or if there are none yet.
 
-        The checkpoint comes first: a run can be resumed from it alone, but not from weights alone.
+        The checkpoint comes first: a run can be resumed from it alone, but not from weights alone. The first save of a
+        new run replaces the earlier model.
 
         Raises:
             GruError: the directory of the model was removed.
             OSError: a file cannot be written; the last checkpoint is intact.
         """
         self._check_not_removed()
-        save_checkpoint(self.model_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
+        save_checkpoint(self.output_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
         self._save_weights(LAST)
-        if best or not (self.model_dir / BEST).exists():
+        if best or not (self.output_dir / BEST).exists():
             self._save_weights(BEST)
+        if self.output_dir != self.model_dir:
+            publish(self.model_dir)
+            self.output_dir = self.model_dir
         return self.model_dir
 
     def _check_not_removed(self) -> None:
-        if not self.model_dir.is_dir():
+        if not self.output_dir.is_dir():
             raise GruError(
                 f"the directory of model '{self.model_dir.name}' was removed while it was training: '{self.model_dir}'",
                 "train it again, or under another --name",
@@ -241,4 +286,12 @@ class Trainer:
             steps=self.train_state.step,
             **self._figures(),
             parameters_sha256=parameters_sha256(self.engine.named_parameters()),
+            diverged=self.divergence() is not None,
+            **self.dataset.text_figures(),
         )
+
+
+def _is_far_worse(nats: float, best_nats: float | None, untrained_nats: float) -> bool:
+    # With some room: a network may get a little worse in its first steps, and a good one a little worse again.
+    limit = _DIVERGED_RATIO * untrained_nats
+    return nats > (limit if best_nats is None else min(limit, max(2 * best_nats, best_nats + 1)))

@@ -9,12 +9,14 @@ from grucli.chat.commands import COMMANDS, SlashCommand, complete, greeting, han
 from grucli.chat.events import (
     ChatEvent,
     CommandError,
+    GateValues,
     Help,
     History,
     Listing,
     Message,
     Quit,
     ReplyFinished,
+    TextSurprisal,
     TreeRow,
     TurnTreeView,
 )
@@ -502,3 +504,19 @@ def test_what_goes_wrong_inside_is_told(error: Exception) -> None:
     session = Session(Broken(), None, GenerationConfig(), 0)
     assert command_error(session, "/model other").hint
     assert isinstance(run_line(session, "hi")[-1], ReplyFinished)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [(r"\na\tb", "\na\tb"), (r"a\\n \d", r"a\n \d")])
+def test_escapes_in_a_message_and_in_the_text_of_a_command(typed: str, meant: str) -> None:
+    for command in ("", "/best 2 ", "/best ", "/spread 0.5 ", "/peek "):
+        session = conversation_session()
+        run_line(session, command + typed)
+        assert fake_model(session).texts_read == [meant]
+    for command in ("/score ", "/gates "):
+        (event,) = run_line(conversation_session(), command + typed)
+        assert isinstance(event, TextSurprisal | GateValues)
+        assert "".join(text for text, _ in event.pieces) == meant
+
+
+def test_a_path_has_no_escapes() -> None:
+    assert r"'C:\new'" in command_error(conversation_session(), r"/model C:\new").message

@@ -113,7 +113,7 @@ def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Outp
     with_scene = run_chat_json(monkeypatch, capsys, "/cmd\no\n/cmd\n", "--seed", "3", "--opening", str(preamble))
     assert "--reply-to hello --reply-to there --reply-to o --temp" in str(with_scene[-1]["text"])
     written = run_chat_json(monkeypatch, capsys, "o\n/cmd\n", "emo", "--opening", str(preamble))
-    assert "--prompt 'hello\n\nthere\no' --temp" in str(written[-1]["text"])
+    assert r"--prompt 'hello\n\nthere\no' --temp" in str(written[-1]["text"])
 
 
 @pytest.mark.parametrize(

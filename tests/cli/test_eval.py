@@ -11,7 +11,8 @@ from grucli.errors import ExitStatus
 from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
-FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters", "inputs"]
+FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters"]
+FIELDS += ["unknown_share", "read", "dropped", "inputs"]
 
 
 @pytest.fixture(autouse=True)
@@ -48,16 +49,32 @@ def test_people_get_a_line_a_figure(capsys: Output, corpus: Path) -> None:
     assert main(["eval", "emo", str(corpus)]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == f"bits per character  {result['bits_per_char']:.4f}"
-    assert out.splitlines()[-1] == f"characters          {result['characters']:,}"
-    assert err == ""
+    assert out.splitlines()[-2:] == [
+        f"characters          {result['characters']:,}",
+        f"unknown characters  {result['unknown_share']:.2%}",
+    ]
+    assert err == "gru: 14.3% of the characters are not in the vocabulary\n"
 
 
 def test_rows_that_could_not_be_read_are_counted(capsys: Output, corpus: Path) -> None:
     corpus.write_bytes(corpus.read_bytes() + b"61,hell\xff\n")
     assert main(["eval", "emo", str(corpus), "--json"]) == 0
     out, err = capsys.readouterr()
-    assert list(json.loads(out)) == FIELDS
+    result = json.loads(out)
+    assert list(result) == FIELDS
+    assert (result["read"], sum(result["dropped"].values())) == (61, 1)
     assert "gru: 1 row skipped: " in err
+
+
+def test_a_text_that_is_mostly_unknown_is_refused(capsys: Output, corpus: Path) -> None:
+    corpus.write_text("body\n" + "приветик hello\n" * 20)
+    assert main(["eval", "emo", str(corpus), "--json"]) == ExitStatus.USAGE
+    assert capsys.readouterr().err.startswith("gru: 57%")
+    corpus.write_text("body\n" + "привет hello hello\n" * 20)
+    assert main(["eval", "emo", str(corpus), "--json"]) == ExitStatus.OK
+    out, err = capsys.readouterr()
+    assert json.loads(out)["unknown_share"] == pytest.approx(6 / 18)
+    assert err == "gru: 33.3% of the characters are not in the vocabulary\n"
 
 
 @pytest.mark.parametrize(

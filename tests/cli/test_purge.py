@@ -19,7 +19,7 @@ from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
 from grucli.reddit.fetch.comment_source import Target
 from grucli.reddit.fetch.state import digest, new_state, save_state
 from grucli.text.dataset import prepare_dataset
-from grucli.training.setup_run import clear_model_dir
+from grucli.training.staging import create_staging, publish
 from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
@@ -168,7 +168,8 @@ def test_a_model_that_is_trained_anew_has_forgotten(corpus: Path) -> None:
     assert main(["purge", str(corpus), "--author", "ann"]) == 0
     fingerprint = prepare_corpus(corpus)
     assert [entry.name for entry in models_trained_on(fingerprint)] == ["talk"]
-    clear_model_dir(directory)
+    create_staging(directory)
+    publish(directory)
     add_model("talk", card=ModelCard(fingerprint="of another corpus"))
     assert models_trained_on(fingerprint) == []
 

@@ -47,6 +47,15 @@ def run_sample_json(capsys: Output, *options: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in run_sample(capsys, "--json", *options).splitlines()]
 
 
+def test_escapes_in_a_text_are_those_of_a_stop(capsys: Output) -> None:
+    add_model("typed", modified=3e9, weights=make_weights(ModelCard(conversations=True), text="hello\n\t\\anC:dir"))
+    for typed, meant in [(r"he\nllo\t", "he\nllo\t"), (r"a\\n", r"a\n"), (r"C:\dir", r"C:\dir")]:
+        generated = run_sample_json(capsys, "--seed", "1", "--prompt", typed)
+        assert {each["prompt"] for each in generated} == {meant}
+    both = [run_sample_json(capsys, "--seed", "1", "--reply-to", text) for text in (r"he\nllo", "he\nllo")]
+    assert both[0] == both[1]
+
+
 def test_samples_are_lines_with_a_separator_between_them(capsys: Output) -> None:
     texts = [str(each["text"]) for each in run_sample_json(capsys, "--seed", "4")]
     assert run_sample(capsys, "--seed", "4") == "\n--\n".join(texts) + "\n"

@@ -61,7 +61,11 @@ def test_every_cell_can_be_asked_for(fake_training: FakeTraining, cell: str) -> 
 
 
 def test_help_tells_the_defaults_of_the_recipe() -> None:
-    left = {"vocab": "chosen by the tokenizer", "dropout": "increases with the epochs"}
+    left = {
+        "tokenizer": "char; subword for a text of many signs",
+        "vocab": "chosen by the tokenizer",
+        "dropout": "increases with the epochs",
+    }
     options = {
         option.name: option for option in cli.build_cli().commands["train"].params if isinstance(option, TyperOption)
     }

@@ -5,13 +5,16 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from grucli.model.weights import load_weights
 from tests.training.small_runs import write_small_corpus
 
 KILLS = 20
+REPLACEMENT_KILLS = 8
 STEPS = 2_000
 EVAL_EVERY = 10
 MODEL_FILES = [
@@ -75,6 +78,40 @@ def train_killed(home: Path, kills: int, seed: int) -> None:
         json.loads(line)["step"] for line in (home / "models" / "whole" / "metrics.jsonl").read_bytes().splitlines()
     ]
     assert not [path for path in home.rglob("*") if path.name.endswith(".tmp")]
+
+
+@pytest.mark.slow
+def test_a_model_that_is_replaced_survives_every_kill(home_with_kernels: Path) -> None:
+    chance, home = random.Random(3), home_with_kernels
+    corpus, model = write_small_corpus(home / "corpus.csv"), home / "models" / "replaced"
+    finish(corpus, "replaced")
+    expected = finish(corpus, "whole", "--seed", "5")
+    earlier = {name: (model / name).read_bytes() for name in MODEL_FILES}
+    staging, replaced = model / ".new", 0
+    for number in range(REPLACEMENT_KILLS):
+        leftover = staging.stat().st_ino if staging.exists() else None
+        first_line = staging / "metrics.jsonl"  # is written directly before the first save
+        with subprocess.Popen(
+            command(corpus, "replaced", "--force", "--seed", "5"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None:
+                with suppress(FileNotFoundError):
+                    if staging.stat().st_ino != leftover and (number % 4 == 0 or first_line.stat().st_size):
+                        break
+                time.sleep(0.0005)
+            time.sleep(chance.uniform(0, 0.02))
+            process.kill()
+        found = {name: (model / name).read_bytes() for name in MODEL_FILES}
+        for name in ("best", "last"):
+            load_weights(model / f"{name}.safetensors")
+        if found == earlier | {"lock": found["lock"]} and not (staging / "best.safetensors").exists():
+            continue
+        replaced += 1
+        assert finish(corpus, "replaced", "--resume") == expected
+        assert sorted(path.name for path in model.iterdir()) == MODEL_FILES
+        for name, data in earlier.items():
+            (model / name).write_bytes(data)
+    assert 0 < replaced < REPLACEMENT_KILLS
 
 
 @pytest.mark.slow

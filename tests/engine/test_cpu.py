@@ -93,7 +93,7 @@ def test_loaded_arrays_resume_exactly() -> None:
     assert set(resumed.arrays()) == {"parameters", "state", "m", "v"}
     for name, array in straight.arrays().items():
         np.testing.assert_array_equal(resumed.arrays()[name], array, err_msg=name)
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="its arrays are parameters"):
         resumed.load({"parameters": straight.arrays()["parameters"]})
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from grucli.errors import UsageError
 from grucli.generation.phrase_matcher import MatchState, PhraseMatcher
-from grucli.generation.phrases import check_blocked, escape_stop, read_phrases, unescape_stop
+from grucli.generation.phrases import check_blocked, escape_text, read_phrases, unescape_text
 from grucli.kernels.sampling import BANNED, STOPS
 from grucli.text.tokenizers import NUM_SPECIAL_TOKENS, Tokenizer
 from grucli.text.tokenizers.char import CharTokenizer
@@ -249,11 +249,11 @@ def test_a_vocabulary_without_pieces() -> None:
     ("typed", "meant"),
     [(r"\n", "\n"), (r"a\tb", "a\tb"), (r"\\n", r"\n"), (r"¯\_(ツ)", r"¯\_(ツ)"), ("\n", "\n"), ("\\", "\\")],
 )
-def test_a_stop_is_typed_on_one_line(typed: str, meant: str) -> None:
-    assert unescape_stop(typed) == meant
+def test_a_text_is_typed_on_one_line(typed: str, meant: str) -> None:
+    assert unescape_text(typed) == meant
 
 
 @given(st.text(st.sampled_from("\\nt\n\t'") | st.characters()))
-def test_every_stop_can_be_typed(stop: str) -> None:
-    assert unescape_stop(escape_stop(stop)) == stop
-    assert "\n" not in escape_stop(stop)
+def test_every_text_can_be_typed(text: str) -> None:
+    assert unescape_text(escape_text(text)) == text
+    assert "\n" not in escape_text(text)

@@ -74,3 +74,11 @@ def test_a_column_of_zeros_stays_one() -> None:
     c = empty(1, NR)
     matmul(np.ones((1, 4), np.float32), 0, 1, weights, 0, c)
     assert not c.any()
+
+
+@pytest.mark.parametrize("value", [1e-45, 2e-43, 1e-39, 1e-37, 3e38])
+def test_columns_of_any_finite_size_are_quantized(value: float) -> None:
+    matrix = np.array([[value, -value, 0.0], [0.0, value / 3, 1.0]], np.float32)
+    result = quantized.dequantized(matrix, quantized=True)
+    np.testing.assert_allclose(result, matrix, rtol=0.5 / 127, atol=max(value / 127, 1e-36))
+    pack_weights([matrix], 0, 3, quantized=True)

@@ -287,3 +287,12 @@ def test_all_rules_together_are_the_rules_one_by_one(
     stops = {EOS: FINISH_EOS, EOT: FINISH_TURN}.get(token, FINISH_STOP if after == STOPS else RUNNING)
     assert books.finish_status[0] == stops
     assert books.fsm_state[0] == (after if stops == RUNNING else before.fsm_state[0])
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+@pytest.mark.parametrize("changes", [{}, {"temperature": 0.0}, {"top_k": 3, "top_p": 0.5}, {"mirostat": 3.0}])
+def test_logits_that_are_no_numbers_end_the_text(odd: float, changes: dict[str, float]) -> None:
+    logits = make_logits(1)
+    logits[7] = odd
+    assert set(sample_many(logits, make_params(30, **changes), allow_stop=False, n=5).tolist()) == {EOS}
+    assert set(sample_many(np.full(30, odd, np.float32), make_params(30, **changes), n=5).tolist()) == {EOS}

@@ -72,6 +72,9 @@ def test_a_text_in_pieces_is_split_as_a_whole(values: list[object], lines_per_pi
         assert (value or b"").split(b"\n")[0] in lines[number - 1]
 
 
+_BETWEEN_VALUES = b"[]{}, \t\r\n\v\f"
+
+
 @given(st.binary(max_size=60), st.integers(1, 20))
 def test_whatever_the_bytes_are_none_is_lost(text: bytes, max_bytes: int) -> None:
     splitter = ValueSplitter(max_bytes)
@@ -79,7 +82,7 @@ def test_whatever_the_bytes_are_none_is_lost(text: bytes, max_bytes: int) -> Non
 
     if None not in values:
         kept = b"".join(value or b"" for value in values)
-        assert kept.translate(None, b"[], \t\r\n\v\f") == text.translate(None, b"[], \t\r\n\v\f")
+        assert kept.translate(None, _BETWEEN_VALUES) == text.translate(None, _BETWEEN_VALUES)
     assert all(len(value) <= max_bytes for value in values if value is not None)
 
 

@@ -49,6 +49,10 @@ JSON_LINES = [
     b'\xef\xbb\xbf{"body":"mark"}',
     b'{"body":"x","id":"p","replies":[{"body":"y"},{"body":"z","replies":""}]}',
     b'{"body":"x","replies":[]}',
+    b'{"body":"x","title":"t"}',
+    b'{"body":"x","title":"t","dataType":"post"}',
+    b'{"body":"x","title":"t","comments":[]}',
+    b'{"body":"x","title":"t","comments":5,"children":null}',
     b'{"title":"t","comments":[{"body":"y"}]}',
     b'{"body":"x","author":{"name":"z"},"score":{"$numberInt":"3"}}',
     b'{"z":' + b"[" * 3000 + b"]" * 3000 + b"}",
@@ -208,3 +212,17 @@ def test_other_python_is_not_read(line: bytes) -> None:
 
 def test_half_a_character_in_python_is_replaced() -> None:
     assert decode(rb"{'body': 'a\ud83db'}")[0] == [(1, comment("a\ufffdb"))]
+
+
+@pytest.mark.parametrize("type_", [Comment, dict[str, object]])
+def test_a_post_among_the_rows_is_none(type_: Any) -> None:
+    lines = [
+        b'{"body":"a","title":"a comment of this post"}',
+        b'{"body":"b","title":"t","dataType":"post"}',
+        b'{"body":"c","title":"t","name":"t3_x"}',
+        b'{"body":"d","title":"t","comments":[{"body":"e"}]}',
+    ]
+    rows, report = decode(b"\n".join(lines), type_)
+
+    assert [fields["body"] for _, fields in rows] == ["a", "e"]
+    assert report.skipped == {"a post, not a comment": 3}

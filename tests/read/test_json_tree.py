@@ -243,6 +243,30 @@ SHAPES: dict[str, tuple[object, dict[str, int]]] = {
     "strings": ({"posts": [{"title": "t", "comments": ["one", "two"]}]}, {POST_REASON: 1}),
     "strings by title": ({"A title": ["one of them"], "Another title": ["two"]}, {}),
     "ids of replies": ({"c1": {"body": "one", "replies": ["c2"]}, "c2": {"body": "two", "replies": []}}, {}),
+    "flattened": ([{"data.body": "one", "data.id": "a"}, {"data.body": "two", "data.id": "b"}], {}),
+    "Lemmy": (
+        {
+            "comments": [
+                {"comment": {"id": 1, "content": text}, "creator": {"name": "u"}, "post": {"id": 2, "body": "no"}}
+                for text in ("one", "two")
+            ]
+        },
+        {POST_REASON: 2},
+    ),
+    "posts and comments": (
+        {"posts": [{"title": "t", "body": "no", "num_comments": 2}], "comments": [{"body": "one"}, {"body": "two"}]},
+        {POST_REASON: 1},
+    ),
+    "posts of a forum": ({"posts": [{"text": "one", "user": "u"}, {"text": "two", "user": "u"}]}, {}),
+    "Hacker News": (
+        {
+            "type": "story",
+            "title": "t",
+            "text": "no",
+            "children": [{"id": 1, "type": "comment", "text": "one", "children": [{"text": "two", "children": []}]}],
+        },
+        {POST_REASON: 1},
+    ),
     "scalars": ([{"body": "one"}, 5, {"body": "two"}, None, "x"], {"not a JSON object": 3}),
 }
 

@@ -315,6 +315,81 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, name: str, damage: Callab
 
     assert read_splits(again) == expected
     assert broken.read_bytes() == data
+    (message,) = again.report.messages()
+    assert message.endswith("/a.jsonl' had a corrupt token cache, which was rebuilt")
+
+
+def describe_dataset(made: Dataset) -> object:
+    """Everything that a run takes from a dataset."""
+    headers = made.train.header, made.val and made.val.header
+    return read_splits(made), headers, made.tokenizer.to_json(), made.report.read, made.report.skipped
+
+
+_CACHE_FILES = st.sampled_from(["train.tokens", "held_out.tokens", "corpus.json"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(_CACHE_FILES, st.integers(0, 1 << 16), st.binary(max_size=4), st.integers(0, 4))
+def test_any_mutation_of_the_cache_gives_the_result_without_a_cache(
+    tmp_path: Path, name: str, place: int, inserted: bytes, removed: int
+) -> None:
+    if not (tmp_path / "a.jsonl").exists():
+        write_rows(tmp_path / "a.jsonl", [f"row {n} é" for n in range(50)])
+    expected = prepare_in(tmp_path, "a.jsonl")
+    path = expected.train.path.parent / name
+    data = path.read_bytes()
+    place %= len(data)
+    mutated = data[:place] + inserted + data[place + removed :]
+    path.unlink()
+    path.write_bytes(mutated)
+
+    again = prepare_in(tmp_path, "a.jsonl")
+    assert describe_dataset(again) == describe_dataset(expected)
+    assert path.read_bytes() == data
+    assert len(again.report.messages()) == (mutated != data)
+
+
+def _swap(entry: Path) -> None:
+    (entry / "train.tokens").rename(entry / "swapped")
+    (entry / "held_out.tokens").rename(entry / "train.tokens")
+    (entry / "swapped").rename(entry / "held_out.tokens")
+
+
+def _replace_by_file(entry: Path) -> None:
+    shutil.rmtree(entry)
+    entry.write_text("not a directory")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _swap,
+        _replace_by_file,
+        lambda entry: (entry / "held_out.tokens").unlink(),
+        lambda entry: (entry / "train.tokens").unlink(),
+        lambda entry: (entry / "corpus.json").unlink(),
+    ],
+)
+def test_files_missing_from_the_cache_or_swapped_are_made_again(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    write_rows(tmp_path / "a.jsonl", map(str, range(50)))
+    first = prepare_in(tmp_path, "a.jsonl")
+    damage(first.train.path.parent)
+    again = prepare_in(tmp_path, "a.jsonl")
+
+    assert describe_dataset(again) == describe_dataset(first)
+    assert len(again.report.messages()) == 1
+
+
+def test_the_cache_entry_of_another_corpus_is_not_used(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_rows(tmp_path / f"{name}.jsonl", (f"{name} {n}" for n in range(50)))
+    one, other = prepare_in(tmp_path, "a.jsonl"), prepare_in(tmp_path, "b.jsonl")
+    shutil.rmtree(one.train.path.parent)
+    shutil.copytree(other.train.path.parent, one.train.path.parent)
+
+    assert describe_dataset(prepare_in(tmp_path, "a.jsonl")) == describe_dataset(one)
 
 
 def test_the_cache_is_bounded_and_keeps_what_was_used_last(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from grucli.errors import GruError
 from grucli.text import tokenizers
@@ -103,9 +104,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 4200), st.integers(1, 255))
-def test_any_flipped_byte_is_told_or_leaves_a_readable_file(tmp_path: Path, place: int, mask: int) -> None:
+def test_any_flipped_byte_is_reported_or_changes_nothing(tmp_path: Path, place: int, mask: int) -> None:
     path = tmp_path / "a.tokens"
-    write_token_file(path)
+    written = write_token_file(path)
     data = bytearray(path.read_bytes())
     data[place % len(data)] ^= mask
     path.unlink()
@@ -114,4 +115,28 @@ def test_any_flipped_byte_is_told_or_leaves_a_readable_file(tmp_path: Path, plac
         file = TokenFile(path)
     except GruError:
         return
-    assert len(file.ids) == 11
+    assert file.header == written.header
+    assert file.ids.tolist() == written.ids.tolist()
+
+
+def test_a_sealed_file_with_ids_beyond_the_vocabulary_is_refused(tmp_path: Path) -> None:
+    class Wrong(type(TOKENIZER)):  # type: ignore[misc]
+        def encode_with_unknown_count(self, text: str) -> tuple[NDArray[np.int32], int]:
+            return np.full(len(text), self.vocab_size, np.int32), 0
+
+    with TokenWriter(tmp_path / "a.tokens", Wrong("abc"), running_text=True) as writer:
+        writer.append_text("abc")
+    with pytest.raises(GruError, match="beyond the vocabulary"):
+        TokenFile(tmp_path / "a.tokens")
+
+
+@pytest.mark.parametrize(("kind", "unknown"), [("char", 6), ("word", 7), ("subword", 0)])
+def test_unknown_characters_are_counted(tmp_path: Path, kind: str, unknown: int) -> None:
+    tokenizer = tokenizers.train(kind, ["abc abc é é"])
+    with TokenWriter(tmp_path / "a.tokens", tokenizer, running_text=False) as writer:
+        writer.write_texts(["abc é", "кот"], [EOS, EOT])
+        writer.append_text(" ёж😀abc")
+    file = TokenFile(tmp_path / "a.tokens")
+
+    assert file.header.unknown_characters == unknown
+    assert file.unknown_share == unknown / 15

@@ -173,6 +173,30 @@ def test_a_symbol_seen_once_in_a_long_text_teaches_the_unknown_token() -> None:
     assert tokenizers.train("char", ["ab", "c"]).encode_with_unknown_count("abc")[1] == 0
 
 
+def test_the_default_vocabulary_covers_the_text() -> None:
+    few = tokenizers.train_default(lambda: [TEXT])
+    assert few.to_json() == tokenizers.train("char", [TEXT]).to_json()
+    syllables = "".join(map(chr, range(0xAC00, 0xAC00 + 1200)))
+    korean = tokenizers.train_default(lambda: [syllables] * 3)
+    assert korean.kind == "char"
+    assert korean.vocab_size == NUM_SPECIAL_TOKENS + 0.995 * 1200
+    assert tokenizers.train("char", [syllables], 512).vocab_size == 512
+    signs = "".join(map(chr, range(0x4E00, 0x4E00 + 4000)))
+    assert tokenizers.train("char", [signs]).vocab_size == NUM_SPECIAL_TOKENS + 0.995 * 4000
+    chinese = tokenizers.train_default(lambda: [signs])
+    assert chinese.kind == "subword"
+    assert chinese.encode_with_unknown_count(signs)[1] == 0
+
+
+@settings(max_examples=20)
+@given(st.lists(any_text, max_size=4))
+def test_the_default_vocabulary_leaves_at_most_a_two_hundredth_unknown(texts: list[str]) -> None:
+    learned = tokenizers.train_default(lambda: texts)
+    text = "".join(texts)
+    known = int(learned.token_lengths[learned.encode(text)].sum())
+    assert known >= 0.995 * len(text)
+
+
 def test_learning_does_not_depend_on_the_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tokenizers.train("char", [TEXT]).to_json()
     monkeypatch.setattr(char, "_SLICE_CHARS", 7)

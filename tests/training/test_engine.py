@@ -42,6 +42,8 @@ class CountingEngine:
 
     def load(self, arrays: Mapping[str, Float32]) -> None:
         self.loads += 1
+        if arrays.keys() != self.arrays().keys():
+            raise ValueError(f"its arrays are {list(arrays)}")
         self._counts[...] = arrays["counts"]
 
     def named_parameters(self) -> Mapping[str, Float32]:

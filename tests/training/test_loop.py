@@ -26,10 +26,12 @@ from grucli.errors import (
     UsageError,
 )
 from grucli.files import DirectoryLock
+from grucli.kernels.arrays import Float32
 from grucli.kernels.jit import KernelCache
-from grucli.model.store import BEST, LAST, METRICS, NOVELTY, find_model, model_dir, read_metrics
+from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, find_model, model_dir, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
 from grucli.training import loop, setup_run, trainer
+from grucli.training.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from grucli.training.events import (
     CheckpointSaved,
     Compiled,
@@ -181,7 +183,7 @@ def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, victim, kill)
-        patch.setattr(loop, "remove_if_empty", lambda folder: None)
+        patch.setattr(loop, "clean_up", lambda folder: None)
         with pytest.raises(KilledError):
             run_to_finish(small_options(corpus, name="killed", eval_every=10))
     folders = [model_dir(name) for name in ("straight", "killed")]
@@ -201,10 +203,10 @@ def test_what_a_killed_first_save_left_is_no_model(corpus: Path, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "save_checkpoint", kill)
-        patch.setattr(loop, "remove_if_empty", lambda folder: None)
+        patch.setattr(loop, "clean_up", lambda folder: None)
         with pytest.raises(KilledError):
             run_to_finish(small_options(corpus, eval_every=10))
-    assert read_metrics(model_dir("small"))
+    assert {path.name for path in model_dir("small").iterdir()} == {"lock", ".new"}
     assert run_summary(small_options(corpus, eval_every=15)).steps == 30
     assert [line.step for line in read_metrics(model_dir("small"))] == [15, 30]
 
@@ -375,7 +377,9 @@ def test_it_says_why_nothing_could_be_held_out(tmp_path: Path) -> None:
     alike.write_text("body\n" + "the same\n" * 50)
     started = first_started(small_options(alike, steps=None))
     assert started.description.endswith(", about 10 minutes of training")
-    assert any("a single text" in note for note in started.notices)
+    assert any("all comments are the same text" in note for note in started.notices)
+    alike.write_text("body\nonly one comment\n")
+    assert any("a single text" in note for note in first_started(small_options(alike, steps=None)).notices)
 
 
 def test_what_became_of_the_rows_is_noted(tmp_path: Path) -> None:
@@ -436,6 +440,18 @@ def test_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:
         run_to_finish(small_options(write_small_corpus(tmp_path / "other.csv", rows=401), resume=True))
     with pytest.raises(UsageError, match="another part"):
         run_to_finish(small_options(corpus, resume=True, val_file=str(corpus)))
+
+
+def test_divergence_before_the_first_save_says_that_nothing_is_kept(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_summary(small_options(corpus))
+    with pytest.raises(DivergedError) as caught:  # noqa: PT012 - the events before it are wanted
+        for event in run_events(small_options(corpus, seed=5, force=True)):
+            if isinstance(event, Compiled):
+                make_diverge(monkeypatch)
+    assert caught.value.hint == "start again with --lr below 0.004; nothing was saved"
+    assert parameters_sha256(load_weights(model_dir("small") / LAST).arrays) == before.parameters_sha256
 
 
 def test_divergence_stops_with_the_step_named_and_the_last_good_weights(
@@ -529,6 +545,36 @@ def test_metrics_are_not_appended_to_another_file(corpus: Path, tmp_path: Path) 
     assert not any(path.is_symlink() for path in model_dir("small").iterdir())
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state, arrays: setattr(state, "hparams", dataclasses.replace(state.hparams, batch=0)),
+        lambda state, arrays: setattr(state, "hparams", dataclasses.replace(state.hparams, cell="hmm")),
+        lambda state, arrays: setattr(state, "hparams", dataclasses.replace(state.hparams, optimizer="hmm")),
+        lambda state, arrays: setattr(state, "budget", dataclasses.replace(state.budget, steps=-1)),
+        lambda state, arrays: setattr(state, "eval_every", 0),
+        lambda state, arrays: setattr(state, "step", -1),
+        lambda state, arrays: setattr(state, "dropout", 1.0),
+        lambda state, arrays: arrays.update(parameters=arrays["parameters"][:1]),
+        lambda state, arrays: arrays.update(parameters=arrays["parameters"].astype(np.float64)),
+        lambda state, arrays: arrays.update(parameters=np.full_like(arrays["parameters"], np.nan)),
+        lambda state, arrays: arrays.update(state=arrays["state"][..., :1]),
+        lambda state, arrays: arrays.update(more=arrays["state"]),
+        lambda state, arrays: arrays.pop("state"),
+    ],
+)
+def test_a_checkpoint_whose_values_do_not_fit_is_corrupt(
+    corpus: Path, damage: Callable[[TrainState, dict[str, Float32]], object]
+) -> None:
+    run_to_finish(small_options(corpus), 5)
+    path = model_dir("small") / OPTIMIZER
+    checkpoint = load_checkpoint(path)
+    damage(checkpoint.train_state, checkpoint.arrays)
+    save_checkpoint(path, checkpoint)
+    with pytest.raises(ModelFileError, match="corrupt checkpoint"):
+        run_to_finish(small_options(corpus, resume=True))
+
+
 def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:
     tiny = tmp_path / "tiny.csv"
     tiny.write_text("body\nhi\n")
@@ -540,8 +586,8 @@ def test_a_corpus_shorter_than_a_window_leaves_no_model(tmp_path: Path) -> None:
 
 def test_a_corpus_that_lost_its_rows_says_so(tmp_path: Path) -> None:
     truncated = tmp_path / "torn.csv"
-    truncated.write_text("id,body\n1,hi\n" + "2,a,b\n" * 40)
-    with pytest.raises(EmptyInputError, match=r"3 tokens to train on, .* \(40 rows skipped: too many fields\)"):
+    truncated.write_text("id,body\n" + "1,hi\n" * 10 + "2,a,b\n" * 2)
+    with pytest.raises(EmptyInputError, match=r"\d+ tokens to train on, .* \(2 rows skipped: too many fields\)"):
         run_to_finish(small_options(truncated, seq=64))
 
 

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from grucli.errors import GruError, UsageError
+from grucli.files import PRIVATE, copy_permissions, fsync_dir, temporary_path
 from grucli.read.sources import FORMATS, split_suffixes
 from grucli.read.zstd import zstd
 from grucli.reddit.comments import Comment
@@ -41,6 +42,7 @@ class FetchOutput:
         self.path = path
         self._compress = _compressor(path)
         self._file: BinaryIO | None = None
+        self._temporary: Path | None = None
 
     @property
     def is_open(self) -> bool:
@@ -75,12 +77,17 @@ class FetchOutput:
         self._file = file
 
     def start(self, state: FetchState) -> None:
-        """Replace the file by an empty one.
+        """Begin a new output. An earlier file is replaced with the first page, whole; until then it stays.
 
         Raises:
             OSError: the disk failed.
         """
-        # In this order: a resumed run finds the new state, and truncates what the old file contained.
+        if self.path.is_file():
+            self._temporary = temporary_path(Path(os.path.realpath(self.path)))
+            self._temporary.touch(PRIVATE, exist_ok=False)
+            self._file = self._temporary.open("w+b")
+            return
+        # In this order: a resumed run finds the state of the file.
         save_state(self.path, state)
         self._file = self.path.open("w+b")
 
@@ -95,7 +102,20 @@ class FetchOutput:
         self._file.write(page)
         self._file.flush()
         os.fsync(self._file.fileno())
+        if self._temporary is not None:
+            self._file.close()  # Windows renames no open file
+            self._file = self._replace_earlier_file(self._temporary)
+            self._temporary = None
         return page
+
+    def _replace_earlier_file(self, temporary: Path) -> BinaryIO:
+        target = Path(os.path.realpath(self.path))
+        copy_permissions(target, temporary)
+        temporary.replace(target)
+        fsync_dir(target.parent)
+        file = target.open("r+b")
+        file.seek(0, os.SEEK_END)
+        return file
 
     def close(self) -> FetchState | None:
         """Truncate the output to the length in the state on disk, and return that state if it can be read.
@@ -105,10 +125,15 @@ class FetchOutput:
         file, self._file = self._file, None
         if file is None:
             return None
+        if self._temporary is not None:  # no page of it is complete
+            with suppress(OSError):
+                file.close()
+                self._temporary.unlink()
+            return None
         try:
             with suppress(OSError, GruError):
                 state = load_state(self.path)
-                if state is not None:
+                if state is not None and state.output_started:
                     _truncate(file, state.bytes)
                 return state
             return None

@@ -1,14 +1,28 @@
 """Tokenizers: convert text to ids and back, are trained on a corpus, and are stored as JSON in weights files."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from grucli.errors import ModelFileError, UsageError
 from grucli.text.tokenizers import char, subword, word
 from grucli.text.tokenizers.base import EOS, EOT, NUM_SPECIAL_TOKENS, UNK, IncrementalDecoder, Tokenizer
 
-__all__ = ["EOS", "EOT", "KINDS", "NUM_SPECIAL_TOKENS", "UNK", "IncrementalDecoder", "Tokenizer", "from_json", "train"]
+__all__ = [
+    "EOS",
+    "EOT",
+    "KINDS",
+    "NUM_SPECIAL_TOKENS",
+    "UNK",
+    "IncrementalDecoder",
+    "Tokenizer",
+    "from_json",
+    "train",
+    "train_default",
+]
 
 KINDS = ("char", "word", "subword")
+
+MAX_CHAR_VOCAB = 2048
+"""Vocabulary size up to which characters are the default. An alphabet or syllabary is below it, Chinese above."""
 
 _TRAIN = {"char": char.train, "word": word.train, "subword": subword.train}
 _FROM_JSON = {"char": char.from_json, "word": word.from_json, "subword": subword.from_json}
@@ -28,6 +42,18 @@ def train(kind: str, texts: Iterable[str], vocab: int | None = None) -> Tokenize
     if kind not in _TRAIN:
         raise UsageError(f"tokenizer not found: '{kind}'", f"use one of {', '.join(KINDS)}")
     return _TRAIN[kind](texts, vocab)
+
+
+def train_default(open_texts: Callable[[], Iterable[str]]) -> Tokenizer:
+    """Train a tokenizer of the kind that suits a text: characters, or subwords if too many characters are needed.
+
+    Args:
+        open_texts: returns the texts from their beginning; called once or twice.
+    """
+    counts = char.count_characters(open_texts())
+    if char.covering_vocab(counts) <= MAX_CHAR_VOCAB:
+        return char.from_counts(counts, None)
+    return subword.train(open_texts(), None)
 
 
 def from_json(data: object) -> Tokenizer:

@@ -15,6 +15,12 @@ from grucli.text.tokenizers.base import (
 )
 
 DEFAULT_VOCAB = 512
+"""Vocabulary size, special tokens included, that is enough for a text of few scripts."""
+
+COVERAGE = 0.995
+"""Fraction of all characters of a text that a vocabulary without a given size covers."""
+
+_MAX_DEFAULT_VOCAB = 8192
 _CODE_POINTS = 0x110000
 _SLICE_CHARS = 1 << 20
 _LONG_TEXT_CHARS = 10_000  # in longer texts, a character that occurs once is unknown, so that UNK is trained
@@ -60,15 +66,38 @@ class CharTokenizer(Tokenizer):
 
 
 def train(texts: Iterable[str], vocab: int | None) -> CharTokenizer:
-    """Train on the most frequent characters of `texts`, up to `vocab` tokens in all (by default 512).
+    """Train on the most frequent characters of `texts`; see `from_counts`.
 
     Raises:
         UsageError: `vocab` is out of range.
     """
-    capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, NUM_SPECIAL_TOKENS + 1) - NUM_SPECIAL_TOKENS
+    return from_counts(count_characters(texts), vocab)
+
+
+def count_characters(texts: Iterable[str]) -> NDArray[np.int64]:
+    """Return how often each code point occurs in `texts`, int64 [0x110000]."""
     counts = np.zeros(_CODE_POINTS, dtype=np.int64)
     for slice_ in _slices(texts):
         counts += np.bincount(_code_points(slice_), minlength=_CODE_POINTS)
+    return counts
+
+
+def covering_vocab(counts: NDArray[np.int64]) -> int:
+    """Return the least vocabulary size, special tokens included, that knows `COVERAGE` of all characters."""
+    covered = np.cumsum(np.sort(counts[counts > 0])[::-1])
+    return NUM_SPECIAL_TOKENS + int(np.searchsorted(covered, COVERAGE * covered[-1])) + 1 if covered.size else 0
+
+
+def from_counts(counts: NDArray[np.int64], vocab: int | None) -> CharTokenizer:
+    """Return the tokenizer of the most frequent characters, up to `vocab` tokens in all.
+
+    By default these are 512, or as many more as cover 99.5% of the characters, up to 8192.
+
+    Raises:
+        UsageError: `vocab` is out of range.
+    """
+    default = max(DEFAULT_VOCAB, min(covering_vocab(counts), _MAX_DEFAULT_VOCAB))
+    capacity = resolve_vocab_size(vocab, default, NUM_SPECIAL_TOKENS + 1) - NUM_SPECIAL_TOKENS
     candidates = np.flatnonzero(counts >= (2 if counts.sum() > _LONG_TEXT_CHARS else 1))
     most_frequent = candidates[np.argsort(-counts[candidates], kind="stable")][:capacity]
     return CharTokenizer("".join(map(chr, most_frequent.tolist())))

@@ -73,10 +73,8 @@ def _write(terminal: Terminal, event: ChatEvent) -> None:
             terminal.warn(event.message)
         case CommandError(message, hint):
             terminal.print_error(UsageError(message, hint))
-        case SampleCommand(_, ""):
-            terminal.print_error(UsageError("the command has a text that ends with a line break", "use --json"))
-        case SampleCommand(_, one_line):
-            terminal.info(sanitize(one_line))
+        case SampleCommand(text):
+            terminal.info(sanitize(text))
         case _:
             for line in _text_lines(event):
                 terminal.info(sanitize_line(line))

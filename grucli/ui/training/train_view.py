@@ -135,6 +135,9 @@ class TrainView:
 def print_train_result(terminal: Terminal, finished: TrainFinished, resume: str) -> None:
     """Print how a run ended, where the model is and what to try next; `resume` is the command that resumes it."""
     summary = finished.summary
+    if finished.error is not None:
+        terminal.print_error(finished.error)
+        return
     name, path = sanitize_line(summary.model), sanitize_line(summary.path)
     if finished.reason in ("interrupted", "terminated", "hung up"):
         terminal.info(f"\nstopped after step {summary.steps:,}; saved in {path}")

@@ -22,6 +22,7 @@ def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
         ("perplexity", f"{scores.perplexity:.3f}"),
         ("tokens", f"{scores.tokens:,}"),
         ("characters", f"{scores.characters:,}"),
+        ("unknown characters", f"{scores.unknown_share:.2%}"),
     ]
     print_key_values(terminal, facts, _EVAL_LABEL_COLUMNS)
 

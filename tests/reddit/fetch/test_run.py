@@ -221,6 +221,35 @@ def test_force_replaces_the_output_with_the_first_page(options: FetchOptions, se
     assert summary_of(resume_fetch(FetchOptions((), options.output))).fetched == 350
 
 
+@pytest.mark.parametrize("fails", ["_compress", "_replace_earlier_file"])
+def test_force_on_a_full_disk_keeps_the_earlier_output(
+    options: FetchOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: str
+) -> None:
+    run_fetch(replace(options, limit=5))
+    before = Path(options.output).read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, FetchRun(replace(options, force=True)) as fetch:
+        patch.setattr(fetch._output, fails, full)
+        with pytest.raises(OSError, match="No space"):
+            list(fetch.run())
+    assert Path(options.output).read_bytes() == before
+    assert file_names(tmp_path) == ["a.jsonl", "a.jsonl.fetch.json"]
+    assert summary_of(resume_fetch(FetchOptions((), options.output))).fetched == 350
+
+
+def test_force_replaces_a_linked_output_and_keeps_its_mode(options: FetchOptions, tmp_path: Path) -> None:
+    target = tmp_path / "target.jsonl"
+    target.write_text("earlier")
+    target.chmod(0o600)
+    Path(options.output).symlink_to(target)
+    assert summary_of(run_fetch(replace(options, force=True))).fetched == 350
+    assert Path(options.output).is_symlink()
+    assert (len(read_lines(target)), target.stat().st_mode & 0o777) == (350, 0o600)
+
+
 def test_force_without_comments_restores_the_state(options: FetchOptions) -> None:
     run_fetch(replace(options, limit=5))
     before = Path(options.output).read_bytes(), state_path(Path(options.output)).read_bytes()

@@ -5,7 +5,7 @@ import tracemalloc
 import msgspec
 import pytest
 
-from grucli.model.sealed import MAX_VALUES, UnknownFormatError, seal, unseal
+from grucli.sealed import MAX_VALUES, UnknownFormatError, seal, unseal
 
 
 class Content(msgspec.Struct):
