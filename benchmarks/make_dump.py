@@ -56,7 +56,7 @@ _MARKUP = (
 def write_dump(path: Path, rows: int) -> None:
     """Write so many comments, one a line, packed as the dumps are."""
     rng = random.Random(SEED)
-    words = sorted({_make_word(rng) for _ in range(30_000)}, key=lambda _: rng.random())[:12_000]
+    words = sorted(sorted({_make_word(rng) for _ in range(30_000)}), key=lambda _: rng.random())[:12_000]
     weights = list(accumulate(1 / (rank + 3) for rank in range(len(words))))
     authors = [f"{rng.choice(words)}_{number}" for number in range(50_000)]
     author_weights = list(accumulate(1 / (rank + 100) for rank in range(len(authors))))

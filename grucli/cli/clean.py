@@ -39,7 +39,7 @@ def clean(
     min_score: Annotated[int | None, typer.Option(help="Minimum score.")] = None,
     max_score: Annotated[int | None, typer.Option(help="Maximum score.")] = None,
     after: Annotated[
-        str | None, typer.Option(metavar=_WHEN, help="Start time: 2024-01-31, 30d (ago) or seconds since 1970.")
+        str | None, typer.Option(metavar=_WHEN, help="Start time (UTC): 2024-01-31, 30d (ago) or seconds since 1970.")
     ] = None,
     before: Annotated[str | None, typer.Option(metavar=_WHEN, help="End time, exclusive.")] = None,
     min_chars: Annotated[int | None, typer.Option(min=1, help="Minimum length. [default: 2]")] = None,
@@ -80,7 +80,7 @@ def clean(
       gru clean RC_2005-12.zst --explain c2102                what each rule does to one comment
 
     Every dropped comment is counted under the rule that dropped it. Authors are stored as hashes made with your own
-    key. The same input gives the same corpus for any number of --workers.
+    key. Times without a zone are UTC. The same input gives the same corpus for any number of --workers.
     """
     from grucli.ui.terminal.console import terminal
     from grucli.ui.views.clean_view import (

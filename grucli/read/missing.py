@@ -3,11 +3,11 @@
 import re
 
 MISSING_TEXTS = frozenset(
-    ("None", "nan", "NaN", "null", "NULL", "N/A", "<NA>", "#N/A", "NaT", "\\N", "<null>", "(null)", "undefined")
+    ("None", "nan", "NaN", "null", "NULL", "NA", "N/A", "<NA>", "#N/A", "NaT", "\\N", "<null>", "(null)", "undefined")
 )
 """Words for "no value", as Python, pandas, R, SQL and spreadsheets write them, that are not the text of a comment."""
 
-MISSING_VALUES = MISSING_TEXTS | {"", "NA", "n/a", "none", "Null", "NAN", "-nan", "#NA", "nil"}
+MISSING_VALUES = MISSING_TEXTS | {"", "n/a", "none", "Null", "NAN", "-nan", "#NA", "nil", "DELETED"}
 """The same for any other field, where no word means something else."""
 
 DELETED_TEXT = re.compile(r"\[ ?(?:deleted|removed|unavailable)\b[^\]\n]{0,100}\]", re.IGNORECASE)

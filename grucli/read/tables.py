@@ -23,8 +23,8 @@ REPEATED_HEADER = "header repeated"
 _SAMPLE_ROWS = 50
 _MIN_TOO_LONG, _MAX_TOO_LONG_SHARE = 3, 0.2
 _DELIMITERS = (",", ";", "\t", "|", " ")
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?|#TYPE .*')
-"""A line before the header: Excel's, which names the delimiter, or PowerShell's."""
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
+"""The first line by which Excel is told the delimiter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     separator = _SEPARATOR_LINE.fullmatch(lines[0].strip())
-    skipped = 1 if separator and len(lines) > 1 else 0
+    skipped = 1 if separator and len(lines) > 1 else _count_remarks(lines, options)
     lines = lines[skipped:]
     if options.delimiter is not None:
         delimiter = options.delimiter
-    elif skipped and separator and separator[1]:
+    elif skipped and separator:
         delimiter = separator[1]
     else:
         delimiter = _find_delimiter(lines, usual_delimiter, options)
@@ -97,6 +97,13 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     if has_header is False and not is_chosen and _is_prose(lines, rows):
         space_after, rows = False, [[line] for line in lines[:_SAMPLE_ROWS]]
     return TableFormat(delimiter, quoted, space_after, has_header, skipped, rows)
+
+
+def _count_remarks(lines: Sequence[str], options: ReadOptions) -> int:
+    """Return the number of lines before the header that begin with `#`, as PowerShell writes one."""
+    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    headers = (_split(lines[count : count + 1], delimiter) for delimiter in _DELIMITERS)
+    return count if any(rows and _has_text_name(rows[0], options) for rows in headers) else 0
 
 
 def _split(lines: Sequence[str], delimiter: str, *, quoted: bool = True, space_after: bool = False) -> list[list[str]]:

@@ -44,7 +44,7 @@ def bare_subreddit_name(text: str) -> str:
     """
     name = _bare_name(_SUBREDDIT, text)
     user = _USER.fullmatch(name) if "/" in name else None
-    return name if user is None else f"u_{user[1]}"
+    return f"u_{user[1]}" if user is not None and user[1] else name
 
 
 def subreddit_key(text: str) -> str:

@@ -50,7 +50,7 @@ def test_a_bot_is_known_in_every_spelling(spelling: str) -> None:
     assert filters.bot(Comment(body="!", author=spelling)) == "name"
 
 
-@pytest.mark.parametrize("author", ["u/[deleted]", "[deleted]", "None", "nan", "NULL", "", "u/"])
+@pytest.mark.parametrize("author", ["u/[deleted]", "[deleted]", "DELETED", "None", "nan", "NULL", "", "u/"])
 def test_a_deleted_author_has_no_hash(author: str) -> None:
     comment = Comment(body="Well.", author=author, created_utc=1, score=1)
     assert filters.schema(comment) is None

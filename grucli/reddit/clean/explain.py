@@ -10,7 +10,7 @@ import msgspec
 from grucli.errors import UsageError
 from grucli.json_record import JsonRecord
 from grucli.progress import Progress, report_sum
-from grucli.read.schema import Schema
+from grucli.read.schema import Schema, missing_field_error
 from grucli.reddit.clean.batch import CleanedBatch, decode_comments, load_minhash, text_keys
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.options import CleanOptions
@@ -26,6 +26,7 @@ from grucli.reddit.corpus.conversations import (
     encode_spooled,
     same_post,
 )
+from grucli.reddit.names import bare_id
 
 _COMMENT_PREFIX = "t1_"
 
@@ -76,14 +77,14 @@ def explain_comment(options: CleanOptions, comment_id: str, progress: Progress |
         UsageError: there is no such comment.
         UsageError, GruError: as `clean`.
     """
-    bare_id = comment_id.removeprefix(_COMMENT_PREFIX)
+    wanted = bare_id(comment_id).removeprefix(_COMMENT_PREFIX)
     on_bytes = None if progress is None else report_sum(progress, "searching", options.size)
     inputs: list[Schema] = []
     for batch in BatchReader(options, on_bytes, schemas=inputs).batches():
-        if not _may_contain(batch, bare_id.encode()):
+        if not _may_contain(batch, wanted.encode()):
             continue
         for line_number, comment in zip(*decode_comments(batch, CleanedBatch(batch.source_index)), strict=True):
-            if (comment.id or "").removeprefix(_COMMENT_PREFIX) == bare_id:
+            if bare_id(comment.id or "").removeprefix(_COMMENT_PREFIX) == wanted:
                 raw = msgspec.structs.replace(comment)
                 source = options.sources[batch.source_index].display_name
                 steps = trace_rules(comment, options.rule_config)
@@ -91,6 +92,9 @@ def explain_comment(options: CleanOptions, comment_id: str, progress: Progress |
                 if not explanation.kept:
                     return explanation
                 return _add_dedup_and_thread(explanation, options, comment, (batch.source_index, line_number))
+    for schema in inputs:
+        if schema.names and "id" not in schema.columns:
+            raise missing_field_error(schema, "--explain", "id")
     raise UsageError(f"no comment with the id '{comment_id}'", "use an id such as: --explain t1_c13")
 
 

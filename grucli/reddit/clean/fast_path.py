@@ -43,6 +43,7 @@ _SAFE_BYTES = re.compile(
 _SLOW_AUTHORS = KNOWN_BOTS | {word.lower() for word in MISSING_VALUES if word}
 """Names that `bot` drops, or that `schema` changes."""
 
+_MISSING_INITIALS = frozenset(word[0] for word in MISSING_TEXTS)
 _QUOTES = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'))
 _MAX_CACHED_BYTES = 24
 _DIGIT = re.compile(rb"[0-9]")
@@ -84,9 +85,10 @@ class _FastRuleEngine(RuleEngine):
         reasons: list[str | None] = [None] * len(comments)
         bodies = [comment.body or "" for comment in comments]
         texts, fields_pass = clean_simple_batch(bodies, self._normalize_quotes), _fields_pass(comments)
+        if not MISSING_TEXTS.isdisjoint(texts):
+            texts = [None if text in MISSING_TEXTS else text for text in texts]
         for row, (body, text, fields_ok) in enumerate(zip(bodies, texts, fields_pass, strict=True)):
-            is_ok = fields_ok and text not in MISSING_TEXTS
-            if text is None or not is_ok or not self._min_chars <= len(text) <= self._max_chars:
+            if text is None or not fields_ok or not self._min_chars <= len(text) <= self._max_chars:
                 can_skip = fields_ok and self.passes_recheck(body)
                 filters = self._slow_metadata_filters if can_skip else self.metadata_filters
                 dropped = self.apply_filters(filters, comments[row])
@@ -103,7 +105,9 @@ class _FastRuleEngine(RuleEngine):
 
     def passes_recheck(self, text: str) -> bool:
         # None of `deleted`, `missing` and `bot` would drop a comment for such a text.
-        return text[:1].isalnum() and "bot" not in text and "Bot" not in text and not is_missing_text(text)
+        first = text[:1]
+        may_be_missing = first in _MISSING_INITIALS and is_missing_text(text)
+        return first.isalnum() and "bot" not in text and "Bot" not in text and not may_be_missing
 
 
 def _fields_pass(comments: Sequence[Comment]) -> list[bool]:

@@ -28,7 +28,7 @@ def parse_number_fields(
     }
     for field, parse in parsers.items():
         values = list(map(attrgetter(field), comments))
-        if {int}.issuperset(map(type, values)) and max(values, default=0) < MAX_SECONDS:
+        if {int}.issuperset(map(type, values)) and (field != "created_utc" or max(values, default=0) < MAX_SECONDS):
             continue
         for line_number, comment, value in zip(line_numbers, comments, values, strict=True):
             if type(value) is not int or value >= MAX_SECONDS:

@@ -137,7 +137,9 @@ def _post_and_parent(comment: Comment) -> tuple[str, str | None]:
 
     A comment without a post, an id and a parent is its own post, named after its text.
     """
-    post, parent = post_name(comment.link_id or ""), comment.parent_id or ""
+    post, parent = comment.link_id or "", comment.parent_id or ""
+    if not post.startswith(_POST_PREFIX):
+        post = post_name(post)
     if parent.startswith(_POST_PREFIX) or parent in ("", post.removeprefix(_POST_PREFIX)):
         post, parent = post or parent, ""
     parent = parent.removeprefix(_COMMENT_PREFIX)
@@ -310,9 +312,9 @@ class ConversationBuilder:
             partition.close()
 
     def _paths(self, post: str, comments: Sequence[_SpooledComment], min_turns: int) -> Iterator[list[ConversationRow]]:
-        ids = {comment.bare_id for comment in comments}
-        self.orphans += sum(comment.parent is not None and comment.parent not in ids for comment in comments)
-        for path_number, path in enumerate(reply_paths(comments), 1):
+        parents = _parent_indices(comments)
+        self.orphans += sum(index < 0 and comments[row].parent is not None for row, index in enumerate(parents))
+        for path_number, path in enumerate(reply_paths(comments, parents), 1):
             if len(path) < min_turns:
                 for index in path:
                     self._omit(TOO_SHORT, comments[index])
@@ -343,12 +345,11 @@ class ConversationBuilder:
             self._on_omitted(reason, comment.origin)
 
 
-def reply_paths(comments: Sequence[_SpooledComment]) -> Iterator[list[int]]:
-    """Yield paths as indices into `comments`, depth first, the best reply first.
+def reply_paths(comments: Sequence[_SpooledComment], parents: Sequence[int]) -> Iterator[list[int]]:
+    """Yield paths as indices into `comments`, depth first, the best reply first; `parents`: see `_parent_indices`.
 
     Each index is in exactly one path, even if parents form a cycle. Not recursive: a chain of replies may be long.
     """
-    parents = _parent_indices(comments)
     children: list[list[int]] = [[] for _ in comments]
     pending: list[int] = []
     for index in sorted(range(len(comments)), key=lambda position: comments[position].rank_key, reverse=True):

@@ -16,15 +16,14 @@ import msgspec
 
 from grucli.errors import ServiceError, UsageError
 from grucli.reddit.comments import Comment
+from grucli.reddit.names import bare_subreddit_name, bare_user_name
 from grucli.reddit.timestamps import MAX_TIMESTAMP
 
 SCORE_SETTLED_AFTER_SECONDS = 36 * 3_600
 """Age of a comment from which on its score is taken as final."""
 
 _MAX_ID_CHARS = 64
-_TARGET_PATTERN = re.compile(
-    r"(?:https?://(?:(?:www|old|new)\.)?reddit\.com)?/?(r|u|user)/([A-Za-z0-9_][A-Za-z0-9_.-]{0,39})/?"
-)
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Target:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse r/NAME, u/NAME, or the URL of either on Reddit.
+        """Parse r/NAME, u/NAME, or the URL of either on Reddit, in any spelling of `reddit.names`.
 
         >>> str(Target.parse("/r/AskScience/")), str(Target.parse("https://www.reddit.com/user/spez"))
         ('r/AskScience', 'u/spez')
@@ -44,13 +43,14 @@ class Target:
         Raises:
             UsageError: `text` is none of these.
         """
-        match = _TARGET_PATTERN.fullmatch(text.strip())
-        if match is None:
-            stripped = text.strip().strip("/")
-            is_bare_name = stripped not in ("r", "u", "user") and _TARGET_PATTERN.fullmatch(f"r/{stripped}")
-            hint = f"write r/{stripped} or u/{stripped}" if is_bare_name else "write r/NAME or u/NAME"
-            raise UsageError(f"not a subreddit or user: '{text}'", hint)
-        return cls(match[1][0], match[2])
+        stripped = text.strip()
+        for kind, name in (("u", bare_user_name(stripped)), ("r", bare_subreddit_name(stripped))):
+            if name != stripped and _NAME_PATTERN.fullmatch(name):
+                return cls(kind, name)
+        name = stripped.strip("/")
+        is_bare_name = name not in ("r", "u", "user") and _NAME_PATTERN.fullmatch(name)
+        hint = f"write r/{name} or u/{name}" if is_bare_name else "write r/NAME or u/NAME"
+        raise UsageError(f"not a subreddit or user: '{text}'", hint)
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"

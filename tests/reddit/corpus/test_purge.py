@@ -551,8 +551,10 @@ def test_what_only_the_owner_reads_is_read_by_nobody_else_meanwhile(
     assert modes == {0o600}
 
 
-def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_a_table_keeps_its_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "corpus.csv"
-    path.write_bytes("\ufeffid;author;body\r\n1;ann;é\r\n2;bob;x\r\n".encode())
-    assert run_purge(path, build_criteria([], ["bob"])).removed == 1
-    assert path.read_text("utf-8") == "\ufeffid;author;body\n1;ann;é\n"
+    rows = [f"{n};{'ann' if n % 2 else 'bob'};I don’t think it’s “fine” – café {n}\n" for n in range(40)]
+    path.write_bytes("".join(["id;author;body\n", *rows]).encode(encoding))
+    assert run_purge(path, build_criteria([], ["bob"])).removed == 20
+    assert path.read_bytes() == "".join(["id;author;body\n", *rows[1::2]]).encode(encoding)
