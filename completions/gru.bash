@@ -5,7 +5,7 @@
 _gru_look_up() {
     kind=
     case $1 in
-        '') commands='demo fetch clean purge train sample chat eval doctor models' options='--install-completion --show-completion --json -q --quiet --debug --version -h --help' ;;
+        '') commands='demo fetch clean purge train sample chat eval doctor models sessions' options='--install-completion --show-completion --json -q --quiet --debug --version -h --help' ;;
         ' --show-completion') kind='bash zsh fish powershell' ;;
         demo) commands='' options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'demo --minutes') kind='' ;;
@@ -21,8 +21,9 @@ _gru_look_up() {
         'fetch --rate') kind='' ;;
         'fetch --base-url') kind='' ;;
         'fetch #'*) kind='' ;;
-        clean) commands='' options='-o --output --replies --min-turns --subreddit --author --not-author --min-score --max-score --after --before --min-chars --max-chars --language --match --no-match --skip-rule --near-duplicates --column --workers --force --dry-run --list-rules --explain --json -q --quiet --debug --version -h --help' ;;
+        clean) commands='' options='-o --output --dropped --replies --min-turns --subreddit --author --not-author --min-score --max-score --after --before --min-chars --max-chars --language --match --no-match --skip-rule --near-duplicates --column --author-column --id-column --parent-column --link-column --score-column --time-column --subreddit-column --delimiter --encoding --no-header --workers --force --dry-run --show --explain-columns --list-rules --explain --json -q --quiet --debug --version -h --help' ;;
         'clean -o'|'clean --output') kind=@file ;;
+        'clean --dropped') kind=@file ;;
         'clean --min-turns') kind='' ;;
         'clean --subreddit') kind='' ;;
         'clean --author') kind='' ;;
@@ -38,14 +39,30 @@ _gru_look_up() {
         'clean --no-match') kind='' ;;
         'clean --skip-rule') kind='' ;;
         'clean --column') kind='' ;;
+        'clean --author-column') kind='' ;;
+        'clean --id-column') kind='' ;;
+        'clean --parent-column') kind='' ;;
+        'clean --link-column') kind='' ;;
+        'clean --score-column') kind='' ;;
+        'clean --time-column') kind='' ;;
+        'clean --subreddit-column') kind='' ;;
+        'clean --delimiter') kind='' ;;
+        'clean --encoding') kind='' ;;
         'clean --workers') kind='' ;;
+        'clean --show') kind='' ;;
         'clean --explain') kind='' ;;
         'clean #'*) kind=@file ;;
-        purge) commands='' options='--ids --author --dry-run --json -q --quiet --debug --version -h --help' ;;
+        purge) commands='' options='--ids --author --column --author-column --id-column --thread-column --delimiter --encoding --no-header --dry-run --json -q --quiet --debug --version -h --help' ;;
         'purge --ids') kind=@file ;;
         'purge --author') kind='' ;;
+        'purge --column') kind='' ;;
+        'purge --author-column') kind='' ;;
+        'purge --id-column') kind='' ;;
+        'purge --thread-column') kind='' ;;
+        'purge --delimiter') kind='' ;;
+        'purge --encoding') kind='' ;;
         'purge #'0) kind=@file ;;
-        train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --batch --seq --lr --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --column --resume --force --from --json -q --quiet --debug --version -h --help' ;;
+        train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --batch --seq --lr --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --from --column --thread-column --delimiter --encoding --no-header --json -q --quiet --debug --version -h --help' ;;
         'train --name') kind='' ;;
         'train --cell') kind='gru gru-after lstm rnn' ;;
         'train --hidden') kind='' ;;
@@ -65,8 +82,11 @@ _gru_look_up() {
         'train --eval-every') kind='' ;;
         'train --seed') kind='' ;;
         'train --threads') kind='' ;;
-        'train --column') kind='' ;;
         'train --from') kind=@model ;;
+        'train --column') kind='' ;;
+        'train --thread-column') kind='' ;;
+        'train --delimiter') kind='' ;;
+        'train --encoding') kind='' ;;
         'train #'*) kind=@file ;;
         sample) commands='' options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'sample -n'|'sample --n') kind='' ;;
@@ -90,7 +110,7 @@ _gru_look_up() {
         'sample --pace') kind='' ;;
         'sample --threads') kind='' ;;
         'sample #'0) kind=@model ;;
-        chat) commands='' options='--continue --opening --follow --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help' ;;
+        chat) commands='' options='--continue --opening --follow --private --commands --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'chat --opening') kind=@file ;;
         'chat --temp') kind='' ;;
         'chat --top-k') kind='' ;;
@@ -109,10 +129,13 @@ _gru_look_up() {
         'chat --pace') kind='' ;;
         'chat --threads') kind='' ;;
         'chat #'0) kind=@model ;;
-        eval) commands='' options='--split --val --column --threads --json -q --quiet --debug --version -h --help' ;;
+        eval) commands='' options='--split --val --column --thread-column --delimiter --encoding --no-header --threads --json -q --quiet --debug --version -h --help' ;;
         'eval --split') kind='all val' ;;
         'eval --val') kind='' ;;
         'eval --column') kind='' ;;
+        'eval --thread-column') kind='' ;;
+        'eval --delimiter') kind='' ;;
+        'eval --encoding') kind='' ;;
         'eval --threads') kind='' ;;
         'eval #'0) kind=@model ;;
         'eval #'1) kind=@file ;;
@@ -128,6 +151,10 @@ _gru_look_up() {
         'models remove #'*) kind=@model ;;
         'models path') commands='' options='--json -q --quiet --debug --version -h --help' ;;
         'models path #'0) kind=@model ;;
+        sessions) commands='list remove' options='--json -q --quiet --debug --version -h --help' ;;
+        'sessions list') commands='' options='--json -q --quiet --debug --version -h --help' ;;
+        'sessions remove') commands='' options='--all -y --yes --json -q --quiet --debug --version -h --help' ;;
+        'sessions remove #'*) kind='' ;;
         *) return 1 ;;
     esac
 }

@@ -20,6 +20,7 @@ def open_chat(
     preamble: str | None = None,
     resume_with: Mapping[str, Any] | None = None,
     persist: bool = False,
+    private: bool = False,
     follow: bool = False,
     threads: int | None = None,
     pace: float = 0.0,
@@ -37,6 +38,7 @@ def open_chat(
         preamble: text before the conversation.
         resume_with: resume the latest session, with these fields of its config changed; {} changes none.
         persist: save the session from its first turn on, not only once it has a name.
+        private: keep nothing: no session can be saved or loaded.
         follow: reload the model when its file changes.
         threads: number of threads, None for all cores.
         pace: characters per second at which replies are to be shown, 0 for no limit.
@@ -59,7 +61,7 @@ def open_chat(
         config or GenerationConfig(),
         pace,
         preamble=preamble,
-        store=default_session_store(),
+        store=None if private else default_session_store(),
         persist=persist,
         follow=follow,
         resume_with=resume_with,

@@ -26,7 +26,7 @@ from grucli.chat.events import (
 )
 from grucli.chat.inspection import gates, score_text
 from grucli.chat.sample_command import sample_command
-from grucli.chat.session import Session
+from grucli.chat.session import PRIVATE_MESSAGE, Session
 from grucli.chat.turns import PREVIEW_CHARS, ROOT, Turn, preview
 from grucli.errors import GruError, UsageError
 from grucli.generation.phrases import unescape_text
@@ -75,11 +75,16 @@ class Completion:
     description: str
 
 
-def handle_line(session: Session, line: str) -> Iterator[ChatEvent]:
-    """Run a line that the user typed. Errors are events: they never end a session."""
+def handle_line(session: Session, line: str, *, commands: bool = True) -> Iterator[ChatEvent]:
+    """Run a line that the user typed. Errors are events: they never end a session.
+
+    Without `commands` every line is a new message, also one that begins with `/` and an empty one.
+    """
     try:
         yield from session.reload_model()
-        if is_command(line):
+        if not commands:
+            yield from session.send(unescape_text(line), may_continue=False)
+        elif is_command(line):
             yield from _run_command(session, line)
         else:
             yield from session.send(unescape_text(line.removeprefix("/") if line.startswith("//") else line))
@@ -332,13 +337,25 @@ def _save(session: Session, name: str) -> Iterator[ChatEvent]:
     if name:
         session.save(name)
     log = session.log
-    if log is None:
+    if session.store is None:
+        yield Message(PRIVATE_MESSAGE)
+    elif log is None:
         reason = f": {session.save_error}" if session.save_error else ""
-        yield Message(f"autosave is off{reason}" + (" (use /save NAME)" if session.store is not None else ""))
+        yield Message(f"autosave is off{reason} (use /save NAME)")
     elif log.path is None or not log.path.exists():
         yield Message(f"will be saved{f' as {log.name}' if log.name else ''} from the first turn")
     else:
         yield Message(f"saved as {log.name} after every turn: {log.path}")
+
+
+def _forget(session: Session, _: str) -> Iterator[ChatEvent]:
+    name, was_private = _saved_name(session), session.store is None
+    session.forget()
+    if was_private:
+        yield Message(PRIVATE_MESSAGE)
+    else:
+        deleted = f"deleted session {name} and its lines in the history; " if name else ""
+        yield Message(f"{deleted}this chat is private now and keeps nothing")
 
 
 def _load(session: Session, name: str) -> Iterator[ChatEvent]:
@@ -348,7 +365,8 @@ def _load(session: Session, name: str) -> Iterator[ChatEvent]:
         if problem:
             yield Message(problem)
         return
-    infos = list(session.store.list_info(PREVIEW_CHARS + 1)) if session.store is not None else []
+    listed = session.store.list_info(PREVIEW_CHARS + 1) if session.store is not None else ()
+    infos = [info for info in listed if not info.problem]
     if infos:
         current = _saved_name(session)
         rows = (
@@ -508,6 +526,10 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "load", "[NAME]", "sessions", "resume a session; alone, list all sessions", _load,
         "It continues at its last turn, with its model and settings.", "/load holidays",
         values=lambda session: session.store.names() if session.store is not None else (),
+    ),
+    SlashCommand(
+        "forget", "", "sessions", "delete this session, keep nothing from now on", _forget,
+        "Deletes its file and its lines in the history of typed lines. The chat goes on until you leave.", "/forget",
     ),
     SlashCommand(
         "help", "[NAME]", "", "list commands, or explain one", _help,

@@ -6,8 +6,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from grucli.chat.session import ModelProvider, Session, error_summary
-from grucli.chat.session_store import SessionStore
+from grucli.chat.session import ModelProvider, Session
+from grucli.chat.session_store import SessionStore, error_summary
 from grucli.errors import GruError, LockedError, UsageError
 from grucli.generation.options import GenerationConfig
 
@@ -22,7 +22,7 @@ def open_session(
     pace: float,
     *,
     preamble: str | None = None,
-    store: SessionStore,
+    store: SessionStore | None,
     persist: bool = True,
     follow: bool = False,
     resume_with: Mapping[str, Any] | None = None,
@@ -34,7 +34,8 @@ def open_session(
     With `follow` and `on_wait`, which gets a message to show, wait for the first checkpoint of a model in training.
 
     Raises:
-        UsageError: there is no such model or session, the two do not fit, or a resumed session is given a preamble.
+        UsageError: there is no such model or session, the two do not fit, or a resumed session is given a preamble or
+            no store.
         ModelFileError: the file of the model is corrupt.
         LockedError: another process has the session open.
         OSError: the session cannot be read.
@@ -48,6 +49,11 @@ def open_session(
         return new_session(model_ref, preamble=preamble or "", persist=persist)
     if preamble is not None:
         raise UsageError("both --continue and --opening are given", "use one: a resumed session has its opening")
+    if store is None:
+        raise UsageError(
+            "both --continue and --private are given",
+            "use one; if --private is your setting, GRU_PRIVATE=0 overrides it",
+        )
     try:
         if model_ref is not None:
             return _resume_with_model(new_session(model_ref), models, resume_with)

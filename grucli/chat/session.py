@@ -23,7 +23,7 @@ from grucli.chat.session_records import (
     tree_records,
     turn_record,
 )
-from grucli.chat.session_store import SessionLog, SessionStore
+from grucli.chat.session_store import SessionLog, SessionStore, error_summary
 from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
 from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, Turn
@@ -32,6 +32,8 @@ from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
 from grucli.text.tokenizers.base import replace_surrogates
 
 SEED_MODULUS = MAX_SEED + 1
+
+PRIVATE_MESSAGE = "this chat is private: it keeps nothing"
 
 _branch_name = re.compile(r"(?!\d+$)\w[\w.-]{0,63}")
 
@@ -59,8 +61,9 @@ class Session:
     """A dialogue with a model. The methods that reply are generators of events; `stop` ends a reply from outside.
 
     `tree` has the turns, `state_cache` the states of the model after them, `candidates` the replies that `/pick` can
-    choose, `initial_config` the config before any command, `log` the file of the session, and `save_error` why it is
-    not saved any more. Leaving a `with` block closes the file.
+    choose, `initial_config` the config before any command, `store` the saved sessions, None for a private session,
+    which keeps nothing, `started_at` the time of its start (ISO 8601), `log` its file, and `save_error` why it is not
+    saved any more. Leaving a `with` block closes the file.
     """
 
     def __init__(
@@ -79,7 +82,8 @@ class Session:
         0 for no limit.
 
         `preamble` is the text before the conversation and `store` has the saved sessions. With `persist` this one is
-        saved from the first turn, else once it has a name. `follow` reloads the model whenever its file changes.
+        saved there from the first turn, else once it has a name. Without `store` it is private. `follow` reloads the
+        model whenever its file changes.
 
         Raises:
             UsageError: there is no such model, or the pace is not a number from 0 up.
@@ -95,6 +99,7 @@ class Session:
         self.stop_requested = False
         self.log = store.create_log() if store is not None and persist else None
         self.save_error = ""
+        self.started_at = _now()
         self._models = models
         self._notices: list[Message | CommandError] = []
         self._set_model(model_ref, *models.open(model_ref))
@@ -127,9 +132,9 @@ class Session:
 
     # Replies
 
-    def send(self, line: str) -> Iterator[ChatEvent]:
-        """Reply to a line of the user."""
-        context = self.continuation_context() if not line else None
+    def send(self, line: str, *, may_continue: bool = True) -> Iterator[ChatEvent]:
+        """Reply to a line of the user; if `may_continue` an empty line continues a truncated reply."""
+        context = self.continuation_context() if may_continue and not line else None
         yield from self._reply(context or self.new_context(line), already_read=context is not None)
 
     def reply(self, line: str) -> str:
@@ -377,16 +382,28 @@ class Session:
             on_failure.pop_all()
         self.preamble = saved.preamble
         self._set_model(model_ref, model_name, model)
-        self._replace_tree(saved.tree, log)
+        self._replace_tree(saved.tree, log, saved.started_at or _now())
         return saved.problem
 
-    def _start_new(self) -> None:
-        self._replace_tree(TurnTree(), self.store.create_log() if self.store and self.log else None)
+    def forget(self) -> None:
+        """Delete what is kept of this session, its file and its lines in the history, and make it private.
 
-    def _replace_tree(self, tree: TurnTree, log: SessionLog | None) -> None:
+        Raises:
+            OSError: a file cannot be written or deleted.
+        """
+        if self.store is not None:
+            self.store.history.remove(self.started_at)
+        if self.log is not None:
+            self.log.delete()
+        self.store = self.log = None
+
+    def _start_new(self) -> None:
+        self._replace_tree(TurnTree(), self.store.create_log() if self.store and self.log else None, _now())
+
+    def _replace_tree(self, tree: TurnTree, log: SessionLog | None, started_at: str) -> None:
         if self.log is not None:
             self.log.close()
-        self.tree, self.log = tree, log
+        self.tree, self.log, self.started_at = tree, log, started_at
         self.candidates = []
 
     def add_notice(self, text: str) -> None:
@@ -415,14 +432,8 @@ class Session:
             self._notices.append(CommandError(message, "use /save NAME to try again"))
 
     def _all_records(self) -> Iterator[SessionRecord]:
-        started_at = datetime.now().astimezone().isoformat(timespec="seconds")
-        yield HeaderRecord(self.model_ref, self.model.conversations, self.preamble, started_at=started_at)
+        yield HeaderRecord(self.model_ref, self.model.conversations, self.preamble, started_at=self.started_at)
         yield from tree_records(self.tree)
-
-
-def error_summary(error: GruError | OSError) -> str:
-    """Return what failed, without a hint."""
-    return error.message if isinstance(error, GruError) else error.strerror or str(error)
 
 
 def make_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, picked: bool = False) -> Turn:
@@ -443,4 +454,8 @@ def _resumed_config(tree: TurnTree, config: GenerationConfig, overrides: Mapping
 
 
 def _no_store_error() -> UsageError:
-    return UsageError("sessions are not saved here", "start another one with: gru chat")
+    return UsageError(PRIVATE_MESSAGE, "start another one with: gru chat")
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="microseconds")

@@ -67,6 +67,7 @@ class SavedSession:
     model: str
     conversations: bool
     preamble: str
+    started_at: str = ""
     valid_bytes: int = 0
     problem: str = ""
     is_corrupt: bool = False

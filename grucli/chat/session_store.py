@@ -18,13 +18,16 @@ from typing import BinaryIO
 
 import msgspec
 
+from grucli.chat.input_history import InputHistory
 from grucli.chat.session_records import VERSION, HeaderRecord, SavedSession, SessionRecord, TurnRecord
 from grucli.errors import GruError, LockedError, UsageError
 from grucli.files import FileLock, open_private
+from grucli.json_record import JsonRecord
 from grucli.model.store import validate_name
 from grucli.paths import data_dir
 
 SUFFIX = ".jsonl"
+HISTORY_FILE = "chat_history"
 MAX_UNNAMED_SESSIONS = 100
 
 _MAX_LINE_BYTES = 1 << 26
@@ -34,21 +37,23 @@ _unnamed_pattern = re.compile(r"\d{4}-\d\d-\d\d_\d{6}(-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class SessionInfo:
+class SessionInfo(JsonRecord):
     """A session in a list: `first_line` is what the user said first, `modified` when it was last written, in seconds
-    since the epoch."""
+    since the epoch, and `problem` why it cannot be read, empty if it can."""
 
     name: str
     model: str
     first_line: str
     modified: float
+    problem: str = ""
 
 
 class SessionStore:
-    """The sessions in `directory`."""
+    """The sessions in `directory`, and the `history` of the lines typed in them, in the file `history_path`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, history_path: Path | None = None) -> None:
         self.directory = directory
+        self.history = InputHistory(history_path or directory / HISTORY_FILE)
 
     def names(self) -> list[str]:
         """Return the names of all sessions, the latest first."""
@@ -60,16 +65,18 @@ class SessionStore:
         return [name for _, name in sorted(entries, reverse=True)]
 
     def list_info(self, max_chars: int) -> Iterator[SessionInfo]:
-        """Describe each session, the latest first, by up to `max_chars` of its first line; skip unreadable ones."""
+        """Describe each session, the latest first, by up to `max_chars` of its first line."""
         for name in self.names():
-            with suppress(OSError, GruError):
-                path = self._path(name)
+            path, modified = self._path(name), 0.0
+            try:
+                modified = path.stat().st_mtime
                 with path.open("rb") as file:
                     header = _read_header(file, path)
                     records = (record for _, record in itertools.islice(_read_records(file), _MAX_PREVIEWED_RECORDS))
                     lines = (record.line for record in records if isinstance(record, TurnRecord) and record.line)
-                    first_line = next(lines, "")
-                yield SessionInfo(name, header.model, first_line[:max_chars], path.stat().st_mtime)
+                    yield SessionInfo(name, header.model, next(lines, "")[:max_chars], modified)
+            except (OSError, GruError) as error:
+                yield SessionInfo(name, "", "", modified, error_summary(error))
 
     def read(self, name: str) -> SavedSession:
         """Return the session `name` as it was left.
@@ -81,7 +88,7 @@ class SessionStore:
         path = self._path(self._check_exists(name))
         with path.open("rb") as file:
             header = _read_header(file, path)
-            saved = SavedSession(header.model, header.conversations, header.preamble)
+            saved = SavedSession(header.model, header.conversations, header.preamble, header.started_at)
             for number, record in _read_records(file):
                 try:
                     saved.apply(record)
@@ -114,6 +121,21 @@ class SessionStore:
             return saved, self.create_log()
         log.valid_bytes = saved.valid_bytes
         return saved, log
+
+    def remove(self, name: str) -> None:
+        """Delete the session `name`, and its lines in the history.
+
+        Raises:
+            UsageError: there is no such session.
+            LockedError: another process has it open.
+            OSError: a file cannot be written or deleted.
+        """
+        path = self._path(self._check_exists(name))
+        with FileLock(self._lock_path(name), name) as lock:
+            with suppress(UsageError), path.open("rb") as file:  # corrupt: its lines are not known
+                self.history.remove(_read_header(file, path).started_at)
+            path.unlink()
+            lock.release_and_delete()
 
     def create_log(self) -> "SessionLog":
         """Return the log of a new session, which has no file before its first record."""
@@ -150,7 +172,12 @@ class SessionStore:
 
 def default_session_store() -> SessionStore:
     """Return the user's sessions."""
-    return SessionStore(data_dir() / "sessions")
+    return SessionStore(data_dir() / "sessions", data_dir() / HISTORY_FILE)
+
+
+def error_summary(error: GruError | OSError) -> str:
+    """Return what failed, without a hint."""
+    return error.message if isinstance(error, GruError) else error.strerror or str(error)
 
 
 class SessionLog:
@@ -230,6 +257,16 @@ class SessionLog:
         self.close()
         self.name = name
         self.lock()
+
+    def delete(self) -> None:
+        """Delete the file, and release the lock.
+
+        Raises:
+            OSError: the file cannot be deleted.
+        """
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+        self.close()
 
     def close(self) -> None:
         """Release the lock."""

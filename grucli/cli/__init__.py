@@ -35,6 +35,7 @@ COMMANDS = {
     "eval": "Measure how well a model predicts a text: fewer bits per character are better.",
     "doctor": "Show system information: speed, directories, settings.",
     "models": "List and manage models.",
+    "sessions": "List and remove saved chats.",
 }
 """Every command, in the order of help, with its summary. `grucli.cli.NAME` holds its function, or `app` for a group."""
 

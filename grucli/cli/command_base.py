@@ -61,7 +61,7 @@ OPTION_GROUPS = {
     "Filters": "subreddit author not-author min-score max-score min-chars max-chars language match no-match skip-rule "
     "near-duplicates",
     "Generation": "n novelty no-copies",
-    "Run": "resume force continue follow seed threads workers dry-run yes",
+    "Run": "resume force continue private commands follow seed threads workers dry-run all yes",
     "Output": "output dropped replies min-turns pace show list-rules explain explain-columns json",
     "Shell completion": "install-completion show-completion",
     "General": "quiet debug version help",

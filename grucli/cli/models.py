@@ -1,13 +1,12 @@
 """`gru models`: list, show, rename, remove, path."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from grucli.cli.command_base import MODEL, GruCommand, GruGroup
+from grucli.cli.confirmation import Yes, confirm
 from grucli.cli.options import Json, OptionalModel
-from grucli.errors import UsageError
 
 app = typer.Typer(cls=GruGroup, add_completion=False, rich_markup_mode=None)
 
@@ -91,7 +90,7 @@ def rename(
 @app.command(cls=GruCommand)
 def remove(
     names: Annotated[list[str], typer.Argument(metavar=f"{MODEL}...", help="Model names.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Delete models.
@@ -104,7 +103,7 @@ def remove(
     from grucli.ui.terminal.console import terminal
 
     directories = find_directories(names)
-    if not yes and not _confirm(f"Delete {', '.join(map(str, directories))}? [y/N] "):
+    if not yes and not confirm(f"Delete {', '.join(map(str, directories))}? [y/N] "):
         terminal().info("nothing deleted")
         directories = []
     for directory in directories:
@@ -129,12 +128,3 @@ def path(name: OptionalModel = None, json: Json = False) -> None:
         terminal().print_json(weights)
     else:
         terminal().print_data(str(weights.path))
-
-
-def _confirm(question: str) -> bool:
-    from grucli.ui.terminal.console import plain_text, terminal
-
-    if not sys.stdin.isatty():
-        raise UsageError("stdin is not a terminal, cannot ask for confirmation", "use --yes to delete without asking")
-    terminal().messages.print(plain_text(question), end="")
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from grucli.errors import UsageError
-from grucli.read.text_files import read_text_file
 
 MAX_PHRASE_CHARS = 200
 MAX_STOPS, MAX_BLOCKED = 64, 20_000
@@ -35,6 +34,8 @@ def read_phrases(path: Path) -> tuple[str, ...]:
         UsageError: there is no such file, it is not text, or a line cannot be blocked.
         GruError: the disk failed, or the file is corrupt.
     """
+    from grucli.read.text_files import read_text_file  # late: this module is loaded for the help of commands
+
     lines = read_text_file(str(path)).splitlines()
     phrases = tuple(line.strip() for line in lines if line.strip() and not line.startswith(_COMMENT_PREFIX))
     check_blocked(phrases)

@@ -7,6 +7,7 @@ import msgspec
 
 _NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 _NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+_Counts = Annotated[dict[Annotated[str, msgspec.Meta(max_length=1000)], _NonNegativeInt], msgspec.Meta(max_length=1000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class TextFigures:
     """What was trained on: rows read, rows dropped by reason, and the fraction of its characters that are unknown."""
 
     read: _NonNegativeInt = 0
-    dropped: dict[str, _NonNegativeInt] = field(default_factory=dict)
+    dropped: _Counts = field(default_factory=dict)
     unknown_share: _NonNegativeFloat = 0.0
 
     def text_figures(self) -> dict[str, Any]:

@@ -237,7 +237,9 @@ class _LineSplitter:
     def feed(self, chunk: bytes) -> Iterator[Block]:
         if self._is_blank(chunk):
             yield from self.flush()
-            self.next_line += len(chunk)
+            self.next_line += chunk.count(b"\n")
+            self._partial, self._partial_bytes = [], 0
+            self._append_partial(chunk[chunk.rfind(b"\n") + 1 :])
             return
         start, first_newline = 0, chunk.find(b"\n")
         if first_newline < 0:
@@ -266,7 +268,7 @@ class _LineSplitter:
 
     def _is_blank(self, chunk: bytes) -> bool:
         """Return True for newlines alone after so many of them that they cannot be inside a quoted field."""
-        if not chunk.startswith(b"\n") or chunk.count(b"\n") != len(chunk):
+        if not chunk.startswith((b"\n", b"\r\n")) or chunk.strip(b"\r\n"):
             self._newline_run = 0
             return False
         self._newline_run += len(chunk)

@@ -10,9 +10,12 @@ import difflib
 import encodings.aliases
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from grucli.errors import UsageError
-from grucli.read.windows_1252 import MIN_TELLING, Evidence
+
+if TYPE_CHECKING:
+    from grucli.read.windows_1252 import Evidence
 
 UTF8 = "utf-8"
 WINDOWS_1252 = "cp1252"
@@ -77,6 +80,11 @@ def lookup_encoding(name: str) -> str:
         f"unknown encoding: '{name[:40]}'",
         f"did you mean {' or '.join(near)}?" if near else f"use a name such as {', '.join(_SUGGESTED)}",
     )
+
+
+def find_mark(head: bytes) -> tuple[bytes, str | None]:
+    """Return the byte-order mark that a text begins with, and its encoding; or b"" and None."""
+    return next(((mark, encoding) for mark, encoding in _MARKS if head.startswith(mark)), (b"", None))
 
 
 def encoding_label(encoding: str) -> str:
@@ -157,10 +165,10 @@ class TextDecoder:
         ahead = _Lookahead(chunks)
         head = ahead.peek(HEAD_BYTES)
         self._is_empty = not head
-        mark, marked = next(((mark, encoding) for mark, encoding in _MARKS if head.startswith(mark)), (b"", None))
+        mark, marked = find_mark(head)
         while mark and head.startswith(mark):  # programs write another one before the first
             head = ahead.skip(len(mark))
-        self.encoding = marked or self._given or _encoding_of_head(head) or UTF8
+        self.encoding = marked or self._given or encoding_of_head(head) or UTF8
         if self.encoding != UTF8:
             yield from self._transcode(ahead)
         elif marked or self._given:
@@ -183,6 +191,8 @@ class TextDecoder:
         return notes
 
     def _detect(self, ahead: "_Lookahead") -> Iterator[bytes]:
+        from grucli.read.windows_1252 import Evidence  # late: the help of commands loads this module
+
         is_first = True
         for chunk in ahead:
             if not chunk.isascii():
@@ -205,7 +215,7 @@ class TextDecoder:
         is_ascii = True
         for chunk in ahead:
             if is_ascii and not chunk.isascii():
-                is_ascii, self._seems_utf8 = False, _is_utf8(chunk)
+                is_ascii, self._seems_utf8 = False, self.encoding == self._given and _is_utf8(chunk)
             text = self._decode_chunk(decoder, chunk)
             self._rows += max(text.count("\n"), len(text) / MIN_BYTES_PER_ROW)
             since_check += len(chunk)
@@ -280,7 +290,7 @@ class _Lookahead:
         return self._held
 
 
-def _encoding_of_head(head: bytes) -> str | None:
+def encoding_of_head(head: bytes) -> str | None:
     """Return the encoding of a text that has no mark and is not like ASCII, or None.
 
     It has escape sequences to shift to another alphabet, or wide code units: all NULs are on the same bytes of each.
@@ -303,7 +313,7 @@ def _encoding_of_head(head: bytes) -> str | None:
             text = codecs.getincrementaldecoder(encoding)().decode(units)
         except UnicodeDecodeError:
             continue
-        if re.search(r"\s", text) and not re.search("[\x00-\x08\x0e-\x1f\ufffe\uffff]", text):
+        if re.search(r"[\s,;{]", text) and not re.search("[\x00-\x08\x0e-\x1f\ufffe\uffff]", text):
             return encoding
     return None
 
@@ -322,6 +332,8 @@ def _detect_encoding(name: str, window: bytes) -> str | None:
     Raises:
         UsageError: it is not certain, and so much is undecodable that more of the source cannot change it.
     """
+    from grucli.read.windows_1252 import MIN_TELLING, Evidence  # late: as above
+
     text = codecs.utf_8_decode(window, "surrogateescape", False)[0]
     places = _ESCAPED.findall(text)
     invalid = sum(map(len, places))

@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from grucli.errors import UsageError
+from grucli.read.encoding import encoding_of_head, find_mark
 
 
 class FileType(NamedTuple):
@@ -151,6 +152,8 @@ def compression_of(head: bytes) -> str | None:
             return suffix
         if any(magic.startswith(head) for magic in magics):
             return None
+    if find_mark(head)[0] or encoding_of_head(head):
+        return ""
     try:
         codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:
@@ -159,11 +162,10 @@ def compression_of(head: bytes) -> str | None:
 
 
 def content_format(head: bytes, file_format: str | None) -> str | None:
-    """Return the format of a file whose suffix says `file_format`, by its first bytes, without compression.
+    """Return the format of a file whose suffix says `file_format`, by its first bytes in UTF-8.
 
     JSON in a table or a text is known by its first line, and a table in a text by Reddit's names.
     """
-    head = head.removeprefix(codecs.BOM_UTF8)
     if file_format in ("csv", "tsv", "txt") and _JSON_START.match(head):
         return "json"
     names = {name.strip(b'" \r') for name in re.split(rb"[,;\t|]", head.partition(b"\n")[0])}

@@ -41,7 +41,8 @@ def is_document(block: Block, column: str | None) -> bool:
         return not second and not is_row
     is_element = isinstance(_parse(first.lstrip(b"[ ").rstrip(b", ") or second.rstrip(b", ")), dict)
     if first.startswith(b"["):
-        return not is_element and first.endswith((b"[", b"{", b",", b":"))
+        is_cut_short = not second and not first.endswith((b"]", b"}"))
+        return not is_element and (is_cut_short or first.endswith((b"[", b"{", b",", b":")))
     is_torn = first.endswith(b",") and second.startswith(b"{")
     return first.startswith(b"{") and first.endswith((b"{", b"[", b":", b",")) and not is_element and not is_torn
 

@@ -125,6 +125,8 @@ class CommentFinder:
         text_key = self.text_key(fields)
         if kind == "more" or (text_key is None and "count" in fields and "children" in fields):
             yield NOT_A_COMMENT  # the ids of comments that were not loaded
+        elif text_key is None and (rows := self._table_rows(fields)) is not None:
+            nested += [(row, _Place(place.post, place.parent, among_comments=True)) for row in rows]
         elif kind == "t3" or _is_post(fields, text_key, place):
             yield _flatten(fields) if self._reads_posts and text_key is not None else POST
             name = _post_name(fields) or (f"t3_{place.id}" if place.id else f"t3_{_digest(fields)}")
@@ -132,8 +134,6 @@ class CommentFinder:
                 nested += [(value, _Place(name, among_comments=True, holds_texts=True)) for value in _children(fields)]
         elif text_key is not None:
             yield self._visit_comment(fields, text_key, place, nested)
-        elif (rows := self._table_rows(fields)) is not None:
-            nested += [(row, _Place(place.post, place.parent, among_comments=True)) for row in rows]
         else:
             yield from self._visit_container(fields, place, nested)
 
@@ -159,7 +159,8 @@ class CommentFinder:
         objects = [value for value in values.values() if isinstance(value, dict)]
         posts = (_post_name(value) for value in objects if _is_post(value, self.text_key(value), place))
         post = next(posts, None) or _full_name(_id_of(fields, _shape_of(fields).links)) or place.post
-        is_keyed, are_texts = self._is_keyed_by_id(fields), _is_texts_by_name(fields)
+        are_ids, are_texts = len(values) == len(fields) and _are_keys_ids(fields), _is_texts_by_name(fields)
+        is_keyed = are_ids and all(isinstance(value, dict) and self.text_key(value) for value in values.values())
         own_id = _id_of(fields, _shape_of(fields).ids) or place.id
         for key, value in values.items():
             id_ = (key if is_keyed else own_id) if isinstance(value, dict) else None
@@ -167,16 +168,8 @@ class CommentFinder:
             is_post = isinstance(value, dict) and normalize_name(key) in _POST_KINDS
             among_posts = isinstance(value, list) and normalize_name(key) in _POST_LISTS
             among_comments = holds_texts or key == "data" or among_posts
-            nested.append((value, _Place(post, place.parent, id_, among_comments, holds_texts, is_post, among_posts)))
-
-    def _is_keyed_by_id(self, fields: Fields) -> bool:
-        keys = "".join(fields)
-        return (
-            any(map(str.isdigit, keys))
-            and not keys.isdigit()
-            and all(map(_ID.fullmatch, fields))
-            and all(isinstance(value, dict) and self.text_key(value) is not None for value in fields.values())
-        )
+            inside = f"t3_{key}" if post is None and are_ids and isinstance(value, list) else post
+            nested.append((value, _Place(inside, place.parent, id_, among_comments, holds_texts, is_post, among_posts)))
 
     def _table_rows(self, fields: Fields) -> list[Fields] | None:
         """Return the rows of a table that is written column by column, as pandas does, or None."""
@@ -307,6 +300,11 @@ def _is_texts_by_name(fields: Fields) -> bool:
     texts = [one for value in lists for one in value if isinstance(one, str)]
     is_strings = len(lists) == len(fields) and len(texts) == sum(map(len, lists))
     return is_strings and any(map(_SPACE.search, texts)) and not _shape_of(fields).has_known_name
+
+
+def _are_keys_ids(fields: Fields) -> bool:
+    keys = "".join(fields)
+    return any(map(str.isdigit, keys)) and not keys.isdigit() and all(map(_ID.fullmatch, fields))
 
 
 def _are_ids(texts: list[str]) -> bool:

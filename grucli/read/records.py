@@ -26,7 +26,7 @@ __all__ = ["Record", "Records", "open_records"]
 MIN_RECORDS_WITHOUT_TEXT = 1000
 """A source of JSON is refused if none of so many records, from the first on, or of all, has the text."""
 
-_MAX_PEEKED_BLOCKS = 16
+_MAX_PEEKED_BYTES = 1 << 23
 _SAMPLE_RECORDS = 100
 _USUAL_DELIMITERS = {"tsv": "\t"}
 
@@ -157,12 +157,15 @@ class _Opener:
     def _open_json_lines(self, file_format: str, blocks: Iterator[Block]) -> Records:
         decoder = JsonLinesDecoder(dict[str, object], self._options.text_column)
         peeked: list[Block] = []
+        num_bytes = 0
         first: list[dict[str, object]] = []
-        for block in islice(blocks, _MAX_PEEKED_BLOCKS):
+        for block in blocks:
             peeked.append(block)
+            num_bytes += len(block.data or b"")
             values = decoder.decode(block, RowReport()).values[: MIN_RECORDS_WITHOUT_TEXT - len(first)]
             first += values
-            if len(first) >= MIN_RECORDS_WITHOUT_TEXT or any(map(self._has_text, values)):
+            is_enough = len(first) >= MIN_RECORDS_WITHOUT_TEXT or num_bytes >= _MAX_PEEKED_BYTES
+            if is_enough or any(map(self._has_text, values)):
                 break
         schema = self._json_schema(file_format, first)
         blocks = chain(peeked, blocks)

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from grucli.errors import quote
+from grucli.errors import UsageError, list_names, quote
 from grucli.read.blocks import INVALID_UTF8, NOT_UTF8, RowReport
+from grucli.read.columns import count_usual_names, names_text
 from grucli.read.encoding import MIN_BYTES_PER_ROW, TextDecoder, check_undecodable
 from grucli.read.missing import is_placeholder
 from grucli.read.records import open_records
 from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, resolve_source
+from grucli.read.tables import SAMPLE_LINES, detect_table
 
 __all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
 
@@ -83,13 +85,14 @@ def read_running_text(
     characters.
 
     Raises:
-        UsageError: the source cannot be read.
+        UsageError: the source cannot be read, or is a table.
         GruError: the disk failed, or compressed data are corrupt from the start.
     """
     source = _resolve(source)
     decoder = TextDecoder(source.display_name, options.encoding)
     slices = _clean_slices(source, decoder, report, on_bytes)
     first = next(slices, "")
+    _refuse_table(source.display_name, first)
     report.schemas.append(Schema(name=source.display_name, file_format="txt", encoding=decoder.encoding))
     buffer = ""
     for text in chain([first], slices):
@@ -101,6 +104,16 @@ def read_running_text(
             buffer = buffer[cut:]
     if buffer:
         yield buffer
+
+
+def _refuse_table(name: str, start: str) -> None:
+    """Raise if a text begins as a table of comments: its other columns are no text."""
+    lines = [line.rstrip("\r") for line in start.split("\n")[:SAMPLE_LINES] if line.strip()]
+    table = detect_table(lines, ",", ReadOptions()) if lines else None
+    if table is not None and table.has_header and table.is_regular():
+        names = table.rows[0]
+        if names_text(names) and count_usual_names(names) > 1:
+            raise UsageError(f"'{name}' is a table, not running text: {list_names(names)}", "rename it to .csv")
 
 
 def _resolve(source: str | InputSource) -> InputSource:

@@ -12,7 +12,6 @@ from typing import Final
 from grucli.errors import UsageError, list_names, quote
 from grucli.json_record import JsonRecord
 from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
-from grucli.read.sources import FORMATS, split_suffixes
 
 TEXT: Final = "body"
 
@@ -246,6 +245,8 @@ class Schema(JsonRecord):
 
     def remarks(self) -> list[str]:
         """Return what is not as expected, in parts of a sentence."""
+        from grucli.read.sources import FORMATS, split_suffixes  # late: the help of commands loads this module
+
         expected_format = FORMATS.get(split_suffixes(Path(self.name))[0], self.file_format)
         is_expected = _FORMAT_NAMES.get(expected_format) == _FORMAT_NAMES.get(self.file_format)
         remarks = [] if is_expected else [_FORMAT_NAMES[self.file_format]]

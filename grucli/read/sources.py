@@ -11,13 +11,13 @@ import lzma
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from grucli.errors import GruError, UsageError
-from grucli.read.encoding import HEAD_BYTES, TextDecoder, unknown_encoding_error
+from grucli.read.encoding import HEAD_BYTES, NotUtf8Error, TextDecoder, unknown_encoding_error
 from grucli.read.file_types import COMPRESSION_MAGIC, PARQUET_MAGIC, compression_of, content_format, refuse_other
 from grucli.read.zstd import zstd
 
@@ -126,6 +126,8 @@ def _content_type(name: str, path: Path, file_format: str | None, compression: s
     if head.startswith(PARQUET_MAGIC):
         return "parquet", compression if found else ""
     refuse_other(name, head)
+    with suppress(NotUtf8Error):
+        head = b"".join(TextDecoder(name).decode([head]))
     return content_format(head, file_format), compression
 
 

@@ -108,6 +108,7 @@ def prepare_dataset(
     with _build_dir(cache_dir / "tokens") as build_dir:
         resolved = [resolve_source(name) for name in [*sources, *([val_file] if val_file is not None else [])]]
         input_sources = _with_spooled_stdin(resolved, build_dir, on_progress)
+        _check_has_columns(input_sources, read)
         fingerprints = list(_fingerprints(input_sources, read, on_progress))
         n = len(sources)
         train_reader = _DocumentReader(input_sources[:n], fingerprints[:n], read, on_progress)
@@ -133,6 +134,17 @@ def prepare_dataset(
             dataset.report.warnings.append((names[0], _REBUILT_MESSAGE))
         _prune(cache_dir / "tokens", entry_dir)
     return dataset
+
+
+def _check_has_columns(sources: Sequence[InputSource], read: ReadOptions) -> None:
+    """Refuse options about columns for running text alone.
+
+    Raises:
+        UsageError: there are such options.
+    """
+    flags = replace(read, encoding=None).flags()
+    if flags and all(source.file_format == "txt" for source in sources):
+        raise UsageError(f"'{sources[0].display_name}' is running text, without columns", f"remove {' '.join(flags)}")
 
 
 def file_fingerprint(source: str, on_progress: Progress) -> str:

@@ -18,7 +18,7 @@ from grucli.kernels.arrays import Float32
 from grucli.model.weights import MAX_HEADER_BYTES, parameters_sha256
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.optimizers import OPTIMIZERS
-from grucli.training.options import Budget, Hyperparameters, check_values
+from grucli.training.options import Budget, Hyperparameters, check_options
 
 FORMAT = 3
 _METADATA_KEY = "gru-checkpoint"
@@ -114,8 +114,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def _check_settings(state: TrainState) -> None:
     try:
-        check_values(state.hparams)
-        check_values(state.budget)
+        check_options(state.hparams)
+        check_options(state.budget)
     except UsageError as error:
         raise ValueError(error.message) from None
     if state.hparams.optimizer not in OPTIMIZERS:

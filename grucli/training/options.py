@@ -121,7 +121,7 @@ class TrainOptions:
         if not self.sources:
             raise UsageError("no corpus given", "name at least one file")
         object.__setattr__(self, "read", self.read.with_column(column))
-        check_values(self)
+        check_options(self)
 
     def model_name(self) -> str:
         """Return the name that was given, or one made from the file name of the first corpus."""
@@ -132,7 +132,7 @@ class TrainOptions:
         return sanitized.strip("-_")[:_MAX_NAME_CHARS] or "model"
 
 
-def check_values(values: object) -> None:
+def check_options(values: object) -> None:
     """Check every attribute of `values` that is named as an option.
 
     Raises:

@@ -269,6 +269,7 @@ def _check_vocabulary(config: RunConfig, options: TrainOptions, dataset: Dataset
     if config.base_model is not None:
         hint = "train a new model without --from, or adapt one that was trained with --tokenizer subword"
         check_unknown_share(dataset.train, "the corpus", f"'{options.start_from}'", hint)
+    check_unknown_share(dataset.train, "the corpus", "the tokenizer", "use a larger --vocab, or --tokenizer subword")
     if dataset.val is not None and options.val_file is not None:
         hint = "use a --val-file like the corpus, or --tokenizer subword"
         check_unknown_share(dataset.val, f"'{options.val_file}'", "the corpus", hint)

@@ -156,6 +156,7 @@ def conversation_session(
     max_chars: int = 500,
     preamble: str = "",
     store: SessionStore | None = None,
+    persist: bool = True,
     follow: bool = False,
 ) -> Session:
     """A session with a model of conversations, `emo`; `ann` is another one, `bard` a model that continues texts."""
@@ -165,7 +166,7 @@ def conversation_session(
         ann=FakeChatModel(True, reply_template),
     )
     config = GenerationConfig(seed=seed, max_chars=max_chars)
-    return Session(provider, None, config, pace, preamble=preamble, store=store, follow=follow)
+    return Session(provider, None, config, pace, preamble=preamble, store=store, persist=persist, follow=follow)
 
 
 def completion_session(

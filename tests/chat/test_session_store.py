@@ -390,7 +390,10 @@ def test_a_file_that_is_no_session_is_refused(store: SessionStore, content: byte
     (refused,) = run_lines(conversation_session(store=store), "/load odd")
     assert isinstance(refused, CommandError)
     assert what in refused.message
-    assert list(store.list_info(9)) == []
+    (info,) = store.list_info(9)
+    assert what in info.problem
+    (listed,) = run_lines(conversation_session(store=store), "/load")
+    assert listed == Message("there are no saved sessions")
 
 
 def test_a_folder_is_called_one(store: SessionStore) -> None:
@@ -593,7 +596,76 @@ def test_a_model_of_another_kind_begins_a_session_of_its_own(store: SessionStore
 
 def test_a_session_without_an_archive_says_so() -> None:
     session = conversation_session()
-    assert run_lines(session, "/save") == [Message("autosave is off")]
+    assert run_lines(session, "/save") == [Message("this chat is private: it keeps nothing")]
     assert isinstance(run_lines(session, "/save x")[0], CommandError)
     assert isinstance(run_lines(session, "/load x")[0], CommandError)
     assert run_lines(session, "/load") == [Message("there are no saved sessions")]
+
+
+def test_a_session_that_is_forgotten_leaves_nothing(store: SessionStore) -> None:
+    with conversation_session(store=store) as session:
+        store.history.append("one", session.started_at)
+        store.history.append("two\nlines", "another time")
+        store.history.append("/score secret", session.started_at)
+        forgotten = run_lines(session, "one", "/save trip", "/forget")[-1]
+        assert forgotten == Message(
+            "deleted session trip and its lines in the history; this chat is private now and keeps nothing"
+        )
+        assert (store.names(), store.history.lines()) == ([], ["two\nlines"])
+        run_lines(session, "more", "/save again")
+        assert [path.name for path in store.directory.iterdir()] == [store.history.path.name]
+        assert run_lines(session, "/save", "/forget") == [Message("this chat is private: it keeps nothing")] * 2
+    assert [turn.line for turn in session.turns] == ["one", "more"]
+
+
+def test_a_session_is_removed_with_its_lines_in_the_history(store: SessionStore) -> None:
+    with conversation_session(store=store) as session:
+        store.history.append("one", session.started_at)
+        run_lines(session, "one", "/save trip")
+        with pytest.raises(LockedError):
+            store.remove("trip")
+    with conversation_session(store=store) as session:
+        session.load("trip")
+        store.history.append("two", session.started_at)
+        store.history.append("three", "another time")
+    store.remove("trip")
+    assert (store.names(), store.history.lines()) == ([], ["three"])
+    assert [path.name for path in store.directory.iterdir()] == [store.history.path.name]
+    with pytest.raises(UsageError, match="no session 'trip'"):
+        store.remove("trip")
+
+
+def test_a_corrupt_session_can_be_removed(store: SessionStore) -> None:
+    store.directory.mkdir()
+    (store.directory / "odd.jsonl").write_bytes(b"?")
+    store.remove("odd")
+    assert store.names() == []
+
+
+def test_a_private_session_keeps_nothing(tmp_path: Path) -> None:
+    provider = FakeModelProvider(emo=FakeChatModel(True))
+    with open_session(provider, None, GenerationConfig(seed=7), 0, store=None) as session:
+        saved, loaded, listed = run_lines(session, "/save trip", "/load trip", "/load")
+        assert isinstance(saved, CommandError)
+        assert isinstance(loaded, CommandError)
+        assert saved.message == loaded.message == "this chat is private: it keeps nothing"
+        assert listed == Message("there are no saved sessions")
+    with pytest.raises(UsageError, match="--private"):
+        open_session(provider, None, GenerationConfig(), 0, store=None, resume_with={})
+
+
+@posix_only
+def test_what_is_kept_is_for_the_user_alone(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    previous_umask = os.umask(0)
+    try:
+        with conversation_session(store=store) as session:
+            run_lines(session, "hi")
+            store.history.append("hi", session.started_at)
+            store.history.append("you", "another time")
+            for path in store.directory.glob("*[!k]"):
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+            run_lines(session, "/forget")
+            assert stat.S_IMODE(store.history.path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(store.directory.stat().st_mode) == 0o700
+    finally:
+        os.umask(previous_umask)

@@ -27,7 +27,7 @@ def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run_chat(monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *options: str) -> tuple[str, str]:
     """Give stdout and stderr of a chat in which `lines` were said."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
-    assert main(["chat", "--max-chars", "20", *options]) == 0
+    assert main(["chat", "--commands", "--max-chars", "20", *options]) == 0
     out, err = capsys.readouterr()
     return out, err
 
@@ -77,6 +77,35 @@ def test_a_pipe_leaves_no_session_that_nobody_asked_for(
     assert list(tmp_path.rglob("*.jsonl")) == []
 
 
+def test_in_a_pipe_lines_are_messages(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"/quit\n\n/save x\n/u/me said so\n")))
+    assert main(["chat", "--max-chars", "5"]) == 0
+    assert capsys.readouterr().out.count("\n") == 4
+
+
+def test_a_command_that_fails_in_a_pipe_is_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"/save a/b\nhello\n")))
+    assert main(["chat", "--commands", "--max-chars", "5"]) == ExitStatus.FAILED
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err.count("gru: ")) == (1, 1)
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "config"])
+def test_a_private_chat_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path, how: str
+) -> None:
+    if how == "variable":
+        monkeypatch.setenv("GRU_PRIVATE", "1")
+    elif how == "config":
+        (tmp_path / "config.toml").write_text("[chat]\nprivate = true\n")
+    options = ["--private"] if how == "option" else []
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"hello\n/save trip\n")))
+    assert main(["chat", "--commands", "--max-chars", "5", *options]) == ExitStatus.FAILED
+    assert "this chat is private" in capsys.readouterr().err
+    assert not (tmp_path / "sessions").exists()
+    assert "both --continue and --private" in usage_error(capsys, "--continue", *options)
+
+
 def test_what_is_asked_for_wins_over_the_session(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     run_chat(monkeypatch, capsys, "/save trip\nhello\n", "--temp", "1.5", "--top-k", "3")
     reported = run_chat_json(monkeypatch, capsys, "/temp\n/top-k\n", "--continue", "--temp", "0.1")
@@ -110,7 +139,7 @@ def test_an_opening_sets_the_scene(monkeypatch: pytest.MonkeyPatch, capsys: Outp
     preamble = tmp_path / "scene.txt"
     preamble.write_text("hello\n\nthere\n")
     run_chat_json(monkeypatch, capsys, "o\n", "--seed", "3")
-    with_scene = run_chat_json(monkeypatch, capsys, "/cmd\no\n/cmd\n", "--seed", "3", "--opening", str(preamble))
+    with_scene = run_chat_json(monkeypatch, capsys, "o\n/cmd\n", "--seed", "3", "--opening", str(preamble))
     assert "--reply-to hello --reply-to there --reply-to o --temp" in str(with_scene[-1]["text"])
     written = run_chat_json(monkeypatch, capsys, "o\n/cmd\n", "emo", "--opening", str(preamble))
     assert r"--prompt 'hello\n\nthere\no' --temp" in str(written[-1]["text"])

@@ -96,9 +96,8 @@ def test_they_cover_every_command_and_option() -> None:
     result = {
         node.path: {name for option in node.options for name in option.names} for node in command_tree(tuple(SHELLS))
     }
-    assert result.keys() == {"", *cli.COMMANDS} | {
-        f"models {name}" for name in ("list", "show", "rename", "remove", "path")
-    }
+    below = {"models": ("list", "show", "rename", "remove", "path"), "sessions": ("list", "remove")}
+    assert result.keys() == {"", *cli.COMMANDS} | {f"{group} {name}" for group in below for name in below[group]}
     for names in result.values():
         assert {"-q", "--quiet", "--debug", "--version", "-h", "--help"} <= names
     for name in SHELLS:
@@ -319,6 +318,10 @@ def test_installing_into_powershell(shell_home: Path, monkeypatch: pytest.Monkey
     assert start_up == profile
     assert profile.read_text() == f". '{target}'\n"
     assert target.read_text() == script("powershell")
+    profile.write_text("Set-Alias g gru", "utf-16")
+    for _ in range(2):
+        install("pwsh", shell_home)
+        assert profile.read_text("utf-16") == f"Set-Alias g gru\n. '{target}'\n"
     program.write_text("#!/bin/sh\n")
     with pytest.raises(UsageError, match="does not report"):
         install("pwsh", shell_home)

@@ -172,3 +172,9 @@ def test_a_corpus_is_another_when_it_is_read_otherwise(talk: Path) -> None:
 def test_options_of_training_take_the_column_alone() -> None:
     options = TrainOptions(sources="a.csv", column="text", read=ReadOptions(delimiter="tab"))
     assert options.read == ReadOptions(columns={"body": "text"}, delimiter="\t")
+
+
+def test_running_text_has_no_columns(capsys: Output) -> None:
+    Path("a.txt").write_text("One running text. " * 20)
+    assert main(["train", "a.txt", "--column", "2", "--no-header"]) == ExitStatus.USAGE
+    assert "'a.txt' is running text, without columns\n     remove --column 2 --no-header" in capsys.readouterr().err

@@ -1,7 +1,10 @@
 """`gru chat` in a real pseudo-terminal, as a person uses it, and in a pipe, as a script does."""
 
+import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,6 +49,12 @@ class ChatPtySession(PtySession):
     def wait_until_ready(self) -> None:
         """Wait for an empty line with its footer."""
         self.wait_for(lambda text: text.rstrip().endswith("/help") and "or /help" in text)
+
+
+class ShellCommandSession(PtySession):
+    """A person who runs a line of a shell."""
+
+    program = ("-c", "import subprocess, sys; sys.exit(subprocess.call(['sh', '-c', sys.argv[1]]))")
 
 
 @pytest.fixture
@@ -266,6 +275,82 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell_and_comes_back() -> None:
     session.wait_for(lambda text: "stopped; Enter continues" in text and text.rstrip().endswith("/help"))
     session.send("\x04")
     assert session.wait_for_exit() == 0
+
+
+def test_a_paste_whose_end_is_lost_freezes_nothing(start_chat: Callable[..., ChatPtySession]) -> None:
+    session = start_chat("emo", "--seed", "1", "--pace", "0", "--max-chars", "30")
+    session.send("\x1b[200~first\rsecond")
+    session.wait_for(lambda text: "› first\n  second" in text)
+    session.send("\x03")
+    session.wait_until_ready()
+    session.send("\x1b[200~lost")
+    session.send("\x03said\r")
+    session.wait_for(lambda text: "› said" in text and "seed 1 · 30 characters" in text)
+    session.wait_until_ready()
+    session.send("\x1b[200~lost\x03\x04")
+    assert session.wait_for_exit() == 0
+
+
+@pytest.mark.parametrize("num_lines", [4, 400])
+def test_ctrl_c_drops_the_lines_that_wait(start_chat: Callable[..., ChatPtySession], num_lines: int) -> None:
+    session = start_chat("emo", "--seed", "1", "--pace", "60", "--max-chars", "100000")
+    session.send("".join(f"line {number} of what was pasted\r" for number in range(num_lines)))
+    session.wait_for(lambda text: "/100000" in text and "line 0" in text)
+    session.send("\x03")
+    session.wait_for(
+        lambda text: f"{num_lines - 1} queued lines dropped" in text and "stopped; Enter continues" in text
+    )
+    session.wait_until_ready()
+    session.send("\x04")
+    assert session.wait_for_exit() == 0
+    assert "line 1" not in "\n".join([*session.history, *session.screen.display])
+
+
+@pytest.mark.usefixtures("models")
+def test_replies_that_go_to_a_file_are_announced(tmp_path: Path) -> None:
+    script = f'"{sys.executable}" -m grucli chat emo --seed 5 --max-chars 30 > "{tmp_path}/replies.txt"'
+    session = ShellCommandSession(script, width=200)
+    session.wait_for(lambda text: "replies.txt', one per line" in text and "or /help" in text)
+    session.send("hello\r")
+    session.wait_for(lambda text: "emo · seed 6" in text)
+    session.send("/temp 2\r")
+    session.wait_for(lambda text: "/temp: 2" in text and "temp 2 ·" in text)
+    session.send("\x04")
+    assert session.wait_for_exit() == 0
+    assert (tmp_path / "replies.txt").read_bytes() == run_piped(
+        b"hello\n", "emo", "--seed", "5", "--max-chars", "30"
+    ).stdout
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="no terminal that wraps rows again")
+def test_a_narrower_window_has_the_prompt_once(tmp_path: Path) -> None:
+    def tmux(*words: str) -> str:
+        command = ["tmux", "-S", str(tmp_path / "socket"), "-f", os.devnull, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def wait_for(words: str) -> str:
+        for _ in range(TIMEOUT * 10):
+            text = tmux("capture-pane", "-p", "-S", "-")
+            if words in text:
+                return text
+            time.sleep(0.1)
+        raise AssertionError(text)
+
+    chat = f"{sys.executable} -m grucli chat emo --seed 1 --private"
+    tmux("new-session", "-d", "-x", "80", "-y", "24", f"seq 30; {chat}")
+    try:
+        wait_for("or /help")
+        tmux("send-keys", "-l", "a line of 漢字 and words, " * 6 + "the end")
+        wait_for("the end")
+        for width in (40, 20, 100):
+            tmux("resize-window", "-x", str(width), "-y", "24")
+            time.sleep(1)
+        text = wait_for("the end\nemo · seed 1 · temp 0.8 · private · /help")
+    finally:
+        tmux("kill-server")
+    assert (text.count("›"), text.count("emo · seed")) == (1, 1)
+    assert "30\nemo takes turns. Type a message and it replies.\nCtrl-C stops a reply" in text
 
 
 def test_going_back_and_saying_something_else(start_chat: Callable[..., ChatPtySession]) -> None:

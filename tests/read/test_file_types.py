@@ -126,7 +126,12 @@ def test_compressed_data_are_known_by_their_content(
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.txt.zst", "a"])
 def test_json_is_known_under_another_suffix(write_file: WriteFile, name: str) -> None:
-    for content in (JSON, b"\xef\xbb\xbf" + JSON, b'[\n  {\n    "body": "the cat rode home"\n  }\n]'):
+    for content in (
+        JSON,
+        b"\xef\xbb\xbf" + JSON,
+        JSON.decode().strip().encode("utf-16-le"),
+        b'[\n  {\n    "body": "the cat rode home"\n  }\n]',
+    ):
         assert read(write_file(name, content)) == ["the cat rode home"]
 
 
@@ -141,6 +146,13 @@ def test_a_wrong_suffix_is_said(write_file: WriteFile) -> None:
 def test_a_table_is_known_under_the_suffix_of_a_text(write_file: WriteFile) -> None:
     assert read(write_file("a.txt", TABLE)) == ["the cat rode home"]
     assert read(write_file("b.txt", TABLE.replace(b",", b"\t"))) == ["the cat rode home"]
+    assert read(write_file("c.txt", TABLE.replace(b",", b"\t").decode().encode("utf-16"))) == ["the cat rode home"]
+
+
+def test_another_table_is_no_running_text(write_file: WriteFile) -> None:
+    rows = "".join(f"willow;well, yes {number}\n" for number in range(9))
+    with pytest.raises(UsageError, match="is a table, not running text: user, comment"):
+        list(read_running_text(write_file("a.txt", f"user;comment\n{rows}".encode()), ReadOptions(), RowReport()))
 
 
 @pytest.mark.parametrize(

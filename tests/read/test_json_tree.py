@@ -313,3 +313,12 @@ def test_whatever_the_shape_is_each_row_is_flat_and_the_value_unchanged(value: o
             assert not isinstance(found[finder.text_key(found) or "body"], dict | list)
             json.dumps(found)
     assert json.dumps(value) == before
+
+
+def test_a_list_under_the_id_of_a_post_belongs_to_it() -> None:
+    rows = list(CommentFinder().find({"p1": [{"body": "one"}], "p2": [{"body": "two"}]}))
+
+    assert rows == [
+        {"body": "one", "parent_id": "t3_p1", "link_id": "t3_p1"},
+        {"body": "two", "parent_id": "t3_p2", "link_id": "t3_p2"},
+    ]

@@ -85,10 +85,16 @@ def test_a_text_of_many_signs_is_trained_in_subwords(tmp_path: Path) -> None:
 def test_a_vocabulary_that_was_given_is_kept(tmp_path: Path) -> None:
     signs = [chr(0x4E00 + n) for n in range(3000)]
     text = write_texts(tmp_path / "signs.csv", ["".join(signs[n : n + 30]) for n in range(0, 3000, 10)])
-    event = started(small_options(text, vocab=512))
-    assert event.vocab == 512
+    event = started(small_options(text, vocab=2000))
+    assert event.vocab == 2000
     (notice,) = event.notices
     assert "of the characters are not in the vocabulary: train with a larger --vocab" in notice
+
+
+def test_a_vocabulary_that_knows_next_to_nothing_is_refused(corpus: Path) -> None:
+    with pytest.raises(UsageError, match=r"^6\d% of the characters of the corpus are not in the vocabulary") as caught:
+        run_to_finish(small_options(corpus, vocab=5))
+    assert caught.value.hint == "use a larger --vocab, or --tokenizer subword"
 
 
 def test_the_document_counts_what_was_dropped(corpus: Path) -> None:

@@ -10,6 +10,7 @@ import shellingham  # comes with typer
 from grucli.cli.completions import script
 from grucli.errors import UsageError
 from grucli.files import atomic_write
+from grucli.read.encoding import UTF8, find_mark
 
 _MANUAL_HINT = "print a script with: gru --show-completion bash, zsh, fish or powershell"
 
@@ -57,9 +58,12 @@ def install(shell: str, home: Path) -> list[Path]:
     if startup_file is None:
         return [target]
     before = startup_file.read_bytes() if startup_file.is_file() else b""
-    if line.encode() not in before.splitlines():
-        gap = b"" if not before or before.endswith(b"\n") else b"\n"
-        atomic_write(startup_file, before + gap + line.encode() + b"\n")
+    # A profile of PowerShell may be UTF-16.
+    encoding = find_mark(before)[1] or UTF8
+    text = before.decode(encoding, "replace")
+    if line not in text.splitlines():
+        gap = "" if not text or text.endswith("\n") else "\n"
+        atomic_write(startup_file, before + f"{gap}{line}\n".encode(encoding))
     return [target, startup_file]
 
 

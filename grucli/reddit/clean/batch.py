@@ -20,6 +20,7 @@ import numpy as np
 from grucli import optional_imports
 from grucli.read.blocks import Record, RowReport
 from grucli.read.json_lines import WRONG_TYPE, JsonLinesDecoder, json_error_reason
+from grucli.read.json_tree import plain_value
 from grucli.read.missing import MISSING_VALUES, is_missing
 from grucli.read.schema import TEXT
 from grucli.reddit.clean.dropped import DroppedRow, RecordEncoder, encode_bad_line
@@ -235,7 +236,7 @@ parent_id=None)
     values = {
         name: value
         if type(value) is str and value not in MISSING_VALUES and value[-2:] != ".0"
-        else _coerce(name, value)
+        else _coerce(name, plain_value(value))
         for name in _FIELDS
         if (value := fields.get(columns.get(name, name))) is not None
     }

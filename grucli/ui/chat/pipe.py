@@ -1,8 +1,8 @@
 """A chat without a screen, for scripts: one prompt per line in, one reply per line out."""
 
-import itertools
+import codecs
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from grucli.chat.commands import handle_line
 from grucli.chat.events import (
@@ -30,27 +30,78 @@ from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 
 
-def run_pipe(session: Session, terminal: Terminal, *, json: bool = False) -> None:
-    """Answer the lines of stdin."""
-    handle_lines(session, terminal, () if sys.stdin is None else sys.stdin.buffer, json=json)
+def run_pipe(session: Session, terminal: Terminal, *, json: bool = False, commands: bool = False) -> bool:
+    """Answer the lines of stdin as `handle_lines` does."""
+    return handle_lines(session, terminal, () if sys.stdin is None else sys.stdin.buffer, json=json, commands=commands)
 
 
-def handle_lines(session: Session, terminal: Terminal, lines: Iterable[bytes], *, json: bool = False) -> None:
-    """Answer each of `lines`, UTF-8, with one line on stdout, where line breaks in a reply are spaces.
+def handle_lines(
+    session: Session, terminal: Terminal, lines: Iterable[bytes], *, json: bool = False, commands: bool = False
+) -> bool:
+    """Answer each of `lines`, UTF-8, as `PipeWriter` does, and return False if one of them failed.
 
-    Commands work as on a screen and print to stderr. With `json` everything is printed to stdout, one object per line,
-    whose `type` is "reply", "message", "error" and so on.
+    Every line is a message, also a blank one. With `commands` those that begin with `/` are commands, and an empty line
+    continues a truncated reply.
     """
-    results = (handle_line(session, line.decode("utf-8", "replace").rstrip("\r\n")) for line in lines)
-    for events in itertools.chain([session.pop_notices()], results):
+    writer = PipeWriter(session, terminal, json=json, commands=commands)
+    writer.print_notices()
+    for number, line in enumerate(lines):
+        text = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
+        writer.handle(text.decode("utf-8", "replace").rstrip("\r\n"))
+        if writer.quit_requested:
+            break
+    return not writer.failed
+
+
+class PipeWriter:
+    """Writes each reply as one line on stdout, where its line breaks are spaces, and all else on stderr.
+
+    With `json` everything is printed to stdout, one object per line, whose `type` is "reply", "message", "error" and so
+    on. `quit_requested` becomes True when the user asks to leave, and `failed` when an error was reported. `on_event`
+    is called at each event.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        terminal: Terminal,
+        on_event: Callable[[], None] = lambda: None,
+        *,
+        json: bool = False,
+        commands: bool = True,
+    ) -> None:
+        self.quit_requested = self.failed = False
+        self._session, self._terminal, self._on_event = session, terminal, on_event
+        self._json, self._commands = json, commands
+
+    def print_notices(self) -> None:
+        """Print the notices of the session."""
+        self._print(self._session.pop_notices())
+
+    def print_hint(self, text: str) -> None:
+        """Print a message."""
+        self._terminal.info(text)
+
+    def handle(self, line: str) -> None:
+        """Run `line` and print its events."""
+        replied = self._print(handle_line(self._session, line, commands=self._commands))
+        if not replied and not self._commands and not self._json:
+            self._terminal.print_data("")  # so that the n-th line is the reply to the n-th prompt
+
+    def _print(self, events: Iterable[ChatEvent]) -> bool:
+        """Print events, and return True if a reply was among them."""
+        replied = False
         for event in _in_order(events):
-            if isinstance(event, Quit):
-                return
-            if not json:
-                _write(terminal, event)
-                continue
-            for document in event.to_json():
-                terminal.print_json(document)
+            self._on_event()
+            replied |= isinstance(event, ReplyFinished)
+            self.failed |= isinstance(event, CommandError)
+            self.quit_requested |= isinstance(event, Quit)
+            if not self._json:
+                _write(self._terminal, event)
+            else:
+                for document in event.to_json():
+                    self._terminal.print_json(document)
+        return replied
 
 
 def _in_order(events: Iterable[ChatEvent]) -> Iterator[ChatEvent]:

@@ -1,11 +1,10 @@
-"""The input line of a chat: history, completion, multi-line paste, and keys. Only this module uses prompt_toolkit."""
+"""The input line of a chat: history, completion, multi-line paste, and keys."""
 
+import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from prompt_toolkit import PromptSession, search
 from prompt_toolkit.application import Application, get_app
@@ -13,7 +12,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.history import History
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.keys import Keys
@@ -24,14 +23,16 @@ from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.search import SearchState
 from prompt_toolkit.styles import Style
-from rich.console import Console
 
 from grucli.chat.commands import complete
 from grucli.chat.session import Session
-from grucli.files import open_private
+from grucli.ui.chat.prompt_renderer import WrappingRenderer
+from grucli.ui.chat.terminal_input import PASTE_TIMEOUT, KeyQueue, PasteParser
+from grucli.ui.terminal.formatting import pluralize
 from grucli.ui.terminal.sanitize import BIDI_CONTROLS, sanitize_line
 
-MAX_HISTORY_CHARS = 10_000  # longer lines are not written to the history file
+MAX_SHOWN_PASTE = 10_000
+"""Characters: a longer paste is shown as its length. Drawing it would take long."""
 _MIN_DESCRIPTION_COLUMNS = 36
 
 # prompt_toolkit shows control characters as ^A or <80>, but prints these as they are.
@@ -61,31 +62,39 @@ class ChatPrompt:
     def __init__(
         self,
         session: Session,
-        history: Path,
         footer: Callable[[], str],
         terminal_input: Input | None = None,
         terminal_output: Output | None = None,
     ) -> None:
-        """Keep the history in the file `history`; input and output are those of the terminal unless given."""
+        """Keep the history of the session's store; input and output are those of the terminal unless given."""
+        self._long_pastes = LongPastes()
         self._prompt: PromptSession[str] = PromptSession(
             message=[("class:prompt", "› " if _supports_unicode() else "> ")],
             prompt_continuation="  ",
             placeholder=lambda: FormattedText([("class:hint", _hint(session))]),
             bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", sanitize_line(footer()))]),
-            history=_History(history),
+            history=_StoredHistory(session, self._long_pastes),
             completer=_CommandCompleter(session),
             complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
             reserve_space_for_menu=6,
             multiline=True,
             enable_suspend=True,
-            key_bindings=merge_key_bindings([_key_bindings(session), _search_bindings()]),
+            key_bindings=merge_key_bindings([_key_bindings(session, self._long_pastes), _search_bindings()]),
             style=_STYLE,
             input=terminal_input,
-            output=terminal_output if terminal_output is not None else _create_output(),
+            output=terminal_output if terminal_output is not None else create_terminal_output(sys.stdout),
         )
         for control in self._prompt.layout.find_all_controls():
             if isinstance(control, SearchBufferControl):
                 control.input_processors = [*(control.input_processors or ()), AfterInput(_not_found, "class:hint")]
+        app = self._prompt.app
+        app.renderer = WrappingRenderer(app.renderer.style, app.output)
+        self._parser: PasteParser | None = None
+        # Windows has another parser.
+        if (parser := getattr(app.input, "vt100_parser", None)) is not None:
+            self._parser = PasteParser(parser.feed_key_callback)
+            app.input.vt100_parser = self._parser  # type: ignore[attr-defined]
+        self._queue = KeyQueue(app.input)
 
     def read_line(self) -> str:
         """Return the line that the user entered.
@@ -94,61 +103,87 @@ class ChatPrompt:
             EOFError: Ctrl-D in an empty line.
             KeyboardInterrupt: Ctrl-C in an empty line; in any other it clears the line.
         """
-        return self._prompt.prompt()
+        line = self._prompt.prompt(pre_run=self._start, handle_sigint=False)
+        self._queue.check()
+        return self._long_pastes.expand(line)
+
+    @property
+    def interrupted(self) -> bool:
+        """True if Ctrl-C was typed after the last line."""
+        return self._queue.interrupted
+
+    def interrupt(self) -> None:
+        """Handle the signal of Ctrl-C: press the key if a line is being read, else set `interrupted`."""
+        app, self._queue.interrupted = self._prompt.app, True
+
+        def press() -> None:
+            if app.context is not None and not app.is_done:
+                self._queue.interrupted = False
+                app.context.copy().run(app.key_processor.send_sigint)
+
+        if app.loop is not None:
+            app.loop.call_soon_threadsafe(press)
+
+    def read_ahead(self) -> None:
+        """Queue what was typed since, without waiting."""
+        self._queue.read_ahead()
+
+    def drop_queued(self) -> int:
+        """Drop what was typed after the last line, and return the number of lines."""
+        return self._queue.drop()
+
+    def _start(self) -> None:
+        """Interrupt the line if Ctrl-C came before `interrupt` could, and let a paste end without its end mark."""
+        app, parser = self._prompt.app, self._parser
+        if self.interrupted:
+            app.exit(exception=KeyboardInterrupt())
+
+        async def watch() -> None:
+            while parser is not None:
+                await asyncio.sleep(PASTE_TIMEOUT / 4)
+                if parser.in_paste:
+                    app.key_processor.feed_multiple(app.input.flush_keys())
+                    app.key_processor.process_keys()
+
+        app.create_background_task(watch())
 
 
-class PlainPrompt:
-    """Asks for lines on a terminal without control sequences, which alone edits them, and reads them from stdin."""
+class LongPastes:
+    """Pasted texts that the line shows as their lengths."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
 
-    def read_line(self) -> str:
-        """Return the line that the user entered.
+    def shorten(self, text: str) -> str:
+        """Return what the line shows for a pasted text: the text itself, or a short form of it."""
+        if len(text) <= MAX_SHOWN_PASTE:
+            return text
+        short = f"[paste {len(self._texts) + 1}: {pluralize(len(text), 'character')}]"
+        self._texts[short] = text
+        return short
 
-        Raises:
-            EOFError: Ctrl-D in an empty line, or the end of the input.
-            KeyboardInterrupt: Ctrl-C.
-        """
-        self._console.print("> ", end="")
-        self._console.file.flush()
-        # The chat uses Ctrl-C to stop a reply; here it interrupts the input.
-        previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            line = sys.stdin.readline()
-        except KeyboardInterrupt:
-            self._console.print()
-            raise
-        finally:
-            signal.signal(signal.SIGINT, previous_handler or signal.SIG_DFL)
-        if not line:
-            self._console.print()
-            raise EOFError
-        return line.rstrip("\r\n")
+    def expand(self, line: str) -> str:
+        """Return the line with the texts instead of their short forms."""
+        for short, text in self._texts.items():
+            line = line.replace(short, text)
+        return line
 
 
-class _History(FileHistory):
-    """A history file; errors when it is read or written are ignored."""
+class _StoredHistory(History):
+    """The history of typed lines in the session's store. Lines with a long paste are not stored."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        super().__init__(path)
+    def __init__(self, session: Session, long_pastes: LongPastes) -> None:
+        super().__init__()
+        self._session, self._long_pastes = session, long_pastes
 
     def load_history_strings(self) -> Iterable[str]:
-        try:
-            return list(super().load_history_strings())
-        except OSError:
-            return []
+        store = self._session.store
+        return [] if store is None else reversed(store.history.lines())
 
     def store_string(self, string: str) -> None:
-        if len(string) > MAX_HISTORY_CHARS:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(open_private(str(self._path), os.O_WRONLY | os.O_CREAT))
-            super().store_string(string)
-        except (OSError, UnicodeError):
-            return
+        store = self._session.store
+        if store is not None and len(string) <= MAX_SHOWN_PASTE and self._long_pastes.expand(string) == string:
+            store.history.append(string, self._session.started_at)
 
 
 class _CommandCompleter(Completer):
@@ -220,8 +255,14 @@ def _not_found() -> str:
     return "" if text in target.buffer.document_for_search(search_state).text else " · not found"
 
 
-def _key_bindings(session: Session) -> KeyBindings:
+def _key_bindings(session: Session, long_pastes: LongPastes) -> KeyBindings:
     bindings = KeyBindings()
+
+    @bindings.add(Keys.BracketedPaste, filter=~is_searching)
+    def _(event: KeyPressEvent) -> None:
+        """Insert a pasted text, or its length."""
+        text = event.data.replace("\r\n", "\n").replace("\r", "\n")
+        event.current_buffer.insert_text(long_pastes.shorten(text))
 
     @bindings.add("enter", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
@@ -285,7 +326,8 @@ class _NoCursorQueryOutput(Vt100_Output):
         return 1
 
 
-def _create_output() -> Output:
+def create_terminal_output(stream: TextIO) -> Output:
+    """Return the output to the terminal `stream`."""
     if sys.platform == "win32":
-        return create_output()
-    return _NoCursorQueryOutput.from_pty(sys.stdout, os.environ.get("TERM"), ColorDepth.from_env())
+        return create_output(stream)
+    return _NoCursorQueryOutput.from_pty(stream, os.environ.get("TERM"), ColorDepth.from_env())

@@ -1,12 +1,11 @@
-"""The screen of a chat: the input line, streaming replies with a progress bar, and the results of commands.
+"""The screen of a chat: streaming replies with a progress bar, and the results of commands.
 
-It renders the events of a session and has no logic. While a reply streams, Ctrl-C stops it.
+It renders the events of a session and has no logic.
 """
 
 import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
@@ -27,47 +26,19 @@ from grucli.chat.events import (
 )
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
-from grucli.paths import data_dir
 from grucli.ui.chat.command_results import print_command_result
-from grucli.ui.chat.prompt import ChatPrompt, PlainPrompt
 from grucli.ui.chat.reply_view import ReplyView, tail
 from grucli.ui.chat.spread_view import SpreadView
-from grucli.ui.terminal.console import Terminal, supports_cursor_control
 from grucli.ui.terminal.formatting import fit_fields, pluralize
 from grucli.ui.terminal.live_text import FramePacer
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
-from grucli.ui.terminal.tty_control import echo
 from grucli.ui.terminal.wrapping import truncate
-
-HISTORY_FILE = "chat_history"
-
-
-def run_screen(session: Session, terminal: Terminal) -> None:
-    """Run a chat on the terminal until the user leaves."""
-    console = terminal.data
-    prompt: ChatPrompt | PlainPrompt = PlainPrompt(console)
-    if supports_cursor_control(console):
-        prompt = ChatPrompt(session, data_dir() / HISTORY_FILE, lambda: footer(session, console.width))
-    screen = ChatScreen(session, console)
-    if terminal.quiet == 0:
-        screen.print_greeting()
-    screen.print_notices()
-    with _sigint_stops_reply(session):
-        while not screen.quit_requested:
-            try:
-                line = prompt.read_line()
-            except KeyboardInterrupt:
-                screen.print_hint("press Ctrl-D or type /quit to leave")
-            except EOFError:
-                return
-            else:
-                screen.handle(line)
 
 
 class ChatScreen:
     """Renders what a session does with each line. `quit_requested` becomes True when the user asks to leave.
 
-    `clock` returns seconds and `sleep` takes them; tests replace both.
+    `on_event` is called at each event. `clock` returns seconds and `sleep` takes them; tests replace both.
     """
 
     def __init__(
@@ -76,9 +47,11 @@ class ChatScreen:
         console: Console,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        on_event: Callable[[], None] = lambda: None,
     ) -> None:
         self.quit_requested = False
-        self._session, self._console, self._clock, self._sleep = session, console, clock, sleep
+        self._session, self._console, self._on_event = session, console, on_event
+        self._clock, self._sleep = clock, sleep
 
     def print_greeting(self) -> None:
         """Print how to use the model, and how to leave."""
@@ -116,11 +89,10 @@ class ChatScreen:
 
     def handle(self, line: str) -> None:
         """Run `line` and render its events."""
-        if not line.strip() and not self._session.can_continue:
-            return
-        with echo(on=False), contextlib.ExitStack() as view_stack:
+        with contextlib.ExitStack() as view_stack:
             view: ReplyView | SpreadView | None = None
             for event in handle_line(self._session, line):
+                self._on_event()
                 match event:
                     case PromptProgress() | ReplyStarted() | ReplyDelta():
                         if not isinstance(view, ReplyView):
@@ -202,18 +174,9 @@ def reply_footer(turn: Turn, width: int) -> str:
 def footer(session: Session, width: int) -> str:
     """Return the line below the input: the model, and how it will generate the next reply."""
     config, tree = session.config, session.tree
+    private = "private" if session.store is None else ""
     branch = f"branch {sanitize_line(tree.branch)}" if len(tree.branches) > 1 else ""
     others = (setting for setting in SETTINGS if setting.option.name not in ("temp", "seed"))
     modified = [sanitize_line(setting.short_form(session)) for setting in others if setting.is_modified(session)]
-    fields = [session.model_name, f"seed {config.seed}", f"temp {config.temp:g}", branch, *modified, "/help"]
+    fields = [session.model_name, f"seed {config.seed}", f"temp {config.temp:g}", private, branch, *modified, "/help"]
     return " · ".join(fit_fields(fields, width - 1))
-
-
-@contextlib.contextmanager
-def _sigint_stops_reply(session: Session) -> Iterator[None]:
-    """Make Ctrl-C stop a reply between two chunks, where screen and session agree."""
-    previous_handler = signal.signal(signal.SIGINT, lambda *_: session.stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous_handler or signal.SIG_DFL)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import FrameType
-from typing import IO
+from typing import Protocol
 
 if sys.platform != "win32":
     import termios
@@ -18,7 +18,8 @@ if sys.platform != "win32":
         saved = termios.tcgetattr(fd)
         modified = termios.tcgetattr(fd)
         flags = termios.ECHO | termios.ICANON
-        modified[3] = modified[3] | flags if on else modified[3] & ~flags
+        # NOFLSH: without it Ctrl-C discards what is typed, and output that the terminal has not read yet.
+        modified[3] = (modified[3] | flags) & ~termios.NOFLSH if on else (modified[3] & ~flags) | termios.NOFLSH
         # A background process is stopped (SIGTTOU) for any call of tcsetattr, even without a change.
         if modified == saved:
             yield
@@ -30,8 +31,16 @@ if sys.platform != "win32":
             termios.tcsetattr(fd, termios.TCSANOW, saved)
 
 
+class FileLike(Protocol):
+    """Anything with a file descriptor."""
+
+    def fileno(self) -> int:
+        """Return the file descriptor."""
+
+
 def echo(*, on: bool) -> AbstractContextManager[None]:
-    """Enable or disable echo and line mode in the block; what is typed without them is kept for the next read."""
+    """Enable or disable echo and line mode in the block; what is typed without them is kept for the next read, even
+    after Ctrl-C."""
     if sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty():
         return _set_echo(sys.stdin.fileno(), on=on)
     return contextlib.nullcontext()
@@ -67,7 +76,7 @@ def handle_suspend(
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-def is_in_background(stream: IO[str]) -> bool:
+def is_in_background(stream: FileLike) -> bool:
     """Return True if the process is not in the foreground of the terminal `stream` (after `bg`)."""
     if sys.platform == "win32":
         return False

@@ -1,17 +1,23 @@
 import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from grucli.chat.events import ChatEvent
 from grucli.chat.session import Session
+from grucli.chat.session_store import SessionStore
 from grucli.generation.options import GenerationConfig, State
 from grucli.ui.chat.pipe import handle_lines
 from tests.chat.fakes import FakeChatModel, FakeModelProvider, FakeReplyStream, completion_session, conversation_session
+from tests.fault_injection import disk_full
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 
 def run_pipe_session(session: Session, *lines: bytes, err: PipeStream | TtyStream | None = None) -> CapturedTerminal:
     captured = CapturedTerminal(PipeStream(), err or PipeStream())
-    handle_lines(session, captured.terminal, lines)
+    handle_lines(session, captured.terminal, lines, commands=True)
     return captured
 
 
@@ -89,7 +95,7 @@ def test_what_commands_offer_and_find_is_told_in_lines() -> None:
 
 def run_json_session(session: Session, *lines: bytes) -> list[dict[str, object]]:
     captured = CapturedTerminal(PipeStream(), PipeStream())
-    handle_lines(session, captured.terminal, lines, json=True)
+    handle_lines(session, captured.terminal, lines, json=True, commands=True)
     assert captured.err == ""
     return [json.loads(line) for line in captured.out.splitlines()]
 
@@ -192,3 +198,62 @@ def test_a_tree_from_its_beginning_marks_that() -> None:
 def test_the_line_of_cmd_is_a_line() -> None:
     answered = run_pipe_session(completion_session("two\nlines\n\nmore", max_chars=10), b"hi\n", b"\n", b"/cmd\n")
     assert answered.err == "gru sample bard --prompt 'hitwo\\nlines\\n' --temp 0.8 --max-chars 10 --seed 8\n"
+
+
+def run_text_session(session: Session, *lines: bytes) -> tuple[CapturedTerminal, bool]:
+    captured = CapturedTerminal(PipeStream(), PipeStream())
+    return captured, handle_lines(session, captured.terminal, lines)
+
+
+def test_without_commands_each_line_is_a_message() -> None:
+    lines = (b"/s obviously\n", b"/quit while you are ahead\n", b"\n", b"/tmep\n", b"//\n", b"last")
+    session = conversation_session()
+    captured, succeeded = run_text_session(session, *lines)
+    assert captured.out == "<7>\n<8>\n<9>\n<10>\n<11>\n<12>\n"
+    assert (captured.err, succeeded) == ("", True)
+    assert [turn.line for turn in session.turns] == [line.decode().rstrip() for line in lines]
+
+
+def test_without_commands_a_blank_line_continues_nothing() -> None:
+    session = completion_session("abcdef", max_chars=3)
+    captured, _ = run_text_session(session, b"Once\n", b"\n")
+    assert captured.out == "abc\nabc\n"
+    assert [turn.prefix for turn in session.turns] == ["Once", ""]
+    with_commands = run_pipe_session(completion_session("abcdef", max_chars=3), b"Once\n", b"\n")
+    assert with_commands.out == "abc\nabc\n"
+
+
+def test_a_byte_order_mark_is_no_text() -> None:
+    session = conversation_session()
+    captured, _ = run_text_session(session, "\ufeffhi\r\n".encode(), "\ufeffyou\n".encode())
+    assert [turn.line for turn in session.turns] == ["hi", "\ufeffyou"]
+    assert captured.err.count("not in the model's vocabulary") == 1
+
+
+def test_a_line_that_fails_leaves_an_empty_one_and_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = conversation_session()
+    send = session.send
+
+    def fail_once(line: str, **options: bool) -> Iterator[ChatEvent]:
+        if line == "long":
+            raise MemoryError
+        return send(line, **options)
+
+    monkeypatch.setattr(session, "send", fail_once)
+    captured, succeeded = run_text_session(session, b"hi\n", b"long\n", b"you\n")
+    assert captured.out == "<7>\n\n<8>\n"
+    assert captured.err.startswith("gru: not enough memory")
+    assert not succeeded
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_session_that_cannot_be_saved_is_a_failure_told_once(tmp_path: Path) -> None:
+    for lines in ([b"hi\n", b"/save trip\n", b"you\n", b"so\n"], [b"/save trip\n", b"hi\n", b"you\n", b"so\n"]):
+        captured = CapturedTerminal(PipeStream(), PipeStream())
+        session = conversation_session(store=SessionStore(tmp_path / "sessions"), persist=False)
+        with session, disk_full():
+            succeeded = handle_lines(session, captured.terminal, lines, commands=True)
+        assert not succeeded
+        assert captured.out == "<7>\n<8>\n<9>\n"
+        assert captured.err.count("gru: ") == 1
+        assert "File too large" in captured.err

@@ -1,6 +1,8 @@
 import contextlib
 import stat
 import sys
+import threading
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -9,17 +11,26 @@ from hypothesis import strategies as st
 from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import DummyOutput
 
-from grucli.ui.chat.prompt import MAX_HISTORY_CHARS, ChatPrompt, _NoCursorQueryOutput
+from grucli.chat.session import Session
+from grucli.chat.session_store import SessionStore
+from grucli.ui.chat.prompt import MAX_SHOWN_PASTE, ChatPrompt, _NoCursorQueryOutput
+from grucli.ui.chat.prompt_renderer import _num_wraps, wraps_on_resize
 from tests.chat.fakes import conversation_session
 from tests.ui.emulator import TerminalEmulator
+
+
+def session_with(history: Path) -> Session:
+    """A session whose store has its history in the file `history`."""
+    return conversation_session(store=SessionStore(history.parent / "sessions", history))
 
 
 def read_typed(keys: str | bytes, history: Path, num_lines: int = 1) -> list[str]:
     """The lines that come of typing `keys`."""
     with create_pipe_input() as terminal:
-        prompt = ChatPrompt(conversation_session(), history, lambda: "footer", terminal, DummyOutput())
+        prompt = ChatPrompt(session_with(history), lambda: "footer", terminal, DummyOutput())
         terminal.send_bytes(keys) if isinstance(keys, bytes) else terminal.send_text(keys)
         return [prompt.read_line() for _ in range(num_lines)]
 
@@ -92,7 +103,7 @@ def test_a_search_of_the_history_takes_a_line_or_leaves_all_as_it_was(
 def read_typed_later(keys: str, history: Path) -> str:
     """The line that comes of typing `keys` once the history is there."""
     with create_pipe_input() as terminal:
-        prompt = ChatPrompt(conversation_session(), history, lambda: "footer", terminal, DummyOutput())
+        prompt = ChatPrompt(session_with(history), lambda: "footer", terminal, DummyOutput())
         pending_keys = [keys]
 
         def type_them(app: Application[str]) -> None:
@@ -111,7 +122,7 @@ def prompt_rows(text: str, history: Path, columns: int, keys: str = "") -> list[
     screen = _NoCursorQueryOutput(emulator, lambda: Size(rows=30, columns=columns), term="xterm")
     with create_pipe_input() as terminal:
         terminal.send_text(f"\x1b[200~{text}\x1b[201~{keys}\r")
-        line = ChatPrompt(conversation_session(), history, lambda: "footer", terminal, screen).read_line()
+        line = ChatPrompt(session_with(history), lambda: "footer", terminal, screen).read_line()
     assert line == text or keys
     emulator.write("reply\n")
     *typed, reply = emulator.rows
@@ -165,8 +176,8 @@ def test_the_history_lasts_and_is_private(history: Path) -> None:
 
 
 def test_a_pasted_book_stays_out_of_the_history(history: Path) -> None:
-    read_typed(f"\x1b[200~{'x' * (MAX_HISTORY_CHARS + 1)}\x1b[201~\rshort\r", history, num_lines=2)
-    assert history.stat().st_size < MAX_HISTORY_CHARS
+    read_typed(f"\x1b[200~{'x' * (MAX_SHOWN_PASTE + 1)}\x1b[201~\rshort\r", history, num_lines=2)
+    assert history.stat().st_size < MAX_SHOWN_PASTE
 
 
 def test_a_history_that_cannot_be_kept_is_done_without(tmp_path: Path) -> None:
@@ -180,3 +191,112 @@ def test_a_damaged_history_is_read_as_far_as_it_goes(history: Path) -> None:
     history.parent.mkdir()
     history.write_bytes(b"\xff\xfe\x00\n+\xc3\n+old\n\n# x\n+older\x00")
     assert read_typed("new\r", history) == ["new"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", ["\x1b[200~lost \x1b[200~ends", "\x1b[200~lost ends\x1b[20"])
+def test_a_paste_whose_end_is_lost_is_a_line_after_a_while(keys: str, history: Path) -> None:
+    with create_pipe_input() as terminal:
+        prompt = ChatPrompt(session_with(history), lambda: "footer", terminal, DummyOutput())
+        terminal.send_text(keys)
+
+        def press_enter(app: Application[str]) -> None:
+            if app.current_buffer.text:
+                terminal.send_text("\r")
+
+        prompt._prompt.app.after_render += press_enter
+        assert prompt.read_line() == "lost ends"
+
+
+def test_keys_after_a_paste_without_end_work(history: Path) -> None:
+    assert read_typed("\x1b[200~lost\x03this\r", history) == ["this"]
+    with pytest.raises(EOFError):
+        read_typed("\x1b[200~lost\x03\x04", history)
+    with pytest.raises(KeyboardInterrupt):
+        read_typed("\x1b[200~lost\x03\x03", history)
+
+
+def test_a_long_paste_is_shown_as_its_length_and_read_whole(history: Path) -> None:
+    text = "word\r\n" * 4000
+    with create_pipe_input() as terminal:
+        prompt = ChatPrompt(session_with(history), lambda: "footer", terminal, DummyOutput())
+        shown: list[str] = []
+        prompt._prompt.app.after_render += lambda app: shown.append(app.current_buffer.text)
+
+        def send() -> None:
+            terminal.send_text(f"see \x1b[200~{text}\x1b[201~ and\r")
+
+        threading.Thread(target=send).start()
+        assert prompt.read_line() == f"see {text.replace(chr(13), '')} and"
+        assert prompt._long_pastes.expand("[paste 1: 20,000 characters]") == text.replace("\r", "")
+    assert "see [paste 1: 20,000 characters] and" in shown
+    assert not history.exists()
+
+
+def test_a_private_chat_has_no_history_in_a_file(history: Path) -> None:
+    read_typed("first\r", history)
+    with create_pipe_input() as terminal:
+        prompt = ChatPrompt(conversation_session(), lambda: "footer", terminal, DummyOutput())
+        terminal.send_text("secret\r")
+        assert prompt.read_line() == "secret"
+    assert "secret" not in history.read_text()
+
+
+def test_ctrl_c_as_a_signal_is_remembered_until_the_line(history: Path) -> None:
+    with create_pipe_input() as terminal:
+        prompt = ChatPrompt(session_with(history), lambda: "footer", terminal, DummyOutput())
+        prompt.interrupt()
+        assert prompt.interrupted
+        with pytest.raises(KeyboardInterrupt):
+            prompt.read_line()
+        assert prompt.drop_queued() == 0
+
+
+def test_ctrl_c_as_a_signal_is_the_key_in_a_line(history: Path) -> None:
+    with create_pipe_input() as terminal:
+        prompt = ChatPrompt(session_with(history), lambda: "footer", terminal, DummyOutput())
+        renders: list[Application[str]] = []
+
+        def interrupt_once(app: Application[str]) -> None:
+            renders.append(app)
+            if len(renders) == 1:
+                prompt.interrupt()
+
+        prompt._prompt.app.after_render += interrupt_once
+        with pytest.raises(KeyboardInterrupt):
+            prompt.read_line()
+        assert not prompt.interrupted
+
+
+@pytest.mark.parametrize(
+    ("environment", "wraps"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "screen", "TMUX": "/tmp/tmux"}, True),
+        ({"TERM": "screen"}, False),
+        ({"TERM": "linux"}, False),
+        ({"TERM": "xterm", "XTERM_VERSION": "XTerm(390)"}, False),
+    ],
+)
+def test_terminals_that_wrap_what_became_too_long(environment: dict[str, str], wraps: bool) -> None:
+    assert wraps_on_resize(environment) == wraps
+
+
+@pytest.mark.parametrize(
+    ("text", "x", "columns", "wraps"),
+    [
+        ("abc", 2, 3, 0),
+        ("abcd", 2, 3, 0),
+        ("abcd", 3, 3, 1),
+        ("abcdefg", 6, 3, 2),
+        ("漢字", 2, 3, 1),
+        ("a漢字", 3, 3, 1),
+    ],
+)
+def test_how_often_a_row_wraps(text: str, x: int, columns: int, wraps: int) -> None:
+    row: defaultdict[int, Char] = defaultdict(lambda: Char(" "))
+    cell = 0
+    for char in text:
+        row[cell] = Char(char)
+        cell += row[cell].width
+    assert _num_wraps(row, x, columns) == wraps

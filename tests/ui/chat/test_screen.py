@@ -1,5 +1,4 @@
 import dataclasses
-import io
 import os
 import signal
 import sys
@@ -12,7 +11,9 @@ from rich.console import Console
 from grucli.chat.commands import handle_line
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
-from grucli.ui.chat.screen import ChatScreen, _sigint_stops_reply, footer, reply_footer, run_screen
+from grucli.ui.chat.plain_prompt import PlainPrompt
+from grucli.ui.chat.screen import ChatScreen, footer, reply_footer
+from grucli.ui.chat.typed_chat import _handle_sigint, run_screen
 from tests.chat.fakes import FakeChatModel, FakeModelProvider, completion_session, conversation_session
 from tests.ui.chat.test_reply_view import FakeClock
 from tests.ui.emulator import TerminalEmulator
@@ -93,11 +94,6 @@ def test_the_limit_says_how_to_go_on() -> None:
         "abcdeabcde",
         "seed 2 · 5 characters · 0.72 bits/char · limit reached; Enter continues",
     ]
-
-
-def test_an_empty_line_without_a_meaning_draws_nothing() -> None:
-    harness = Harness(conversation_session())
-    assert harness.send("", "   ") == []
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
@@ -194,7 +190,7 @@ def test_ctrl_c_stops_the_reply_and_keeps_it() -> None:
 
     harness.screen = ChatScreen(session, harness.screen._console, harness.clock, sleep)
     before = signal.getsignal(signal.SIGINT)
-    with _sigint_stops_reply(session):
+    with _handle_sigint(session, PlainPrompt(harness.screen._console)):
         rows = harness.send("hi")
         harness.send("/temp 1")
     assert signal.getsignal(signal.SIGINT) is before
@@ -232,7 +228,7 @@ def test_the_footers_keep_the_seed_however_narrow() -> None:
     assert reply_footer(turn, 20) == "seed 42"
     assert "· 1 character ·" in reply_footer(dataclasses.replace(turn, reply="o"), 80)
     assert "· 1,234 characters ·" in reply_footer(dataclasses.replace(turn, reply="o" * 1234), 80)
-    assert footer(session, 80) == "emo · seed 43 · temp 0.8 · /help"
+    assert footer(session, 80) == "emo · seed 43 · temp 0.8 · private · /help"
     assert footer(session, 20) == "emo · seed 43"
 
 
@@ -242,10 +238,10 @@ def test_the_footer_has_what_is_not_as_usual() -> None:
         for _ in handle_line(session, line):
             pass
     assert footer(session, 200) == (
-        "emo · seed 42 · temp 0.8 · branch b · top-k 5 · mirostat 2 · relevance 0.4 · stop '\\n'"
+        "emo · seed 42 · temp 0.8 · private · branch b · top-k 5 · mirostat 2 · relevance 0.4 · stop '\\n'"
         " · block 'so' 'it goes on' · /help"
     )
-    assert footer(session, 80) == "emo · seed 42 · temp 0.8 · branch b · top-k 5 · mirostat 2 · relevance 0.4"
+    assert footer(session, 80) == "emo · seed 42 · temp 0.8 · private · branch b · top-k 5 · mirostat 2"
     for _ in handle_line(session, "/block and on and on"):
         pass
     assert "block (3) · /help" in footer(session, 200)
@@ -306,24 +302,24 @@ def test_a_line_that_the_model_cannot_read_in_full_is_told() -> None:
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = io.StringIO("hi\n^C\n/temp 2\n")
+    typed = iter([b"hi\n\n  \n", b"^C", b"/temp", b" 2\n", b""])
 
-    class Keyboard:
-        def isatty(self) -> bool:
-            return False
-
-        def readline(self) -> str:
-            line = typed.readline()
-            if line == "^C\n":
-                os.kill(os.getpid(), signal.SIGINT)
-                signal.pause()
-            return line
+    def read(descriptor: int, count: int) -> bytes:
+        chunk = next(typed)
+        if chunk == b"^C":
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+        return chunk
 
     monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr(sys, "stdin", Keyboard())
+    monkeypatch.setattr("grucli.ui.chat.plain_prompt.os.read", read)
     captured = CapturedTerminal(TtyStream(), TtyStream())
-    run_screen(conversation_session(REPLY_TEMPLATE, seed=42), captured.terminal)
+    stdin, keyboard = os.pipe()
+    with os.fdopen(stdin) as silent, os.fdopen(keyboard, "w"):
+        monkeypatch.setattr(sys, "stdin", silent)
+        run_screen(conversation_session(REPLY_TEMPLATE, seed=42), captured.terminal)
     assert "\x1b" not in captured.out + captured.err
     assert "> Well, seed 42 is as good as any other number.\nOr is it?\n" in captured.out
+    assert captured.out.count("Or is it?") == 1  # an empty line has no meaning
     assert "press Ctrl-D" in captured.out.split("Or is it?")[1]
     assert "/temp: 2" in captured.out
