@@ -10,6 +10,9 @@ MISSING_TEXTS = frozenset(
 MISSING_VALUES = MISSING_TEXTS | {"", "n/a", "none", "Null", "NAN", "-nan", "#NA", "nil", "DELETED"}
 """The same for any other field, where no word means something else."""
 
+_MAX_CHARS = 40
+"""Length of a word with white space around it; most texts are longer."""
+
 DELETED_TEXT = re.compile(r"\[ ?(?:deleted|removed|unavailable)\b[^\]\n]{0,100}\]", re.IGNORECASE)
 """What Reddit shows instead of the text of a comment that is gone."""
 
@@ -20,7 +23,7 @@ def is_missing_text(text: str) -> bool:
     >>> is_missing_text("nan"), is_missing_text("None of them")
     (True, False)
     """
-    return text.strip() in MISSING_TEXTS
+    return len(text) <= _MAX_CHARS and text.strip() in MISSING_TEXTS
 
 
 def is_placeholder(text: str) -> bool:

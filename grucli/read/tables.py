@@ -86,7 +86,7 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
         delimiter = separator[1]
     else:
         delimiter = _find_delimiter(lines, usual_delimiter, options)
-    quoted = _is_quoted("\n".join(lines), delimiter, usual_delimiter)
+    quoted = _is_quoted("\n".join(lines), delimiter, usual_delimiter, options)
     header = next(iter(_split(lines[:1], delimiter, quoted=quoted)), [])
     space_after = quoted and delimiter != " " and len(header) > 1 and all(name.startswith(" ") for name in header[1:])
     rows = _split(lines, delimiter, quoted=quoted, space_after=space_after)
@@ -154,11 +154,12 @@ def _is_consistent(rows: list[list[str]]) -> bool:
     return len(rows) > 1 < width and sum(len(row) == width for row in rows) >= 0.9 * len(rows)
 
 
-def _is_quoted(text: str, delimiter: str, usual_delimiter: str) -> bool:
+def _is_quoted(text: str, delimiter: str, usual_delimiter: str, options: ReadOptions) -> bool:
     """Return True if quotes enclose fields.
 
     A `.tsv` has no quotes unless something shows it: all of its quotes are in their places, and one field needs them.
-    Any other table has, unless most of its quotes are in other places. Commas always need quotes.
+    Doubled quotes show it only below a header, which programs write that quote: in bare lines they belong to the texts.
+    Any other table has quotes, unless most of its quotes are in other places. Commas always need quotes.
     """
     if delimiter == "," or '"' not in text:
         return delimiter != "\t" or usual_delimiter != "\t"
@@ -170,7 +171,8 @@ def _is_quoted(text: str, delimiter: str, usual_delimiter: str) -> bool:
     if (delimiter, usual_delimiter) != ("\t", "\t"):
         return misplaced <= 2 * len(fields)
     first_line = text.partition("\n")[0]
-    needs_quotes = any('""' in each[1:-1] or "\t" in each or "\n" in each for each in fields)
+    signs = ("\t", "\n", '""') if _has_text_name(first_line.split("\t"), options) else ("\t", "\n")
+    needs_quotes = any(sign in each[1:-1] for each in fields for sign in signs)
     return not misplaced and (needs_quotes or not field.sub("", first_line).strip("\t\r"))
 
 

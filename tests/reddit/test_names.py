@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from grucli.read import missing, scores
 from grucli.read.scores import parse_score
 from grucli.reddit import names
+from grucli.reddit.clean.rule_engine import make_cleaner
 from grucli.reddit.clean.rules import filters
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.comments import Comment
@@ -47,7 +48,7 @@ def test_every_spelling_is_the_same_user(spelling: str) -> None:
     "spelling", ["u/AutoModerator", "https://reddit.com/u/automoderator", "@RemindMeBot", "u/x_bot"]
 )
 def test_a_bot_is_known_in_every_spelling(spelling: str) -> None:
-    assert filters.bot(Comment(body="!", author=spelling)) == "name"
+    assert make_cleaner(RuleConfig())(Comment(body="Well, yes.", author=spelling)) == "bot: name"
 
 
 @pytest.mark.parametrize("author", ["u/[deleted]", "[deleted]", "DELETED", "None", "nan", "NULL", "", "u/"])

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import attrgetter
 
 from grucli.read.blocks import RowReport
 from grucli.read.missing import is_missing
 from grucli.read.scores import parse_score
 from grucli.reddit.comments import Comment
 from grucli.reddit.timestamps import MAX_SECONDS, DateOrder, parse_time
+
+_INTEGER = frozenset({int})
 
 
 def parse_number_fields(
@@ -22,17 +23,24 @@ def parse_number_fields(
         order: see `date_order`.
         unread: values that could not be read.
     """
-    parsers: dict[str, Callable[[object], int | None]] = {
-        "created_utc": partial(parse_time, order=order),
-        "score": parse_score,
-    }
-    for field, parse in parsers.items():
-        values = list(map(attrgetter(field), comments))
-        if {int}.issuperset(map(type, values)) and (field != "created_utc" or max(values, default=0) < MAX_SECONDS):
-            continue
-        for line_number, comment, value in zip(line_numbers, comments, values, strict=True):
-            if type(value) is not int or value >= MAX_SECONDS:
-                number = parse(value)
-                setattr(comment, field, number)
-                if number is None and not is_missing(value):
-                    unread.skip(field, line_number)
+    times, scores = [comment.created_utc for comment in comments], [comment.score for comment in comments]
+    if not _INTEGER.issuperset(map(type, times)) or max(times, default=0) >= MAX_SECONDS:  # type: ignore[type-var]
+        _parse_field("created_utc", times, partial(parse_time, order=order), line_numbers, comments, unread)
+    if not _INTEGER.issuperset(map(type, scores)):
+        _parse_field("score", scores, parse_score, line_numbers, comments, unread)
+
+
+def _parse_field(
+    name: str,
+    values: Sequence[object],
+    parse: Callable[[object], int | None],
+    line_numbers: Sequence[int],
+    comments: Sequence[Comment],
+    unread: RowReport,
+) -> None:
+    for line_number, comment, value in zip(line_numbers, comments, values, strict=True):
+        if type(value) is not int or value >= MAX_SECONDS:
+            number = parse(value)
+            setattr(comment, name, number)
+            if number is None and not is_missing(value):
+                unread.skip(name, line_number)

@@ -134,7 +134,7 @@ def bot(comment: Comment) -> str | None:
     if ("bot" in body or "Bot" in body) and _BOT_WORD.search(body) and _BOT_STATEMENT.search(body):
         return "says so"
     if comment.author:
-        name = user_key(comment.author)
+        name = comment.author.lower()
         if name in KNOWN_BOTS:
             return "name"
         if "bot" in name:
