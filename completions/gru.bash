@@ -21,8 +21,9 @@ _gru_look_up() {
         'fetch --rate') kind='' ;;
         'fetch --base-url') kind='' ;;
         'fetch #'*) kind='' ;;
-        clean) commands='' options='-o --output --replies --min-turns --subreddit --author --not-author --min-score --max-score --after --before --min-chars --max-chars --language --match --no-match --skip-rule --near-duplicates --column --author-column --id-column --parent-column --link-column --score-column --time-column --subreddit-column --delimiter --encoding --no-header --workers --force --dry-run --show --explain-columns --list-rules --explain --json -q --quiet --debug --version -h --help' ;;
+        clean) commands='' options='-o --output --dropped --replies --min-turns --subreddit --author --not-author --min-score --max-score --after --before --min-chars --max-chars --language --match --no-match --skip-rule --near-duplicates --column --author-column --id-column --parent-column --link-column --score-column --time-column --subreddit-column --delimiter --encoding --no-header --workers --force --dry-run --show --explain-columns --list-rules --explain --json -q --quiet --debug --version -h --help' ;;
         'clean -o'|'clean --output') kind=@file ;;
+        'clean --dropped') kind=@file ;;
         'clean --min-turns') kind='' ;;
         'clean --subreddit') kind='' ;;
         'clean --author') kind='' ;;
