@@ -94,7 +94,7 @@ complete -c gru -n '__gru_at \'clean\'' -l author -x -d 'Keep comments by NAME; 
 complete -c gru -n '__gru_at \'clean\'' -l not-author -x -d 'Exclude comments by NAME; repeatable'
 complete -c gru -n '__gru_at \'clean\'' -l min-score -x -d 'Minimum score'
 complete -c gru -n '__gru_at \'clean\'' -l max-score -x -d 'Maximum score'
-complete -c gru -n '__gru_at \'clean\'' -l after -x -d 'Start time: 2024-01-31, 30d (ago) or seconds since 1970'
+complete -c gru -n '__gru_at \'clean\'' -l after -x -d 'Start time (UTC): 2024-01-31, 30d (ago) or seconds since 1970'
 complete -c gru -n '__gru_at \'clean\'' -l before -x -d 'End time, exclusive'
 complete -c gru -n '__gru_at \'clean\'' -l min-chars -x -d 'Minimum length'
 complete -c gru -n '__gru_at \'clean\'' -l max-chars -x -d 'Maximum length'

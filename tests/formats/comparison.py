@@ -68,7 +68,7 @@ def _field_faults(export: Export, by_text: dict[object, Row]) -> list[str]:
             found.append(f"{name}: {list(read.values())}")
     if _knows(export, "author"):
         anonymous = {comment.body for comment in export.comments if comment.author is None}
-        if anonymous != {text for text, row in by_text.items() if row["author"] is None}:
+        if anonymous != {text for text, row in by_text.items() if not row["author"]}:
             found.append("author: a missing name is read as a name, or a name is missed")
     return found
 
