@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from grucli.read.blocks import RowReport
 from grucli.read.missing import is_missing
@@ -23,8 +24,9 @@ def parse_number_fields(
         order: see `date_order`.
         unread: values that could not be read.
     """
-    times, scores = [comment.created_utc for comment in comments], [comment.score for comment in comments]
-    if not _INTEGER.issuperset(map(type, times)) or max(times, default=0) >= MAX_SECONDS:  # type: ignore[type-var]
+    times: list[Any] = [comment.created_utc for comment in comments]
+    scores: list[Any] = [comment.score for comment in comments]
+    if not _INTEGER.issuperset(map(type, times)) or max(times, default=0) >= MAX_SECONDS:
         _parse_field("created_utc", times, partial(parse_time, order=order), line_numbers, comments, unread)
     if not _INTEGER.issuperset(map(type, scores)):
         _parse_field("score", scores, parse_score, line_numbers, comments, unread)
