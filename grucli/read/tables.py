@@ -288,8 +288,9 @@ class _RowReader:
 
     def read_raw(self, lines: Iterator[NumberedLine]) -> Iterator[Record]:
         report, header, num_columns = self._report, self._header, len(self._keys)
+        delimiter = self._table.delimiter.encode()
         for line_number, line in islice(lines, 1 if self._table.has_header else 0, None):
-            if line is not None and not line.strip():
+            if line is not None and not line.strip() and delimiter not in line:
                 continue
             report.read += 1
             if line is None:
