@@ -91,7 +91,7 @@ _USER = re.compile(r"/?u/[\w-]+|@[\w.-]+|\[(?:deleted|removed)\]")
 _FULLNAME = re.compile(r"t[1-6]_[0-9a-z]+")
 _KINDS = {"number": _NUMBER, "date": _DATE, "URL": _URL, "user": _USER, "fullname": _FULLNAME}
 _CONSTANTS = frozenset({"true", "false", "none", "null"})
-_PROSE_WORDS, _PROSE_CHARS = 5, 60
+_PROSE_WORDS, _PROSE_CHARS = 4, 60
 
 
 def kind_of(value: object) -> str | None:
@@ -172,6 +172,7 @@ class ColumnChooser:
         sample: the first records.
         options: the columns that the user named.
         numbered: whether a column may be chosen by its number.
+        named: whether the names are certain not to be a row, which no error may quote.
     """
 
     def __init__(
@@ -183,6 +184,7 @@ class ColumnChooser:
         options: ReadOptions,
         *,
         numbered: bool = True,
+        named: bool = True,
     ) -> None:
         self.names = tuple(names)
         self._source = source
@@ -190,6 +192,7 @@ class ColumnChooser:
         self._sample = sample
         self._options = options
         self._numbered = numbered
+        self._named = named
         self.passed_over: dict[str, str] = {}
 
     def choose(self, *, needs_text: bool = True) -> dict[str, str]:
@@ -248,6 +251,8 @@ class ColumnChooser:
         )
 
     def _listed(self) -> str:
+        if not self._named:
+            return f"1 to {len(self._keys)}; or use --no-header if the first line is a row"
         likely = self.likely_texts()
         return list_names([*likely, *(key for key in self._keys if key not in set(likely))])
 
@@ -264,7 +269,7 @@ class ColumnChooser:
             raise self.missing_error(column)
         raise UsageError(
             f"'{self._source}' has no column {quote(column)} ({COLUMN_FLAGS[name]})",
-            f"it has: {list_names(self._keys)}",
+            f"it has: {self._listed()}",
         )
 
     def _text(self, needs_text: bool) -> str | None:
@@ -370,7 +375,7 @@ def _is_same(name: str, other: str) -> bool:
     return any(map(str.isalpha, other)) and normalize_name(name) == normalize_name(other)
 
 
-_INDEX_NAMES = frozenset({"", "index", "unnamed0", "rownames", "rowid", "unnamed01"})
+_INDEX_NAMES = frozenset({"", "index", "unnamed0", "rownames", "rowid", "unnamed01", "level0"})
 
 
 def _is_index(name: str) -> bool:

@@ -193,21 +193,24 @@ class TextDecoder:
     def _detect(self, ahead: "_Lookahead") -> Iterator[bytes]:
         from grucli.read.windows_1252 import Evidence  # late: the help of commands loads this module
 
-        is_first = True
+        position = 0
         for chunk in ahead:
             if not chunk.isascii():
                 ahead.push_back(chunk)
                 # One valid chunk is enough, and costs less than a look at more of them.
-                if _is_utf8(chunk) or (encoding := _detect_encoding(self._name, ahead.peek(_WINDOW_BYTES))) == UTF8:
+                encoding = (
+                    UTF8 if _is_utf8(chunk) else _detect_encoding(self._name, ahead.peek(_WINDOW_BYTES), position)
+                )
+                if encoding == UTF8:
                     yield from ahead
                     return
                 if encoding is not None:
-                    self.encoding, self._is_late = encoding, not is_first
+                    self.encoding, self._is_late = encoding, position > 0
                     yield from self._transcode(ahead, Evidence())
                     return
                 chunk = next(ahead)
             yield chunk
-            is_first = False
+            position += len(chunk)
 
     def _transcode(self, ahead: "_Lookahead", evidence: "Evidence | None" = None) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
@@ -326,8 +329,8 @@ def _is_utf8(chunk: bytes) -> bool:
         return False
 
 
-def _detect_encoding(name: str, window: bytes) -> str | None:
-    """Return the encoding of bytes that are not ASCII, from the first such byte on; None if it is not certain.
+def _detect_encoding(name: str, window: bytes, position: int) -> str | None:
+    """Return the encoding of bytes that are not ASCII, from `position` on; None if it is not certain.
 
     Raises:
         UsageError: it is not certain, and so much is undecodable that more of the source cannot change it.
@@ -343,7 +346,8 @@ def _detect_encoding(name: str, window: bytes) -> str | None:
         evidence.add(window.decode(WINDOWS_1252, "replace"))
         if evidence.is_certain(MIN_TELLING if len(window) >= _WINDOW_BYTES else 1):
             return WINDOWS_1252
-    if _matters(len(places), max(window.count(b"\n"), len(window) / MIN_BYTES_PER_ROW), 1 / 10):
+    rows = position / MIN_BYTES_PER_ROW + max(window.count(b"\n"), len(window) / MIN_BYTES_PER_ROW)
+    if _matters(len(places), rows, 1 / 10):
         raise (
             _mixed_error(name, f"{len(places):,} places", window) if is_mixed else unknown_encoding_error(name, window)
         )

@@ -7,8 +7,8 @@ import msgspec
 
 from grucli.errors import UsageError, quote
 from grucli.read.blocks import Block, RowReport
-from grucli.read.json_lines import json_error_reason, parse_values
-from grucli.read.json_repair import looks_like_python, repair_text
+from grucli.read.json_lines import TOO_LONG, json_error_reason, parse_values
+from grucli.read.json_repair import decode_json, has_too_many_values, looks_like_python, repair_text
 from grucli.read.json_split import ValueSplitter
 from grucli.read.json_tree import NOT_A_COMMENT, NOT_AN_OBJECT, POST, CommentFinder, Fields
 from grucli.read.schema import TEXT
@@ -16,7 +16,9 @@ from grucli.read.schema import TEXT
 MAX_DOCUMENT_BYTES = 1 << 26
 """Bytes of one value of a document: the elements of an array count by themselves."""
 
-_TOO_LONG = "JSON value too long"
+_MAX_WITHOUT_COMMENTS = 10_000
+"""After so many values that are none, from the first on, no comments are expected."""
+
 _KNOWN_SHAPES = (
     "known are comments in lines, lists, objects by id or columns, in posts with 'comments', and with 'replies'; "
     "--column names their text"
@@ -49,7 +51,7 @@ def is_document(block: Block, column: str | None) -> bool:
 
 def _parse(text: bytes) -> object:
     try:
-        return msgspec.json.decode(repair_text(text, by_line=False)[0])
+        return decode_json(repair_text(text, by_line=False)[0])
     except (ValueError, RecursionError):
         return None
 
@@ -69,6 +71,7 @@ class DocumentReader:
         self._report = report
         self._has_comments, self._is_empty = False, True
         self._reasons: set[str] = set()
+        self._num_skipped = 0
 
     def read(self, blocks: Iterator[Block]) -> Iterator[tuple[int, Fields]]:
         """Yield the comments, each with the number of the line on which its value begins.
@@ -79,11 +82,13 @@ class DocumentReader:
         for line, text in _split(blocks):
             for value in self._parse(line, text):
                 yield from ((line, fields) for fields in self._comments(value, line))
+            if self._num_skipped > _MAX_WITHOUT_COMMENTS and not self._has_comments:
+                break
         self._check_found()
         self._report.warn_of_repairs(self._name)
 
     def _parse(self, line: int, text: bytes | None) -> list[object]:
-        reason = _TOO_LONG
+        reason = TOO_LONG
         try:
             if text is not None:
                 return list(_parse_repaired(text, self._report))
@@ -111,6 +116,7 @@ class DocumentReader:
 
     def _skip(self, reason: str, line: int) -> None:
         self._reasons.add(reason)
+        self._num_skipped += 1
         self._report.read += 1
         self._report.skip(reason, line)
 
@@ -118,9 +124,9 @@ class DocumentReader:
         name = quote(self._name)
         if self._has_comments:
             return
-        if _TOO_LONG in self._reasons:
+        if TOO_LONG in self._reasons:
             raise UsageError(
-                f"{name} has all in one JSON value, of over {MAX_DOCUMENT_BYTES >> 20} MiB",
+                f"{name} has a JSON value that is too long: over {MAX_DOCUMENT_BYTES >> 20} MiB, or millions of values",
                 "write one comment per line, as with: jq -c '.[]' FILE > FILE.jsonl",
             )
         if self._is_empty:
@@ -134,7 +140,7 @@ class DocumentReader:
 def _split(blocks: Iterator[Block]) -> Iterator[tuple[int, bytes | None]]:
     splitter = ValueSplitter(MAX_DOCUMENT_BYTES)
     for block in blocks:
-        if block.data is None:
+        if block.data is None or has_too_many_values(block.data):
             yield block.first_line, None
         else:
             yield from splitter.feed(block.data + b"\n", block.first_line)
@@ -143,7 +149,7 @@ def _split(blocks: Iterator[Block]) -> Iterator[tuple[int, bytes | None]]:
 
 def _parse_repaired(text: bytes, report: RowReport) -> Iterator[object]:
     try:
-        yield msgspec.json.decode(text)
+        yield decode_json(text)
     except msgspec.DecodeError:
         if looks_like_python(text):
             yield from parse_values(text, report)

@@ -11,7 +11,15 @@ import msgspec
 import numpy as np
 
 from grucli.read.blocks import NOT_UTF8, Block, RowReport
-from grucli.read.json_repair import PYTHON_LITERALS_READ, looks_like_python, parse_python_literal, repair_text
+from grucli.read.json_repair import (
+    MAX_VALUES,
+    PYTHON_LITERALS_READ,
+    TooManyValuesError,
+    decode_json,
+    looks_like_python,
+    parse_python_literal,
+    repair_text,
+)
 from grucli.read.json_split import split_values
 from grucli.read.json_tree import CHILD_KEYS, NOT_AN_OBJECT, CommentFinder, Fields, plain_value
 
@@ -20,10 +28,11 @@ WRONG_TYPE = "of a wrong type"
 
 T = TypeVar("T")
 
+TOO_LONG = "JSON value too long"
+"""Why a value was not read."""
+
 _PUNCTUATION = b"[], \t\r"
 """What stands around the elements of an array that has one per line."""
-
-_any_decoder = msgspec.json.Decoder()
 
 
 class DecodedRows(NamedTuple, Generic[T]):
@@ -71,7 +80,7 @@ class JsonLinesDecoder(Generic[T]):
 
         If every newline is between two objects, and there are as many objects as lines, each line is one object.
         """
-        if block.data is None or not _has_object_per_line(block):
+        if block.data is None or len(block.data) > MAX_VALUES or not _has_object_per_line(block):
             return None
         try:
             values = self._decoder.decode_lines(block.data)
@@ -93,14 +102,11 @@ class JsonLinesDecoder(Generic[T]):
             report.read += 1
             report.skip("line too long", line_number)
             return
-        try:
-            row = self._decoder.decode(line)
-            if self._are_flat([row]):
-                report.read += 1
-                yield row
-                return
-        except (ValueError, RecursionError):
-            pass  # what it is instead follows
+        row = self._decode_flat(line)
+        if row is not None:
+            report.read += 1
+            yield row
+            return
         if not line.strip(_PUNCTUATION) and line.strip() != b"[]":
             return
         try:
@@ -111,6 +117,15 @@ class JsonLinesDecoder(Generic[T]):
             return
         for value in found:
             yield from self._rows(value, line_number, report)
+
+    def _decode_flat(self, line: bytes) -> T | None:
+        if len(line) > MAX_VALUES:
+            return None
+        try:
+            row = self._decoder.decode(line)
+        except (ValueError, RecursionError):
+            return None
+        return row if self._are_flat([row]) else None
 
     def _rows(self, value: object, line_number: int, report: RowReport) -> Iterator[T]:
         """Yield the comments in a value; an object without any is a row as well, without a text."""
@@ -160,7 +175,7 @@ def parse_values(text: bytes, report: RowReport) -> Iterator[object]:
         RecursionError: it is nested too deep.
     """
     try:
-        yield _any_decoder.decode(text)
+        yield decode_json(text)
         return
     except msgspec.DecodeError:
         bare = text.strip(_PUNCTUATION)
@@ -168,7 +183,7 @@ def parse_values(text: bytes, report: RowReport) -> Iterator[object]:
             values = [_parse_python(text if text.lstrip()[:1] == b"[" and bare != text else bare)]
             report.repaired[PYTHON_LITERALS_READ] += 1
         elif bare[:1] == b"{":
-            values = [_any_decoder.decode(part) for part in split_values(bare)]
+            values = [decode_json(part) for part in split_values(bare)]
         else:
             raise
     yield from values
@@ -202,6 +217,8 @@ def json_error_reason(error: Exception) -> str:
     """Return why JSON could not be decoded, as the reason of a bad row."""
     if isinstance(error, _PythonLiteralsError):
         return "Python literals, not JSON"
+    if isinstance(error, TooManyValuesError):
+        return TOO_LONG
     if isinstance(error, UnicodeDecodeError):
         return NOT_UTF8
     if isinstance(error, RecursionError):

@@ -9,6 +9,7 @@ import json
 import re
 import warnings
 from collections import Counter
+from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ from grucli.read.json_split import is_outside_strings, line_starts, mask_escapes
 MAX_LITERAL_BYTES = 1 << 20
 """Bytes of a line of Python literals; its syntax tree takes about 100 times as much."""
 
+MAX_VALUES = 1 << 22
+"""Values in one JSON text: far more than a document of comments has."""
+
+_MAX_REPAIRS = 1 << 20
 NAN_READ = "has NaN or Infinity in {rows}, read as null"
 PYTHON_WORDS_READ = "has None, True or False in {rows}, read as JSON"
 TRAILING_COMMAS_READ = "has a trailing comma in {rows}, ignored"
@@ -60,7 +65,30 @@ _LONE_SURROGATE = re.compile(
 
 _PYTHON_DICT = re.compile(rb"[\[(\s]*\{\s*'")
 _HEAD_BYTES = 64
+_decoder = msgspec.json.Decoder()
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def decode_json(text: bytes) -> object:
+    """Return the value of JSON text.
+
+    Raises:
+        TooManyValuesError: it has more than `MAX_VALUES`.
+        ValueError: it is not JSON, or not UTF-8.
+        RecursionError: it is nested too deep.
+    """
+    if has_too_many_values(text):
+        raise TooManyValuesError
+    return _decoder.decode(text)
+
+
+def has_too_many_values(text: bytes) -> bool:
+    """Return True for text of more than `MAX_VALUES` values, an object or a list counting twice."""
+    return len(text) > MAX_VALUES and max(text.count(b","), 2 * (text.count(b"[") + text.count(b"{"))) > MAX_VALUES
+
+
+class TooManyValuesError(ValueError):
+    """Decoded, a text would take many times its size."""
 
 
 def repair_text(text: bytes, *, by_line: bool) -> tuple[bytes, Counter[str]]:
@@ -73,12 +101,13 @@ def repair_text(text: bytes, *, by_line: bool) -> tuple[bytes, Counter[str]]:
     """
     if _SURROGATE.search(text):
         text = replace_lone_surrogates(text)
-    found = [
+    matches = (
         (match.start(), match.end(), repair)
         for repair in (_IN_LINES if by_line else _IN_TEXT)
         for match in repair.pattern.finditer(text)
-    ]
-    if not found:
+    )
+    found = list(islice(matches, _MAX_REPAIRS + 1))
+    if not 0 < len(found) <= _MAX_REPAIRS:
         return text, Counter()
     found.sort(key=itemgetter(0))
     offsets = np.array([start for start, _, _ in found], np.intp)
@@ -130,7 +159,7 @@ def parse_python_literal(line: bytes) -> object:
         text = json.dumps(value, allow_nan=False).encode()
     except (SyntaxError, MemoryError, RecursionError, TypeError) as error:
         raise ValueError(str(error)) from error
-    return msgspec.json.decode(replace_lone_surrogates(text))
+    return _decoder.decode(replace_lone_surrogates(text))
 
 
 class _NameReplacer(ast.NodeTransformer):

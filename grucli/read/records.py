@@ -187,7 +187,8 @@ class _Opener:
         usual = _USUAL_DELIMITERS.get(self._source.file_format or "", ",")
         table = detect_table(_sample_lines(block), usual, self._options)
         is_tsv = usual == table.delimiter == "\t"
-        if table.has_header is None:
+        is_certain = table.has_header is not None
+        if not is_certain:
             table = replace(table, has_header=not is_tsv)
         names = table.names()
         if too_long := table.num_too_long():
@@ -198,7 +199,7 @@ class _Opener:
         keys = _unique_keys(names)
         rows = table.rows[1 if table.has_header else 0 :]
         sample = [dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys)]
-        chooser = ColumnChooser(self._name, names, keys, sample, self._options)
+        chooser = ColumnChooser(self._name, names, keys, sample, self._options, named=is_certain or is_tsv)
         if not table.has_header and self._options.has_header is None:
             chooser.check_headerless(is_tsv)
         schema = replace(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from grucli.errors import GruError, UsageError
-from grucli.read.encoding import HEAD_BYTES, NotUtf8Error, TextDecoder, unknown_encoding_error
+from grucli.read.encoding import HEAD_BYTES, TextDecoder, unknown_encoding_error
 from grucli.read.file_types import COMPRESSION_MAGIC, PARQUET_MAGIC, compression_of, content_format, refuse_other
 from grucli.read.zstd import zstd
 
@@ -126,8 +126,9 @@ def _content_type(name: str, path: Path, file_format: str | None, compression: s
     if head.startswith(PARQUET_MAGIC):
         return "parquet", compression if found else ""
     refuse_other(name, head)
-    with suppress(NotUtf8Error):
+    with suppress(UsageError):  # the user may name the encoding
         head = b"".join(TextDecoder(name).decode([head]))
+    refuse_other(name, head)
     return content_format(head, file_format), compression
 
 
@@ -168,6 +169,7 @@ def read_bytes(
 ) -> Iterator[bytes]:
     """Yield slices of about `size` bytes of the text of `source` in UTF-8, decompressed, without a byte-order mark.
 
+    Lines that end with a lone carriage return, as Excel for Mac writes them, end with a newline here.
     `decoder` decides its encoding; by default as `TextDecoder` does for a source about which the user said nothing.
 
     Raises:
@@ -176,13 +178,13 @@ def read_bytes(
         CorruptDataError: the compressed data are corrupt from here on.
     """
     decoder = decoder or TextDecoder(source.display_name)
-    first = True
+    first, has_mac_lines = True, False
     try:
         for chunk in decoder.decode(_decompressed_chunks(source, on_bytes, size)):
             if first:
                 _refuse_binary(source, chunk)
-                first = False
-            yield chunk
+                first, has_mac_lines = False, b"\r" in chunk and b"\n" not in chunk
+            yield chunk.replace(b"\r", b"\n") if has_mac_lines and b"\n" not in chunk else chunk
     except (*_DECOMPRESSION_ERRORS, OSError) as error:
         raise (unreadable_error(source) if first else CorruptDataError()) from error
 

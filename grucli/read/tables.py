@@ -23,8 +23,8 @@ REPEATED_HEADER = "header repeated"
 _SAMPLE_ROWS = 50
 _MIN_TOO_LONG, _MAX_TOO_LONG_SHARE = 3, 0.2
 _DELIMITERS = (",", ";", "\t", "|", " ")
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?|#TYPE .*')
-"""A line before the header: Excel's, which names the delimiter, or PowerShell's."""
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
+"""The first line by which Excel is told the delimiter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,15 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     separator = _SEPARATOR_LINE.fullmatch(lines[0].strip())
-    skipped = 1 if separator and len(lines) > 1 else 0
+    skipped = 1 if separator and len(lines) > 1 else _count_remarks(lines, options)
     lines = lines[skipped:]
     if options.delimiter is not None:
         delimiter = options.delimiter
-    elif skipped and separator and separator[1]:
+    elif skipped and separator:
         delimiter = separator[1]
     else:
         delimiter = _find_delimiter(lines, usual_delimiter, options)
-    quoted = _is_quoted("\n".join(lines), delimiter, usual_delimiter)
+    quoted = _is_quoted("\n".join(lines), delimiter, usual_delimiter, options)
     header = next(iter(_split(lines[:1], delimiter, quoted=quoted)), [])
     space_after = quoted and delimiter != " " and len(header) > 1 and all(name.startswith(" ") for name in header[1:])
     rows = _split(lines, delimiter, quoted=quoted, space_after=space_after)
@@ -97,6 +97,13 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     if has_header is False and not is_chosen and _is_prose(lines, rows):
         space_after, rows = False, [[line] for line in lines[:_SAMPLE_ROWS]]
     return TableFormat(delimiter, quoted, space_after, has_header, skipped, rows)
+
+
+def _count_remarks(lines: Sequence[str], options: ReadOptions) -> int:
+    """Return the number of lines before the header that begin with `#`, as PowerShell writes one."""
+    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    headers = (_split(lines[count : count + 1], delimiter) for delimiter in _DELIMITERS)
+    return count if any(rows and _has_text_name(rows[0], options) for rows in headers) else 0
 
 
 def _split(lines: Sequence[str], delimiter: str, *, quoted: bool = True, space_after: bool = False) -> list[list[str]]:
@@ -147,11 +154,12 @@ def _is_consistent(rows: list[list[str]]) -> bool:
     return len(rows) > 1 < width and sum(len(row) == width for row in rows) >= 0.9 * len(rows)
 
 
-def _is_quoted(text: str, delimiter: str, usual_delimiter: str) -> bool:
+def _is_quoted(text: str, delimiter: str, usual_delimiter: str, options: ReadOptions) -> bool:
     """Return True if quotes enclose fields.
 
     A `.tsv` has no quotes unless something shows it: all of its quotes are in their places, and one field needs them.
-    Any other table has, unless most of its quotes are in other places. Commas always need quotes.
+    Doubled quotes show it only below a header, which programs write that quote: in bare lines they belong to the texts.
+    Any other table has quotes, unless most of its quotes are in other places. Commas always need quotes.
     """
     if delimiter == "," or '"' not in text:
         return delimiter != "\t" or usual_delimiter != "\t"
@@ -163,7 +171,8 @@ def _is_quoted(text: str, delimiter: str, usual_delimiter: str) -> bool:
     if (delimiter, usual_delimiter) != ("\t", "\t"):
         return misplaced <= 2 * len(fields)
     first_line = text.partition("\n")[0]
-    needs_quotes = any('""' in each[1:-1] or "\t" in each or "\n" in each for each in fields)
+    signs = ("\t", "\n", '""') if _has_text_name(first_line.split("\t"), options) else ("\t", "\n")
+    needs_quotes = any(sign in each[1:-1] for each in fields for sign in signs)
     return not misplaced and (needs_quotes or not field.sub("", first_line).strip("\t\r"))
 
 

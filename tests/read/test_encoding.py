@@ -110,9 +110,11 @@ def test_words_in_any_order_are_read_right_or_not_at_all(
         assert got == content or got.decode() == content.decode(encoding)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 50), st.sampled_from([
-    "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be", "gb18030"
-]))  # fmt: skip
+@given(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),  # a NUL would make the other mark of it
+    st.integers(1, 50),
+    st.sampled_from(["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be", "gb18030"]),
+)
 def test_a_mark_tells_the_encoding_of_any_text(text: str, size: int, encoding: str) -> None:
     mark = "" if encoding in ("utf-8-sig", "utf-16", "utf-32") else "\ufeff"
     for given_encoding in (None, "cp1252"):

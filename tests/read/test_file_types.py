@@ -92,6 +92,12 @@ def test_a_file_is_named_for_what_it_is_whatever_its_suffix(write_file: WriteFil
     assert next_step in caught.value.hint
 
 
+@pytest.mark.parametrize("kind", ["a Git LFS pointer", "a web page", "an SQL dump"])
+def test_a_file_that_powershell_copied_is_named_too(write_file: WriteFile, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"is {kind}"):
+        resolve_source(write_file("a.csv", OTHER[kind][0].decode().encode("utf-16")))
+
+
 def test_a_database_is_named(write_file: WriteFile, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is an SQLite database"):
         resolve_source(write_file("a.csv", database(tmp_path)))

@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.read import json_documents, records
+from grucli.read import json_documents, json_lines, json_repair, records
 from grucli.read.blocks import Block, RowReport
 from grucli.read.json_documents import DocumentReader, is_document
 from grucli.read.json_split import ValueSplitter, split_values
@@ -223,7 +224,7 @@ def test_a_value_that_is_too_long_is_refused_with_the_way_on(
         with pytest.raises(UsageError) as caught:
             read_file(json.dumps(listing(*map(str, range(1000))), indent=indent))
 
-        assert "in one JSON value" in caught.value.message
+        assert "JSON value that is too long" in caught.value.message
         assert "jq -c" in caught.value.hint
     bodies, report = read_file(json.dumps([{"body": "x" * 3000}, {"body": "one"}], indent=1))
     assert bodies == ["one"]
@@ -252,3 +253,18 @@ def test_a_torn_first_line_makes_no_document() -> None:
     assert not is_document(Block(1, b'{"body":"x'), None)
     assert not is_document(Block(1, None), None)
     assert is_document(Block(1, b'[\n {\n  "body": "x"'), None)
+
+
+@pytest.mark.parametrize("text", ['{"data":[%s[]]}', '{"a":\n%s', "[\n%s1]", '{"body":"x","a":[%s1]}'])
+def test_a_text_that_would_take_many_times_its_size_is_not_decoded(
+    read_file: ReadFile, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    for module in (json_lines, json_repair):
+        monkeypatch.setattr(module, "MAX_VALUES", 1000)
+    bodies: list[str] = []
+    report = RowReport()
+    with suppress(UsageError):
+        bodies, report = read_file(text % ("[]," * 1000))
+
+    assert bodies == []
+    assert report.skipped.keys() <= {"JSON value too long", "not JSON"}

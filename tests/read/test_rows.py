@@ -76,6 +76,18 @@ def test_a_byte_order_mark_is_no_text(write_file: WriteFile) -> None:
     assert "".join(read_running_text(write_file("a.txt", "\ufeffx"), ReadOptions(), RowReport())) == "x"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "mac_roman"])
+def test_lines_may_end_as_in_excel_for_mac(write_file: WriteFile, encoding: str) -> None:
+    content = 'id,body\r1,"one, “two”"\r2,three\r' + "3,café\r" * 20_000
+    report, options = RowReport(), ReadOptions(encoding="mac_roman" if encoding == "mac_roman" else None)
+    got = [row.body for row in read_rows(write_file("a.csv", content.encode(encoding)), options, report)]
+
+    assert got == ["one, “two”", "three", *["café"] * 20_000]
+    assert report.read == 20_002
+    text = "".join(read_running_text(write_file("a.txt", "one\rtwo\r"), ReadOptions(), RowReport()))
+    assert text == "one\ntwo\n"
+
+
 def test_a_thread_may_be_a_number(write_file: WriteFile) -> None:
     source = write_file("a.jsonl", '{"body":"a","thread":7}\n{"body":"b","thread":""}\n{"body":"c","thread":[]}\n')
 

@@ -277,3 +277,18 @@ def test_carriage_returns_alone_end_lines_as_well(write: Write) -> None:
     assert read(write("a.csv", 'id,body\r1,"one, two"\r2,three\r')) == ["one, two", "three"]
     assert read(write("a.jsonl", '{"body":"one"}\r{"body":"two"}')) == ["one", "two"]
     assert read(write("b.csv", "body\r\none\rtwo\r\nthree\r\n")) == ["three"]
+
+
+def test_remarks_before_the_header_are_no_header(write: Write) -> None:
+    assert read(write("a.csv", "# exported, by a program\n# in 2024\nid;body\n1;one\n")) == ["one"]
+    assert schema_of(write("b.csv", "#id,body\n1,one\n")).names == ("#id", "body")
+
+
+def test_an_error_quotes_no_line_that_may_be_a_comment(write: Write) -> None:
+    path = write("a.csv", "otter,lol yes\nkettle,no way\n")
+    hint = "choose with --column among: 1 to 2; or use --no-header if the first line is a row"
+
+    assert refusal_of(path) == ("'a.csv' has no column 'body'", hint)
+    assert refusal_of(path, columns={"body": "3"}) == ("'a.csv' has no column '3'", hint)
+    assert "lol" not in "".join(refusal_of(path, columns={"body": "1", "author": "who"}))
+    assert refusal_of(write("b.csv", "otter,I love this place\nkettle,no\n"))[0].endswith("seems to have no header")

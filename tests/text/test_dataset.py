@@ -133,7 +133,10 @@ def test_a_thread_does_not_go_on_in_the_next_file(tmp_path: Path) -> None:
 
 @relaxed_settings
 @given(
-    st.text(st.sampled_from("ab \n\r\té日"), min_size=1, max_size=400),
+    # Carriage returns alone would be line ends.
+    st.text(st.sampled_from("ab \n\r\té日"), min_size=1, max_size=400).filter(
+        lambda text: "\n" in text or "\r" not in text
+    ),
     st.floats(0, 0.99),
     st.sampled_from(["char", "subword"]),
 )

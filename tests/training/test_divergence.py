@@ -53,6 +53,8 @@ def test_the_exit_status_of_a_divergence_and_its_document(corpus: Path, capsys: 
     assert '"diverged": true' in out
     assert err.splitlines()[-2].startswith("gru: training diverged: ")
     assert "is ready" not in err
+    assert main(["models", "show", "small"]) == ExitStatus.OK
+    assert "diverged    worse than an untrained network" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])

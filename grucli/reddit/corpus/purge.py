@@ -22,7 +22,7 @@ from grucli.progress import Progress
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
 from grucli.read.columns import names_text, normalize_name
 from grucli.read.encoding import UTF8, check_undecodable
-from grucli.read.json_tree import POST
+from grucli.read.json_tree import POST, plain_value
 from grucli.read.missing import is_missing
 from grucli.read.records import Records, open_records
 from grucli.read.schema import TEXT, ReadOptions, Schema, missing_field_error
@@ -314,7 +314,8 @@ def _kept_rows(records: Records, criteria: PurgeCriteria, result: PurgeResult) -
     renamer = _ThreadRenamer(columns)
     for _, fields in records.rows:
         missing = {name: option for name, option in missing.items() if is_missing(fields.get(columns[name]))}
-        criterion = _matching_criterion(fields.get(columns["id"]), fields.get(columns["author"]), criteria, result)
+        id_, author = (plain_value(fields.get(columns[name])) for name in ("id", "author"))
+        criterion = _matching_criterion(id_, author, criteria, result)
         body = fields.get(columns[TEXT])
         size = len(body) if isinstance(body, str) else 0
         result.split_conversations += renamer.update(fields, criterion is not None)

@@ -58,8 +58,9 @@ class PlainPrompt:
     def drop_queued(self) -> int:
         """Drop what was typed after the last line, and return the number of lines."""
         dropped, self._unread, self.interrupted = self._unread, b"", False
-        while select.select([sys.stdin], [], [], 0)[0] and (chunk := os.read(sys.stdin.fileno(), _CHUNK_BYTES)):
-            dropped += chunk
+        if sys.platform != "win32":
+            while select.select([sys.stdin], [], [], 0)[0] and (chunk := os.read(sys.stdin.fileno(), _CHUNK_BYTES)):
+                dropped += chunk
         return sum(1 for line in dropped.splitlines() if line.strip())
 
     def _print(self, text: str = "", end: str = "\n") -> None:

@@ -88,13 +88,14 @@ class ChatPrompt:
             if isinstance(control, SearchBufferControl):
                 control.input_processors = [*(control.input_processors or ()), AfterInput(_not_found, "class:hint")]
         app = self._prompt.app
-        app.renderer = WrappingRenderer(app.renderer.style, app.output)
+        if sys.platform != "win32":
+            app.renderer = WrappingRenderer(app.renderer.style, app.output)
         self._parser: PasteParser | None = None
         # Windows has another parser.
         if (parser := getattr(app.input, "vt100_parser", None)) is not None:
             self._parser = PasteParser(parser.feed_key_callback)
             app.input.vt100_parser = self._parser  # type: ignore[attr-defined]
-        self._queue = KeyQueue(app.input)
+        self._queue = KeyQueue(app.input, self._parser)
 
     def read_line(self) -> str:
         """Return the line that the user entered.

@@ -54,7 +54,7 @@ class PasteParser(Vt100Parser):
         """End an escape sequence that is incomplete, and a paste to which nothing was added for PASTE_TIMEOUT."""
         if self._in_bracketed_paste and self._clock() - self._fed_at >= PASTE_TIMEOUT:
             cut_mark = next(n for n in range(len(_END_MARK) - 1, -1, -1) if self._tail.endswith(_END_MARK[:n]))
-            self._end_paste(self._tail[: len(self._tail) - cut_mark])
+            self.end_paste(self._tail[: len(self._tail) - cut_mark])
         super().flush()
 
     def _feed_keys(self, data: str) -> str:
@@ -72,14 +72,15 @@ class PasteParser(Vt100Parser):
         if not mark and (key := _leaving_keys.search(text)) is not None:
             pasted, mark, rest = text[: key.start()], key[0], text[key.start() :]
         if mark:
-            self._end_paste(pasted)
+            self.end_paste(pasted)
             return rest
         kept = max(0, len(text) - len(_END_MARK) + 1)
         self._pasted.append(text[:kept])
         self._tail = text[kept:]
         return ""
 
-    def _end_paste(self, last: str) -> None:
+    def end_paste(self, last: str) -> None:
+        """End the paste, whose last characters are `last`."""
         text = "".join([*self._pasted, last]).replace(_BEGIN_MARK, "")
         self._pasted, self._tail, self._in_bracketed_paste = [], "", False
         self.feed_key_callback(KeyPress(Keys.BracketedPaste, text))
@@ -92,11 +93,13 @@ class PasteParser(Vt100Parser):
 class KeyQueue:
     """The keys of `terminal_input` that are typed while no line is read; the next line begins with them.
 
+    `parser` is that of the input, if it is ours.
+
     `interrupted` is True if Ctrl-C is one of them, or was a signal.
     """
 
-    def __init__(self, terminal_input: Input) -> None:
-        self._input = terminal_input
+    def __init__(self, terminal_input: Input, parser: PasteParser | None) -> None:
+        self._input, self._parser = terminal_input, parser
         self.interrupted = False
 
     def read_ahead(self) -> None:
@@ -114,6 +117,8 @@ class KeyQueue:
         keys, deadline = get_typeahead(self._input), time.monotonic() + _QUEUE_DEADLINE
         while self._is_ready(_QUEUE_SILENCE) and time.monotonic() < deadline:
             keys += self._input.read_keys()
+        if self._parser is not None and self._parser.in_paste:
+            self._parser.end_paste("")
         keys += self._input.flush_keys()
         clear_typeahead(self._input)
         self.interrupted = False

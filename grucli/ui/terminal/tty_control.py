@@ -28,7 +28,8 @@ if sys.platform != "win32":
         try:
             yield
         finally:
-            termios.tcsetattr(fd, termios.TCSANOW, saved)
+            with contextlib.suppress(termios.error):  # the terminal is gone
+                termios.tcsetattr(fd, termios.TCSANOW, saved)
 
 
 class FileLike(Protocol):

@@ -85,6 +85,7 @@ def _training_facts(info: ModelInfo, run: TrainSummary) -> list[tuple[str, str |
         ),
         ("speed", f"{run.tokens_per_second:,.0f} tokens/s"),
         ("loss", f"{format_float(run.train_nats)} training, {format_float(run.val_nats)} validation, nats per token"),
+        *([("diverged", "worse than an untrained network; start again with a lower --lr")] if run.diverged else []),
     ]
 
 

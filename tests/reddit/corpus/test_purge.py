@@ -558,3 +558,12 @@ def test_a_table_keeps_its_encoding(tmp_path: Path, encoding: str) -> None:
     path.write_bytes("".join(["id;author;body\n", *rows]).encode(encoding))
     assert run_purge(path, build_criteria([], ["bob"])).removed == 20
     assert path.read_bytes() == "".join(["id;author;body\n", *rows[1::2]]).encode(encoding)
+
+
+def test_authors_that_are_objects_are_found_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    lines = [f'{{"_id":{{"$oid":"5f{n}"}},"author":{{"name":"Someone{n}"}},"body":"a"}}\n' for n in range(3)]
+    path.write_text("".join(lines))
+    assert run_purge(path, PurgeCriteria(names=frozenset({"someone1"}))).removed == 1
+    assert path.read_text() == lines[0] + lines[2]
+    assert run_purge(path, PurgeCriteria(ids=frozenset({"5f2"}))).removed == 1

@@ -115,13 +115,18 @@ def test_a_paste_of_ten_megabytes_takes_no_time() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other input")
 def test_what_is_queued_is_dropped_and_counted() -> None:
     with create_pipe_input() as terminal:
-        queue = KeyQueue(terminal)
+        parser = PasteParser(terminal.vt100_parser.feed_key_callback)  # type: ignore[attr-defined]
+        terminal.vt100_parser = parser  # type: ignore[attr-defined]
+        queue = KeyQueue(terminal, parser)
         queue.read_ahead()
         assert queue.drop() == 0
         terminal.send_text("one\rtwo\n\r  \rhalf")
         queue.read_ahead()
         terminal.send_text(f" a line\r{BEGIN}three\nfour{END}")
         assert queue.drop() == 4
+        terminal.send_text(f"one\r{BEGIN}a paste that is under way")
+        queue.read_ahead()
+        assert (queue.drop(), parser.in_paste) == (2, False)
         terminal.send_text("one\r\x03")
         queue.check()
         assert queue.interrupted
