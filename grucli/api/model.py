@@ -253,6 +253,7 @@ class Model:
             evaluation.evaluate(self._weights, tokens, self._threads),
             read=report.read,
             dropped=dict(report.skipped),
+            placeholders=report.placeholders,
             notices=(*report.messages(), *([warning] if warning is not None else [])),
             inputs=tuple(report.schemas),
         )

@@ -24,7 +24,8 @@ class EvalResult(JsonRecord):
 
     Per character means per character of text: the nats of end tokens count too, and each UTF-8 byte of an unknown
     symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. unknown_share: the fraction of
-    the characters that are unknown. read, dropped: rows, those dropped by reason. notices: sentences for the user.
+    the characters that are unknown. read, dropped: rows, those dropped by reason. placeholders:
+    rows that say only that their text is missing or gone. notices: sentences for the user.
     inputs: what was decided about the file.
     """
 
@@ -37,6 +38,7 @@ class EvalResult(JsonRecord):
     unknown_share: float = 0.0
     read: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    placeholders: int = 0
     notices: tuple[str, ...] = ()
     inputs: tuple[Schema, ...] = ()
 

@@ -33,10 +33,15 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class TextFigures:
-    """What was trained on: rows read, rows dropped by reason, and the fraction of its characters that are unknown."""
+    """What was trained on.
+
+    read: rows. dropped: rows by reason. placeholders: rows that say only that their text is missing or gone.
+    unknown_share: the fraction of the characters that are unknown.
+    """
 
     read: _NonNegativeInt = 0
     dropped: _Counts = field(default_factory=dict)
+    placeholders: _NonNegativeInt = 0
     unknown_share: _NonNegativeFloat = 0.0
 
     def text_figures(self) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Dataset:
         return {
             "read": self.report.read,
             "dropped": dict(self.report.skipped),
+            "placeholders": self.report.placeholders,
             "unknown_share": self.train.unknown_share,
         }
 
@@ -184,6 +185,7 @@ class _CacheEntry(msgspec.Struct, frozen=True):
     lines: dict[str, list[int]]
     warnings: list[tuple[int, str]]
     schemas: list[Schema]
+    placeholders: int
 
 
 class _TextPiece(NamedTuple):
@@ -332,6 +334,7 @@ def _build(
         lines=report.lines,
         warnings=warnings,
         schemas=report.schemas,
+        placeholders=report.placeholders,
     )
     with open(directory / _ENTRY_FILE, "xb", opener=open_private) as file:
         file.write(seal(_CACHE_FORMAT, entry))
@@ -473,7 +476,14 @@ def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dat
         val=val,
         tokenizer=tokenizer,
         fingerprint=fingerprint,
-        report=RowReport(cached.read, Counter(cached.skipped), cached.lines, warnings, schemas),
+        report=RowReport(
+            cached.read,
+            Counter(cached.skipped),
+            cached.lines,
+            warnings,
+            schemas,
+            placeholders=cached.placeholders,
+        ),
         running_text=train.running_text,
         conversations=train.conversations,
     )

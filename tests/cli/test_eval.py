@@ -12,7 +12,7 @@ from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
 FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters"]
-FIELDS += ["unknown_share", "read", "dropped", "inputs"]
+FIELDS += ["unknown_share", "read", "dropped", "placeholders", "inputs"]
 
 
 @pytest.fixture(autouse=True)

@@ -618,3 +618,13 @@ def test_the_usual_split_of_tinyshakespeare(tmp_path: Path) -> None:
     assert made.val is not None
     assert made.val.characters == 111_540
     assert made.val.unknown_bytes == 0
+
+
+def test_rows_that_say_only_that_their_text_is_gone_are_told_of_from_the_cache_too(tmp_path: Path) -> None:
+    write_rows(tmp_path / "x.csv", ["Well, yes.", "[removed]", "nan", "It is so.", "[removed]"])
+    for _ in range(2):
+        figures = prepare_in(tmp_path, "x.csv")
+        assert figures.text_figures()["placeholders"] == 3
+        assert figures.report.messages() == [
+            f"'{tmp_path / 'x.csv'}' has 3 rows that are '[removed]' or 'nan': gru clean drops them"
+        ]
