@@ -50,7 +50,7 @@ _MARKABLE = {"utf-8-sig": UTF8, "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 
 _SHIFTS = {"iso2022_jp": b"\x1b$B", "iso2022_kr": b"\x1b$)C"}
 
-_SUGGESTED = ("shift_jis", "euc_jp", "euc_kr", "gb18030", "big5", "cp1251", "cp1250", "cp1252")
+_SUGGESTED = ("shift_jis", "euc_jp", "euc_kr", "gb18030", "big5", "cp1251", "cp1250", "mac_roman", "cp1252")
 _NOT_OF_FILES = frozenset({"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape"})
 _ESCAPED = re.compile("[\udc80-\udcff]+")
 _MULTIBYTE = re.compile("[^\x00-\x7f\udc80-\udcff]")

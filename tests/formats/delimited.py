@@ -414,8 +414,8 @@ def excel_for_mac(folder: Path) -> Export:
     https://support.microsoft.com/en-us/office/save-a-workbook-to-text-format-txt-or-csv-3e9a9d6c-70da-4255-aa28-fcacf1f081e6
     """
     columns: dict[str, Cell] = {"author": "author", "body": "body"}
-    path = write_table(folder / "Workbook1.csv", columns, ONE_LINE, line_end="\r", encoding="mac_roman")
-    return Export(path, known("author", of=ONE_LINE)).or_refused("--encoding|line ends|carriage return")
+    path = write_table(folder / "Workbook1.csv", columns, ONE_LINE * 10, line_end="\r", encoding="mac_roman")
+    return Export(path, known("author", of=ONE_LINE * 10)).or_refused("--encoding|line ends|carriage return")
 
 
 @tool
