@@ -70,7 +70,7 @@ def test_the_model_answers(model: Path, capsys: Output, question: str) -> None:
 
 def test_and_it_does_in_a_chat(model: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n/reset\n".join(QUESTIONS_AND_ANSWERS).encode())))
-    assert main(["chat", "forum", "--temp", "0"]) == 0
+    assert main(["chat", "forum", "--temp", "0", "--commands"]) == 0
     assert capsys.readouterr().out.splitlines() == list(QUESTIONS_AND_ANSWERS.values())
 
 

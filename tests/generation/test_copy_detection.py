@@ -71,7 +71,8 @@ def small_index(fingerprint: str = "corpus") -> CopyIndex:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["char", "word", "subword"])
 def test_every_copy_is_found_and_its_length_told(tmp_path: Path, kind: str) -> None:
-    learnt = tokenizers.train(kind, iter([TEXT] * 40), None)
+    # Each word at the start of a text as well as inside: an unknown one would end the copy.
+    learnt = tokenizers.train(kind, iter([f"{TEXT} {TEXT}", *WORDS] * 40), None)
 
     @relaxed_settings
     @given(documents, st.data())
