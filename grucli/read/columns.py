@@ -11,9 +11,14 @@ from grucli.read.scores import parse_score
 POST_TEXT_NAMES = ("selftext", "posttext", "postbody", "submissiontext", "submissionbody", "selfpost", "title")
 """Usual names of texts of posts, not of comments."""
 
-_POST_SIGNS = frozenset(
-    ("numcomments", "upvoteratio", "selftext", "isself", "commsnum", "numberofcomments", "commentcount", "comments")
+POST_FIELDS = frozenset(
+    ("selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments")
 )
+"""Names of fields that only posts have."""
+
+_POST_SIGNS = POST_FIELDS | {"commentcount", "comments"}
+"""The same where there is a title too."""
+
 _RENDERED = {"textdisplay": "textoriginal"}
 """Columns that repeat another one in mark-up: the text only where the other is missing."""
 
@@ -33,18 +38,18 @@ def may_be_field(name: str, field: str) -> bool:
     >>> may_be_field("comment_author", "author"), may_be_field("score", "author")
     (True, False)
     """
-    return _rank(name, USUAL_NAMES[field]) is not None
+    return field in field_ranks(name)
 
 
 def count_usual_names(names: Iterable[str]) -> int:
     """Return how many of these names are usual for some field."""
-    return sum(any(_rank(name, usual) is not None for usual in USUAL_NAMES.values()) for name in names)
+    return sum(bool(field_ranks(name)) for name in names)
 
 
 def names_text(names: Iterable[str], *, of_posts: bool = True) -> bool:
     """Return True if one of these names is usual for the text of a comment or, unless excluded, of a post."""
     post_texts = POST_TEXT_NAMES if of_posts else ()
-    return any(_rank(name, USUAL_NAMES[TEXT]) is not None or normalize_name(name) in post_texts for name in names)
+    return any(TEXT in field_ranks(name) or normalize_name(name) in post_texts for name in names)
 
 
 Sample = Sequence[Mapping[str, object]]
@@ -73,14 +78,26 @@ def _without_prefix(name: str) -> str:
 
 
 def _is_of_comment(name: str) -> bool:
-    """Return True if a name says that it is about a comment."""
     return _PREFIX.match(name.lower()) is not None
 
 
-def _rank(name: str, usual: Sequence[str]) -> tuple[int, int] | None:
-    """Return how usual a name is for a field, lowest first, or None if it is not."""
-    ranks = [(usual.index(each), place) for place, each in enumerate(_spellings(name)) if each in usual]
-    return min(ranks, default=None)
+_FIELDS_OF: dict[str, list[tuple[str, int]]] = {}
+for _field, _usual in USUAL_NAMES.items():
+    for _place, _name in enumerate(_usual):
+        _FIELDS_OF.setdefault(_name, []).append((_field, _place))
+
+
+def field_ranks(name: str) -> dict[str, tuple[int, int]]:
+    """Return the fields that a name is usual for, and how usual it is for each, lowest first.
+
+    >>> field_ranks("comment_author"), field_ranks("made up")
+    ({'author': (0, 1)}, {})
+    """
+    ranks: dict[str, tuple[int, int]] = {}
+    for place, spelling in enumerate(_spellings(name)):
+        for field, rank in _FIELDS_OF.get(spelling, ()):
+            ranks[field] = min(ranks.get(field, (rank, place)), (rank, place))
+    return ranks
 
 
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,  ]*%?|[+-]?[0-9.]+[eE][+-]?[0-9]+|nan|NaN|inf")
@@ -262,7 +279,7 @@ class ColumnChooser:
             return column
         if self._numbered and column.isdecimal() and 0 < int(column) <= len(self._keys):
             return self._keys[int(column) - 1]
-        same = [key for key, each in zip(self._keys, self._names, strict=True) if _is_same(each, column)]
+        same = [key for key, each in zip(self._keys, self._names, strict=True) if is_same_name(each, column)]
         if len(same) == 1:
             return same[0]
         if name == TEXT:
@@ -343,12 +360,12 @@ class ColumnChooser:
 
     def _candidates(self, name: str, taken: set[str]) -> list[tuple[str, str]]:
         """Return key and name of the columns that may be a field, the most usual name first."""
-        usual, may_be = USUAL_NAMES[name], _CHECKS.get(name, _is_scalar)
+        may_be = _CHECKS.get(name, _is_scalar)
         ranked = [
             (each != name, rank, key, each)
             for key, each in zip(self._keys, self._names, strict=True)
             if key not in taken
-            and (rank := (0, 0) if each == name else _rank(each, usual)) is not None
+            and (rank := (0, 0) if each == name else field_ranks(each).get(name)) is not None
             and (each == name or may_be(each, _values(self._sample, key)))
         ]
         return [(key, each) for _, _, key, each in sorted(ranked, key=lambda one: one[:2])]
@@ -371,7 +388,8 @@ def kind_column(names: Sequence[str], keys: Sequence[str], sample: Sample) -> st
     return None
 
 
-def _is_same(name: str, other: str) -> bool:
+def is_same_name(name: str, other: str) -> bool:
+    """Return True if two names differ only in case and signs, and are not numbers."""
     return any(map(str.isalpha, other)) and normalize_name(name) == normalize_name(other)
 
 

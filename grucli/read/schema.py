@@ -5,7 +5,7 @@ Every command uses the same decision. It is made from the names of the columns a
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -161,14 +161,7 @@ class ReadOptions:
 
     def with_column(self, column: str | None) -> "ReadOptions":
         """Return the options with another column of the text, if `column` is not None."""
-        if column is None:
-            return self
-        return ReadOptions(
-            columns={**self.columns, TEXT: column},
-            delimiter=self.delimiter,
-            encoding=self.encoding,
-            has_header=self.has_header,
-        )
+        return self if column is None else replace(self, columns={**self.columns, TEXT: column})
 
     def flags(self) -> list[str]:
         """Return the arguments of the command line that give these options."""

@@ -10,7 +10,7 @@ import io
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +92,18 @@ def resolve_source(name: str) -> InputSource:
             f"use a {', '.join(FORMATS)} file, optionally compressed ({', '.join(COMPRESSIONS)})",
         )
     return InputSource(name, path, file_format, compression)
+
+
+def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:
+    """Return the sources that the user named.
+
+    Raises:
+        UsageError: as `resolve_source`; or standard input is named twice.
+    """
+    sources = tuple(map(resolve_source, names))
+    if sum(source.path is None for source in sources) > 1:
+        raise UsageError(f"standard input ('{STDIN}') is named twice", "name it once")
+    return sources
 
 
 def find_file(name: str) -> Path:
