@@ -47,6 +47,8 @@ _POST_URL = re.compile(r"/comments/([A-Za-z0-9]{2,13})(?:/|$)")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHORT_ID = re.compile(r"(?:t1_)?[A-Za-z0-9]{2,12}")
 _SPACE = re.compile(r"\s")
+_NAME = re.compile(r"(?:.*\.)?(?:comment)?[^a-z]*name", re.IGNORECASE)
+"""A key that is no id here, since anything may have a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +380,7 @@ def _shape_of(fields: Mapping[str, object]) -> _Shape:
 def _shape(keys: tuple[str, ...]) -> _Shape:
     names = {key: normalize_name(key) for key in keys}
     children = tuple(key for key, name in names.items() if _CHILDREN.fullmatch(name))
-    ranks = [(key, found) for key, name in names.items() if name != "name" and (found := field_ranks(key))]
+    ranks = [(key, found) for key in keys if not _NAME.fullmatch(key) and (found := field_ranks(key))]
 
     def ranked(field: str) -> tuple[str, ...]:
         return tuple(key for _, key in sorted((found[field], key) for key, found in ranks if field in found))
