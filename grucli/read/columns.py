@@ -137,7 +137,6 @@ def _values(sample: Sample, key: str) -> list[object]:
 
 
 def _average_words(sample: Sample, key: str) -> float:
-    """Return the average number of words of a column, 0 if it holds no texts."""
     texts = [value for value in _values(sample, key) if isinstance(value, str) and kind_of(value) is None]
     return sum(len(text.split()) for text in texts) / len(sample) if texts else 0.0
 
@@ -205,7 +204,8 @@ class ColumnChooser:
     ) -> None:
         self.names = tuple(names)
         self._source = source
-        self._names, self._keys = names, keys
+        self._keys = keys
+        self._columns = list(zip(keys, names, strict=True))
         self._sample = sample
         self._options = options
         self._numbered = numbered
@@ -270,8 +270,11 @@ class ColumnChooser:
     def _listed(self) -> str:
         if not self._named:
             return f"1 to {len(self._keys)}; or use --no-header if the first line is a row"
-        likely = self.likely_texts()
-        return list_names([*likely, *(key for key in self._keys if key not in set(likely))])
+        return list_names(self._likeliest_first(self._keys))
+
+    def _likeliest_first(self, keys: Sequence[str]) -> list[str]:
+        wanted = set(keys)
+        return list(dict.fromkeys([*(key for key in self.likely_texts() if key in wanted), *keys]))
 
     def _given(self, name: str, column: str) -> str:
         """Return the key of the column that the user named: exactly, by number, or by a name that is unique."""
@@ -279,7 +282,7 @@ class ColumnChooser:
             return column
         if self._numbered and column.isdecimal() and 0 < int(column) <= len(self._keys):
             return self._keys[int(column) - 1]
-        same = [key for key, each in zip(self._keys, self._names, strict=True) if is_same_name(each, column)]
+        same = [key for key, each in self._columns if is_same_name(each, column)]
         if len(same) == 1:
             return same[0]
         if name == TEXT:
@@ -298,7 +301,7 @@ class ColumnChooser:
         )
         if len(exact) == 1:
             return exact[0]
-        real = [key for key, name in zip(self._keys, self._names, strict=True) if not _is_index(name)]
+        real = [key for key, name in self._columns if not _is_index(name)]
         if len(real) == 1:
             return real[0]
         is_posts = self._is_posts()
@@ -308,11 +311,7 @@ class ColumnChooser:
         if len(texts) == 1:
             return texts[0]
         if not texts and not is_posts:
-            texts = [
-                key
-                for key, name in zip(self._keys, self._names, strict=True)
-                if normalize_name(name) in POST_TEXT_NAMES[:-1]
-            ]
+            texts = [key for key, name in self._columns if normalize_name(name) in POST_TEXT_NAMES[:-1]]
             if len(texts) == 1:
                 return texts[0]
         if needs_text:
@@ -321,8 +320,7 @@ class ColumnChooser:
 
     def _text_error(self, candidates: list[str]) -> UsageError:
         if candidates:
-            likely = [key for key in self.likely_texts() if key in candidates]
-            several = list_names([*likely, *(key for key in candidates if key not in likely)])
+            several = list_names(self._likeliest_first(candidates))
             return UsageError(
                 f"'{self._source}' has several columns that may be the text: {several}", "choose one with --column"
             )
@@ -334,7 +332,7 @@ class ColumnChooser:
         return self.missing_error(TEXT)
 
     def _is_posts(self) -> bool:
-        names = set(map(normalize_name, self._names))
+        names = set(map(normalize_name, self.names))
         return "title" in names and not _POST_SIGNS.isdisjoint(names)
 
     def _without_rendered(self, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -363,7 +361,7 @@ class ColumnChooser:
         may_be = _CHECKS.get(name, _is_scalar)
         ranked = [
             (each != name, rank, key, each)
-            for key, each in zip(self._keys, self._names, strict=True)
+            for key, each in self._columns
             if key not in taken
             and (rank := (0, 0) if each == name else field_ranks(each).get(name)) is not None
             and (each == name or may_be(each, _values(self._sample, key)))

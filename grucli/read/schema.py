@@ -91,8 +91,13 @@ FIELD_PLURALS = {
 """What a field has, in messages."""
 
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
-MAX_FILE_NAME_CHARS = 200
+_MAX_FILE_NAME_CHARS = 200
 """Characters of the name of a file that a message quotes."""
+
+
+def quote_source(name: str) -> str:
+    """Return the name of a source in quotes; a path is longer than most of what messages quote."""
+    return quote(name, _MAX_FILE_NAME_CHARS)
 
 
 def parse_delimiter(text: str) -> str:
@@ -223,7 +228,7 @@ class Schema(JsonRecord):
         "reading 'talk.csv': semicolon-separated, text in 'comment' (--column chooses another)"
         """
         remarks = self.remarks() or [self._remark(TEXT, self.text_column)]
-        return f"reading {quote(self.name, MAX_FILE_NAME_CHARS)}: {', '.join(remarks)}"
+        return f"reading {quote_source(self.name)}: {', '.join(remarks)}"
 
     def to_json(self) -> dict[str, object]:
         """Return the decision without the names of all columns."""
@@ -276,6 +281,6 @@ def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
 def missing_field_error(schema: Schema, option: str, field: str) -> UsageError:
     """Return the error for an option that needs a field which a source does not have."""
     return UsageError(
-        f"{quote(schema.name, MAX_FILE_NAME_CHARS)} has no {FIELD_PLURALS[field]}, which {option} needs",
+        f"{quote_source(schema.name)} has no {FIELD_PLURALS[field]}, which {option} needs",
         f"name their column with {COLUMN_FLAGS[field]}; it has: {list_names(schema.names)}",
     )

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
-from grucli.read.rows import RowReport, read_rows
+from grucli.read.blocks import RowReport
+from grucli.read.rows import read_rows
 from grucli.read.schema import ReadOptions
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
