@@ -64,6 +64,11 @@ def list_names(names: Iterable[str], max_names: int = MAX_LISTED) -> str:
     return ", ".join([*(_shortened(name, MAX_QUOTED_CHARS) for name in first[:max_names]), *more])
 
 
+def pluralize(count: int, noun: str) -> str:
+    """Return a count with its noun: 1 comment, 1,234 comments."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _shortened(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 

@@ -7,11 +7,12 @@ from grucli.progress import Progress
 from grucli.read.blocks import RowReport
 from grucli.read.records import open_records
 from grucli.read.schema import ReadOptions, Schema
+from grucli.read.sources import resolve_sources
 from grucli.reddit.clean import explain as explanation
 from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.dropped import resolve_dropped
 from grucli.reddit.clean.explain import Explanation
-from grucli.reddit.clean.options import CleanOptions, resolve_output, resolve_sources
+from grucli.reddit.clean.options import CleanOptions, resolve_output
 from grucli.reddit.clean.report import CleanReport
 from grucli.reddit.clean.rules.config import RuleConfig
 

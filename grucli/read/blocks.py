@@ -7,13 +7,12 @@ not held in memory, which is thus bounded for any input.
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.errors import quote
+from grucli.errors import pluralize, quote
 from grucli.read.encoding import TextDecoder
 from grucli.read.prefetch import prefetch
 from grucli.read.schema import Schema
@@ -22,8 +21,8 @@ from grucli.read.sources import (
     ByteProgress,
     CorruptDataError,
     InputSource,
+    corrupt_error,
     read_bytes,
-    unreadable_error,
 )
 
 MAX_LINE_BYTES = 1 << 22
@@ -40,8 +39,8 @@ CORRUPT = "corrupt compressed data"
 INVALID_UTF8 = "bytes that are not UTF-8"
 """The two reasons that stand for more, or less, than one row."""
 
-NOT_UTF8 = "not UTF-8"
-"""The reason of a row with undecodable bytes."""
+NOT_UTF8, LINE_TOO_LONG = "not UTF-8", "line too long"
+"""The reasons of a row with undecodable bytes, and of one of over `MAX_LINE_BYTES`."""
 
 _MAX_LINES_PER_REASON = 5
 _MAX_NAMED_PLACEHOLDERS = 2
@@ -108,13 +107,13 @@ class RowReport:
     def warn_of_repairs(self, name: str) -> None:
         """Turn the counts of repaired rows into warnings about a source, at its end."""
         for repair, count in self.repaired.items():
-            self.warnings.append((name, repair.format(rows="1 row" if count == 1 else f"{count:,} rows")))
+            self.warnings.append((name, repair.format(rows=pluralize(count, "row"))))
         self.repaired.clear()
 
     def add_placeholders(self, name: str, counts: Counter[str]) -> None:
         """Count rows of a source that say only that their text is missing or gone, by what they say."""
         self.placeholders += counts.total()
-        rows = "1 row that is" if counts.total() == 1 else f"{counts.total():,} rows that are"
+        rows = f"{pluralize(counts.total(), 'row')} that {'is' if counts.total() == 1 else 'are'}"
         texts = " or ".join(quote(text) for text, _ in counts.most_common(_MAX_NAMED_PLACEHOLDERS))
         self.warnings.append((name, f"has {rows} {texts}: gru clean drops them"))
 
@@ -123,9 +122,9 @@ class RowReport:
         messages = [f"'{name}' {warning}" for name, warning in self.warnings]
         for reason, count in self.skipped.most_common():
             if reason == INVALID_UTF8:
-                messages.append(f"removed {INVALID_UTF8} in {count:,} place{'' if count == 1 else 's'}")
+                messages.append(f"removed {INVALID_UTF8} in {pluralize(count, 'place')}")
             elif reason != CORRUPT:
-                messages.append(f"{count:,} row{'' if count == 1 else 's'} skipped: {reason}")
+                messages.append(f"{pluralize(count, 'row')} skipped: {reason}")
         return messages
 
 
@@ -174,14 +173,19 @@ def read_blocks(
     """
     splitter = _LineSplitter(max_line_bytes)
     decoder = decoder or TextDecoder(source.display_name)
-    read_chunks = _prefetched_chunks if use_prefetch else _direct_chunks
+    use_prefetch = use_prefetch and bool(source.compression) and source.path is not None and source.path.is_file()
+    chunks = (
+        _prefetched_chunks(source, on_bytes, decoder)
+        if use_prefetch
+        else read_bytes(source, on_bytes, SLICE_BYTES, decoder)
+    )
     try:
-        for chunk in _with_newlines(read_chunks(source, on_bytes, decoder)):
+        for chunk in chunks:
             yield from splitter.feed(chunk)
     except CorruptDataError as error:
         yield from splitter.flush()
         if splitter.next_line == 1:
-            raise unreadable_error(source) from error
+            raise corrupt_error(source.display_name) from error
         report.read += 1
         report.mark_truncated(source.display_name, splitter.next_line - 1)
     else:
@@ -189,25 +193,7 @@ def read_blocks(
     report.warnings += [(source.display_name, note) for note in decoder.notes()]
 
 
-def _with_newlines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks, with newlines for the carriage returns that end lines in a file of an old Mac program."""
-    first = next(chunks, b"")
-    if b"\n" in first or b"\r" not in first[:-1]:
-        yield first
-        yield from chunks
-    else:
-        for chunk in chain([first], chunks):
-            yield chunk.replace(b"\r", b"\n")
-
-
-def _direct_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:
-    return read_bytes(source, on_bytes, SLICE_BYTES, decoder)
-
-
 def _prefetched_chunks(source: InputSource, on_bytes: ByteProgress | None, decoder: TextDecoder) -> Iterator[bytes]:
-    if not source.compression or source.path is None or not source.path.is_file():
-        yield from _direct_chunks(source, on_bytes, decoder)
-        return
     for chunk, count in prefetch(_chunks_with_byte_counts(source, decoder), _PREFETCH_DEPTH):
         if count and on_bytes is not None:
             on_bytes(count)  # not in the thread: the callback may draw on the terminal

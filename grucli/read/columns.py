@@ -11,9 +11,14 @@ from grucli.read.scores import parse_score
 POST_TEXT_NAMES = ("selftext", "posttext", "postbody", "submissiontext", "submissionbody", "selfpost", "title")
 """Usual names of texts of posts, not of comments."""
 
-_POST_SIGNS = frozenset(
-    ("numcomments", "upvoteratio", "selftext", "isself", "commsnum", "numberofcomments", "commentcount", "comments")
+POST_FIELDS = frozenset(
+    ("selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments")
 )
+"""Names of fields that only posts have."""
+
+_POST_SIGNS = POST_FIELDS | {"commentcount", "comments"}
+"""The same where there is a title too."""
+
 _RENDERED = {"textdisplay": "textoriginal"}
 """Columns that repeat another one in mark-up: the text only where the other is missing."""
 
@@ -33,18 +38,18 @@ def may_be_field(name: str, field: str) -> bool:
     >>> may_be_field("comment_author", "author"), may_be_field("score", "author")
     (True, False)
     """
-    return _rank(name, USUAL_NAMES[field]) is not None
+    return field in field_ranks(name)
 
 
 def count_usual_names(names: Iterable[str]) -> int:
     """Return how many of these names are usual for some field."""
-    return sum(any(_rank(name, usual) is not None for usual in USUAL_NAMES.values()) for name in names)
+    return sum(bool(field_ranks(name)) for name in names)
 
 
 def names_text(names: Iterable[str], *, of_posts: bool = True) -> bool:
     """Return True if one of these names is usual for the text of a comment or, unless excluded, of a post."""
     post_texts = POST_TEXT_NAMES if of_posts else ()
-    return any(_rank(name, USUAL_NAMES[TEXT]) is not None or normalize_name(name) in post_texts for name in names)
+    return any(TEXT in field_ranks(name) or normalize_name(name) in post_texts for name in names)
 
 
 Sample = Sequence[Mapping[str, object]]
@@ -73,14 +78,26 @@ def _without_prefix(name: str) -> str:
 
 
 def _is_of_comment(name: str) -> bool:
-    """Return True if a name says that it is about a comment."""
     return _PREFIX.match(name.lower()) is not None
 
 
-def _rank(name: str, usual: Sequence[str]) -> tuple[int, int] | None:
-    """Return how usual a name is for a field, lowest first, or None if it is not."""
-    ranks = [(usual.index(each), place) for place, each in enumerate(_spellings(name)) if each in usual]
-    return min(ranks, default=None)
+_FIELDS_OF: dict[str, list[tuple[str, int]]] = {}
+for _field, _usual in USUAL_NAMES.items():
+    for _place, _name in enumerate(_usual):
+        _FIELDS_OF.setdefault(_name, []).append((_field, _place))
+
+
+def field_ranks(name: str) -> dict[str, tuple[int, int]]:
+    """Return the fields that a name is usual for, and how usual it is for each, lowest first.
+
+    >>> field_ranks("comment_author"), field_ranks("made up")
+    ({'author': (0, 1)}, {})
+    """
+    ranks: dict[str, tuple[int, int]] = {}
+    for place, spelling in enumerate(_spellings(name)):
+        for field, rank in _FIELDS_OF.get(spelling, ()):
+            ranks[field] = min(ranks.get(field, (rank, place)), (rank, place))
+    return ranks
 
 
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,  ]*%?|[+-]?[0-9.]+[eE][+-]?[0-9]+|nan|NaN|inf")
@@ -120,7 +137,6 @@ def _values(sample: Sample, key: str) -> list[object]:
 
 
 def _average_words(sample: Sample, key: str) -> float:
-    """Return the average number of words of a column, 0 if it holds no texts."""
     texts = [value for value in _values(sample, key) if isinstance(value, str) and kind_of(value) is None]
     return sum(len(text.split()) for text in texts) / len(sample) if texts else 0.0
 
@@ -188,7 +204,8 @@ class ColumnChooser:
     ) -> None:
         self.names = tuple(names)
         self._source = source
-        self._names, self._keys = names, keys
+        self._keys = keys
+        self._columns = list(zip(keys, names, strict=True))
         self._sample = sample
         self._options = options
         self._numbered = numbered
@@ -253,8 +270,11 @@ class ColumnChooser:
     def _listed(self) -> str:
         if not self._named:
             return f"1 to {len(self._keys)}; or use --no-header if the first line is a row"
-        likely = self.likely_texts()
-        return list_names([*likely, *(key for key in self._keys if key not in set(likely))])
+        return list_names(self._likeliest_first(self._keys))
+
+    def _likeliest_first(self, keys: Sequence[str]) -> list[str]:
+        wanted = set(keys)
+        return list(dict.fromkeys([*(key for key in self.likely_texts() if key in wanted), *keys]))
 
     def _given(self, name: str, column: str) -> str:
         """Return the key of the column that the user named: exactly, by number, or by a name that is unique."""
@@ -262,7 +282,7 @@ class ColumnChooser:
             return column
         if self._numbered and column.isdecimal() and 0 < int(column) <= len(self._keys):
             return self._keys[int(column) - 1]
-        same = [key for key, each in zip(self._keys, self._names, strict=True) if _is_same(each, column)]
+        same = [key for key, each in self._columns if is_same_name(each, column)]
         if len(same) == 1:
             return same[0]
         if name == TEXT:
@@ -281,7 +301,7 @@ class ColumnChooser:
         )
         if len(exact) == 1:
             return exact[0]
-        real = [key for key, name in zip(self._keys, self._names, strict=True) if not _is_index(name)]
+        real = [key for key, name in self._columns if not _is_index(name)]
         if len(real) == 1:
             return real[0]
         is_posts = self._is_posts()
@@ -291,11 +311,7 @@ class ColumnChooser:
         if len(texts) == 1:
             return texts[0]
         if not texts and not is_posts:
-            texts = [
-                key
-                for key, name in zip(self._keys, self._names, strict=True)
-                if normalize_name(name) in POST_TEXT_NAMES[:-1]
-            ]
+            texts = [key for key, name in self._columns if normalize_name(name) in POST_TEXT_NAMES[:-1]]
             if len(texts) == 1:
                 return texts[0]
         if needs_text:
@@ -304,8 +320,7 @@ class ColumnChooser:
 
     def _text_error(self, candidates: list[str]) -> UsageError:
         if candidates:
-            likely = [key for key in self.likely_texts() if key in candidates]
-            several = list_names([*likely, *(key for key in candidates if key not in likely)])
+            several = list_names(self._likeliest_first(candidates))
             return UsageError(
                 f"'{self._source}' has several columns that may be the text: {several}", "choose one with --column"
             )
@@ -317,7 +332,7 @@ class ColumnChooser:
         return self.missing_error(TEXT)
 
     def _is_posts(self) -> bool:
-        names = set(map(normalize_name, self._names))
+        names = set(map(normalize_name, self.names))
         return "title" in names and not _POST_SIGNS.isdisjoint(names)
 
     def _without_rendered(self, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -343,12 +358,12 @@ class ColumnChooser:
 
     def _candidates(self, name: str, taken: set[str]) -> list[tuple[str, str]]:
         """Return key and name of the columns that may be a field, the most usual name first."""
-        usual, may_be = USUAL_NAMES[name], _CHECKS.get(name, _is_scalar)
+        may_be = _CHECKS.get(name, _is_scalar)
         ranked = [
             (each != name, rank, key, each)
-            for key, each in zip(self._keys, self._names, strict=True)
+            for key, each in self._columns
             if key not in taken
-            and (rank := (0, 0) if each == name else _rank(each, usual)) is not None
+            and (rank := (0, 0) if each == name else field_ranks(each).get(name)) is not None
             and (each == name or may_be(each, _values(self._sample, key)))
         ]
         return [(key, each) for _, _, key, each in sorted(ranked, key=lambda one: one[:2])]
@@ -371,7 +386,8 @@ def kind_column(names: Sequence[str], keys: Sequence[str], sample: Sample) -> st
     return None
 
 
-def _is_same(name: str, other: str) -> bool:
+def is_same_name(name: str, other: str) -> bool:
+    """Return True if two names differ only in case and signs, and are not numbers."""
     return any(map(str.isalpha, other)) and normalize_name(name) == normalize_name(other)
 
 

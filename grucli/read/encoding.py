@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from grucli.errors import UsageError
+from grucli.errors import UsageError, pluralize
 
 if TYPE_CHECKING:
     from grucli.read.windows_1252 import Evidence
@@ -186,8 +186,7 @@ class TextDecoder:
         if self._is_late:
             notes.append(f"is not UTF-8: it is read as {label} from its first such byte")
         if self.replaced:
-            places = "1 place" if self.replaced == 1 else f"{self.replaced:,} places"
-            notes.append(f"is not {label} in {places}, which became U+FFFD")
+            notes.append(f"is not {label} in {pluralize(self.replaced, 'place')}, which became U+FFFD")
         return notes
 
     def _detect(self, ahead: "_Lookahead") -> Iterator[bytes]:

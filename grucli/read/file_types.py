@@ -37,11 +37,7 @@ _XML_START = rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*"
 
 _FILE_TYPES = (
     FileType(_starts(b"version https://git-lfs.github.com/spec/"), "a Git LFS pointer", "fetch the file: git lfs pull"),
-    FileType(
-        _starts(b"/annex/objects/"),
-        "a git-annex pointer",
-        "fetch the file: git annex get FILE",
-    ),
+    FileType(_starts(b"/annex/objects/"), "a git-annex pointer", "fetch the file: git annex get FILE"),
     FileType(
         re.compile(rb"(?is)" + _XML_START + rb"(?:<!doctype html|<(?:html|head|body|meta|script)\b)"),
         "a web page",

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import msgspec
 import numpy as np
 
-from grucli.read.blocks import NOT_UTF8, Block, RowReport
+from grucli.read.blocks import LINE_TOO_LONG, NOT_UTF8, Block, RowReport
 from grucli.read.json_repair import (
     MAX_VALUES,
     PYTHON_LITERALS_READ,
@@ -100,7 +100,7 @@ class JsonLinesDecoder(Generic[T]):
     def _decode_line(self, line_number: int, line: bytes | None, report: RowReport) -> Iterator[T]:
         if line is None:
             report.read += 1
-            report.skip("line too long", line_number)
+            report.skip(LINE_TOO_LONG, line_number)
             return
         row = self._decode_flat(line)
         if row is not None:

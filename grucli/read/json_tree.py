@@ -12,7 +12,15 @@ from itertools import chain
 
 import msgspec
 
-from grucli.read.columns import COMMENT_KINDS, KIND_NAMES, POST_TEXT_NAMES, normalize_name
+from grucli.read.columns import (
+    COMMENT_KINDS,
+    KIND_NAMES,
+    POST_FIELDS,
+    POST_TEXT_NAMES,
+    field_ranks,
+    is_same_name,
+    normalize_name,
+)
 from grucli.read.schema import FIELDS, TEXT, USUAL_NAMES
 
 POST, NOT_A_COMMENT, NOT_AN_OBJECT = "a post, not a comment", "not a comment", "not a JSON object"
@@ -29,7 +37,6 @@ _CHILDREN = re.compile(
     r"|reply|(?:comment|reply)s?(?:list|tree|forest|data|thread|item)s?"
 )
 _POST_KINDS = {"t3", "post", "submission", "story", "article"}
-_POST_FIELDS = {"selftext", "selftexthtml", "isself", "upvoteratio", "numcomments", "commsnum", "numberofcomments"}
 _POST_LISTS = {"posts", "submissions", "stories", "articles"}
 _KNOWN_NAMES = {normalize_name(name) for field in FIELDS for name in (field, *USUAL_NAMES[field])}
 _COMMENT_SIGNS = {*USUAL_NAMES["parent_id"], "linkid"}
@@ -40,6 +47,8 @@ _POST_URL = re.compile(r"/comments/([A-Za-z0-9]{2,13})(?:/|$)")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHORT_ID = re.compile(r"(?:t1_)?[A-Za-z0-9]{2,12}")
 _SPACE = re.compile(r"\s")
+_NAME = re.compile(r"(?:.*\.)?(?:comment)?[^a-z]*name", re.IGNORECASE)
+"""A key that is no id here, since anything may have a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,35 +380,27 @@ def _shape_of(fields: Mapping[str, object]) -> _Shape:
 def _shape(keys: tuple[str, ...]) -> _Shape:
     names = {key: normalize_name(key) for key in keys}
     children = tuple(key for key, name in names.items() if _CHILDREN.fullmatch(name))
+    ranks = [(key, found) for key in keys if not _NAME.fullmatch(key) and (found := field_ranks(key))]
+
+    def ranked(field: str) -> tuple[str, ...]:
+        return tuple(key for _, key in sorted((found[field], key) for key, found in ranks if field in found))
+
     return _Shape(
-        texts=_ranked(names, TEXT),
-        ids=_ranked(names, "id"),
-        parents=_ranked(names, "parent_id"),
-        links=_ranked(names, "link_id"),
+        texts=ranked(TEXT),
+        ids=ranked("id"),
+        parents=ranked("parent_id"),
+        links=ranked("link_id"),
         kinds=tuple(key for key, name in names.items() if name in KIND_NAMES),
         full_names=tuple(key for key in keys if key in ("name", "id")),
         children=children,
         comments=tuple(key for key in children if "comment" in names[key]),
         comment_signs=tuple(key for key, name in names.items() if name in _COMMENT_SIGNS),
         has_title="title" in names.values(),
-        is_post=not _POST_FIELDS.isdisjoint(names.values()),
-        has_known_name=not (_KNOWN_NAMES | _POST_FIELDS).isdisjoint(names.values()),
+        is_post=not POST_FIELDS.isdisjoint(names.values()),
+        has_known_name=not (_KNOWN_NAMES | POST_FIELDS).isdisjoint(names.values()),
     )
-
-
-def _ranked(names: Mapping[str, str], field: str) -> tuple[str, ...]:
-    """Return the keys with a name that is usual for a field, except "name", the most usual first."""
-    ranks = {
-        name: rank for rank, name in enumerate(map(normalize_name, (field, *USUAL_NAMES[field]))) if name != "name"
-    }
-    ranked: list[tuple[int, str]] = []
-    for key, name in names.items():
-        last_part = normalize_name(key.rpartition(".")[2])  # of a nested object that was flattened, as in "data.body"
-        found = [ranks[one] for one in (name, name.removeprefix("comment"), last_part) if one in ranks]
-        ranked += [(rank, key) for rank in found[:1]]
-    return tuple(key for _, key in sorted(ranked))
 
 
 @lru_cache(1 << 10)
 def _same_names(keys: tuple[str, ...], wanted: str) -> tuple[str, ...]:
-    return tuple(key for key in keys if normalize_name(key) == normalize_name(wanted))
+    return tuple(key for key in keys if is_same_name(key, wanted))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from grucli.errors import GruError, UsageError, list_names
+from grucli.errors import UsageError, list_names
 from grucli.read.blocks import Record, RowReport
-from grucli.read.sources import ByteProgress
+from grucli.read.file_types import PARQUET_MAGIC
+from grucli.read.sources import ByteProgress, corrupt_error
 
 _BATCH_ROWS = 1024
 _BUFFER_BYTES = 1 << 20
@@ -43,15 +44,15 @@ def read_parquet(
         columns = tuple(field.name for field in file.schema_arrow if not pyarrow.types.is_nested(field.type))
     except OSError as error:
         if error.errno is None:
-            raise _corrupt_error(name) from error
+            raise corrupt_error(name) from error
         raise UsageError(f"'{name}' cannot be opened: {error.strerror}", "check its permissions") from error
     except pyarrow.ArrowInvalid as error:
         with path.open("rb") as raw:
-            if raw.read(4) == b"PAR1":
-                raise _corrupt_error(name) from error
+            if raw.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+                raise corrupt_error(name) from error
         raise UsageError(f"'{name}' is not a Parquet file", "rename it to match its format") from error
     except (pyarrow.ArrowException, ValueError) as error:
-        raise _corrupt_error(name) from error
+        raise corrupt_error(name) from error
     if len(set(columns)) < len(columns):
         raise UsageError(f"'{name}' has duplicate column names: {list_names(columns)}", "rename one of them")
     return columns, _rows(file, name, columns, size, report, on_bytes)
@@ -78,7 +79,7 @@ def _rows(
                 on_bytes(done - reported)
             reported = done
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise _corrupt_error(name, row_number) from error
+        raise corrupt_error(name, row_number) from error
     finally:
         file.close()
 
@@ -90,8 +91,3 @@ def _to_json_value(value: object) -> object:
         timestamp = value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
         return int(timestamp.timestamp())
     return str(value)
-
-
-def _corrupt_error(name: str, rows: int = 0) -> GruError:
-    location = f"unreadable after row {rows:,}" if rows else "nothing in it is readable"
-    return GruError(f"'{name}' is corrupt: {location}", "fetch or copy the file again")

@@ -21,8 +21,6 @@ from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import ByteProgress, InputSource
 from grucli.read.tables import SAMPLE_LINES, TableFormat, detect_table, table_rows
 
-__all__ = ["Record", "Records", "open_records"]
-
 MIN_RECORDS_WITHOUT_TEXT = 1000
 """A source of JSON is refused if none of so many records, from the first on, or of all, has the text."""
 

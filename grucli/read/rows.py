@@ -20,8 +20,6 @@ from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import ByteProgress, CorruptDataError, InputSource, read_bytes, resolve_source
 from grucli.read.tables import SAMPLE_LINES, detect_table
 
-__all__ = ["Row", "RowReport", "read_rows", "read_running_text"]
-
 _THREAD = "thread"
 _MAX_MISSING_CHARS = 16
 """Above the length of all words for a missing value."""

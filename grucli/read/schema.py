@@ -5,7 +5,7 @@ Every command uses the same decision. It is made from the names of the columns a
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -91,8 +91,13 @@ FIELD_PLURALS = {
 """What a field has, in messages."""
 
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
-MAX_FILE_NAME_CHARS = 200
+_MAX_FILE_NAME_CHARS = 200
 """Characters of the name of a file that a message quotes."""
+
+
+def quote_source(name: str) -> str:
+    """Return the name of a source in quotes; a path is longer than most of what messages quote."""
+    return quote(name, _MAX_FILE_NAME_CHARS)
 
 
 def parse_delimiter(text: str) -> str:
@@ -161,14 +166,7 @@ class ReadOptions:
 
     def with_column(self, column: str | None) -> "ReadOptions":
         """Return the options with another column of the text, if `column` is not None."""
-        if column is None:
-            return self
-        return ReadOptions(
-            columns={**self.columns, TEXT: column},
-            delimiter=self.delimiter,
-            encoding=self.encoding,
-            has_header=self.has_header,
-        )
+        return self if column is None else replace(self, columns={**self.columns, TEXT: column})
 
     def flags(self) -> list[str]:
         """Return the arguments of the command line that give these options."""
@@ -230,7 +228,7 @@ class Schema(JsonRecord):
         "reading 'talk.csv': semicolon-separated, text in 'comment' (--column chooses another)"
         """
         remarks = self.remarks() or [self._remark(TEXT, self.text_column)]
-        return f"reading {quote(self.name, MAX_FILE_NAME_CHARS)}: {', '.join(remarks)}"
+        return f"reading {quote_source(self.name)}: {', '.join(remarks)}"
 
     def to_json(self) -> dict[str, object]:
         """Return the decision without the names of all columns."""
@@ -283,6 +281,6 @@ def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
 def missing_field_error(schema: Schema, option: str, field: str) -> UsageError:
     """Return the error for an option that needs a field which a source does not have."""
     return UsageError(
-        f"{quote(schema.name, MAX_FILE_NAME_CHARS)} has no {FIELD_PLURALS[field]}, which {option} needs",
+        f"{quote_source(schema.name)} has no {FIELD_PLURALS[field]}, which {option} needs",
         f"name their column with {COLUMN_FLAGS[field]}; it has: {list_names(schema.names)}",
     )

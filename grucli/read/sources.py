@@ -10,7 +10,7 @@ import io
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +92,18 @@ def resolve_source(name: str) -> InputSource:
             f"use a {', '.join(FORMATS)} file, optionally compressed ({', '.join(COMPRESSIONS)})",
         )
     return InputSource(name, path, file_format, compression)
+
+
+def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:
+    """Return the sources that the user named.
+
+    Raises:
+        UsageError: as `resolve_source`; or standard input is named twice.
+    """
+    sources = tuple(map(resolve_source, names))
+    if sum(source.path is None for source in sources) > 1:
+        raise UsageError(f"standard input ('{STDIN}') is named twice", "name it once")
+    return sources
 
 
 def find_file(name: str) -> Path:
@@ -186,12 +198,13 @@ def read_bytes(
                 first, has_mac_lines = False, b"\r" in chunk and b"\n" not in chunk
             yield chunk.replace(b"\r", b"\n") if has_mac_lines and b"\n" not in chunk else chunk
     except (*_DECOMPRESSION_ERRORS, OSError) as error:
-        raise (unreadable_error(source) if first else CorruptDataError()) from error
+        raise (corrupt_error(source.display_name) if first else CorruptDataError()) from error
 
 
-def unreadable_error(source: InputSource) -> GruError:
-    """Return the error for compressed data of which nothing is readable."""
-    return GruError(f"'{source.display_name}' is corrupt: nothing in it is readable", "fetch or copy the file again")
+def corrupt_error(name: str, rows: int = 0) -> GruError:
+    """Return the error for a corrupt file of which only the first `rows` are readable."""
+    location = f"unreadable after row {rows:,}" if rows else "nothing in it is readable"
+    return GruError(f"'{name}' is corrupt: {location}", "fetch or copy the file again")
 
 
 def read_raw(source: InputSource, on_bytes: ByteProgress | None = None, size: int = SLICE_BYTES) -> Iterator[bytes]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from grucli.errors import UsageError
-from grucli.read.blocks import MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport
+from grucli.errors import UsageError, pluralize
+from grucli.read.blocks import LINE_TOO_LONG, MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport
 from grucli.read.columns import count_usual_names, is_prose, kind_of, names_text, normalize_name
 from grucli.read.schema import ReadOptions
 
@@ -229,11 +229,65 @@ def table_rows(
         UsageError: the header cannot be read.
     """
     lines = islice(lines, table.skipped_lines, None)
-    rows = _RowReader(source_name, table, keys, text_index, report)
-    return rows.read_csv(lines, first_line + table.skipped_lines) if table.quoted else rows.read_raw(lines)
+    first_line += table.skipped_lines
+    rows = _parse_csv(source_name, lines, first_line, table) if table.quoted else _split_raw(lines, table)
+    return _Fitter(source_name, table, keys, text_index, report).records(rows)
 
 
-class _RowReader:
+_ParsedRow = tuple[int, list[str], str, str | None]
+"""The number of the first line of a row, its fields, its last line, and why it is not a row."""
+
+
+def _parse_csv(
+    source_name: str, lines: Iterator[NumberedLine], first_line: int, table: TableFormat
+) -> Iterator[_ParsedRow]:
+    csv_lines = _CsvLines(lines, first_line - 1)
+    # Strict: a quote that is never closed is an error, not one long comment.
+    reader = csv.reader(csv_lines, delimiter=table.delimiter, skipinitialspace=table.space_after, strict=True)
+    if table.has_header:
+        try:
+            next(reader)
+        except csv.Error as error:
+            csv_lines.error = _csv_reason(error)
+        if csv_lines.error:
+            raise UsageError(
+                f"invalid header in '{source_name}': {csv_lines.error}", "add a header line such as: id,body"
+            )
+    return _csv_rows(csv_lines, reader)
+
+
+def _csv_rows(csv_lines: "_CsvLines", reader: Iterator[list[str]]) -> Iterator[_ParsedRow]:
+    while True:
+        line_number = csv_lines.line_number + 1
+        csv_lines.error = None
+        values: list[str] = []
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            csv_lines.error = _csv_reason(error)
+        if values or csv_lines.error is not None:
+            yield line_number, values, csv_lines.text, csv_lines.error
+
+
+def _split_raw(lines: Iterator[NumberedLine], table: TableFormat) -> Iterator[_ParsedRow]:
+    delimiter = table.delimiter.encode()
+    for line_number, line in islice(lines, 1 if table.has_header else 0, None):
+        if line is None:
+            yield line_number, [], "", LINE_TOO_LONG
+        elif line.strip() or delimiter in line:
+            try:
+                text = line.decode().removesuffix("\r")
+            except UnicodeDecodeError:
+                yield line_number, [], line.decode("utf-8", "replace"), NOT_UTF8
+            else:
+                yield line_number, text.split(table.delimiter), text, None
+
+
+class _Fitter:
+    """Makes records of the rows of a table, where their number of fields can be mended."""
+
     def __init__(
         self, source_name: str, table: TableFormat, keys: tuple[str, ...], text_index: int, report: RowReport
     ) -> None:
@@ -246,67 +300,18 @@ class _RowReader:
         self._num_padded = 0
         self._num_unquoted = 0
 
-    def read_csv(self, lines: Iterator[NumberedLine], first_line: int) -> Iterator[Record]:
-        csv_lines = _CsvLines(lines, first_line - 1)
-        # Strict: a quote that is never closed is an error, not one long comment.
-        reader = csv.reader(
-            csv_lines, delimiter=self._table.delimiter, skipinitialspace=self._table.space_after, strict=True
-        )
-        if self._table.has_header:
-            try:
-                next(reader)
-            except csv.Error as error:
-                csv_lines.error = _csv_reason(error)
-            if csv_lines.error:
-                raise UsageError(
-                    f"invalid header in '{self._source_name}': {csv_lines.error}", "add a header line such as: id,body"
-                )
-        return self._csv_rows(csv_lines, reader)
-
-    def _csv_rows(self, csv_lines: "_CsvLines", reader: Iterator[list[str]]) -> Iterator[Record]:
-        report, header, num_columns = self._report, self._header, len(self._keys)
-        while True:
-            line_number = csv_lines.line_number + 1
-            csv_lines.error = None
-            values: list[str] = []
-            try:
-                values = next(reader)
-            except StopIteration:
-                break
-            except csv.Error as error:
-                csv_lines.error = _csv_reason(error)
-            if not values and csv_lines.error is None:
-                continue
+    def records(self, rows: Iterator[_ParsedRow]) -> Iterator[Record]:
+        """Yield the rows with as many fields as there are columns, and count all of them."""
+        report, header, keys = self._report, self._header, self._keys
+        num_columns = len(keys)
+        for line_number, values, text, reason in rows:
             report.read += 1
-            if csv_lines.error is None and (len(values) != num_columns or values == header):
-                csv_lines.error = self._fit(values, csv_lines.text)
-            if csv_lines.error:
-                report.skip(csv_lines.error, line_number, csv_lines.text)
-            else:
-                yield Record(line_number, dict(zip(self._keys, values, strict=True)))
-        self._warn()
-
-    def read_raw(self, lines: Iterator[NumberedLine]) -> Iterator[Record]:
-        report, header, num_columns = self._report, self._header, len(self._keys)
-        delimiter = self._table.delimiter.encode()
-        for line_number, line in islice(lines, 1 if self._table.has_header else 0, None):
-            if line is not None and not line.strip() and delimiter not in line:
-                continue
-            report.read += 1
-            if line is None:
-                report.skip("line too long", line_number)
-                continue
-            try:
-                text = line.decode().removesuffix("\r")
-            except UnicodeDecodeError:
-                report.skip(NOT_UTF8, line_number, line)
-                continue
-            values = text.split(self._table.delimiter)
-            reason = self._fit(values, text) if len(values) != num_columns or values == header else None
-            if reason:
+            if reason is None and (len(values) != num_columns or values == header):
+                reason = self._fit(values, text)
+            if reason is not None:
                 report.skip(reason, line_number, text)
             else:
-                yield Record(line_number, dict(zip(self._keys, values, strict=True)))
+                yield Record(line_number, dict(zip(keys, values, strict=True)))
         self._warn()
 
     def _fit(self, values: list[str], line: str) -> str | None:
@@ -336,8 +341,7 @@ class _RowReader:
             (self._num_padded, "has {} with fewer fields than columns: the missing ones are read as empty"),
         ):
             if count:
-                rows = "1 row" if count == 1 else f"{count:,} rows"
-                self._report.warnings.append((self._source_name, warning.format(rows)))
+                self._report.warnings.append((self._source_name, warning.format(pluralize(count, "row"))))
 
 
 class _CsvLines:
@@ -355,7 +359,7 @@ class _CsvLines:
     def __next__(self) -> str:
         self.line_number, line = next(self._lines)
         if line is None:
-            self.error = "line too long"
+            self.error = LINE_TOO_LONG
             return "\n"
         try:
             self.text = line.decode()

@@ -1,7 +1,7 @@
 """Names of users and subreddits, as people and their tools write them.
 
 Ids are those of comments and posts, with or without Reddit's prefixes `t1_` and `t3_`, or in a permalink. Options and
-data are compared by `user_key` and `subreddit_key`, so that a name is found in any of its spellings.
+data are compared by `user_key`, `subreddit_key` and `comment_key`, so that a name is found in any of its spellings.
 """
 
 import re
@@ -66,6 +66,15 @@ def bare_id(text: str) -> str:
     return text.strip() if match is None else match["comment"] or match["post"]
 
 
+def comment_key(text: str) -> str:
+    """Return what all spellings of a comment's id have in common: the id without `t1_`.
+
+    >>> comment_key("t1_c2") == comment_key("/r/pics/comments/abc/a_title/c2") == "c2"
+    True
+    """
+    return bare_id(text).removeprefix("t1_")
+
+
 def id_text(value: object) -> str | None:
     """Return the id in a field, which other tools may write as a number; None if there is none.
 
@@ -91,10 +100,10 @@ def post_name(text: str) -> str:
     return f"t3_{name}" if _ID.fullmatch(name) else name
 
 
-def parent_name(text: str) -> str:
-    """Return the name of a parent, without changing one that is not a permalink.
+def full_name(text: str) -> str:
+    """Return the name, `t1_…` or `t3_…`, of what a permalink leads to; anything else as it is.
 
-    >>> parent_name("t1_c2"), parent_name("/r/pics/comments/abc/a_title/c2"), parent_name("/r/pics/comments/abc/")
+    >>> full_name("t1_c2"), full_name("/r/pics/comments/abc/a_title/c2"), full_name("/r/pics/comments/abc/")
     ('t1_c2', 't1_c2', 't3_abc')
     """
     match = _permalink(text)

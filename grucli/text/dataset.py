@@ -25,7 +25,7 @@ from grucli.progress import Progress, report_sum
 from grucli.read.blocks import CORRUPT, RowReport
 from grucli.read.rows import read_rows, read_running_text
 from grucli.read.schema import TEXT, ReadOptions, Schema
-from grucli.read.sources import STDIN, InputSource, read_raw, resolve_source
+from grucli.read.sources import InputSource, read_raw, resolve_source, resolve_sources
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text import tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
@@ -107,8 +107,12 @@ def prepare_dataset(
     if not 0 <= val_fraction < 1:
         raise UsageError(f"--val is {val_fraction}", "--val takes a number from 0 to below 1")
     with _build_dir(cache_dir / "tokens") as build_dir:
-        resolved = [resolve_source(name) for name in [*sources, *([val_file] if val_file is not None else [])]]
-        input_sources = _with_spooled_stdin(resolved, build_dir, on_progress)
+        resolved = resolve_sources([*sources, *([val_file] if val_file is not None else [])])
+        # A corpus is read several times.
+        input_sources = [
+            _spool_stdin(source, build_dir / "stdin", on_progress) if source.path is None else source
+            for source in resolved
+        ]
         _check_has_columns(input_sources, read)
         fingerprints = list(_fingerprints(input_sources, read, on_progress))
         n = len(sources)
@@ -410,19 +414,6 @@ def _fingerprints(sources: Sequence[InputSource], read: ReadOptions, on_progress
 
 def _total_bytes(sources: Sequence[InputSource]) -> int:
     return sum(source.path.stat().st_size for source in sources if source.path is not None)
-
-
-def _with_spooled_stdin(sources: list[InputSource], build_dir: Path, on_progress: Progress) -> list[InputSource]:
-    """The sources, with standard input copied to a file, since a corpus is read several times.
-
-    Raises:
-        UsageError: standard input is named twice.
-    """
-    if [source.display_name for source in sources].count(STDIN) > 1:
-        raise UsageError("standard input ('-') is named twice", "name it once")
-    return [
-        _spool_stdin(source, build_dir / "stdin", on_progress) if source.path is None else source for source in sources
-    ]
 
 
 def _spool_stdin(source: InputSource, path: Path, on_progress: Progress) -> InputSource:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from grucli.read.rows import RowReport, read_rows
+from grucli.read.blocks import RowReport
+from grucli.read.rows import read_rows
 from grucli.read.schema import ReadOptions
 from grucli.reddit.comments import Comment
 from tests.reddit.comment_factory import make_comments

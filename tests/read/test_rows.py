@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from grucli.errors import ExitStatus, GruError, UsageError
 from grucli.read import blocks, sources
+from grucli.read.blocks import RowReport
 from grucli.read.records import open_records
-from grucli.read.rows import Row, RowReport, read_rows, read_running_text
+from grucli.read.rows import Row, read_rows, read_running_text
 from grucli.read.schema import ReadOptions
 from grucli.read.sources import resolve_source
 from grucli.read.zstd import zstd

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from grucli.read.rows import Row, RowReport, read_rows
+from grucli.read.blocks import RowReport
+from grucli.read.rows import Row, read_rows
 from grucli.read.schema import ReadOptions
 from grucli.text.demo_corpus import CorpusCounts, write_corpus
 from tests.fault_injection import failing_disk

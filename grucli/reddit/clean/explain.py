@@ -26,9 +26,7 @@ from grucli.reddit.corpus.conversations import (
     encode_spooled,
     same_post,
 )
-from grucli.reddit.names import bare_id
-
-_COMMENT_PREFIX = "t1_"
+from grucli.reddit.names import comment_key
 
 
 @dataclass(frozen=True)
@@ -77,14 +75,14 @@ def explain_comment(options: CleanOptions, comment_id: str, progress: Progress |
         UsageError: there is no such comment.
         UsageError, GruError: as `clean`.
     """
-    wanted = bare_id(comment_id).removeprefix(_COMMENT_PREFIX)
+    wanted = comment_key(comment_id)
     on_bytes = None if progress is None else report_sum(progress, "searching", options.size)
     inputs: list[Schema] = []
     for batch in BatchReader(options, on_bytes, schemas=inputs).batches():
         if not _may_contain(batch, wanted.encode()):
             continue
         for line_number, comment in zip(*decode_comments(batch, CleanedBatch(batch.source_index)), strict=True):
-            if bare_id(comment.id or "").removeprefix(_COMMENT_PREFIX) == wanted:
+            if comment_key(comment.id or "") == wanted:
                 raw = msgspec.structs.replace(comment)
                 source = options.sources[batch.source_index].display_name
                 steps = trace_rules(comment, options.rule_config)

@@ -1,12 +1,11 @@
 """Options of one cleaning run."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from grucli.errors import UsageError
 from grucli.read.schema import ReadOptions
-from grucli.read.sources import STDIN, InputSource, resolve_source
+from grucli.read.sources import InputSource
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import active_rules
 from grucli.reddit.corpus.writer import OutputSpec, parse_output
@@ -23,7 +22,7 @@ class CleanOptions:
     alone, with the same result.
 
     Raises:
-        UsageError: no sources, an output that must not be written, or conflicting options.
+        UsageError: no sources or one of running text, an output that must not be written, or conflicting options.
     """
 
     sources: tuple[InputSource, ...]
@@ -41,6 +40,12 @@ class CleanOptions:
     def __post_init__(self) -> None:
         if not self.sources:
             raise UsageError("no input: FILE is missing", "see: gru clean --help")
+        for source in self.sources:
+            if source.file_format == "txt":
+                raise UsageError(
+                    f"'{source.display_name}' is running text, not comments",
+                    "name a dump, .jsonl, .csv, .tsv or .parquet",
+                )
         if self.min_turns is not None and not self.replies:
             raise UsageError("--min-turns requires --replies", "add --replies, or remove --min-turns")
         if self.show and self.output is not None:
@@ -76,23 +81,6 @@ class CleanOptions:
                 raise UsageError(f"'{path}' is both input and output", "choose another output name")
             if path.is_file() and not self.force:
                 raise UsageError(f"'{path}' already exists", f"choose another name with {option}, or use --force")
-
-
-def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:
-    """Return the sources that the user named.
-
-    Raises:
-        UsageError: a file does not exist or does not hold rows, or standard input is named twice.
-    """
-    sources = tuple(map(resolve_source, names))
-    if sum(source.path is None for source in sources) > 1:
-        raise UsageError(f"standard input ('{STDIN}') is named twice", "name it once")
-    for source in sources:
-        if source.file_format == "txt":
-            raise UsageError(
-                f"'{source.display_name}' is running text, not comments", "name a dump, .jsonl, .csv, .tsv or .parquet"
-            )
-    return sources
 
 
 def resolve_output(name: str | None, replies: bool) -> OutputSpec:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from grucli.files import PRIVATE, OutputLock
 from grucli.limits import logical_cpus
 from grucli.progress import Progress, report_sum
-from grucli.read.blocks import NOT_UTF8
+from grucli.read.blocks import NOT_UTF8, RowReport
 from grucli.read.encoding import check_undecodable
+from grucli.read.schema import Schema
 from grucli.reddit.clean.batch import CleanedBatch, CleanJob, decode_comments, make_job_cleaner
 from grucli.reddit.clean.dedup import LshIndex, RecentHashSet
 from grucli.reddit.clean.dropped import DroppedRow, DroppedWriter
@@ -69,7 +70,6 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     num_workers = min(options.workers or _default_workers(options.size), logical_cpus())
     deduplicator = _Deduplicator(job)
     sink = _CorpusSink(options, report)
-    rows_read, undecodable = Counter[int](), Counter[int]()
     with ExitStack() as dropped_stack, suppress(_EmptyOutputError), ExitStack() as stack:
         for output in options.outputs:
             stack.enter_context(OutputLock(output.path))
@@ -80,23 +80,19 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
         batches = _with_examples(reader.batches(), options, report) if options.show else reader.batches()
         results = _iter_cleaned(stack, job, num_workers, batches)
         sink.open(stack, dropped_stack)
-        counts = [FieldCounts(job.required) for _ in options.sources]
+        counts = [_SourceCounts(job) for _ in options.sources]
         for cleaned in results:
             source_name = options.sources[cleaned.source_index].display_name
             report.add_rows(cleaned.report, source_name)
             reader.reports[cleaned.source_index].repaired.update(cleaned.report.repaired)
             report.add_dropped(cleaned.dropped, source_name)
             report.add_unread(cleaned.unread, source_name)
-            counts[cleaned.source_index].add(cleaned.num_comments, cleaned.found, cleaned.unread.skipped)
-            rows_read[cleaned.source_index] += cleaned.report.read
-            undecodable[cleaned.source_index] += cleaned.report.skipped[NOT_UTF8]
+            counts[cleaned.source_index].add(cleaned)
             sink.add(cleaned, deduplicator.filter_new(cleaned, report, source_name))
-        for index, (schema, rows) in enumerate(zip(report.inputs, reader.reports, strict=True)):
+        for counted, schema, rows in zip(counts, report.inputs, reader.reports, strict=True):
             rows.warn_of_repairs(schema.name)
             report.add_rows(rows, schema.name)
-            undecodable[index] += rows.skipped[NOT_UTF8]
-            check_undecodable(schema.name, undecodable[index], rows_read[index] + rows.read)
-            counts[index].check(schema)
+            counted.check(schema, rows)
         sink.finish()
         if not report.kept:
             raise _EmptyOutputError
@@ -104,6 +100,22 @@ def clean(options: CleanOptions, progress: Progress | None = None, report: Clean
     report.rules = filter_names(options.rule_config)
     report.seconds = time.perf_counter() - started_at
     return report
+
+
+class _SourceCounts:
+    def __init__(self, job: CleanJob) -> None:
+        self._fields = FieldCounts(job.required)
+        self._read = self._undecodable = 0
+
+    def add(self, cleaned: CleanedBatch) -> None:
+        self._fields.add(cleaned.num_comments, cleaned.found, cleaned.unread.skipped)
+        self._read += cleaned.report.read
+        self._undecodable += cleaned.report.skipped[NOT_UTF8]
+
+    def check(self, schema: Schema, rows: RowReport) -> None:
+        """Check a source that was read to its end; `rows`: those decoded by the reader."""
+        check_undecodable(schema.name, self._undecodable + rows.skipped[NOT_UTF8], self._read + rows.read)
+        self._fields.check(schema)
 
 
 def iter_kept_rows(options: CleanOptions) -> Iterator[bytes]:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from grucli.errors import UsageError, quote
+from grucli.errors import UsageError
 from grucli.read.missing import is_missing
-from grucli.read.schema import COLUMN_FLAGS, FIELD_PLURALS, MAX_FILE_NAME_CHARS, Schema, missing_field_error
+from grucli.read.schema import COLUMN_FLAGS, FIELD_PLURALS, Schema, missing_field_error, quote_source
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import given_options
 from grucli.reddit.comments import Comment
@@ -69,7 +69,7 @@ class FieldCounts:
             if unread > _MAX_UNREAD_SHARE * (found + unread):
                 raise UsageError(
                     f"{unread:,} of {found + unread:,} {FIELD_PLURALS[field]} in "
-                    f"{quote(schema.name, MAX_FILE_NAME_CHARS)} cannot be read, which {option} needs",
+                    f"{quote_source(schema.name)} cannot be read, which {option} needs",
                     f"name another column with {COLUMN_FLAGS[field]}, or remove {option}",
                 )
             if self._comments and not found:

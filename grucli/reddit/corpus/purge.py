@@ -18,7 +18,7 @@ from pathlib import Path
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
 from grucli.files import OutputLock
-from grucli.progress import Progress
+from grucli.progress import Progress, report_sum
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
 from grucli.read.columns import names_text, normalize_name
 from grucli.read.encoding import UTF8, check_undecodable
@@ -30,7 +30,7 @@ from grucli.read.sources import InputSource, resolve_source
 from grucli.read.text_files import read_text_file
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file
 from grucli.reddit.corpus.writer import OutputSpec, json_line, make_table_encoder, open_corpus
-from grucli.reddit.names import bare_id, id_text, user_key
+from grucli.reddit.names import comment_key, full_name, id_text, user_key
 from grucli.text.dataset import post_of
 
 Fields = dict[str, object]
@@ -39,7 +39,6 @@ _PURGEABLE_FORMATS = ("csv", "tsv", "jsonl")
 _PURGEABLE_SUFFIXES = ", ".join(f".{file_format}" for file_format in _PURGEABLE_FORMATS)
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MAX_HASH_GENERATIONS = 4
-_STAGE = "searching for the comments"
 _BYTE_ORDER_MARK = "\ufeff"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{16}")
 _MAX_IDS_BYTES = 1 << 26
@@ -47,7 +46,6 @@ _MAX_IDS_BYTES = 1 << 26
 
 _MAX_LINE_CHARS = 1 << 12
 _ID_COLUMNS = ("id", "ids", "commentid", "name")
-_LINK_PATTERN = re.compile(r"https?://\S+/comments/\w+/[^/\s]*/(\w+)/?(?:\?\S*)?$")
 _ID_PATTERN = re.compile(r"(?!t[0-9]_)[0-9A-Za-z_-]{1,32}")
 
 
@@ -112,8 +110,7 @@ def read_ids(name: str) -> Iterator[str]:
         GruError: the file is corrupt.
     """
     for number, cell in _id_cells(read_text_file(name, _MAX_IDS_BYTES).split("\n")):
-        link = _LINK_PATTERN.match(cell)
-        id_ = link[1] if link else cell.removeprefix("t1_")
+        id_ = full_name(cell).removeprefix("t1_")  # the link to a post has `t3_`, and is refused
         if not _ID_PATTERN.fullmatch(id_):
             raise UsageError(
                 f"line {number} of '{name}' is not a comment id: '{cell[:40]}'",
@@ -185,7 +182,8 @@ def purge(
     assert path is not None
     signature_before = _file_signature(path)
     result = PurgeResult()
-    records = open_records(source, read, result.report, _byte_counter(path, on_progress), needs_text=False)
+    on_bytes = report_sum(on_progress, "searching for the comments", path.stat().st_size)
+    records = open_records(source, read, result.report, on_bytes, needs_text=False)
     schema = records.schema
     if not schema.is_json and source.file_format is None:
         raise UsageError(f"no suffix for the format of the table: '{name}'", f"rename it: {_PURGEABLE_SUFFIXES}")
@@ -272,17 +270,6 @@ def _file_signature(path: Path) -> tuple[int, int, int]:
     return file_stat.st_mtime_ns, file_stat.st_size, file_stat.st_ino
 
 
-def _byte_counter(path: Path, on_progress: Progress) -> Callable[[int], None]:
-    total, done = path.stat().st_size, 0
-
-    def on_bytes(count: int) -> None:
-        nonlocal done
-        done += count
-        on_progress(_STAGE, done, total)
-
-    return on_bytes
-
-
 def _check_complete(result: PurgeResult, name: str) -> PurgeResult:
     if CORRUPT in result.report.skipped:
         raise GruError(f"corrupt file: '{name}': part of it is unreadable", "nothing was changed; copy it again")
@@ -339,9 +326,9 @@ def _matching_criterion(id_: object, author: object, criteria: PurgeCriteria, re
         GruError: the author is a hash, and the author key is missing.
     """
     if criteria.ids and (text := id_text(id_)) is not None:
-        bare = bare_id(text).removeprefix("t1_")
-        if bare in criteria.ids:
-            return bare
+        key = comment_key(text)
+        if key in criteria.ids:
+            return key
     if not criteria.names or not isinstance(author, str):
         return None
     key = user_key(author)

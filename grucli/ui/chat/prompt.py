@@ -26,9 +26,9 @@ from prompt_toolkit.styles import Style
 
 from grucli.chat.commands import complete
 from grucli.chat.session import Session
+from grucli.errors import pluralize
 from grucli.ui.chat.prompt_renderer import WrappingRenderer
 from grucli.ui.chat.terminal_input import PASTE_TIMEOUT, KeyQueue, PasteParser
-from grucli.ui.terminal.formatting import pluralize
 from grucli.ui.terminal.sanitize import BIDI_CONTROLS, sanitize_line
 
 MAX_SHOWN_PASTE = 10_000

@@ -6,7 +6,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from grucli.ui.terminal.formatting import pluralize, progress_bar
+from grucli.errors import pluralize
+from grucli.ui.terminal.formatting import progress_bar
 from grucli.ui.terminal.live_text import FramePacer, PacedText
 
 

@@ -26,10 +26,11 @@ from grucli.chat.events import (
 )
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
+from grucli.errors import pluralize
 from grucli.ui.chat.command_results import print_command_result
 from grucli.ui.chat.reply_view import ReplyView, tail
 from grucli.ui.chat.spread_view import SpreadView
-from grucli.ui.terminal.formatting import fit_fields, pluralize
+from grucli.ui.terminal.formatting import fit_fields
 from grucli.ui.terminal.live_text import FramePacer
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 from grucli.ui.terminal.wrapping import truncate

@@ -13,12 +13,12 @@ from typing import Protocol, TextIO
 from rich.console import Console
 
 from grucli.chat.session import Session
+from grucli.errors import pluralize
 from grucli.ui.chat.pipe import PipeWriter
 from grucli.ui.chat.plain_prompt import PlainPrompt
 from grucli.ui.chat.prompt import ChatPrompt, create_terminal_output
 from grucli.ui.chat.screen import ChatScreen, footer
 from grucli.ui.terminal.console import Terminal, supports_cursor_control
-from grucli.ui.terminal.formatting import pluralize
 from grucli.ui.terminal.tty_control import echo
 
 

@@ -24,11 +24,6 @@ def format_eta(seconds: float | None) -> str:
     return f"{'-:--' if seconds is None else format_duration(seconds):>5} left"
 
 
-def pluralize(count: int, noun: str) -> str:
-    """Return a count with its noun: 1 comment, 1,234 comments."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def format_si(count: float) -> str:
     """Return a count with at most three digits: 999, 1.2k, 35k, 1.2M."""
     for unit in ("", "k", "M", "G"):

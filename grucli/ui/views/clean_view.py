@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from grucli.errors import pluralize
 from grucli.read.schema import COLUMN_FLAGS, FIELDS, USUAL_NAMES, describe_inputs
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import fit_fields, format_eta, format_si, pluralize, progress_bar
+from grucli.ui.terminal.formatting import fit_fields, format_eta, format_si, progress_bar
 from grucli.ui.terminal.live_display import TransientBar
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE

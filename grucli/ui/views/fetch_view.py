@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from rich.text import Text
 
+from grucli.errors import pluralize
 from grucli.reddit.fetch.comment_source import Notice, RetryWait
 from grucli.reddit.fetch.events import FetchEvent, FetchFinished, FetchStarted, PageFetched, TargetFinished
 from grucli.reddit.timestamps import format_timestamp
 from grucli.ui.terminal.console import Terminal, plain_text
-from grucli.ui.terminal.formatting import format_duration, format_eta, pluralize, progress_bar
+from grucli.ui.terminal.formatting import format_duration, format_eta, progress_bar
 from grucli.ui.terminal.live_display import TransientBar
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from grucli.errors import pluralize
 from grucli.model.store import Metrics, ModelEntry
 from grucli.model.weights import ModelCard, ModelInfo
 from grucli.training.events import TrainSummary
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_duration, format_float, format_si, pluralize, print_key_values
+from grucli.ui.terminal.formatting import format_duration, format_float, format_si, print_key_values
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
 

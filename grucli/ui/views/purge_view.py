@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grucli.errors import pluralize
 from grucli.read.schema import describe_inputs
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import pluralize
 
 if TYPE_CHECKING:
     from grucli.api.purge import PurgeSummary

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from rich.text import Text
 
 from grucli.chat.inputs import validate_pace
+from grucli.errors import pluralize
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_eta, format_si, pluralize, progress_bar
+from grucli.ui.terminal.formatting import format_eta, format_si, progress_bar
 from grucli.ui.terminal.live_display import StatusLine, TransientBar
 from grucli.ui.terminal.live_text import FramePacer, PacedText
 

@@ -11,9 +11,10 @@ import pytest
 
 from grucli.errors import UsageError
 from grucli.read import blocks
+from grucli.read.sources import resolve_sources
 from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.dropped import RecordEncoder, resolve_dropped
-from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.clean.report import CleanReport
 from grucli.reddit.clean.rules.config import RuleConfig

@@ -8,8 +8,9 @@ import pytest
 
 from grucli.errors import UsageError
 from grucli.read.schema import ReadOptions
+from grucli.read.sources import resolve_sources
 from grucli.reddit.clean.explain import Explanation, explain_comment
-from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.clean.rules.config import RuleConfig
 

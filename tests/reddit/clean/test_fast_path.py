@@ -11,9 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.make_dump import write_dump
+from grucli.read.sources import resolve_sources
 from grucli.reddit.clean import fast_path
 from grucli.reddit.clean.fast_path import clean_if_simple, clean_simple_batch, make_batch_cleaner
-from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.clean.rule_engine import RuleEngine, make_cleaner
 from grucli.reddit.clean.rules.config import RuleConfig

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from grucli.read.schema import ReadOptions
-from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.read.sources import resolve_sources
+from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.clean.report import CleanReport
 from grucli.reddit.clean.rules.config import RuleConfig

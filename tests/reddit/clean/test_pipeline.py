@@ -24,6 +24,7 @@ from grucli.read import blocks
 from grucli.read.blocks import RowReport
 from grucli.read.rows import read_rows
 from grucli.read.schema import ReadOptions
+from grucli.read.sources import resolve_sources
 from grucli.reddit.clean import pipeline
 from grucli.reddit.clean.batch import (
     CleanedBatch,
@@ -33,7 +34,7 @@ from grucli.reddit.clean.batch import (
     process_local_keys,
     text_keys,
 )
-from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.clean.reader import RawBatch
 from grucli.reddit.clean.report import CleanReport
@@ -583,7 +584,7 @@ def test_sources_that_cannot_be_meant(tmp_path: Path) -> None:
         (["nothing.zst"], "no such file"),
     ):
         with pytest.raises(UsageError, match=what):
-            resolve_sources(names)
+            CleanOptions(sources=resolve_sources(names), output=None)
     with pytest.raises(UsageError, match="FILE"):
         CleanOptions(sources=(), output=None)
     with pytest.raises(UsageError, match="--min-turns"):

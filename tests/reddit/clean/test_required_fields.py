@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from grucli.errors import UsageError
+from grucli.read.sources import resolve_sources
 from grucli.reddit.clean.explain import explain_comment
-from grucli.reddit.clean.options import CleanOptions, resolve_sources
+from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.pipeline import clean
 from grucli.reddit.clean.report import CleanReport
 from grucli.reddit.clean.required_fields import required_fields

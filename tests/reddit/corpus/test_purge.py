@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grucli.errors import EmptyInputError, GruError, LockedError, UsageError
-from grucli.read.rows import RowReport, read_rows
+from grucli.read.blocks import RowReport
+from grucli.read.rows import read_rows
 from grucli.read.schema import ReadOptions
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.corpus.pseudonyms import AuthorHasher, author_key
@@ -360,8 +361,9 @@ def test_an_empty_corpus_is_nothing_to_work_on(tmp_path: Path, name: str, conten
 def test_a_corpus_that_changes_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = write_corpus(tmp_path / "corpus.csv", ROWS)
 
-    def change(*_: object) -> None:
-        path.write_bytes(b"id,body\nc7,new\n")
+    def change(stage: str, done: int, total: int | None) -> None:
+        if done:
+            path.write_bytes(b"id,body\nc7,new\n")
 
     with pytest.raises(LockedError, match="file changed"):
         purge(

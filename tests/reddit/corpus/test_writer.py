@@ -9,7 +9,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from grucli.errors import UsageError
-from grucli.read.rows import RowReport, read_rows, read_running_text
+from grucli.read.blocks import RowReport
+from grucli.read.rows import read_rows, read_running_text
 from grucli.read.schema import ReadOptions
 from grucli.read.sources import COMPRESSIONS
 from grucli.reddit.comments import Comment

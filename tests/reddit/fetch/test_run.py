@@ -16,7 +16,8 @@ import msgspec
 import pytest
 
 from grucli.errors import EmptyInputError, GruError, LockedError, ServiceError, UsageError
-from grucli.read.rows import RowReport, read_rows
+from grucli.read.blocks import RowReport
+from grucli.read.rows import read_rows
 from grucli.read.schema import ReadOptions
 from grucli.reddit.fetch import arctic_shift, retry
 from grucli.reddit.fetch import output as fetch_output

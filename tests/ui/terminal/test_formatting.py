@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.ui.terminal.formatting import format_duration, format_float, format_si, pluralize
+from grucli.errors import pluralize
+from grucli.ui.terminal.formatting import format_duration, format_float, format_si
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from grucli.reddit.names import (
     bare_id,
     bare_subreddit_name,
     bare_user_name,
-    parent_name,
+    full_name,
     post_name,
     subreddit_key,
     user_key,
@@ -32,7 +32,7 @@ _NAME_FIELDS: dict[str, Callable[[str], str]] = {
     "author": bare_user_name,
     "subreddit": bare_subreddit_name,
     "link_id": post_name,
-    "parent_id": parent_name,
+    "parent_id": full_name,
 }
 
 KNOWN_BOTS = frozenset(
