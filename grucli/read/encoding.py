@@ -51,7 +51,11 @@ _MARKABLE = {"utf-8-sig": UTF8, "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 _SHIFTS = {"iso2022_jp": b"\x1b$B", "iso2022_kr": b"\x1b$)C"}
 
 _SUGGESTED = ("shift_jis", "euc_jp", "euc_kr", "gb18030", "big5", "cp1251", "cp1250", "mac_roman", "cp1252")
+_SUGGESTED_LATIN = ("cp1250", "mac_roman", "cp1252", "cp1251")
+"""For texts of mostly ASCII letters: Western and Central Europe first."""
+
 _NOT_OF_FILES = frozenset({"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape"})
+_ASCII_LETTERS = re.compile(b"[A-Za-z]")
 _ESCAPED = re.compile("[\udc80-\udcff]+")
 _MULTIBYTE = re.compile("[^\x00-\x7f\udc80-\udcff]")
 _LATIN_MULTIBYTE = re.compile("[\x80-\xff\u2010-\u2026\u20ac\ufe0f\U0001f000-\U0001faff]")
@@ -115,7 +119,9 @@ def _mixed_error(name: str, places: str, sample: bytes = b"") -> NotUtf8Error:
 
 
 def _encoding_flag(sample: bytes) -> str:
-    likely = [encoding for encoding in _SUGGESTED if sample and _decodes(sample, encoding)][:3]
+    letters = len(_ASCII_LETTERS.findall(sample))
+    suggested = _SUGGESTED_LATIN if 2 * letters > len(sample) else _SUGGESTED
+    likely = [encoding for encoding in suggested if sample and _decodes(sample, encoding)][:3]
     return f"--encoding {' or '.join(likely) or 'cp1251'}"
 
 

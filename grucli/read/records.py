@@ -19,7 +19,11 @@ from grucli.read.json_documents import MAX_DOCUMENT_BYTES, DocumentReader, is_do
 from grucli.read.json_lines import JsonLinesDecoder
 from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import ByteProgress, InputSource
-from grucli.read.tables import SAMPLE_LINES, TableFormat, detect_table, table_rows
+from grucli.read.tables import SAMPLE_LINES, TableFormat, detect_table, names_delimiter, table_rows
+
+_SIGNS_OF_ERROR = frozenset({"error", "errors", "detail", "reason", "code", "status", "statusCode"})
+_SIGNS_OF_COMMENT = frozenset({TEXT, "id", "author"})
+"""What tells an answer such as `{"message": "Forbidden", "error": 403}` from the only comment of a file."""
 
 MIN_RECORDS_WITHOUT_TEXT = 1000
 """A source of JSON is refused if none of so many records, from the first on, or of all, has the text."""
@@ -127,7 +131,7 @@ class _Opener:
             self._report.warnings.append(
                 (self._name, "is neither JSON lines nor a table: each line is read as one comment")
             )
-            table = TableFormat("\0", False, False, False, 0, [])
+            table = TableFormat("\0", False, False, False, False, 0, [])
             schema = Schema(name=self._name, file_format="lines", names=(TEXT,), columns={TEXT: TEXT})
             return Records(schema, table_rows(self._name, lines, first_line[0], table, (TEXT,), 0, self._report))
         return self._open_table(block, first_line[0], lines)
@@ -178,12 +182,15 @@ class _Opener:
         if not names:
             columns = {TEXT: TEXT, **self._options.columns}
             return Schema(name=self._name, file_format=file_format, columns=columns)
+        if len(first) == 1 and not _SIGNS_OF_ERROR.isdisjoint(names) and _SIGNS_OF_COMMENT.isdisjoint(names):
+            raise UsageError(f"'{self._name}' has an error of a service, not comments", "fetch it again")
         chooser = ColumnChooser(self._name, names, names, first[:_SAMPLE_RECORDS], self._options, numbered=False)
         return self._schema(file_format, chooser)
 
     def _open_table(self, block: Block, first_line: int, lines: Iterator[NumberedLine]) -> Records:
         usual = _USUAL_DELIMITERS.get(self._source.file_format or "", ",")
-        table = detect_table(_sample_lines(block), usual, self._options)
+        sample_lines = _sample_lines(block)
+        table = detect_table(sample_lines, usual, self._options)
         is_tsv = usual == table.delimiter == "\t"
         is_certain = table.has_header is not None
         if not is_certain:
@@ -205,6 +212,7 @@ class _Opener:
             delimiter=table.delimiter,
             usual_delimiter=usual,
             quoted=table.quoted,
+            title_lines=0 if names_delimiter(sample_lines[0]) else table.skipped_lines,
         )
         text_index = keys.index(schema.columns[TEXT]) if TEXT in schema.columns else len(keys) - 1
         table_records = table_rows(self._name, lines, first_line, table, keys, text_index, self._report)

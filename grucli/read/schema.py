@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from grucli.errors import UsageError, list_names, quote
+from grucli.errors import UsageError, list_names, pluralize, quote
 from grucli.json_record import JsonRecord
 from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
 
@@ -188,6 +188,7 @@ class Schema(JsonRecord):
         usual_delimiter: of tables with the suffix of the source.
         quoted: whether quotes enclose a field, and are not part of it.
         has_header: whether the first line names the columns.
+        title_lines: lines before the header that are not read.
         names: the columns as the source names them; of JSON, all names in its first records.
         columns: the key in `Record.fields` of each field of `FIELDS` that the source has.
         given: the fields whose column the user chose.
@@ -201,6 +202,7 @@ class Schema(JsonRecord):
     usual_delimiter: str = ","
     quoted: bool = True
     has_header: bool = True
+    title_lines: int = 0
     names: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
@@ -248,13 +250,13 @@ class Schema(JsonRecord):
         expected_format = FORMATS.get(split_suffixes(Path(self.name))[0], self.file_format)
         is_expected = _FORMAT_NAMES.get(expected_format) == _FORMAT_NAMES.get(self.file_format)
         remarks = [] if is_expected else [_FORMAT_NAMES[self.file_format]]
-        if self.delimiter not in (None, self.usual_delimiter):
-            remarks.append(f"{_DELIMITER_NAMES.get(self.delimiter, quote(self.delimiter))}-separated")
+        if self.delimiter is not None and self.delimiter != self.usual_delimiter:
+            sign = quote(self.delimiter) if self.delimiter.isprintable() else f"U+{ord(self.delimiter):04X}"
+            remarks.append(f"{_DELIMITER_NAMES.get(self.delimiter, sign)}-separated")
         if self.encoding != UTF8:
             remarks.append(encoding_label(self.encoding))
-        is_usual_tsv = self.usual_delimiter == "\t" and not self.has_header and self.text_column == "1"
-        if is_usual_tsv and not remarks and not self.given:
-            return []
+        if self.title_lines:
+            remarks.append(f"{pluralize(self.title_lines, 'line')} before the header")
         if not self.has_header:
             remarks.append("no header")
         others = [self._remark(name, column) for name, column in self.columns.items() if name not in (TEXT, column)]

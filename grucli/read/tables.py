@@ -5,9 +5,9 @@ All of it is decided by the first lines; the user's `ReadOptions` override it.
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import dropwhile, islice
 
 from grucli.errors import UsageError, pluralize
 from grucli.read.blocks import LINE_TOO_LONG, MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport
@@ -21,23 +21,30 @@ REPEATED_HEADER = "header repeated"
 """The reason of a row that is the header again, as where files were joined."""
 
 _SAMPLE_ROWS = 50
+_MAX_TITLES = 10
+"""Lines among which the header is searched."""
+
 _MIN_TOO_LONG, _MAX_TOO_LONG_SHARE = 3, 0.2
 _DELIMITERS = (",", ";", "\t", "|", " ")
+_RARE_DELIMITER = re.compile(r"[\x01-\x08\x1c-\x1f^~¦§¬¶·•]")
+"""A delimiter if there are names of columns between; Hive writes \\x01."""
+
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
-"""The first line by which Excel is told the delimiter."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
     """How a table is written.
 
-    `quoted`: quotes enclose fields, and are not part of them. `space_after`: a space after each delimiter is not part
+    `quoted`: quotes enclose fields, and are not part of them. `escaped`: a backslash stands before a quote that is part
+    of a field, as MySQL writes it. `space_after`: a space after each delimiter is not part
     of the next field. `has_header`: the first line names the columns; None if nothing tells. `skipped_lines`: lines
     before it. `rows`: the first rows, with the header.
     """
 
     delimiter: str
     quoted: bool
+    escaped: bool
     space_after: bool
     has_header: bool | None
     skipped_lines: int
@@ -69,6 +76,11 @@ class TableFormat:
         return any(all(kind_of(value) is not None for value in column) for column in zip(*self.rows, strict=True))
 
 
+def names_delimiter(line: str) -> bool:
+    """Return True for a first line such as `sep=;`, by which Excel is told the delimiter."""
+    return _SEPARATOR_LINE.fullmatch(line.strip()) is not None
+
+
 def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOptions) -> TableFormat:
     """Decide how a table is written by its first lines, none of which is blank.
 
@@ -78,7 +90,7 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     separator = _SEPARATOR_LINE.fullmatch(lines[0].strip())
-    skipped = 1 if separator and len(lines) > 1 else _count_remarks(lines, options)
+    skipped = 1 if separator and len(lines) > 1 else _count_titles(lines, options)
     lines = lines[skipped:]
     if options.delimiter is not None:
         delimiter = options.delimiter
@@ -87,29 +99,44 @@ def detect_table(lines: Sequence[str], usual_delimiter: str, options: ReadOption
     else:
         delimiter = _find_delimiter(lines, usual_delimiter, options)
     quoted = _is_quoted("\n".join(lines), delimiter, usual_delimiter, options)
+    escaped = quoted and _is_escaped(lines, delimiter)
     header = next(iter(_split(lines[:1], delimiter, quoted=quoted)), [])
     space_after = quoted and delimiter != " " and len(header) > 1 and all(name.startswith(" ") for name in header[1:])
     rows = _split(lines, delimiter, quoted=quoted, space_after=space_after)
     if not rows:  # the first is not closed, or too long
-        return TableFormat(delimiter, quoted, space_after, True, skipped, [[lines[0]]])
+        return TableFormat(delimiter, quoted, escaped, space_after, True, skipped, [[lines[0]]])
     has_header = options.has_header if options.has_header is not None else _has_header(rows, options)
     is_chosen = skipped or options.delimiter is not None or delimiter == "\t"
     if has_header is False and not is_chosen and _is_prose(lines, rows):
         space_after, rows = False, [[line] for line in lines[:_SAMPLE_ROWS]]
-    return TableFormat(delimiter, quoted, space_after, has_header, skipped, rows)
+    return TableFormat(delimiter, quoted, escaped, space_after, has_header, skipped, rows)
 
 
-def _count_remarks(lines: Sequence[str], options: ReadOptions) -> int:
-    """Return the number of lines before the header that begin with `#`, as PowerShell writes one."""
-    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
-    headers = (_split(lines[count : count + 1], delimiter) for delimiter in _DELIMITERS)
-    return count if any(rows and _has_text_name(rows[0], options) for rows in headers) else 0
+def _count_titles(lines: Sequence[str], options: ReadOptions) -> int:
+    """Return the number of lines before the header: the title of an export, or remarks that begin with `#`.
+
+    Each is shorter than the header, and no header itself.
+    """
+    if options.has_header is False:
+        return 0
+    tables = [[(_split([line], each) or [[]])[0] for line in lines[:_MAX_TITLES]] for each in _DELIMITERS]
+    for number in range(len(tables[0])):
+        for table in tables:
+            header = [name for name in table[number] if name]
+            if _has_text_name(header, options) and (number == 0 or count_usual_names(header) > 1):
+                is_title = (
+                    line.startswith("#") or sum(map(bool, cells)) < len(header)
+                    for line, cells in zip(lines[:number], table, strict=False)
+                )
+                return number if all(is_title) else 0
+    return 0
 
 
 def _split(lines: Sequence[str], delimiter: str, *, quoted: bool = True, space_after: bool = False) -> list[list[str]]:
     if not quoted:
         return [line.split(delimiter) for line in lines[:_SAMPLE_ROWS]]
-    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, skipinitialspace=space_after, strict=True)
+    escaped = _is_escaped(lines, delimiter)
+    reader = _csv_reader((line + "\n" for line in lines), delimiter, escaped=escaped, space_after=space_after)
     rows: list[list[str]] = []
     while len(rows) < _SAMPLE_ROWS:
         try:
@@ -122,17 +149,43 @@ def _split(lines: Sequence[str], delimiter: str, *, quoted: bool = True, space_a
     return list(filter(None, rows))
 
 
+def _csv_reader(
+    lines: Iterable[str], delimiter: str, *, escaped: bool, space_after: bool = False
+) -> Iterator[list[str]]:
+    # Strict: a quote that is never closed is an error, not one long comment.
+    escape = "\\" if escaped else None
+    return csv.reader(lines, delimiter=delimiter, escapechar=escape, skipinitialspace=space_after, strict=True)
+
+
+def _is_escaped(lines: Sequence[str], delimiter: str) -> bool:
+    if not any('\\"' in line for line in lines):
+        return False
+    return _count_errors(lines, delimiter, escaped=True) < _count_errors(lines, delimiter, escaped=False)
+
+
+def _count_errors(lines: Sequence[str], delimiter: str, *, escaped: bool) -> int:
+    reader, count = _csv_reader((line + "\n" for line in lines), delimiter, escaped=escaped), 0
+    while True:
+        try:
+            next(reader)
+        except StopIteration:
+            return count
+        except csv.Error:
+            count += 1
+
+
 def _find_delimiter(lines: Sequence[str], usual: str, options: ReadOptions) -> str:
     """Return the delimiter by which the first line names a text, else one that splits all lines alike."""
     # Prose has spaces: they separate columns only if the names are quoted, as R writes them.
     delimiters = [each for each in (usual, *_DELIMITERS) if each != " " or lines[0].startswith('"')]
+    delimiters += sorted(set(_RARE_DELIMITER.findall(lines[0])))
     tables = {each: _split(lines, each, quoted=each != "\t") for each in delimiters}
     headers = {each: rows[0] if rows else [] for each, rows in tables.items()}
     known = {each: (_has_text_name(names, options), count_usual_names(names)) for each, names in headers.items()}
     best = max(known, key=lambda each: known[each])  # the first of equals is the usual one
     if known[best][0] or known[best][1] > 1:
         return best
-    return next((each for each, rows in tables.items() if _is_consistent(rows)), usual)
+    return next((each for each in delimiters if each in _DELIMITERS and _is_consistent(tables[each])), usual)
 
 
 def _has_text_name(names: Sequence[str], options: ReadOptions) -> bool:
@@ -228,10 +281,15 @@ def table_rows(
     Raises:
         UsageError: the header cannot be read.
     """
-    lines = islice(lines, table.skipped_lines, None)
-    first_line += table.skipped_lines
+    for _ in range(table.skipped_lines):  # blank lines were not counted
+        next(line for line in lines if not _is_blank(line))
+    lines = dropwhile(_is_blank, lines)
     rows = _parse_csv(source_name, lines, first_line, table) if table.quoted else _split_raw(lines, table)
     return _Fitter(source_name, table, keys, text_index, report).records(rows)
+
+
+def _is_blank(line: NumberedLine) -> bool:
+    return line[1] is not None and not line[1].strip()
 
 
 _ParsedRow = tuple[int, list[str], str, str | None]
@@ -242,8 +300,7 @@ def _parse_csv(
     source_name: str, lines: Iterator[NumberedLine], first_line: int, table: TableFormat
 ) -> Iterator[_ParsedRow]:
     csv_lines = _CsvLines(lines, first_line - 1)
-    # Strict: a quote that is never closed is an error, not one long comment.
-    reader = csv.reader(csv_lines, delimiter=table.delimiter, skipinitialspace=table.space_after, strict=True)
+    reader = _csv_reader(csv_lines, table.delimiter, escaped=table.escaped, space_after=table.space_after)
     if table.has_header:
         try:
             next(reader)

@@ -8,6 +8,9 @@ import re
 
 from grucli.read.missing import is_missing
 
+_PYTHON_OBJECT = re.compile(r"(?:Redditor|Subreddit)\((?:name|display_name|fullname)=(['\"])(.*)\1\)")
+"""What PRAW prints for an object, as in files written with `json.dump(..., default=repr)`."""
+
 _SITE = r"(?:https?://)?(?:[\w-]+\.)*reddit\.com"
 _USER = re.compile(rf"(?:(?:{_SITE})?/*(?:u|user)/+|@)([^\s/?#]*)(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
 _SUBREDDIT = re.compile(rf"(?:{_SITE})?/*r/+([^\s/?#]*)(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
@@ -23,6 +26,8 @@ def bare_user_name(text: str) -> str:
 
     >>> [bare_user_name(text) for text in (" u/Ann", "/user/Ann/", "@Ann", "https://old.reddit.com/u/Ann?a=b")]
     ['Ann', 'Ann', 'Ann', 'Ann']
+    >>> bare_user_name("Redditor(name='Ann')")
+    'Ann'
     """
     return _bare_name(_USER, text)
 
@@ -118,5 +123,8 @@ def _permalink(text: str) -> re.Match[str] | None:
 
 def _bare_name(pattern: re.Pattern[str], text: str) -> str:
     name = text.strip()
+    printed = _PYTHON_OBJECT.fullmatch(name) if name.endswith(")") else None
+    if printed is not None:
+        return printed[2]
     match = pattern.fullmatch(name) if "/" in name or "@" in name else None
     return name if match is None else match[1]

@@ -94,7 +94,9 @@ def test_quotes_of_a_tsv_are_part_of_the_text_unless_they_are_in_place(write: Wr
     raw = 'He said "no"\t3\n"Yes"\t4\n"I" think so\t5\n'
     assert read(write("a.tsv", raw)) == ['He said "no"', '"Yes"', '"I" think so']
     assert read(write("b.tsv", '"Yes"\t4\n"No"\t5\n')) == ['"Yes"', '"No"']
-    assert schema_of(write("a.tsv", raw)).is_plain
+    assert (
+        schema_of(write("a.tsv", raw)).describe().endswith(": no header, text in column 1 (--column chooses another)")
+    )
 
     excel = 'id\tbody\n1\t"He said ""no"""\n2\t"a\ttab"\n3\tplain\n'
     assert read(write("c.tsv", excel)) == ['He said "no"', "a\ttab", "plain"]
@@ -292,3 +294,29 @@ def test_an_error_quotes_no_line_that_may_be_a_comment(write: Write) -> None:
     assert refusal_of(path, columns={"body": "3"}) == ("'a.csv' has no column '3'", hint)
     assert "lol" not in "".join(refusal_of(path, columns={"body": "1", "author": "who"}))
     assert refusal_of(write("b.csv", "otter,I love this place\nkettle,no\n"))[0].endswith("seems to have no header")
+
+
+@pytest.mark.parametrize(
+    "title", ["Export of r/madeup,,\n,,\n", "Reddit export 2023-11-14\n\n", "# made by a tool\n# with remarks, two\n"]
+)
+def test_a_title_before_the_header_is_said_and_not_read(write: Write, title: str) -> None:
+    path = write("a.csv", title + "author,comment,score\nann,One of them.,3\nbob,Another one.,4\n")
+
+    assert read(path) == ["One of them.", "Another one."]
+    assert "before the header" in schema_of(path).describe()
+
+
+@pytest.mark.parametrize("delimiter", ["^", "~", "\x01", "¦"])
+def test_a_rare_delimiter_is_seen_between_usual_names(write: Write, delimiter: str) -> None:
+    path = write("a.csv", "author,body,score\nann,One; two of them.,3\n".replace(",", delimiter))
+
+    assert read(path) == ["One; two of them."]
+
+
+@pytest.mark.parametrize("header", ["", '"id","author","body"\n'])
+def test_backslashes_before_quotes_as_mysql_writes_them(write: Write, header: str) -> None:
+    rows = "".join(f'"{number}","ann","He said \\"it is {number}\\" and, well, left."\n' for number in range(5))
+    path = write("a.csv", header + rows)
+    texts = [f'He said "it is {number}" and, well, left.' for number in range(5)]
+
+    assert (read(path) if header else read(path, has_header=False, columns={"body": "3"})) == texts

@@ -153,7 +153,7 @@ def joined_names(comment: Comment) -> str:
 def are_plain_names(names: Sequence[str]) -> bool:
     """Return True if `schema` would change none of these strings. If a joined string is plain, so are its parts."""
     joined = "".join(names)
-    has_decoration = " " in joined or "/" in joined or "@" in joined
+    has_decoration = " " in joined or "/" in joined or "@" in joined or ")" in joined
     return not has_decoration and max(map(len, names), default=0) <= _MAX_NAME_CHARS and joined.isprintable()
 
 
