@@ -138,7 +138,7 @@ def refuse_other(name: str, head: bytes) -> None:
 
 
 def compression_of(head: bytes) -> str | None:
-    """Return the compression of a file by its first bytes: "" for none, None if that is not certain.
+    r"""Return the compression of a file by its first bytes: "" for none, None if that is not certain.
 
     >>> compression_of(b"\x1f\x8b\x08\0"), compression_of(b"id,body"), compression_of(bytes(4))
     ('.gz', '', None)
