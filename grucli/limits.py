@@ -16,8 +16,9 @@ _DEVICES = Path("/sys/devices/system/cpu")
 
 def logical_cpus() -> int:
     """Return the number of logical processors that this process may use."""
-    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
-    return _within_quota(len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return _within_quota(len(os.sched_getaffinity(0)))
+    return _within_quota(os.cpu_count() or 1)
 
 
 def physical_cores() -> int:
@@ -39,7 +40,7 @@ def memory_bytes() -> int | None:
     """Return the bytes of memory that this process may use, None if unknown."""
     if not hasattr(os, "sysconf"):  # Windows
         return None
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    physical: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *filter(None, map(_memory_limit, _group_directories("memory")))])
 
 
