@@ -65,6 +65,8 @@ def read_config(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read, or is not valid TOML.
     """
     hint = f"correct or remove '{path}'"
+    if path.is_fifo():  # opening it would wait for a writer
+        raise UsageError(f"not a regular file: '{path}'", hint)
     try:
         with path.open("rb") as file:
             content = file.read(MAX_CONFIG_BYTES + 1)

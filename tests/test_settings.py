@@ -1,6 +1,7 @@
 """config.toml: what it may say, and how it is told that it may not."""
 
 import codecs
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -119,3 +120,10 @@ def test_any_bytes_are_settings_or_refused(tmp_path_factory: pytest.TempPathFact
     path.write_bytes(content)
     with suppress(UsageError):
         config_defaults(read_config(path), COMMANDS, path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.toml")
+    with pytest.raises(UsageError, match="not a regular file"):
+        read_config(tmp_path / "config.toml")

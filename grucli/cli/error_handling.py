@@ -85,9 +85,8 @@ def _oserror_to_gru_error(error: OSError) -> GruError:
     if error.errno == errno.EBADF and is_output:
         return GruError("stdout is closed", "redirect to /dev/null instead of >&-")
     if error.errno in _NO_SPACE_ERRORS:
-        return GruError(
-            f"no space left on device{target}", "free up space and try again; the existing file was not changed"
-        )
+        unchanged = "" if is_output else "; the existing file was not changed"
+        return GruError(f"no space left on device{target}", f"free up space and try again{unchanged}")
     if error.errno in _PERMISSION_ERRORS:
         return GruError(
             f"permission denied{target}", "fix the permissions, or set GRU_HOME to a directory that you own"

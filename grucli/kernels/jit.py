@@ -111,6 +111,8 @@ def _evict_old(parent: Path, keep: Path) -> None:
             stale.rmdir()
 
 
+# NUMBA_DISABLE_JIT=1 cannot be obeyed: the kernels use pointers, which Python does not have.
+numba.config.DISABLE_JIT = 0  # type: ignore[attr-defined]
 CACHE = _open_cache()
 if CACHE.directory is not None:
     numba.config.CACHE_DIR = str(CACHE.directory)  # type: ignore[attr-defined]

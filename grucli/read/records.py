@@ -12,14 +12,21 @@ from typing import Any, cast
 
 from grucli import optional_imports
 from grucli.errors import UsageError
-from grucli.read.blocks import MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
+from grucli.read.blocks import LINE_TOO_LONG, MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
 from grucli.read.columns import OTHER_KINDS, ColumnChooser, count_usual_names, kind_column, names_text
 from grucli.read.encoding import TextDecoder
 from grucli.read.json_documents import MAX_DOCUMENT_BYTES, DocumentReader, is_document
 from grucli.read.json_lines import JsonLinesDecoder
 from grucli.read.schema import TEXT, ReadOptions, Schema
 from grucli.read.sources import ByteProgress, InputSource
-from grucli.read.tables import SAMPLE_LINES, TableFormat, detect_table, names_delimiter, table_rows
+from grucli.read.tables import (
+    SAMPLE_LINES,
+    TableFormat,
+    detect_table,
+    invalid_header_error,
+    names_delimiter,
+    table_rows,
+)
 
 _SIGNS_OF_ERROR = frozenset({"error", "errors", "detail", "reason", "code", "status", "statusCode"})
 _SIGNS_OF_COMMENT = frozenset({TEXT, "id", "author"})
@@ -189,6 +196,8 @@ class _Opener:
 
     def _open_table(self, block: Block, first_line: int, lines: Iterator[NumberedLine]) -> Records:
         usual = _USUAL_DELIMITERS.get(self._source.file_format or "", ",")
+        if block.data is None:
+            raise invalid_header_error(self._name, LINE_TOO_LONG)
         sample_lines = _sample_lines(block)
         table = detect_table(sample_lines, usual, self._options)
         is_tsv = usual == table.delimiter == "\t"

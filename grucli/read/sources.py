@@ -8,13 +8,16 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import select
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from grucli.errors import GruError, UsageError
 from grucli.read.encoding import HEAD_BYTES, TextDecoder, unknown_encoding_error
@@ -35,6 +38,7 @@ _ROW_FORMATS = ("csv", "tsv", "jsonl", "json")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 SLICE_BYTES = 1 << 16
 _WINDOW_LOG_MAX = 31
+_POLL_SECONDS = 0.1
 _ZSTD_READ_BYTES, _ZSTD_RETRY_BYTES = 1 << 19, 1 << 10
 """Bytes of a zstd file read per step, and per step once it is known to be corrupt."""
 
@@ -91,7 +95,8 @@ def resolve_source(name: str) -> InputSource:
             f"unsupported file type: '{name}'",
             f"use a {', '.join(FORMATS)} file, optionally compressed ({', '.join(COMPRESSIONS)})",
         )
-    return InputSource(name, path, file_format, compression)
+    # File names are bytes: what is not UTF-8 in them cannot be stored in a report or a header.
+    return InputSource(os.fsencode(name).decode("utf-8", "replace"), path, file_format, compression)
 
 
 def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:
@@ -214,7 +219,7 @@ def read_raw(source: InputSource, on_bytes: ByteProgress | None = None, size: in
         UsageError: the source cannot be opened.
         GruError: the disk failed.
     """
-    with _open_source(source) as raw, _wrap_oserror(source):
+    with _open_source(source, on_bytes) as raw, _wrap_oserror(source):
         while chunk := raw.read(size):
             yield chunk
             if on_bytes is not None:
@@ -222,7 +227,7 @@ def read_raw(source: InputSource, on_bytes: ByteProgress | None = None, size: in
 
 
 def _decompressed_chunks(source: InputSource, on_bytes: ByteProgress | None, size: int) -> Iterator[bytes]:
-    with _open_source(source) as raw, _wrap_oserror(source):
+    with _open_source(source, on_bytes) as raw, _wrap_oserror(source):
         head = _peek(raw, HEAD_BYTES)
         compression = source.compression or compression_of(head) or ""
         if not compression:
@@ -272,17 +277,56 @@ def _check_compressed(source: InputSource, compression: str, head: bytes) -> Non
         )
 
 
-def _open_source(source: InputSource) -> AbstractContextManager[BinaryIO]:
+def _open_source(source: InputSource, on_bytes: ByteProgress | None = None) -> AbstractContextManager[BinaryIO]:
     if source.path is None:
         if sys.stdin is None:  # closed by the shell, as in <&-
             raise UsageError("standard input ('-') is closed", "pipe a file into it, or name one")
-        return nullcontext(sys.stdin.buffer)
+        return nullcontext(_open_stdin(sys.stdin.buffer, on_bytes))
     try:
+        if on_bytes is not None and sys.platform == "linux" and source.path.is_fifo():
+            # Opening it otherwise waits until another process writes, and cannot be stopped in a thread.
+            fifo = _PolledPipe(os.open(source.path, os.O_RDONLY | os.O_NONBLOCK), on_bytes, is_owner=True)
+            return cast(BinaryIO, io.BufferedReader(fifo))
         return source.path.open("rb")
     except OSError as error:
         raise UsageError(
             f"cannot open '{source.display_name}': {error.strerror}", "check its permissions, or name another file"
         ) from error
+
+
+def _open_stdin(stdin: BinaryIO, on_bytes: ByteProgress | None) -> BinaryIO:
+    try:
+        is_file = stat.S_ISREG(os.fstat(stdin.fileno()).st_mode)
+    except OSError:  # it is replaced by something in memory
+        is_file = True
+    if is_file or on_bytes is None or sys.platform == "win32":  # there only sockets can be polled
+        return stdin
+    return cast(BinaryIO, io.BufferedReader(_PolledPipe(stdin.fileno(), on_bytes)))
+
+
+class _PolledPipe(io.RawIOBase):
+    """A pipe or terminal that reports no bytes several times per second while it is silent.
+
+    A report can raise: a thread that only waited for bytes could not be stopped.
+    """
+
+    def __init__(self, fd: int, on_bytes: ByteProgress, *, is_owner: bool = False) -> None:
+        self._fd, self._on_bytes, self._is_owner = fd, on_bytes, is_owner
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not select.select([self._fd], [], [], _POLL_SECONDS)[0]:
+            self._on_bytes(0)
+        data = os.read(self._fd, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if self._is_owner and not self.closed:
+            os.close(self._fd)
+        super().close()
 
 
 @contextmanager

@@ -307,10 +307,13 @@ def _parse_csv(
         except csv.Error as error:
             csv_lines.error = _csv_reason(error)
         if csv_lines.error:
-            raise UsageError(
-                f"invalid header in '{source_name}': {csv_lines.error}", "add a header line such as: id,body"
-            )
+            raise invalid_header_error(source_name, csv_lines.error)
     return _csv_rows(csv_lines, reader)
+
+
+def invalid_header_error(source_name: str, reason: str) -> UsageError:
+    """Return the error for a table whose first line cannot be read."""
+    return UsageError(f"invalid header in '{source_name}': {reason}", "add a header line such as: id,body")
 
 
 def _csv_rows(csv_lines: "_CsvLines", reader: Iterator[list[str]]) -> Iterator[_ParsedRow]:

@@ -110,7 +110,9 @@ def prepare_dataset(
         resolved = resolve_sources([*sources, *([val_file] if val_file is not None else [])])
         # A corpus is read several times.
         input_sources = [
-            _spool_stdin(source, build_dir / "stdin", on_progress) if source.path is None else source
+            source
+            if source.path is not None and not source.path.is_fifo()
+            else _spool_pipe(source, build_dir, on_progress)
             for source in resolved
         ]
         _check_has_columns(input_sources, read)
@@ -416,13 +418,19 @@ def _total_bytes(sources: Sequence[InputSource]) -> int:
     return sum(source.path.stat().st_size for source in sources if source.path is not None)
 
 
-def _spool_stdin(source: InputSource, path: Path, on_progress: Progress) -> InputSource:
-    done = 0
+def _spool_pipe(source: InputSource, directory: Path, on_progress: Progress) -> InputSource:
+    name = "standard input" if source.path is None else source.display_name
+    done, path = 0, directory / f"pipe-{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}"
+
+    def on_bytes(count: int) -> None:
+        nonlocal done
+        done += count
+        on_progress(f"reading {name}", done, None)
+
     with open(path, "wb", opener=open_private) as file:
-        for chunk in read_raw(source):
-            done += file.write(chunk)
-            on_progress("reading standard input", done, None)
-    return InputSource("standard input", path, None)
+        for chunk in read_raw(source, on_bytes):
+            file.write(chunk)
+    return replace(source, display_name=name, path=path)
 
 
 @contextmanager

@@ -320,3 +320,9 @@ def test_backslashes_before_quotes_as_mysql_writes_them(write: Write, header: st
     texts = [f'He said "it is {number}" and, well, left.' for number in range(5)]
 
     assert (read(path) if header else read(path, has_header=False, columns={"body": "3"})) == texts
+
+
+def test_a_header_that_is_too_long_is_called_so(write: Write) -> None:
+    path = write("a.csv", ",".join(["x" * 1000] * 5000) + "\n1\n")
+
+    assert refusal_of(path)[0] == "invalid header in 'a.csv': line too long"
