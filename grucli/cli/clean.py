@@ -6,7 +6,8 @@ import typer
 
 from grucli.cli.options import Json, read_options
 from grucli.errors import EmptyInputError
-from grucli.read.schema import USUAL_NAMES, ReadOptions
+from grucli.read.fields import FIELDS
+from grucli.read.schema import ReadOptions
 
 _WHEN = "WHEN"
 _PATTERN = "REGEX"
@@ -101,7 +102,10 @@ def clean(
         from grucli.api.clean import detect_schemas
 
         schemas = detect_schemas(inputs, read=read) if inputs else []
-        terminal().print_json(schemas or USUAL_NAMES) if json else show_columns(terminal(), schemas)
+        if json:
+            terminal().print_json(schemas or {name: field.usual_names for name, field in FIELDS.items()})
+        else:
+            show_columns(terminal(), schemas)
         return
     with CleanView(terminal()) as view:
         from grucli.api import clean as api

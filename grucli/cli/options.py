@@ -13,7 +13,8 @@ from grucli.cli.command_base import MODEL, ParameterSource, get_current_context
 from grucli.errors import UsageError
 from grucli.generation.options import OPTIONS, GenerationConfig, GenerationOption, random_seed
 from grucli.generation.phrases import read_phrases, unescape_text
-from grucli.read.schema import COLUMN_FLAGS, ReadOptions
+from grucli.read.fields import FIELDS
+from grucli.read.schema import ReadOptions
 
 Json = Annotated[bool, typer.Option("--json", help="Output JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Output JSON, one object per line.")]
@@ -102,23 +103,10 @@ def replace_parameter(
     return run
 
 
-_COLUMN_HELP = {
-    "body": "Text column, by name or number (from 1).",
-    "author": "Column of the author.",
-    "id": "Column of the comment's id.",
-    "parent_id": "Column of the id that a comment replies to.",
-    "link_id": "Column of the post's id.",
-    "score": "Column of the score.",
-    "created_utc": "Column of the time.",
-    "subreddit": "Column of the subreddit.",
-    "thread": "Column that names the conversation.",
-}
-
-
 def read_options(*fields: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace the parameter `read` of a command, `ReadOptions`, by the options for these columns and for the format."""
-    columns = {COLUMN_FLAGS[name].removeprefix("--").replace("-", "_"): name for name in fields}
-    options = [_read_option(name, COLUMN_FLAGS[field], str, _COLUMN_HELP[field]) for name, field in columns.items()]
+    columns = {FIELDS[name].flag.removeprefix("--").replace("-", "_"): name for name in fields}
+    options = [_read_option(name, FIELDS[field].flag, str, FIELDS[field].help_text) for name, field in columns.items()]
     options += [
         _read_option("delimiter", "--delimiter", str, "Delimiter of a table: a character, or tab."),
         _read_option("encoding", "--encoding", str, "Encoding of a text file, such as cp1252."),

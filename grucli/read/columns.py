@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from grucli.errors import UsageError, list_names, quote
+from grucli.read.fields import FIELDS, TEXT
 from grucli.read.missing import is_missing
-from grucli.read.schema import COLUMN_FLAGS, FIELDS, TEXT, USUAL_NAMES, ReadOptions
+from grucli.read.schema import ReadOptions
 from grucli.read.scores import parse_score
 
 POST_TEXT_NAMES = ("selftext", "posttext", "postbody", "submissiontext", "submissionbody", "selfpost", "title")
@@ -82,8 +83,8 @@ def _is_of_comment(name: str) -> bool:
 
 
 _FIELDS_OF: dict[str, list[tuple[str, int]]] = {}
-for _field, _usual in USUAL_NAMES.items():
-    for _place, _name in enumerate(_usual):
+for _field, _described in FIELDS.items():
+    for _place, _name in enumerate(_described.usual_names):
         _FIELDS_OF.setdefault(_name, []).append((_field, _place))
 
 
@@ -288,7 +289,7 @@ class ColumnChooser:
         if name == TEXT:
             raise self.missing_error(column)
         raise UsageError(
-            f"'{self._source}' has no column {quote(column)} ({COLUMN_FLAGS[name]})",
+            f"'{self._source}' has no column {quote(column)} ({FIELDS[name].flag})",
             f"it has: {self._listed()}",
         )
 

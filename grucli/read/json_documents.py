@@ -7,11 +7,11 @@ import msgspec
 
 from grucli.errors import UsageError, quote
 from grucli.read.blocks import Block, RowReport
+from grucli.read.fields import TEXT
 from grucli.read.json_lines import TOO_LONG, json_error_reason, parse_values
 from grucli.read.json_repair import decode_json, has_too_many_values, looks_like_python, repair_text
 from grucli.read.json_split import ValueSplitter
 from grucli.read.json_tree import NOT_A_COMMENT, NOT_AN_OBJECT, POST, CommentFinder, Fields
-from grucli.read.schema import TEXT
 
 MAX_DOCUMENT_BYTES = 1 << 26
 """Bytes of one value of a document: the elements of an array count by themselves."""

@@ -21,7 +21,7 @@ from grucli.read.columns import (
     is_same_name,
     normalize_name,
 )
-from grucli.read.schema import FIELDS, TEXT, USUAL_NAMES
+from grucli.read.fields import FIELDS, TEXT
 
 POST, NOT_A_COMMENT, NOT_AN_OBJECT = "a post, not a comment", "not a comment", "not a JSON object"
 """Why a value among comments is none."""
@@ -38,8 +38,8 @@ _CHILDREN = re.compile(
 )
 _POST_KINDS = {"t3", "post", "submission", "story", "article"}
 _POST_LISTS = {"posts", "submissions", "stories", "articles"}
-_KNOWN_NAMES = {normalize_name(name) for field in FIELDS for name in (field, *USUAL_NAMES[field])}
-_COMMENT_SIGNS = {*USUAL_NAMES["parent_id"], "linkid"}
+_KNOWN_NAMES = {normalize_name(name) for field in FIELDS for name in (field, *FIELDS[field].usual_names)}
+_COMMENT_SIGNS = {*FIELDS["parent_id"].usual_names, "linkid"}
 _OBJECT_NAMES = ("name", "username", "display_name", "displayName", "screen_name", "login", "nickname", "id", "value")
 """The keys of what an object is called, the best first."""
 

@@ -15,9 +15,10 @@ from grucli.errors import UsageError
 from grucli.read.blocks import LINE_TOO_LONG, MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
 from grucli.read.columns import OTHER_KINDS, ColumnChooser, count_usual_names, kind_column, names_text
 from grucli.read.encoding import TextDecoder
+from grucli.read.fields import TEXT
 from grucli.read.json_documents import MAX_DOCUMENT_BYTES, DocumentReader, is_document
 from grucli.read.json_lines import JsonLinesDecoder
-from grucli.read.schema import TEXT, ReadOptions, Schema
+from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import ByteProgress, InputSource
 from grucli.read.tables import (
     SAMPLE_LINES,

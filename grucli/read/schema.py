@@ -7,88 +7,11 @@ Every command uses the same decision. It is made from the names of the columns a
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from grucli.errors import UsageError, list_names, pluralize, quote
 from grucli.json_record import JsonRecord
 from grucli.read.encoding import UTF8, encoding_label, lookup_encoding
-
-TEXT: Final = "body"
-
-USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
-    TEXT: (
-        "body", "comment", "text", "content", "message", "msg", "reply", "textoriginal", "bodytext", "textbody",
-        "bodyraw", "rawbody", "fulltext", "messagetext", "messagebody", "messagecontent", "textcontent", "replytext",
-        "replybody", "comments",
-        "contents", "messages", "texts", "tweet", "utterance", "kommentar", "commentaire", "comentario", "texte",
-        "textdisplay",
-    ),
-    "id": ("id", "cid", "messageid", "msgid", "redditid", "fullname", "idstr", "replyid", "name"),
-    "author": (
-        "author", "username", "user", "authorname", "commenter", "commentername", "screenname", "userscreenname",
-        "authordisplayname", "authorusername", "redditor", "sender", "sendername", "poster", "postedby", "writer",
-        "displayname", "nickname", "nick", "handle", "from", "fromname", "speaker", "userlogin", "login", "auteur",
-        "autor", "authors", "usernames", "userid", "authorid", "name",
-    ),
-    "subreddit": (
-        "subreddit", "subredditname", "subredditdisplayname", "sub", "communityname", "parsedcommunityname",
-        "community", "subredditnameprefixed", "subreddits",
-    ),
-    "score": (
-        "score", "ups", "upvotes", "likes", "likecount", "upvotecount", "points", "votes", "votecount", "numlikes",
-        "numupvotes", "karmascore",
-    ),
-    "created_utc": (
-        "createdutc", "created", "createdat", "timestamp", "datetime", "date", "time", "publishedat", "published",
-        "postedat", "postedon", "posted", "createdtime", "createddate", "datecreated", "timecreated", "creationdate",
-        "creationtime", "dateposted", "dateutc", "timeutc", "utc", "utctime", "createdunix", "unixtime",
-        "unixtimestamp", "timeunix", "epoch", "ts", "publishdate", "publishtime",
-    ),
-    "link_id": (
-        "linkid", "submissionid", "postid", "linkfullname", "submissionname", "topicid", "videoid", "articleid",
-        "storyid", "submission", "post", "link", "posturl", "submissionurl", "linkurl",
-    ),
-    "parent_id": (
-        "parentid", "parent", "parentcommentid", "parentmessageid", "replytoid", "replyto", "replytomessageid",
-        "inreplytoid", "inreplyto", "inreplytostatusid", "parentfullname",
-    ),
-    "thread": (),
-    "turn": (),
-}  # fmt: skip
-"""The usual names of columns by field, most usual first, as `columns.normalize_name` returns them.
-
-A field is found under its own name as well; a name may be preceded by the word "comment" or by the names of the objects
-it stands in (`comment_score`, `data.author`).
-"""
-
-FIELDS = tuple(USUAL_NAMES)
-"""The fields of a record that the program uses: those of a `Comment`, and `thread` and `turn` of a corpus."""
-
-COLUMN_FLAGS: Mapping[str, str] = {
-    TEXT: "--column",
-    "author": "--author-column",
-    "id": "--id-column",
-    "parent_id": "--parent-column",
-    "link_id": "--link-column",
-    "score": "--score-column",
-    "created_utc": "--time-column",
-    "subreddit": "--subreddit-column",
-    "thread": "--thread-column",
-}
-"""The flag that names the column of a field."""
-
-FIELD_PLURALS = {
-    "author": "authors",
-    "id": "ids",
-    "parent_id": "parents",
-    "link_id": "posts",
-    "score": "scores",
-    "created_utc": "times",
-    "subreddit": "subreddits",
-    "thread": "threads",
-    "turn": "turns",
-}
-"""What a field has, in messages."""
+from grucli.read.fields import FIELDS, TEXT
 
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
 _MAX_FILE_NAME_CHARS = 200
@@ -151,9 +74,10 @@ class ReadOptions:
     has_header: bool | None = None
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.columns if name not in COLUMN_FLAGS]
+        named = [name for name, each in FIELDS.items() if each.flag]
+        unknown = [name for name in self.columns if name not in named]
         if unknown:
-            raise UsageError(f"unknown field: {quote(unknown[0])}", f"use one of: {', '.join(COLUMN_FLAGS)}")
+            raise UsageError(f"unknown field: {quote(unknown[0])}", f"use one of: {', '.join(named)}")
         if self.delimiter is not None:
             object.__setattr__(self, "delimiter", parse_delimiter(self.delimiter))
         if self.encoding is not None:
@@ -170,7 +94,7 @@ class ReadOptions:
 
     def flags(self) -> list[str]:
         """Return the arguments of the command line that give these options."""
-        words = [word for name, column in self.columns.items() for word in (COLUMN_FLAGS[name], column)]
+        words = [word for name, column in self.columns.items() for word in (FIELDS[name].flag, column)]
         words += ["--delimiter", _DELIMITER_NAMES.get(self.delimiter, self.delimiter)] if self.delimiter else []
         words += ["--encoding", self.encoding] if self.encoding is not None else []
         return [*words, "--no-header"] if self.has_header is False else words
@@ -269,9 +193,9 @@ class Schema(JsonRecord):
         place = quote(column) if self.has_header else f"column {column}"
         if name != TEXT:
             other = self.passed_over.get(name)
-            return f"{FIELD_PLURALS[name]} in {place}" + (f", not {quote(other)}" if other is not None else "")
+            return f"{FIELDS[name].plural} in {place}" + (f", not {quote(other)}" if other is not None else "")
         is_guessed = column != TEXT and TEXT not in self.given
-        return f"text in {place}" + (f" ({COLUMN_FLAGS[TEXT]} chooses another)" if is_guessed else "")
+        return f"text in {place}" + (f" ({FIELDS[TEXT].flag} chooses another)" if is_guessed else "")
 
 
 def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
@@ -283,6 +207,6 @@ def describe_inputs(schemas: Iterable[Schema]) -> list[str]:
 def missing_field_error(schema: Schema, option: str, field: str) -> UsageError:
     """Return the error for an option that needs a field which a source does not have."""
     return UsageError(
-        f"{quote_source(schema.name)} has no {FIELD_PLURALS[field]}, which {option} needs",
-        f"name their column with {COLUMN_FLAGS[field]}; it has: {list_names(schema.names)}",
+        f"{quote_source(schema.name)} has no {FIELDS[field].plural}, which {option} needs",
+        f"name their column with {FIELDS[field].flag}; it has: {list_names(schema.names)}",
     )

@@ -30,6 +30,7 @@ FORMATS = {
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".jl": "jsonl",
     ".json": "json",
     ".parquet": "parquet",
     ".txt": "txt",

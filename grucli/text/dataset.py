@@ -23,8 +23,9 @@ from grucli.errors import EmptyInputError, GruError, UsageError
 from grucli.files import make_private_dir, open_private
 from grucli.progress import Progress, report_sum
 from grucli.read.blocks import CORRUPT, RowReport
+from grucli.read.fields import TEXT
 from grucli.read.rows import read_rows, read_running_text
-from grucli.read.schema import TEXT, ReadOptions, Schema
+from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import InputSource, read_raw, resolve_source, resolve_sources
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text import tokenizers

@@ -19,10 +19,10 @@ import numpy as np
 
 from grucli import optional_imports
 from grucli.read.blocks import Record, RowReport
+from grucli.read.fields import TEXT
 from grucli.read.json_lines import WRONG_TYPE, JsonLinesDecoder, json_error_reason
 from grucli.read.json_tree import plain_value
 from grucli.read.missing import MISSING_VALUES, is_missing
-from grucli.read.schema import TEXT
 from grucli.reddit.clean.dropped import DroppedRow, RecordEncoder, encode_bad_line
 from grucli.reddit.clean.fast_path import make_batch_cleaner
 from grucli.reddit.clean.number_fields import parse_number_fields

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from grucli.errors import UsageError
 from grucli.read.blocks import BadRow, Block, Record, RowReport
+from grucli.read.fields import TEXT
 from grucli.read.json_lines import JsonLinesDecoder
 from grucli.read.records import Records, open_records
-from grucli.read.schema import TEXT, Schema
+from grucli.read.schema import Schema
 from grucli.read.sources import ByteProgress, InputSource
 from grucli.reddit.clean.options import CleanOptions
 from grucli.reddit.clean.required_fields import check_columns, required_fields

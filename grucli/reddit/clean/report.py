@@ -7,7 +7,8 @@ import msgspec
 
 from grucli.json_record import JsonRecord
 from grucli.read.blocks import CORRUPT, RowReport
-from grucli.read.schema import FIELD_PLURALS, Schema, quote_source
+from grucli.read.fields import FIELDS
+from grucli.read.schema import Schema, quote_source
 from grucli.reddit.clean.rules.registry import SCHEMA
 from grucli.reddit.comments import Comment
 
@@ -101,7 +102,7 @@ class CleanReport(JsonRecord):
     def unread_notes(self) -> list[str]:
         """Return sentences about the values that could not be read."""
         return [
-            f"{stats.count:,} {FIELD_PLURALS[name]} in {quote_source(source)} cannot be read, the first "
+            f"{stats.count:,} {FIELDS[name].plural} in {quote_source(source)} cannot be read, the first "
             f"in line {stats.examples[0][1]:,}: they count as missing"
             for source, by_field in self.unread.items()
             for name, stats in by_field.items()

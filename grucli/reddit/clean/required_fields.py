@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from grucli.errors import UsageError
+from grucli.read.fields import FIELDS
 from grucli.read.missing import is_missing
-from grucli.read.schema import COLUMN_FLAGS, FIELD_PLURALS, Schema, missing_field_error, quote_source
+from grucli.read.schema import Schema, missing_field_error, quote_source
 from grucli.reddit.clean.rules.config import RuleConfig
 from grucli.reddit.clean.rules.registry import given_options
 from grucli.reddit.comments import Comment
@@ -68,9 +69,9 @@ class FieldCounts:
             found, unread = self._found[field], self._unread[field]
             if unread > _MAX_UNREAD_SHARE * (found + unread):
                 raise UsageError(
-                    f"{unread:,} of {found + unread:,} {FIELD_PLURALS[field]} in "
+                    f"{unread:,} of {found + unread:,} {FIELDS[field].plural} in "
                     f"{quote_source(schema.name)} cannot be read, which {option} needs",
-                    f"name another column with {COLUMN_FLAGS[field]}, or remove {option}",
+                    f"name another column with {FIELDS[field].flag}, or remove {option}",
                 )
             if self._comments and not found:
                 raise missing_field_error(schema, option, field)

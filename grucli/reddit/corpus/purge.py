@@ -22,10 +22,11 @@ from grucli.progress import Progress, report_sum
 from grucli.read.blocks import CORRUPT, NOT_UTF8, RowReport
 from grucli.read.columns import names_text, normalize_name
 from grucli.read.encoding import UTF8, check_undecodable
+from grucli.read.fields import TEXT
 from grucli.read.json_tree import POST, plain_value
 from grucli.read.missing import is_missing
 from grucli.read.records import Records, open_records
-from grucli.read.schema import TEXT, ReadOptions, Schema, missing_field_error
+from grucli.read.schema import ReadOptions, Schema, missing_field_error
 from grucli.read.sources import InputSource, resolve_source
 from grucli.read.text_files import read_text_file
 from grucli.reddit.corpus.pseudonyms import DELETED_AUTHORS, AuthorHasher, existing_key, key_file

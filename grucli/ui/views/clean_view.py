@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from grucli.errors import pluralize
-from grucli.read.schema import COLUMN_FLAGS, FIELDS, USUAL_NAMES, describe_inputs
+from grucli.read.fields import FIELDS
+from grucli.read.schema import describe_inputs
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import fit_fields, format_eta, format_si, progress_bar
 from grucli.ui.terminal.live_display import TransientBar
@@ -125,11 +126,10 @@ def show_columns(terminal: Terminal, schemas: "Sequence[Schema]") -> None:
             column = schema.columns.get(name)
             terminal.print_line(f"  {name:<{_FIELD_WIDTH}}{'-' if column is None else sanitize_line(column)}")
     if not schemas:
-        for name, names in USUAL_NAMES.items():
-            flag = COLUMN_FLAGS.get(name, "")
-            usual = ", ".join(names) or name
+        for name, field in FIELDS.items():
+            usual = ", ".join(field.usual_names) or name
             terminal.print_line(
-                Text.assemble((f"{name:<{_FIELD_WIDTH}}", "bold"), usual, (f"  {flag}", "cyan")), _FIELD_WIDTH
+                Text.assemble((f"{name:<{_FIELD_WIDTH}}", "bold"), usual, (f"  {field.flag}", "cyan")), _FIELD_WIDTH
             )
 
 
