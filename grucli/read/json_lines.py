@@ -5,7 +5,7 @@ a part of an array. Each comment is a row.
 """
 
 from collections.abc import Iterator
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast, get_origin
 
 import msgspec
 import numpy as np
@@ -53,7 +53,8 @@ class JsonLinesDecoder(Generic[T]):
         self._type = type_
         self._column = column
         self._finder = CommentFinder(column)
-        self._decoder = msgspec.json.Decoder(_flat_type(type_, column) if issubclass(type_, msgspec.Struct) else type_)
+        is_struct = issubclass(get_origin(type_) or type_, msgspec.Struct)  # dict[str, object] is no class
+        self._decoder = msgspec.json.Decoder(_flat_type(type_, column) if is_struct else type_)
 
     def decode(self, block: Block, report: RowReport) -> DecodedRows[T]:
         """Return the rows of a block; `report` counts all rows, and the bad ones by reason."""

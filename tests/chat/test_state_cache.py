@@ -77,6 +77,7 @@ def recomputed_state(session: Session) -> State:
     return model.read(state, last.prefix)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conversations", [True, False])
 @pytest.mark.parametrize("kind", ["char", "word", "subword"])
 @settings(max_examples=25, deadline=None)

@@ -156,6 +156,7 @@ def test_an_index_is_read_back_as_it_was(tmp_path: Path) -> None:
         np.testing.assert_array_equal(saved.bits, loaded.bits)
 
 
+@pytest.mark.slow
 def test_every_cut_and_every_flipped_byte_is_found_out(tmp_path: Path) -> None:
     path = tmp_path / NOVELTY
     save_index(path, small_index())

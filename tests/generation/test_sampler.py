@@ -247,6 +247,7 @@ SHARED_SAMPLERS = {
 }
 
 
+@pytest.mark.slow
 @given(kind=st.sampled_from(sorted(SHARED_SAMPLERS)), draw=configs, n=st.integers(1, 9))
 @settings(max_examples=60)
 def test_whatever_the_rules_a_seed_gives_its_text(kind: str, draw: GenerationConfig, n: int) -> None:

@@ -28,6 +28,7 @@ def quantize_dequantize(b: Float32) -> Float32:
     return np.asarray(np.rint(b / scale) * scale, np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 @given(
     rows=st.integers(1, 18),

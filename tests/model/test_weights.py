@@ -207,6 +207,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         load_weights(tmp_path / "pipe")
 
 
+@pytest.mark.slow
 def test_truncation_at_every_length(tmp_path: Path, saved_model: bytes) -> None:
     for length in range(len(saved_model)):
         assert_rejected(tmp_path, saved_model[:length])

@@ -209,6 +209,7 @@ def test_empty_and_repeated_names_are_called_by_their_number(write: Write) -> No
     assert bodies_of(path, columns={"body": "3"}) == ["b"]
 
 
+@pytest.mark.slow
 def test_errors_quote_a_bounded_part_of_many_columns(write: Write) -> None:
     long_names = ",".join(f"{'x' * 200}{number}" for number in range(10_000))
     for content in (f"{long_names}\n1\n", f"text,comment,{long_names}\n", f"title,selftext,{long_names}\n"):

@@ -331,6 +331,7 @@ def describe_dataset(made: Dataset) -> object:
 _CACHE_FILES = st.sampled_from(["train.tokens", "held_out.tokens", "corpus.json"])
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(_CACHE_FILES, st.integers(0, 1 << 16), st.binary(max_size=4), st.integers(0, 4))
 def test_any_mutation_of_the_cache_gives_the_result_without_a_cache(

@@ -141,6 +141,7 @@ def test_surrogates_are_no_characters(tokenizer: Tokenizer) -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(0, 20))
 @settings(max_examples=20)
 def test_a_long_text_may_be_encoded_in_slices(subword_tokenizer: Tokenizer, words: int, spaces: int) -> None:

@@ -523,6 +523,7 @@ def test_what_was_there_is_kept_unless_forced(tmp_path: Path) -> None:
     assert len(read_rows_csv(out)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fatal", range(1, 5))
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, fatal: int) -> None:
     source, out = tmp_path / "a.jsonl", tmp_path / "out.csv"

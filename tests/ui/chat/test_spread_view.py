@@ -43,6 +43,7 @@ class CountingEmulator(TerminalEmulator):
         return super().write(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(REPLIES, st.integers(20, 130), st.integers(4, 12), st.sampled_from([0, 50]))
 def test_every_reply_arrives_whatever_the_terminal(replies: list[str], width: int, height: int, pace: int) -> None:

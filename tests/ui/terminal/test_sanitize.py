@@ -29,6 +29,7 @@ CONTROL_CHARS = [char for char in ALL_CHARS if is_control(char)]
 any_text = st.text(st.one_of(st.characters(categories=None, exclude_categories=()), st.sampled_from(CONTROL_CHARS)))
 
 
+@pytest.mark.slow
 def test_every_code_point_is_kept_or_taken_out_as_the_unicode_database_says() -> None:
     assert sanitize(ALL_CHARS) == "".join(char for char in ALL_CHARS if not is_control(char))
 
