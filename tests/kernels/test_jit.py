@@ -146,6 +146,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("suffixes", [(".nbi",), (".nbc",)], ids=str)
 def test_a_damaged_file_is_discarded_and_its_kernel_compiled_again(

@@ -370,6 +370,7 @@ def test_where_nothing_comes_before_the_damage_it_is_a_failure(write_file: Write
     assert caught.value.status == ExitStatus.FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", [".gz", ".bz2", ".xz", ".zst"])
 def test_damage_in_the_first_line_leaves_nothing(write_file: WriteFile, packing: str) -> None:
     packed = COMPRESS[packing](os.urandom(400_000).hex().encode())

@@ -167,6 +167,7 @@ class KilledError(BaseException):
     """Simulates the end of the process."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["save_checkpoint", "save_weights"])
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
 def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
@@ -221,6 +222,7 @@ def test_a_full_disk_at_the_first_save_leaves_nothing(corpus: Path, monkeypatch:
     assert not model_dir("small").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "step"),
     [(StepCompleted, 3), (StepCompleted, 10), (Evaluated, 10), (CheckpointSaved, 10), (StepCompleted, 14)],
@@ -247,6 +249,7 @@ def test_a_reader_that_goes_away_before_the_first_step_leaves_nothing(corpus: Pa
     assert not model_dir("small").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", [None, "/cache cannot be written to"])
 def test_compiling_is_told_when_it_is_done(corpus: Path, monkeypatch: pytest.MonkeyPatch, problem: str | None) -> None:
     run_summary(small_options(corpus, name="warm"))  # whatever is to be compiled
@@ -278,6 +281,7 @@ def test_weights_alone_are_adapted_under_another_name(corpus: Path) -> None:
     assert "--from small --name small-2" in caught.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [{"steps": 10}, {"steps": 20}, {"epochs": 0.001}, {"minutes": 1e-9}])
 def test_less_than_was_made_is_finished_already(corpus: Path, limit: dict[str, object]) -> None:
     before = run_summary(small_options(corpus, steps=20))

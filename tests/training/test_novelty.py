@@ -58,6 +58,7 @@ def test_a_resumed_run_keeps_its_index(corpus: Path) -> None:
     assert path.stat().st_ino == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", "damaged", "of another text"])
 @pytest.mark.parametrize("over", [True, False])
 def test_a_resumed_run_makes_the_index_that_it_lacks(corpus: Path, tmp_path: Path, damage: str, over: bool) -> None:

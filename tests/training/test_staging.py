@@ -68,6 +68,7 @@ def test_the_earlier_model_stays_until_the_first_save_is_whole(
     assert {path.name for path in model_dir("small").iterdir()} == {*MODEL_FILES, "lock"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [0, 2, len(MODEL_FILES) - 1])
 def test_a_replacement_that_was_killed_is_completed_by_the_next_run(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, moved: int

@@ -183,6 +183,7 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replies", [False, True])
 @pytest.mark.parametrize(
     "rule_config", [RuleConfig(), RuleConfig(skip_rules=frozenset({"unicode", "bot"}), max_chars=300)]

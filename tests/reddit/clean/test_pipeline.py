@@ -190,6 +190,7 @@ def _encode_table(comments: list[dict[str, Any]], separator: str) -> bytes:
     return file.getvalue().encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("form", ENCODERS)
 def test_every_form_gives_the_same_corpus(tmp_path: Path, form: str, packing: str) -> None:

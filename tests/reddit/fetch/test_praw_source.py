@@ -105,6 +105,7 @@ def test_an_unknown_name(options: FetchOptions, name: str) -> None:
         run_fetch(options, names=(name,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", sorted(REDDIT_FAULTS))
 @pytest.mark.parametrize("good_before", [0, 2])
 def test_no_fault_loses_or_doubles_a_comment(

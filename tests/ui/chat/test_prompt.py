@@ -67,6 +67,7 @@ def test_tab_completes(keys: str, line: str, history: Path) -> None:
     assert read_typed(keys, history) == [line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
