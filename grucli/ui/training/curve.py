@@ -70,8 +70,8 @@ def render_columns(
     Values outside are clipped; None is an empty column.
     """
     levels = len(blocks) - 1
-    scale = (rows * levels - 1) / (high - low) if high > low else 0.0
-    heights = [0 if value is None else 1 + round((min(max(value, low), high) - low) * scale) for value in values]
+    top, span = rows * levels - 1, high - low if high > low else math.inf  # one divided by the span may be infinite
+    heights = [0 if value is None else 1 + round((min(max(value, low), high) - low) / span * top) for value in values]
     return [
         "".join(blocks[min(max(height - row * levels, 0), levels)] for height in heights)
         for row in reversed(range(rows))

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
@@ -85,6 +85,7 @@ def test_bars_keep_to_the_edges_they_pass() -> None:
 
 
 @given(loss_values, st.integers(1, 9), st.sampled_from([BLOCKS, ASCII_BLOCKS]))
+@example([0.0, 2.2250738585072014e-308], 1, BLOCKS)
 def test_a_higher_value_never_stands_lower(values: list[float], rows: int, blocks: str) -> None:
     drawn = render_columns(values, min(values), max(values), rows, blocks)
     assert [len(line) for line in drawn] == [len(values)] * rows
