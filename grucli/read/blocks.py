@@ -66,6 +66,11 @@ class BadRow(NamedTuple):
     raw: str
 
 
+def is_blank(line: NumberedLine) -> bool:
+    """Return True for a line of white space; one that is too long is none."""
+    return line[1] is not None and not line[1].strip()
+
+
 @dataclass(slots=True)
 class RowReport:
     """Counts of rows: `read` in total, of which `skipped` by reason. Of a running text, lines are counted.

@@ -12,7 +12,16 @@ from typing import Any, cast
 
 from grucli import optional_imports
 from grucli.errors import UsageError
-from grucli.read.blocks import LINE_TOO_LONG, MAX_LINE_BYTES, Block, NumberedLine, Record, RowReport, read_blocks
+from grucli.read.blocks import (
+    LINE_TOO_LONG,
+    MAX_LINE_BYTES,
+    Block,
+    NumberedLine,
+    Record,
+    RowReport,
+    is_blank,
+    read_blocks,
+)
 from grucli.read.columns import OTHER_KINDS, ColumnChooser, count_usual_names, kind_column, names_text
 from grucli.read.encoding import TextDecoder
 from grucli.read.fields import TEXT
@@ -127,7 +136,7 @@ class _Opener:
         if block is None:
             return Records(Schema(name=self._name, file_format=self._source.file_format or "lines"), iter(()))
         blocks = chain([block], blocks)
-        first_line = next(line for line in block.lines() if line[1] is None or line[1].strip())
+        first_line = next(line for line in block.lines() if not is_blank(line))
         file_format = self._source.file_format or self._detect_format(first_line, block)
         if file_format in ("json", "jsonl"):
             is_too_long = block.data is None and file_format == "json"

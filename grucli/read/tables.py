@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import dropwhile, islice
 
 from grucli.errors import UsageError, pluralize
-from grucli.read.blocks import LINE_TOO_LONG, MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport
+from grucli.read.blocks import LINE_TOO_LONG, MAX_LINE_BYTES, NOT_UTF8, NumberedLine, Record, RowReport, is_blank
 from grucli.read.columns import count_usual_names, is_prose, kind_of, names_text, normalize_name
 from grucli.read.schema import ReadOptions
 
@@ -282,14 +282,10 @@ def table_rows(
         UsageError: the header cannot be read.
     """
     for _ in range(table.skipped_lines):  # blank lines were not counted
-        next(line for line in lines if not _is_blank(line))
-    lines = dropwhile(_is_blank, lines)
+        next(line for line in lines if not is_blank(line))
+    lines = dropwhile(is_blank, lines)
     rows = _parse_csv(source_name, lines, first_line, table) if table.quoted else _split_raw(lines, table)
     return _Fitter(source_name, table, keys, text_index, report).records(rows)
-
-
-def _is_blank(line: NumberedLine) -> bool:
-    return line[1] is not None and not line[1].strip()
 
 
 _ParsedRow = tuple[int, list[str], str, str | None]
