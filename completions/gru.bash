@@ -62,7 +62,7 @@ _gru_look_up() {
         'purge --delimiter') kind='' ;;
         'purge --encoding') kind='' ;;
         'purge #'0) kind=@file ;;
-        train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --batch --seq --lr --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --from --column --thread-column --delimiter --encoding --no-header --json -q --quiet --debug --version -h --help' ;;
+        train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --from --column --thread-column --delimiter --encoding --no-header --json -q --quiet --debug --version -h --help' ;;
         'train --name') kind='' ;;
         'train --cell') kind='gru gru-after lstm rnn' ;;
         'train --hidden') kind='' ;;

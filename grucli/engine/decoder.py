@@ -13,7 +13,7 @@ from grucli.kernels.quantized import allocate_workspace, pack_weights
 from grucli.kernels.sampling import DecodeState, Ids, SamplingParams
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig
-from grucli.model.parameters import layer_parameters
+from grucli.model.parameters import layer_parameters, output_weights
 
 _MAX_CACHED_ROWS = 2  # a sequence and its unconditional branch; the workspace of many rows may be large
 
@@ -31,7 +31,7 @@ class CpuDecoder:
         self._weights = decode.Weights(
             table=table,
             u=pack_weights([layer["U"] for layer in layers[1:]], 0, G, quantized=quantized),
-            out=pack_weights([parameters["out.W"]], 0, V, quantized=quantized),
+            out=pack_weights([output_weights(parameters)], 0, V, quantized=quantized),
             out_bias=parameters["out.b"],
         )
         columns = [cell.columns(product.gates, H) for product in cell.products]

@@ -4,13 +4,11 @@ The kernels of the layers loop over time, each thread with its own batch rows; e
 T·B rows.
 """
 
-import math
-from itertools import chain
-
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.engine.matmul import matmul_backend
+from grucli.engine.output_layer import LinearOutput, TiedOutput
 from grucli.engine.protocol import DropoutMask, GradientHook
 from grucli.engine.recurrent_layer import RecurrentLayer
 from grucli.engine.thread_pool import ThreadPool
@@ -20,9 +18,6 @@ from grucli.kernels.dropout import apply_dropout
 from grucli.kernels.microkernel import MR
 from grucli.model.cells import CELLS
 from grucli.model.parameters import Parameters
-
-_MAX_LOGITS_PER_BLOCK = 1 << 18  # float32, 1 MB: they stay in the second-level cache
-_MIN_LOGIT_ROWS = 4 * MR  # with fewer rows per block the weights are read too often
 
 
 class Network:
@@ -38,8 +33,8 @@ class Network:
         self._x = empty(self.N, sizes.E)
         self._ds = empty(self.N, sizes.H)  # gradient of the output of a layer
         self._dx = empty(self.N, sizes.E)
-        self._logits = empty(0, sizes.V)  # [N, V], allocated by the first `backward`
-        self._logit_rows = max(_MIN_LOGIT_ROWS, _MAX_LOGITS_PER_BLOCK // sizes.V // MR * MR)
+        make_output = TiedOutput if sizes.tied else LinearOutput
+        self._output_layer = make_output(parameters, self.N, self._backend, pool)
 
     @property
     def output(self) -> Float32:
@@ -90,46 +85,7 @@ class Network:
 
     def loss(self, targets: NDArray[np.int32], weights: Float32) -> float:
         """Return Σ weights · nats over targets [T, B] after `forward`, without gradients; weights [T, B]."""
-        views, ids, flat, output = self.parameters.views, targets.reshape(-1), weights.reshape(-1), self.output
-        out = self._backend.pack(views["out.W"])
-
-        def task(low: int, high: int) -> list[float]:
-            nats, logits = [], empty(self._logit_rows, self.sizes.V)
-            for start in range(low, high, self._logit_rows):
-                rows = slice(start, min(start + self._logit_rows, high))
-                n = rows.stop - start
-                out(output[rows], logits[:n])
-                nats.append(loss.cross_entropy(logits[:n], views["out.b"], ids[rows], flat[rows]))
-            return nats
-
-        return math.fsum(chain.from_iterable(self.pool.parallel_for(self.N, task, self._logit_rows)))
-
-    def _loss_backward(self, targets: NDArray[np.int32], d_bias: Float32) -> float:
-        """Σ nats over targets. The gradient of their mean goes to `_logits`, its sum to d_bias [V], that of s to `_ds`.
-
-        Each block of rows is computed completely while its logits are in the cache.
-        """
-        views, ids, output = self.parameters.views, targets.reshape(-1), self.output
-        out, out_transposed = self._backend.pack(views["out.W"]), self._backend.pack_transposed(views["out.W"])
-        if len(self._logits) == 0:
-            self._logits = empty(self.N, self.sizes.V)
-
-        sums = empty(-(-self.N // self._logit_rows), self.sizes.V)
-
-        def task(low: int, high: int) -> list[float]:
-            nats, scale = [], np.float32(1.0 / self.N)
-            for start in range(low, high, self._logit_rows):
-                rows = slice(start, min(start + self._logit_rows, high))
-                logits = self._logits[rows]
-                out(output[rows], logits)
-                nats.append(loss.cross_entropy_gradient(logits, views["out.b"], ids[rows], scale))
-                loss.column_sums(0, self.sizes.V, logits, sums[start // self._logit_rows])
-                out_transposed(logits, self._ds[rows])
-            return nats
-
-        nats = math.fsum(chain.from_iterable(self.pool.parallel_for(self.N, task, self._logit_rows)))
-        loss.column_sums(0, self.sizes.V, sums, d_bias)
-        return nats
+        return self._output_layer.loss(self.output, targets.reshape(-1), weights.reshape(-1))
 
     def backward(
         self,
@@ -148,13 +104,13 @@ class Network:
         pool, d = self.pool, gradients.views
         notify = on_gradient or (lambda part: None)
         output, *layers, embedding = (gradients.flat[group] for group in gradients.groups)
-        nats = self._loss_backward(targets, d["out.b"])
-        self._backend.matmul_tn(self.output, self._logits, d["out.W"])
+        nats = self._output_layer.backward(self.output, targets.reshape(-1), gradients, self._ds)
         notify(output)
         for index, part in zip(reversed(range(self.sizes.L)), layers, strict=True):
             self._backward_layer(index, reset_mask, gradients, dropout)
             notify(part)
-        d["embedding"].fill(0)
+        if not self.sizes.tied:  # otherwise it has the gradient of the output
+            d["embedding"].fill(0)
         rows = inputs.reshape(-1)
         pool.parallel_for(
             self.sizes.E, lambda low, high: loss.scatter_add(low, high, rows, self._dx, d["embedding"]), grain_size=16

@@ -30,7 +30,7 @@ from grucli.generation.probabilities import Float64, OutputProjection, allowed_m
 from grucli.kernels.arrays import Float32
 from grucli.kernels.quantized import dequantized
 from grucli.model.cells import CELLS
-from grucli.model.parameters import layer_parameters
+from grucli.model.parameters import layer_parameters, output_weights
 from grucli.model.weights import SavedModel, parameters_sha256
 from grucli.text.tokenizers import EOS, EOT, UNK
 
@@ -55,7 +55,9 @@ class Sampler:
         arrays, sizes = weights.arrays, weights.sizes
         self._cell = CELLS[sizes.cell]
         self._engine = engine or CpuDecoder(sizes, arrays, quantized=quantized)
-        self._output_projection = OutputProjection(dequantized(arrays["out.W"], quantized=quantized), arrays["out.b"])
+        self._output_projection = OutputProjection(
+            dequantized(output_weights(arrays), quantized=quantized), arrays["out.b"]
+        )
         self._arrays, self._sizes, self._pool = arrays, sizes, ThreadPool(threads)
         self._matchers: dict[tuple[tuple[str, ...], tuple[str, ...]], PhraseMatcher] = {}
         self.tokenizer = weights.tokenizer

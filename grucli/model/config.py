@@ -12,13 +12,18 @@ from grucli.model.cells import CELLS
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The shape of a network; see the legend of `grucli.model`."""
+    """The shape of a network; see the legend of `grucli.model`.
+
+    tied: the output shares the embedding (Press and Wolf 2017, arXiv:1608.05859): logits = (s P) embeddingᵀ + b.
+    Otherwise logits = s W + b.
+    """
 
     cell: str
     V: int
     E: int
     H: int
     L: int
+    tied: bool = False
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -40,7 +45,8 @@ def parameter_shapes(sizes: ModelConfig) -> dict[str, tuple[int, ...]]:
     for layer in range(sizes.L):
         input_size = sizes.E if layer == 0 else sizes.H
         shapes |= {f"layers.{layer}.{name}": shape for name, shape in cell.shapes(input_size, sizes.H).items()}
-    return shapes | {"out.W": (sizes.H, sizes.V), "out.b": (sizes.V,)}
+    output = {"out.P": (sizes.H, sizes.E)} if sizes.tied else {"out.W": (sizes.H, sizes.V)}
+    return shapes | output | {"out.b": (sizes.V,)}
 
 
 def num_parameters(sizes: ModelConfig) -> int:

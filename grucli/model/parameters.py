@@ -53,6 +53,14 @@ def layer_parameters(parameters: Mapping[str, Float32], index: int) -> dict[str,
     return {name.removeprefix(prefix): array for name, array in parameters.items() if name.startswith(prefix)}
 
 
+def output_weights(parameters: Mapping[str, Float32]) -> Float32:
+    """Return the matrix [H, V] that a state is multiplied with; of tied parameters, the product of both factors."""
+    if "out.W" in parameters:
+        return parameters["out.W"]
+    with np.errstate(over="ignore", invalid="ignore"):  # the weights of a network that diverged
+        return np.ascontiguousarray(parameters["out.P"] @ parameters["embedding"].T)
+
+
 def init_parameters(sizes: ModelConfig, seed: int) -> Parameters:
     """Return the initial parameters, a function of `sizes` and `seed` alone."""
     rng = np.random.default_rng(seed)
@@ -63,5 +71,7 @@ def init_parameters(sizes: ModelConfig, seed: int) -> Parameters:
         input_size = sizes.E if index == 0 else sizes.H
         for name, value in cell.initialize(rng, input_size, sizes.H).items():
             parameters.layer(index)[name][...] = value
-    parameters.views["out.W"][...] = rng.standard_normal((sizes.H, sizes.V)) / math.sqrt(sizes.H)
+    name, fan_in = ("out.P", sizes.H * sizes.E) if sizes.tied else ("out.W", sizes.H)
+    view = parameters.views[name]
+    view[...] = rng.standard_normal(view.shape) / math.sqrt(fan_in)  # logits of variance 1 or less
     return parameters

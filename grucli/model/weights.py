@@ -91,6 +91,7 @@ class _Sizes(msgspec.Struct):
     embed: _Size
     hidden: _Size
     layers: _Size
+    tied: bool = False
 
 
 class _HeaderContent(msgspec.Struct):
@@ -140,7 +141,7 @@ def save_weights(path: Path, weights: SavedModel) -> str:
     sizes = weights.sizes
     sha256 = parameters_sha256(weights.arrays)
     content = _HeaderContent(
-        sizes=_Sizes(sizes.cell, sizes.V, sizes.E, sizes.H, sizes.L),
+        sizes=_Sizes(sizes.cell, sizes.V, sizes.E, sizes.H, sizes.L, sizes.tied),
         tokenizer=weights.tokenizer.to_json(),
         card=weights.card,
         parameters_sha256=sha256,
@@ -250,9 +251,8 @@ def _read_header(file: io.BufferedReader) -> _Header:
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _CorruptFileError(f"its header is not valid ({error})") from None
     try:
-        sizes = ModelConfig(
-            content.sizes.cell, content.sizes.vocab, content.sizes.embed, content.sizes.hidden, content.sizes.layers
-        )
+        claimed = content.sizes
+        sizes = ModelConfig(claimed.cell, claimed.vocab, claimed.embed, claimed.hidden, claimed.layers, claimed.tied)
     except UsageError as error:
         raise _CorruptFileError(error.message) from None
     return _Header(sizes, content, _check_layout(sizes, tensors, size - _LENGTH_PREFIX_BYTES - length), size)

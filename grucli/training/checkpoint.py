@@ -20,7 +20,7 @@ from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.optimizers import OPTIMIZERS
 from grucli.training.options import Budget, Hyperparameters, check_options
 
-FORMAT = 3
+FORMAT = 4
 _METADATA_KEY = "gru-checkpoint"
 _HINT = "start again with --force"
 _NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]

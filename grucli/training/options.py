@@ -86,6 +86,11 @@ class TrainOptions:
         "Tokenizer.", choices=("char", "word", "subword"), default="char; subword for a text of many signs"
     )
     vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
+    tied: bool | None = _option(
+        "Share the output weights with the embedding.",
+        flag="--tied/--no-tied",
+        default="tied, unless tokens are characters",
+    )
     batch: int | None = _option("Batch size.", _SIZE)
     seq: int | None = _option("Sequence length in tokens.", _SIZE)
     lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True))
@@ -154,8 +159,8 @@ def check_options(values: object) -> None:
 class Hyperparameters:
     """Everything that decides what a run computes, apart from its corpus and its budget.
 
-    `tokenizer` None leaves its kind to the text, `vocab` None leaves the size to the tokenizer, `dropout` None leaves
-    the probability to the length of the run.
+    `tokenizer` None leaves its kind to the text, `vocab` and `tied` None leave them to the tokenizer, `dropout` None
+    leaves the probability to the length of the run.
     """
 
     cell: str = "gru"
@@ -164,6 +169,7 @@ class Hyperparameters:
     embed: int = 64
     tokenizer: str | None = None
     vocab: int | None = None
+    tied: bool | None = None
     batch: int = 64
     seq: int = 64
     lr: float = 4e-3
@@ -245,8 +251,16 @@ def hparams_from(options: TrainOptions) -> Hyperparameters:
 def changed_options(options: TrainOptions, hparams: Hyperparameters) -> list[str]:
     """Describe the options that were given and differ from `hparams`."""
     return [
-        f"--{name} {value} (was {saved})" for name, value, saved in _given_hparams(options, hparams) if value != saved
+        f"{as_typed(name, value)} (was {saved})"
+        for name, value, saved in _given_hparams(options, hparams)
+        if value != saved
     ]
+
+
+def as_typed(name: str, value: object) -> str:
+    """Return an option with its value, as on a command line."""
+    flag = "--" + name.replace("_", "-")
+    return f"{flag} {value}" if not isinstance(value, bool) else flag if value else flag.replace("--", "--no-")
 
 
 def _given_hparams(options: TrainOptions, hparams: Hyperparameters) -> Iterator[tuple[str, Any, Any]]:

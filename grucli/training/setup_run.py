@@ -34,7 +34,15 @@ from grucli.text.unknown_characters import check_unknown_share, unknown_share_wa
 from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
 from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.training.optimizers import OPTIMIZERS
-from grucli.training.options import Budget, Hyperparameters, TrainOptions, budget_from, changed_options, hparams_from
+from grucli.training.options import (
+    Budget,
+    Hyperparameters,
+    TrainOptions,
+    as_typed,
+    budget_from,
+    changed_options,
+    hparams_from,
+)
 from grucli.training.signals import StopFlag
 from grucli.training.staging import has_model
 from grucli.training.trainer import Trainer
@@ -102,9 +110,10 @@ def _hparams_from_base(options: TrainOptions, hparams: Hyperparameters, base_mod
         "embed": sizes.E,
         "tokenizer": base_model.tokenizer.kind,
         "vocab": sizes.V,
+        "tied": sizes.tied,
     }
     changed = [
-        f"--{flag} {getattr(options, flag)} (it has {value})"
+        f"{as_typed(flag, getattr(options, flag))} (it has {value})"
         for flag, value in fixed.items()
         if getattr(options, flag) not in (None, value)
     ]
@@ -206,8 +215,9 @@ def build_trainer(
         ModelFileError: the checkpoint does not fit the engine.
     """
     tokenizer = dataset.tokenizer
-    hparams = replace(config.hparams, tokenizer=tokenizer.kind)
-    sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers)
+    tied = tokenizer.kind != "char" if config.hparams.tied is None else config.hparams.tied
+    hparams = replace(config.hparams, tokenizer=tokenizer.kind, tied=tied)
+    sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers, tied)
     _check_memory(sizes, hparams)
     _check_length(dataset, hparams, options)
     if config.checkpoint is not None:

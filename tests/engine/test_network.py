@@ -27,6 +27,7 @@ each_cell = pytest.mark.parametrize("cell", CELLS)
         E=st.integers(1, 20),
         H=st.integers(1, 40),
         L=st.integers(1, 3),
+        tied=st.booleans(),
     ),
     T=st.integers(1, 6),
     B=st.integers(1, 12),
@@ -59,9 +60,10 @@ def make_windows(V: int, T: int, B: int) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 @each_cell
+@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("rate", [0.0, 0.4])
-def test_the_number_of_threads_does_not_change_a_bit(cell: str, rate: float) -> None:
-    config = ModelConfig(cell, 50, 40, 96, 2)
+def test_the_number_of_threads_does_not_change_a_bit(cell: str, rate: float, tied: bool) -> None:
+    config = ModelConfig(cell, 50, 40, 96, 2, tied)
     inputs, targets, reset_mask = make_windows(50, 16, 37)
     results = []
     for threads in (1, 2, 3):

@@ -36,16 +36,21 @@ def loss_and_gradients(
         states, backprop = CELLS[config.cell].forward(layer_parameters(parameters, index), x, state[index], reset_mask)
         x = states[..., : config.H]
         backprops.append(backprop)
-    log_probs = log_softmax(x @ parameters["out.W"] + parameters["out.b"])
+    W = parameters["out.P"] @ parameters["embedding"].T if config.tied else parameters["out.W"]
+    log_probs = log_softmax(x @ W + parameters["out.b"])
     loss = -np.take_along_axis(log_probs, targets[..., None], -1).mean()
     dlogits = (np.exp(log_probs) - np.eye(config.V)[targets]) / targets.size
-    gradients = {"out.W": np.tensordot(x, dlogits, ([0, 1], [0, 1])), "out.b": dlogits.sum((0, 1))}
-    ds = dlogits @ parameters["out.W"].T
+    dW = np.tensordot(x, dlogits, ([0, 1], [0, 1]))
+    gradients = {"out.b": dlogits.sum((0, 1)), "embedding": np.zeros_like(parameters["embedding"])}
+    if config.tied:
+        gradients |= {"out.P": dW @ parameters["embedding"], "embedding": dW.T @ parameters["out.P"]}
+    else:
+        gradients["out.W"] = dW
+    ds = dlogits @ W.T
     for index in reversed(range(config.L)):
         dstates = np.zeros((*ds.shape[:2], state.shape[2]))
         dstates[..., : config.H] = ds
         ds, _, layer_gradients = backprops[index](dstates)
         gradients |= {f"layers.{index}.{name}": gradient for name, gradient in layer_gradients.items()}
-    gradients["embedding"] = np.zeros_like(parameters["embedding"])
     np.add.at(gradients["embedding"], inputs, ds)
     return float(loss), gradients

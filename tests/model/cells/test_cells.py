@@ -57,9 +57,10 @@ def test_every_gradient_agrees_with_finite_differences(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tied", [False, True])
 @each_cell
-def test_gradients_agree_with_finite_differences_through_three_layers(cell: Cell) -> None:
-    config = ModelConfig(cell.name, V=5, E=3, H=4, L=3)
+def test_gradients_agree_with_finite_differences_through_three_layers(cell: Cell, tied: bool) -> None:
+    config = ModelConfig(cell.name, V=5, E=3, H=4, L=3, tied=tied)
     rng = np.random.default_rng(3)
     parameters = {name: rng.standard_normal(shape) for name, shape in parameter_shapes(config).items()}
     inputs, targets = rng.integers(0, 5, (2, 4, 2)).astype(np.int32)
