@@ -15,7 +15,9 @@ from typing import Any
 
 from benchmarks import clean as cleaning
 from benchmarks.configs import SAMPLING, TRAINING
+from benchmarks.machine import processor_name
 from benchmarks.make_dump import write_dump
+from benchmarks.markdown import markdown_row
 from benchmarks.runner import Measurement, Ratio, compare, measure, peak_memory
 from grucli.engine.system_info import measure_memory_gb_per_second
 
@@ -24,7 +26,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def print_row(*cells: object) -> None:
     """Print a row of a Markdown table."""
-    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+    print(markdown_row(*cells), flush=True)
 
 
 def print_header(*names: str) -> None:
@@ -174,13 +176,6 @@ KINDS: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(errors="replace").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     """Measure what was asked for, or everything."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
@@ -188,7 +183,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     machine = {
-        "processor": _cpu_name(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "memory, GB/s, one core": round(measure_memory_gb_per_second(), 1),
         "system": platform.platform(),

@@ -36,9 +36,9 @@ def compare(side: Measurement, other: Measurement) -> Ratio:
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
 
-def _start_worker(kind: str, side: str, shape: str) -> subprocess.Popen[str]:
+def _start_worker(kind: str, side: str, shape: str, module: str = "benchmarks.worker") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.worker", kind, side, shape],
+        [sys.executable, "-m", module, kind, side, shape],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -60,9 +60,19 @@ def peak_memory(kind: str, side: str, shape: str) -> int:
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def measure(kind: str, sides: Sequence[str], shape: str, rounds: int) -> dict[str, Measurement]:
-    """Start each side, wait until it is ready, and let them take turns, the order reversed every other round."""
-    workers = {side: _start_worker(kind, side, shape) for side in sides}
+def measure(
+    kind: str, sides: Sequence[str], shape: str, rounds: int, module: str = "benchmarks.worker"
+) -> dict[str, Measurement]:
+    """Start each side, wait until it is ready, and let them take turns, the order reversed every other round.
+
+    Args:
+        kind: what is measured.
+        sides: the names of the sides.
+        shape: what each side works on.
+        rounds: the number of turns of each side.
+        module: the worker: it is started with kind, side and shape, and answers as `benchmarks.serve`.
+    """
+    workers = {side: _start_worker(kind, side, shape, module) for side in sides}
     rates: dict[str, list[float]] = {side: [] for side in sides}
     try:
         for side, worker in workers.items():

@@ -1,15 +1,13 @@
 """One side of a comparison, as a process: `python -m benchmarks.worker KIND SIDE SHAPE`.
 
-It prepares, prints "ready", and for each line it reads works for about a second and prints tokens a second.
+It works in rounds, as `benchmarks.serve` describes, and prints tokens a second.
 """
 
 import sys
-import time
 from collections.abc import Callable
 
 from benchmarks import baseline_workloads, gru_workloads
-
-MIN_SECONDS = 1.0
+from benchmarks.serve import serve
 
 WORKLOADS: dict[tuple[str, str], Callable[[str], Callable[[], int]]] = {
     ("train", "gru"): lambda shape: gru_workloads.make_training("gru", shape),
@@ -28,16 +26,8 @@ WORKLOADS: dict[tuple[str, str], Callable[[str], Callable[[], int]]] = {
 
 
 def main(kind: str, side: str, shape: str) -> None:
-    """Serve rounds until standard input ends."""
-    run_workload = WORKLOADS[kind, side](shape)
-    run_workload()
-    run_workload()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        units, started_at = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - started_at) < MIN_SECONDS:
-            units += run_workload()
-        print(units / elapsed, flush=True)
+    """Serve one of the workloads."""
+    serve(WORKLOADS[kind, side](shape))
 
 
 if __name__ == "__main__":
