@@ -98,9 +98,9 @@ def _texts_dir() -> Path:
 
 TEXTS = {
     "tinyshakespeare": Text("plays, 1.1 M characters; the last tenth is held out", (3, 20), _open_shakespeare),
-    "goemotions": Text("43,410 comments, 2.9 M characters; measured on its test file", (2, 10), _open_goemotions),
+    "goemotions": Text("43,410 comments, 3.0 M characters; measured on its test file", (2, 10), _open_goemotions),
     "chitchat": Text(
-        "7,168 conversations of chitchat-dataset, 12.5 M characters; a tenth of them is held out",
+        "7,168 conversations of chitchat-dataset, 12.6 M characters; a tenth of them is held out",
         (1, 10),
         _open_chitchat,
     ),
@@ -110,7 +110,7 @@ TEXTS = {
         _open_reddit,
     ),
     "gcide": Text(
-        "Debian's package dict-gcide, a dictionary with quotations (GPL), 39 M characters; the last 2 % are held out",
+        "Debian's package dict-gcide, a dictionary with quotations (GPL), 40 M characters; the last 2 % are held out",
         (10,),
         _open_dictionary,
     ),

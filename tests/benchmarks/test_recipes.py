@@ -16,7 +16,7 @@ from benchmarks.recipes import __main__ as program
 from benchmarks.recipes import gru, laboratory, pytorch, table, worker
 from benchmarks.recipes.laboratory import Execution, Selection, missing_runs, steps_within, train_missing
 from benchmarks.recipes.recipes import BASE, RECIPES, Recipe
-from benchmarks.recipes.results import Figures, Run, Speed, append_line, last_by_key, read_lines
+from benchmarks.recipes.results import RESULTS, Figures, Run, Speed, append_line, last_by_key, read_lines
 from benchmarks.recipes.table import BEGIN, END, Estimate, describe_difference, format_results, render_docs
 from benchmarks.recipes.texts import TEXTS, Text
 from benchmarks.recipes.worker import Job
@@ -284,7 +284,7 @@ def test_each_text_minutes_and_clock_has_a_table() -> None:
 def test_the_page_has_the_results_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     page = table.DOCS.read_text(encoding="utf-8")
-    runs = read_lines(program.RESULTS / "recipes.jsonl", Run)
+    runs = read_lines(RESULTS / "recipes.jsonl", Run)
     assert page == render_docs(page, runs), "run: python -m benchmarks.recipes docs"
 
 
