@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.recipes.laboratory import Execution, Selection, measure_speeds, train_missing
 from benchmarks.recipes.recipes import BASE, RECIPES
-from benchmarks.recipes.results import RESULTS, Run, read_lines
+from benchmarks.recipes.results import RESULTS, RecipeRun, read_lines
 from benchmarks.recipes.table import format_results, write_docs
 from benchmarks.recipes.texts import TEXTS
 from grucli.errors import ExitStatus, GruError
@@ -84,10 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         if options.kind == "table":
-            for line in format_results(read_lines(options.results / "recipes.jsonl", Run), options.base):
+            for line in format_results(read_lines(options.results / "recipes.jsonl", RecipeRun), options.base):
                 print(line)
         elif options.kind == "docs":
-            write_docs(read_lines(options.results / "recipes.jsonl", Run))
+            write_docs(read_lines(options.results / "recipes.jsonl", RecipeRun))
         else:
             _measure_and_train(options)
     except KeyboardInterrupt:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict, fields
 from typing import Any
 
-from benchmarks.recipes.results import Figures
+from benchmarks.recipes.results import RunFigures
 from grucli.api.train import train as train_model
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import DivergedError, EmptyInputError
@@ -32,7 +32,7 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
     keep: bool = False,
-) -> Figures:
+) -> RunFigures:
     """Train a model for a number of steps or of minutes; `keep` it, or remove it when it is measured.
 
     Raises:
@@ -60,7 +60,7 @@ def train(
     if not keep:
         shutil.rmtree(summary.path)
     context_gain = summary.to_json().get("context_gain_bits")
-    return Figures(
+    return RunFigures(
         steps=summary.steps,
         tokens=summary.tokens,
         parameters=summary.parameters,

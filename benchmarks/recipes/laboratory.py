@@ -15,7 +15,7 @@ import msgspec
 from benchmarks import machine
 from benchmarks.recipes import gru, pytorch
 from benchmarks.recipes.recipes import RECIPES
-from benchmarks.recipes.results import Figures, Run, RunKey, Speed, append_line, bits, last_by_key, read_lines
+from benchmarks.recipes.results import RecipeRun, RunFigures, RunKey, Speed, append_line, bits, last_by_key, read_lines
 from benchmarks.recipes.texts import TEXTS
 from benchmarks.recipes.worker import Job, SpeedJob
 from benchmarks.runner import measure
@@ -71,7 +71,12 @@ class Plan:
 
 
 def missing_runs(
-    selection: Selection, processor: str, speeds: Mapping[Any, Speed], finished: Iterable[Run], *, wall_clock: bool
+    selection: Selection,
+    processor: str,
+    speeds: Mapping[Any, Speed],
+    finished: Iterable[RecipeRun],
+    *,
+    wall_clock: bool,
 ) -> Iterator[Plan]:
     """Yield the runs that are not finished with the options of today; the recipes in turn within each seed."""
     done = last_by_key(finished)
@@ -159,7 +164,7 @@ def train_missing(
         KeyboardInterrupt: a run was stopped; nothing is recorded for it.
         GruError: a text cannot be had, or a line of the file is not a run.
     """
-    finished = [run for run in read_lines(path, Run) if run.error is None or not execution.retry]
+    finished = [run for run in read_lines(path, RecipeRun) if run.error is None or not execution.retry]
     processor = machine.processor_name()
     plans = list(missing_runs(selection, processor, speeds, finished, wall_clock=execution.wall_clock))
     texts = {text: TEXTS[text].open() for text in dict.fromkeys(plan.key.text for plan in plans)}
@@ -174,14 +179,14 @@ def train_missing(
         pool.shutdown(cancel_futures=True)
 
 
-def _describe(run: Run) -> str:
+def _describe(run: RecipeRun) -> str:
     what = f"{run.recipe} on {run.text}, {run.minutes:g} minutes, seed {run.seed}"
     if run.figures is None:
         return f"{what}: failed: {run.error}"
     return f"{what}: {run.bits_per_char:.4f} bits per character after {run.figures.steps:,} steps"
 
 
-def _train(plan: Plan, text: dict[str, Any], execution: Execution) -> Run:
+def _train(plan: Plan, text: dict[str, Any], execution: Execution) -> RecipeRun:
     key = plan.key
     job = Job(
         text=text,
@@ -194,7 +199,7 @@ def _train(plan: Plan, text: dict[str, Any], execution: Execution) -> Run:
         keep=execution.keep,
     )
     figures, error = _run_worker(key.recipe, job)
-    return Run(
+    return RecipeRun(
         **key._asdict(),
         options=job.options,
         commit=machine.commit(),
@@ -206,7 +211,7 @@ def _train(plan: Plan, text: dict[str, Any], execution: Execution) -> Run:
     )
 
 
-def _run_worker(recipe: str, job: Job) -> tuple[Figures, None] | tuple[None, str]:
+def _run_worker(recipe: str, job: Job) -> tuple[RunFigures, None] | tuple[None, str]:
     """Train in a process of its own; return its figures, or the message it failed with.
 
     Raises:
@@ -226,7 +231,7 @@ def _run_worker(recipe: str, job: Job) -> tuple[Figures, None] | tuple[None, str
     if status != ExitStatus.OK:
         last_line = messages.splitlines()[-1] if messages else f"exit status {status}"
         return None, last_line[:_MAX_ERROR_CHARS]
-    return msgspec.json.decode(output, type=Figures), None
+    return msgspec.json.decode(output, type=RunFigures), None
 
 
 def _now() -> str:

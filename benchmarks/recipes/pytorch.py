@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from benchmarks.recipes.results import Figures
+from benchmarks.recipes.results import RunFigures
 from grucli.errors import DivergedError, EmptyInputError
 from grucli.limits import physical_cores
 from grucli.paths import cache_dir
@@ -113,7 +113,7 @@ def train(
     threads: int | None,
     steps: int | None = None,
     minutes: float | None = None,
-) -> Figures:
+) -> RunFigures:
     """Train the peer for a number of steps or, without one, of minutes.
 
     Raises:
@@ -134,7 +134,7 @@ def train(
             steps = done + remaining
         if steps is not None and (done == steps or done % -(-steps // DEFAULT_NUM_EVALS) == 0):
             losses.append(peer.evaluate(val))
-    return Figures(
+    return RunFigures(
         steps=done,
         tokens=done * peer.options.batch * peer.options.seq,
         parameters=sum(parameter.numel() for parameter in peer.model.parameters()),

@@ -24,7 +24,7 @@ class RunKey(NamedTuple):
     wall_clock: bool
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What a run did.
 
     seconds: of training, without compiling and evaluating. nats_per_char: held out, at the end; best_nats_per_char: at
@@ -40,7 +40,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     context_gain_bits: float | None = None
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RecipeRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A finished run: its figures, or the `error` that ended it.
 
     options: those that it was trained with, the chosen ones included. processor: where its speed was measured. commit:
@@ -56,7 +56,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     commit: str
     date: str
     wall_clock: bool = False
-    figures: Figures | None = None
+    figures: RunFigures | None = None
     bits_per_char: float | None = None
     best_bits_per_char: float | None = None
     error: str | None = None
@@ -91,7 +91,10 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
         return self.recipe, self.text, self.minutes, self.processor
 
 
-Line = TypeVar("Line", Run, Speed)
+Line = TypeVar("Line", RecipeRun, Speed)
+
+
+_LINE_NAMES = {RecipeRun: "run", Speed: "speed"}
 
 
 def bits(nats: float) -> float:
@@ -112,11 +115,11 @@ def read_lines(path: Path, kind: type[Line]) -> list[Line]:
             lines.append(decoder.decode(line))
         except msgspec.MsgspecError as error:
             hint = "remove the line, or restore the file"
-            raise GruError(f"'{path}', line {number}: not a {kind.__name__.lower()}: {error}", hint) from error
+            raise GruError(f"'{path}', line {number}: not a {_LINE_NAMES[kind]}: {error}", hint) from error
     return lines
 
 
-def append_line(path: Path, line: Run | Speed) -> None:
+def append_line(path: Path, line: RecipeRun | Speed) -> None:
     """Append a line, and flush it to the disk. What a killed process left of a last line is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:

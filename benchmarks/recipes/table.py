@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from benchmarks.markdown import markdown_table
 from benchmarks.recipes.recipes import BASE, RECIPES
-from benchmarks.recipes.results import Run, last_by_key
+from benchmarks.recipes.results import RecipeRun, last_by_key
 from benchmarks.recipes.texts import TEXTS
 from grucli.errors import GruError
 from grucli.files import atomic_write
@@ -55,9 +55,9 @@ class _Group(NamedTuple):
     wall_clock: bool
 
 
-def format_results(runs: Iterable[Run], base: str = BASE) -> Iterator[str]:
+def format_results(runs: Iterable[RecipeRun], base: str = BASE) -> Iterator[str]:
     """Yield the lines of a table for each text, minutes and processor."""
-    groups: dict[_Group, list[Run]] = {}
+    groups: dict[_Group, list[RecipeRun]] = {}
     for run in last_by_key(runs).values():
         groups.setdefault(_Group(run.text, run.minutes, run.processor, run.wall_clock), []).append(run)
     if not groups:
@@ -77,8 +77,8 @@ def _group_order(group: _Group) -> tuple[int, _Group]:
     return names.index(group.text) if group.text in names else len(names), group
 
 
-def _format_group(runs: list[Run], base: str) -> Iterator[str]:
-    by_recipe: dict[str, list[Run]] = {}
+def _format_group(runs: list[RecipeRun], base: str) -> Iterator[str]:
+    by_recipe: dict[str, list[RecipeRun]] = {}
     for run in runs:
         if run.figures is not None:
             by_recipe.setdefault(run.recipe, []).append(run)
@@ -135,7 +135,7 @@ def _format_options(options: dict[str, object]) -> str:
     return f"`{' '.join(words)}`" if words else "none"
 
 
-def render_docs(page: str, runs: Iterable[Run]) -> str:
+def render_docs(page: str, runs: Iterable[RecipeRun]) -> str:
     """Return the page with its generated part made again.
 
     Raises:
@@ -149,7 +149,7 @@ def render_docs(page: str, runs: Iterable[Run]) -> str:
     return f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
 
 
-def write_docs(runs: Iterable[Run]) -> None:
+def write_docs(runs: Iterable[RecipeRun]) -> None:
     """Make the generated part of `docs/recipes.md` again.
 
     Raises:

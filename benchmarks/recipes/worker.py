@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.recipes import gru, pytorch
 from benchmarks.recipes.recipes import RECIPES
-from benchmarks.recipes.results import Figures
+from benchmarks.recipes.results import RunFigures
 from benchmarks.serve import serve
 from grucli.errors import ExitStatus, GruError
 
@@ -38,7 +38,7 @@ class SpeedJob(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, dict[str, Any]]
 
 
-def train(recipe: str, job: Job) -> Figures:
+def train(recipe: str, job: Job) -> RunFigures:
     """Train one model with the trainer of the recipe.
 
     Raises:

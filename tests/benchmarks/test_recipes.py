@@ -16,7 +16,7 @@ from benchmarks.recipes import __main__ as program
 from benchmarks.recipes import gru, laboratory, pytorch, table, worker
 from benchmarks.recipes.laboratory import Execution, Selection, missing_runs, steps_within, train_missing
 from benchmarks.recipes.recipes import BASE, RECIPES, Recipe
-from benchmarks.recipes.results import RESULTS, Figures, Run, Speed, append_line, last_by_key, read_lines
+from benchmarks.recipes.results import RESULTS, RecipeRun, RunFigures, Speed, append_line, last_by_key, read_lines
 from benchmarks.recipes.table import BEGIN, END, Estimate, describe_difference, format_results, render_docs
 from benchmarks.recipes.texts import TEXTS, Text
 from benchmarks.recipes.worker import Job
@@ -25,7 +25,7 @@ from grucli.errors import GruError, UsageError
 
 PROCESSOR = "a processor"
 SELECTION = Selection(["a", "b"], ["tiny"], seeds=2)
-_FIGURES = Figures(steps=10, tokens=640, parameters=100, seconds=1.5, nats_per_char=1.4, best_nats_per_char=1.3)
+_FIGURES = RunFigures(steps=10, tokens=640, parameters=100, seconds=1.5, nats_per_char=1.4, best_nats_per_char=1.3)
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +40,9 @@ def small_laboratory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "processor_name", lambda: PROCESSOR)
 
 
-def make_run(recipe: str = "a", seed: int = 1, bits: float | None = 2.0, **changes: Any) -> Run:
+def make_run(recipe: str = "a", seed: int = 1, bits: float | None = 2.0, **changes: Any) -> RecipeRun:
     figures = None if bits is None else msgspec.structs.replace(_FIGURES, best_nats_per_char=bits * math.log(2))
-    run = Run(
+    run = RecipeRun(
         recipe=recipe,
         text="tiny",
         minutes=0.5,
@@ -124,7 +124,7 @@ def test_a_killed_laboratory_goes_on_at_the_next_run(
 ) -> None:
     results, started = tmp_path / "recipes.jsonl", list[tuple[str, int]]()
 
-    def run_worker(recipe: str, job: Job) -> tuple[Figures, None]:
+    def run_worker(recipe: str, job: Job) -> tuple[RunFigures, None]:
         started.append((recipe, job.seed))
         return _FIGURES, None
 
@@ -135,14 +135,14 @@ def test_a_killed_laboratory_goes_on_at_the_next_run(
     monkeypatch.setattr(laboratory, "_run_worker", run_worker)
     with pytest.raises(KeyboardInterrupt):
         train_missing(SELECTION, Execution(), results, speeds, stop_at_second)
-    finished = [(run.recipe, run.seed) for run in read_lines(results, Run)]
+    finished = [(run.recipe, run.seed) for run in read_lines(results, RecipeRun)]
     assert len(finished) == 2
     with results.open("ab") as file:
         file.write(b'{"recipe":"b","tex')  # killed while writing
     started.clear()
     train_missing(SELECTION, Execution(), results, speeds, lambda line: None)
     assert sorted(started + finished) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
-    assert len(read_lines(results, Run)) == 4
+    assert len(read_lines(results, RecipeRun)) == 4
 
 
 def test_a_failed_run_is_recorded_and_retried_on_demand(
@@ -157,7 +157,7 @@ def test_a_failed_run_is_recorded_and_retried_on_demand(
     train_missing(selection, Execution(), results, speeds, lines.append)
     assert len(lines) == 1
     train_missing(selection, Execution(retry=True), results, speeds, lines.append)
-    assert [run.error for run in read_lines(results, Run)] == ["training diverged", None]
+    assert [run.error for run in read_lines(results, RecipeRun)] == ["training diverged", None]
 
 
 def test_a_line_that_is_no_run_is_named(tmp_path: Path) -> None:
@@ -165,11 +165,11 @@ def test_a_line_that_is_no_run_is_named(tmp_path: Path) -> None:
     append_line(path, make_run())
     path.write_bytes(path.read_bytes() + b'{"recipe": 3}\n')
     with pytest.raises(GruError, match="line 2: not a run"):
-        read_lines(path, Run)
+        read_lines(path, RecipeRun)
 
 
 def test_no_file_is_no_runs(tmp_path: Path) -> None:
-    assert read_lines(tmp_path / "none.jsonl", Run) == []
+    assert read_lines(tmp_path / "none.jsonl", RecipeRun) == []
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_each_text_minutes_and_clock_has_a_table() -> None:
 def test_the_page_has_the_results_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     page = table.DOCS.read_text(encoding="utf-8")
-    runs = read_lines(RESULTS / "recipes.jsonl", Run)
+    runs = read_lines(RESULTS / "recipes.jsonl", RecipeRun)
     assert page == render_docs(page, runs), "run: python -m benchmarks.recipes docs"
 
 
@@ -396,7 +396,7 @@ def test_a_worker_trains_and_a_failure_is_its_last_message(home_with_kernels: Pa
 
 
 def test_a_stopped_worker_has_the_status_of_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(recipe: str, job: Job) -> Figures:
+    def train(recipe: str, job: Job) -> RunFigures:
         signal.raise_signal(signal.SIGINT)
         raise AssertionError
 
