@@ -60,6 +60,7 @@ def _report(line: str) -> None:
 
 
 def _measure_and_train(options: argparse.Namespace) -> None:
+    options.results.mkdir(parents=True, exist_ok=True)
     runs, speeds = options.results / "recipes.jsonl", options.results / "recipes_speed.jsonl"
     recipes, texts = options.recipe or list(RECIPES), options.text or list(TEXTS)
     selection = Selection(recipes, texts, options.minutes or (), getattr(options, "seeds", 1))
@@ -96,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GruError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return error.status
+    except OSError as error:
+        print(f"cannot read or write a file: {error}\ncheck the disk and --results", file=sys.stderr)
+        return ExitStatus.FAILED
     return ExitStatus.OK
 
 

@@ -130,8 +130,11 @@ def format_recipes() -> Iterator[str]:
 def _format_options(options: dict[str, object]) -> str:
     words = []
     for name, value in options.items():
-        flag = "--from" if name == "start_from" else f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [flag, shlex.quote(str(value))]
+        flag = "from" if name == "start_from" else name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", shlex.quote(str(value))]
     return f"`{' '.join(words)}`" if words else "none"
 
 

@@ -22,6 +22,8 @@ from benchmarks.recipes.texts import TEXTS, Text
 from benchmarks.recipes.worker import Job
 from benchmarks.runner import Measurement
 from grucli.errors import GruError, UsageError
+from grucli.files import DirectoryLock
+from grucli.paths import cache_dir
 
 PROCESSOR = "a processor"
 SELECTION = Selection(["a", "b"], ["tiny"], seeds=2)
@@ -321,9 +323,30 @@ def test_missing_test_data_is_said(
         TEXTS["tinyshakespeare"].open()
 
 
+def test_a_folder_of_results_that_is_a_file_is_refused_before_training(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    arguments = ["run", "--wall-clock", "--recipe", "a", "--text", "tiny", "--results", str(tmp_path / "file")]
+    assert program.main(arguments) == 1
+    assert "cannot read or write a file" in capsys.readouterr().err
+
+
+def test_a_second_laboratory_is_refused(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with DirectoryLock(cache_dir() / "recipes"):
+        assert program.main(["run", "--wall-clock", "--text", "tiny", "--results", str(tmp_path)]) == 1
+    assert "recipes" in capsys.readouterr().err
+
+
 def test_table_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["table", "--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "No run is finished yet.\n"
+
+
+def test_options_are_written_as_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"start_from": "a b", "tied": False, "eval_every": 3}
+    monkeypatch.setitem(RECIPES, "a", Recipe("gru", options))
+    assert "| a | gru | `--from 'a b' --no-tied --eval-every 3` |" in list(table.format_recipes())
 
 
 def test_the_base_is_what_a_user_gets_and_every_recipe_has_options_of_its_trainer() -> None:
