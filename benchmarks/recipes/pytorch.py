@@ -1,10 +1,11 @@
 """The peer: a recurrent language model in plain PyTorch, as its users train one.
 
-`nn.GRU` or `nn.LSTM` between an embedding and a linear layer; state carried between windows, dropout before and after
-the layers, AdamW with warm-up and cosine decay, gradients clipped to norm 1: the recipe of char-rnn (Karpathy 2015)
-with the optimizer of nanoGPT (Karpathy 2022), orthogonal recurrent weights (Saxe et al. 2014, arXiv:1312.6120), and for
-subwords tied embeddings (Press and Wolf 2017, arXiv:1608.05859; AWD-LSTM, arXiv:1708.02182). It reads the token files
-of `gru train`, so text, split and tokenizer are the same, and its loss is measured as `gru eval` does.
+`nn.GRU` or `nn.LSTM` between an embedding and a linear layer; state carried between windows, dropout after each layer,
+AdamW with warm-up and cosine decay, gradients clipped to norm 1: the recipe of char-rnn (Karpathy 2015) with the
+optimizer of nanoGPT (Karpathy 2022), orthogonal recurrent weights (Saxe et al. 2014, arXiv:1312.6120), and for subwords
+tied embeddings (Press and Wolf 2017, arXiv:1608.05859) and dropout of the embedding (Merity et al. 2018, AWD-LSTM,
+arXiv:1708.02182). It reads the token files of `gru train`, so text, split and tokenizer are the same, and its loss is
+measured as `gru eval` does.
 """
 
 import importlib
@@ -34,7 +35,8 @@ _BETAS = (0.9, 0.99)
 class PeerOptions:
     """The options of the peer, named as those of `gru train`.
 
-    tied: the logits' weights are those of the embedding, after a projection to its size.
+    tied: the logits' weights are those of the embedding, after a projection to its size. dropout: after each layer.
+    embed_dropout: after the embedding.
     """
 
     cell: Literal["gru", "lstm"] = "gru"
@@ -48,6 +50,7 @@ class PeerOptions:
     seq: int = 64
     lr: float = 6e-3
     dropout: float = 0.2
+    embed_dropout: float = 0.0
     weight_decay: float = 0.01
 
 
@@ -186,7 +189,7 @@ def _make_model(torch: Any, options: PeerOptions, vocab_size: int) -> Any:
             between = options.dropout if options.layers > 1 else 0.0
             self.embedding = nn.Embedding(vocab_size, options.embed)
             self.layers = layer(options.embed, options.hidden, options.layers, dropout=between)
-            self.dropout = nn.Dropout(options.dropout)
+            self.embed_dropout, self.dropout = nn.Dropout(options.embed_dropout), nn.Dropout(options.dropout)
             self.projection = nn.Linear(options.hidden, options.embed) if options.tied else nn.Identity()
             self.out = nn.Linear(options.embed if options.tied else options.hidden, vocab_size)
             if options.tied:
@@ -200,7 +203,7 @@ def _make_model(torch: Any, options: PeerOptions, vocab_size: int) -> Any:
         def forward(self, ids: Any, state: Any) -> Any:
             if state is not None:
                 state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
-            s, state = self.layers(self.dropout(self.embedding(ids)), state)
+            s, state = self.layers(self.embed_dropout(self.embedding(ids)), state)
             return self.out(self.projection(self.dropout(s))), state
 
     return Model()

@@ -33,6 +33,8 @@ RECIPES = {
     "pytorch": _pytorch(),
     "pytorch-deep": _pytorch(hidden=512, layers=2, dropout=0.5, seq=128, lr=0.003),
     "pytorch-lstm": _pytorch(cell="lstm", hidden=512, dropout=0.3, lr=0.003),
-    "pytorch-subword": _pytorch(**_SUBWORD, hidden=512, embed=192, tied=True, batch=16, dropout=0.2, lr=0.003),
+    "pytorch-subword": _pytorch(
+        **_SUBWORD, hidden=512, embed=192, tied=True, batch=16, dropout=0.2, embed_dropout=0.1, lr=0.003
+    ),
 }
 """By name."""
