@@ -13,6 +13,13 @@ from grucli.kernels.arrays import Float32, zeros
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, parameter_shapes
 
+TIED_EMBEDDING_STD = 0.05
+"""Initial standard deviation of an embedding that is also the output.
+
+As an output, a row must change in each step by more of its size than as an input: at 1.0 training is far slower
+(`docs/recipes.md`).
+"""
+
 _ALIGN_FLOATS = 16  # float32 in a cache line
 
 
@@ -66,12 +73,13 @@ def init_parameters(sizes: ModelConfig, seed: int) -> Parameters:
     rng = np.random.default_rng(seed)
     cell = CELLS[sizes.cell]
     parameters = Parameters(sizes)
-    parameters.views["embedding"][...] = rng.standard_normal((sizes.V, sizes.E))
+    std = TIED_EMBEDDING_STD if sizes.tied else 1.0
+    parameters.views["embedding"][...] = std * rng.standard_normal((sizes.V, sizes.E))
     for index in range(sizes.L):
         input_size = sizes.E if index == 0 else sizes.H
         for name, value in cell.initialize(rng, input_size, sizes.H).items():
             parameters.layer(index)[name][...] = value
-    name, fan_in = ("out.P", sizes.H * sizes.E) if sizes.tied else ("out.W", sizes.H)
-    view = parameters.views[name]
-    view[...] = rng.standard_normal(view.shape) / math.sqrt(fan_in)  # logits of variance 1 or less
+    parameters.layer(0)["U"][...] /= std  # the gates see the same variance as with an embedding of unit variance
+    view = parameters.views["out.P" if sizes.tied else "out.W"]
+    view[...] = rng.standard_normal(view.shape) / math.sqrt(sizes.H)
     return parameters
