@@ -206,6 +206,7 @@ class Model:
         *,
         split: Literal["all", "val"] = "all",
         val: float = 0.1,
+        context: bool = False,
         column: str | None = None,
         read: ReadOptions | None = None,
         on_progress: "Progress | None" = None,
@@ -216,13 +217,16 @@ class Model:
             corpus: a file that training takes.
             split: "all", or "val" for the validation split.
             val: the validation fraction of that split, 0 to 1.
+            context: also measure what up to 1,000 replies gain from the turns before them, with a model and a corpus
+                of conversations.
             column: the column of the text, None for the usual names.
             read: how to read the file.
             on_progress: called with a stage, and with the bytes done and in all.
 
         Raises:
             UsageError: the file cannot be read, has no such column, or most of its characters are unknown.
-            EmptyInputError: there is no text, or no validation split.
+            UsageError: with `context`, the model was not trained on conversations, or the corpus has none.
+            EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
             GruError: the file is corrupt, or the disk is full.
         """
         from grucli.generation import evaluation
@@ -230,6 +234,8 @@ class Model:
         from grucli.text.dataset import prepare_dataset
         from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
 
+        if context and not self.conversations:
+            raise UsageError(f"'{self.name}' was not trained on conversations", "use a model that was, or no --context")
         notify = on_progress or (lambda stage, done, total: None)
         dataset = prepare_dataset(
             [os.fspath(corpus)],
@@ -245,12 +251,16 @@ class Model:
         if tokens is None:
             message = f"'{os.fspath(corpus)}' has no validation split"
             raise EmptyInputError(message, "drop --split val, or use more text")
+        if context and not (dataset.conversations or tokens.conversations):
+            raise UsageError(
+                f"'{os.fspath(corpus)}' has no conversations", "use a corpus with a column of threads, or no --context"
+            )
         hint = "use a model that was trained on such text, or with --tokenizer subword"
         check_unknown_share(tokens, f"'{os.fspath(corpus)}'", f"'{self.name}'", hint)
         warning, report = unknown_share_warning(tokens), dataset.report
         notify("scoring", 0, None)
         return dataclasses.replace(
-            evaluation.evaluate(self._weights, tokens, self._threads),
+            evaluation.evaluate(self._weights, tokens, self._threads, context=context),
             read=report.read,
             dropped=dict(report.skipped),
             placeholders=report.placeholders,
@@ -348,6 +358,7 @@ def evaluate(
     *,
     split: Literal["all", "val"] = "all",
     val: float = 0.1,
+    context: bool = False,
     column: str | None = None,
     read: ReadOptions | None = None,
     on_progress: "Progress | None" = None,
@@ -360,9 +371,11 @@ def evaluate(
     Raises:
         UsageError: there is no such model; or as `Model.evaluate`.
         ModelFileError: the model's file is corrupt.
-        EmptyInputError: there is no text, or no validation split.
+        EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
     """
-    return _resolve(model).evaluate(corpus, split=split, val=val, column=column, read=read, on_progress=on_progress)
+    return _resolve(model).evaluate(
+        corpus, split=split, val=val, context=context, column=column, read=read, on_progress=on_progress
+    )
 
 
 def read_prompt(path: str) -> str:

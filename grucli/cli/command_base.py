@@ -54,7 +54,7 @@ FILE_METAVARS = ("FILE", "CORPUS", "FOLDER")
 OPTION_GROUPS = {
     "Model": "name cell hidden layers embed tokenizer vocab from",
     "Training": "steps epochs minutes batch seq lr dropout eval-every",
-    "Data": "val val-file split ids prompt prompt-file reply-to opening",
+    "Data": "val val-file split context ids prompt prompt-file reply-to opening",
     "Input": "column author-column id-column parent-column link-column score-column time-column subreddit-column "
     "thread-column delimiter encoding no-header",
     "Source": "source rate base-url after before limit",

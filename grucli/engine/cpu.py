@@ -28,13 +28,13 @@ class CpuScorer:
         self._network = cache(lambda T, B: Network(parameters, T, B, pool))
         self._score_state = zeros(0)
 
-    def score(self, batch: EvalBatch) -> float:
+    def score(self, batch: EvalBatch) -> Float32:
         """Implement `Scorer.score`."""
         network = self._network(*batch.inputs.shape)
         if batch.is_epoch_start:
             self._score_state = network.zero_state()
         network.forward(batch.inputs, batch.reset_mask, self._score_state)
-        return network.loss(batch.targets, batch.loss_mask)
+        return batch.loss_mask * network.losses(batch.targets)
 
 
 class CpuEngine(CpuScorer):

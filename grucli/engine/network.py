@@ -83,9 +83,9 @@ class Network:
                 flat.size, lambda low, high: apply_dropout(low, high, flat, key, dropout.rate), grain_size=1024
             )
 
-    def loss(self, targets: NDArray[np.int32], weights: Float32) -> float:
-        """Return Σ weights · nats over targets [T, B] after `forward`, without gradients; weights [T, B]."""
-        return self._output_layer.loss(self.output, targets.reshape(-1), weights.reshape(-1))
+    def losses(self, targets: NDArray[np.int32]) -> Float32:
+        """Return the nats of each of targets [T, B] after `forward`, float32 [T, B], without gradients."""
+        return self._output_layer.losses(self.output, targets.reshape(-1)).reshape(targets.shape)
 
     def backward(
         self,

@@ -48,20 +48,21 @@ class OutputLayer(ABC):
     def _backward(self, s: Float32, d_logits: Float32, gradients: Parameters, ds: Float32) -> None:
         """Compute ds and the gradients of all parameters but the bias, after `_d_features` was filled."""
 
-    def loss(self, s: Float32, targets: Ids, weights: Float32) -> float:
-        """Return Σ weights · nats; weights float32 [N]."""
+    def losses(self, s: Float32, targets: Ids) -> Float32:
+        """Return the nats of each target, float32 [N]."""
         features, bias, (product, _) = self._features(s), self._parameters.views["out.b"], self._packed()
+        nats = empty(self._N)
 
-        def task(low: int, high: int) -> list[float]:
-            nats, logits = [], empty(self._block_rows, self._V)
+        def task(low: int, high: int) -> None:
+            logits = empty(self._block_rows, self._V)
             for start in range(low, high, self._block_rows):
                 rows = slice(start, min(start + self._block_rows, high))
                 n = rows.stop - start
                 product(features[rows], logits[:n])
-                nats.append(loss.cross_entropy(logits[:n], bias, targets[rows], weights[rows]))
-            return nats
+                loss.cross_entropy(logits[:n], bias, targets[rows], nats[rows])
 
-        return math.fsum(chain.from_iterable(self._pool.parallel_for(self._N, task, self._block_rows)))
+        self._pool.parallel_for(self._N, task, self._block_rows)
+        return nats
 
     def backward(self, s: Float32, targets: Ids, gradients: Parameters, ds: Float32) -> float:
         """Return Σ nats. The gradients of the mean go to `gradients` and to ds [N, H]."""

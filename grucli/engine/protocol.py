@@ -59,8 +59,8 @@ class InferenceEngine(Protocol):
 class Scorer(Protocol):
     """Computes losses."""
 
-    def score(self, batch: EvalBatch) -> float:
-        """Return Σ loss_mask · nats. The state is carried from batch to batch, and zero before an epoch."""
+    def score(self, batch: EvalBatch) -> Float32:
+        """Return loss_mask · nats, float32 [T, B]. The state is carried from batch to batch, zero before an epoch."""
 
 
 class Engine(Scorer, Protocol):

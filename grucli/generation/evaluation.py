@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from grucli.engine.cpu import CpuScorer
 from grucli.engine.protocol import Scorer
 from grucli.engine.thread_pool import ThreadPool
+from grucli.generation.context_gain import measure_context_gain, sample_replies
 from grucli.json_record import JsonRecord
+from grucli.model.figures import ContextGain
 from grucli.model.parameters import Parameters
 from grucli.model.weights import SavedModel
 from grucli.read.schema import Schema
@@ -19,7 +23,7 @@ _NATS_PER_BYTE = 8 * math.log(2)
 
 
 @dataclass(frozen=True, slots=True)
-class EvalResult(JsonRecord):
+class EvalResult(ContextGain, JsonRecord):
     """Losses on a whole text. `nats_per_token` and `perplexity` include end tokens.
 
     Per character means per character of text: the nats of end tokens count too, and each UTF-8 byte of an unknown
@@ -43,17 +47,18 @@ class EvalResult(JsonRecord):
     inputs: tuple[Schema, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """Return the figures, without the notices."""
+        """Return the figures, without the notices; those of the context last, if measured."""
         figures = JsonRecord.to_json(self)
         del figures["notices"]
-        return figures
+        gain = {name: figures.pop(name) for name in self.context_gain()}
+        return figures if self.context_gain_bits is None else figures | gain
 
 
 def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
     """Return the losses on `tokens`; the state is carried through, and reset where a document begins."""
     nats, count = 0.0, 0
     for batch in eval_windows(tokens, _EVAL_BATCH, _EVAL_WINDOW):
-        nats += scorer.score(batch)
+        nats += float(scorer.score(batch).sum(dtype=np.float64))
         count += int(batch.loss_mask.sum())
     per_token = nats / max(count, 1)
     per_char = (nats + _NATS_PER_BYTE * tokens.unknown_bytes) / max(tokens.characters, 1)
@@ -68,8 +73,19 @@ def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
     )
 
 
-def evaluate(weights: SavedModel, tokens: TokenFile, threads: int | None = None) -> EvalResult:
-    """Return the losses of a saved model on `tokens`, which must come from its tokenizer."""
+def evaluate(
+    weights: SavedModel, tokens: TokenFile, threads: int | None = None, *, context: bool = False
+) -> EvalResult:
+    """Return the losses of a saved model on `tokens`, which must come from its tokenizer; `context`: and its gain.
+
+    Raises:
+        EmptyInputError: with `context`, there are too few replies.
+    """
+    sample = sample_replies(tokens) if context else None
     parameters = Parameters(weights.sizes)
     parameters.load(weights.arrays)
-    return evaluate_tokens(CpuScorer(parameters, ThreadPool(threads)), tokens)
+    scorer = CpuScorer(parameters, ThreadPool(threads))
+    result = evaluate_tokens(scorer, tokens)
+    if sample is None:
+        return result
+    return replace(result, **measure_context_gain(scorer, tokens, sample).context_gain())

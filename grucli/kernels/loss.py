@@ -71,12 +71,11 @@ def row_max(matrix: Float32, n: int, M: int) -> np.float32:
 
 
 @reduction
-def cross_entropy(logits: Float32, bias: Float32, targets: Ids, weights: Float32) -> float:
-    """Σ_n weights[n] · -ln softmax(logits[n] + bias)[targets[n]], in nats.
+def cross_entropy(logits: Float32, bias: Float32, targets: Ids, nats: Float32) -> None:
+    """nats[n] = -ln softmax(logits[n] + bias)[targets[n]].
 
-    logits float32 [N, V]: the bias is added in place. bias float32 [V], targets int32 [N], weights float32 [N].
+    logits float32 [N, V]: the bias is added in place. bias float32 [V], targets int32 [N], nats float32 [N].
     """
-    total = 0.0
     N, V = logits.shape
     for n in range(N):
         for j in range(V):
@@ -85,13 +84,12 @@ def cross_entropy(logits: Float32, bias: Float32, targets: Ids, weights: Float32
         sum_exp = np.float32(0)
         for j in range(V):
             sum_exp += exp(logits[n, j] - max_logit)
-        total += weights[n] * (math.log(sum_exp) + max_logit - logits[n, targets[n]])
-    return total
+        nats[n] = math.log(sum_exp) + max_logit - logits[n, targets[n]]
 
 
 @reduction
 def cross_entropy_gradient(logits: Float32, bias: Float32, targets: Ids, scale: np.float32) -> float:
-    """As `cross_entropy` with weights 1; logits [N, V] becomes the gradient scale · (softmax - one-hot target)."""
+    """Σ_n of the nats of `cross_entropy`; logits [N, V] becomes the gradient scale · (softmax - one-hot target)."""
     total = 0.0
     N, V = logits.shape
     for n in range(N):

@@ -11,13 +11,26 @@ _Counts = Annotated[dict[Annotated[str, msgspec.Meta(max_length=1000)], _NonNega
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
-    """What was trained and how well it predicts. The names and their order are those of the JSON documents.
+class ContextGain:
+    """How much the replies of conversations gain from the turns before them; all None where not measured.
 
-    `train_nats` and `val_nats` are mean losses in nats per token, None where not measured; `seconds` counts training
-    alone.
+    context_gain_bits: bits that a reply costs more after the turns of another conversation, on average.
+    context_gain_interval: the 95 % confidence interval of that mean. right_context_share: the fraction of the replies
+    that cost more. context_replies: number of replies measured.
     """
 
+    context_gain_bits: float | None = None
+    context_gain_interval: tuple[float, float] | None = None
+    right_context_share: float | None = None
+    context_replies: _NonNegativeInt | None = None
+
+    def context_gain(self) -> dict[str, Any]:
+        """Return these figures alone, as `Figures.figures`."""
+        return {each.name: getattr(self, each.name) for each in fields(ContextGain)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LossFigures:
     tokens: _NonNegativeInt = 0
     seconds: _NonNegativeFloat = 0.0
     tokens_per_second: _NonNegativeFloat = 0.0
@@ -25,6 +38,16 @@ class Figures:
     val_nats: float | None = None
     val_nats_per_char: float | None = None
     val_bits_per_char: float | None = None
+
+
+# Dataclasses list the fields of the last base first, so the context gain follows the losses in JSON.
+@dataclass(frozen=True, kw_only=True)
+class Figures(ContextGain, _LossFigures):
+    """What was trained and how well it predicts. The names and their order are those of the JSON documents.
+
+    `train_nats` and `val_nats` are mean losses in nats per token, None where not measured; `seconds` counts training
+    alone.
+    """
 
     def figures(self) -> dict[str, Any]:
         """Return the figures alone, as keyword arguments for another value that reports them."""

@@ -15,6 +15,7 @@ import safetensors.numpy
 from grucli.errors import ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
+from grucli.model.figures import ContextGain
 from grucli.model.weights import MAX_HEADER_BYTES, parameters_sha256
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.optimizers import OPTIMIZERS
@@ -54,6 +55,7 @@ class TrainState(msgspec.Struct, kw_only=True):
     train_nats: float | None = None
     val_nats: float | None = None
     val_nats_per_char: float | None = None
+    context_gain: ContextGain = msgspec.field(default_factory=ContextGain)
     best_train_nats: float | None = None
     best_val_nats: float | None = None
     best_step: _NonNegativeInt = 0

@@ -14,6 +14,7 @@ from grucli import __version__
 from grucli.engine.protocol import DropoutMask, Engine
 from grucli.errors import DivergedError, GruError, ModelFileError, UsageError
 from grucli.files import atomic_write, open_no_follow, oserror_for
+from grucli.generation.context_gain import measure_context_gain, training_sample
 from grucli.generation.evaluation import evaluate_tokens
 from grucli.generation.options import GenerationConfig
 from grucli.generation.sampler import Sampler
@@ -54,6 +55,7 @@ class Trainer:
         self.output_dir = model_dir
         self.notices: list[str] = []
         self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
+        self._replies = None if dataset.val is None else training_sample(dataset.val)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore the run from `checkpoint`.
@@ -141,6 +143,8 @@ class Trainer:
         state.loss_sum, state.loss_steps = 0.0, 0
         state.val_nats = scores.nats_per_token if scores else None
         state.val_nats_per_char = scores.nats_per_char if scores else None
+        if self.dataset.val is not None and self._replies is not None:
+            state.context_gain = measure_context_gain(self.engine, self.dataset.val, self._replies)
         best = scores is None or state.best_val_nats is None or scores.nats_per_token < state.best_val_nats
         state.num_bad_evals = 0 if best else state.num_bad_evals + 1
         if best:
@@ -184,6 +188,7 @@ class Trainer:
             val_nats=state.val_nats,
             val_nats_per_char=nats,
             val_bits_per_char=None if nats is None else nats / math.log(2),
+            **state.context_gain.context_gain(),
         ).figures()
 
     def _generate_sample(self) -> str:

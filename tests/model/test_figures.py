@@ -10,6 +10,7 @@ from grucli.model.weights import ModelCard
 from grucli.training.events import Evaluated, TrainSummary
 
 NAMES = ["tokens", "seconds", "tokens_per_second", "train_nats", "val_nats", "val_nats_per_char", "val_bits_per_char"]
+NAMES += ["context_gain_bits", "context_gain_interval", "right_context_share", "context_replies"]
 
 
 @pytest.mark.parametrize("reported", [Metrics, ModelCard, Evaluated, TrainSummary])

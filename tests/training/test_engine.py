@@ -33,9 +33,9 @@ class CountingEngine:
         self._counts += batch.inputs.size, learning_rate
         return 2.0, 1.0
 
-    def score(self, batch: EvalBatch) -> float:
+    def score(self, batch: EvalBatch) -> Float32:
         self.scored_epochs += batch.is_epoch_start
-        return float(batch.loss_mask.sum()) / (1 + self.scored_epochs)
+        return batch.loss_mask / np.float32(1 + self.scored_epochs)
 
     def arrays(self) -> dict[str, Float32]:
         return {"counts": self._counts}

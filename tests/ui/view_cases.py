@@ -212,6 +212,17 @@ def eval_result(terminal: Terminal) -> None:
     show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890))
 
 
+def eval_result_with_context(terminal: Terminal) -> None:
+    """The result of gru eval --context."""
+    gain = ContextGain(
+        context_gain_bits=1.524,
+        context_gain_interval=(1.3, 1.748),
+        right_context_share=0.7148,
+        context_replies=1000,
+    )
+    show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, **gain.context_gain()))
+
+
 def _checked_sample(seed: int, text: str, copied: int) -> CheckedSample:
     return CheckedSample(text, "", seed, len(text), 2.0, "end", copied=copied, novel=copied == 0)
 

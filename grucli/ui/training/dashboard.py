@@ -230,6 +230,8 @@ class TrainDashboard:
         if self._has_val:
             bits = None if self._evaluated is None else self._evaluated.val_bits_per_char
             fields.insert(0, f"{format_float(bits)} bits/char")
+        if self._evaluated is not None and self._evaluated.context_gain_bits is not None:
+            fields.insert(1, f"context gains {format_float(self._evaluated.context_gain_bits, 2)} bits/reply")
         return [*lines, *_wrap_fields(fields, width)]
 
     def _eta(self) -> str:

@@ -25,6 +25,7 @@ from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
 from grucli.ui.training.dashboard import TrainDashboard, compiling_message
 
 _HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'val':>9} {'bits/char':>10} {'tokens/s':>9}"
+_CONTEXT_HEADER = f" {'context':>8}"
 _REPORT_STAGE_AFTER = 2.0  # seconds: a stage of the setup that lasts longer gets a line
 _BEST_LEGEND = "* = best so far"
 
@@ -117,11 +118,12 @@ class TrainView:
         if not self._header_printed:
             self._header_printed = True
             self._terminal.info(_BEST_LEGEND)
-            self._print_row(_HEADER)
+            self._print_row(_HEADER if event.context_gain_bits is None else _HEADER + _CONTEXT_HEADER)
+        context = "" if event.context_gain_bits is None else f" {format_float(event.context_gain_bits, 2):>8}"
         self._print_row(
             f"{event.step:>8} {event.tokens:>12} {format_duration(event.seconds):>8} "
             f"{format_float(event.train_nats):>7} {format_float(event.val_nats):>9} "
-            f"{format_float(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}"
+            f"{format_float(event.val_bits_per_char):>10} {event.tokens_per_second:>9.0f}{context}"
             f"{' *' if event.is_best else ''}"
         )
 

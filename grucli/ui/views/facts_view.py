@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from grucli.model.figures import ContextGain
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import print_key_values
+from grucli.ui.terminal.formatting import format_float, print_key_values
 
 if TYPE_CHECKING:
     from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, SystemInfo
@@ -24,7 +25,18 @@ def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
         ("characters", f"{scores.characters:,}"),
         ("unknown characters", f"{scores.unknown_share:.2%}"),
     ]
+    if context := describe_context_gain(scores):
+        facts += zip(("context gain", "right context"), context, strict=True)
     print_key_values(terminal, facts, _EVAL_LABEL_COLUMNS)
+
+
+def describe_context_gain(figures: ContextGain) -> list[str]:
+    """Return two phrases, about the gain and about the right context; none if the gain was not measured."""
+    interval, share, replies = figures.context_gain_interval, figures.right_context_share, figures.context_replies
+    if interval is None or share is None or replies is None:
+        return []
+    gain = f"{format_float(figures.context_gain_bits, 2)} bits per reply (95%: {interval[0]:.2f} to {interval[1]:.2f})"
+    return [gain, f"better than another in {share:.0%} of {replies:,} replies"]
 
 
 def show_system_info(terminal: Terminal, info: "SystemInfo") -> None:

@@ -14,6 +14,7 @@ from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import format_duration, format_float, format_si, print_key_values
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.training.curve import ASCII_BLOCKS, BLOCKS, Curve, render_columns, y_range
+from grucli.ui.views.facts_view import describe_context_gain
 
 _COLUMNS = ("MODEL", "CELL", "PARAMS", "TOKENIZER", "BITS/CHAR", "LOSS", "SIZE", "CHANGED")
 _NUMERIC_COLUMNS = ("PARAMS", "BITS/CHAR", "SIZE")
@@ -95,6 +96,8 @@ def _result_facts(best: ModelCard, run: TrainSummary, evaluations: int) -> list[
     facts: list[tuple[str, str | Text]] = [
         ("validation", f"{format_float(run.val_bits_per_char)} bits per character{after_evaluations}")
     ]
+    if context := describe_context_gain(run):
+        facts.append(("context", f"gains {', '.join(context)}"))
     if best.steps != run.steps:
         facts.append(
             ("best", f"{format_float(best.val_bits_per_char)} at step {best.steps:,}, used by sample and chat")
