@@ -38,7 +38,7 @@ def describe(name: str) -> list[str]:
 
 
 def evaluate_and_purge(corpus: str) -> tuple[EvalResult, tuple[str, ...]]:
-    return grucli.evaluate("emo", corpus, split="val"), grucli.purge(corpus, authors=["somebody"]).models
+    return grucli.evaluate("emo", corpus, split="val", context=True), grucli.purge(corpus, authors=["somebody"]).models
 
 
 def talk(line: str) -> str:

@@ -3,16 +3,19 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
+from grucli.model.weights import ModelCard
 from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
 FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters"]
 FIELDS += ["unknown_share", "read", "dropped", "placeholders", "inputs"]
+CONTEXT_FIELDS = ["context_gain_bits", "context_gain_interval", "right_context_share", "context_replies"]
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +27,9 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def run_eval(capsys: Output, *options: str) -> dict[str, float]:
+def run_eval(capsys: Output, *options: str) -> dict[str, Any]:
     assert main(["eval", "emo", *options, "--json"]) == 0
-    result: dict[str, float] = json.loads(capsys.readouterr().out)
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
     return result
 
 
@@ -64,6 +67,55 @@ def test_rows_that_could_not_be_read_are_counted(capsys: Output, corpus: Path) -
     assert list(result) == FIELDS
     assert (result["read"], sum(result["dropped"].values())) == (61, 1)
     assert "gru: 1 row skipped: " in err
+
+
+def write_conversations(path: Path, turns: int, count: int = 30) -> Path:
+    rows = [
+        f"t3_{thread}.1,hello {'there' * (turn + thread % 3)}\n" for thread in range(count) for turn in range(turns)
+    ]
+    path.write_text("thread,body\n" + "".join(rows))
+    return path
+
+
+def test_what_replies_gain_from_their_context(capsys: Output, tmp_path: Path) -> None:
+    add_model("emo", card=ModelCard(conversations=True))
+    corpus = str(write_conversations(tmp_path / "talk.csv", turns=4))
+    result = run_eval(capsys, corpus, "--context")
+    plain = run_eval(capsys, corpus)
+    assert list(plain) == FIELDS
+    assert list(result) == FIELDS + CONTEXT_FIELDS
+    assert {name: result[name] for name in FIELDS} == plain
+    low, high = result["context_gain_interval"]
+    assert low < result["context_gain_bits"] < high
+    assert 0 <= result["right_context_share"] <= 1
+    assert result["context_replies"] == 90
+    assert run_eval(capsys, corpus, "--context") == result
+    part = run_eval(capsys, corpus, "--context", "--split", "val", "--val", "0.5")
+    assert 0 < part["context_replies"] < 90
+    assert main(["eval", "emo", corpus, "--context"]) == 0
+    gain, share = capsys.readouterr().out.splitlines()[-2:]
+    assert gain.startswith(f"context gain        {result['context_gain_bits']:.2f} bits per reply (95%: ")
+    assert share == f"right context       better than another in {result['right_context_share']:.0%} of 90 replies"
+
+
+@pytest.mark.parametrize(
+    ("trained_on_conversations", "turns", "count", "status", "said"),
+    [
+        (False, 4, 30, ExitStatus.USAGE, "'emo' was not trained on conversations"),
+        (True, 1, 30, ExitStatus.USAGE, "talk.csv' has no conversations"),
+        (True, 9, 1, ExitStatus.NO_DATA, "too few replies"),
+    ],
+)
+def test_a_context_that_cannot_be_measured(
+    capsys: Output, tmp_path: Path, trained_on_conversations: bool, turns: int, count: int, status: int, said: str
+) -> None:
+    add_model("emo", card=ModelCard(conversations=trained_on_conversations))
+    corpus = write_conversations(tmp_path / "talk.csv", turns, count)
+    assert main(["eval", "emo", str(corpus), "--context", "--json"]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 2
 
 
 def test_a_text_that_is_mostly_unknown_is_refused(capsys: Output, corpus: Path) -> None:

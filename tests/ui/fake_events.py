@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from grucli.model.figures import ContextGain
 from grucli.training.events import (
     CheckpointSaved,
     Compiled,
@@ -19,6 +20,11 @@ from grucli.training.events import (
 )
 
 SAMPLE = "I think [b]this[/b] is\tthe best thing \x1b[31mI have ever seen\u202e.\n\nNo really, you should see it 😂."
+
+
+CONTEXT_GAIN = ContextGain(
+    context_gain_bits=1.524, context_gain_interval=(1.3, 1.748), right_context_share=0.7148, context_replies=1000
+).context_gain()
 
 
 def make_summary(steps: int = 400) -> TrainSummary:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,7 @@ from grucli.ui.views.models_view import show_model, show_models
 from grucli.ui.views.sample_view import SampleWriter
 from tests.chat.fakes import conversation_session
 from tests.ui.emulator import TerminalEmulator
-from tests.ui.fake_events import make_summary, resumed_run, run_started, training_run
+from tests.ui.fake_events import CONTEXT_GAIN, make_summary, resumed_run, run_started, training_run
 from tests.ui.fake_streams import PipeStream
 from tests.ui.view_cases import PRINTED, PROGRESS_BARS
 
@@ -382,7 +382,9 @@ CASES: dict[str, Renderer] = {
     "models": _print_renderer(print_model_list),
     "models, none": _print_renderer(lambda terminal: show_models(terminal, [], {})),
     "models show": _print_renderer(
-        lambda terminal: show_model(terminal, model_entries()[0], make_summary(462), metric_rows())
+        lambda terminal: show_model(
+            terminal, model_entries()[0], replace(make_summary(462), **CONTEXT_GAIN), metric_rows()
+        )
     ),
     "models show, damaged": _print_renderer(lambda terminal: show_model(terminal, model_entries()[1], None, [])),
     "sample": _print_renderer(print_samples),

@@ -27,6 +27,7 @@ from grucli.ui.views.facts_view import show_scores, show_system_info
 from grucli.ui.views.fetch_view import FetchView, show_fetch_result
 from grucli.ui.views.purge_view import print_models_to_retrain, print_not_found, print_purge_result, warn_fetched_file
 from grucli.ui.views.sample_view import SampleProgress, SampleWriter, show_checked_samples
+from tests.ui.fake_events import CONTEXT_GAIN
 from tests.ui.fake_streams import PipeStream
 
 DAY = 86_400
@@ -214,13 +215,7 @@ def eval_result(terminal: Terminal) -> None:
 
 def eval_result_with_context(terminal: Terminal) -> None:
     """The result of gru eval --context."""
-    gain = ContextGain(
-        context_gain_bits=1.524,
-        context_gain_interval=(1.3, 1.748),
-        right_context_share=0.7148,
-        context_replies=1000,
-    )
-    show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, **gain.context_gain()))
+    show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, **CONTEXT_GAIN))
 
 
 def _checked_sample(seed: int, text: str, copied: int) -> CheckedSample:
@@ -314,6 +309,7 @@ PRINTED = {
     "purge, dry run": purge_dry_run,
     "doctor": doctor_report,
     "eval": eval_result,
+    "eval with context": eval_result_with_context,
     "sample, novelty": copies_marked,
     "sample, no copies": copies_excluded,
     "sample, batch": batch_finished,

@@ -11,7 +11,15 @@ from grucli.training.events import Compiled, Compiling, SetupProgress, TrainEven
 from grucli.ui.terminal.sanitize import sanitize
 from grucli.ui.terminal.startup_message import COMPILING_MESSAGE
 from grucli.ui.training.dashboard import TrainDashboard
-from tests.ui.fake_events import evaluation, make_summary, resumed_run, run_started, step_completed, training_run
+from tests.ui.fake_events import (
+    CONTEXT_GAIN,
+    evaluation,
+    make_summary,
+    resumed_run,
+    run_started,
+    step_completed,
+    training_run,
+)
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 NARROW = """\
@@ -133,6 +141,14 @@ def test_a_run_that_is_gone_on_with_shows_where_it_was() -> None:
     again = render_dashboard([*resumed_run(), evaluation(300, 1.8)])
     assert "val 1.800  best so far" in again
     assert "sample after 300 steps" in again
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_run_on_conversations_shows_what_the_context_gains(width: int) -> None:
+    said = "context gains 1.52 bits/reply"
+    assert said not in render_dashboard(training_run(last_step=230), width)
+    listening = [*training_run(last_step=230), replace(evaluation(230, 1.8), **CONTEXT_GAIN)]
+    assert said in render_dashboard(listening, width)
 
 
 def test_before_the_first_step_it_says_what_happens() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pyte
 import pytest
@@ -10,7 +11,15 @@ from grucli.training.events import SetupProgress, TrainEvent, TrainFinished
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.training.train_view import TrainView, print_train_result
 from tests.ui.emulator import TerminalEmulator
-from tests.ui.fake_events import make_summary, resumed_run, run_started, step_completed, training_run
+from tests.ui.fake_events import (
+    CONTEXT_GAIN,
+    evaluation,
+    make_summary,
+    resumed_run,
+    run_started,
+    step_completed,
+    training_run,
+)
 from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 PIPE_ROWS = """\
@@ -19,6 +28,11 @@ PIPE_ROWS = """\
      200       200000     0:20   1.500     1.900      2.741     10000 *
      300       300000     0:30   1.500     1.800      2.597     10000
      400       400000     0:40   1.500     1.750      2.525     10000 *
+"""
+CONTEXT_ROWS = """\
+    step       tokens     time   train       val  bits/char  tokens/s  context
+     100       100000     0:10   1.500     1.625      2.344     10000     1.52 *
+     200       200000     0:20   1.500     1.750      2.525     10000     1.52
 """
 STARTUP_TEXT = "loading...\ntrains two minutes\ncompiling for this processor, once\n* = best so far\n"
 
@@ -98,6 +112,16 @@ def test_rows_without_held_out_text_have_dashes() -> None:
     captured = CapturedTerminal(PipeStream(), PipeStream())
     run_view(captured, list(training_run(100, has_val=False, reason="limit")))
     assert captured.out.splitlines()[1] == "     100       100000     0:10   1.500         -          -     10000 *"
+
+
+def test_a_run_on_conversations_has_a_column_for_the_context() -> None:
+    captured = CapturedTerminal(PipeStream(), PipeStream())
+    evaluations = [
+        replace(evaluation(100, 1.625), **CONTEXT_GAIN),
+        replace(evaluation(200, 1.75, False), **CONTEXT_GAIN),
+    ]
+    run_view(captured, [run_started(), *evaluations, TrainFinished("limit", make_summary())])
+    assert captured.out == CONTEXT_ROWS
 
 
 def test_notes_are_warnings_in_a_pipe() -> None:
