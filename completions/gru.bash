@@ -129,7 +129,7 @@ _gru_look_up() {
         'chat --pace') kind='' ;;
         'chat --threads') kind='' ;;
         'chat #'0) kind=@model ;;
-        eval) commands='' options='--split --val --column --thread-column --delimiter --encoding --no-header --threads --json -q --quiet --debug --version -h --help' ;;
+        eval) commands='' options='--split --val --context --column --thread-column --delimiter --encoding --no-header --threads --json -q --quiet --debug --version -h --help' ;;
         'eval --split') kind='all val' ;;
         'eval --val') kind='' ;;
         'eval --column') kind='' ;;

@@ -234,6 +234,7 @@ complete -c gru -n '__gru_at \'chat\'' -s h -l help -d 'Show this message and ex
 complete -c gru -n '__gru_at \'chat\' 0 0' -F -a '(__gru_model_names)'
 complete -c gru -n '__gru_at \'eval\'' -l split -x -a 'all val' -d 'The whole file, or its validation split'
 complete -c gru -n '__gru_at \'eval\'' -l val -x -d 'Validation fraction of the training, with --split val'
+complete -c gru -n '__gru_at \'eval\'' -l context -d 'Measure what replies gain from their context'
 complete -c gru -n '__gru_at \'eval\'' -l column -x -d 'Text column, by name or number (from 1)'
 complete -c gru -n '__gru_at \'eval\'' -l thread-column -x -d 'Column that names the conversation'
 complete -c gru -n '__gru_at \'eval\'' -l delimiter -x -d 'Delimiter of a table: a character, or tab'
