@@ -43,8 +43,9 @@ _LENGTH_PREFIX_BYTES = 8
 _Size = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 _Label = Annotated[str, msgspec.Meta(max_length=1000)]
 _Description = Annotated[
-    dict[Annotated[str, msgspec.Meta(min_length=1, max_length=20)], _Label], msgspec.Meta(max_length=20)
+    dict[Annotated[str, msgspec.Meta(min_length=1, max_length=11)], _Label], msgspec.Meta(max_length=20)
 ]
+"""Subjects are short, as the labels that they are printed as."""
 
 _Float32 = NDArray[np.float32]
 _NUMPY_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I8": np.dtype("i1")}
