@@ -140,7 +140,7 @@ _gru_look_up() {
         'eval #'0) kind=@model ;;
         'eval #'1) kind=@file ;;
         doctor) commands='' options='--json -q --quiet --debug --version -h --help' ;;
-        models) commands='list show rename remove path' options='--json -q --quiet --debug --version -h --help' ;;
+        models) commands='list show rename remove path quantize' options='--json -q --quiet --debug --version -h --help' ;;
         'models list') commands='' options='--json -q --quiet --debug --version -h --help' ;;
         'models show') commands='' options='--json -q --quiet --debug --version -h --help' ;;
         'models show #'0) kind=@model ;;
@@ -151,6 +151,9 @@ _gru_look_up() {
         'models remove #'*) kind=@model ;;
         'models path') commands='' options='--json -q --quiet --debug --version -h --help' ;;
         'models path #'0) kind=@model ;;
+        'models quantize') commands='' options='-o --output --force --json -q --quiet --debug --version -h --help' ;;
+        'models quantize -o'|'models quantize --output') kind=@file ;;
+        'models quantize #'0) kind=@model ;;
         sessions) commands='list remove' options='--json -q --quiet --debug --version -h --help' ;;
         'sessions list') commands='' options='--json -q --quiet --debug --version -h --help' ;;
         'sessions remove') commands='' options='--all -y --yes --json -q --quiet --debug --version -h --help' ;;

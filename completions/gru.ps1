@@ -77,7 +77,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             repeats = $false
         }
         'models' = @{
-            commands = [ordered]@{ 'list' = 'List the models, the newest first'; 'show' = 'Show one model in full'; 'rename' = 'Rename a model'; 'remove' = 'Delete models'; 'path' = 'Print the path of a model''s weights file, to copy it or to send it to a friend' }
+            commands = [ordered]@{ 'list' = 'List the models, the newest first'; 'show' = 'Show one model in full'; 'rename' = 'Rename a model'; 'remove' = 'Delete models'; 'path' = 'Print the path of a model''s weights file, to copy it or to send it to a friend'; 'quantize' = 'Write a model as int8: a quarter of the size, and hardly worse' }
             options = [ordered]@{ '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @()
@@ -115,6 +115,13 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             commands = [ordered]@{  }
             options = [ordered]@{ '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
+            arguments = @('@model')
+            repeats = $false
+        }
+        'models quantize' = @{
+            commands = [ordered]@{  }
+            options = [ordered]@{ '-o' = 'File to write'; '--output' = 'File to write'; '--force' = 'Replace an existing output'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            values = @{ '-o' = '@file'; '--output' = '@file' }
             arguments = @('@model')
             repeats = $false
         }

@@ -1,7 +1,8 @@
-"""The demo: a small model trained on real conversations, and what it replies."""
+"""The demo: what the packaged model replies, and a small one that is trained on the same conversations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from grucli.api.model import load
 from grucli.api.train import train
@@ -11,6 +12,7 @@ from grucli.generation.beam_search import BeamSearch
 from grucli.generation.decoding import Stream
 from grucli.generation.options import GenerationConfig, Sample
 from grucli.json_record import JsonRecord, to_json
+from grucli.model import packaged
 from grucli.paths import cache_dir
 from grucli.text.demo_corpus import write_corpus
 from grucli.training.events import TrainEvent, TrainFinished, TrainSummary
@@ -25,6 +27,7 @@ PROMPTS = (
     "Do you like dogs or cats?",
     "What did you eat today?",
 )
+_PACKAGED_PROMPTS = 3
 _TEMPERATURE = 0.6
 _MAX_CHARS = 240
 _HIDDEN_SIZE = 256  # in so short a time a small network gets further than a large one
@@ -33,14 +36,16 @@ _VAL_FRACTION = 0.002  # enough to see progress; of one minute, most should be s
 
 @dataclass(frozen=True, slots=True)
 class DemoResult(JsonRecord):
-    """The summary of the training, and the replies."""
+    """The summary of the training, the replies of the trained model, and those of the packaged one."""
 
     summary: TrainSummary
     replies: tuple[Sample, ...] = ()
+    packaged_replies: tuple[Sample, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the summary's object with the replies added."""
-        return {**self.summary.to_json(), "replies": to_json(self.replies)}
+        replies = {"replies": to_json(self.replies), "packaged_replies": to_json(self.packaged_replies)}
+        return {**self.summary.to_json(), **replies}
 
 
 def demo_corpus() -> str:
@@ -86,14 +91,30 @@ def train_demo(
     return train(options, on_event=on_event, stop=stop)
 
 
+def packaged_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, Stream | BeamSearch]]:
+    """Yield the first prompts with the replies of the packaged model, as `demo_replies`; nothing if there is none.
+
+    Raises:
+        ModelFileError: its file is corrupt.
+    """
+    path = packaged.path()
+    return iter(()) if path is None else _replies(path, PROMPTS[:_PACKAGED_PROMPTS], seed, threads)
+
+
 def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, Stream | BeamSearch]]:
-    """Yield each prompt of the demo with the model's reply, which the caller reads to its end.
+    """Yield each prompt of the demo with the trained model's reply, which the caller reads to its end.
 
     Raises:
         UsageError: there is no model "demo".
         ModelFileError: its file is corrupt.
     """
-    model = load(NAME, threads=threads)
-    for index, prompt in enumerate(PROMPTS):
+    return _replies(NAME, PROMPTS, seed, threads)
+
+
+def _replies(
+    name_or_path: str | Path, prompts: Sequence[str], seed: int, threads: int | None
+) -> Iterator[tuple[str, Stream | BeamSearch]]:
+    model = load(name_or_path, threads=threads)
+    for index, prompt in enumerate(prompts):
         config = GenerationConfig(temp=_TEMPERATURE, max_chars=_MAX_CHARS, seed=seed + index)
         yield prompt, model.sampler.stream(model.read(reply_to=[prompt]), config, prompt)

@@ -1,18 +1,20 @@
-"""The models on this computer: list, describe, rename, remove."""
+"""The models on this computer: list, describe, rename, remove, quantize."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grucli.errors import ModelFileError
+from grucli.errors import ModelFileError, UsageError
 from grucli.json_record import JsonRecord
 from grucli.model import store
-from grucli.model.store import BEST, LAST, Metrics, ModelEntry, list_models, remove_model
-from grucli.model.weights import read_model_info
+from grucli.model.store import BEST, LAST, SUFFIX, Metrics, ModelEntry, list_models, remove_model
+from grucli.model.weights import load_weights, read_model_info, save_weights
 from grucli.training.events import TrainSummary
 
 __all__ = [
     "ModelDetails",
+    "QuantizedModel",
     "RemovedModels",
     "RenamedModel",
     "WeightsPath",
@@ -20,18 +22,24 @@ __all__ = [
     "find_directories",
     "find_weights",
     "list_models",
+    "quantize_model",
     "remove_model",
     "rename_model",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelDetails:
+class ModelDetails(JsonRecord):
     """A model with the summary of its training, None if its file is corrupt, and its evaluations, the oldest first."""
 
     entry: ModelEntry
     summary: TrainSummary | None
     metrics: list[Metrics]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the object of the summary, and what the maker of the model says about it."""
+        description = self.entry.info.card.description if self.entry.info else {}
+        return (self.summary.to_json() if self.summary else {}) | {"description": dict(description)}
 
     def check(self) -> None:
         """Check that the model can be read.
@@ -62,6 +70,15 @@ class RemovedModels(JsonRecord):
 
 
 @dataclass(frozen=True, slots=True)
+class QuantizedModel(JsonRecord):
+    """A weights file in int8: its path, its size, and that of the file that it was made of."""
+
+    path: Path
+    bytes: int
+    was_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsPath(JsonRecord):
     """The weights file of a model."""
 
@@ -83,20 +100,42 @@ def rename_model(old: str, new: str) -> RenamedModel:
     """Rename a model.
 
     Raises:
-        UsageError: there is no model `old`, or `new` exists or is not a valid name.
+        UsageError: there is no model `old` of the user, or `new` exists or is not a valid name.
         LockedError: the model is being trained.
         OSError: the directory cannot be renamed.
     """
     return RenamedModel(new, store.rename_model(old, new), old)
 
 
+def quantize_model(
+    name_or_path: str | None = None, output: str | None = None, *, force: bool = False
+) -> QuantizedModel:
+    """Write the weights of a model, None for the newest, into a file with matrices in int8: a quarter of the size.
+
+    `output` is by default the name of the model with the suffix of weights files; `force` replaces an existing file.
+
+    Raises:
+        UsageError: there is no such model, or the file exists or has another suffix.
+        ModelFileError: the model's file is corrupt.
+        OSError: the file cannot be written.
+    """
+    source = store.find_model(name_or_path)
+    path = Path(output or f"{store.model_name(source)}{SUFFIX}")
+    if path.suffix.lower() != SUFFIX:
+        raise UsageError(f"'{path}' is not the name of a weights file", f"name a file *{SUFFIX}")
+    if os.path.lexists(path) and not force:
+        raise UsageError(f"'{path}' already exists", "choose another name with -o, or use --force")
+    save_weights(path, load_weights(source), quantized=True)
+    return QuantizedModel(path, path.stat().st_size, source.stat().st_size)
+
+
 def find_directories(names: Sequence[str]) -> list[Path]:
     """Return the directory of each model, once.
 
     Raises:
-        UsageError: one of the models does not exist.
+        UsageError: one of the models does not exist, or is the one of the package.
     """
-    return [store.find_entry(name).path for name in dict.fromkeys(names)]
+    return [store.find_own_directory(name) for name in dict.fromkeys(names)]
 
 
 def find_weights(name_or_path: str | None = None) -> WeightsPath:

@@ -1,6 +1,7 @@
 """`gru demo`: training and replies of a small model, on conversations that come with the package."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,14 +12,17 @@ from grucli.cli.train import EXIT_STATUS_BY_REASON, resume_command
 from grucli.read.schema import ReadOptions
 
 if TYPE_CHECKING:
+    from grucli.generation.beam_search import BeamSearch
+    from grucli.generation.decoding import Stream
     from grucli.generation.options import Sample
+    from grucli.ui.terminal.console import Terminal
 
 _NEXT_STEPS = """
 What to try next:
   gru chat demo                             talk with it
   gru sample demo --temp 0.5 -n 3           more replies, less random
-  gru train your-comments.csv --minutes 5   train your own model
-"""
+  gru train your-comments.csv --minutes 5   train your own model"""
+_PACKAGED_STEP = "  gru chat chitchat                         talk with the one that comes with gru"
 
 
 def demo(
@@ -30,6 +34,8 @@ def demo(
 ) -> None:
     """Watch a model learn from real conversations for a minute, then read what it writes.
 
+    The model that comes with gru answers first, to show what hours of training give.
+
     \b
       gru demo
       gru demo --minutes 5
@@ -38,32 +44,56 @@ def demo(
     from grucli.chat.inputs import validate_pace
     from grucli.training.signals import StopFlag
     from grucli.ui.terminal.console import terminal
+    from grucli.ui.terminal.live_display import StatusLine
     from grucli.ui.training.train_view import TrainView, print_train_result
-    from grucli.ui.views.sample_view import SampleWriter
 
     term = terminal()
     validate_pace(pace)
-    with StopFlag() as stop, TrainView(term, json, lambda: stop.reason is not None) as view:
-        from grucli.api.demo import NAME, DemoResult, demo_corpus, demo_replies, train_demo
+    with StatusLine(term):
+        from grucli.api.demo import NAME, DemoResult, demo_corpus, demo_replies, packaged_replies, train_demo
 
         corpus = demo_corpus()
-        with broken_pipe_is_failure():
-            finished = train_demo(corpus, minutes=minutes, seed=seed, threads=threads, on_event=view.show, stop=stop)
+    packaged = _write_replies(
+        term, packaged_replies(seed, threads), "The model that comes with gru, after hours of training:\n", pace, json
+    )
+    length = "a minute" if minutes == 1 else f"{minutes:g} minutes"
+    if packaged:
+        term.info(f"\nNow a small one learns from the same conversations, from nothing, for {length}:\n")
+    with (
+        StopFlag() as stop,
+        TrainView(term, json, lambda: stop.reason is not None) as view,
+        broken_pipe_is_failure(),
+    ):
+        finished = train_demo(corpus, minutes=minutes, seed=seed, threads=threads, on_event=view.show, stop=stop)
     if finished.reason in EXIT_STATUS_BY_REASON:
         if json:
-            term.print_json(DemoResult(finished.summary))
+            term.print_json(DemoResult(finished.summary, packaged_replies=packaged))
         print_train_result(term, finished, resume_command([corpus], NAME, ReadOptions()))
         raise typer.Exit(EXIT_STATUS_BY_REASON[finished.reason])
-    term.info("\nWhat it replies now:\n")
-    replies: list[Sample] = []
+    title = f"\nWhat it replies after {length}{', also to the same questions' if packaged else ''}:\n"
+    replies = _write_replies(term, demo_replies(seed, threads), title, pace, json)
+    if json:
+        term.print_json(DemoResult(finished.summary, replies, packaged))
+    term.info(_NEXT_STEPS)
+    if packaged:
+        term.info(_PACKAGED_STEP)
+
+
+def _write_replies(
+    term: "Terminal", replies: Iterable[tuple[str, "Stream | BeamSearch"]], title: str, pace: float, json: bool
+) -> "tuple[Sample, ...]":
+    """Write each prompt with its reply, after the title if there are any; with `json` only generate them."""
+    from grucli.ui.views.sample_view import SampleWriter
+
+    samples: list[Sample] = []
     with SampleWriter(term, pace) as writer:
-        for prompt, reply in demo_replies(seed, threads):
+        for prompt, reply in replies:
+            if not samples:
+                term.info(title)
             chunks = (chunk.text for chunk in reply)
             if json:
                 deque(chunks, maxlen=0)
             else:
                 writer.stream(chunks, prompt=f"> {prompt}\n")
-            replies.append(reply.sample)
-    if json:
-        term.print_json(DemoResult(finished.summary, tuple(replies)))
-    term.info(_NEXT_STEPS)
+            samples.append(reply.sample)
+    return tuple(samples)

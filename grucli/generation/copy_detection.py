@@ -39,6 +39,7 @@ from grucli.kernels.bloom import (
     longest_match,
     new_rolling_hash,
 )
+from grucli.model import packaged
 from grucli.model.store import NOVELTY
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text.token_file import TokenFile
@@ -277,6 +278,10 @@ def load_index_for(weights_path: Path, fingerprint: str) -> CopyIndex:
         ModelFileError: the index is corrupt.
         OSError: the index cannot be read.
     """
+    if weights_path == packaged.path():
+        raise UsageError(
+            f"the packaged model '{packaged.NAME}' has no copy index", "use a model of your own: gru train CORPUS"
+        )
     path = weights_path.parent / NOVELTY
     hint = "build it where the corpus is: gru train CORPUS --name NAME --resume"
     if not path.exists():

@@ -4,6 +4,9 @@ A model is `models/NAME/`: `best.safetensors` (for sample, chat and eval), `last
 `optimizer.safetensors` (to resume a run), `metrics.jsonl`, `novelty.index` (to detect copies), `purged.json`
 (fingerprints of its corpus after each purge), and a lock; `.new/` has the files of a run that has saved nothing yet. A
 weights file alone is a complete model, which can be anywhere and is used by its path.
+
+The model of the package (`grucli.model.packaged`) is listed after those of the user and used like them, but it is not
+in the store: it cannot be removed or renamed, and a model of the user with its name replaces it.
 """
 
 import difflib
@@ -21,6 +24,7 @@ import msgspec
 from grucli.errors import ModelFileError, UsageError
 from grucli.files import DirectoryLock, atomic_write, fsync_dir
 from grucli.json_record import JsonRecord
+from grucli.model import packaged
 from grucli.model.figures import Figures
 from grucli.model.weights import ModelInfo, read_model_info
 from grucli.paths import models_dir
@@ -40,9 +44,10 @@ _MAX_LINE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry(JsonRecord):
-    """One model of the store. `modified`: seconds since 1970. `bytes`: size of its directory.
+    """One model of the store, or of the package. `modified`: seconds since 1970. `bytes`: size of its directory.
 
-    `info` is None if the weights cannot be read; `problem` is the reason.
+    `path` is its directory, or a weights file that is alone. `info` is None if the weights cannot be read; `problem` is
+    the reason.
     """
 
     name: str
@@ -51,6 +56,7 @@ class ModelEntry(JsonRecord):
     bytes: int
     info: ModelInfo | None
     problem: str | None
+    is_packaged: bool = False
 
     @property
     def metrics(self) -> list["Metrics"]:
@@ -70,6 +76,7 @@ class ModelEntry(JsonRecord):
             "tokenizer": info.tokenizer if info else None,
             "val_bits_per_char": info.card.val_bits_per_char if info else None,
             "problem": self.problem,
+            "packaged": self.is_packaged,
         }
 
 
@@ -111,12 +118,12 @@ def model_dir(name: str) -> Path:
 
 
 def model_names() -> list[str]:
-    """Return the names of all models, the newest first."""
+    """Return the names of all models, the newest first, that of the package last."""
     return [name for name, _ in _scan()]
 
 
 def list_models() -> list[ModelEntry]:
-    """Return all models, the newest first; one that cannot be read has a `problem`."""
+    """Return all models, the newest first, that of the package last; one that cannot be read has a `problem`."""
     entries = []
     for name, weights in _scan():
         with suppress(FileNotFoundError):
@@ -153,7 +160,7 @@ def _purged_corpora(directory: Path) -> list[str]:
 
 
 def find_entry(name: str | None) -> ModelEntry:
-    """Return the model `name`, None for the newest.
+    """Return the model `name`, None for the newest of the user's, or that of the package if there is no other.
 
     Raises:
         UsageError: there is no such model; the hint has the closest name.
@@ -169,8 +176,26 @@ def find_entry(name: str | None) -> ModelEntry:
         raise _not_found_error(name) from None
 
 
+def find_own_directory(name: str) -> Path:
+    """Return the directory of the user's model `name`.
+
+    Raises:
+        UsageError: there is no such model, or it is the one of the package.
+    """
+    entry = find_entry(name)
+    if entry.is_packaged:
+        raise UsageError(
+            f"'{name}' is part of gru: it cannot be removed or renamed",
+            "name a model of yours: {models}",
+            ["models"],
+        )
+    return entry.path
+
+
 def find_model(name_or_path: str | None) -> Path:
-    """Return the weights file of a model given by name, directory or weights file, None for the newest.
+    """Return the weights file of a model given by name, directory or weights file.
+
+    None is the newest of the user's, or that of the package if there is no other.
 
     Raises:
         UsageError: there is no such model; the hint has the closest name.
@@ -216,11 +241,11 @@ def rename_model(old: str, new: str) -> Path:
     """Rename a model and return its new directory.
 
     Raises:
-        UsageError: there is no model `old`, or `new` exists or is not a valid name.
+        UsageError: there is no model `old` of the user, or `new` exists or is not a valid name.
         LockedError: the model is being trained.
         OSError: the directory cannot be renamed.
     """
-    source, target = find_entry(old).path, model_dir(new)
+    source, target = find_own_directory(old), model_dir(new)
     same_directory = target.exists() and source.samefile(target) and old.lower() == new.lower() != old
     if _is_dangling(target):
         raise _dangling_error(target)
@@ -234,11 +259,11 @@ def remove_model(name: str) -> None:
     """Delete a model.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model of the user.
         LockedError: the model is being trained.
         OSError: a file cannot be deleted.
     """
-    directory = find_entry(name).path
+    directory = find_own_directory(name)
     # Renamed first, so that an interrupted removal does not leave a part of a model in the store.
     hidden = directory.with_name(f".removed-{secrets.token_hex(4)}")
     _rename_locked(directory, hidden)
@@ -267,7 +292,7 @@ def read_metrics(directory: Path) -> list[Metrics]:
 
 
 def _scan() -> list[tuple[str, Path]]:
-    """Return the name and weights file of each model, the newest first."""
+    """Return the name and weights file of each model, the newest first, and that of the package last."""
     directory = models_dir()
     entries = []
     if directory.is_dir():
@@ -277,7 +302,11 @@ def _scan() -> list[tuple[str, Path]]:
                 weights = None if child.name.startswith(".") else _find_weights(child)
                 if weights is not None:
                     entries.append((_modified(child), child.name, weights))
-    return [(name, weights) for _, name, weights in sorted(entries, reverse=True)]
+    models = [(name, weights) for _, name, weights in sorted(entries, reverse=True)]
+    packaged_weights = packaged.path()
+    if packaged_weights is not None and all(name != packaged.NAME for name, _ in models):
+        models.append((packaged.NAME, packaged_weights))
+    return models
 
 
 def _newest_name(models: Mapping[str, Path]) -> str:
@@ -290,28 +319,28 @@ def _find_weights(directory: Path) -> Path | None:
     return next((path for path in (directory / BEST, directory / LAST) if path.is_file()), None)
 
 
-def _modified(directory: Path) -> float:
-    return max((path.stat().st_mtime for path in (directory / BEST, directory / LAST) if path.is_file()), default=0.0)
+def _modified(path: Path) -> float:
+    return max((file.stat().st_mtime for file in (path, path / BEST, path / LAST) if file.is_file()), default=0.0)
 
 
 def _make_entry(name: str, weights: Path) -> ModelEntry:
-    """Describe a model.
+    """Describe a model of the store, or a weights file that is alone.
 
     Raises:
         FileNotFoundError: another process has removed it.
     """
-    directory = weights.parent
+    path = weights.parent if weights.name in (BEST, LAST) else weights
     size = 0
-    for path in directory.iterdir():
+    for file in path.iterdir() if path.is_dir() else [path]:
         with suppress(FileNotFoundError):  # a temporary file
-            size += path.stat().st_size if path.is_file() else 0
+            size += file.stat().st_size if file.is_file() else 0
     try:
         info, problem = read_model_info(weights), None
     except (ModelFileError, OSError, UsageError) as error:
         if not weights.exists():
             raise FileNotFoundError(weights) from None
         info, problem = None, str(error)
-    return ModelEntry(name, directory, _modified(directory), size, info, problem)
+    return ModelEntry(name, path, _modified(path), size, info, problem, weights == packaged.path())
 
 
 def _is_dangling(directory: Path) -> bool:

@@ -3,6 +3,9 @@
 The metadata of the file holds, under the key `gru`, a sealed document (`grucli.sealed`) with the sizes, the
 tokenizer, the card, and the SHA-256 of the parameters. So every damaged bit is detected.
 
+Parameters are float32, or quantized: then matrices are int8, each with a tensor of float32 scales, and `NAME *
+NAME.scales` is the matrix. Loading gives float32 arrays.
+
 A file may be untrusted. Nothing is allocated before its sizes have been compared with the bytes that it has, nothing
 in it is executed, and any defect of it raises `ModelFileError`.
 """
@@ -14,9 +17,9 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -27,6 +30,7 @@ from grucli.errors import GruError, ModelFileError, UsageError, quote
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
 from grucli.model.figures import Figures, TextFigures
+from grucli.model.quantization import quantize
 from grucli.sealed import UnknownFormatError, check_values, seal, unseal
 from grucli.text.tokenizers import KINDS, Tokenizer, from_json
 
@@ -38,6 +42,15 @@ _METADATA_KEY = "gru"
 _LENGTH_PREFIX_BYTES = 8
 _Size = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 _Label = Annotated[str, msgspec.Meta(max_length=1000)]
+_Description = Annotated[
+    dict[Annotated[str, msgspec.Meta(min_length=1, max_length=11)], _Label], msgspec.Meta(max_length=20)
+]
+"""Subjects are short, as the labels that they are printed as."""
+
+_Float32 = NDArray[np.float32]
+_NUMPY_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I8": np.dtype("i1")}
+_SCALES = ".scales"
+_MATRIX = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +59,8 @@ class ModelCard(TextFigures, Figures):
 
     `fingerprint` is that of the corpus. `steps` and the figures describe the training of the weights in this file;
     `diverged` as in the summary of a run.
-    `created` is an ISO 8601 time with its zone.
+    `created` is an ISO 8601 time with its zone. `description`: what its maker says about it, by subject, such as its
+    data, their license and its limits.
     """
 
     created: _Label = ""
@@ -57,6 +71,7 @@ class ModelCard(TextFigures, Figures):
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
     diverged: bool = False
     note: _Label = ""
+    description: _Description = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,19 +80,23 @@ class SavedModel:
 
     sizes: ModelConfig
     tokenizer: Tokenizer
-    arrays: Mapping[str, NDArray[np.float32]]
+    arrays: Mapping[str, _Float32]
     card: ModelCard
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Content of the header of a weights file, without its arrays. `bytes`: size of the file."""
+    """Content of the header of a weights file, without its arrays. `bytes`: size of the file.
+
+    `parameters_sha256` is that of the float32 arrays that loading gives.
+    """
 
     sizes: ModelConfig
     tokenizer: str
     card: ModelCard
     parameters_sha256: str
     bytes: int
+    quantized: bool
 
     @property
     def parameters(self) -> int:
@@ -94,11 +113,12 @@ class _Sizes(msgspec.Struct):
     tied: bool = False
 
 
-class _HeaderContent(msgspec.Struct):
+class _HeaderContent(msgspec.Struct, omit_defaults=True):
     sizes: _Sizes
     tokenizer: dict[str, object]
     card: ModelCard
     parameters_sha256: _Label
+    quantized: bool = False
 
 
 class _Tensor(msgspec.Struct):
@@ -109,7 +129,7 @@ class _Tensor(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """A validated header. `offsets`: first byte of each parameter, after the header. `bytes`: size of the file."""
+    """A validated header. `offsets`: first byte of each tensor, after the header. `bytes`: size of the file."""
 
     sizes: ModelConfig
     content: _HeaderContent
@@ -117,7 +137,7 @@ class _Header:
     bytes: int
 
 
-def parameters_sha256(arrays: Mapping[str, NDArray[np.float32]]) -> str:
+def parameters_sha256(arrays: Mapping[str, _Float32]) -> str:
     """Return the SHA-256 of float32 arrays of any shapes, in hexadecimal; the order of the mapping has no effect."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
@@ -126,11 +146,14 @@ def parameters_sha256(arrays: Mapping[str, NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def save_weights(path: Path, weights: SavedModel) -> str:
-    """Write a model to `path`, atomically, and return the SHA-256 of its parameters.
+def save_weights(path: Path, weights: SavedModel, *, quantized: bool = False) -> str:
+    """Write a model to `path`, atomically, and return the SHA-256 of its parameters as they are loaded.
+
+    With `quantized` matrices are stored as int8, which changes them a little the first time.
 
     Raises:
-        ValueError: the arrays do not have the names, shapes and dtype of `weights.sizes`.
+        ValueError: the arrays do not have the names, shapes and dtype of `weights.sizes`, or cannot be quantized
+            because they are not finite.
         GruError: the tokenizer is too large for the header.
         OSError: the file cannot be written; an existing one is unchanged.
     """
@@ -139,21 +162,54 @@ def save_weights(path: Path, weights: SavedModel) -> str:
     if actual != expected or any(array.dtype != np.float32 for array in weights.arrays.values()):
         raise ValueError(f"expected float32 arrays {expected}, got {actual}")
     sizes = weights.sizes
-    sha256 = parameters_sha256(weights.arrays)
+    tensors, loaded = _quantize(weights.arrays) if quantized else (weights.arrays, weights.arrays)
+    sha256 = parameters_sha256(loaded)
     content = _HeaderContent(
         sizes=_Sizes(sizes.cell, sizes.V, sizes.E, sizes.H, sizes.L, sizes.tied),
         tokenizer=weights.tokenizer.to_json(),
         card=weights.card,
         parameters_sha256=sha256,
+        quantized=quantized,
     )
     metadata = {_METADATA_KEY: seal(FORMAT, content).decode()}
     data = safetensors.numpy.save(
-        {name: np.ascontiguousarray(array, dtype="<f4") for name, array in weights.arrays.items()}, metadata
+        {name: np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")) for name, tensor in tensors.items()},
+        metadata,
     )
     if int.from_bytes(data[:_LENGTH_PREFIX_BYTES], "little") > MAX_HEADER_BYTES:
         raise GruError(f"the tokenizer does not fit into '{path}'", "train with a smaller --vocab")
     atomic_write(path, data, follow_symlinks=False)
     return sha256
+
+
+def _quantize(arrays: Mapping[str, _Float32]) -> tuple[dict[str, NDArray[Any]], dict[str, _Float32]]:
+    """Return the tensors to store, and the arrays that loading will give."""
+    tensors, loaded = dict[str, NDArray[Any]](), dict[str, _Float32]()
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"parameter '{name}' has values that are not finite")
+        tensors[name] = loaded[name] = array
+        if array.ndim == _MATRIX:
+            values, scales = quantize(array, _scale_axis(name))
+            tensors |= {name: values, name + _SCALES: scales}
+            loaded[name] = values * scales
+    return tensors, loaded
+
+
+def _stored_tensors(sizes: ModelConfig, quantized: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the dtype, as safetensors names it, and the shape of each tensor of a file."""
+    tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for name, shape in parameter_shapes(sizes).items():
+        tensors[name] = "F32", shape
+        if quantized and len(shape) == _MATRIX:
+            scales = (1, shape[1]) if _scale_axis(name) == 0 else (shape[0], 1)
+            tensors |= {name: ("I8", shape), name + _SCALES: ("F32", scales)}
+    return tensors
+
+
+def _scale_axis(name: str) -> int:
+    """The axis along which the values of a matrix share a scale: a token's embedding has its own, as has a unit."""
+    return 1 if name == "embedding" else 0
 
 
 def load_weights(path: Path) -> SavedModel:
@@ -187,7 +243,14 @@ def read_model_info(path: Path) -> ModelInfo:
         header = _read_header(file)
     kind = header.content.tokenizer.get("kind")
     tokenizer = kind if kind in KINDS else ""
-    return ModelInfo(header.sizes, tokenizer, header.content.card, header.content.parameters_sha256, header.bytes)
+    return ModelInfo(
+        header.sizes,
+        tokenizer,
+        header.content.card,
+        header.content.parameters_sha256,
+        header.bytes,
+        header.content.quantized,
+    )
 
 
 class _CorruptFileError(Exception):
@@ -255,15 +318,16 @@ def _read_header(file: io.BufferedReader) -> _Header:
         sizes = ModelConfig(claimed.cell, claimed.vocab, claimed.embed, claimed.hidden, claimed.layers, claimed.tied)
     except UsageError as error:
         raise _CorruptFileError(error.message) from None
-    return _Header(sizes, content, _check_layout(sizes, tensors, size - _LENGTH_PREFIX_BYTES - length), size)
+    available = size - _LENGTH_PREFIX_BYTES - length
+    return _Header(sizes, content, _check_layout(sizes, content.quantized, tensors, available), size)
 
 
-def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: int) -> dict[str, int]:
+def _check_layout(sizes: ModelConfig, quantized: bool, tensors: dict[str, _Tensor], available: int) -> dict[str, int]:
     """Compare the tensors with `sizes` and the available bytes, and return the offset of each."""
     # Checked first: a billion claimed layers would give a billion names.
     if len(tensors) < sizes.L:
         raise _CorruptFileError("it has fewer parameters than layers")
-    expected = parameter_shapes(sizes)
+    expected = _stored_tensors(sizes, quantized)
     if tensors.keys() != expected.keys():
         mismatched = sorted(tensors.keys() ^ expected.keys())[0]
         raise _CorruptFileError(
@@ -271,10 +335,11 @@ def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: in
         )
     end = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
-        if tensor.dtype != "F32" or tuple(tensor.shape) != expected[name]:
+        dtype, shape = expected[name]
+        if tensor.dtype != dtype or tuple(tensor.shape) != shape:
             actual = quote(f"{tensor.dtype} {tensor.shape}")
-            raise _CorruptFileError(f"parameter '{name}' is {actual}, not 'F32 {list(expected[name])}'")
-        if tensor.data_offsets != (end, end + 4 * math.prod(tensor.shape)):
+            raise _CorruptFileError(f"parameter '{name}' is {actual}, not '{dtype} {list(shape)}'")
+        if tensor.data_offsets != (end, end + _NUMPY_DTYPES[dtype].itemsize * math.prod(shape)):
             raise _CorruptFileError(f"parameter '{name}' is at the wrong offset")
         end = tensor.data_offsets[1]
     if end != available:
@@ -282,14 +347,27 @@ def _check_layout(sizes: ModelConfig, tensors: dict[str, _Tensor], available: in
     return {name: tensors[name].data_offsets[0] for name in expected}
 
 
-def _read_arrays(file: io.BufferedReader, header: _Header) -> dict[str, NDArray[np.float32]]:
-    data_start = file.tell()
-    arrays = {}
-    for name, shape in parameter_shapes(header.sizes).items():
+def _read_arrays(file: io.BufferedReader, header: _Header) -> dict[str, _Float32]:
+    data_start, arrays = file.tell(), dict[str, _Float32]()
+    tensors = _stored_tensors(header.sizes, header.content.quantized)
+
+    def read(name: str) -> NDArray[Any]:
+        dtype, shape = tensors[name]
         file.seek(data_start + header.offsets[name])
-        array = np.empty(shape, "<f4")
-        if file.readinto(array.data.cast("B")) != array.nbytes:
+        tensor: NDArray[Any] = np.empty(shape, _NUMPY_DTYPES[dtype])
+        if file.readinto(tensor.data.cast("B")) != tensor.nbytes:
             raise _CorruptFileError("it is truncated")
+        return tensor
+
+    for name in parameter_shapes(header.sizes):
+        array = read(name)
+        if tensors[name][0] == "I8":
+            scales = read(name + _SCALES)
+            # Any scale of zeros would do, but then a damaged one would not be noticed.
+            if (scales[~array.any(axis=_scale_axis(name), keepdims=True)] != 1).any():
+                raise _CorruptFileError(f"parameter '{name}' has scales of zeros that are not 1")
+            with np.errstate(invalid="ignore", over="ignore"):
+                array = array * scales
         if not np.isfinite(array).all():
             raise _CorruptFileError(f"parameter '{name}' has values that are not finite")
         arrays[name] = array.astype(np.float32, copy=False)

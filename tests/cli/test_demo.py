@@ -16,7 +16,7 @@ from grucli.training import loop
 from grucli.training.events import TrainEvent
 from grucli.training.options import TrainOptions
 from grucli.training.signals import StopFlag
-from tests.model.factories import add_model
+from tests.model.factories import add_model, add_packaged_model
 from tests.ui.fake_events import training_run
 
 Output = pytest.CaptureFixture[str]
@@ -54,6 +54,35 @@ def test_it_trains_replies_and_says_what_to_try_next(trained_options: list[Train
     assert len(replies) == 5
     assert all(reply.startswith("> ") for reply in replies)
     assert "gru chat demo" in err
+
+
+def test_the_packaged_model_replies_first(
+    trained_options: list[TrainOptions], capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_packaged_model(monkeypatch, tmp_path, ModelCard(conversations=True))
+    add_model("demo", card=ModelCard(conversations=True))
+    assert main(["demo", "--json"]) == 0
+    out, err = capsys.readouterr()
+    reported = json.loads(out)
+    prompts, packaged_prompts = (
+        [reply["prompt"] for reply in reported[key]] for key in ("replies", "packaged_replies")
+    )
+    assert len(prompts) == 5
+    assert packaged_prompts == prompts[:3]
+    first, then, last, step = (
+        err.index(text)
+        for text in ("comes with gru, after", "Now a small one", "also to the same", "gru chat chitchat")
+    )
+    assert first < then < last < step
+
+
+def test_without_a_packaged_model_nothing_is_said_of_it(trained_options: list[TrainOptions], capsys: Output) -> None:
+    add_model("demo", card=ModelCard(conversations=True))
+    assert main(["demo", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["packaged_replies"] == []
+    assert "comes with gru" not in err
+    assert "same questions" not in err
 
 
 def test_it_can_be_stopped(trained_options: list[TrainOptions], capsys: Output) -> None:

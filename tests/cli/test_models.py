@@ -11,7 +11,7 @@ from grucli.__main__ import main
 from grucli.files import DirectoryLock
 from grucli.model.store import BEST, LAST, model_names
 from grucli.model.weights import ModelCard, read_model_info
-from tests.model.factories import add_model
+from tests.model.factories import add_model, add_packaged_model
 from tests.ui.fake_streams import PipeStream
 
 Output = pytest.CaptureFixture[str]
@@ -83,7 +83,7 @@ def test_showing_as_json_is_the_summary_of_the_last_weights(capsys: Output) -> N
         "model", "path", "cell", "parameters", "vocab", "steps", "tokens", "seconds", "tokens_per_second", "train_nats",
         "val_nats", "val_nats_per_char", "val_bits_per_char", "context_gain_bits", "context_gain_interval",
         "right_context_share", "context_replies", "parameters_sha256", "read", "dropped", "placeholders",
-        "unknown_share", "diverged",
+        "unknown_share", "diverged", "description",
     ]  # fmt: skip
     assert summary["model"] == "emo"
     assert summary["path"] == str(directory)
@@ -164,6 +164,51 @@ def test_what_is_done_to_models_as_json(capsys: Output, home: Path) -> None:
     assert json.loads(capsys.readouterr().out) == renamed
     assert main(["models", "remove", "feelings", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"removed": ["feelings"]}
+
+
+def test_the_packaged_model(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = ModelCard(steps=9, description={"license": "MIT", "limits": "It \x1b[31mrepeats itself."})
+    weights = add_packaged_model(monkeypatch, tmp_path, card)
+    assert main(["models"]) == 0
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.startswith("chitchat ")
+    assert row.endswith(" packaged")
+    assert main(["models", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["model"], entry["path"], entry["packaged"]) == ("chitchat", str(weights), True)
+    assert main(["models", "path"]) == 0
+    assert capsys.readouterr().out == f"{weights}\n"
+    for words in (["models", "show"], ["models", "show", "chitchat"]):
+        assert main(words) == 0
+        facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+        assert facts["packaged"].startswith("part of gru")
+        assert facts["size"].endswith(", int8")
+        assert facts["license"] == "MIT"
+        assert facts["limits"] == "It [31mrepeats itself."
+    assert main(["models", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["description"] == card.description
+    for words in (["rename", "chitchat", "mine"], ["remove", "chitchat", "--yes"], ["remove", "chitchat"]):
+        assert main(["models", *words]) == 2
+        assert "'chitchat' is part of gru" in capsys.readouterr().err
+    assert weights.exists()
+
+
+def test_quantizing(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    directory = add_model("emo", card=CARD)
+    assert main(["models", "quantize"]) == 0
+    assert capsys.readouterr().err.startswith("wrote emo.safetensors: ")
+    about = read_model_info(Path("emo.safetensors"))
+    assert about.quantized
+    assert about.card == read_model_info(directory / BEST).card
+    assert main(["models", "quantize", "emo"]) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert main(["models", "quantize", "emo.safetensors", "--force", "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert written == {"path": "emo.safetensors", "bytes": about.bytes, "was_bytes": about.bytes}
+    assert main(["models", "quantize", "emo", "-o", "corpus.csv"]) == 2
+    assert "corpus.csv" in capsys.readouterr().err
+    assert main(["models", "quantize", "nobody"]) == 2
 
 
 def test_path_is_a_line_for_scripts(capsys: Output) -> None:

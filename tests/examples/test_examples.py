@@ -6,11 +6,13 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from grucli.model.store import model_names
+from grucli.model.weights import read_model_info
 from grucli.reddit.fetch import retry
 from tests.reddit.comment_factory import Row
 from tests.reddit.fetch.fake_arctic_shift import FakeArcticShift, serve_arctic_shift
@@ -106,3 +108,34 @@ def test_the_tour_of_the_api(tmp_path: Path) -> None:
     assert any(line.startswith("limit: ") for line in lines)
     assert lines[-1] == "removed 57 comments; train again: tiny"
     assert model_names() == []
+
+
+@pytest.mark.slow
+def test_the_packaged_model_is_made_and_can_be_used(
+    capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = ModuleType("chitchat_dataset")
+    turns = [[{"sender": "x", "text": text}] for text in ANSWERS]
+    package.Dataset = lambda: {str(n): {"messages": turns * 9} for n in range(40)}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "chitchat_dataset", package)
+    example = load_example("make_packaged_model")
+    settings = example["main"].__globals__
+    recipe = {"hidden": 16, "embed": 8, "batch": 4, "seq": 16}
+    monkeypatch.setitem(settings, "RECIPE", recipe)
+    monkeypatch.setitem(settings, "version", lambda name: "1")
+    monkeypatch.setitem(settings, "MAX_LOSS_BITS", 1.0)
+    output = tmp_path / "new" / "chitchat.safetensors"
+    for _ in range(2):  # the second time there is nothing left to train
+        example["main"](["--minutes", "0.01", "-o", str(output)])
+    assert f"wrote {output}" in capsys.readouterr().out
+    about = read_model_info(output)
+    assert about.quantized
+    assert about.card.conversations
+    assert list(about.card.description) == ["data", "license", "recipe", "figures", "limits"]
+    assert "--hidden 16 --embed 8" in about.card.description["recipe"]
+    assert list(output.parent.iterdir()) == [output]
+    monkeypatch.setitem(settings, "MAX_BYTES", 1000)
+    output.unlink()
+    with pytest.raises(SystemExit, match="nothing was written"):
+        example["main"](["--model", "packaged", "-o", str(output)])
+    assert list(output.parent.iterdir()) == []

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from grucli.model import packaged
 from grucli.model.config import ModelConfig, parameter_shapes
-from grucli.model.store import BEST
+from grucli.model.store import BEST, SUFFIX
 from grucli.model.weights import ModelCard, SavedModel, save_weights
 from grucli.paths import models_dir
 from grucli.text.tokenizers import train
@@ -19,6 +21,15 @@ def make_weights(card: ModelCard | None = None, seed: int = 0, text: str = "hell
     rng = np.random.default_rng(seed)
     arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(config).items()}
     return SavedModel(config, tokenizer, arrays, card or ModelCard())
+
+
+def add_packaged_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, card: ModelCard | None = None) -> Path:
+    """Let the package have a model of two units; its weights file."""
+    path = tmp_path / "package" / f"{packaged.NAME}{SUFFIX}"
+    path.parent.mkdir()
+    save_weights(path, make_weights(card), quantized=True)
+    monkeypatch.setattr(packaged, "_FILE", path)
+    return path
 
 
 def add_model(

@@ -20,17 +20,21 @@ from grucli.model.store import (
     Metrics,
     find_entry,
     find_model,
+    find_own_directory,
     list_models,
     model_dir,
+    model_name,
     model_names,
+    models_trained_on,
     read_metrics,
+    record_purge,
     remove_model,
     rename_model,
     validate_name,
 )
-from grucli.model.weights import ModelInfo, read_model_info
+from grucli.model.weights import ModelCard, ModelInfo, read_model_info
 from grucli.paths import models_dir
-from tests.model.factories import add_model
+from tests.model.factories import add_model, add_packaged_model
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +105,56 @@ def test_an_unknown_model_names_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         find_model("zzz")
     assert "gru models" in caught.value.hint
+
+
+def test_the_model_of_the_package_answers_until_there_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = add_packaged_model(monkeypatch, tmp_path)
+    assert find_model(None) == find_model("chitchat") == weights
+    entry = find_entry(None)
+    assert (entry.name, entry.path, entry.is_packaged, entry.metrics) == ("chitchat", weights, True, [])
+    assert entry.bytes == weights.stat().st_size
+    assert model_name(weights) == "chitchat"
+    directory = add_model("emo", 1.0)
+    assert model_names() == ["emo", "chitchat"]
+    assert find_model(None) == directory / BEST
+    assert find_model("chitchat") == weights
+    with pytest.raises(UsageError) as caught:
+        find_model("chitcaht")
+    assert "'chitchat'" in caught.value.hint
+
+
+def test_a_model_of_the_user_goes_before_that_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_packaged_model(monkeypatch, tmp_path)
+    directory = add_model("chitchat")
+    assert find_model("chitchat") == directory / BEST
+    (entry,) = list_models()
+    assert not entry.is_packaged
+    remove_model("chitchat")
+    assert find_entry("chitchat").is_packaged
+
+
+def test_the_model_of_the_package_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = add_packaged_model(monkeypatch, tmp_path, ModelCard(fingerprint="f" * 64))
+    before = weights.read_bytes()
+    for change in (remove_model, find_own_directory, lambda name: rename_model(name, "mine")):
+        with pytest.raises(UsageError, match="part of gru"):
+            change("chitchat")
+    record_purge(models_trained_on("f" * 64), "e" * 64)
+    assert weights.read_bytes() == before
+    assert list(weights.parent.iterdir()) == [weights]
+    add_model("emo")
+    assert rename_model("emo", "chitchat") == models_dir() / "chitchat"
+
+
+def test_a_damaged_model_of_the_package_is_listed_with_its_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_packaged_model(monkeypatch, tmp_path).write_bytes(b"torn")
+    (entry,) = list_models()
+    assert entry.is_packaged
+    assert "truncated" in str(entry.problem)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../emo", "none/none.safetensors", "a\0b", "x" * 5000, "\ud800"])

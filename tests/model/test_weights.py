@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from grucli.errors import GruError, ModelFileError, UsageError
+from grucli.kernels.quantized import dequantized
 from grucli.model import weights as room
 from grucli.model.config import ModelConfig, parameter_shapes
+from grucli.model.quantization import quantize
 from grucli.model.weights import ModelCard, SavedModel, load_weights, parameters_sha256, read_model_info, save_weights
 from grucli.text.tokenizers import Tokenizer, train
 
@@ -39,10 +41,12 @@ def make_weights(E: int = 3, H: int = 4, L: int = 2, seed: int = 0) -> SavedMode
     return SavedModel(config, tokenizer, arrays, CARD)
 
 
-@pytest.fixture(scope="module")
-def saved_model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture(scope="module", params=[False, True], ids=["float32", "int8"])
+def saved_model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> bytes:
     path = tmp_path_factory.mktemp("weights") / "model.safetensors"
-    save_weights(path, make_weights(E=1, H=2, L=1))
+    weights = make_weights(E=1, H=2, L=1)
+    weights.arrays["out.W"][:, 0] = 0
+    save_weights(path, weights, quantized=request.param)
     return path.read_bytes()
 
 
@@ -100,6 +104,82 @@ def test_a_model_comes_back(tmp_path_factory: pytest.TempPathFactory, E: int, H:
     assert about.parameters == sum(array.size for array in weights.arrays.values())
     assert about.bytes == path.stat().st_size
     assert about.parameters_sha256 == digest == parameters_sha256(result.arrays)
+
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.tuples(FLOATS, FLOATS, FLOATS), min_size=1, max_size=6), st.sampled_from([0, 1]))
+def test_a_quantized_matrix_is_quantized_to_the_same_again(rows: list[tuple[float, ...]], axis: int) -> None:
+    matrix = np.array(rows, np.float32)
+    values, scales = quantize(matrix, axis)
+    assert values.dtype == np.int8
+    assert scales.dtype == np.float32
+    assert np.abs(values.astype(int)).max() <= 127
+    error = np.abs(matrix - values * scales.astype(float))
+    assert (error <= 0.502 * scales).all()
+    again, same_scales = quantize(values * scales, axis)
+    np.testing.assert_array_equal(again, values)
+    np.testing.assert_array_equal(same_scales, scales)
+
+
+def test_the_decoder_reads_the_integers_of_a_quantized_file() -> None:
+    matrix = np.random.default_rng(0).standard_normal((64, 48)).astype(np.float32)
+    values, scales = quantize(matrix, 0)
+    np.testing.assert_array_equal(dequantized(values * scales, quantized=True), values * scales)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 3), st.integers(0, 99))
+def test_a_quantized_model_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, E: int, H: int, L: int, seed: int
+) -> None:
+    path, copy = (tmp_path_factory.getbasetemp() / name for name in ("model.safetensors", "copy.safetensors"))
+    weights = make_weights(E, H, L, seed)
+    digest = save_weights(path, weights, quantized=True)
+    result = load_weights(path)
+    for name, array in result.arrays.items():
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        original = weights.arrays[name]
+        if original.ndim == 1:
+            np.testing.assert_array_equal(array, original)
+        else:
+            assert np.abs(array - original).max() <= np.abs(original).max() / 250
+    about = read_model_info(path)
+    assert about.quantized
+    assert about.parameters_sha256 == digest == parameters_sha256(result.arrays)
+    assert save_weights(copy, result, quantized=True) == digest
+    assert copy.read_bytes() == path.read_bytes()
+
+
+def test_a_quantized_file_has_a_quarter_of_the_size(tmp_path: Path) -> None:
+    weights = make_weights(E=64, H=256, L=1)
+    save_weights(tmp_path / "whole", weights)
+    save_weights(tmp_path / "int8", weights, quantized=True)
+    assert (tmp_path / "int8").stat().st_size < 0.27 * (tmp_path / "whole").stat().st_size
+
+
+def test_a_diverged_model_is_not_quantized(tmp_path: Path) -> None:
+    weights = make_weights()
+    weights.arrays["out.W"][0, 0] = np.inf
+    with pytest.raises(ValueError, match=r"'out\.W' has values that are not finite"):
+        save_weights(tmp_path / "x", weights, quantized=True)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("scale", [2.0, 0.0, -1.0, np.nan, np.inf])
+def test_the_scale_of_zeros_is_one(tmp_path: Path, scale: float) -> None:
+    weights = make_weights(E=1, H=2, L=1)
+    weights.arrays["out.W"][:, 0] = 0
+    save_weights(tmp_path / "x", weights, quantized=True)
+    header, body = split_file((tmp_path / "x").read_bytes())
+    begin = header["out.W.scales"]["data_offsets"][0]
+    assert_rejected(
+        tmp_path,
+        join_file(header, body[:begin] + struct.pack("<f", scale) + body[begin + 4 :]),
+        "'out.W' has scales of zeros",
+    )
 
 
 def test_the_same_model_is_the_same_bytes(tmp_path: Path) -> None:
@@ -228,7 +308,8 @@ def test_a_flipped_bit_anywhere_is_found(
     except ModelFileError:
         return
     # Between the metadata and the numbers stand spaces, and one white space is as good as another there.
-    assert parameters_sha256(result.arrays) == parameters_sha256(make_weights(E=1, H=2, L=1).arrays)
+    header, _ = split_file(saved_model)
+    assert parameters_sha256(result.arrays) == json.loads(header["__metadata__"]["gru"])["content"]["parameters_sha256"]
     assert result.card == CARD
 
 
@@ -263,12 +344,12 @@ def test_hostile_headers(tmp_path_factory: pytest.TempPathFactory, header: dict[
     assert_rejected(path, join_file(header, body))
 
 
-@given(st.sampled_from(["sizes", "tokenizer", "card", "parameters_sha256"]), JSON)
+@given(st.sampled_from(["sizes", "tokenizer", "card", "parameters_sha256", "quantized"]), JSON)
 def test_hostile_contents_with_a_right_seal(
     tmp_path_factory: pytest.TempPathFactory, saved_model: bytes, key: str, value: object
 ) -> None:
     path = tmp_path_factory.getbasetemp()
-    if key == "card" and isinstance(value, dict):
+    if (key == "card" and isinstance(value, dict)) or (key == "quantized" and isinstance(value, bool)):
         return
     assert_rejected(path, reseal_content(saved_model, lambda content: content.update({key: value})))
 
@@ -277,17 +358,23 @@ def set_size(name: str, value: object) -> Callable[[dict[str, Any]], None]:
     return lambda content: content["sizes"].update({name: value})
 
 
+def swap_format(content: dict[str, Any]) -> None:
+    content["quantized"] = not content.get("quantized", False)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (set_size("layers", 2_000_000_000), "fewer parameters than layers"),
         (set_size("layers", 2), "is missing"),
-        (set_size("hidden", 2_000_000_000), "is 'F32"),
+        (set_size("hidden", 2_000_000_000), r"is '(F32|I8)"),
         (set_size("hidden", 10**30), "header is not valid"),
-        (set_size("vocab", 3), "is 'F32"),
+        (set_size("vocab", 3), r"is '(F32|I8)"),
         (set_size("embed", 0), "header is not valid"),
         (set_size("embed", -1), "header is not valid"),
         (set_size("cell", "perceptron"), "unknown cell"),
+        (lambda content: content.update(quantized="F16"), "header is not valid"),
+        (swap_format, "is '(F32|I8)|is not one of its cell|is missing"),
         (lambda content: content.update(parameters_sha256="0" * 64), "checksum mismatch"),
         (lambda content: content["tokenizer"].update(kind="runes"), "tokenizer"),
         (lambda content: content.update(tokenizer=train("char", iter(["aabb"])).to_json()), "symbols, its network"),
@@ -310,6 +397,10 @@ LONG = "x" * 200_000
         lambda content: content["tokenizer"].update(kind=LONG),
         lambda content: content["card"].update(note=LONG),
         lambda content: content["card"].update(created=LONG),
+        lambda content: content["card"].update(description={LONG: "x"}),
+        lambda content: content["card"].update(description={"x": LONG}),
+        lambda content: content["card"].update(description={str(n): "x" for n in range(100_000)}),
+        lambda content: content.update(quantized=LONG),
         lambda content: content.update(parameters_sha256=LONG),
         lambda content: content.update({LONG: 1}),
     ],
@@ -350,8 +441,8 @@ def test_headers_that_contradict_the_bytes(tmp_path: Path, saved_model: bytes) -
     begin, end = embedding["data_offsets"]
     assert_rejected(tmp_path, changed("dtype", "F16"), "is 'F16")
     assert_rejected(tmp_path, changed("dtype", ["F32"]), "header is not valid")
-    assert_rejected(tmp_path, changed("shape", embedding["shape"][::-1]), "is 'F32")
-    assert_rejected(tmp_path, changed("shape", [-1, -1]), "is 'F32")
+    assert_rejected(tmp_path, changed("shape", embedding["shape"][::-1]), f"is '{embedding['dtype']}")
+    assert_rejected(tmp_path, changed("shape", [-1, -1]), f"is '{embedding['dtype']}")
     assert_rejected(tmp_path, changed("data_offsets", [begin, end + 4]), "at the wrong offset")
     assert_rejected(tmp_path, changed("data_offsets", [begin - 4, end]), "at the wrong offset")
     assert_rejected(tmp_path, changed("data_offsets", [begin, 1 << 63]), "at the wrong offset")

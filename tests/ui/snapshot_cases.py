@@ -1,5 +1,6 @@
 """Every screen of the program, from made-up events, on an emulated terminal of any width."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -304,13 +305,16 @@ def model_entries() -> list[ModelEntry]:
     card = ModelCard(
         steps=400, tokens=400_000, seconds=61.0, tokens_per_second=6557.0, train_nats=1.5, val_nats=1.625,
         val_nats_per_char=1.625, val_bits_per_char=2.344, note="\x1b[31ma [b]note[/b] of somebody",
+        description={"license": "MIT", "\x1b[31mlimits": "It knows [b]nothing[/b]\x1b[31m, and repeats itself. " * 2},
     )  # fmt: skip
-    known = ModelInfo(ModelConfig("gru", 98, 64, 256, 2), "subword", card, "ab" * 32, 2_500_000)
+    known = ModelInfo(ModelConfig("gru", 98, 64, 256, 2), "subword", card, "ab" * 32, 2_500_000, quantized=False)
+    small = dataclasses.replace(known, quantized=True)
     return [
         ModelEntry("emo", Path("/home/somebody/.local/share/gru/models/emo"), 1.7e9, 5_100_000, known, None),
         ModelEntry("漢字", Path("/models/漢字"), 1.6e9, 3900, None, "the file is cut short"),
         ModelEntry("a-rather-long-name", Path("/models/a"), 1.5e9, 31_000_000, known, None),
         ModelEntry(f"{'as-long-as-a-name-can-be-' * 3}"[:63] + "2", Path("/models/2"), 1.4e9, 900, known, None),
+        ModelEntry("chitchat", Path("/gru/data/chitchat.safetensors"), 1.3e9, 900, small, None, is_packaged=True),
     ]
 
 
@@ -385,6 +389,9 @@ CASES: dict[str, Renderer] = {
         lambda terminal: show_model(
             terminal, model_entries()[0], replace(make_summary(462), **CONTEXT_GAIN), metric_rows()
         )
+    ),
+    "models show, packaged": _print_renderer(
+        lambda terminal: show_model(terminal, model_entries()[4], make_summary(462), [])
     ),
     "models show, damaged": _print_renderer(lambda terminal: show_model(terminal, model_entries()[1], None, [])),
     "sample": _print_renderer(print_samples),

@@ -66,11 +66,14 @@ def show_model(terminal: Terminal, entry: ModelEntry, summary: TrainSummary | No
 
 
 def _file_facts(entry: ModelEntry) -> list[tuple[str, str | Text]]:
+    quantized = entry.info is not None and entry.info.quantized
     return [
         ("model", Text(sanitize_line(entry.name), "bold")),
         ("path", str(entry.path)),
-        ("size", f"{format_si(entry.bytes)}B"),
-        ("changed", _format_time(entry.modified)),
+        ("size", f"{format_si(entry.bytes)}B{', int8' if quantized else ''}"),
+        ("packaged", "part of gru; a model of your own is used first")
+        if entry.is_packaged
+        else ("changed", _format_time(entry.modified)),
     ]
 
 
@@ -103,7 +106,8 @@ def _result_facts(best: ModelCard, run: TrainSummary, evaluations: int) -> list[
             ("best", f"{format_float(best.val_bits_per_char)} at step {best.steps:,}, used by sample and chat")
         )
     facts.append(("sha256", run.parameters_sha256))
-    return [*facts, ("note", best.note)] if best.note else facts
+    facts += [("note", best.note)] if best.note else []
+    return [*facts, *((sanitize_line(subject), text) for subject, text in best.description.items())]
 
 
 def _print_curves(terminal: Terminal, metrics: Sequence[Metrics]) -> None:
@@ -146,7 +150,8 @@ def _points(metrics: Sequence[Metrics], loss: str) -> list[tuple[int, float]]:
 
 
 def _row(entry: ModelEntry, metrics: Sequence[Metrics], blocks: str) -> tuple[str, ...]:
-    name, size, changed = sanitize_line(entry.name), f"{format_si(entry.bytes)}B", _format_time(entry.modified)
+    name, size = sanitize_line(entry.name), f"{format_si(entry.bytes)}B"
+    changed = "packaged" if entry.is_packaged else _format_time(entry.modified)
     if entry.info is None:
         return name, "corrupt", "-", "-", "-", "-", size, changed
     info = entry.info
