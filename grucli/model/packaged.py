@@ -1,11 +1,12 @@
-"""The model that ships in the package."""
+"""The model that comes with the package: it answers before the user has trained one, and new ones can start from it."""
 
 from pathlib import Path
 
 NAME = "chitchat"
 
+_FILE = Path(__file__).parents[1] / "data" / f"{NAME}.safetensors"
+
 
 def path() -> Path | None:
-    """Return the weights file of the packaged model, or None if this installation has none."""
-    file = Path(__file__).parent.parent / "data" / f"{NAME}.safetensors"
-    return file if file.is_file() else None
+    """Return its weights file, None if this copy of the package has none."""
+    return _FILE if _FILE.is_file() else None

@@ -74,9 +74,11 @@ def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:
         UsageError: there is no such model, or an option contradicts the one that --from names.
         ModelFileError: the model is corrupt.
     """
+    if options.start_from == NOTHING:
+        return None, None
     is_given = options.start_from is not None
     path = find_model(options.start_from) if is_given else packaged.path()
-    if options.start_from == NOTHING or path is None:
+    if path is None:
         return None, None
     base = Base(options.start_from or packaged.NAME, path, load_weights(path), is_given)
     conflicts = base.conflicts(options)
