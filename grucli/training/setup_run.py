@@ -40,7 +40,6 @@ from grucli.training.options import (
     Budget,
     Hyperparameters,
     TrainOptions,
-    as_typed,
     budget_from,
     changed_options,
     hparams_from,

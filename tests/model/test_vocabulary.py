@@ -16,7 +16,7 @@ TEXT, NEW_TEXT = "hello there, " * 9, "кот, " * 9
 
 def make_base(kind: str) -> SavedModel:
     tokenizer, rng = train(kind, [TEXT]), np.random.default_rng(0)
-    sizes = replace(make_weights().sizes, V=tokenizer.vocab_size)
+    sizes = replace(make_weights().sizes, V=tokenizer.vocab_size, tied=kind != "char")
     shapes = parameter_shapes(sizes)
     arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
     return SavedModel(sizes, tokenizer, arrays, make_weights().card)

@@ -637,15 +637,15 @@ def test_the_tokenizer_of_a_base_is_extended_if_the_text_fits_it(tmp_path: Path)
     (tmp_path / "a.csv").write_text("body\n" + '"a cat, a кот"\n' * 20, encoding="utf-8")
     base = tokenizers.train("char", ["a cat"])
     given = prepare_in(tmp_path, "a.csv", held_out=0, base=BaseTokenizer(base))
-    assert given.base_fit == BaseFit(characters=240, known_share=pytest.approx(2 / 3), fits=True)
+    assert given.base_fit == BaseFit(characters=240, known_share=160 / 240, fits=True)
     assert given.tokenizer.pieces[: base.vocab_size] == base.pieces
     assert {piece.decode() for piece in given.tokenizer.pieces[base.vocab_size :]} == set(",кот")
     assert given.train.unknown_bytes == 0
 
     # Each limit is a part of the key of the cache, and so is the base.
-    for limits in ({"max_characters": 239}, {"min_known_share": 0.7}):
-        other = prepare_in(tmp_path, "a.csv", held_out=0, base=BaseTokenizer(base, **limits))  # type: ignore[arg-type]
-        assert other.base_fit == BaseFit(characters=240, known_share=pytest.approx(2 / 3), fits=False)
+    for limited in (BaseTokenizer(base, max_characters=239), BaseTokenizer(base, min_known_share=0.7)):
+        other = prepare_in(tmp_path, "a.csv", held_out=0, base=limited)
+        assert other.base_fit == BaseFit(characters=240, known_share=160 / 240, fits=False)
         assert other.tokenizer.pieces[: base.vocab_size] != base.pieces
     within = BaseTokenizer(base, max_characters=240, min_known_share=0.6)
     assert prepare_in(tmp_path, "a.csv", held_out=0, base=within).train.ids.tolist() == given.train.ids.tolist()
