@@ -83,7 +83,7 @@ class SubwordTokenizer(Tokenizer):
     def extend(self, texts: Iterable[str]) -> "SubwordTokenizer":
         """Return this tokenizer with the frequent characters of `texts` added.
 
-        No longer pieces: merges after all others change little, and each new piece must be learned from few examples.
+        Longer pieces are not added: the network spells new words with pieces that it knows.
         """
         new = self.missing(_frequent_characters(_sample(texts), _max_characters(DEFAULT_VOCAB - _FIRST_PIECE_ID)))
         return SubwordTokenizer([*self._learned, *new]) if new else self
