@@ -96,6 +96,7 @@ def test_a_long_text_trains_from_scratch(packaged_model: Path, corpus: Path, mon
     assert given.decisions == ("starting from 'base'",)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_run_that_was_started(packaged_model: Path, tmp_path: Path) -> None:
     text = write_texts(tmp_path / "mine.csv", [f"the dog sat on a mat {n} ☕" for n in range(100)])
     options = small_options(text, name="halved", **BARE)
@@ -119,6 +120,7 @@ def test_what_an_adaptation_uses_unless_it_is_given(base: Path, corpus: Path) ->
     assert (hparams.lr, hparams.batch, hparams.hidden) == (0.5, 3, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["char", "word", "subword"])
 def test_a_base_of_another_alphabet_learns_it(corpus: Path, tmp_path: Path, kind: str) -> None:
     run_summary(small_options(corpus, name="base", steps=1, tokenizer=kind))
