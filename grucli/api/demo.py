@@ -13,6 +13,7 @@ from grucli.generation.decoding import Stream
 from grucli.generation.options import GenerationConfig, Sample
 from grucli.json_record import JsonRecord, to_json
 from grucli.model import packaged
+from grucli.model.store import NOTHING
 from grucli.paths import cache_dir
 from grucli.text.demo_corpus import write_corpus
 from grucli.training.events import TrainEvent, TrainFinished, TrainSummary
@@ -85,6 +86,7 @@ def train_demo(
         seed=seed,
         threads=threads,
         hidden=_HIDDEN_SIZE,
+        start_from=NOTHING,
         val=_VAL_FRACTION,
         force=True,
     )

@@ -181,4 +181,5 @@ def _summarize(entry: ModelEntry) -> TrainSummary:
         parameters_sha256=info.parameters_sha256,
         **card.text_figures(),
         diverged=card.diverged,
+        origin=card.origin,
     )

@@ -36,6 +36,9 @@ OPTIMIZER = "optimizer" + SUFFIX
 METRICS = "metrics.jsonl"
 NOVELTY = "novelty.index"
 PURGED = "purged.json"
+NOTHING = "nothing"
+"""What `--from` takes to start from no model."""
+
 MAX_NAME_CHARS = 64
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
@@ -103,6 +106,8 @@ def validate_name(name: str) -> str:
         raise UsageError(f"'{name}' cannot be the name of a model", hint)
     if name.split(".")[0].lower() in _RESERVED:
         raise UsageError(f"the name '{name}' belongs to a device on Windows", "choose another name")
+    if name.lower() == NOTHING:
+        raise UsageError(f"the name '{name}' is reserved for '--from {NOTHING}'", "choose another name")
     if name.lower().endswith(SUFFIX):
         raise UsageError(f"the name '{name}' looks like a file", f"remove '{SUFFIX}'")
     return name

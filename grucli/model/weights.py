@@ -53,12 +53,21 @@ _SCALES = ".scales"
 _MATRIX = 2
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The model that another was adapted from: its name then, the SHA-256 of its parameters, and its corpus."""
+
+    model: _Label
+    parameters_sha256: _Label
+    fingerprint: _Label
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelCard(TextFigures, Figures):
     """What is known about a model besides its parameters. Fields may be added: readers skip those they do not know.
 
     `fingerprint` is that of the corpus. `steps` and the figures describe the training of the weights in this file;
-    `diverged` as in the summary of a run.
+    `diverged` as in the summary of a run. `origin` is None for a model trained from scratch.
     `created` is an ISO 8601 time with its zone. `description`: what its maker says about it, by subject, such as its
     data, their license and its limits.
     """
@@ -70,6 +79,7 @@ class ModelCard(TextFigures, Figures):
     conversations: bool = False
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
     diverged: bool = False
+    origin: Origin | None = None
     note: _Label = ""
     description: _Description = field(default_factory=dict)
 

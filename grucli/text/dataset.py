@@ -31,8 +31,9 @@ from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text import tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
+from grucli.text.tokenizers.char import count_characters
 
-_CACHE_FORMAT = 5
+_CACHE_FORMAT = 6
 """A part of the key: raise it whenever the same corpus and options would give other files."""
 
 _MAX_CACHED = 8
@@ -47,12 +48,37 @@ _TRAIN_FILE, _VAL_FILE, _ENTRY_FILE = "train.tokens", "held_out.tokens", "corpus
 _REBUILT_MESSAGE = "had a corrupt token cache, which was rebuilt"
 
 
+@dataclass(frozen=True, slots=True)
+class BaseTokenizer:
+    """The tokenizer of a model to start from, which is extended by what a text needs.
+
+    A text of more than `max_characters` to train on, or of whose characters it knows less than `min_known_share`, gets
+    a tokenizer of its own.
+    """
+
+    tokenizer: Tokenizer
+    max_characters: int | None = None
+    min_known_share: float = 0.0
+
+
+class BaseFit(msgspec.Struct, frozen=True):
+    """How a text to train on fits a base tokenizer.
+
+    characters: of the text. known_share: the fraction of them that the tokenizer knows. fits: the tokenizer is used.
+    """
+
+    characters: int
+    known_share: float
+    fits: bool
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A corpus ready for training.
 
     val: None without validation data. fingerprint: hexadecimal digest of the sources without `val_file` (bytes, format
-    and how they are read, but not path). report: rows read and skipped in all files.
+    and how they are read, but not path). report: rows read and skipped in all files. base_fit: None without a base
+    tokenizer.
     """
 
     train: TokenFile
@@ -62,6 +88,7 @@ class Dataset:
     report: RowReport
     running_text: bool
     conversations: bool
+    base_fit: BaseFit | None = None
 
     def text_figures(self) -> dict[str, Any]:
         """Return the figures of the text, as keyword arguments for a value that reports them."""
@@ -83,6 +110,7 @@ def prepare_dataset(
     val_file: str | None,
     cache_dir: Path,
     on_progress: Progress,
+    base: BaseTokenizer | None = None,
 ) -> Dataset:
     """Split and tokenize a corpus, or load it from the cache.
 
@@ -99,6 +127,7 @@ def prepare_dataset(
         val_file: a corpus that is validation data.
         cache_dir: the cache directory.
         on_progress: receives bytes of the corpus.
+        base: a tokenizer to extend, if the text fits it, instead of training one.
 
     Raises:
         UsageError: a source cannot be read or has no such column, or a value is out of range.
@@ -127,14 +156,15 @@ def prepare_dataset(
         tokenizer = "char" if tokenizer is None and vocab is not None else tokenizer
         tokenizer_key = tokenizer.to_json() if isinstance(tokenizer, Tokenizer) else tokenizer
         val_key = fingerprints[n] if val_reader else val_fraction
-        key = _digest([_CACHE_FORMAT, fingerprint, tokenizer_key, vocab, val_key])
+        base_key = [base.tokenizer.to_json(), base.max_characters, base.min_known_share] if base is not None else None
+        key = _digest([_CACHE_FORMAT, fingerprint, tokenizer_key, vocab, val_key, base_key])
         entry_dir = cache_dir / "tokens" / key
         names = [source.display_name for source in input_sources]
         was_cached, dataset = os.path.lexists(entry_dir), _open_cached(entry_dir, fingerprint, names)
         rebuilt = was_cached and dataset is None
         if dataset is None:
             build_dir.joinpath(key).mkdir(mode=0o700)
-            _build(build_dir / key, train_reader, val_reader, tokenizer, vocab, val_fraction)
+            _build(build_dir / key, train_reader, val_reader, tokenizer, vocab, val_fraction, base)
             dataset = _publish(build_dir / key, entry_dir, fingerprint, names)
         if dataset is None:
             raise GruError(f"cannot read the token files in '{entry_dir}'", "check the disk, or set GRU_HOME")
@@ -193,6 +223,7 @@ class _CacheEntry(msgspec.Struct, frozen=True):
     warnings: list[tuple[int, str]]
     schemas: list[Schema]
     placeholders: int
+    base_fit: BaseFit | None
 
 
 class _TextPiece(NamedTuple):
@@ -305,6 +336,7 @@ def _build(
     tokenizer: str | Tokenizer | None,
     vocab: int | None,
     val_fraction: float,
+    base: BaseTokenizer | None,
 ) -> None:
     split = _find_split(train_reader, 0.0 if val_reader else val_fraction)
 
@@ -312,7 +344,10 @@ def _build(
         pieces = split.apply(train_reader.pieces("learning tokens", RowReport()))
         return (piece.text for is_val, piece in pieces if not is_val)
 
-    if tokenizer is None:
+    base_fit = _base_fit(base, open_train_texts()) if base is not None else None
+    if base is not None and base_fit is not None and base_fit.fits:
+        tokenizer = base.tokenizer.extend(open_train_texts())
+    elif tokenizer is None:
         tokenizer = tokenizers.train_default(open_train_texts)
     elif isinstance(tokenizer, str):
         tokenizer = tokenizers.train(tokenizer, open_train_texts(), vocab)
@@ -342,9 +377,18 @@ def _build(
         warnings=warnings,
         schemas=report.schemas,
         placeholders=report.placeholders,
+        base_fit=base_fit,
     )
     with open(directory / _ENTRY_FILE, "xb", opener=open_private) as file:
         file.write(seal(_CACHE_FORMAT, entry))
+
+
+def _base_fit(base: BaseTokenizer, texts: Iterable[str]) -> BaseFit:
+    counts = count_characters(texts)
+    characters = int(counts.sum())
+    known_share = int(counts[list(map(ord, base.tokenizer.known_characters()))].sum()) / max(characters, 1)
+    is_small = base.max_characters is None or characters <= base.max_characters
+    return BaseFit(characters, known_share, is_small and known_share >= base.min_known_share)
 
 
 class _SplitWriter:
@@ -486,6 +530,7 @@ def _open_cached(entry_dir: Path, fingerprint: str, names: Sequence[str]) -> Dat
         ),
         running_text=train.running_text,
         conversations=train.conversations,
+        base_fit=cached.base_fit,
     )
 
 

@@ -112,6 +112,14 @@ class TokenFile:
             raise self._corrupt_error("ids beyond the vocabulary")
         return ids
 
+    def token_counts(self) -> NDArray[np.int64]:
+        """Return how often each token occurs, int64 [vocab]."""
+        counts = np.zeros(self.vocab, np.int64)
+        for start in range(0, self.tokens, _CHUNK_TOKENS):
+            counts += np.bincount(self.read(slice(start, start + _CHUNK_TOKENS)), minlength=self.vocab)
+            self.drop_page_cache()
+        return counts
+
     def drop_page_cache(self) -> None:
         """Tell the system that the pages read so far are not needed in memory (not on Windows)."""
         if sys.platform != "win32":

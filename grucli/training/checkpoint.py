@@ -16,7 +16,7 @@ from grucli.errors import ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
 from grucli.model.figures import ContextGain
-from grucli.model.weights import MAX_HEADER_BYTES, parameters_sha256
+from grucli.model.weights import MAX_HEADER_BYTES, Origin, parameters_sha256
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.optimizers import OPTIMIZERS
 from grucli.training.options import Budget, Hyperparameters, check_options
@@ -35,13 +35,15 @@ class TrainState(msgspec.Struct, kw_only=True):
     `dataset_id` is the fingerprint of the corpus and its numbers of training and validation tokens, which differ for
     another split. `loss_sum` is the loss of the `loss_steps` steps since the last evaluation; `first_nats` and
     `last_nats` are the losses of the first and the last step, `best_train_nats` and `best_val_nats` the lowest of the
-    evaluations; `num_bad_evals` counts evaluations since the best one; `finish_reason` is set when the run is complete.
+    evaluations; `num_bad_evals` counts evaluations since the best one; `finish_reason` is set when the run is complete;
+    `origin` is the model that the run started from.
     """
 
     hparams: Hyperparameters
     budget: Budget
     dataset_id: tuple[str, int, int]
     tokenizer: dict[str, object]
+    origin: Origin | None = None
     eval_every_given: bool = False
     eval_every: _PositiveInt | None = None
     total_steps: _NonNegativeInt | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from grucli.errors import DivergedError
 from grucli.json_record import JsonRecord
 from grucli.model.figures import Figures, TextFigures
+from grucli.model.weights import Origin
 from grucli.read.schema import Schema
 
 
@@ -25,7 +26,7 @@ class SetupProgress:
 class TrainStarted:
     """The first step follows. `description` is one sentence: what is trained on what, and until when.
 
-    `inputs`: what was decided about the sources.
+    `inputs`: what was decided about the sources. `decisions`: what was decided about the network, a line each.
 
     `previous_evaluations` are those of the run that is resumed, in order, without samples.
     """
@@ -38,6 +39,7 @@ class TrainStarted:
     train_tokens: int
     val_tokens: int
     step: int
+    decisions: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     inputs: tuple[Schema, ...] = ()
     previous_evaluations: tuple["Evaluated", ...] = ()
@@ -129,10 +131,12 @@ class _RunSummary(Figures, _ModelSummary):
 class TrainSummary(TextFigures, _RunSummary):
     """The result of a run: the JSON document of `gru train` and `gru models show`.
 
-    `diverged`: the network predicts worse than an untrained one, or than it once did by far.
+    `diverged`: the network predicts worse than an untrained one, or than it once did by far. `origin`: the model that
+    it was adapted from.
     """
 
     diverged: bool = False
+    origin: Origin | None = None
 
 
 TrainEvent = (

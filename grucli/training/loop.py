@@ -54,6 +54,7 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
             recover(directory)
             config = resolve_run(options, directory)
             dataset = yield from load_dataset(options, config, stop)
+            config = config.for_dataset(options, dataset)
             trainer = build_trainer(config, options, directory, dataset, ThreadPool(options.threads))
             index = yield from index_dataset(options, config, directory, dataset, stop)
             if config.checkpoint is None:
@@ -98,6 +99,7 @@ def _train_started(trainer: Trainer) -> TrainStarted:
         train_tokens=dataset.train.tokens,
         val_tokens=val_tokens,
         step=state.step,
+        decisions=tuple(trainer.decisions),
         notices=tuple(notices),
         inputs=trainer.inputs,
         previous_evaluations=tuple(trainer.evaluations()) if state.step else (),

@@ -108,7 +108,10 @@ class TrainOptions:
     resume: bool = _switch("Resume the last run.")
     force: bool = _switch("Replace an existing model.")
     start_from: str | None = _option(
-        "Start from the weights and tokenizer of this model.", flag="--from", metavar="MODEL"
+        "Start from this model, or from 'nothing'.",
+        flag="--from",
+        metavar="MODEL",
+        default="the packaged model, for a small corpus",
     )
     read: ReadOptions = field(default_factory=ReadOptions)
     """How to read the sources, and `val_file`."""

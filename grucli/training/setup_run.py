@@ -23,14 +23,16 @@ from grucli.limits import memory_bytes
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.parameters import Parameters, init_parameters
-from grucli.model.store import LAST, OPTIMIZER, find_model
-from grucli.model.weights import ModelCard, SavedModel, load_weights
+from grucli.model.store import LAST, OPTIMIZER
+from grucli.model.vocabulary import extend_vocabulary
+from grucli.model.weights import ModelCard, SavedModel
 from grucli.paths import cache_dir
 from grucli.text.dataset import Dataset, prepare_dataset
 from grucli.text.loader import EvalBatch, TrainBatch
 from grucli.text.tokenizers import Tokenizer, from_json
 from grucli.text.tokenizers.char import COVERAGE, DEFAULT_VOCAB
 from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
+from grucli.training.adaptation import Base, choose_base, describe_choice
 from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
 from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.training.optimizers import OPTIMIZERS
@@ -38,7 +40,6 @@ from grucli.training.options import (
     Budget,
     Hyperparameters,
     TrainOptions,
-    as_typed,
     budget_from,
     changed_options,
     hparams_from,
@@ -50,19 +51,32 @@ from grucli.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The resolved configuration of a run, and the checkpoint or base model that it starts from."""
+    """The resolved configuration of a run, and the checkpoint or base model that it starts from.
+
+    `decision`: where it starts, in a line.
+    """
 
     hparams: Hyperparameters
     budget: Budget
-    checkpoint: Checkpoint | None
-    base_model: SavedModel | None
+    checkpoint: Checkpoint | None = None
+    base: Base | None = None
+    decision: str | None = None
 
     @property
     def tokenizer(self) -> Tokenizer | str | None:
-        """The tokenizer of the checkpoint or the base model, or the kind to train, if it was given."""
+        """The tokenizer of the checkpoint, or the kind to train, if it was given."""
         if self.checkpoint is not None:
             return from_json(self.checkpoint.train_state.tokenizer)
-        return self.base_model.tokenizer if self.base_model is not None else self.hparams.tokenizer
+        return self.hparams.tokenizer
+
+    def for_dataset(self, options: TrainOptions, dataset: Dataset) -> "RunConfig":
+        """Return the configuration once the text is known, which decides whether the base model is used."""
+        if self.base is None or dataset.base_fit is None:
+            return self
+        decision = describe_choice(self.base, dataset)
+        if not dataset.base_fit.fits:
+            return replace(self, base=None, decision=decision)
+        return replace(self, hparams=self.base.adapted(options, self.hparams), decision=decision)
 
 
 def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
@@ -86,10 +100,8 @@ def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
             f"'{model_dir.name}' has weights but no checkpoint",
             f"adapt it under another name: --from {model_dir.name} --name {model_dir.name[:60]}-2",
         )
-    if options.start_from is None:
-        return RunConfig(hparams, budget, None, None)
-    base_model = load_weights(find_model(options.start_from))
-    return RunConfig(_hparams_from_base(options, hparams, base_model), budget, None, base_model)
+    base, decision = choose_base(options)
+    return RunConfig(hparams, budget, base=base, decision=decision)
 
 
 def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint, name: str) -> RunConfig:
@@ -98,28 +110,7 @@ def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint
         raise UsageError(
             f"'{name}' was not trained with {', '.join(changed)}", "remove the option, or start again with --force"
         )
-    return RunConfig(state.hparams, budget if budget.is_set else state.budget, checkpoint, None)
-
-
-def _hparams_from_base(options: TrainOptions, hparams: Hyperparameters, base_model: SavedModel) -> Hyperparameters:
-    sizes = base_model.sizes
-    fixed: dict[str, Any] = {
-        "cell": sizes.cell,
-        "hidden": sizes.H,
-        "layers": sizes.L,
-        "embed": sizes.E,
-        "tokenizer": base_model.tokenizer.kind,
-        "vocab": sizes.V,
-        "tied": sizes.tied,
-    }
-    changed = [
-        f"{as_typed(flag, getattr(options, flag))} (it has {value})"
-        for flag, value in fixed.items()
-        if getattr(options, flag) not in (None, value)
-    ]
-    if changed:
-        raise UsageError(f"model '{options.start_from}' conflicts with {', '.join(changed)}", "remove the option")
-    return replace(hparams, **fixed)
+    return RunConfig(state.hparams, budget if budget.is_set else state.budget, checkpoint)
 
 
 def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Generator[SetupProgress, None, Dataset]:
@@ -149,6 +140,7 @@ def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Ge
             val_file=options.val_file,
             cache_dir=cache_dir(),
             on_progress=on_progress,
+            base=config.base.tokenizer if config.base is not None else None,
         )
         for _ in _poll(future):
             if latest is not None:
@@ -175,7 +167,7 @@ def index_dataset(
     """
     if config.checkpoint is not None and _load_index(model_dir / LAST, dataset.fingerprint) is not None:
         return None
-    inherited, complete = _inherited_filters(options, config)
+    inherited, complete = _inherited_filters(config)
     indexing, itemsize = build_index(dataset.train, dataset.tokenizer), dataset.train.ids.itemsize
     while True:
         if stop.reason is not None:
@@ -188,11 +180,13 @@ def index_dataset(
         yield SetupProgress("indexing the text", itemsize * done, itemsize * dataset.train.tokens)
 
 
-def _inherited_filters(options: TrainOptions, config: RunConfig) -> tuple[tuple[BloomFilter, ...], bool]:
+def _inherited_filters(config: RunConfig) -> tuple[tuple[BloomFilter, ...], bool]:
     """Return the filters of the text that the base model was trained on, and whether they are complete."""
-    if config.base_model is None:
-        return (), config.checkpoint is None  # a checkpoint does not name its base model
-    index = _load_index(find_model(options.start_from), config.base_model.card.fingerprint)
+    if config.checkpoint is not None:
+        return (), config.checkpoint.train_state.origin is None
+    if config.base is None:
+        return (), True
+    index = _load_index(config.base.path, config.base.model.card.fingerprint)
     return ((), False) if index is None else (index.filters, index.complete)
 
 
@@ -232,17 +226,20 @@ def build_trainer(
         trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
         trainer.restore(config.checkpoint)
     else:
-        _check_vocabulary(config, options, dataset)
+        _check_vocabulary(options, dataset)
         parameters = init_parameters(sizes, hparams.seed)
-        if config.base_model is not None:
-            parameters.load(config.base_model.arrays)
+        if config.base is not None:
+            counts = dataset.train.token_counts()
+            parameters.load(extend_vocabulary(config.base.model, tokenizer, counts).arrays)
         state = TrainState(
             hparams=hparams,
             budget=config.budget,
             dataset_id=_dataset_id(dataset),
             tokenizer=tokenizer.to_json(),
+            origin=config.base.origin() if config.base is not None else None,
         )
         trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
+    trainer.decisions += [config.decision] if config.decision is not None else []
     trainer.notices += _vocabulary_notices(config, options, dataset)
     if not THREAD_COUNT_INVARIANT and trainer.train_state.step > 0 and trainer.train_state.threads != pool.threads:
         trainer.notices.append(
@@ -275,10 +272,7 @@ def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOpti
     )
 
 
-def _check_vocabulary(config: RunConfig, options: TrainOptions, dataset: Dataset) -> None:
-    if config.base_model is not None:
-        hint = "train a new model without --from, or adapt one that was trained with --tokenizer subword"
-        check_unknown_share(dataset.train, "the corpus", f"'{options.start_from}'", hint)
+def _check_vocabulary(options: TrainOptions, dataset: Dataset) -> None:
     check_unknown_share(dataset.train, "the corpus", "the tokenizer", "use a larger --vocab, or --tokenizer subword")
     if dataset.val is not None and options.val_file is not None:
         hint = "use a --val-file like the corpus, or --tokenizer subword"
@@ -288,7 +282,7 @@ def _check_vocabulary(config: RunConfig, options: TrainOptions, dataset: Dataset
 def _vocabulary_notices(config: RunConfig, options: TrainOptions, dataset: Dataset) -> Iterator[str]:
     """Yield what was decided about the vocabulary, and a warning if it does not know the text."""
     tokenizer = dataset.tokenizer
-    is_sized_by_text = not isinstance(config.tokenizer, Tokenizer) and config.hparams.vocab is None
+    is_sized_by_text = config.checkpoint is None and config.base is None and config.hparams.vocab is None
     if is_sized_by_text and config.tokenizer is None and tokenizer.kind == "subword":
         yield (
             "the text has too many different characters for one token each: tokens are subwords "
@@ -297,8 +291,7 @@ def _vocabulary_notices(config: RunConfig, options: TrainOptions, dataset: Datas
     elif is_sized_by_text and tokenizer.kind == "char" and tokenizer.vocab_size > DEFAULT_VOCAB:
         yield f"the vocabulary has {tokenizer.vocab_size:,} characters, to know {COVERAGE:.1%} of the text"
     if (warning := unknown_share_warning(dataset.train)) is not None:
-        other = "without --from" if config.base_model is not None else "with a larger --vocab"
-        yield f"{warning}: train {other}, or with --tokenizer subword, to learn them"
+        yield f"{warning}: train with a larger --vocab, or with --tokenizer subword, to learn them"
 
 
 def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:

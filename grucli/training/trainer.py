@@ -44,7 +44,8 @@ class StepResult:
 
 
 class Trainer:
-    """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings.
+    """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings,
+    and `decisions` lines about what was chosen.
 
     `output_dir` is where files are written: the directory of the model, or until the first save the staging directory.
     """
@@ -54,6 +55,7 @@ class Trainer:
         self.model_dir, self.dataset, self.engine, self.train_state = model_dir, dataset, engine, train_state
         self.output_dir = model_dir
         self.notices: list[str] = []
+        self.decisions: list[str] = []
         self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
         self._replies = None if dataset.val is None else training_sample(dataset.val)
 
@@ -225,6 +227,7 @@ class Trainer:
             conversations=dataset.conversations,
             steps=self.train_state.step,
             diverged=self.divergence() is not None,
+            origin=self.train_state.origin,
             **self._figures(),
             **dataset.text_figures(),
         )
@@ -292,6 +295,7 @@ class Trainer:
             **self._figures(),
             parameters_sha256=parameters_sha256(self.engine.named_parameters()),
             diverged=self.divergence() is not None,
+            origin=self.train_state.origin,
             **self.dataset.text_figures(),
         )
 

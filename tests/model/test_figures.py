@@ -22,7 +22,7 @@ def test_a_value_that_reports_figures_reports_all_of_them_together(reported: typ
 
 def test_the_summary_has_the_order_of_its_document() -> None:
     before = ["model", "path", "cell", "parameters", "vocab", "steps"]
-    after = ["parameters_sha256", "read", "dropped", "placeholders", "unknown_share", "diverged"]
+    after = ["parameters_sha256", "read", "dropped", "placeholders", "unknown_share", "diverged", "origin"]
     assert [field.name for field in fields(TrainSummary)] == [*before, *NAMES, *after]
 
 

@@ -173,8 +173,8 @@ def test_a_file_that_is_no_weights_file_is_told_so(tmp_path: Path) -> None:
 VALID_NAMES = ["emo", "a", "7", "r_soccer-2.1", "Ünï", "x" * 64, "best", "console", "com10"]
 INVALID_NAMES = [
     "", ".", "..", ".hidden", "-n", "_x", "a/b", "a\\b", "a b", "a\nb", "a\0b", "a:b", "a*", "emo.", "x" * 65, "$(rm)",
-    "\u202eemo", "CON", "nul", "com1", "lpt9.txt", "aux.x", "emo.safetensors", "emo.SafeTensors", "a'b", "ü" * 65,
-    "\ud800",
+    "\u202eemo", "CON", "nul", "nothing", "Nothing", "com1", "lpt9.txt", "aux.x", "emo.safetensors",
+    "emo.SafeTensors", "a'b", "ü" * 65, "\ud800",
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from grucli.progress import Progress
 from grucli.read import blocks
 from grucli.read.schema import ReadOptions
 from grucli.text import dataset, tokenizers
-from grucli.text.dataset import Dataset, prepare_dataset
+from grucli.text.dataset import BaseFit, BaseTokenizer, Dataset, prepare_dataset
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import EOS, EOT, KINDS, Tokenizer
 from tests.read.compression import COMPRESS
@@ -42,6 +42,7 @@ def prepare_in(
     column: str | None = None,
     vocab: int | None = None,
     on_progress: Progress = check_progress,
+    base: BaseTokenizer | None = None,
 ) -> Dataset:
     return prepare_dataset(
         [name if name == "-" else str(directory / name) for name in names],
@@ -52,6 +53,7 @@ def prepare_in(
         val_file=held_out_file and str(directory / held_out_file),
         cache_dir=directory / "cache",
         on_progress=on_progress,
+        base=base,
     )
 
 
@@ -629,3 +631,33 @@ def test_rows_that_say_only_that_their_text_is_gone_are_told_of_from_the_cache_t
         assert figures.report.messages() == [
             f"'{tmp_path / 'x.csv'}' has 3 rows that are '[removed]' or 'nan': gru clean drops them"
         ]
+
+
+def test_the_tokenizer_of_a_base_is_extended_if_the_text_fits_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("body\n" + '"a cat, a кот"\n' * 20, encoding="utf-8")
+    base = tokenizers.train("char", ["a cat"])
+    given = prepare_in(tmp_path, "a.csv", held_out=0, base=BaseTokenizer(base))
+    assert given.base_fit == BaseFit(characters=240, known_share=160 / 240, fits=True)
+    assert given.tokenizer.pieces[: base.vocab_size] == base.pieces
+    assert {piece.decode() for piece in given.tokenizer.pieces[base.vocab_size :]} == set(",кот")
+    assert given.train.unknown_bytes == 0
+
+    # Each limit is a part of the key of the cache, and so is the base.
+    for limited in (BaseTokenizer(base, max_characters=239), BaseTokenizer(base, min_known_share=0.7)):
+        other = prepare_in(tmp_path, "a.csv", held_out=0, base=limited)
+        assert other.base_fit == BaseFit(characters=240, known_share=160 / 240, fits=False)
+        assert other.tokenizer.pieces[: base.vocab_size] != base.pieces
+    within = BaseTokenizer(base, max_characters=240, min_known_share=0.6)
+    assert prepare_in(tmp_path, "a.csv", held_out=0, base=within).train.ids.tolist() == given.train.ids.tolist()
+    assert prepare_in(tmp_path, "a.csv", held_out=0, tokenizer=base).tokenizer.pieces == base.pieces
+    assert prepare_in(tmp_path, "a.csv", held_out=0).base_fit is None
+
+
+def test_how_a_text_fits_a_base_is_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("body\n" + '"a cat, a кот"\n' * 20, encoding="utf-8")
+    base = BaseTokenizer(tokenizers.train("subword", ["a cat a cat"], 300))
+    first = prepare_in(tmp_path, "a.csv", base=base)
+    monkeypatch.setattr(dataset, "_build", None)
+    second = prepare_in(tmp_path, "a.csv", base=base)
+    assert second.base_fit == first.base_fit
+    assert second.tokenizer.pieces == first.tokenizer.pieces

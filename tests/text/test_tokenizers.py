@@ -367,3 +367,46 @@ def test_another_process_learns_the_same(kind: str) -> None:
     )
 
     assert json.loads(done.stdout) == first_ids(kind)
+
+
+CYRILLIC_TEXT = "кот и пёс, кот и пёс ☕ " * 30
+
+
+def test_an_extended_tokenizer_knows_more_and_nothing_else_changes(tokenizer: Tokenizer) -> None:
+    extended = tokenizer.extend([CYRILLIC_TEXT])
+
+    assert extended.pieces[: tokenizer.vocab_size] == tokenizer.pieces
+    assert extended.vocab_size > tokenizer.vocab_size
+    assert extended.encode(TEXT).tolist() == tokenizer.encode(TEXT).tolist()
+    ids, unknown_bytes = extended.encode_with_unknown_count(CYRILLIC_TEXT)
+    assert unknown_bytes == 0
+    assert extended.decode(ids) == CYRILLIC_TEXT
+    assert len(ids) <= len(CYRILLIC_TEXT)
+    assert set("котипёс☕") <= set(extended.known_characters())
+    assert not set("котипёс☕") & set(tokenizer.known_characters())
+    assert tokenizers.from_json(json.loads(json.dumps(extended.to_json()))).pieces == extended.pieces
+
+
+def test_a_tokenizer_that_lacks_nothing_is_not_extended(tokenizer: Tokenizer) -> None:
+    assert tokenizer.extend([TEXT]) is tokenizer
+    assert tokenizer.extend([]) is tokenizer
+    extended = tokenizer.extend([CYRILLIC_TEXT])
+    assert extended.extend([CYRILLIC_TEXT, TEXT]) is extended
+
+
+@given(any_text, any_text)
+def test_an_extension_keeps_what_the_base_knows(text: str, other: str) -> None:
+    for kind in KINDS:
+        first = tokenizers.train(kind, [text])
+        extended = first.extend([other])
+        assert extended.pieces[: first.vocab_size] == first.pieces
+        new = set(b"".join(extended.pieces[first.vocab_size :]).decode())
+        if not new & set(text):
+            assert extended.encode(text).tolist() == first.encode(text).tolist()
+        assert extended.decode(extended.encode(text)) == first.decode(first.encode(text))
+
+
+def test_an_extension_stays_within_the_largest_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = tokenizers.train("char", ["abc"])
+    monkeypatch.setattr(base, "MAX_VOCAB_SIZE", tokenizer.vocab_size + 1)
+    assert tokenizer.extend(["defg"]).vocab_size == tokenizer.vocab_size + 1

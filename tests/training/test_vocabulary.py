@@ -29,36 +29,6 @@ def started(options: TrainOptions) -> TrainStarted:
     return next(event for event in events if isinstance(event, TrainStarted))
 
 
-def adapted(corpus: Path, **changes: object) -> TrainOptions:
-    shape: dict[str, object] = {"hidden": None, "layers": None, "embed": None}
-    return small_options(corpus, name="adapted", start_from="small", **(shape | changes))
-
-
-def test_a_base_model_of_another_alphabet_is_refused(corpus: Path, tmp_path: Path) -> None:
-    run_summary(small_options(corpus))
-    russian = write_texts(tmp_path / "russian.csv", [f"кот и пёс {n}" for n in range(100)])
-    with pytest.raises(UsageError, match=r"of the corpus are not in the vocabulary of 'small'") as caught:
-        run_to_finish(adapted(russian))
-    assert "without --from" in caught.value.hint
-    assert not model_dir("adapted").exists()
-
-
-def test_what_a_base_model_does_not_know_is_said_and_kept(corpus: Path, tmp_path: Path) -> None:
-    run_summary(small_options(corpus))
-    mixed = write_texts(tmp_path / "mixed.csv", [f"a cat sat on the кот {n % 10}" for n in range(100)])
-    event = started(adapted(mixed))
-    assert "(13.64% of the characters unknown)" in event.description
-    assert event.notices == (
-        "13.6% of the characters are not in the vocabulary: train without --from, or with --tokenizer subword, to "
-        "learn them",
-    )
-    assert run_summary(adapted(mixed)).unknown_share == pytest.approx(3 / 22)
-    few = write_texts(tmp_path / "few.csv", [f"a cat sat on the mat and the mat was a 🐺 {n % 10}" for n in range(100)])
-    event = started(adapted(few, force=True))
-    assert "(2.38% of the characters unknown)" in event.description
-    assert event.notices == ()
-
-
 def test_a_validation_file_of_another_alphabet_is_refused(corpus: Path, tmp_path: Path) -> None:
     russian = write_texts(tmp_path / "russian.csv", ["кот и пёс"] * 100)
     with pytest.raises(UsageError, match=r"russian.csv' are not in the vocabulary of the corpus"):

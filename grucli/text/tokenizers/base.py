@@ -125,6 +125,23 @@ class Tokenizer(ABC):
     def to_json(self) -> dict[str, object]:
         """Return a description of JSON types, from which `from_json` makes an equal tokenizer."""
 
+    @abstractmethod
+    def extend(self, texts: Iterable[str]) -> "Tokenizer":
+        """Return this tokenizer with tokens for what it does not know of `texts`, or itself if nothing is missing.
+
+        New are the characters (words for "word") that a tokenizer of the default size, trained on `texts`, would know.
+        Their ids follow the present ones, which keep their meaning.
+        """
+
+    def known_characters(self) -> str:
+        """Return the characters of which the tokenizer has a token or a part of one, other than bytes."""
+        return "".join(sorted({char for piece in self.pieces for char in piece.decode("utf-8", "ignore")}))
+
+    def missing(self, symbols: Iterable[str]) -> list[str]:
+        """Return which of `symbols` are not pieces, in order, as many as there is room for."""
+        known = set(self.pieces)
+        return [symbol for symbol in symbols if symbol.encode() not in known][: MAX_VOCAB_SIZE - self.vocab_size]
+
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the ids of `text`, int32 [N]."""
         return self.encode_with_unknown_count(text)[0]

@@ -64,6 +64,11 @@ class CharTokenizer(Tokenizer):
         """Return {"kind": "char", "symbols": "…"}."""
         return {"kind": self.kind, "symbols": self._symbols}
 
+    def extend(self, texts: Iterable[str]) -> "CharTokenizer":
+        """Return this tokenizer with the frequent characters of `texts` added."""
+        new = self.missing(train(texts, None)._symbols)
+        return CharTokenizer(self._symbols + "".join(new)) if new else self
+
 
 def train(texts: Iterable[str], vocab: int | None) -> CharTokenizer:
     """Train on the most frequent characters of `texts`; see `from_counts`.

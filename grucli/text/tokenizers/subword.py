@@ -80,6 +80,14 @@ class SubwordTokenizer(Tokenizer):
         """Return {"kind": "subword", "pieces": […]}."""
         return {"kind": self.kind, "pieces": self._learned}
 
+    def extend(self, texts: Iterable[str]) -> "SubwordTokenizer":
+        """Return this tokenizer with the frequent characters of `texts` added.
+
+        Longer pieces are not added: the network spells new words with pieces that it knows.
+        """
+        new = self.missing(_frequent_characters(_sample(texts), _max_characters(DEFAULT_VOCAB - _FIRST_PIECE_ID)))
+        return SubwordTokenizer([*self._learned, *new]) if new else self
+
 
 def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
     """Learn pieces from an even sample of `texts`, up to `vocab` tokens in all (by default 1024).
@@ -88,11 +96,8 @@ def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
         UsageError: `vocab` is out of range.
     """
     capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, MIN_VOCAB_SIZE) - _FIRST_PIECE_ID
-    sample = _SegmentSample()
-    for text in texts:
-        for segment in _segments(replace_surrogates(text)):
-            sample.add(segment)
-    sentences = list(_sentences(sample.segments, capacity // 2))
+    segments = _sample(texts)
+    sentences = list(_sentences(segments, _frequent_characters(segments, _max_characters(capacity))))
     return SubwordTokenizer(_train_pieces(sentences, capacity) if sentences else [])
 
 
@@ -134,6 +139,19 @@ class _SegmentSample:
             self._stride *= 2
 
 
+def _sample(texts: Iterable[str]) -> list[str]:
+    sample = _SegmentSample()
+    for text in texts:
+        for segment in _segments(replace_surrogates(text)):
+            sample.add(segment)
+    return sample.segments
+
+
+def _max_characters(capacity: int) -> int:
+    """The number of characters that may have a piece, of `capacity` learned pieces."""
+    return capacity // 2
+
+
 def _segments(text: str) -> Iterator[str]:
     """Split a long text before a space or newline, which does not change the ids. U+2581 is a segment."""
     if len(text) <= _SEGMENT_CHARS and _SPACE_SYMBOL not in text:
@@ -151,8 +169,8 @@ def _segments(text: str) -> Iterator[str]:
         yield part[begin:]
 
 
-def _sentences(sample: list[str], symbols: int) -> Iterator[str]:
-    """The lines of the sample, split at its rare characters; up to `symbols` characters are not rare."""
+def _frequent_characters(sample: list[str], limit: int) -> list[str]:
+    """The characters of the sample that are not rare, the most frequent first, at most `limit`."""
     counts = Counter[str]()
     for segment in sample:
         counts.update(segment)
@@ -160,11 +178,16 @@ def _sentences(sample: list[str], symbols: int) -> Iterator[str]:
         counts.pop(excluded, None)
     target_count = _CHARACTER_COVERAGE * counts.total()
     frequent, covered = [], 0
-    for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:symbols]:
+    for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]:
         if covered >= target_count:
             break
         frequent.append(symbol)
         covered += count
+    return frequent
+
+
+def _sentences(sample: list[str], frequent: list[str]) -> Iterator[str]:
+    """The lines of the sample, split at the characters that are not `frequent`."""
     if frequent:
         runs = re.compile("[" + "".join(map(re.escape, frequent)) + "]+")
         for segment in sample:

@@ -71,6 +71,11 @@ class WordTokenizer(Tokenizer):
         """Return {"kind": "word", "words": […]}."""
         return {"kind": self.kind, "words": list(self._ids)}
 
+    def extend(self, texts: Iterable[str]) -> "WordTokenizer":
+        """Return this tokenizer with the frequent words of `texts` added."""
+        new = self.missing(train(texts, None)._ids)
+        return WordTokenizer([*self._ids, *new]) if new else self
+
 
 def train(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
     """Train on the most frequent words of `texts`, up to `vocab` tokens in all (by default 8000).

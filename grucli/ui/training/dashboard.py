@@ -149,7 +149,7 @@ class TrainDashboard:
         while self._step is not None and sizes and name.cell_len + 2 + len(", ".join(sizes)) > width:
             sizes.pop()
         first = Text.assemble(name, ("  " + ", ".join(sizes), _DIM_STYLE)) if sizes else name
-        notes = [Text(sanitize_line(line)) for line in describe_inputs(started.inputs)]
+        notes = [Text(sanitize_line(line)) for line in (*started.decisions, *describe_inputs(started.inputs))]
         notes += [Text(sanitize_line(note), "yellow") for note in started.notices]
         wrapped = [
             list(text.wrap(console, width)) for text in (first, Text(sanitize_line(started.description)), *notes)

@@ -96,7 +96,7 @@ class TrainView:
                 self._report_stage(event.stage)
             case TrainStarted():
                 self._terminal.info(sanitize_line(event.description))
-                for line in describe_inputs(event.inputs):
+                for line in (*event.decisions, *describe_inputs(event.inputs)):
                     self._terminal.info(sanitize_line(line))
                 for note in event.notices:
                     self._terminal.warn(note)

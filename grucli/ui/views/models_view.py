@@ -84,6 +84,7 @@ def _training_facts(info: ModelInfo, run: TrainSummary) -> list[tuple[str, str |
         ("parameters", f"{info.parameters:,}"),
         ("tokenizer", f"{info.tokenizer}, {pluralize(sizes.V, 'symbol')}"),
         ("trained on", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
+        *([("adapted", f"from '{sanitize_line(card.origin.model)}'")] if card.origin is not None else []),
         (
             "training",
             f"{pluralize(run.steps, 'step')}, {pluralize(run.tokens, 'token')}, {format_duration(run.seconds)}",

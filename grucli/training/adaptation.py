@@ -1,0 +1,106 @@
+"""Where a new run starts: from scratch, from the model that --from names, or from the one in the package."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from grucli.errors import UsageError
+from grucli.model import packaged
+from grucli.model.store import NOTHING, find_model
+from grucli.model.weights import Origin, SavedModel, load_weights, read_model_info
+from grucli.text.dataset import BaseTokenizer, Dataset
+from grucli.training.options import Hyperparameters, TrainOptions, as_typed
+
+MAX_CHARACTERS = 20_000_000
+"""Length of a text to train on up to which a run starts from the packaged model. Set by judgment, not measured."""
+
+MIN_KNOWN_SHARE = 0.9
+"""Fraction of the characters of a text that the packaged model must know: text in another script shares nothing."""
+
+HYPERPARAMETERS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.3, "batch": 16}
+"""Of an adaptation, unless they are given. Set by judgment, not measured: a lower rate keeps what the model knows, and
+small texts are soon learned by heart."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model that a run may start from. `is_given`: --from names it, so it is used for any text."""
+
+    name: str
+    path: Path
+    model: SavedModel
+    is_given: bool
+
+    @property
+    def tokenizer(self) -> BaseTokenizer:
+        """Its tokenizer, and which text it is used for."""
+        tokenizer = self.model.tokenizer
+        return BaseTokenizer(tokenizer) if self.is_given else BaseTokenizer(tokenizer, MAX_CHARACTERS, MIN_KNOWN_SHARE)
+
+    def origin(self) -> Origin:
+        """Return what the card of an adapted model says about it."""
+        return Origin(self.name, read_model_info(self.path).parameters_sha256, self.model.card.fingerprint)
+
+    def fixed(self) -> dict[str, Any]:
+        """Return the options that it decides."""
+        sizes = self.model.sizes
+        return {
+            "cell": sizes.cell,
+            "hidden": sizes.H,
+            "layers": sizes.L,
+            "embed": sizes.E,
+            "tokenizer": self.model.tokenizer.kind,
+            "vocab": sizes.V,
+            "tied": sizes.tied,
+        }
+
+    def conflicts(self, options: TrainOptions) -> str:
+        """Return the options that contradict it, in words; "" if there are none."""
+        return ", ".join(
+            f"{as_typed(flag, getattr(options, flag))} (it has {value})"
+            for flag, value in self.fixed().items()
+            if getattr(options, flag) not in (None, value)
+        )
+
+    def adapted(self, options: TrainOptions, hparams: Hyperparameters) -> Hyperparameters:
+        """Return the hyperparameters of a run that starts from it."""
+        chosen = {name: value for name, value in HYPERPARAMETERS.items() if getattr(options, name) is None}
+        return replace(hparams, **self.fixed(), **chosen)
+
+
+def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:
+    """Return the model that a new run may start from, and what was decided, if it can be said before the text is read.
+
+    Raises:
+        UsageError: there is no such model, or an option contradicts the one that --from names.
+        ModelFileError: the model is corrupt.
+    """
+    if options.start_from == NOTHING:
+        return None, None
+    is_given = options.start_from is not None
+    path = find_model(options.start_from) if is_given else packaged.path()
+    if path is None:
+        return None, None
+    base = Base(options.start_from or packaged.NAME, path, load_weights(path), is_given)
+    conflicts = base.conflicts(options)
+    if conflicts and is_given:
+        raise UsageError(f"model '{base.name}' conflicts with {conflicts}", "remove the option")
+    return (None, f"training from scratch: '{base.name}' conflicts with {conflicts}") if conflicts else (base, None)
+
+
+def describe_choice(base: Base, dataset: Dataset) -> str:
+    """Return in a line whether and why the run starts from `base`."""
+    fit = dataset.base_fit
+    assert fit is not None
+    new = dataset.tokenizer.vocab_size - base.model.sizes.V
+    if fit.fits:
+        tokens = f", with {new:,} new {'token' if new == 1 else 'tokens'}" if new else ""
+        if base.is_given:
+            return f"starting from '{base.name}'{tokens}"
+        return (
+            f"starting from '{base.name}'{tokens} (the corpus is small: {fit.characters:,} characters); "
+            f"--from {NOTHING} trains from scratch"
+        )
+    if fit.known_share < MIN_KNOWN_SHARE:
+        return f"training from scratch: '{base.name}' knows only {fit.known_share:.0%} of the characters"
+    return f"training from scratch: {fit.characters:,} characters are enough; --from {base.name} starts from it"

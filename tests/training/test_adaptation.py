@@ -1,0 +1,134 @@
+"""Where a new run starts: from the model that was named, from the packaged one, or from scratch, and why is said."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from grucli.errors import UsageError
+from grucli.model import packaged
+from grucli.model.store import BEST, LAST, model_dir
+from grucli.model.weights import Origin, load_weights, read_model_info
+from grucli.training import adaptation
+from grucli.training.events import TrainStarted
+from grucli.training.options import Hyperparameters, TrainOptions
+from tests.training.small_runs import run_events, run_summary, run_to_finish, small_options, write_small_corpus
+
+pytestmark = pytest.mark.usefixtures("home")
+
+BARE: dict[str, object] = {"hidden": None, "layers": None, "embed": None}
+
+
+def write_texts(path: Path, texts: list[str]) -> Path:
+    path.write_text("body\n" + "".join(f"{text}\n" for text in texts), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_small_corpus(tmp_path / "small.csv")
+
+
+@pytest.fixture
+def base(corpus: Path) -> Path:
+    """The weights file of a model of characters."""
+    run_summary(small_options(corpus, name="base", steps=4))
+    return model_dir("base") / BEST
+
+
+@pytest.fixture
+def packaged_model(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(packaged, "_FILE", base)
+    return base
+
+
+def started(options: TrainOptions) -> TrainStarted:
+    """What is said before the first step of a run, which is then finished."""
+    events = list(run_events(dataclasses.replace(options, steps=2)))
+    return next(event for event in events if isinstance(event, TrainStarted))
+
+
+def test_a_small_corpus_starts_from_the_packaged_model(packaged_model: Path, tmp_path: Path) -> None:
+    text = write_texts(tmp_path / "mine.csv", [f"the dog sat on a mat {n} ☕" for n in range(100)])
+    event = started(small_options(text, name="mine", batch=None, **BARE))
+    (decision,) = event.decisions
+    assert decision.startswith("starting from 'chitchat', with 1 new token (the corpus is small: ")
+    assert decision.endswith(" characters); --from nothing trains from scratch")
+    base, mine = load_weights(packaged_model), load_weights(model_dir("mine") / LAST)
+    assert mine.tokenizer.pieces == (*base.tokenizer.pieces, "☕".encode())
+    assert mine.card.origin == Origin(
+        "chitchat", read_model_info(packaged_model).parameters_sha256, base.card.fingerprint
+    )
+    assert mine.card.unknown_share == 0
+
+
+def test_from_nothing_trains_from_scratch(packaged_model: Path, corpus: Path) -> None:
+    event = started(small_options(corpus, name="mine", start_from="nothing", embed=None))
+    assert event.decisions == ()
+    assert read_model_info(model_dir("mine") / LAST).card.origin is None
+    assert read_model_info(model_dir("mine") / LAST).sizes.E == 64
+
+
+def test_an_option_that_contradicts_the_packaged_model_means_from_scratch(packaged_model: Path, corpus: Path) -> None:
+    event = started(small_options(corpus, name="mine", hidden=16, layers=None, embed=6, tokenizer="word"))
+    assert event.decisions == (
+        "training from scratch: 'chitchat' conflicts with --hidden 16 (it has 12), --tokenizer word (it has char)",
+    )
+    same = started(small_options(corpus, name="same", hidden=12, layers=2, embed=6, tokenizer="char"))
+    assert same.decisions[0].startswith("starting from 'chitchat'")
+    with pytest.raises(UsageError, match=r"model 'base' conflicts with --hidden 16 \(it has 12\)"):
+        run_to_finish(small_options(corpus, name="odd", start_from="base", hidden=16))
+
+
+@pytest.mark.parametrize("kind", [None, "char"])
+def test_text_in_another_script_trains_from_scratch(packaged_model: Path, tmp_path: Path, kind: str | None) -> None:
+    text = write_texts(tmp_path / "russian.csv", [f"кот и пёс {n}" for n in range(100)])
+    event = started(small_options(text, name="mine", tokenizer=kind, **BARE))
+    assert event.decisions == ("training from scratch: 'chitchat' knows only 41% of the characters",)
+
+
+def test_a_long_text_trains_from_scratch(packaged_model: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptation, "MAX_CHARACTERS", 1000)
+    (decision,) = started(small_options(corpus, name="mine", **BARE)).decisions
+    assert decision.startswith("training from scratch: ")
+    assert decision.endswith(" characters are enough; --from chitchat starts from it")
+    given = started(small_options(corpus, name="given", start_from="base", **BARE))
+    assert given.decisions == ("starting from 'base'",)
+
+
+@pytest.mark.slow
+def test_a_resumed_run_is_the_run_that_was_started(packaged_model: Path, tmp_path: Path) -> None:
+    text = write_texts(tmp_path / "mine.csv", [f"the dog sat on a mat {n} ☕" for n in range(100)])
+    options = small_options(text, name="halved", **BARE)
+    straight = run_summary(dataclasses.replace(options, name="straight"))
+    run_to_finish(options, 7)
+    packaged_model.unlink()  # what the run started from is not needed any more
+    resumed = run_summary(dataclasses.replace(options, resume=True))
+    assert resumed.parameters_sha256 == straight.parameters_sha256
+    assert resumed.origin == straight.origin is not None
+    assert read_model_info(model_dir("halved") / LAST).card.origin == straight.origin
+
+
+def test_what_an_adaptation_uses_unless_it_is_given(base: Path, corpus: Path) -> None:
+    options = small_options(corpus, name="mine", start_from="base", batch=None, **BARE)
+    chosen, _ = adaptation.choose_base(options)
+    assert chosen is not None
+    hparams = chosen.adapted(options, Hyperparameters())
+    assert {name: getattr(hparams, name) for name in adaptation.HYPERPARAMETERS} == adaptation.HYPERPARAMETERS
+    given = dataclasses.replace(options, lr=0.5, batch=3)
+    hparams = chosen.adapted(given, Hyperparameters(lr=0.5, batch=3))
+    assert (hparams.lr, hparams.batch, hparams.hidden) == (0.5, 3, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["char", "word", "subword"])
+def test_a_base_of_another_alphabet_learns_it(corpus: Path, tmp_path: Path, kind: str) -> None:
+    run_summary(small_options(corpus, name="base", steps=1, tokenizer=kind))
+    russian = write_texts(tmp_path / "russian.csv", [f"кот и пёс {n % 9}" for n in range(100)])
+    base = load_weights(model_dir("base") / BEST)
+    options = small_options(russian, name="mine", start_from="base", steps=2, **BARE)
+    summary = run_summary(options)
+    assert summary.unknown_share == 0
+    mine = load_weights(model_dir("mine") / LAST)
+    assert mine.tokenizer.pieces[: base.sizes.V] == base.tokenizer.pieces
+    assert summary.vocab == mine.sizes.V > base.sizes.V
