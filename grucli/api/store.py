@@ -39,7 +39,8 @@ class ModelDetails(JsonRecord):
     def to_json(self) -> dict[str, object]:
         """Return the object of the summary, and what the maker of the model says about it."""
         description = self.entry.info.card.description if self.entry.info else {}
-        return (self.summary.to_json() if self.summary else {}) | {"description": dict(description)}
+        summary = self.summary.to_json() if self.summary else {}
+        return summary | ({"description": dict(description)} if description else {})
 
     def check(self) -> None:
         """Check that the model can be read.
