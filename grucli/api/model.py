@@ -206,6 +206,7 @@ class Model:
         *,
         split: Literal["all", "val"] = "all",
         val: float = 0.1,
+        dynamic: bool = False,
         column: str | None = None,
         read: ReadOptions | None = None,
         on_progress: "Progress | None" = None,
@@ -216,6 +217,7 @@ class Model:
             corpus: a file that training takes.
             split: "all", or "val" for the validation split.
             val: the validation fraction of that split, 0 to 1.
+            dynamic: also measure what learning while reading gains.
             column: the column of the text, None for the usual names.
             read: how to read the file.
             on_progress: called with a stage, and with the bytes done and in all.
@@ -225,7 +227,7 @@ class Model:
             EmptyInputError: there is no text, or no validation split.
             GruError: the file is corrupt, or the disk is full.
         """
-        from grucli.generation import evaluation
+        from grucli.generation import dynamic_evaluation, evaluation
         from grucli.paths import cache_dir
         from grucli.text.dataset import prepare_dataset
         from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
@@ -251,6 +253,7 @@ class Model:
         notify("scoring", 0, None)
         return dataclasses.replace(
             evaluation.evaluate(self._weights, tokens, self._threads),
+            dynamic=dynamic_evaluation.measure_dynamic_gain(self._weights, tokens) if dynamic else None,
             read=report.read,
             dropped=dict(report.skipped),
             placeholders=report.placeholders,
@@ -348,6 +351,7 @@ def evaluate(
     *,
     split: Literal["all", "val"] = "all",
     val: float = 0.1,
+    dynamic: bool = False,
     column: str | None = None,
     read: ReadOptions | None = None,
     on_progress: "Progress | None" = None,
@@ -362,7 +366,9 @@ def evaluate(
         ModelFileError: the model's file is corrupt.
         EmptyInputError: there is no text, or no validation split.
     """
-    return _resolve(model).evaluate(corpus, split=split, val=val, column=column, read=read, on_progress=on_progress)
+    return _resolve(model).evaluate(
+        corpus, split=split, val=val, dynamic=dynamic, column=column, read=read, on_progress=on_progress
+    )
 
 
 def read_prompt(path: str) -> str:

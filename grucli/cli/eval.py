@@ -15,6 +15,7 @@ def eval_(
     file: Annotated[str, typer.Argument(metavar="CORPUS", help="A file that gru train takes.")],
     split: Annotated[Literal["all", "val"], typer.Option(help="The whole file, or its validation split.")] = "all",
     val: Annotated[float, typer.Option(help="Validation fraction of the training, with --split val.")] = 0.1,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="Measure what learning while reading gains.")] = False,
     *,
     read: ReadOptions,
     threads: Threads = None,
@@ -25,6 +26,7 @@ def eval_(
     \b
       gru eval emo test.tsv                    a text that it was not trained on
       gru eval emo train.tsv --split val       the validation split of its own corpus
+      gru eval demo talk.csv --dynamic         what gru chat --learn gains in 200 turns
       gru eval ./a-friends.safetensors test.tsv --json
     """
     from grucli.ui.terminal.console import terminal
@@ -35,7 +37,13 @@ def eval_(
         from grucli.api.model import evaluate, load
 
         scores = evaluate(
-            load(model, threads=threads), file, split=split, val=val, read=read, on_progress=status.progress
+            load(model, threads=threads),
+            file,
+            split=split,
+            val=val,
+            dynamic=dynamic,
+            read=read,
+            on_progress=status.progress,
         )
     for line in describe_inputs(scores.inputs):
         terminal().info(line)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from grucli.engine.cpu import CpuScorer
 from grucli.engine.protocol import Scorer
 from grucli.engine.thread_pool import ThreadPool
+from grucli.generation.dynamic_evaluation import DynamicGain
 from grucli.json_record import JsonRecord
 from grucli.model.parameters import Parameters
 from grucli.model.weights import SavedModel
@@ -26,7 +27,7 @@ class EvalResult(JsonRecord):
     symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. unknown_share: the fraction of
     the characters that are unknown. read, dropped: rows, those dropped by reason. placeholders:
     rows that say only that their text is missing or gone. notices: sentences for the user.
-    inputs: what was decided about the file.
+    inputs: what was decided about the file. dynamic: what learning while reading gains, if measured.
     """
 
     nats_per_token: float
@@ -41,12 +42,13 @@ class EvalResult(JsonRecord):
     placeholders: int = 0
     notices: tuple[str, ...] = ()
     inputs: tuple[Schema, ...] = ()
+    dynamic: DynamicGain | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the figures, without the notices."""
         figures = JsonRecord.to_json(self)
-        del figures["notices"]
-        return figures
+        del figures["notices"], figures["dynamic"]
+        return figures | (self.dynamic.to_json() if self.dynamic is not None else {})
 
 
 def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
