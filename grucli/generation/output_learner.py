@@ -4,9 +4,7 @@ After each passage comes a step of gradient descent on its loss, and what was le
 the matrix that states are multiplied with learn: out.W, or out.P where the output is tied to the embedding. So the
 states stay as they are, and what was learned fits into a weights file.
 
-The gradient of each token is divided by the root of its mean probability in the passage, which is close to the root
-mean square of that gradient: the scaling of the paper, without statistics of the training text. Rates are relative to
-the squares of the states and embeddings, so they serve networks of any size.
+Rates are relative to the squares of the states and embeddings, so they serve networks of any size.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,14 +16,13 @@ from numpy.typing import NDArray
 from grucli.generation.probabilities import Float64, log_softmax
 from grucli.kernels.arrays import Float32
 
-LEARNING_RATE = 0.3
+LEARNING_RATE = 0.6
 DECAY = 0.005
 """The part of what was learned that each step drops."""
 
 MAX_STEP_TOKENS = 64
 """A longer passage is learned in several steps."""
 
-_MIN_PROBABILITY = 1e-5
 _MAX_HALVINGS = 8
 _TOLERANCE = 0.1  # nats that the decay may cost
 
@@ -82,7 +79,7 @@ class OutputLearner:
         return output
 
     def _step(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> LearnedOutput:
-        d_matrix, d_bias = self.gradients(output, states, targets, scale_tokens=True)
+        d_matrix, d_bias = self.gradients(output, states, targets)
         rate = LEARNING_RATE / (1 + np.square(states).sum(1).mean())
         before = self.nats(output, states, targets)
         for _ in range(_MAX_HALVINGS):
@@ -95,24 +92,12 @@ class OutputLearner:
             rate /= 2
         return output
 
-    def gradients(
-        self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32], *, scale_tokens: bool = False
-    ) -> tuple[Float32, Float32]:
-        """Return the gradients of Σ nats for matrix and bias, or with `scale_tokens` those of the update."""
-        probabilities = np.exp(self.log_probabilities(output, states)).astype(np.float32)
-        d_logits = probabilities.copy()
+    def gradients(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> tuple[Float32, Float32]:
+        """Return the gradients of Σ nats for matrix and bias."""
+        d_logits = np.exp(self.log_probabilities(output, states)).astype(np.float32)
         d_logits[np.arange(len(targets)), targets] -= 1
-        if scale_tokens:
-            d_logits *= _token_scales(probabilities.mean(0))
         d_features = d_logits if self._embedding is None else d_logits @ self._embedding
         return np.asarray(states.T @ d_features, np.float32), np.asarray(d_logits.sum(0), np.float32)
-
-
-def _token_scales(probabilities: Float32) -> Float32:
-    """Return what the gradient of each token is multiplied by, 1 on average."""
-    smoothed = probabilities + np.float32(_MIN_PROBABILITY)
-    scales = 1 / np.sqrt(smoothed)
-    return np.asarray(scales / (scales @ smoothed))
 
 
 def _steps(num_tokens: int) -> Iterator[slice]:
