@@ -110,7 +110,7 @@ _gru_look_up() {
         'sample --pace') kind='' ;;
         'sample --threads') kind='' ;;
         'sample #'0) kind=@model ;;
-        chat) commands='' options='--continue --opening --follow --private --commands --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help' ;;
+        chat) commands='' options='--continue --opening --follow --learn --private --commands --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'chat --opening') kind=@file ;;
         'chat --temp') kind='' ;;
         'chat --top-k') kind='' ;;
@@ -129,7 +129,7 @@ _gru_look_up() {
         'chat --pace') kind='' ;;
         'chat --threads') kind='' ;;
         'chat #'0) kind=@model ;;
-        eval) commands='' options='--split --val --context --column --thread-column --delimiter --encoding --no-header --threads --json -q --quiet --debug --version -h --help' ;;
+        eval) commands='' options='--split --val --context --dynamic --column --thread-column --delimiter --encoding --no-header --threads --json -q --quiet --debug --version -h --help' ;;
         'eval --split') kind='all val' ;;
         'eval --val') kind='' ;;
         'eval --column') kind='' ;;

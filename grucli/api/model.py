@@ -207,6 +207,7 @@ class Model:
         split: Literal["all", "val"] = "all",
         val: float = 0.1,
         context: bool = False,
+        dynamic: bool = False,
         column: str | None = None,
         read: ReadOptions | None = None,
         on_progress: "Progress | None" = None,
@@ -219,6 +220,7 @@ class Model:
             val: the validation fraction of that split, 0 to 1.
             context: also measure what up to 1,000 replies gain from the turns before them, with a model and a corpus
                 of conversations.
+            dynamic: also measure what learning while reading gains.
             column: the column of the text, None for the usual names.
             read: how to read the file.
             on_progress: called with a stage, and with the bytes done and in all.
@@ -229,7 +231,7 @@ class Model:
             EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
             GruError: the file is corrupt, or the disk is full.
         """
-        from grucli.generation import evaluation
+        from grucli.generation import dynamic_evaluation, evaluation
         from grucli.paths import cache_dir
         from grucli.text.dataset import prepare_dataset
         from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
@@ -261,6 +263,7 @@ class Model:
         notify("scoring", 0, None)
         return dataclasses.replace(
             evaluation.evaluate(self._weights, tokens, self._threads, context=context),
+            dynamic=dynamic_evaluation.measure_dynamic_gain(self._weights, tokens) if dynamic else None,
             read=report.read,
             dropped=dict(report.skipped),
             placeholders=report.placeholders,
@@ -359,6 +362,7 @@ def evaluate(
     split: Literal["all", "val"] = "all",
     val: float = 0.1,
     context: bool = False,
+    dynamic: bool = False,
     column: str | None = None,
     read: ReadOptions | None = None,
     on_progress: "Progress | None" = None,
@@ -374,7 +378,14 @@ def evaluate(
         EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
     """
     return _resolve(model).evaluate(
-        corpus, split=split, val=val, context=context, column=column, read=read, on_progress=on_progress
+        corpus,
+        split=split,
+        val=val,
+        context=context,
+        dynamic=dynamic,
+        column=column,
+        read=read,
+        on_progress=on_progress,
     )
 
 

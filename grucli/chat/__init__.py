@@ -22,6 +22,7 @@ def open_chat(
     persist: bool = False,
     private: bool = False,
     follow: bool = False,
+    learn: bool = False,
     threads: int | None = None,
     pace: float = 0.0,
     on_wait: Callable[[str], None] | None = None,
@@ -40,6 +41,7 @@ def open_chat(
         persist: save the session from its first turn on, not only once it has a name.
         private: keep nothing: no session can be saved or loaded.
         follow: reload the model when its file changes.
+        learn: learn from the turns; the model on the disk does not change.
         threads: number of threads, None for all cores.
         pace: characters per second at which replies are to be shown, 0 for no limit.
         on_wait: called while a model to follow has no checkpoint yet.
@@ -55,7 +57,7 @@ def open_chat(
     from grucli.chat.session_store import default_session_store
     from grucli.generation.options import GenerationConfig
 
-    return open_session(
+    session = open_session(
         ModelLoader(threads),
         model,
         config or GenerationConfig(),
@@ -67,6 +69,9 @@ def open_chat(
         resume_with=resume_with,
         on_wait=on_wait,
     )
+    if learn:
+        session.set_learning(True)
+    return session
 
 
 class _CallablePackage(ModuleType):

@@ -28,7 +28,7 @@ from grucli.chat.inspection import gates, score_text
 from grucli.chat.sample_command import sample_command
 from grucli.chat.session import PRIVATE_MESSAGE, Session
 from grucli.chat.turns import PREVIEW_CHARS, ROOT, Turn, preview
-from grucli.errors import GruError, UsageError
+from grucli.errors import GruError, UsageError, pluralize
 from grucli.generation.phrases import unescape_text
 from grucli.number_parsing import looks_numeric, parse_float, parse_int
 
@@ -37,6 +37,7 @@ _DEFAULT_CANDIDATES = 5
 _SIMILARITY_CUTOFF = 0.65  # of `difflib.get_close_matches`
 _MIN_PREFIX_LETTERS = 3
 
+_SWITCH = ("on", "off")
 _NO_TURNS = Message("there are no turns yet")
 
 
@@ -348,9 +349,39 @@ def _save(session: Session, name: str) -> Iterator[ChatEvent]:
         yield Message(f"saved as {log.name} after every turn: {log.path}")
 
 
+def _learn(session: Session, value: str) -> Iterator[ChatEvent]:
+    if value not in ("", *_SWITCH):
+        raise UsageError(f"'{truncate(value)}' is not on or off", "use /learn on or /learn off")
+    if value:
+        session.set_learning(value == "on")
+    if session.learning.on:
+        learned = session.learned
+        from_turns = f" from {pluralize(learned.turns, 'turn')} so far" if learned is not None else ""
+        yield Message(f"learning{from_turns}; /keep NAME saves it as a model, /forget drops it")
+    else:
+        yield Message(f"not learning: replies come from {session.model_name} as it is on the disk")
+
+
+def _learning_switch(session: Session) -> str:
+    return "on" if session.learning.on else "off"
+
+
+def _keep(session: Session, name: str) -> Iterator[ChatEvent]:
+    if not name:
+        raise UsageError("/keep takes the name of a new model", "use one that no model has, as in /keep mine")
+    previous = session.model_name
+    session.keep(name)
+    yield Message(f"saved what was learned as model {name}, which this chat uses now; {previous} is unchanged")
+
+
 def _forget(session: Session, _: str) -> Iterator[ChatEvent]:
-    name, was_private = _saved_name(session), session.store is None
     session.forget()
+    yield Message(f"forgot what was learned: {session.model_name} is as on the disk again")
+
+
+def _delete(session: Session, _: str) -> Iterator[ChatEvent]:
+    name, was_private = _saved_name(session), session.store is None
+    session.delete()
     if was_private:
         yield Message(PRIVATE_MESSAGE)
     else:
@@ -518,8 +549,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
         current=lambda session: session.model_name, values=lambda session: session.models(),
     ),
     SlashCommand(
-        "save", "[NAME]", "sessions", "name this session, so that it is kept", _save,
-        "Of the unnamed sessions only the last hundred are kept.", "/save holidays",
+        "save", "[NAME]", "sessions", "name this session, to keep it; see /delete", _save,
+        "Of the unnamed sessions only the last hundred are kept. /delete deletes the session.", "/save holidays",
         current=_saved_name,
     ),
     SlashCommand(
@@ -528,8 +559,24 @@ COMMANDS: tuple[SlashCommand, ...] = (
         values=lambda session: session.store.names() if session.store is not None else (),
     ),
     SlashCommand(
-        "forget", "", "sessions", "delete this session, keep nothing from now on", _forget,
-        "Deletes its file and its lines in the history of typed lines. The chat goes on until you leave.", "/forget",
+        "delete", "", "", "delete this session, keep nothing from now on", _delete,
+        "Deletes its file and its lines in the history of typed lines. The chat goes on until you leave.", "/delete",
+    ),
+    SlashCommand(
+        "learn", "[on | off]", "sessions", "learn from this chat; see /keep and /forget", _learn,
+        "After each turn the model learns from your line and its reply. What it learned follows the turns: /undo and "
+        "/rewind go back to what it knew there. The model on the disk does not change. /keep NAME saves what was "
+        "learned as a new model, /forget drops it. /learn off uses the model as it is on the disk; /learn on learns "
+        "from the turns so far again.",
+        "/learn on", current=_learning_switch, values=lambda session: _SWITCH,
+    ),
+    SlashCommand(
+        "keep", "NAME", "", "save what was learned as a new model", _keep,
+        "The chat goes on with the new model. The one it was made from does not change.", "/keep mine",
+    ),
+    SlashCommand(
+        "forget", "", "", "drop what was learned from the turns so far", _forget,
+        "The turns stay. If the chat learns, it goes on with the next turn. /delete deletes the session.", "/forget",
     ),
     SlashCommand(
         "help", "[NAME]", "", "list commands, or explain one", _help,

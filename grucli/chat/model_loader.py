@@ -1,12 +1,16 @@
 """Loads models for a session: those of the store by name, other weights files by path."""
 
+import dataclasses
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from grucli.chat.turns import ChatModel
 from grucli.errors import GruError
 from grucli.generation.sampler import Sampler
-from grucli.model.store import find_model, is_awaiting_first_checkpoint, model_name, model_names
+from grucli.model.figures import Figures
+from grucli.model.store import create_model, find_model, is_awaiting_first_checkpoint, model_name, model_names
 from grucli.model.weights import ModelCard, load_weights, read_model_info
 
 _FileSignature = tuple[int, int, int]
@@ -63,6 +67,21 @@ class ModelLoader:
             return read_model_info(find_model(name)).parameters_sha256
         except (GruError, OSError):
             return ""
+
+    def save_as(self, name: str, model: ChatModel, source: str) -> None:
+        """Save an opened model `source`, with what it learned since, as the new model `name`.
+
+        Its figures are left out: they were measured before.
+
+        Raises:
+            UsageError: there is a model of this name, or it is not a valid name.
+            OSError: the model cannot be written.
+        """
+        weights = model.weights
+        unmeasured: dict[str, Any] = {each.name: None for each in dataclasses.fields(Figures) if each.default is None}
+        created = datetime.now().astimezone().isoformat(timespec="seconds")
+        card = dataclasses.replace(weights.card, created=created, **unmeasured)
+        create_model(name, dataclasses.replace(weights, card=card), find_model(source))
 
     def _load(self, path: Path) -> tuple[Sampler, ModelCard]:
         weights = load_weights(path)

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 from grucli.chat.events import ChatEvent, CommandError, Message, ReplyDelta, ReplyFinished, ReplyStarted, UnknownSymbols
 from grucli.chat.inputs import unknown_symbols, validate_pace
+from grucli.chat.learning import Learned, TurnLearner
 from grucli.chat.session_records import (
     HeaderRecord,
     ModelRecord,
@@ -26,7 +27,7 @@ from grucli.chat.session_records import (
 from grucli.chat.session_store import SessionLog, SessionStore, error_summary
 from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ROOT, ChatModel, Provenance, ReplyContext, Turn
+from grucli.chat.turns import ROOT, ChatModel, Learning, Provenance, ReplyContext, Turn
 from grucli.errors import GruError, UsageError
 from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
 from grucli.text.tokenizers.base import replace_surrogates
@@ -56,14 +57,22 @@ class ModelProvider(Protocol):
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of the parameters that the file has now, empty if it cannot be read."""
 
+    def save_as(self, name: str, model: ChatModel, source: str) -> None:
+        """Save an opened model `source`, with what it learned since, as the new model `name`.
+
+        Raises:
+            UsageError: there is a model of this name, or it is not a valid name.
+            OSError: the model cannot be written.
+        """
+
 
 class Session:
     """A dialogue with a model. The methods that reply are generators of events; `stop` ends a reply from outside.
 
     `tree` has the turns, `state_cache` the states of the model after them, `candidates` the replies that `/pick` can
     choose, `initial_config` the config before any command, `store` the saved sessions, None for a private session,
-    which keeps nothing, `started_at` the time of its start (ISO 8601), `log` its file, and `save_error` why it is not
-    saved any more. Leaving a `with` block closes the file.
+    which keeps nothing, `learning` whether it learns from its turns, `started_at` the time of its start (ISO 8601),
+    `log` its file, and `save_error` why it is not saved any more. Leaving a `with` block closes the file.
     """
 
     def __init__(
@@ -97,6 +106,7 @@ class Session:
         self.tree = TurnTree()
         self.candidates: list[Turn] = []
         self.stop_requested = False
+        self.learning = Learning()
         self.log = store.create_log() if store is not None and persist else None
         self.save_error = ""
         self.started_at = _now()
@@ -169,9 +179,10 @@ class Session:
         """Read everything before a reply. Yields progress and warnings, returns the state, or None if stopped."""
         self.stop_requested = False
         state = yield from self.state_cache.state_before_reply(self.tree, context, lambda: self.stop_requested)
-        if state is None:
+        if state is None or not (yield from self.learn_up_to(context.parent)):
             yield Message("stopped before the message was processed")
-        elif not already_read:
+            return None
+        if not already_read:
             yield from self.report_unknown_symbols(context.line)
         return state
 
@@ -196,12 +207,17 @@ class Session:
             turn = self.commit(make_turn(context, self.config, stream.sample))
             self.candidates = []
             self.advance_seed(1)
+        for _ in self.learn_up_to(turn.number):  # now, so that the footer tells of it
+            pass
         yield ReplyFinished(turn)
 
     def commit(self, turn: Turn) -> Turn:
         """Make a reply the latest turn, and return it with its number."""
         provenance = Provenance(
-            self.model_ref, self.model.sha256, self.state_cache.context_digest(self.tree, turn.context)
+            self.model_ref,
+            self.model.sha256,
+            self.state_cache.context_digest(self.tree, turn.context),
+            self.learning,
         )
         turn = self.tree.add(dataclasses.replace(turn, provenance=provenance))
         self._append_record(turn_record(turn))
@@ -218,6 +234,63 @@ class Session:
             UsageError: not a finite number from 0 up.
         """
         self.pace = validate_pace(pace)
+
+    # Learning
+
+    @property
+    def learned(self) -> Learned | None:
+        """What was learned up to the head, None if the session does not learn or that is to be computed yet."""
+        return self._learner.known(self.tree.head) if self.learning.on else None
+
+    def learn_up_to(self, number: int) -> Generator[ChatEvent, None, bool]:
+        """Make `model` the one that has learned from the turns up to `number`, if the session learns.
+
+        Yields progress, and returns False if it was stopped.
+        """
+        if not self.learning.on:
+            return True
+        learned = yield from self._learner.learn(self.tree, number, self.learning.after, lambda: self.stop_requested)
+        if learned is not None:
+            self.model = learned.model
+        return learned is not None
+
+    def set_learning(self, on: bool) -> None:
+        """Learn from the turns so far, unless they were forgotten, and from the next ones; or use the model as it is
+        on the disk."""
+        self._change_learning(dataclasses.replace(self.learning, on=on))
+
+    def forget(self) -> None:
+        """Drop what was learned: the model is as on the disk, and learns only from the next turns."""
+        self._change_learning(dataclasses.replace(self.learning, after=self.tree.newest_number))
+
+    def keep(self, name: str) -> None:
+        """Save the model with what it learned up to the head as the new model `name`, and continue with that.
+
+        Raises:
+            UsageError: nothing was learned, or there is a model of this name, or it is not a valid name.
+            GruError: the model cannot be written.
+        """
+        self.stop_requested = False
+        for _ in self.learn_up_to(self.tree.head):
+            pass
+        learned = self.learned
+        if learned is None:
+            hint = "send a message first" if self.learning.on else "use /learn on first"
+            raise UsageError("nothing was learned yet", hint)
+        try:
+            self._models.save_as(name, learned.model, self.model_ref)
+        except OSError as error:
+            raise GruError(
+                f"the model cannot be saved: {error.strerror or error}", "free up space or fix the permissions"
+            ) from None
+        self.switch(name)
+        self.forget()
+
+    def _change_learning(self, learning: Learning) -> None:
+        self.learning, self.model = learning, self._own_model
+        self._learner.clear()
+        if self.tree.turns:
+            self._append_record(self._position_record())
 
     # Positions
 
@@ -274,7 +347,7 @@ class Session:
         self.tree.move_to(number)
         self.candidates = []
         if self.tree.turns:
-            self._append_record(PositionRecord(number, self.tree.branch))
+            self._append_record(self._position_record())
 
     # Models
 
@@ -283,6 +356,8 @@ class Session:
         provenance = turn.provenance
         if not (provenance.model_ref and provenance.sha256 and provenance.context_digest):
             return "the session does not record what it was generated from"
+        if provenance.learning.on and turn.parent > provenance.learning.after:
+            return "the model had learned from the turns before it"
         if provenance.context_digest != self.state_cache.context_digest(self.tree, turn.context):
             return "the turns before it have changed"
         current_sha256 = self._models.sha256(provenance.model_ref)
@@ -323,10 +398,11 @@ class Session:
             yield Message(f"reloaded {self.model_name}: {progress}")
 
     def _set_model(self, model_ref: str | None, name: str, model: ChatModel) -> None:
-        self.model_name, self.model = name, model
+        self.model_name, self.model, self._own_model = name, model, model
         # A path is made absolute, so that it finds the model from any directory.
         self.model_ref = name if model_ref is None or model_ref == name else os.path.abspath(model_ref)  # noqa: PTH100 - a string is wanted
         self.state_cache = StateCache(model, self.preamble)
+        self._learner: TurnLearner = TurnLearner(model, self.state_cache)
         self.candidates = []
 
     # Files
@@ -344,7 +420,7 @@ class Session:
         try:
             log.rename(name)
             if self.log is None and self.tree.turns:
-                log.append(PositionRecord(self.tree.head, self.tree.branch), self._all_records)
+                log.append(self._position_record(), self._all_records)
         except OSError as error:
             if self.log is None:
                 log.close()
@@ -374,7 +450,7 @@ class Session:
             on_failure.callback(log.close)
             model_ref = model_ref or saved.model
             is_open = model_ref == self.model_ref
-            model_name, model = (self.model_name, self.model) if is_open else self._models.open(model_ref)
+            model_name, model = (self.model_name, self._own_model) if is_open else self._models.open(model_ref)
             if model.conversations != saved.conversations:
                 message = f"session '{name}' needs another type of model than {model_name}"
                 raise UsageError(message, f"use its model, {saved.model}")
@@ -383,9 +459,10 @@ class Session:
         self.preamble = saved.preamble
         self._set_model(model_ref, model_name, model)
         self._replace_tree(saved.tree, log, saved.started_at or _now())
+        self.learning = saved.learning
         return saved.problem
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Delete what is kept of this session, its file and its lines in the history, and make it private.
 
         Raises:
@@ -398,6 +475,7 @@ class Session:
         self.store = self.log = None
 
     def _start_new(self) -> None:
+        self.learning = Learning(self.learning.on)
         self._replace_tree(TurnTree(), self.store.create_log() if self.store and self.log else None, _now())
 
     def _replace_tree(self, tree: TurnTree, log: SessionLog | None, started_at: str) -> None:
@@ -433,7 +511,10 @@ class Session:
 
     def _all_records(self) -> Iterator[SessionRecord]:
         yield HeaderRecord(self.model_ref, self.model.conversations, self.preamble, started_at=self.started_at)
-        yield from tree_records(self.tree)
+        yield from tree_records(self.tree, self.learning)
+
+    def _position_record(self) -> PositionRecord:
+        return PositionRecord(self.tree.head, self.tree.branch, self.learning)
 
 
 def make_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, picked: bool = False) -> Turn:

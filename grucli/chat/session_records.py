@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ROOT, Provenance, ReplyContext, Turn
+from grucli.chat.turns import ROOT, Learning, Provenance, ReplyContext, Turn
 from grucli.errors import GruError
 from grucli.generation.options import GenerationConfig
 
@@ -43,11 +43,12 @@ class TurnRecord(msgspec.Struct, frozen=True, tag="turn", omit_defaults=True):
     provenance: Provenance = Provenance()
 
 
-class PositionRecord(msgspec.Struct, frozen=True, tag="position"):
-    """The session moved to a turn, on a branch that ends there from then on."""
+class PositionRecord(msgspec.Struct, frozen=True, tag="position", omit_defaults=True):
+    """The session moved to a turn, on a branch that ends there from then on, and learns or not."""
 
     number: _Number
     branch: _Name
+    learning: Learning = Learning()
 
 
 class ModelRecord(msgspec.Struct, frozen=True, tag="model"):
@@ -72,6 +73,7 @@ class SavedSession:
     problem: str = ""
     is_corrupt: bool = False
     tree: TurnTree = field(default_factory=TurnTree)
+    learning: Learning = field(default_factory=Learning)
 
     def apply(self, record: SessionRecord | None) -> None:
         """Replay a record.
@@ -82,7 +84,9 @@ class SavedSession:
         match record:
             case TurnRecord():
                 self.tree.add(self._restore_turn(record))
-            case PositionRecord(number, branch):
+                self.learning = record.provenance.learning
+            case PositionRecord(number, branch, learning):
+                self.learning = learning
                 if number != ROOT and number not in self.tree.turns:
                     raise ValueError(f"there is no turn {number}")
                 if branch != self.tree.branch:
@@ -135,10 +139,10 @@ def turn_record(turn: Turn) -> TurnRecord:
     )
 
 
-def tree_records(tree: TurnTree) -> Iterator[SessionRecord]:
-    """Yield the records whose replay gives `tree`."""
+def tree_records(tree: TurnTree, learning: Learning) -> Iterator[SessionRecord]:
+    """Yield the records whose replay gives `tree` and `learning`."""
     yield from map(turn_record, tree.turns.values())
     for branch, number in tree.branches.items():
         if branch != tree.branch:
             yield PositionRecord(number, branch)
-    yield PositionRecord(tree.head, tree.branch)
+    yield PositionRecord(tree.head, tree.branch, learning)

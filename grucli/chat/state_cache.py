@@ -110,11 +110,14 @@ class StateCache:
             state = self._steps_from_cached(tree, reply_start.parent, reversed_steps)
         return (yield from self._read(state, reversed_steps[::-1], should_stop))
 
-    def state_before_input(self, tree: TurnTree, should_stop: Callable[[], bool]) -> _StateGenerator:
-        """Return the state before the user's next line, as `state_before_reply` does."""
+    def state_before_input(
+        self, tree: TurnTree, should_stop: Callable[[], bool], number: int | None = None
+    ) -> _StateGenerator:
+        """Return the state before the user's next line after the turn `number`, by default the head, as
+        `state_before_reply` does."""
         reversed_steps: list[_ReadStep] = []
         if self._model.conversations:
-            state = self._steps_from_cached(tree, tree.head, reversed_steps)
+            state = self._steps_from_cached(tree, tree.head if number is None else number, reversed_steps)
         else:
             state = self._model.initial_state()
             reversed_steps.append(_ReadStep(self._preamble))

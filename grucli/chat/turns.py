@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from grucli.chat.inputs import Encoder
 from grucli.generation.options import (
     GateActivations,
     GenerationConfig,
+    Passage,
     Sample,
     State,
     TextChunk,
     TokenProb,
     TokenSurprisal,
 )
+
+if TYPE_CHECKING:
+    from grucli.model.weights import SavedModel
 
 ROOT = 0
 """The beginning of every dialogue: a number that no turn has."""
@@ -74,6 +78,16 @@ class ChatModel(Protocol):
     def gate_activations(self, state: State, text: str) -> Sequence[GateActivations]:
         """Return the gate activations at each part of `text`."""
 
+    def learn(self, passages: Sequence[Passage]) -> Self:
+        """Return the model after it has learned passages; it has the same states and the same `sha256`."""
+
+    def gained_bits(self, passage: Passage) -> float:
+        """Return by how many bits a passage is less surprising than before the model learned anything."""
+
+    @property
+    def weights(self) -> "SavedModel":
+        """The parameters with what was learned."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyContext:
@@ -90,13 +104,22 @@ class ReplyContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Learning:
+    """Whether a session learns from its turns, those up to number `after` excepted."""
+
+    on: bool = False
+    after: int = ROOT
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a reply was generated from: the name or path of the model, the SHA-256 of its parameters, and the digest of
-    the texts it had read. Each is empty where it was not recorded."""
+    """What a reply was generated from: the name or path of the model, the SHA-256 of its parameters, the digest of the
+    texts it had read, and whether it had learned from them. Each is empty where it was not recorded."""
 
     model_ref: str = ""
     sha256: str = ""
     context_digest: str = ""
+    learning: Learning = Learning()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ def chat(
         str | None, typer.Option(metavar="FILE", help="File with text to put before the conversation.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Reload the model as training improves it.")] = False,
+    learn: Annotated[bool, typer.Option("--learn", help="Learn from the chat; the model on disk stays.")] = False,
     private: Annotated[bool, typer.Option("--private", help="Keep nothing: no session, no history of lines.")] = False,
     commands: Annotated[
         bool, typer.Option("--commands", help="In a pipe, run lines that begin with / as commands.")
@@ -36,12 +37,13 @@ def chat(
       gru chat demo --opening scene.txt    each paragraph is a turn, or the start of the text
       gru chat demo < questions.txt        one prompt per line in, one reply per line out
       gru chat emo --follow                while gru train emo is running
+      gru chat --learn                     learn while talking; /keep NAME saves it as a model
       gru chat --private                   keep nothing of this chat
 
     In what you type, and in each line of a pipe, \\n is a newline, \\t a tab and \\\\ a backslash.
 
     Typed sessions are saved for --continue and /load: named ones (/save) until you remove them, and the last 100
-    others. `gru sessions` lists and removes them, /forget removes the one you are in. In a pipe a session is saved only
+    others. `gru sessions` lists and removes them, /delete removes the one you are in. In a pipe a session is saved only
     with --continue or /save.
 
     In a pipe every line is a message and gets one reply, also a blank line and one that begins with /. With --commands
@@ -66,6 +68,7 @@ def chat(
             persist=typed and not private,
             private=private,
             follow=follow,
+            learn=learn,
             threads=threads,
             pace=pace,
             on_wait=status.update,

@@ -52,16 +52,16 @@ FILE_METAVARS = ("FILE", "CORPUS", "FOLDER")
 """Metavars of parameters that take files; completions offer files."""
 
 OPTION_GROUPS = {
-    "Model": "name cell hidden layers embed tokenizer vocab from",
+    "Model": "name cell hidden layers embed tied tokenizer vocab from",
     "Training": "steps epochs minutes batch seq lr dropout eval-every",
-    "Data": "val val-file split context ids prompt prompt-file reply-to opening",
+    "Data": "val val-file split context dynamic ids prompt prompt-file reply-to opening",
     "Input": "column author-column id-column parent-column link-column score-column time-column subreddit-column "
     "thread-column delimiter encoding no-header",
     "Source": "source rate base-url after before limit",
     "Filters": "subreddit author not-author min-score max-score min-chars max-chars language match no-match skip-rule "
     "near-duplicates",
     "Generation": "n novelty no-copies",
-    "Run": "resume force continue private commands follow seed threads workers dry-run all yes",
+    "Run": "resume force continue private commands follow learn seed threads workers dry-run all yes",
     "Output": "output dropped replies min-turns pace show list-rules explain explain-columns json",
     "Shell completion": "install-completion show-completion",
     "General": "quiet debug version help",

@@ -16,6 +16,7 @@ def eval_(
     split: Annotated[Literal["all", "val"], typer.Option(help="The whole file, or its validation split.")] = "all",
     val: Annotated[float, typer.Option(help="Validation fraction of the training, with --split val.")] = 0.1,
     context: Annotated[bool, typer.Option("--context", help="Measure what replies gain from their context.")] = False,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="Measure what learning while reading gains.")] = False,
     *,
     read: ReadOptions,
     threads: Threads = None,
@@ -27,6 +28,7 @@ def eval_(
       gru eval emo test.tsv                    a text that it was not trained on
       gru eval emo train.tsv --split val       the validation split of its own corpus
       gru eval talk test.csv --context         and whether it listens to the turns before
+      gru eval demo talk.csv --dynamic         what gru chat --learn gains in 200 turns
       gru eval ./a-friends.safetensors test.tsv --json
     """
     from grucli.ui.terminal.console import terminal
@@ -42,6 +44,7 @@ def eval_(
             split=split,
             val=val,
             context=context,
+            dynamic=dynamic,
             read=read,
             on_progress=status.progress,
         )

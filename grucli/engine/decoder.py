@@ -1,7 +1,9 @@
 """Inference on the CPU: a network of any cell, packed for reading and generating one token at a time."""
 
+import copy
 import threading
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -34,12 +36,20 @@ class CpuDecoder:
             out=pack_weights([output_weights(parameters)], 0, V, quantized=quantized),
             out_bias=parameters["out.b"],
         )
+        self._quantized = quantized
         columns = [cell.columns(product.gates, H) for product in cell.products]
         matrices = [layer["W"] for layer in layers]
         self._packed = [pack_weights(matrices, c.start, c.stop - c.start, quantized=quantized) for c in columns]
         self._biases = {name: np.stack([layer[name] for layer in layers]) for name in cell.biases}
         self._cache = threading.local()
         self._columns = {"x": G, "scratch": max(c.stop - c.start for c in columns), "logits": V, "weights": V}
+
+    def with_output(self, weights: Float32, bias: Float32) -> Self:
+        """Implement `InferenceEngine.with_output`; everything but the output layer is shared."""
+        out = pack_weights([weights], 0, len(bias), quantized=self._quantized)
+        decoder = copy.copy(self)
+        decoder._weights = self._weights._replace(out=out, out_bias=bias)
+        return decoder
 
     def _workspace(self, rows: int) -> tuple[decode.Layers, decode.Workspace]:
         # Cached per thread: allocating a workspace takes as long as a few tokens.

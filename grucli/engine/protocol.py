@@ -55,6 +55,9 @@ class InferenceEngine(Protocol):
         row is unchanged. With relevance, `low` and `high` are even: pairs of sequences are generated together.
         """
 
+    def with_output(self, weights: Float32, bias: Float32) -> "InferenceEngine":
+        """Return an engine with another output layer, weights [H, V] and bias [V], and the same states."""
+
 
 class Scorer(Protocol):
     """Computes losses."""

@@ -10,6 +10,7 @@ from grucli.engine.cpu import CpuScorer
 from grucli.engine.protocol import Scorer
 from grucli.engine.thread_pool import ThreadPool
 from grucli.generation.context_gain import measure_context_gain, sample_replies
+from grucli.generation.dynamic_evaluation import DynamicGain
 from grucli.json_record import JsonRecord
 from grucli.model.figures import ContextGain
 from grucli.model.parameters import Parameters
@@ -30,7 +31,7 @@ class EvalResult(ContextGain, JsonRecord):
     symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. unknown_share: the fraction of
     the characters that are unknown. read, dropped: rows, those dropped by reason. placeholders:
     rows that say only that their text is missing or gone. notices: sentences for the user.
-    inputs: what was decided about the file.
+    inputs: what was decided about the file. dynamic: what learning while reading gains, if measured.
     """
 
     nats_per_token: float
@@ -45,13 +46,16 @@ class EvalResult(ContextGain, JsonRecord):
     placeholders: int = 0
     notices: tuple[str, ...] = ()
     inputs: tuple[Schema, ...] = ()
+    dynamic: DynamicGain | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the figures, without the notices; those of the context last, if measured."""
         figures = JsonRecord.to_json(self)
-        del figures["notices"]
+        del figures["notices"], figures["dynamic"]
         gain = {name: figures.pop(name) for name in self.context_gain()}
-        return figures if self.context_gain_bits is None else figures | gain
+        if self.context_gain_bits is not None:
+            figures |= gain
+        return figures | (self.dynamic.to_json() if self.dynamic is not None else {})
 
 
 def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:

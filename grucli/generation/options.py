@@ -221,6 +221,15 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A text to learn from: the state before it, and the token that ends it, None if there is none."""
+
+    state: State
+    text: str
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TextChunk(JsonRecord):
     """One chunk of a stream: text, number of tokens, and their negative log-likelihood at temperature 1 in nats."""
 

@@ -3,9 +3,12 @@
 The memory of a recurrent network is one small `State`, a value: it can be stored, restored and branched from.
 """
 
+import copy
+import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +23,13 @@ from grucli.generation.options import (
     TAIL_CHARS,
     GateActivations,
     GenerationConfig,
+    Passage,
     Sample,
     State,
     TokenProb,
     TokenSurprisal,
 )
+from grucli.generation.output_learner import LearnedOutput, OutputLearner
 from grucli.generation.phrase_matcher import PhraseMatcher
 from grucli.generation.probabilities import Float64, OutputProjection, allowed_mask, log_softmax, token_probabilities
 from grucli.kernels.arrays import Float32
@@ -55,10 +60,9 @@ class Sampler:
         arrays, sizes = weights.arrays, weights.sizes
         self._cell = CELLS[sizes.cell]
         self._engine = engine or CpuDecoder(sizes, arrays, quantized=quantized)
-        self._output_projection = OutputProjection(
-            dequantized(output_weights(arrays), quantized=quantized), arrays["out.b"]
-        )
+        self._weights, self._quantized = weights, quantized
         self._arrays, self._sizes, self._pool = arrays, sizes, ThreadPool(threads)
+        self._learned: LearnedOutput | None = None
         self._matchers: dict[tuple[tuple[str, ...], tuple[str, ...]], PhraseMatcher] = {}
         self.tokenizer = weights.tokenizer
         self.conversations = weights.card.conversations
@@ -68,6 +72,65 @@ class Sampler:
     def sha256(self) -> str:
         """SHA-256 of the parameters, as in the weights file."""
         return parameters_sha256(self._arrays)
+
+    @cached_property
+    def _learner(self) -> OutputLearner:
+        return OutputLearner(self._arrays)
+
+    @property
+    def weights(self) -> SavedModel:
+        """The model with what it has learned."""
+        if self._learned is None:
+            return self._weights
+        return dataclasses.replace(self._weights, arrays={**self._arrays, **self._learner.arrays(self._learned)})
+
+    @cached_property
+    def _decoder(self) -> InferenceEngine:
+        """The engine to generate with; reading needs no output layer, and so `_engine` alone."""
+        if self._learned is None:
+            return self._engine
+        return self._engine.with_output(self._learner.weights(self._learned), self._learned.bias)
+
+    @cached_property
+    def _output_projection(self) -> OutputProjection:
+        arrays = self.weights.arrays
+        return OutputProjection(dequantized(output_weights(arrays), quantized=self._quantized), arrays["out.b"])
+
+    def learn(self, passages: Sequence[Passage]) -> Self:
+        """Return this model after one step of dynamic evaluation on passages, taken together.
+
+        Only its output layer is another one: it has the same states and the same `sha256`.
+        """
+        read = [self._read_passage(passage) for passage in passages]
+        states, targets = (np.concatenate(arrays) for arrays in zip(*read, strict=True))
+        learner = self._learner
+        sampler = copy.copy(self)
+        sampler._learned = learner.learn(self._learned or learner.original, states, targets)
+        for cached in ("_decoder", "_output_projection"):
+            sampler.__dict__.pop(cached, None)
+        return sampler
+
+    def gained_bits(self, passage: Passage) -> float:
+        """Return by how many bits a passage is less surprising to this model than before it learned anything."""
+        if self._learned is None:
+            return 0.0
+        states, targets = self._read_passage(passage)
+        learner = self._learner
+        before, now = (learner.nats(output, states, targets) for output in (learner.original, self._learned))
+        return (before - now) / math.log(2)
+
+    def _read_passage(self, passage: Passage) -> tuple[Float32, NDArray[np.int32]]:
+        """Return the outputs of the highest layer [n, H] from which the tokens [n] of a passage are predicted."""
+        ids = self.tokenizer.encode(passage.text)
+        targets = np.concatenate([ids, [] if passage.end is None else [passage.end]]).astype(np.int32)
+        return self._read_outputs(passage.state, targets), targets
+
+    def _read_outputs(self, state: State, targets: NDArray[np.int32]) -> Float32:
+        hidden, outputs = state.hidden[:, None, :].copy(), np.empty((len(targets), 1, self._sizes.H), np.float32)
+        inputs = np.concatenate([[state.last_token], targets[:-1]]).astype(np.int32)
+        for part in _slices(len(targets)):
+            self._engine.prefill(inputs[part, None], hidden, outputs[part])
+        return outputs[:, 0]
 
     @property
     def gate_labels(self) -> Mapping[str, str]:
@@ -164,12 +227,9 @@ class Sampler:
         """
         ids, texts = self.tokenizer.encode(text), self.tokenizer.split(text)
         bits: list[float] = []
-        hidden = state.hidden[:, None, :].copy()
-        inputs = np.concatenate([[state.last_token], ids[:-1]]).astype(np.int32)
+        outputs = self._read_outputs(state, ids)
         for part in _slices(len(ids)):
-            output = np.empty((len(ids[part]), 1, self._sizes.H), np.float32)
-            self._engine.prefill(inputs[part, None], hidden, output)
-            log_probs = log_softmax(self._output_projection.logits(output[:, 0]))
+            log_probs = log_softmax(self._output_projection.logits(outputs[part]))
             bits += (-np.take_along_axis(log_probs, ids[part, None], -1)[:, 0] / math.log(2)).tolist()
         unknown = (8 * len(each.encode()) if token == UNK else 0 for token, each in zip(ids, texts, strict=True))
         costs = [cost + more for cost, more in zip(bits, unknown, strict=True)]
@@ -216,7 +276,7 @@ class Sampler:
                 else self.initial_state()
             )
         return GenerationRequest(
-            self._engine, self.tokenizer, self._matcher_for(config), config, state, uncond_state, self.read
+            self._decoder, self.tokenizer, self._matcher_for(config), config, state, uncond_state, self.read
         )
 
     def _matcher_for(self, config: GenerationConfig) -> PhraseMatcher | None:

@@ -26,7 +26,7 @@ from grucli.files import DirectoryLock, atomic_write, fsync_dir
 from grucli.json_record import JsonRecord
 from grucli.model import packaged
 from grucli.model.figures import Figures
-from grucli.model.weights import ModelInfo, read_model_info
+from grucli.model.weights import ModelInfo, SavedModel, read_model_info, save_weights
 from grucli.paths import models_dir
 
 SUFFIX = ".safetensors"
@@ -240,6 +240,32 @@ def is_awaiting_first_checkpoint(name: str) -> bool:
     except UsageError:
         return False
     return _find_weights(directory) is None and DirectoryLock(directory).is_locked()
+
+
+def create_model(name: str, weights: SavedModel, source: Path) -> Path:
+    """Add a model made from that of the weights file `source`, and return its directory.
+
+    What is known of the training text is copied, so that copies are found and a purge finds the model.
+
+    Raises:
+        UsageError: the model exists, or `name` is not a valid name.
+        OSError: a file cannot be read or written; there is no new model then.
+    """
+    target = model_dir(name)
+    if os.path.lexists(target):
+        raise UsageError(f"model '{name}' already exists", "choose another name")
+    unfinished = target.with_name(f".created-{secrets.token_hex(4)}")
+    try:
+        save_weights(unfinished / BEST, weights)
+        for file in (NOVELTY, PURGED) if source.name in (BEST, LAST) else ():
+            with suppress(FileNotFoundError):
+                shutil.copyfile(source.with_name(file), unfinished / file)
+        unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    fsync_dir(target.parent)
+    return target
 
 
 def rename_model(old: str, new: str) -> Path:

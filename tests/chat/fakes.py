@@ -1,8 +1,10 @@
 """A model whose state is readable: the text read so far, with `|` at the end of each turn."""
 
+import copy
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,14 @@ from grucli.errors import UsageError
 from grucli.generation.options import (
     GateActivations,
     GenerationConfig,
+    Passage,
     Sample,
     State,
     TextChunk,
     TokenProb,
     TokenSurprisal,
 )
+from grucli.model.weights import SavedModel
 from grucli.text.tokenizers import EOS, EOT, UNK
 
 NATS_PER_CHAR = 0.5  # of each character
@@ -73,6 +77,8 @@ class FakeChatModel:
         self.reply_template = reply_template
         self.gate_labels: Mapping[str, str] = {"update": UPDATE, "reset": "the other one"}
         self.texts_read: list[str] = []
+        self.learned: list[str] = []
+        """Each step of learning: its passages as `state>text`, `.` where a token ends it, separated by a space."""
         self._contexts: list[str] = []
         self._context_ids: dict[str, int] = {}
 
@@ -114,6 +120,20 @@ class FakeChatModel:
         default_bits = 1.0 if self.context_of(state) else 4.0
         return [TokenSurprisal(char, float(char) if char in "0123456789" else default_bits) for char in text]
 
+    def learn(self, passages: Sequence[Passage]) -> Self:
+        model = copy.copy(self)
+        texts = (f"{self.context_of(each.state)}>{each.text}{'' if each.end is None else '.'}" for each in passages)
+        model.learned = [*self.learned, " ".join(texts)]
+        return model
+
+    def gained_bits(self, passage: Passage) -> float:
+        """One bit per step of learning."""
+        return float(len(self.learned))
+
+    @property
+    def weights(self) -> SavedModel:
+        raise NotImplementedError
+
     def gate_activations(self, state: State, text: str) -> list[GateActivations]:
         return [GateActivations(char, {"update": (0.25, 0.75), "reset": (1.0, 1.0)}) for char in text]
 
@@ -144,6 +164,11 @@ class FakeModelProvider:
 
     def reload_if_changed(self, name: str) -> tuple[ChatModel, str] | None:
         return self.reloaded.pop(name, None)
+
+    def save_as(self, name: str, model: ChatModel, source: str) -> None:
+        if name in self.models:
+            raise UsageError(f"model '{name}' already exists", "choose another name")
+        self.models[name] = model
 
     def sha256(self, name: str) -> str:
         return self.models[name].sha256 if name in self.models else ""

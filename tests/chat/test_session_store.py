@@ -607,14 +607,14 @@ def test_a_session_that_is_forgotten_leaves_nothing(store: SessionStore) -> None
         store.history.append("one", session.started_at)
         store.history.append("two\nlines", "another time")
         store.history.append("/score secret", session.started_at)
-        forgotten = run_lines(session, "one", "/save trip", "/forget")[-1]
+        forgotten = run_lines(session, "one", "/save trip", "/delete")[-1]
         assert forgotten == Message(
             "deleted session trip and its lines in the history; this chat is private now and keeps nothing"
         )
         assert (store.names(), store.history.lines()) == ([], ["two\nlines"])
         run_lines(session, "more", "/save again")
         assert [path.name for path in store.directory.iterdir()] == [store.history.path.name]
-        assert run_lines(session, "/save", "/forget") == [Message("this chat is private: it keeps nothing")] * 2
+        assert run_lines(session, "/save", "/delete") == [Message("this chat is private: it keeps nothing")] * 2
     assert [turn.line for turn in session.turns] == ["one", "more"]
 
 
@@ -664,7 +664,7 @@ def test_what_is_kept_is_for_the_user_alone(store: SessionStore, monkeypatch: py
             store.history.append("you", "another time")
             for path in store.directory.glob("*[!k]"):
                 assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-            run_lines(session, "/forget")
+            run_lines(session, "/delete")
             assert stat.S_IMODE(store.history.path.stat().st_mode) == 0o600
         assert stat.S_IMODE(store.directory.stat().st_mode) == 0o700
     finally:

@@ -54,6 +54,9 @@ class SingleModelProvider:
     def reload_if_changed(self, name: str) -> None:
         return None
 
+    def save_as(self, name: str, model: ChatModel, source: str) -> None:
+        raise NotImplementedError
+
     def sha256(self, name: str) -> str:
         return self.model.sha256
 

@@ -152,3 +152,38 @@ def test_what_cannot_be_scored(
     assert out == ""
     assert said in err
     assert len(err.splitlines()) == 2
+
+
+def test_dynamic_adds_what_learning_gains(capsys: Output, corpus: Path) -> None:
+    corpus.write_text("id,body\n" + "".join(f"{i},hello there {i % 5}\n" for i in range(450)))
+    result: dict[str, Any] = dict(run_eval(capsys, str(corpus), "--dynamic"))
+    assert list(result)[: len(FIELDS)] == FIELDS
+    assert (result["dynamic_streams"], result["dynamic_turns"]) == (2, 200)
+    low, high = result["dynamic_gain_interval"]
+    assert 0 < low <= result["dynamic_gain_bits"] <= high
+    assert result["dynamic_bits_per_char"] < result["static_bits_per_char"]
+    assert result["static_bits_per_char"] == pytest.approx(result["bits_per_char"], rel=0.02)
+    curve: list[dict[str, float]] = result["dynamic_curve"]
+    assert [(each["first_turn"], each["last_turn"]) for each in curve] == [(1, 10), (11, 50), (51, 100), (101, 200)]
+    total = sum(each["gain_bits"] * (each["last_turn"] - each["first_turn"] + 1) for each in curve)
+    assert total == pytest.approx(result["dynamic_gain_bits"])
+    assert result["dynamic_ms_per_turn"] > 0
+
+
+def test_dynamic_takes_one_comment_and_running_text(capsys: Output, corpus: Path) -> None:
+    corpus.write_text("id,body\n1,hello\n")
+    result: dict[str, Any] = dict(run_eval(capsys, str(corpus), "--dynamic"))
+    assert (result["dynamic_turns"], result["dynamic_gain_bits"], result["dynamic_gain_interval"]) == (1, 0, None)
+    assert [each["last_turn"] for each in result["dynamic_curve"]] == [1]
+    text = corpus.with_suffix(".txt")
+    text.write_text("hello there\n" * 40)
+    assert run_eval(capsys, str(text), "--dynamic")["dynamic_turns"] == -(-(12 * 40 - 1) // 64)
+
+
+def test_dynamic_for_people(capsys: Output, corpus: Path) -> None:
+    assert main(["eval", "emo", str(corpus), "--dynamic"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:20].strip() for line in lines[7:]] == [
+        "gain of learning", "turns 1 to 10", "turns 11 to 50", "turns 51 to 60", "with learning", "without", "cost",
+    ]  # fmt: skip
+    assert " bits in 60 turns" in lines[7]

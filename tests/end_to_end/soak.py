@@ -15,6 +15,7 @@ from rich.console import Console
 
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
+from grucli.chat.turns import ChatModel
 from grucli.generation.options import GenerationConfig
 from grucli.generation.sampler import Sampler
 from grucli.model.config import ModelConfig, parameter_shapes
@@ -81,6 +82,9 @@ class _SingleModelProvider:
 
     def reload_if_changed(self, name: str) -> None:
         return None
+
+    def save_as(self, name: str, model: ChatModel, source: str) -> None:
+        raise NotImplementedError
 
     def sha256(self, name: str) -> str:
         return self._sampler.sha256

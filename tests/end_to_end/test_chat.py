@@ -13,7 +13,7 @@ import pytest
 
 from grucli.model.config import ModelConfig, parameter_shapes
 from grucli.model.store import BEST, model_dir
-from grucli.model.weights import ModelCard, SavedModel, save_weights
+from grucli.model.weights import ModelCard, SavedModel, load_weights, save_weights
 from grucli.paths import data_dir
 from grucli.text.tokenizers import train
 from tests.end_to_end.pty_session import TIMEOUT, PtySession, ShellPtySession
@@ -69,6 +69,24 @@ def start_chat(models: None, request: pytest.FixtureRequest) -> Iterator[Callabl
     yield open_chat
     for session in sessions:
         session.child.close(force=True)
+
+
+def test_learn_while_talking_and_keep_it(start_chat: Callable[..., ChatPtySession]) -> None:
+    session = start_chat("emo", "--learn", "--seed", "1", "--pace", "0", "--max-chars", "40")
+    session.wait_for(lambda text: "emo · learning · seed 1" in text)
+    for turn in (1, 2):
+        session.send("hello there\r")
+        session.wait_for(lambda text, turn=turn: text.count("40 characters") == turn)  # type: ignore[misc]
+    session.wait_for(lambda text: "emo · learning -" in text and "bits/char · seed 3" in text)
+    session.send("/keep talker\r")
+    session.wait_for(lambda text: "saved what was learned as model talker" in text)
+    session.send("/forget\r")
+    session.wait_for(lambda text: "talker is as on the disk again" in text)
+    session.send("/quit\r")
+    assert session.wait_for_exit() == 0
+    own, kept = (load_weights(model_dir(name) / BEST) for name in ("emo", "talker"))
+    changed = [name for name, array in own.arrays.items() if not np.array_equal(array, kept.arrays[name])]
+    assert changed == ["out.W", "out.b"]
 
 
 def test_type_stream_regenerate_and_leave(start_chat: Callable[..., ChatPtySession]) -> None:

@@ -17,7 +17,9 @@ from grucli.model.store import (
     BEST,
     LAST,
     METRICS,
+    NOVELTY,
     Metrics,
+    create_model,
     find_entry,
     find_model,
     find_own_directory,
@@ -34,7 +36,7 @@ from grucli.model.store import (
 )
 from grucli.model.weights import ModelCard, ModelInfo, read_model_info
 from grucli.paths import models_dir
-from tests.model.factories import add_model, add_packaged_model
+from tests.model.factories import add_model, add_packaged_model, make_weights
 
 
 @pytest.fixture(autouse=True)
@@ -321,3 +323,27 @@ def test_metrics_are_read_and_torn_lines_left_out(tmp_path: Path) -> None:
         Metrics(step=5, train_nats=2.5, lr=0.1),
         Metrics(step=10, tokens=64, seconds=1.5),
     ]
+
+
+def test_a_model_is_made_of_another_one(home: Path) -> None:
+    source = add_model("emo")
+    (source / NOVELTY).write_bytes(b"index")
+    directory = create_model("mine", make_weights(seed=1), source / BEST)
+    assert sorted(path.name for path in directory.iterdir()) == [BEST, NOVELTY]
+    assert model_names()[0] == "mine"
+    for name in ("emo", "mine", "../emo", ""):
+        with pytest.raises(UsageError):
+            create_model(name, make_weights(seed=2), source / BEST)
+    assert sorted(path.name for path in directory.parent.iterdir()) == ["emo", "mine"]
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = add_model("emo")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "save_weights", fail)
+    with pytest.raises(OSError, match="space"):
+        create_model("mine", make_weights(), source / BEST)
+    assert [path.name for path in source.parent.iterdir()] == ["emo"]

@@ -172,6 +172,14 @@ def reply_footer(turn: Turn, width: int) -> str:
     return " · ".join([*fields, notice] if notice_fits else fields)
 
 
+def _learning_field(session: Session) -> str:
+    """Say that the session learns, and by how many bits per character it predicts the user's lines better."""
+    learned = session.learned
+    if learned is None or not learned.gained_bits:
+        return "learning" if session.learning.on else ""
+    return f"learning {-learned.gained_bits / learned.chars:+.2f} bits/char"
+
+
 def footer(session: Session, width: int) -> str:
     """Return the line below the input: the model, and how it will generate the next reply."""
     config, tree = session.config, session.tree
@@ -179,5 +187,14 @@ def footer(session: Session, width: int) -> str:
     branch = f"branch {sanitize_line(tree.branch)}" if len(tree.branches) > 1 else ""
     others = (setting for setting in SETTINGS if setting.option.name not in ("temp", "seed"))
     modified = [sanitize_line(setting.short_form(session)) for setting in others if setting.is_modified(session)]
-    fields = [session.model_name, f"seed {config.seed}", f"temp {config.temp:g}", private, branch, *modified, "/help"]
+    fields = [
+        session.model_name,
+        _learning_field(session),
+        f"seed {config.seed}",
+        f"temp {config.temp:g}",
+        private,
+        branch,
+        *modified,
+        "/help",
+    ]
     return " · ".join(fit_fields(fields, width - 1))

@@ -1,13 +1,16 @@
 """The figures of `gru eval` and the report of `gru doctor`, one fact per line."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from grucli.errors import pluralize
 from grucli.model.figures import ContextGain
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import format_float, print_key_values
 
 if TYPE_CHECKING:
     from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, SystemInfo
+    from grucli.generation.dynamic_evaluation import DynamicGain
     from grucli.generation.evaluation import EvalResult
 
 _EVAL_LABEL_COLUMNS = 20
@@ -27,7 +30,20 @@ def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
     ]
     if context := describe_context_gain(scores):
         facts += zip(("context gain", "right context"), context, strict=True)
+    if scores.dynamic is not None:
+        facts += _dynamic_facts(scores.dynamic)
     print_key_values(terminal, facts, _EVAL_LABEL_COLUMNS)
+
+
+def _dynamic_facts(gain: "DynamicGain") -> Iterator[tuple[str, str]]:
+    interval = gain.dynamic_gain_interval
+    spread = "" if interval is None else f" (95%: {interval[0]:.1f} to {interval[1]:.1f})"
+    yield "gain of learning", f"{gain.dynamic_gain_bits:.1f} bits in {pluralize(gain.dynamic_turns, 'turn')}{spread}"
+    for bucket in gain.dynamic_curve:
+        yield f"turns {bucket['first_turn']} to {bucket['last_turn']}", f"{bucket['gain_bits']:.2f} bits per turn"
+    yield "with learning", f"{gain.dynamic_bits_per_char:.4f} bits per character"
+    yield "without", f"{gain.static_bits_per_char:.4f} bits per character"
+    yield "cost", f"{gain.dynamic_ms_per_turn:.1f} ms per turn"
 
 
 def describe_context_gain(figures: ContextGain) -> list[str]:

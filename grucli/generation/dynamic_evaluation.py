@@ -1,0 +1,141 @@
+"""What a model gains on a text by learning while it reads (dynamic evaluation, see `output_learner`).
+
+As in a long chat: the turns are read in order, each is predicted with what was learned from those before it, and after
+`STREAM_TURNS` of them the weights are those of the model again.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grucli.engine.decoder import CpuDecoder
+from grucli.generation.output_learner import MAX_STEP_TOKENS, LearnedOutput, OutputLearner
+from grucli.json_record import JsonRecord
+from grucli.model.cells import CELLS
+from grucli.model.weights import SavedModel
+from grucli.text.token_file import TokenFile
+from grucli.text.tokenizers import EOS, EOT, UNK
+
+STREAM_TURNS = 200
+MAX_STREAMS = 50
+BUCKETS = ((1, 10), (11, 50), (51, 100), (101, STREAM_TURNS))
+"""Positions of turns in a stream, both ends included, for the curve."""
+
+_CHUNK_TOKENS = 1 << 16
+_PREFILL_TOKENS = 1024
+_Z_95 = 1.959964  # standard errors on each side of the mean in a 95 % interval
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicGain(JsonRecord):
+    """What learning while reading gains.
+
+    dynamic_gain_bits: bits that a stream of `dynamic_turns` turns costs less, on average over `dynamic_streams`
+    streams, and the 95 % confidence interval of that mean, None for one stream. dynamic_curve: the bits that a turn
+    costs less, by its position in the stream. The bits per character are those of the same turns with learning and
+    without. dynamic_ms_per_turn: milliseconds of learning.
+    """
+
+    dynamic_gain_bits: float
+    dynamic_gain_interval: tuple[float, float] | None
+    dynamic_curve: tuple[dict[str, float], ...]
+    dynamic_bits_per_char: float
+    static_bits_per_char: float
+    dynamic_ms_per_turn: float
+    dynamic_streams: int
+    dynamic_turns: int
+
+
+def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
+    """Return the gain over the first turns of `tokens`, MAX_STREAMS streams at most.
+
+    A text that is not made of turns or comments is cut into passages of MAX_STEP_TOKENS tokens. A stream that is not
+    complete counts only if it is the only one.
+    """
+    ends = np.fromiter(itertools.islice(_turn_ends(tokens), STREAM_TURNS * MAX_STREAMS), np.int64)
+    turns = min(len(ends), STREAM_TURNS)
+    streams = max(len(ends) // STREAM_TURNS, 1)
+    borders = np.concatenate([[0], ends[: turns * streams]])
+    reader = _Reader(weights, tokens)
+    gains = np.array([reader.read_stream(borders[turns * i : turns * (i + 1) + 1]) for i in range(streams)]) / math.log(
+        2
+    )  # [streams, turns]
+    totals = gains.sum(axis=1)
+    error = _Z_95 * float(totals.std(ddof=1)) / math.sqrt(streams) if streams > 1 else math.nan
+    mean = float(totals.mean())
+    unknown_bits = 8 * tokens.unknown_bytes / max(tokens.characters, 1)
+    static = reader.nats / math.log(2) / max(reader.characters, 1) + unknown_bits
+    curve = (
+        {"first_turn": first, "last_turn": min(last, turns), "gain_bits": float(gains[:, first - 1 : last].mean())}
+        for first, last in BUCKETS
+        if first <= turns
+    )
+    return DynamicGain(
+        dynamic_gain_bits=mean,
+        dynamic_gain_interval=(mean - error, mean + error) if streams > 1 else None,
+        dynamic_curve=tuple(curve),
+        dynamic_bits_per_char=static - float(totals.sum()) / max(reader.characters, 1),
+        static_bits_per_char=static,
+        dynamic_ms_per_turn=1000 * (reader.seconds / gains.size + reader.packing_seconds / streams),
+        dynamic_streams=streams,
+        dynamic_turns=turns,
+    )
+
+
+def _turn_ends(tokens: TokenFile) -> Iterator[int]:
+    """Yield the position after each turn, the positions counted as those of its last token."""
+    total = tokens.tokens - 1 if tokens.running_text else tokens.tokens
+    if tokens.running_text:
+        yield from range(MAX_STEP_TOKENS, total, MAX_STEP_TOKENS)
+        yield total
+        return
+    for start in range(1, total + 1, _CHUNK_TOKENS):
+        ids = tokens.read(np.arange(start, min(start + _CHUNK_TOKENS, total + 1)) % tokens.tokens)
+        yield from (start + np.flatnonzero((ids == EOS) | (ids == EOT))).tolist()
+
+
+class _Reader:
+    """Reads turns, and counts: nats without learning, characters, seconds of learning and of packing weights."""
+
+    def __init__(self, weights: SavedModel, tokens: TokenFile) -> None:
+        sizes = weights.sizes
+        self.nats, self.characters, self.seconds, self.packing_seconds = 0.0, 0, 0.0, 0.0
+        self._tokens, self._lengths, self._weights = tokens, weights.tokenizer.token_lengths, weights
+        self._decoder = CpuDecoder(sizes, weights.arrays, quantized=True)
+        self._learner = OutputLearner(weights.arrays)
+        self._state_shape, self._H = (sizes.L, 1, CELLS[sizes.cell].width(sizes.H)), sizes.H
+
+    def read_stream(self, borders: NDArray[np.int64]) -> list[float]:
+        """Return the nats that each turn between two borders costs less with what was learned before it."""
+        output, state, gains = self._learner.original, np.zeros(self._state_shape, np.float32), []
+        for begin, end in itertools.pairwise(borders.tolist()):
+            gain, learned = 0.0, output
+            for start in range(begin, end, _PREFILL_TOKENS):
+                ids = self._tokens.read(np.arange(start, min(start + _PREFILL_TOKENS, end) + 1) % self._tokens.tokens)
+                states, targets = np.empty((len(ids) - 1, 1, self._H), np.float32), ids[1:]
+                self._decoder.prefill(np.ascontiguousarray(ids[:-1, None]), state, states)
+                nats = self._learner.nats(self._learner.original, states[:, 0], targets)
+                gain += nats - self._learner.nats(output, states[:, 0], targets)
+                self.nats += nats
+                self.characters += int(self._lengths[targets].sum()) + int((targets == UNK).sum())
+                learned = self._learn(learned, states[:, 0], targets)
+            output = learned
+            gains.append(gain)
+        self._pack(output)
+        return gains
+
+    def _learn(self, output: LearnedOutput, states: NDArray[np.float32], targets: NDArray[np.int32]) -> LearnedOutput:
+        start = time.perf_counter()
+        output = self._learner.learn(output, states, targets)
+        self.seconds += time.perf_counter() - start
+        return output
+
+    def _pack(self, output: LearnedOutput) -> None:
+        start = time.perf_counter()
+        self._decoder.with_output(self._learner.weights(output), output.bias)
+        self.packing_seconds += time.perf_counter() - start

@@ -1,0 +1,189 @@
+"""Learning in a chat: what was learned follows the path of turns, is dropped, kept, and resumed."""
+
+from pathlib import Path
+
+import pytest
+
+from grucli.chat.commands import handle_line
+from grucli.chat.events import CommandError, Message
+from grucli.chat.session import Session
+from grucli.chat.session_store import SessionStore
+from grucli.errors import UsageError
+from tests.chat.fakes import FakeModelProvider, completion_session, conversation_session, fake_model
+
+
+def run_lines(session: Session, *lines: str) -> list[object]:
+    return [event for line in lines for event in handle_line(session, line)]
+
+
+def learned(session: Session) -> list[str]:
+    """What the model has learned that gives the next reply."""
+    for _ in session.learn_up_to(session.tree.head):
+        pass
+    return fake_model(session).learned
+
+
+def learning_session(store: SessionStore | None = None) -> Session:
+    session = conversation_session(store=store)
+    session.set_learning(True)
+    return session
+
+
+def test_each_turn_is_learned_once_with_the_states_that_it_had() -> None:
+    session = learning_session()
+    run_lines(session, "a", "b")
+    assert learned(session) == [">a. a|><7>.", "a|<7>|>b. a|<7>|b|><8>."]
+
+
+def test_a_session_does_not_learn_unless_told() -> None:
+    session = conversation_session()
+    run_lines(session, "a", "b")
+    assert learned(session) == []
+    assert session.learned is None
+
+
+def test_what_was_learned_follows_the_path() -> None:
+    session = learning_session()
+    run_lines(session, "a", "b")
+    both = learned(session)
+    run_lines(session, "/undo")
+    assert learned(session) == both[:1]
+    run_lines(session, "/rewind 2")
+    assert learned(session) == both
+    run_lines(session, "/rewind 0")
+    assert learned(session) == []
+    run_lines(session, "/rewind 1", "/fork other", "c")
+    assert learned(session) == [both[0], "a|<7>|>c. a|<7>|c|><9>."]
+
+
+def test_a_reply_that_is_generated_again_did_not_learn_from_the_first() -> None:
+    session = learning_session()
+    run_lines(session, "a", "/regen")
+    assert learned(session) == [">a. a|><8>."]
+
+
+def test_far_turns_are_learned_again() -> None:
+    session = learning_session()
+    run_lines(session, *"abcdefghijkl")
+    everything = learned(session)
+    run_lines(session, "/rewind 2")
+    assert learned(session) == everything[:2]
+    assert len(everything) == 12
+
+
+def test_a_cut_reply_and_its_continuation_are_learned_apart() -> None:
+    session = conversation_session("abcd", max_chars=2)
+    session.set_learning(True)
+    run_lines(session, "x", "")
+    assert learned(session)[0] == ">x. x|>ab"
+    assert learned(session)[1].startswith("x|ab>")
+
+
+def test_a_text_is_learned_without_turns() -> None:
+    session = completion_session(preamble="P ")
+    session.set_learning(True)
+    run_lines(session, "a")
+    assert learned(session) == ["P >a P a><7>."]
+
+
+def test_the_gain_counts_the_lines_of_the_user_before_they_were_learned() -> None:
+    session = learning_session()
+    run_lines(session, "aa", "bbb", "c")
+    assert session.learned is not None
+    assert (session.learned.turns, session.learned.gained_bits, session.learned.chars) == (3, 0 + 1 + 2, 6)
+
+
+def test_forget_drops_it_and_goes_on() -> None:
+    session = learning_session()
+    assert run_lines(session, "a", "/forget")[-1] == Message("forgot what was learned: emo is as on the disk again")
+    assert learned(session) == []
+    run_lines(session, "b")
+    assert len(learned(session)) == 1
+    run_lines(session, "/learn off", "/learn on")
+    assert len(learned(session)) == 1
+
+
+def test_learn_switches() -> None:
+    session = conversation_session()
+    run_lines(session, "a", "/learn on")
+    assert len(learned(session)) == 1
+    run_lines(session, "/learn off")
+    assert learned(session) == []
+    assert "not learning" in str(run_lines(session, "/learn"))
+
+
+@pytest.mark.parametrize("line", ["/learn maybe", "/learn ON", "/keep", "/keep mine", "/forget it"])
+def test_bad_commands_say_what_to_do(line: str) -> None:
+    session = conversation_session()
+    (event,) = run_lines(session, line)
+    assert isinstance(event, CommandError)
+    assert event.hint
+    assert not session.learning.on
+
+
+def test_keep_makes_a_model_and_goes_on_with_it() -> None:
+    session = learning_session()
+    run_lines(session, "a", "/keep mine")
+    assert session.model_name == "mine"
+    assert fake_model(session).learned == [">a. a|><7>."]
+    run_lines(session, "b")
+    assert learned(session) == [">a. a|><7>.", "a|<7>|>b. a|<7>|b|><8>."]
+
+
+def test_keep_never_replaces_a_model() -> None:
+    session = learning_session()
+    run_lines(session, "a")
+    with pytest.raises(UsageError, match="already exists"):
+        session.keep("ann")
+    assert session.model_name == "emo"
+
+
+def test_a_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FakeModelProvider, "save_as", fail)
+    session = learning_session()
+    event = run_lines(session, "a", "/keep mine")[-1]
+    assert isinstance(event, CommandError)
+    assert event.message == "the model cannot be saved: No space left on device"
+
+
+@pytest.mark.parametrize(
+    "lines", [("a", "b"), ("a", "/forget", "b"), ("a", "/forget"), ("a", "/learn off"), ("/save s", "a")]
+)
+def test_a_resumed_session_learns_as_it_did(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    store = SessionStore(tmp_path)
+    with learning_session(store) as session:
+        run_lines(session, *lines)
+        expected, learning = learned(session), session.learning
+    with conversation_session(store=store) as resumed:
+        resumed.load(store.names()[0])
+        assert resumed.learning == learning
+        assert learned(resumed) == expected
+
+
+def test_cmd_warns_that_the_model_had_learned() -> None:
+    session = learning_session()
+    run_lines(session, "a")
+    assert session.last is not None
+    assert session.reproducibility_warning(session.last) == ""
+    run_lines(session, "b")
+    assert session.reproducibility_warning(session.last) == "the model had learned from the turns before it"
+
+
+def test_another_model_learns_the_turns_so_far() -> None:
+    session = learning_session()
+    run_lines(session, "a", "/model ann")
+    assert len(learned(session)) == 1
+    run_lines(session, "/model bard")
+    assert learned(session) == []
+    assert session.learning.on
+
+
+def test_score_uses_what_was_learned_before_the_text() -> None:
+    session = learning_session()
+    run_lines(session, "a", "/score x")
+    assert len(fake_model(session).learned) == 1
+    run_lines(session, "/score")
+    assert fake_model(session).learned == []
