@@ -28,7 +28,7 @@ def make_training(cell: str, name: str) -> Callable[[], int]:
     """Forward, backward, clipping and AdamW on a window, the state carried."""
     shape, pool = TRAINING[name], ThreadPool()
     sizes = ModelConfig(cell, shape.V, shape.E, shape.H, shape.L)
-    engine = CpuEngine(init_parameters(sizes, 0), shape.T, shape.B, pool, AdamW)
+    engine = CpuEngine(init_parameters(sizes, 0), shape.T, shape.B, pool, AdamW, 0.01)
     ids = np.random.default_rng(0).integers(0, shape.V, (2, shape.T, shape.B)).astype(np.int32)
     batch = TrainBatch(ids[0], ids[1], np.zeros((shape.T, shape.B), np.bool_), is_epoch_start=False)
     steps_done = 0

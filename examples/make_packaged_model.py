@@ -17,10 +17,11 @@ import grucli
 from grucli.__main__ import main as run_gru
 from grucli.api.demo import demo_corpus
 from grucli.model import packaged
-from grucli.model.store import BEST, OPTIMIZER, model_dir
+from grucli.model.store import BEST, NOTHING, OPTIMIZER, model_dir
 from grucli.model.weights import ModelCard, load_weights, save_weights
 from grucli.training.checkpoint import load_checkpoint
 from grucli.training.options import Hyperparameters, as_typed
+from grucli.training.staging import has_model
 
 NAME = "packaged"
 RECIPE = {"tokenizer": "subword", "vocab": 2048, "hidden": 768, "embed": 256, "batch": 16, "dropout": 0.25, "lr": 0.003}
@@ -36,8 +37,8 @@ LIMITS = (
 
 
 def recipe_of(hparams: Hyperparameters) -> str:
-    """Return the options of `gru train` that give these hyperparameters, where they differ from the defaults."""
-    default = dataclasses.asdict(Hyperparameters())
+    """Return the options of `gru train` that give these hyperparameters, where they differ from fixed defaults."""
+    default = {each.name: each.default for each in dataclasses.fields(Hyperparameters)}
     given = {name: value for name, value in dataclasses.asdict(hparams).items() if value != default[name]}
     return " ".join(["gru train chitchat.csv", *(as_typed(name, value) for name, value in given.items())])
 
@@ -91,9 +92,9 @@ def main(arguments: list[str] | None = None) -> None:
     corpus = demo_corpus()
     if options.model is None:
         threads = ["--threads", options.threads] if options.threads else []
-        # --resume begins a run that has saved nothing, and does nothing to one that is finished.
         recipe = [word for name, value in RECIPE.items() for word in as_typed(name, value).split()]
-        words = ["train", corpus, "--name", NAME, *recipe, "--minutes", f"{options.minutes:g}", *threads, "--resume"]
+        words = ["train", corpus, "--name", NAME, *recipe, "--minutes", f"{options.minutes:g}", *threads]
+        words += ["--resume"] if has_model(model_dir(NAME)) else ["--from", NOTHING]
         if status := run_gru(words):
             sys.exit(status)
     for subject, text in package(options.model or NAME, corpus, options.output).description.items():

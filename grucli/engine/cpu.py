@@ -46,12 +46,13 @@ class CpuEngine(CpuScorer):
         T: int,
         B: int,
         pool: ThreadPool,
-        optimizer: Callable[[Float32, ThreadPool], Optimizer],
+        optimizer: Callable[[Float32, ThreadPool, float], Optimizer],
+        weight_decay: float = 0.0,
         on_gradient: GradientHook | None = None,
     ) -> None:
         super().__init__(parameters, pool)
         self._gradients = Parameters(parameters.sizes)
-        self._optimizer = optimizer(parameters.flat, pool)
+        self._optimizer = optimizer(parameters.flat, pool, weight_decay)
         self._state = self._network(T, B).zero_state()
         self._on_gradient = on_gradient
 

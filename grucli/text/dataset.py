@@ -33,7 +33,7 @@ from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 from grucli.text.tokenizers.char import count_characters
 
-_CACHE_FORMAT = 6
+_CACHE_FORMAT = 7
 """A part of the key: raise it whenever the same corpus and options would give other files."""
 
 _MAX_CACHED = 8
@@ -89,6 +89,11 @@ class Dataset:
     running_text: bool
     conversations: bool
     base_fit: BaseFit | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the text is, in words."""
+        return "conversations" if self.conversations else "running text" if self.running_text else "comments"
 
     def text_figures(self) -> dict[str, Any]:
         """Return the figures of the text, as keyword arguments for a value that reports them."""
@@ -348,7 +353,7 @@ def _build(
     if base is not None and base_fit is not None and base_fit.fits:
         tokenizer = base.tokenizer.extend(open_train_texts())
     elif tokenizer is None:
-        tokenizer = tokenizers.train_default(open_train_texts)
+        tokenizer = tokenizers.train_default(open_train_texts, running_text=train_reader.running_text)
     elif isinstance(tokenizer, str):
         tokenizer = tokenizers.train(tokenizer, open_train_texts(), vocab)
     report, writers = RowReport(), dict[bool, _SplitWriter]()

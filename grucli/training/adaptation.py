@@ -1,6 +1,6 @@
 """Where a new run starts: from scratch, from the model that --from names, or from the one in the package."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from grucli.model import packaged
 from grucli.model.store import NOTHING, find_model
 from grucli.model.weights import Origin, SavedModel, load_weights, read_model_info
 from grucli.text.dataset import BaseTokenizer, Dataset
-from grucli.training.options import Hyperparameters, TrainOptions, as_typed
+from grucli.training.options import TrainOptions, as_typed
 
 MAX_CHARACTERS = 20_000_000
 """Length of a text to train on up to which a run starts from the packaged model. Set by judgment, not measured."""
@@ -17,7 +17,7 @@ MAX_CHARACTERS = 20_000_000
 MIN_KNOWN_SHARE = 0.9
 """Fraction of the characters of a text that the packaged model must know: text in another script shares nothing."""
 
-HYPERPARAMETERS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.3, "batch": 16}
+HYPERPARAMETERS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.3, "batch": 16, "seq": 64, "weight_decay": 0.1}
 """Of an adaptation, unless they are given. Set by judgment, not measured: a lower rate keeps what the model knows, and
 small texts are soon learned by heart."""
 
@@ -62,10 +62,9 @@ class Base:
             if getattr(options, flag) not in (None, value)
         )
 
-    def adapted(self, options: TrainOptions, hparams: Hyperparameters) -> Hyperparameters:
-        """Return the hyperparameters of a run that starts from it."""
-        chosen = {name: value for name, value in HYPERPARAMETERS.items() if getattr(options, name) is None}
-        return replace(hparams, **self.fixed(), **chosen)
+    def hparams(self) -> dict[str, Any]:
+        """Return the hyperparameters of a run that starts from it, unless they are given."""
+        return self.fixed() | HYPERPARAMETERS
 
 
 def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:

@@ -16,6 +16,7 @@ from grucli.training.options import DEFAULT_NUM_EVALS, MAX_MINUTES, PATIENCE, Bu
 from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout
 from grucli.training.setup_run import (
     build_trainer,
+    choose_hparams,
     index_dataset,
     load_dataset,
     resolve_run,
@@ -54,8 +55,9 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
             recover(directory)
             config = resolve_run(options, directory)
             dataset = yield from load_dataset(options, config, stop)
-            config = config.for_dataset(options, dataset)
-            trainer = build_trainer(config, options, directory, dataset, ThreadPool(options.threads))
+            pool = ThreadPool(options.threads)
+            config, hparams = choose_hparams(config, options, dataset, pool.threads)
+            trainer = build_trainer(config, hparams, options, directory, dataset, pool)
             index = yield from index_dataset(options, config, directory, dataset, stop)
             if config.checkpoint is None:
                 trainer.output_dir = create_staging(directory)
@@ -120,11 +122,10 @@ def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
     layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
     name = f"'{trainer.model_dir.name}'"
     prefix = f"resuming {name} from step {state.step:,}" if state.step else f"training {name}"
-    kind = "conversations" if dataset.conversations else "running text" if dataset.running_text else "comments"
     share = dataset.train.unknown_share
     unknown = f" ({f'{share:.2%}' if share >= 1e-4 else 'below 0.01%'} of the characters unknown)" if share else ""
     return (
-        f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {kind}{unknown}, "
+        f"{prefix}: a {sizes.cell} with {layers} units on {dataset.train.tokens:,} tokens of {dataset.kind}{unknown}, "
         f"{state.budget.describe(has_val=dataset.val is not None)}"
     )
 

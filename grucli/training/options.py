@@ -3,8 +3,8 @@
 `TrainOptions` is what was given; `Hyperparameters` and `Budget` are what it resolves to, and are saved in checkpoints.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import InitVar, asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import MISSING, InitVar, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,6 +22,7 @@ DEFAULT_NUM_EVALS = 20
 """Evaluations per run unless --eval-every is given."""
 
 _MAX_NAME_CHARS = 48
+_CHOSEN = "by text and time"
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,16 @@ class TrainOptions:
     hidden: int | None = _option("Units per layer.", Range(1, 1 << 13))
     layers: int | None = _option("Number of layers.", Range(1, 64))
     embed: int | None = _option("Embedding size.", _SIZE)
-    tokenizer: str | None = _option(
-        "Tokenizer.", choices=("char", "word", "subword"), default="char; subword for a text of many signs"
-    )
+    tokenizer: str | None = _option("Tokenizer.", choices=("char", "word", "subword"), default="by the text")
     vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
     tied: bool | None = _option(
         "Share the output weights with the embedding.",
         flag="--tied/--no-tied",
-        default="tied, unless tokens are characters",
     )
     batch: int | None = _option("Batch size.", _SIZE)
     seq: int | None = _option("Sequence length in tokens.", _SIZE)
     lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True))
+    weight_decay: float | None = _option("Weight decay.", Range(0, 10))
     dropout: float | None = _option("Dropout probability.", _FRACTION, default="increases with the epochs")
     steps: int | None = _option("Number of steps.", _STEPS)
     epochs: float | None = _option("Number of epochs.", Range(0, 10**9, open_low=True, open_high=True))
@@ -162,20 +161,21 @@ def check_options(values: object) -> None:
 class Hyperparameters:
     """Everything that decides what a run computes, apart from its corpus and its budget.
 
-    `tokenizer` None leaves its kind to the text, `vocab` and `tied` None leave them to the tokenizer, `dropout` None
-    leaves the probability to the length of the run.
+    What has no default is chosen by `grucli.training.recipe` unless it is given. `vocab` None leaves the size to the
+    tokenizer, `dropout` None the probability to the length of the run.
     """
 
     cell: str = "gru"
-    hidden: int = 512
+    hidden: int
     layers: int = 1
-    embed: int = 64
-    tokenizer: str | None = None
+    embed: int
+    tokenizer: str
     vocab: int | None = None
-    tied: bool | None = None
-    batch: int = 64
-    seq: int = 64
-    lr: float = 4e-3
+    tied: bool
+    batch: int
+    seq: int
+    lr: float
+    weight_decay: float
     dropout: float | None = None
     val: float = 0.1
     seed: int = 0
@@ -212,7 +212,11 @@ class Budget:
 
 def option_specs() -> dict[str, OptionSpec]:
     """Return the description of each option by its name, with flag and default filled in."""
-    defaults = {name: str(value) for name, value in asdict(Hyperparameters()).items() if value is not None}
+    defaults = {
+        each.name: _CHOSEN if each.default is MISSING else str(each.default)
+        for each in fields(Hyperparameters)
+        if each.default is not None
+    }
     return {
         option.name: replace(
             spec,
@@ -236,8 +240,8 @@ def budget_from(options: TrainOptions) -> Budget:
     return Budget(steps=options.steps, epochs=options.epochs, minutes=options.minutes)
 
 
-def hparams_from(options: TrainOptions) -> Hyperparameters:
-    """Return the hyperparameters of a new run.
+def check_exclusive(options: TrainOptions) -> None:
+    """Check that no two options exclude each other.
 
     Raises:
         UsageError: two options exclude each other.
@@ -248,27 +252,22 @@ def hparams_from(options: TrainOptions) -> Hyperparameters:
         raise UsageError("--resume and --from exclude each other", "use --from with another --name")
     if options.val and options.val_file is not None:
         raise UsageError("--val and --val-file exclude each other", "use one of them")
-    return Hyperparameters(**{name: value for name, value, _ in _given_hparams(options, Hyperparameters())})
+
+
+def given_hparams(options: TrainOptions) -> dict[str, Any]:
+    """Return the hyperparameters that were given, by name; the optimizer is not an option: there is only one."""
+    values = {each.name: getattr(options, each.name, None) for each in fields(Hyperparameters)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def changed_options(options: TrainOptions, hparams: Hyperparameters) -> list[str]:
     """Describe the options that were given and differ from `hparams`."""
-    return [
-        f"{as_typed(name, value)} (was {saved})"
-        for name, value, saved in _given_hparams(options, hparams)
-        if value != saved
-    ]
+    given = given_hparams(options).items()
+    saved = asdict(hparams)
+    return [f"{as_typed(name, value)} (was {saved[name]})" for name, value in given if value != saved[name]]
 
 
 def as_typed(name: str, value: object) -> str:
     """Return an option with its value, as on a command line."""
     flag = "--" + name.replace("_", "-")
     return f"{flag} {value}" if not isinstance(value, bool) else flag if value else flag.replace("--", "--no-")
-
-
-def _given_hparams(options: TrainOptions, hparams: Hyperparameters) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the name of each hyperparameter that was given, its value and that of `hparams`."""
-    for name, saved in asdict(hparams).items():
-        value = getattr(options, name, None)  # the optimizer is not an option: there is only one
-        if value is not None:
-            yield name, value, saved

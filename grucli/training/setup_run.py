@@ -32,6 +32,7 @@ from grucli.text.loader import EvalBatch, TrainBatch
 from grucli.text.tokenizers import Tokenizer, from_json
 from grucli.text.tokenizers.char import COVERAGE, DEFAULT_VOCAB
 from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
+from grucli.training import recipe
 from grucli.training.adaptation import Base, choose_base, describe_choice
 from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
 from grucli.training.events import Compiled, Compiling, SetupProgress
@@ -42,8 +43,10 @@ from grucli.training.options import (
     TrainOptions,
     budget_from,
     changed_options,
-    hparams_from,
+    check_exclusive,
+    given_hparams,
 )
+from grucli.training.recipe import conditions_of
 from grucli.training.signals import StopFlag
 from grucli.training.staging import has_model
 from grucli.training.trainer import Trainer
@@ -51,32 +54,15 @@ from grucli.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The resolved configuration of a run, and the checkpoint or base model that it starts from.
+    """The checkpoint or the base model that a run starts from, and its budget.
 
-    `decision`: where it starts, in a line.
+    `decisions`: what was chosen, in lines.
     """
 
-    hparams: Hyperparameters
     budget: Budget
     checkpoint: Checkpoint | None = None
     base: Base | None = None
-    decision: str | None = None
-
-    @property
-    def tokenizer(self) -> Tokenizer | str | None:
-        """The tokenizer of the checkpoint, or the kind to train, if it was given."""
-        if self.checkpoint is not None:
-            return from_json(self.checkpoint.train_state.tokenizer)
-        return self.hparams.tokenizer
-
-    def for_dataset(self, options: TrainOptions, dataset: Dataset) -> "RunConfig":
-        """Return the configuration once the text is known, which decides whether the base model is used."""
-        if self.base is None or dataset.base_fit is None:
-            return self
-        decision = describe_choice(self.base, dataset)
-        if not dataset.base_fit.fits:
-            return replace(self, base=None, decision=decision)
-        return replace(self, hparams=self.base.adapted(options, self.hparams), decision=decision)
+    decisions: tuple[str, ...] = ()
 
 
 def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
@@ -86,7 +72,8 @@ def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
         UsageError: the model exists, or an option conflicts with the checkpoint or the base model.
         ModelFileError: the checkpoint or the base model is corrupt.
     """
-    hparams, budget = hparams_from(options), budget_from(options)
+    check_exclusive(options)
+    budget = budget_from(options)
     exists = has_model(model_dir)
     if exists and not (options.resume or options.force):
         raise UsageError(
@@ -101,7 +88,7 @@ def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
             f"adapt it under another name: --from {model_dir.name} --name {model_dir.name[:60]}-2",
         )
     base, decision = choose_base(options)
-    return RunConfig(hparams, budget, base=base, decision=decision)
+    return RunConfig(budget, base=base, decisions=(decision,) if decision is not None else ())
 
 
 def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint, name: str) -> RunConfig:
@@ -110,7 +97,24 @@ def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint
         raise UsageError(
             f"'{name}' was not trained with {', '.join(changed)}", "remove the option, or start again with --force"
         )
-    return RunConfig(state.hparams, budget if budget.is_set else state.budget, checkpoint)
+    return RunConfig(budget if budget.is_set else state.budget, checkpoint)
+
+
+def choose_hparams(
+    config: RunConfig, options: TrainOptions, dataset: Dataset, threads: int
+) -> tuple[RunConfig, Hyperparameters]:
+    """Return the hyperparameters, and the configuration once the text is known: it decides whether a base is used."""
+    if config.checkpoint is not None:
+        return config, config.checkpoint.train_state.hparams
+    base, decisions, conditions = config.base, list(config.decisions), conditions_of(dataset, config.budget, threads)
+    if base is not None and dataset.base_fit is not None:
+        decisions.append(describe_choice(base, dataset))
+        base = base if dataset.base_fit.fits else None
+    chosen = recipe.choose(conditions) if base is None else base.hparams()
+    hparams = Hyperparameters(**chosen | given_hparams(options) | {"tokenizer": dataset.tokenizer.kind})
+    if base is None:
+        decisions.append(recipe.describe(conditions, hparams))
+    return replace(config, base=base, decisions=tuple(decisions)), hparams
 
 
 def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Generator[SetupProgress, None, Dataset]:
@@ -128,15 +132,19 @@ def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Ge
             raise CancelledError(stop.reason)
         latest = SetupProgress(stage, done, total)
 
-    hparams = config.hparams
+    tokenizer: Tokenizer | str | None = options.tokenizer
+    vocab, val_fraction = options.vocab, Hyperparameters.val if options.val is None else options.val
+    if config.checkpoint is not None:
+        state = config.checkpoint.train_state
+        tokenizer, vocab, val_fraction = from_json(state.tokenizer), state.hparams.vocab, state.hparams.val
     with ThreadPoolExecutor(1, "gru-corpus") as pool:
         future = pool.submit(
             prepare_dataset,
             options.sources,
             read=options.read,
-            tokenizer=config.tokenizer,
-            vocab=hparams.vocab,
-            val_fraction=hparams.val if options.val_file is None else 0.0,
+            tokenizer=tokenizer,
+            vocab=vocab,
+            val_fraction=val_fraction if options.val_file is None else 0.0,
             val_file=options.val_file,
             cache_dir=cache_dir(),
             on_progress=on_progress,
@@ -198,7 +206,12 @@ def _load_index(weights_path: Path, fingerprint: str) -> CopyIndex | None:
 
 
 def build_trainer(
-    config: RunConfig, options: TrainOptions, model_dir: Path, dataset: Dataset, pool: ThreadPool
+    config: RunConfig,
+    hparams: Hyperparameters,
+    options: TrainOptions,
+    model_dir: Path,
+    dataset: Dataset,
+    pool: ThreadPool,
 ) -> Trainer:
     """Return the trainer, at its first step or at its checkpoint.
 
@@ -209,9 +222,7 @@ def build_trainer(
         ModelFileError: the checkpoint does not fit the engine.
     """
     tokenizer = dataset.tokenizer
-    tied = tokenizer.kind != "char" if config.hparams.tied is None else config.hparams.tied
-    hparams = replace(config.hparams, tokenizer=tokenizer.kind, tied=tied)
-    sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers, tied)
+    sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers, hparams.tied)
     _check_memory(sizes, hparams)
     _check_length(dataset, hparams, options)
     if config.checkpoint is not None:
@@ -239,7 +250,7 @@ def build_trainer(
             origin=config.base.origin() if config.base is not None else None,
         )
         trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
-    trainer.decisions += [config.decision] if config.decision is not None else []
+    trainer.decisions += config.decisions
     trainer.notices += _vocabulary_notices(config, options, dataset)
     if not THREAD_COUNT_INVARIANT and trainer.train_state.step > 0 and trainer.train_state.threads != pool.threads:
         trainer.notices.append(
@@ -253,7 +264,8 @@ def build_trainer(
 
 def create_engine(parameters: Parameters, hparams: Hyperparameters, pool: ThreadPool) -> Engine:
     """Return the engine that trains `parameters` on this machine."""
-    return CpuEngine(parameters, hparams.seq, hparams.batch, pool, OPTIMIZERS[hparams.optimizer])
+    optimizer = OPTIMIZERS[hparams.optimizer]
+    return CpuEngine(parameters, hparams.seq, hparams.batch, pool, optimizer, hparams.weight_decay)
 
 
 def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOptions) -> None:
@@ -282,13 +294,8 @@ def _check_vocabulary(options: TrainOptions, dataset: Dataset) -> None:
 def _vocabulary_notices(config: RunConfig, options: TrainOptions, dataset: Dataset) -> Iterator[str]:
     """Yield what was decided about the vocabulary, and a warning if it does not know the text."""
     tokenizer = dataset.tokenizer
-    is_sized_by_text = config.checkpoint is None and config.base is None and config.hparams.vocab is None
-    if is_sized_by_text and config.tokenizer is None and tokenizer.kind == "subword":
-        yield (
-            "the text has too many different characters for one token each: tokens are subwords "
-            "(--tokenizer char for characters)"
-        )
-    elif is_sized_by_text and tokenizer.kind == "char" and tokenizer.vocab_size > DEFAULT_VOCAB:
+    is_sized_by_text = config.checkpoint is None and config.base is None and options.vocab is None
+    if is_sized_by_text and tokenizer.kind == "char" and tokenizer.vocab_size > DEFAULT_VOCAB:
         yield f"the vocabulary has {tokenizer.vocab_size:,} characters, to know {COVERAGE:.1%} of the text"
     if (warning := unknown_share_warning(dataset.train)) is not None:
         yield f"{warning}: train with a larger --vocab, or with --tokenizer subword, to learn them"

@@ -24,7 +24,7 @@ each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def make_engine(cell: str, rows: int = B, on_gradient: GradientHook | None = None) -> CpuEngine:
-    return CpuEngine(init_parameters(ModelConfig(cell, 9, 4, 8, 3), 2), T, rows, POOL, AdamW, on_gradient)
+    return CpuEngine(init_parameters(ModelConfig(cell, 9, 4, 8, 3), 2), T, rows, POOL, AdamW, 0.01, on_gradient)
 
 
 def make_batch(step: int, rows: slice = slice(B)) -> TrainBatch:

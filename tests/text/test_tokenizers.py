@@ -175,16 +175,16 @@ def test_a_symbol_seen_once_in_a_long_text_teaches_the_unknown_token() -> None:
 
 
 def test_the_default_vocabulary_covers_the_text() -> None:
-    few = tokenizers.train_default(lambda: [TEXT])
+    few = tokenizers.train_default(lambda: [TEXT], running_text=False)
     assert few.to_json() == tokenizers.train("char", [TEXT]).to_json()
     syllables = "".join(map(chr, range(0xAC00, 0xAC00 + 1200)))
-    korean = tokenizers.train_default(lambda: [syllables] * 3)
+    korean = tokenizers.train_default(lambda: [syllables] * 3, running_text=False)
     assert korean.kind == "char"
     assert korean.vocab_size == NUM_SPECIAL_TOKENS + 0.995 * 1200
     assert tokenizers.train("char", [syllables], 512).vocab_size == 512
     signs = "".join(map(chr, range(0x4E00, 0x4E00 + 4000)))
     assert tokenizers.train("char", [signs]).vocab_size == NUM_SPECIAL_TOKENS + 0.995 * 4000
-    chinese = tokenizers.train_default(lambda: [signs])
+    chinese = tokenizers.train_default(lambda: [signs], running_text=False)
     assert chinese.kind == "subword"
     assert chinese.encode_with_unknown_count(signs)[1] == 0
 
@@ -192,7 +192,7 @@ def test_the_default_vocabulary_covers_the_text() -> None:
 @settings(max_examples=20)
 @given(st.lists(any_text, max_size=4))
 def test_the_default_vocabulary_leaves_at_most_a_two_hundredth_unknown(texts: list[str]) -> None:
-    learned = tokenizers.train_default(lambda: texts)
+    learned = tokenizers.train_default(lambda: texts, running_text=False)
     text = "".join(texts)
     known = int(learned.token_lengths[learned.encode(text)].sum())
     assert known >= 0.995 * len(text)

@@ -11,7 +11,7 @@ from grucli.model.store import BEST, LAST, model_dir
 from grucli.model.weights import Origin, load_weights, read_model_info
 from grucli.training import adaptation
 from grucli.training.events import TrainStarted
-from grucli.training.options import Hyperparameters, TrainOptions
+from grucli.training.options import TrainOptions, given_hparams
 from tests.training.small_runs import run_events, run_summary, run_to_finish, small_options, write_small_corpus
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -113,11 +113,10 @@ def test_what_an_adaptation_uses_unless_it_is_given(base: Path, corpus: Path) ->
     options = small_options(corpus, name="mine", start_from="base", batch=None, **BARE)
     chosen, _ = adaptation.choose_base(options)
     assert chosen is not None
-    hparams = chosen.adapted(options, Hyperparameters())
-    assert {name: getattr(hparams, name) for name in adaptation.HYPERPARAMETERS} == adaptation.HYPERPARAMETERS
-    given = dataclasses.replace(options, lr=0.5, batch=3)
-    hparams = chosen.adapted(given, Hyperparameters(lr=0.5, batch=3))
-    assert (hparams.lr, hparams.batch, hparams.hidden) == (0.5, 3, 12)
+    hparams = chosen.hparams()
+    assert {name: hparams[name] for name in adaptation.HYPERPARAMETERS} == adaptation.HYPERPARAMETERS
+    hparams |= given_hparams(dataclasses.replace(options, lr=0.5, batch=3))
+    assert (hparams["lr"], hparams["batch"], hparams["hidden"]) == (0.5, 3, 12)
 
 
 @pytest.mark.slow

@@ -57,6 +57,9 @@ def test_the_exit_status_of_a_divergence_and_its_document(corpus: Path, capsys: 
     assert "diverged    worse than an untrained network" in capsys.readouterr().out
 
 
+HPARAMS = Hyperparameters(hidden=8, embed=4, tokenizer="char", tied=False, batch=2, seq=8, lr=4e-3, weight_decay=0.01)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
 @pytest.mark.parametrize("lr", [1e-9, 4e-3])
 def test_a_run_of_few_steps_has_not_diverged(corpus: Path, steps: int, lr: float) -> None:
@@ -88,7 +91,7 @@ def test_what_a_divergence_is(
     diverged: bool,
 ) -> None:
     state = TrainState(
-        hparams=Hyperparameters(),
+        hparams=HPARAMS,
         budget=Budget(),
         dataset_id=("", 0, 0),
         tokenizer={},

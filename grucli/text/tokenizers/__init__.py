@@ -24,6 +24,9 @@ KINDS = ("char", "word", "subword")
 MAX_CHAR_VOCAB = 2048
 """Vocabulary size up to which characters are the default. An alphabet or syllabary is below it, Chinese above."""
 
+MIN_SUBWORD_CHARACTERS = 100_000
+"""Length of a text of comments from which subwords learn more per minute than characters (`docs/recipes.md`)."""
+
 _TRAIN = {"char": char.train, "word": word.train, "subword": subword.train}
 _FROM_JSON = {"char": char.from_json, "word": word.from_json, "subword": subword.from_json}
 
@@ -44,16 +47,18 @@ def train(kind: str, texts: Iterable[str], vocab: int | None = None) -> Tokenize
     return _TRAIN[kind](texts, vocab)
 
 
-def train_default(open_texts: Callable[[], Iterable[str]]) -> Tokenizer:
-    """Train a tokenizer of the kind that suits a text: characters, or subwords if too many characters are needed.
+def train_default(open_texts: Callable[[], Iterable[str]], *, running_text: bool) -> Tokenizer:
+    """Train a tokenizer of the kind that suits a text: subwords for long ones and for many signs, else characters.
 
     Args:
         open_texts: returns the texts from their beginning; called once or twice.
+        running_text: there are no rows.
     """
     counts = char.count_characters(open_texts())
-    if char.covering_vocab(counts) <= MAX_CHAR_VOCAB:
-        return char.from_counts(counts, None)
-    return subword.train(open_texts(), None)
+    is_long = counts.sum() >= MIN_SUBWORD_CHARACTERS and not running_text
+    if is_long or char.covering_vocab(counts) > MAX_CHAR_VOCAB:
+        return subword.train(open_texts(), None)
+    return char.from_counts(counts, None)
 
 
 def from_json(data: object) -> Tokenizer:

@@ -25,7 +25,9 @@ from grucli.text.tokenizers.base import (
     validate_pieces,
 )
 
-DEFAULT_VOCAB = 1024
+_DEFAULT_VOCABS = {2_000_000: 4096, 500_000: 2048, 0: 1024}
+"""Default vocabulary size by the least characters of a text (`docs/recipes.md`)."""
+
 MIN_VOCAB_SIZE = 300
 _NEWLINE_ID = NUM_SPECIAL_TOKENS
 _FIRST_BYTE_ID = _NEWLINE_ID + 1
@@ -85,18 +87,21 @@ class SubwordTokenizer(Tokenizer):
 
         Longer pieces are not added: the network spells new words with pieces that it knows.
         """
-        new = self.missing(_frequent_characters(_sample(texts), _max_characters(DEFAULT_VOCAB - _FIRST_PIECE_ID)))
+        segments = _sample(texts)
+        capacity = _default_vocab(segments) - _FIRST_PIECE_ID
+        new = self.missing(_frequent_characters(segments, _max_characters(capacity)))
         return SubwordTokenizer([*self._learned, *new]) if new else self
 
 
 def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
-    """Learn pieces from an even sample of `texts`, up to `vocab` tokens in all (by default 1024).
+    """Learn pieces from an even sample of `texts`, up to `vocab` tokens in all (by default, by its length).
 
     Raises:
         UsageError: `vocab` is out of range.
     """
-    capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, MIN_VOCAB_SIZE) - _FIRST_PIECE_ID
+    resolve_vocab_size(vocab, MIN_VOCAB_SIZE, MIN_VOCAB_SIZE)  # before a long text is read
     segments = _sample(texts)
+    capacity = (_default_vocab(segments) if vocab is None else vocab) - _FIRST_PIECE_ID
     sentences = list(_sentences(segments, _frequent_characters(segments, _max_characters(capacity))))
     return SubwordTokenizer(_train_pieces(sentences, capacity) if sentences else [])
 
@@ -145,6 +150,12 @@ def _sample(texts: Iterable[str]) -> list[str]:
         for segment in _segments(replace_surrogates(text)):
             sample.add(segment)
     return sample.segments
+
+
+def _default_vocab(segments: list[str]) -> int:
+    # The sample of a long text is longer than any of the limits.
+    characters = sum(map(len, segments))
+    return next(size for limit, size in _DEFAULT_VOCABS.items() if characters >= limit)
 
 
 def _max_characters(capacity: int) -> int:

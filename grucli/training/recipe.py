@@ -1,0 +1,57 @@
+"""Recipes: the hyperparameters that suit a text and a time, found by measurement (`docs/recipes.md`)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from grucli.text.dataset import Dataset
+from grucli.training.options import MAX_MINUTES, Budget, Hyperparameters
+
+_UNTIMED_MINUTES = 2.0
+"""Minutes that a run limited by steps or epochs is taken to have."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a recipe depends on. characters: of the text to train on. core_minutes: minutes times threads."""
+
+    characters: int
+    kind: str
+    tokenizer: str
+    core_minutes: float
+
+
+def conditions_of(dataset: Dataset, budget: Budget, threads: int) -> Conditions:
+    """Return the conditions of a run."""
+    minutes = budget.minutes or (_UNTIMED_MINUTES if budget.is_set else MAX_MINUTES)
+    return Conditions(dataset.train.characters, dataset.kind, dataset.tokenizer.kind, minutes * threads)
+
+
+def choose(conditions: Conditions) -> dict[str, Any]:
+    """Return values for the fields of `Hyperparameters` that have no default.
+
+    The more time, the larger the network, since each step of a larger one learns more; the more text, the larger the
+    network that does not learn it by heart.
+    """
+    is_char = conditions.tokenizer == "char"
+    by_time = 256 * (conditions.core_minutes / 2) ** 0.4
+    by_text = (512 if is_char else 256) * (max(conditions.characters, 1) / 300_000) ** (1 / 3)
+    hidden = min(max(64 * round(min(by_time, by_text) / 64), 128), 1024)
+    return {
+        "hidden": hidden,
+        "embed": 64 if is_char else min(max(64 * round(hidden / 192), 64), 320),
+        "tied": not is_char,
+        "batch": 32 if is_char else 16,
+        "seq": 64,
+        "lr": 4e-3 if is_char else 5e-3,
+        "weight_decay": 0.01 if is_char else 0.1,
+    }
+
+
+def describe(conditions: Conditions, hparams: Hyperparameters) -> str:
+    """Return in a line what is trained, and what it was chosen for."""
+    tokens = {"char": "characters", "word": "words", "subword": "subwords"}[hparams.tokenizer]
+    return (
+        f"recipe: {tokens}, embedding {hparams.embed}{' (tied)' if hparams.tied else ''}, batch {hparams.batch} x "
+        f"{hparams.seq}, learning rate {hparams.lr:g}, weight decay {hparams.weight_decay:g}, for "
+        f"{conditions.characters:,} characters of {conditions.kind} and {conditions.core_minutes:g} core-minutes"
+    )
