@@ -10,11 +10,15 @@ _UNTIMED_MINUTES = 2.0
 """Minutes that a run limited by steps or epochs is taken to have."""
 
 
+_EPOCHS_TO_FORGET = 3.0
+
+
 @dataclass(frozen=True)
 class Conditions:
-    """What a recipe depends on. characters: of the text to train on. core_minutes: minutes times threads."""
+    """What a recipe depends on. characters, tokens: of the text to train on. core_minutes: minutes times threads."""
 
     characters: int
+    tokens: int
     kind: str
     tokenizer: str
     core_minutes: float
@@ -23,7 +27,8 @@ class Conditions:
 def conditions_of(dataset: Dataset, budget: Budget, threads: int) -> Conditions:
     """Return the conditions of a run."""
     minutes = budget.minutes or (_UNTIMED_MINUTES if budget.is_set else MAX_MINUTES)
-    return Conditions(dataset.train.characters, dataset.kind, dataset.tokenizer.kind, minutes * threads)
+    train = dataset.train
+    return Conditions(train.characters, train.tokens, dataset.kind, dataset.tokenizer.kind, minutes * threads)
 
 
 def choose(conditions: Conditions) -> dict[str, Any]:
@@ -36,15 +41,24 @@ def choose(conditions: Conditions) -> dict[str, Any]:
     by_time = 256 * (conditions.core_minutes / 2) ** 0.4
     by_text = (512 if is_char else 256) * (max(conditions.characters, 1) / 300_000) ** (1 / 3)
     hidden = min(max(64 * round(min(by_time, by_text) / 64), 128), 1024)
+    batch, seq, lr = 32 if is_char else 16, 64, 4e-3 if is_char else 5e-3
     return {
         "hidden": hidden,
         "embed": 64 if is_char else min(max(64 * round(hidden / 192), 64), 320),
         "tied": not is_char,
-        "batch": 32 if is_char else 16,
-        "seq": 64,
-        "lr": 4e-3 if is_char else 5e-3,
-        "weight_decay": 0.01 if is_char else 0.1,
+        "batch": batch,
+        "seq": seq,
+        "lr": lr,
+        "weight_decay": weight_decay(conditions.tokens / (batch * seq), lr),
     }
+
+
+def weight_decay(steps_per_epoch: float, lr: float) -> float:
+    """Return the weight decay with which a weight forgets in `_EPOCHS_TO_FORGET`, to two digits.
+
+    What suits is a time in epochs, whatever the sizes of text and batch (Wang and Aitchison 2024, arXiv:2405.13698).
+    """
+    return float(f"{min(1 / (_EPOCHS_TO_FORGET * max(steps_per_epoch, 1) * lr), 1):.2g}")
 
 
 def describe(conditions: Conditions, hparams: Hyperparameters) -> str:
