@@ -31,7 +31,6 @@ PROMPTS = (
 _PACKAGED_PROMPTS = 3
 _TEMPERATURE = 0.6
 _MAX_CHARS = 240
-_HIDDEN_SIZE = 256  # in so short a time a small network gets further than a large one
 _VAL_FRACTION = 0.002  # enough to see progress; of one minute, most should be spent on training
 
 
@@ -85,7 +84,6 @@ def train_demo(
         minutes=minutes,
         seed=seed,
         threads=threads,
-        hidden=_HIDDEN_SIZE,
         start_from=NOTHING,
         val=_VAL_FRACTION,
         force=True,

@@ -44,7 +44,7 @@ def choose(conditions: Conditions) -> dict[str, Any]:
     batch, seq, lr = 32 if is_char else 16, 64, 4e-3 if is_char else 5e-3
     return {
         "hidden": hidden,
-        "embed": 64 if is_char else min(max(64 * round(hidden / 192), 64), 320),
+        "embed": 64 if is_char else max(128, 64 * round(hidden / 256)),
         "tied": not is_char,
         "batch": batch,
         "seq": seq,
