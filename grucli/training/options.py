@@ -195,6 +195,11 @@ class Budget:
         """Return True if there is a limit."""
         return self != Budget()
 
+    @property
+    def is_timed(self) -> bool:
+        """Return True if the run ends by the clock at the latest."""
+        return self.steps is None and self.epochs is None
+
     def describe(self, *, has_val: bool) -> str:
         """Describe the budget in a phrase; without validation text (`has_val`) no run stops early."""
         if self.steps is not None:

@@ -35,6 +35,7 @@ from grucli.text.unknown_characters import check_unknown_share, unknown_share_wa
 from grucli.training import recipe
 from grucli.training.adaptation import Base, choose_base, describe_choice
 from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
+from grucli.training.estimates import describe_estimate
 from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.training.optimizers import OPTIMIZERS
 from grucli.training.options import (
@@ -114,6 +115,9 @@ def choose_hparams(
     hparams = Hyperparameters(**chosen | given_hparams(options) | {"tokenizer": dataset.tokenizer.kind})
     if base is None:
         decisions.append(recipe.describe(conditions, hparams))
+        is_usual = all(getattr(hparams, name) == value for name, value in chosen.items())
+        estimate = describe_estimate(conditions) if is_usual and config.budget.is_timed else None
+        decisions += [estimate] if estimate is not None else []
     return replace(config, base=base, decisions=tuple(decisions)), hparams
 
 
