@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from grucli.training.recipe import Conditions
@@ -50,7 +51,7 @@ def _distance(first: float, second: float) -> float:
 def _interpolate(bits: Mapping[float, float], core_minutes: float) -> float:
     # Linear in the logarithm of the time; constant beyond the measured times.
     times = list(bits)
-    for low, high in zip(times, times[1:], strict=False):
+    for low, high in pairwise(times):
         if core_minutes <= high:
             share = max(math.log(core_minutes / low) / math.log(high / low), 0.0)
             return bits[low] + share * (bits[high] - bits[low])
