@@ -14,7 +14,7 @@ from grucli.text.dataset import Dataset
 from grucli.training.events import Evaluated, SetupProgress, TrainEvent
 from grucli.training.options import Hyperparameters, TrainOptions
 from grucli.training.schedule import MIN_DROPOUT
-from grucli.training.setup_run import build_trainer, load_dataset, resolve_run
+from grucli.training.setup_run import build_trainer, choose_hparams, load_dataset, resolve_run
 from grucli.training.signals import StopFlag
 from grucli.training.trainer import Trainer
 
@@ -102,7 +102,9 @@ def _make_trainer(options: TrainOptions) -> Trainer:
     config = resolve_run(options, directory)
     with StopFlag() as stop:
         dataset = _returned(load_dataset(options, config, stop))
-    return build_trainer(config, options, directory, dataset, ThreadPool(options.threads))
+    pool = ThreadPool(options.threads)
+    config, hparams = choose_hparams(config, options, dataset, pool.threads)
+    return build_trainer(config, hparams, options, directory, dataset, pool)
 
 
 def _returned(work: Generator[SetupProgress, None, Dataset]) -> Dataset:

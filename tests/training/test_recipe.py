@@ -1,0 +1,63 @@
+"""The recipes of `grucli.training.recipe`, and what a run is estimated to reach."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grucli.training.estimates import describe_estimate
+from grucli.training.options import Hyperparameters, check_options
+from grucli.training.recipe import Conditions, choose, describe, weight_decay
+
+COMMENTS = Conditions(2_900_000, 800_000, "comments", "subword", 4.0)
+
+
+@given(
+    characters=st.integers(0, 10**12),
+    tokens=st.integers(1, 10**12),
+    kind=st.sampled_from(["comments", "conversations", "running text"]),
+    tokenizer=st.sampled_from(["char", "word", "subword"]),
+    core_minutes=st.floats(1e-6, 1e9),
+)
+def test_any_text_and_time_have_a_recipe_within_the_ranges(
+    characters: int, tokens: int, kind: str, tokenizer: str, core_minutes: float
+) -> None:
+    conditions = Conditions(characters, tokens, kind, tokenizer, core_minutes)
+    hparams = Hyperparameters(**choose(conditions), tokenizer=tokenizer)
+    check_options(hparams)
+    assert 128 <= hparams.hidden <= 1024
+    assert hparams.tied == (tokenizer != "char")
+    assert kind in describe(conditions, hparams)
+    describe_estimate(conditions)
+
+
+def test_more_time_and_more_text_make_a_larger_network() -> None:
+    def hidden(**changed: float) -> int:
+        size: int = choose(dataclasses.replace(COMMENTS, **changed))["hidden"]
+        return size
+
+    assert hidden(core_minutes=1.0) < hidden() < hidden(core_minutes=20.0)
+    assert hidden(characters=100_000, core_minutes=20.0) < hidden(core_minutes=20.0)
+    assert hidden(core_minutes=1e6) == hidden(core_minutes=1e9)  # the text is the limit
+
+
+def test_weight_decay_is_a_time_in_epochs() -> None:
+    assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(2000, 0.005), rel=0.05)
+    assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(1000, 0.01), rel=0.05)
+    assert weight_decay(0, 1e-9) == 1
+
+
+def test_an_estimate_gets_better_with_time_and_needs_a_similar_text() -> None:
+    def bits(conditions: Conditions) -> float:
+        line = describe_estimate(conditions)
+        assert line is not None
+        return float(line.split()[2])
+
+    times = [bits(dataclasses.replace(COMMENTS, core_minutes=minutes)) for minutes in (1.0, 2.0, 3.0, 4.0, 20.0, 50.0)]
+    assert times == sorted(times, reverse=True)
+    assert times[0] == times[1] > times[-2] == times[-1]
+    assert "in 5 times the time" in str(describe_estimate(COMMENTS))
+    assert "times the time" not in str(describe_estimate(dataclasses.replace(COMMENTS, core_minutes=20.0)))
+    assert describe_estimate(dataclasses.replace(COMMENTS, characters=100)) is None
+    assert describe_estimate(dataclasses.replace(COMMENTS, core_minutes=1e4)) is None
