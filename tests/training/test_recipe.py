@@ -1,6 +1,7 @@
 """The recipes of `grucli.training.recipe`, and what a run is estimated to reach."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ def test_any_text_and_time_have_a_recipe_within_the_ranges(
 
 
 def test_more_time_and_more_text_make_a_larger_network() -> None:
-    def hidden(**changed: float) -> int:
+    def hidden(**changed: Any) -> int:
         size: int = choose(dataclasses.replace(COMMENTS, **changed))["hidden"]
         return size
 
