@@ -87,9 +87,7 @@ class TrainOptions:
     )
     vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
     tied: bool | None = _option(
-        "Share the output weights with the embedding.",
-        flag="--tied/--no-tied",
-        default="tied, unless tokens are characters",
+        "Share the embedding and output weights.", flag="--tied/--no-tied", default="on; off for char"
     )
     batch: int | None = _option("Batch size.", _SIZE)
     seq: int | None = _option("Sequence length in tokens.", _SIZE)
@@ -108,10 +106,7 @@ class TrainOptions:
     resume: bool = _switch("Resume the last run.")
     force: bool = _switch("Replace an existing model.")
     start_from: str | None = _option(
-        "Start from this model, or from 'nothing'.",
-        flag="--from",
-        metavar="MODEL",
-        default="the packaged model, for a small corpus",
+        "Model to adapt, or 'nothing'.", flag="--from", metavar="MODEL", default="packaged for small corpora"
     )
     read: ReadOptions = field(default_factory=ReadOptions)
     """How to read the sources, and `val_file`."""

@@ -209,7 +209,9 @@ def build_trainer(
         ModelFileError: the checkpoint does not fit the engine.
     """
     tokenizer = dataset.tokenizer
-    tied = tokenizer.kind != "char" if config.hparams.tied is None else config.hparams.tied
+    tied = config.hparams.tied
+    if tied is None:  # in a checkpoint, one of a version without tied outputs
+        tied = config.checkpoint is None and tokenizer.kind != "char"
     hparams = replace(config.hparams, tokenizer=tokenizer.kind, tied=tied)
     sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers, tied)
     _check_memory(sizes, hparams)
@@ -326,7 +328,7 @@ def warm_up(trainer: Trainer) -> Iterator[Compiling | Compiled]:
 
 
 def _run_all_kernels(trainer: Trainer) -> None:
-    sizes = ModelConfig(trainer.engine.sizes.cell, trainer.dataset.tokenizer.vocab_size, 1, 1, 1)
+    sizes = replace(trainer.engine.sizes, E=1, H=1, L=1)
     parameters, hparams = init_parameters(sizes, 0), replace(trainer.train_state.hparams, seq=1, batch=1)
     engine = create_engine(parameters, hparams, ThreadPool(1))
     ids, resets, loss_mask = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.bool_), np.ones((1, 1), np.float32)

@@ -405,7 +405,7 @@ def test_a_model_is_adapted_to_other_text(corpus: Path, tmp_path: Path) -> None:
     assert warm.val_nats_per_char is not None
     assert cold.val_nats_per_char is not None
     assert warm.val_nats_per_char < cold.val_nats_per_char
-    assert load_weights(find_model("warm")).tokenizer.vocab_size == first.vocab
+    assert load_weights(find_model("warm")).tokenizer.vocab_size == first.vocab + 1  # "b"
     halved = small_options(other, name="halved", start_from="small", hidden=None, layers=None, embed=None)
     run_to_finish(halved, 7)
     resumed = run_to_finish(small_options(other, name="halved", resume=True, hidden=None, layers=None, embed=None))
@@ -414,6 +414,19 @@ def test_a_model_is_adapted_to_other_text(corpus: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="--hidden 99"):
         run_to_finish(small_options(other, name="odd", start_from="small", hidden=99, layers=None, embed=None))
+
+
+@pytest.mark.slow
+def test_a_checkpoint_from_before_tied_outputs_is_resumed_without_one(corpus: Path) -> None:
+    options = small_options(corpus, tokenizer="word", tied=False)
+    straight = run_summary(dataclasses.replace(options, name="straight"))
+    run_to_finish(options, 7)
+    path = model_dir("small") / OPTIMIZER
+    saved = load_checkpoint(path)
+    saved.train_state.hparams = dataclasses.replace(saved.train_state.hparams, tied=None)
+    save_checkpoint(path, saved)
+    resumed = run_summary(small_options(corpus, resume=True))
+    assert resumed.parameters_sha256 == straight.parameters_sha256
 
 
 def test_a_model_that_exists_is_not_overwritten_unasked(corpus: Path) -> None:
