@@ -54,7 +54,7 @@ _MATRIX = 2
 
 
 @dataclass(frozen=True)
-class Origin:
+class ModelOrigin:
     """The model that another was adapted from: its name then, the SHA-256 of its parameters, and its corpus."""
 
     model: _Label
@@ -79,7 +79,7 @@ class ModelCard(TextFigures, Figures):
     conversations: bool = False
     steps: Annotated[int, msgspec.Meta(ge=0)] = 0
     diverged: bool = False
-    origin: Origin | None = None
+    origin: ModelOrigin | None = None
     note: _Label = ""
     description: _Description = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from typing import Any
 from grucli.errors import UsageError
 from grucli.model import packaged
 from grucli.model.store import NOTHING, find_model
-from grucli.model.weights import Origin, SavedModel, load_weights, read_model_info
+from grucli.model.weights import ModelOrigin, SavedModel, load_weights, read_model_info
 from grucli.text.dataset import BaseTokenizer, Dataset
 from grucli.training.options import TrainOptions, as_typed
 
@@ -37,9 +37,9 @@ class Base:
         tokenizer = self.model.tokenizer
         return BaseTokenizer(tokenizer) if self.is_given else BaseTokenizer(tokenizer, MAX_CHARACTERS, MIN_KNOWN_SHARE)
 
-    def origin(self) -> Origin:
+    def origin(self) -> ModelOrigin:
         """Return what the card of an adapted model says about it."""
-        return Origin(self.name, read_model_info(self.path).parameters_sha256, self.model.card.fingerprint)
+        return ModelOrigin(self.name, read_model_info(self.path).parameters_sha256, self.model.card.fingerprint)
 
     def fixed(self) -> dict[str, Any]:
         """Return the options that it decides."""

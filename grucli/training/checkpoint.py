@@ -16,7 +16,7 @@ from grucli.errors import ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.kernels.arrays import Float32
 from grucli.model.figures import ContextGain
-from grucli.model.weights import MAX_HEADER_BYTES, Origin, parameters_sha256
+from grucli.model.weights import MAX_HEADER_BYTES, ModelOrigin, parameters_sha256
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.optimizers import OPTIMIZERS
 from grucli.training.options import Budget, Hyperparameters, check_options
@@ -43,7 +43,7 @@ class TrainState(msgspec.Struct, kw_only=True):
     budget: Budget
     dataset_id: tuple[str, int, int]
     tokenizer: dict[str, object]
-    origin: Origin | None = None
+    origin: ModelOrigin | None = None
     eval_every_given: bool = False
     eval_every: _PositiveInt | None = None
     total_steps: _NonNegativeInt | None = None

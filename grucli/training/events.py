@@ -9,7 +9,7 @@ from pathlib import Path
 from grucli.errors import DivergedError
 from grucli.json_record import JsonRecord
 from grucli.model.figures import Figures, TextFigures
-from grucli.model.weights import Origin
+from grucli.model.weights import ModelOrigin
 from grucli.read.schema import Schema
 
 
@@ -136,7 +136,7 @@ class TrainSummary(TextFigures, _RunSummary):
     """
 
     diverged: bool = False
-    origin: Origin | None = None
+    origin: ModelOrigin | None = None
 
 
 TrainEvent = (

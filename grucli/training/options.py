@@ -85,10 +85,7 @@ class TrainOptions:
     embed: int | None = _option("Embedding size.", _SIZE)
     tokenizer: str | None = _option("Tokenizer.", choices=("char", "word", "subword"), default="by the text")
     vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
-    tied: bool | None = _option(
-        "Share the output weights with the embedding.",
-        flag="--tied/--no-tied",
-    )
+    tied: bool | None = _option("Share the embedding and output weights.", flag="--tied/--no-tied")
     batch: int | None = _option("Batch size.", _SIZE)
     seq: int | None = _option("Sequence length in tokens.", _SIZE)
     lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True))
@@ -107,10 +104,7 @@ class TrainOptions:
     resume: bool = _switch("Resume the last run.")
     force: bool = _switch("Replace an existing model.")
     start_from: str | None = _option(
-        "Start from this model, or from 'nothing'.",
-        flag="--from",
-        metavar="MODEL",
-        default="the packaged model, for a small corpus",
+        "Model to adapt, or 'nothing'.", flag="--from", metavar="MODEL", default="packaged for small corpora"
     )
     read: ReadOptions = field(default_factory=ReadOptions)
     """How to read the sources, and `val_file`."""

@@ -337,7 +337,7 @@ def warm_up(trainer: Trainer) -> Iterator[Compiling | Compiled]:
 
 
 def _run_all_kernels(trainer: Trainer) -> None:
-    sizes = ModelConfig(trainer.engine.sizes.cell, trainer.dataset.tokenizer.vocab_size, 1, 1, 1)
+    sizes = replace(trainer.engine.sizes, E=1, H=1, L=1)
     parameters, hparams = init_parameters(sizes, 0), replace(trainer.train_state.hparams, seq=1, batch=1)
     engine = create_engine(parameters, hparams, ThreadPool(1))
     ids, resets, loss_mask = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.bool_), np.ones((1, 1), np.float32)

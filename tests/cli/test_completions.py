@@ -27,7 +27,7 @@ CASES: list[tuple[str, set[str]]] = [
     ("gru ", set(cli.COMMANDS)),
     ("gru t", {"train"}),
     ("gru -q m", {"models"}),
-    ("gru models ", {"list", "show", "rename", "remove", "path"}),
+    ("gru models ", {"list", "show", "rename", "remove", "path", "quantize"}),
     ("gru models --json r", {"remove", "rename"}),
     ("gru models show e", {"emo"}),
     ("gru models remove emo d", {"demo-talk"}),
@@ -96,7 +96,7 @@ def test_they_cover_every_command_and_option() -> None:
     result = {
         node.path: {name for option in node.options for name in option.names} for node in command_tree(tuple(SHELLS))
     }
-    below = {"models": ("list", "show", "rename", "remove", "path"), "sessions": ("list", "remove")}
+    below = {"models": ("list", "show", "rename", "remove", "path", "quantize"), "sessions": ("list", "remove")}
     assert result.keys() == {"", *cli.COMMANDS} | {f"{group} {name}" for group in below for name in below[group]}
     for names in result.values():
         assert {"-q", "--quiet", "--debug", "--version", "-h", "--help"} <= names

@@ -83,7 +83,7 @@ def test_showing_as_json_is_the_summary_of_the_last_weights(capsys: Output) -> N
         "model", "path", "cell", "parameters", "vocab", "steps", "tokens", "seconds", "tokens_per_second", "train_nats",
         "val_nats", "val_nats_per_char", "val_bits_per_char", "context_gain_bits", "context_gain_interval",
         "right_context_share", "context_replies", "parameters_sha256", "read", "dropped", "placeholders",
-        "unknown_share", "diverged",
+        "unknown_share", "diverged", "origin",
     ]  # fmt: skip
     assert summary["model"] == "emo"
     assert summary["path"] == str(directory)

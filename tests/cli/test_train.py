@@ -102,8 +102,8 @@ def test_every_option_reaches_the_plan(fake_training: FakeTraining) -> None:
         for field, value in given.items()
         for word in ("--from" if field == "start_from" else "--" + field.replace("_", "-"), str(value))
     ]
-    assert main(["train", "-", *words, "--resume", "--force"]) == ExitStatus.OK
-    plan = TrainOptions(sources=("-",), resume=True, force=True, **given)  # type: ignore[arg-type]
+    assert main(["train", "-", *words, "--tied", "--resume", "--force"]) == ExitStatus.OK
+    plan = TrainOptions(sources=("-",), tied=True, resume=True, force=True, **given)  # type: ignore[arg-type]
     assert fake_training.plan == plan
     assert None not in dataclasses.asdict(plan).values()
 

@@ -1,6 +1,7 @@
 """Where a new run starts: from the model that was named, from the packaged one, or from scratch, and why is said."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from grucli.errors import UsageError
 from grucli.model import packaged
 from grucli.model.store import BEST, LAST, model_dir
-from grucli.model.weights import Origin, load_weights, read_model_info
+from grucli.model.weights import ModelOrigin, load_weights, read_model_info
 from grucli.training import adaptation
 from grucli.training.events import TrainStarted
 from grucli.training.options import TrainOptions, given_hparams
@@ -56,7 +57,7 @@ def test_a_small_corpus_starts_from_the_packaged_model(packaged_model: Path, tmp
     assert decision.endswith(" characters); --from nothing trains from scratch")
     base, mine = load_weights(packaged_model), load_weights(model_dir("mine") / LAST)
     assert mine.tokenizer.pieces == (*base.tokenizer.pieces, "☕".encode())
-    assert mine.card.origin == Origin(
+    assert mine.card.origin == ModelOrigin(
         "chitchat", read_model_info(packaged_model).parameters_sha256, base.card.fingerprint
     )
     assert mine.card.unknown_share == 0
@@ -125,9 +126,11 @@ def test_a_base_of_another_alphabet_learns_it(corpus: Path, tmp_path: Path, kind
     run_summary(small_options(corpus, name="base", steps=1, tokenizer=kind))
     russian = write_texts(tmp_path / "russian.csv", [f"кот и пёс {n % 9}" for n in range(100)])
     base = load_weights(model_dir("base") / BEST)
-    options = small_options(russian, name="mine", start_from="base", steps=2, **BARE)
+    options = small_options(russian, name="mine", start_from="base", steps=60, lr=4e-3, **BARE)
     summary = run_summary(options)
     assert summary.unknown_share == 0
+    assert summary.val_nats is not None
+    assert summary.val_nats < 0.8 * math.log(summary.vocab)  # that of an untrained one is about the logarithm
     mine = load_weights(model_dir("mine") / LAST)
     assert mine.tokenizer.pieces[: base.sizes.V] == base.tokenizer.pieces
     assert summary.vocab == mine.sizes.V > base.sizes.V

@@ -48,7 +48,7 @@ def make_summary(steps: int = 400) -> TrainSummary:
 
 def run_started(val_tokens: int = 900_000, notes: tuple[str, ...] = ()) -> TrainStarted:
     return TrainStarted(
-        "emo", Path("/models/emo"), "trains two minutes", 1_234_567, 98, 8_100_000, val_tokens, 0, notes
+        "emo", Path("/models/emo"), "trains two minutes", 1_234_567, 98, 8_100_000, val_tokens, 0, notices=notes
     )
 
 
