@@ -1,5 +1,6 @@
 """Recipes: the hyperparameters that suit a text and a time, found by measurement (`docs/recipes.md`)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,8 @@ def conditions_of(dataset: Dataset, budget: Budget, threads: int) -> Conditions:
     return Conditions(train.characters, train.tokens, dataset.kind, dataset.tokenizer.kind, minutes * threads)
 
 
-def choose(conditions: Conditions) -> dict[str, Any]:
-    """Return values for the fields of `Hyperparameters` that have no default.
+def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values for the fields of `Hyperparameters` that have no default; those of `given` are kept.
 
     The more time, the larger the network, since each step of a larger one learns more; the more text, the larger the
     network that does not learn it by heart.
@@ -41,16 +42,17 @@ def choose(conditions: Conditions) -> dict[str, Any]:
     by_time = 256 * (conditions.core_minutes / 2) ** 0.4
     by_text = (512 if is_char else 256) * (max(conditions.characters, 1) / 300_000) ** (1 / 3)
     hidden = min(max(64 * round(min(by_time, by_text) / 64), 128), 1024)
-    batch, seq, lr = 32 if is_char else 16, 64, 4e-3 if is_char else 5e-3
-    return {
+    chosen = {
         "hidden": hidden,
         "embed": 64 if is_char else max(128, 64 * round(hidden / 256)),
         "tied": not is_char,
-        "batch": batch,
-        "seq": seq,
-        "lr": lr,
-        "weight_decay": weight_decay(conditions.tokens / (batch * seq), lr),
+        "batch": 32 if is_char else 16,
+        "seq": 64,
+        "lr": 4e-3 if is_char else 5e-3,
+        **given,
     }
+    steps_per_epoch = conditions.tokens / (chosen["batch"] * chosen["seq"])
+    return {"weight_decay": weight_decay(steps_per_epoch, chosen["lr"]), **chosen}
 
 
 def weight_decay(steps_per_epoch: float, lr: float) -> float:

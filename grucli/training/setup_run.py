@@ -111,11 +111,12 @@ def choose_hparams(
     if base is not None and dataset.base_fit is not None:
         decisions.append(describe_choice(base, dataset))
         base = base if dataset.base_fit.fits else None
-    chosen = recipe.choose(conditions) if base is None else base.hparams()
-    hparams = Hyperparameters(**chosen | given_hparams(options) | {"tokenizer": dataset.tokenizer.kind})
+    given = given_hparams(options)
+    chosen = recipe.choose(conditions, given) if base is None else base.hparams() | given
+    hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
     if base is None:
         decisions.append(recipe.describe(conditions, hparams))
-        is_usual = all(getattr(hparams, name) == value for name, value in chosen.items())
+        is_usual = chosen.keys() & given.keys() <= {"seed", "val"}
         estimate = describe_estimate(conditions) if is_usual and config.budget.is_timed else None
         decisions += [estimate] if estimate is not None else []
     return replace(config, base=base, decisions=tuple(decisions)), hparams

@@ -25,7 +25,7 @@ def test_any_text_and_time_have_a_recipe_within_the_ranges(
     characters: int, tokens: int, kind: str, tokenizer: str, core_minutes: float
 ) -> None:
     conditions = Conditions(characters, tokens, kind, tokenizer, core_minutes)
-    hparams = Hyperparameters(**choose(conditions), tokenizer=tokenizer)
+    hparams = Hyperparameters(**choose(conditions, {}), tokenizer=tokenizer)
     check_options(hparams)
     assert 128 <= hparams.hidden <= 1024
     assert hparams.tied == (tokenizer != "char")
@@ -35,7 +35,7 @@ def test_any_text_and_time_have_a_recipe_within_the_ranges(
 
 def test_more_time_and_more_text_make_a_larger_network() -> None:
     def hidden(**changed: Any) -> int:
-        size: int = choose(dataclasses.replace(COMMENTS, **changed))["hidden"]
+        size: int = choose(dataclasses.replace(COMMENTS, **changed), {})["hidden"]
         return size
 
     assert hidden(core_minutes=1.0) < hidden() < hidden(core_minutes=20.0)
@@ -47,6 +47,10 @@ def test_weight_decay_is_a_time_in_epochs() -> None:
     assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(2000, 0.005), rel=0.05)
     assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(1000, 0.01), rel=0.05)
     assert weight_decay(0, 1e-9) == 1
+    slow, fast = choose(COMMENTS, {"lr": 0.001, "batch": 32}), choose(COMMENTS, {"lr": 0.1, "batch": 32})
+    assert (fast["lr"], fast["batch"]) == (0.1, 32)
+    assert slow["weight_decay"] == pytest.approx(100 * fast["weight_decay"], rel=0.05)
+    assert choose(COMMENTS, {"weight_decay": 0.0})["weight_decay"] == 0
 
 
 def test_an_estimate_gets_better_with_time_and_needs_a_similar_text() -> None:

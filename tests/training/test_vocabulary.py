@@ -40,8 +40,7 @@ def test_a_text_of_many_signs_is_trained_in_subwords(tmp_path: Path) -> None:
     text = write_texts(tmp_path / "signs.csv", ["".join(signs[n : n + 30]) for n in range(0, 3000, 10)])
     event = started(small_options(text))
     assert event.vocab <= 1024
-    (notice,) = event.notices
-    assert "tokens are subwords (--tokenizer char for characters)" in notice
+    assert event.decisions[0].startswith("recipe: subwords, ")
     run_to_finish(small_options(text), 5)
     assert read_model_info(model_dir("small") / "last.safetensors").tokenizer == "subword"
     with pytest.raises(UsageError, match=r"--tokenizer char \(was subword\)"):
