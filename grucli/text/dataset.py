@@ -33,7 +33,7 @@ from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 from grucli.text.tokenizers.char import count_characters
 
-_CACHE_FORMAT = 7
+_CACHE_FORMAT = 8
 """A part of the key: raise it whenever the same corpus and options would give other files."""
 
 _MAX_CACHED = 8

@@ -24,7 +24,7 @@ KINDS = ("char", "word", "subword")
 MAX_CHAR_VOCAB = 2048
 """Vocabulary size up to which characters are the default. An alphabet or syllabary is below it, Chinese above."""
 
-MIN_SUBWORD_CHARACTERS = 100_000
+MIN_SUBWORD_CHARACTERS = 500_000
 """Length of a text of comments from which subwords learn more per minute than characters (`docs/recipes.md`)."""
 
 _TRAIN = {"char": char.train, "word": word.train, "subword": subword.train}
