@@ -14,7 +14,7 @@ WARMUP_STEPS = 100
 MIN_LR_RATIO = 0.02
 """Final learning rate, as a fraction of the peak."""
 
-MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH = 0.05, 0.5, 0.05
+MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH = 0.05, 0.5, 0.03
 
 
 def learning_rate_at(step: int, total_steps: int | None, peak_lr: float) -> float:

@@ -189,6 +189,20 @@ def test_the_default_vocabulary_covers_the_text() -> None:
     assert chinese.encode_with_unknown_count(signs)[1] == 0
 
 
+def test_long_comments_are_read_as_subwords_and_running_text_as_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizers, "MIN_SUBWORD_CHARACTERS", len(TEXT))
+    assert tokenizers.train_default(lambda: [TEXT], running_text=False).kind == "subword"
+    assert tokenizers.train_default(lambda: [TEXT[:-1]], running_text=False).kind == "char"
+    assert tokenizers.train_default(lambda: [TEXT], running_text=True).kind == "char"
+
+
+def test_a_longer_text_has_more_subwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subword, "_DEFAULT_VOCABS", {len(TEXT): 320, 0: 305})
+    assert tokenizers.train("subword", [TEXT]).vocab_size == 320
+    assert tokenizers.train("subword", [TEXT[:-1]]).vocab_size == 305
+    assert tokenizers.train("subword", [TEXT], 310).vocab_size == 310
+
+
 @settings(max_examples=20)
 @given(st.lists(any_text, max_size=4))
 def test_the_default_vocabulary_leaves_at_most_a_two_hundredth_unknown(texts: list[str]) -> None:
