@@ -115,7 +115,7 @@ def test_the_packaged_model_is_made_and_can_be_used(
     capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = ModuleType("chitchat_dataset")
-    turns = [[{"sender": "x", "text": text}] for text in ANSWERS]
+    turns = [[{"sender": "xy"[n % 2], "text": text}] for n, text in enumerate(ANSWERS)]
     package.Dataset = lambda: {str(n): {"messages": turns * 9} for n in range(40)}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "chitchat_dataset", package)
     example = load_example("make_packaged_model")

@@ -191,7 +191,9 @@ def write_echo_corpus(path: Path, conversations: int) -> Path:
 @pytest.mark.usefixtures("home")
 def test_a_model_that_repeats_a_letter_of_the_question_gains_its_bits(tmp_path: Path) -> None:
     corpus = write_echo_corpus(tmp_path / "echo.csv", 2000)
-    options = small_options(corpus, hidden=24, layers=1, batch=16, seq=12, steps=400, lr=0.01, val=0.2)
+    options = small_options(
+        corpus, hidden=24, layers=1, batch=16, seq=12, steps=400, lr=0.01, weight_decay=0.01, val=0.2
+    )
     summary = run_summary(options)
     low, high = summary.context_gain_interval or (0.0, 0.0)
     assert 3 < low < (summary.context_gain_bits or 0.0) < high
