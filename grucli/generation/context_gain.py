@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from grucli.engine.protocol import Scorer
 from grucli.errors import EmptyInputError
+from grucli.generation.confidence_interval import mean_interval
 from grucli.model.figures import ContextGain
 from grucli.text.loader import EvalBatch
 from grucli.text.token_file import TokenFile
@@ -31,7 +32,6 @@ _LANES, _WINDOW = 32, 64
 _REPLIES_PER_PASS = 128  # bounds the memory
 _CHUNK_TOKENS = 1 << 20
 _SEED = 1
-_Z_95 = 1.959964  # standard errors on each side of the mean in a 95 % interval
 
 _Positions = NDArray[np.int64]
 
@@ -100,10 +100,9 @@ def measure_context_gain(scorer: Scorer, tokens: TokenFile, sample: ReplySample)
         ]
         nats[:, part] = _score_rows(scorer, rows, np.concatenate([ends - replies] * 2)).reshape(2, -1)
     gains = (nats[1] - nats[0]) / math.log(2)
-    mean, half_width = float(gains.mean()), _Z_95 * float(gains.std(ddof=1)) / math.sqrt(count)
     return ContextGain(
-        context_gain_bits=mean,
-        context_gain_interval=(mean - half_width, mean + half_width),
+        context_gain_bits=float(gains.mean()),
+        context_gain_interval=mean_interval(gains),
         right_context_share=float((gains > 0).mean()),
         context_replies=count,
     )
