@@ -27,7 +27,6 @@ MAX_STREAMS = 50
 BUCKETS = ((1, 10), (11, 50), (51, 100), (101, STREAM_TURNS))
 """Positions of turns in a stream, both ends included, for the curve."""
 
-_CHUNK_TOKENS = 1 << 16
 _PREFILL_TOKENS = 1024
 
 
@@ -86,14 +85,14 @@ def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
 
 def _turn_ends(tokens: TokenFile) -> Iterator[int]:
     """Yield the position after each turn, the positions counted as those of its last token."""
-    total = tokens.tokens - 1 if tokens.running_text else tokens.tokens
     if tokens.running_text:
-        yield from range(MAX_STEP_TOKENS, total, MAX_STEP_TOKENS)
-        yield total
+        yield from range(MAX_STEP_TOKENS, tokens.tokens - 1, MAX_STEP_TOKENS)
+        yield tokens.tokens - 1
         return
-    for start in range(1, total + 1, _CHUNK_TOKENS):
-        ids = tokens.read(np.arange(start, min(start + _CHUNK_TOKENS, total + 1)) % tokens.tokens)
-        yield from (start + np.flatnonzero((ids == EOS) | (ids == EOT))).tolist()
+    for start, ids in tokens.chunks():
+        borders = start + np.flatnonzero((ids == EOS) | (ids == EOT))
+        yield from borders[borders > 0].tolist()
+    yield tokens.tokens  # the ring: the EOS that begins the first document
 
 
 class _Reader:

@@ -11,7 +11,7 @@ import hashlib
 import mmap
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -112,12 +112,21 @@ class TokenFile:
             raise self._corrupt_error("ids beyond the vocabulary")
         return ids
 
+    def chunks(self) -> Iterator[tuple[int, NDArray[np.int32]]]:
+        """Yield all ids in bounded memory: the position of the first id of a chunk, and the chunk.
+
+        Raises:
+            GruError: the file was changed after it was opened.
+        """
+        for start in range(0, self.tokens, _CHUNK_TOKENS):
+            yield start, self.read(slice(start, start + _CHUNK_TOKENS))
+            self.drop_page_cache()
+
     def token_counts(self) -> NDArray[np.int64]:
         """Return how often each token occurs, int64 [vocab]."""
         counts = np.zeros(self.vocab, np.int64)
-        for start in range(0, self.tokens, _CHUNK_TOKENS):
-            counts += np.bincount(self.read(slice(start, start + _CHUNK_TOKENS)), minlength=self.vocab)
-            self.drop_page_cache()
+        for _, ids in self.chunks():
+            counts += np.bincount(ids, minlength=self.vocab)
         return counts
 
     def drop_page_cache(self) -> None:
