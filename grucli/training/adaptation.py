@@ -9,7 +9,7 @@ from grucli.model import packaged
 from grucli.model.store import NOTHING, find_model
 from grucli.model.weights import ModelOrigin, SavedModel, load_weights, read_model_info
 from grucli.text.dataset import BaseTokenizer, Dataset
-from grucli.training.options import TrainOptions, as_typed
+from grucli.training.options import TrainOptions, contrast
 
 MAX_CHARACTERS = 20_000_000
 """Length of a text to train on up to which a run starts from the packaged model. Set by judgment, not measured."""
@@ -42,7 +42,7 @@ class Base:
         return ModelOrigin(self.name, read_model_info(self.path).parameters_sha256, self.model.card.fingerprint)
 
     def fixed(self) -> dict[str, Any]:
-        """Return the options that it decides."""
+        """Return the hyperparameters that it decides."""
         sizes = self.model.sizes
         return {
             "cell": sizes.cell,
@@ -57,9 +57,9 @@ class Base:
     def conflicts(self, options: TrainOptions) -> str:
         """Return the options that contradict it, in words; "" if there are none."""
         return ", ".join(
-            f"{as_typed(flag, getattr(options, flag))} (it has {value})"
-            for flag, value in self.fixed().items()
-            if getattr(options, flag) not in (None, value)
+            contrast(name, given, "it has", value)
+            for name, value in self.fixed().items()
+            if (given := getattr(options, name)) not in (None, value)
         )
 
     def hparams(self) -> dict[str, Any]:

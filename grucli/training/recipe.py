@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from grucli.text.dataset import Dataset
-from grucli.training.options import MAX_MINUTES, Budget, Hyperparameters
+from grucli.training.options import Budget, Hyperparameters
 
 _UNTIMED_MINUTES = 2.0
 """Minutes that a run limited by steps or epochs is taken to have."""
 
-
 _EPOCHS_TO_FORGET = 3.0
+"""Epochs in which the weight decay drops a weight to 1/e, once the learning rate is at its peak."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Conditions:
 
 def conditions_of(dataset: Dataset, budget: Budget, threads: int) -> Conditions:
     """Return the conditions of a run."""
-    minutes = budget.minutes or (_UNTIMED_MINUTES if budget.is_set else MAX_MINUTES)
+    minutes = budget.max_minutes if budget.is_timed else _UNTIMED_MINUTES
     train = dataset.train
     return Conditions(train.characters, train.tokens, dataset.kind, dataset.tokenizer.kind, minutes * threads)
 
 
 def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values for the fields of `Hyperparameters` that have no default; those of `given` are kept.
+    """Return values for the fields of `Hyperparameters` that have no default, but the tokenizer, and those of `given`.
 
     The more time, the larger the network, since each step of a larger one learns more; the more text, the larger the
     network that does not learn it by heart.
@@ -56,7 +56,7 @@ def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def weight_decay(steps_per_epoch: float, lr: float) -> float:
-    """Return the weight decay with which a weight forgets in `_EPOCHS_TO_FORGET`, to two digits.
+    """Return the weight decay for `_EPOCHS_TO_FORGET`, to two digits.
 
     What suits is a time in epochs, whatever the sizes of text and batch (Wang and Aitchison 2024, arXiv:2405.13698).
     """

@@ -47,7 +47,6 @@ from grucli.training.options import (
     check_exclusive,
     given_hparams,
 )
-from grucli.training.recipe import conditions_of
 from grucli.training.signals import StopFlag
 from grucli.training.staging import has_model
 from grucli.training.trainer import Trainer
@@ -107,7 +106,8 @@ def choose_hparams(
     """Return the hyperparameters, and the configuration once the text is known: it decides whether a base is used."""
     if config.checkpoint is not None:
         return config, config.checkpoint.train_state.hparams
-    base, decisions, conditions = config.base, list(config.decisions), conditions_of(dataset, config.budget, threads)
+    base, decisions = config.base, list(config.decisions)
+    conditions = recipe.conditions_of(dataset, config.budget, threads)
     if base is not None and dataset.base_fit is not None:
         decisions.append(describe_choice(base, dataset))
         base = base if dataset.base_fit.fits else None
@@ -116,9 +116,9 @@ def choose_hparams(
     hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
     if base is None:
         decisions.append(recipe.describe(conditions, hparams))
-        is_usual = chosen.keys() & given.keys() <= {"seed", "val"}
-        estimate = describe_estimate(conditions) if is_usual and config.budget.is_timed else None
-        decisions += [estimate] if estimate is not None else []
+        is_usual = given.keys() <= {"seed", "val"} and config.budget.is_timed
+        if is_usual and (estimate := describe_estimate(conditions)) is not None:
+            decisions.append(estimate)
     return replace(config, base=base, decisions=tuple(decisions)), hparams
 
 
