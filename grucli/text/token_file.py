@@ -206,6 +206,11 @@ def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
     return np.dtype(np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32)
 
 
+def text_kind(*, conversations: bool, running_text: bool) -> str:
+    """Return what a text is, in words."""
+    return "conversations" if conversations else "running text" if running_text else "comments"
+
+
 def _parse_header(data: bytes) -> TokenFileHeader:
     if len(data) != _HEADER_BYTES or not data.startswith(_MAGIC):
         raise ValueError("not a token file of this version")

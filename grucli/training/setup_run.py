@@ -108,9 +108,9 @@ def choose_hparams(
         return config, config.checkpoint.train_state.hparams
     base, decisions = config.base, list(config.decisions)
     conditions = recipe.conditions_of(dataset, config.budget, threads)
-    if base is not None and dataset.base_fit is not None:
-        decisions.append(describe_choice(base, dataset))
-        base = base if dataset.base_fit.fits else None
+    if base is not None and (fit := dataset.base_fit) is not None:
+        decisions.append(describe_choice(base, fit, dataset.tokenizer.vocab_size))
+        base = base if fit.fits else None
     given = given_hparams(options)
     chosen = recipe.choose(conditions, given) if base is None else base.hparams() | given
     hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
