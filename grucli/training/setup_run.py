@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from grucli.engine.cpu import CpuEngine
@@ -226,34 +227,24 @@ def build_trainer(
         EmptyInputError: the corpus is shorter than one window.
         ModelFileError: the checkpoint does not fit the engine.
     """
-    tokenizer = dataset.tokenizer
-    sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers, hparams.tied)
+    vocab = dataset.tokenizer.vocab_size
+    sizes = ModelConfig(hparams.cell, vocab, hparams.embed, hparams.hidden, hparams.layers, hparams.tied)
     _check_memory(sizes, hparams)
     _check_length(dataset, hparams, options)
     if config.checkpoint is not None:
-        state = config.checkpoint.train_state
-        if state.dataset_id != _dataset_id(dataset):
-            raise UsageError(
-                f"'{model_dir.name}' was trained on another corpus or another part of it",
-                "use the same files and --val-file, read the same way, or adapt the model with --from",
-            )
-        if config.budget != state.budget:
-            state.budget, state.total_steps, state.finish_reason = config.budget, None, None
+        state = _resumed_state(config.checkpoint.train_state, config.budget, model_dir.name, dataset)
         trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
         trainer.restore(config.checkpoint)
     else:
         _check_vocabulary(options, dataset)
-        parameters = init_parameters(sizes, hparams.seed)
-        if config.base is not None:
-            counts = dataset.train.token_counts()
-            parameters.load(extend_vocabulary(config.base.model, tokenizer, counts).arrays)
         state = TrainState(
             hparams=hparams,
             budget=config.budget,
             dataset_id=_dataset_id(dataset),
-            tokenizer=tokenizer.to_json(),
+            tokenizer=dataset.tokenizer.to_json(),
             origin=config.base.origin() if config.base is not None else None,
         )
+        parameters = _initial_parameters(sizes, hparams.seed, config.base, dataset)
         trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
     trainer.decisions += config.decisions
     trainer.notices += _vocabulary_notices(config, options, dataset)
@@ -265,6 +256,25 @@ def build_trainer(
     if options.eval_every is not None:
         trainer.train_state.eval_every, trainer.train_state.eval_every_given = options.eval_every, True
     return trainer
+
+
+def _resumed_state(state: TrainState, budget: Budget, name: str, dataset: Dataset) -> TrainState:
+    if state.dataset_id != _dataset_id(dataset):
+        raise UsageError(
+            f"'{name}' was trained on another corpus or another part of it",
+            "use the same files and --val-file, read the same way, or adapt the model with --from",
+        )
+    if budget == state.budget:
+        return state
+    return msgspec.structs.replace(state, budget=budget, total_steps=None, finish_reason=None)
+
+
+def _initial_parameters(sizes: ModelConfig, seed: int, base: Base | None, dataset: Dataset) -> Parameters:
+    parameters = init_parameters(sizes, seed)
+    if base is not None:
+        counts = dataset.train.token_counts()
+        parameters.load(extend_vocabulary(base.model, dataset.tokenizer, counts).arrays)
+    return parameters
 
 
 def create_engine(parameters: Parameters, hparams: Hyperparameters, pool: ThreadPool) -> Engine:
