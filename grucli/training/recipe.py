@@ -63,11 +63,12 @@ def weight_decay(steps_per_epoch: float, lr: float) -> float:
     return float(f"{min(1 / (_EPOCHS_TO_FORGET * max(steps_per_epoch, 1) * lr), 1):.2g}")
 
 
-def describe(conditions: Conditions, hparams: Hyperparameters) -> str:
-    """Return in a line what is trained, and what it was chosen for."""
+def describe(conditions: Conditions, hparams: Hyperparameters, *, is_timed: bool) -> str:
+    """Return in a line what is trained, and what it was chosen for; the time is named only of a run that `is_timed`."""
     tokens = {"char": "characters", "word": "words", "subword": "subwords"}[hparams.tokenizer]
     return (
         f"recipe: {tokens}, embedding {hparams.embed}{' (tied)' if hparams.tied else ''}, batch {hparams.batch} x "
         f"{hparams.seq}, learning rate {hparams.lr:g}, weight decay {hparams.weight_decay:g}, for "
-        f"{conditions.characters:,} characters of {conditions.kind} and {conditions.core_minutes:g} core-minutes"
+        f"{conditions.characters:,} characters of {conditions.kind}"
+        + (f" and {conditions.core_minutes:g} core-minutes" if is_timed else "")
     )

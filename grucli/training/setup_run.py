@@ -116,8 +116,9 @@ def choose_hparams(
     chosen = recipe.choose(conditions, given) if base is None else base.hparams() | given
     hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
     if base is None:
-        decisions.append(recipe.describe(conditions, hparams))
-        is_usual = given.keys() <= {"seed", "val"} and config.budget.is_timed
+        is_timed = config.budget.is_timed
+        decisions.append(recipe.describe(conditions, hparams, is_timed=is_timed))
+        is_usual = is_timed and given.keys() <= {"seed", "val"}
         if is_usual and (estimate := describe_estimate(conditions)) is not None:
             decisions.append(estimate)
     return replace(config, base=base, decisions=tuple(decisions)), hparams
