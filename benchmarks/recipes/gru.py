@@ -59,7 +59,6 @@ def train(
         raise EmptyInputError("the text has no validation part", "use more text")
     if not keep:
         shutil.rmtree(summary.path)
-    context_gain = summary.to_json().get("context_gain_bits")
     return RunFigures(
         steps=summary.steps,
         tokens=summary.tokens,
@@ -67,7 +66,7 @@ def train(
         seconds=summary.seconds,
         nats_per_char=losses[-1],
         best_nats_per_char=min(losses),
-        context_gain_bits=context_gain if isinstance(context_gain, float) else None,
+        context_gain_bits=summary.context_gain_bits,
     )
 
 

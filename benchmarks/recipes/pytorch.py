@@ -17,16 +17,17 @@ from typing import Any, Literal
 
 from benchmarks.recipes.results import RunFigures
 from grucli.errors import DivergedError, EmptyInputError
+from grucli.generation.evaluation import evaluate_tokens
+from grucli.kernels.arrays import Float32
 from grucli.limits import physical_cores
 from grucli.paths import cache_dir
 from grucli.read.schema import ReadOptions
 from grucli.text.dataset import Dataset, prepare_dataset
-from grucli.text.loader import BatchLoader, eval_windows
+from grucli.text.loader import BatchLoader, EvalBatch
 from grucli.text.token_file import TokenFile
 from grucli.training.options import DEFAULT_NUM_EVALS, Hyperparameters
 from grucli.training.schedule import StepTimer, learning_rate_at
 
-_EVAL_BATCH, _EVAL_WINDOW = 64, 64
 _MAX_NORM = 1.0
 _BETAS = (0.9, 0.99)
 
@@ -73,6 +74,7 @@ class Peer:
             self.model.parameters(), betas=_BETAS, weight_decay=options.weight_decay
         )
         self._state: Any = None
+        self._score_state: Any = None
 
     def train_step(self, step: int, total_steps: int | None) -> None:
         """Train on the window of a step, counted from 0.
@@ -95,17 +97,20 @@ class Peer:
 
     def evaluate(self, tokens: TokenFile) -> float:
         """Return the loss on `tokens` in nats per character, end tokens included, as `gru eval`."""
-        torch, nats, state = self.torch, 0.0, None
         self.model.eval()
-        with torch.inference_mode():
-            for batch in eval_windows(tokens, _EVAL_BATCH, _EVAL_WINDOW):
-                logits, state = self.model(torch.from_numpy(batch.inputs).long(), state)
-                losses = torch.nn.functional.cross_entropy(
-                    logits.flatten(0, 1), torch.from_numpy(batch.targets).long().flatten(), reduction="none"
-                )
-                nats += float((losses.double() * torch.from_numpy(batch.loss_mask).flatten()).sum())
+        with self.torch.inference_mode():
+            result = evaluate_tokens(self, tokens)
         self.model.train()
-        return (nats + 8 * math.log(2) * tokens.unknown_bytes) / max(tokens.characters, 1)
+        return result.nats_per_char
+
+    def score(self, batch: EvalBatch) -> Float32:
+        """Implement `Scorer.score`."""
+        torch, state = self.torch, None if batch.is_epoch_start else self._score_state
+        logits, self._score_state = self.model(torch.from_numpy(batch.inputs).long(), state)
+        targets = torch.from_numpy(batch.targets).long().flatten()
+        losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="none")
+        nats: Float32 = batch.loss_mask * losses.numpy().reshape(batch.targets.shape)
+        return nats
 
 
 def train(

@@ -226,12 +226,12 @@ class Model:
             on_progress: called with a stage, and with the bytes done and in all.
 
         Raises:
-            UsageError: the file cannot be read, has no such column, or most of its characters are unknown.
-            UsageError: with `context`, the model was not trained on conversations, or the corpus has none.
+            UsageError: the file cannot be read, has no such column, or most of its characters are unknown; or with
+                `context`, the model was not trained on conversations, or the corpus has none.
             EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
             GruError: the file is corrupt, or the disk is full.
         """
-        from grucli.generation import dynamic_evaluation, evaluation
+        from grucli.generation import evaluation
         from grucli.paths import cache_dir
         from grucli.text.dataset import prepare_dataset
         from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
@@ -262,8 +262,7 @@ class Model:
         warning, report = unknown_share_warning(tokens), dataset.report
         notify("scoring", 0, None)
         return dataclasses.replace(
-            evaluation.evaluate(self._weights, tokens, self._threads, context=context),
-            dynamic=dynamic_evaluation.measure_dynamic_gain(self._weights, tokens) if dynamic else None,
+            evaluation.evaluate(self._weights, tokens, self._threads, context=context, dynamic=dynamic),
             read=report.read,
             dropped=dict(report.skipped),
             placeholders=report.placeholders,

@@ -126,8 +126,9 @@ def quantize_model(
         raise UsageError(f"'{path}' is not the name of a weights file", f"name a file *{SUFFIX}")
     if os.path.lexists(path) and not force:
         raise UsageError(f"'{path}' already exists", "choose another name with -o, or use --force")
+    was_bytes = source.stat().st_size  # before: the output may be the source
     save_weights(path, load_weights(source), quantized=True)
-    return QuantizedModel(path, path.stat().st_size, source.stat().st_size)
+    return QuantizedModel(path, path.stat().st_size, was_bytes)
 
 
 def find_directories(names: Sequence[str]) -> list[Path]:

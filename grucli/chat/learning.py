@@ -4,7 +4,6 @@ What was learned is a function of the model and of the turns that lead to one tu
 returns to what was known there, and a session that is resumed learns from its turns again.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from grucli.chat.turns import ChatModel, Turn
 from grucli.generation.options import Passage
 from grucli.text.tokenizers import EOS, EOT
 
-_MAX_CACHED = 8  # an output layer each
+_MAX_CACHED = 8  # an output layer each; the oldest is dropped first
 _END_TOKENS = {"turn": EOT, "end": EOS}
 
 
@@ -35,7 +34,7 @@ class TurnLearner:
 
     def __init__(self, model: ChatModel, states: StateCache) -> None:
         self._model, self._states = model, states
-        self._learned: OrderedDict[int, Learned] = OrderedDict()
+        self._learned: dict[int, Learned] = {}
 
     def clear(self) -> None:
         """Drop all that was learned."""
@@ -68,7 +67,7 @@ class TurnLearner:
             learned = _learn_turn(learned, turn, passages)
             self._learned[turn.number] = learned
             if len(self._learned) > _MAX_CACHED:
-                self._learned.popitem(last=False)
+                del self._learned[next(iter(self._learned))]
         return learned
 
     def _passages(

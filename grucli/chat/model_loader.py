@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class ModelLoader:
         """
         weights = model.weights
         unmeasured: dict[str, Any] = {each.name: None for each in dataclasses.fields(Figures) if each.default is None}
-        created = datetime.now().astimezone().isoformat(timespec="seconds")
+        created = datetime.now(UTC).isoformat(timespec="seconds")
         card = dataclasses.replace(weights.card, created=created, **unmeasured)
         create_model(name, dataclasses.replace(weights, card=card), find_model(source))
 

@@ -9,6 +9,7 @@ import typer
 from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.cli.options import Json, Pace, Threads
 from grucli.cli.train import EXIT_STATUS_BY_REASON, resume_command
+from grucli.model.packaged import NAME as PACKAGED_NAME
 from grucli.read.schema import ReadOptions
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ What to try next:
   gru chat demo                             talk with it
   gru sample demo --temp 0.5 -n 3           more replies, less random
   gru train your-comments.csv --minutes 5   train your own model"""
-_PACKAGED_STEP = "  gru chat chitchat                         talk with the one that comes with gru"
+_PACKAGED_STEP = f"  {f'gru chat {PACKAGED_NAME}':<39}   talk with the one that comes with gru"
 
 
 def demo(

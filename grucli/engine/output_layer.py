@@ -8,19 +8,17 @@ from abc import ABC, abstractmethod
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from grucli.engine.matmul import MatmulBackend, RowProduct
 from grucli.engine.thread_pool import ThreadPool
 from grucli.kernels import loss
 from grucli.kernels.arrays import Float32, empty
+from grucli.kernels.loss import Ids
 from grucli.kernels.microkernel import MR
 from grucli.model.parameters import Parameters
 
 _MAX_LOGITS_PER_BLOCK = 1 << 18  # float32, 1 MB: they stay in the second-level cache
 _MIN_LOGIT_ROWS = 4 * MR  # with fewer rows per block the weights are read too often
-
-Ids = NDArray[np.int32]
 
 
 class OutputLayer(ABC):
@@ -37,7 +35,7 @@ class OutputLayer(ABC):
         """Return what is multiplied, [N, K]."""
 
     @abstractmethod
-    def _packed(self) -> tuple[RowProduct, RowProduct]:
+    def _products(self) -> tuple[RowProduct, RowProduct]:
         """Return the products with the matrix [K, V], and with its transpose."""
 
     @abstractmethod
@@ -50,7 +48,7 @@ class OutputLayer(ABC):
 
     def losses(self, s: Float32, targets: Ids) -> Float32:
         """Return the nats of each target, float32 [N]."""
-        features, bias, (product, _) = self._features(s), self._parameters.views["out.b"], self._packed()
+        features, bias, (product, _) = self._features(s), self._parameters.views["out.b"], self._products()
         nats = empty(self._N)
 
         def task(low: int, high: int) -> None:
@@ -67,7 +65,7 @@ class OutputLayer(ABC):
     def backward(self, s: Float32, targets: Ids, gradients: Parameters, ds: Float32) -> float:
         """Return Σ nats. The gradients of the mean go to `gradients` and to ds [N, H]."""
         bias, d_features, features = self._parameters.views["out.b"], self._d_features(ds), self._features(s)
-        product, product_transposed = self._packed()
+        product, product_transposed = self._products()
         if len(self._logits) == 0:
             self._logits = empty(self._N, self._V)
         sums = empty(-(-self._N // self._block_rows), self._V)
@@ -95,7 +93,7 @@ class LinearOutput(OutputLayer):
     def _features(self, s: Float32) -> Float32:
         return s
 
-    def _packed(self) -> tuple[RowProduct, RowProduct]:
+    def _products(self) -> tuple[RowProduct, RowProduct]:
         W = self._parameters.views["out.W"]
         return self._backend.pack(W), self._backend.pack_transposed(W)
 
@@ -117,7 +115,7 @@ class TiedOutput(OutputLayer):
         self._backend.matmul(s, self._backend.pack(self._parameters.views["out.P"]), self._projected)
         return self._projected
 
-    def _packed(self) -> tuple[RowProduct, RowProduct]:
+    def _products(self) -> tuple[RowProduct, RowProduct]:
         embedding = self._parameters.views["embedding"]
         return self._backend.pack_transposed(embedding), self._backend.pack(embedding)
 

@@ -7,7 +7,7 @@ the beginning of a conversation.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from grucli.engine.protocol import Scorer
 from grucli.errors import EmptyInputError
+from grucli.generation.confidence_interval import mean_interval
 from grucli.model.figures import ContextGain
 from grucli.text.loader import EvalBatch
 from grucli.text.token_file import TokenFile
@@ -29,9 +30,7 @@ _TRAINING_STRIDE = 200
 
 _LANES, _WINDOW = 32, 64
 _REPLIES_PER_PASS = 128  # bounds the memory
-_CHUNK_TOKENS = 1 << 20
 _SEED = 1
-_Z_95 = 1.959964  # standard errors on each side of the mean in a 95 % interval
 
 _Positions = NDArray[np.int64]
 
@@ -75,7 +74,7 @@ def sample_replies(tokens: TokenFile, max_replies: int = MAX_REPLIES) -> ReplySa
 
 def training_sample(tokens: TokenFile) -> ReplySample | None:
     """Return a small sample of a validation split; None if it has too few replies."""
-    count = sum(int(np.count_nonzero(ids == EOT)) for _, ids in _chunks(tokens)) if tokens.conversations else 0
+    count = int(tokens.token_counts()[EOT]) if tokens.conversations else 0
     try:
         return sample_replies(tokens, min(max(count // _TRAINING_STRIDE, _MIN_TRAINING_REPLIES), _MAX_TRAINING_REPLIES))
     except EmptyInputError:
@@ -100,10 +99,9 @@ def measure_context_gain(scorer: Scorer, tokens: TokenFile, sample: ReplySample)
         ]
         nats[:, part] = _score_rows(scorer, rows, np.concatenate([ends - replies] * 2)).reshape(2, -1)
     gains = (nats[1] - nats[0]) / math.log(2)
-    mean, half_width = float(gains.mean()), _Z_95 * float(gains.std(ddof=1)) / math.sqrt(count)
     return ContextGain(
-        context_gain_bits=mean,
-        context_gain_interval=(mean - half_width, mean + half_width),
+        context_gain_bits=float(gains.mean()),
+        context_gain_interval=mean_interval(gains),
         right_context_share=float((gains > 0).mean()),
         context_replies=count,
     )
@@ -111,11 +109,11 @@ def measure_context_gain(scorer: Scorer, tokens: TokenFile, sample: ReplySample)
 
 def _spread_replies(tokens: TokenFile, max_replies: int) -> tuple[_Positions, _Positions]:
     """The EOT before up to `max_replies` replies, and the numbers of their conversations, both ascending."""
-    counts = [int(np.count_nonzero(ids == EOT)) for _, ids in _chunks(tokens)]
+    counts = [int(np.count_nonzero(ids == EOT)) for _, ids in tokens.chunks()]
     total = sum(counts)
     ranks = np.arange(min(total, max_replies), dtype=np.int64) * total // max(min(total, max_replies), 1)
     replies, conversations, replies_before, documents_before = [], [], 0, 0
-    for (start, ids), count in zip(_chunks(tokens), counts, strict=True):
+    for (start, ids), count in zip(tokens.chunks(), counts, strict=True):
         low, high = np.searchsorted(ranks, [replies_before, replies_before + count])
         chosen = np.flatnonzero(ids == EOT)[ranks[low:high] - replies_before]
         documents = np.flatnonzero(ids == EOS)
@@ -123,12 +121,6 @@ def _spread_replies(tokens: TokenFile, max_replies: int) -> tuple[_Positions, _P
         conversations.append(documents_before + np.searchsorted(documents, chosen))
         replies_before, documents_before = replies_before + count, documents_before + len(documents)
     return np.concatenate(replies), np.concatenate(conversations)
-
-
-def _chunks(tokens: TokenFile) -> Iterator[tuple[int, NDArray[np.unsignedinteger]]]:
-    for start in range(0, tokens.tokens, _CHUNK_TOKENS):
-        yield start, tokens.ids[start : start + _CHUNK_TOKENS]
-        tokens.drop_page_cache()
 
 
 def _find_borders(ids: NDArray[np.unsignedinteger], low: int, high: int) -> _Positions:

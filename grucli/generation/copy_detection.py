@@ -59,7 +59,6 @@ _LENGTH_PREFIX_BYTES = 4
 _MAX_HEADER_BYTES = 1 << 16
 _BITS_PER_CHAR = 16
 _LONG_HASH_FRACTION = 0.4
-_CHUNK_TOKENS = 1 << 20
 _WARN_ABOVE = 0.01
 _REFERENCE_SAMPLE_CHARS = 500
 
@@ -135,17 +134,9 @@ def build_index(tokens: TokenFile, tokenizer: Tokenizer) -> Generator[int, None,
     starts = np.zeros(tokenizer.vocab_size + 1, np.int64)
     np.cumsum([len(piece) for piece in tokenizer.pieces], out=starts[1:])
     hash_state = new_rolling_hash()
-    for start in range(0, tokens.tokens, _CHUNK_TOKENS):
+    for start, ids in tokens.chunks():
         yield start
-        bloom_add_tokens(
-            tokens.read(slice(start, start + _CHUNK_TOKENS)),
-            pieces,
-            starts,
-            hash_state,
-            bloom_filter.bits,
-            bloom_filter.num_hashes,
-        )
-        tokens.drop_page_cache()
+        bloom_add_tokens(ids, pieces, starts, hash_state, bloom_filter.bits, bloom_filter.num_hashes)
     return bloom_filter
 
 

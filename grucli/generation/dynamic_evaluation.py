@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grucli.engine.decoder import CpuDecoder
+from grucli.generation.confidence_interval import mean_interval
 from grucli.generation.output_learner import MAX_STEP_TOKENS, LearnedOutput, OutputLearner
 from grucli.json_record import JsonRecord
 from grucli.model.cells import CELLS
@@ -26,9 +27,7 @@ MAX_STREAMS = 50
 BUCKETS = ((1, 10), (11, 50), (51, 100), (101, STREAM_TURNS))
 """Positions of turns in a stream, both ends included, for the curve."""
 
-_CHUNK_TOKENS = 1 << 16
 _PREFILL_TOKENS = 1024
-_Z_95 = 1.959964  # standard errors on each side of the mean in a 95 % interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +61,9 @@ def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
     streams = max(len(ends) // STREAM_TURNS, 1)
     borders = np.concatenate([[0], ends[: turns * streams]])
     reader = _Reader(weights, tokens)
-    gains = np.array([reader.read_stream(borders[turns * i : turns * (i + 1) + 1]) for i in range(streams)]) / math.log(
-        2
-    )  # [streams, turns]
+    nats = [reader.read_stream(borders[turns * i : turns * (i + 1) + 1]) for i in range(streams)]
+    gains = np.array(nats) / math.log(2)  # [streams, turns]
     totals = gains.sum(axis=1)
-    error = _Z_95 * float(totals.std(ddof=1)) / math.sqrt(streams) if streams > 1 else math.nan
-    mean = float(totals.mean())
     unknown_bits = 8 * tokens.unknown_bytes / max(tokens.characters, 1)
     static = reader.nats / math.log(2) / max(reader.characters, 1) + unknown_bits
     curve = (
@@ -76,8 +72,8 @@ def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
         if first <= turns
     )
     return DynamicGain(
-        dynamic_gain_bits=mean,
-        dynamic_gain_interval=(mean - error, mean + error) if streams > 1 else None,
+        dynamic_gain_bits=float(totals.mean()),
+        dynamic_gain_interval=mean_interval(totals),
         dynamic_curve=tuple(curve),
         dynamic_bits_per_char=static - float(totals.sum()) / max(reader.characters, 1),
         static_bits_per_char=static,
@@ -89,14 +85,14 @@ def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
 
 def _turn_ends(tokens: TokenFile) -> Iterator[int]:
     """Yield the position after each turn, the positions counted as those of its last token."""
-    total = tokens.tokens - 1 if tokens.running_text else tokens.tokens
     if tokens.running_text:
-        yield from range(MAX_STEP_TOKENS, total, MAX_STEP_TOKENS)
-        yield total
+        yield from range(MAX_STEP_TOKENS, tokens.tokens - 1, MAX_STEP_TOKENS)
+        yield tokens.tokens - 1
         return
-    for start in range(1, total + 1, _CHUNK_TOKENS):
-        ids = tokens.read(np.arange(start, min(start + _CHUNK_TOKENS, total + 1)) % tokens.tokens)
-        yield from (start + np.flatnonzero((ids == EOS) | (ids == EOT))).tolist()
+    for start, ids in tokens.chunks():
+        borders = start + np.flatnonzero((ids == EOS) | (ids == EOT))
+        yield from borders[borders > 0].tolist()
+    yield tokens.tokens  # the ring: the EOS that begins the first document
 
 
 class _Reader:

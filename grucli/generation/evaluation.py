@@ -10,7 +10,7 @@ from grucli.engine.cpu import CpuScorer
 from grucli.engine.protocol import Scorer
 from grucli.engine.thread_pool import ThreadPool
 from grucli.generation.context_gain import measure_context_gain, sample_replies
-from grucli.generation.dynamic_evaluation import DynamicGain
+from grucli.generation.dynamic_evaluation import DynamicGain, measure_dynamic_gain
 from grucli.json_record import JsonRecord
 from grucli.model.figures import ContextGain
 from grucli.model.parameters import Parameters
@@ -78,9 +78,16 @@ def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
 
 
 def evaluate(
-    weights: SavedModel, tokens: TokenFile, threads: int | None = None, *, context: bool = False
+    weights: SavedModel,
+    tokens: TokenFile,
+    threads: int | None = None,
+    *,
+    context: bool = False,
+    dynamic: bool = False,
 ) -> EvalResult:
-    """Return the losses of a saved model on `tokens`, which must come from its tokenizer; `context`: and its gain.
+    """Return the losses of a saved model on `tokens`, which must come from its tokenizer.
+
+    context, dynamic: also return what it gains from the context of replies, and from learning while reading.
 
     Raises:
         EmptyInputError: with `context`, there are too few replies.
@@ -90,6 +97,6 @@ def evaluate(
     parameters.load(weights.arrays)
     scorer = CpuScorer(parameters, ThreadPool(threads))
     result = evaluate_tokens(scorer, tokens)
-    if sample is None:
-        return result
-    return replace(result, **measure_context_gain(scorer, tokens, sample).context_gain())
+    if sample is not None:
+        result = replace(result, **measure_context_gain(scorer, tokens, sample).context_gain())
+    return replace(result, dynamic=measure_dynamic_gain(weights, tokens)) if dynamic else result

@@ -97,7 +97,7 @@ class Sampler:
         return OutputProjection(dequantized(output_weights(arrays), quantized=self._quantized), arrays["out.b"])
 
     def learn(self, passages: Sequence[Passage]) -> Self:
-        """Return this model after one step of dynamic evaluation on passages, taken together.
+        """Return this model after it has learned passages, taken together, by dynamic evaluation.
 
         Only its output layer is another one: it has the same states and the same `sha256`.
         """

@@ -2,7 +2,8 @@
 
 Quantization is symmetric: the largest weight of a row or column becomes ±127, and a float32 scale gives it back. Scales
 have 17 significant bits, so that every product with an integer is exact, and a matrix that has been quantized once is
-quantized to the same integers and scales again.
+quantized to the same integers and scales again, here and, by columns, in `grucli.kernels.quantized`. That module packs
+float32 matrices for inference; it shares no code with this one, since weights files are read without kernels.
 """
 
 import numpy as np

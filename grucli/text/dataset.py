@@ -29,7 +29,7 @@ from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import InputSource, read_raw, resolve_source, resolve_sources
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text import tokenizers
-from grucli.text.token_file import TokenFile, TokenWriter
+from grucli.text.token_file import TokenFile, TokenWriter, text_kind
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 from grucli.text.tokenizers.char import count_characters
 
@@ -93,7 +93,7 @@ class Dataset:
     @property
     def kind(self) -> str:
         """What the text is, in words."""
-        return "conversations" if self.conversations else "running text" if self.running_text else "comments"
+        return text_kind(conversations=self.conversations, running_text=self.running_text)
 
     def text_figures(self) -> dict[str, Any]:
         """Return the figures of the text, as keyword arguments for a value that reports them."""
@@ -356,6 +356,32 @@ def _build(
         tokenizer = tokenizers.train_default(open_train_texts, running_text=train_reader.running_text)
     elif isinstance(tokenizer, str):
         tokenizer = tokenizers.train(tokenizer, open_train_texts(), vocab)
+    digests, report = _write_splits(directory, split, train_reader, val_reader, tokenizer)
+    names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
+    entry = _CacheEntry(
+        key=directory.name,
+        digests=digests,
+        tokenizer=tokenizer.to_json(),
+        read=report.read,
+        skipped=dict(report.skipped),
+        lines=report.lines,
+        warnings=[(names.index(name), message) for name, message in report.warnings],
+        schemas=report.schemas,
+        placeholders=report.placeholders,
+        base_fit=base_fit,
+    )
+    with open(directory / _ENTRY_FILE, "xb", opener=open_private) as file:
+        file.write(seal(_CACHE_FORMAT, entry))
+
+
+def _write_splits(
+    directory: Path,
+    split: _Split,
+    train_reader: _DocumentReader,
+    val_reader: _DocumentReader | None,
+    tokenizer: Tokenizer,
+) -> tuple[list[str], RowReport]:
+    """Write the token files, that of the training text first; return the digests of their ids, and what was read."""
     report, writers = RowReport(), dict[bool, _SplitWriter]()
     with ExitStack() as stack:
         for is_val, piece in split.apply(train_reader.pieces("writing tokens", report)):
@@ -369,23 +395,7 @@ def _build(
                 writers[True].add(piece)
         if writers[True].is_empty:
             raise val_reader.empty_error(report)
-    names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
-    warnings = [(names.index(name), message) for name, message in report.warnings]
-    digests = [writers[is_val].ids_digest for is_val in sorted(writers)]
-    entry = _CacheEntry(
-        key=directory.name,
-        digests=digests,
-        tokenizer=tokenizer.to_json(),
-        read=report.read,
-        skipped=dict(report.skipped),
-        lines=report.lines,
-        warnings=warnings,
-        schemas=report.schemas,
-        placeholders=report.placeholders,
-        base_fit=base_fit,
-    )
-    with open(directory / _ENTRY_FILE, "xb", opener=open_private) as file:
-        file.write(seal(_CACHE_FORMAT, entry))
+    return [writers[is_val].ids_digest for is_val in sorted(writers)], report
 
 
 def _base_fit(base: BaseTokenizer, texts: Iterable[str]) -> BaseFit:

@@ -11,7 +11,7 @@ import hashlib
 import mmap
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -112,12 +112,21 @@ class TokenFile:
             raise self._corrupt_error("ids beyond the vocabulary")
         return ids
 
+    def chunks(self) -> Iterator[tuple[int, NDArray[np.int32]]]:
+        """Yield all ids in bounded memory: the position of the first id of a chunk, and the chunk.
+
+        Raises:
+            GruError: the file was changed after it was opened.
+        """
+        for start in range(0, self.tokens, _CHUNK_TOKENS):
+            yield start, self.read(slice(start, start + _CHUNK_TOKENS))
+            self.drop_page_cache()
+
     def token_counts(self) -> NDArray[np.int64]:
         """Return how often each token occurs, int64 [vocab]."""
         counts = np.zeros(self.vocab, np.int64)
-        for start in range(0, self.tokens, _CHUNK_TOKENS):
-            counts += np.bincount(self.read(slice(start, start + _CHUNK_TOKENS)), minlength=self.vocab)
-            self.drop_page_cache()
+        for _, ids in self.chunks():
+            counts += np.bincount(ids, minlength=self.vocab)
         return counts
 
     def drop_page_cache(self) -> None:
@@ -195,6 +204,11 @@ class TokenWriter:
 def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
     """Return the smallest of uint8, uint16 and uint32 for ids below `vocab`."""
     return np.dtype(np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32)
+
+
+def text_kind(*, conversations: bool, running_text: bool) -> str:
+    """Return what a text is, in words."""
+    return "conversations" if conversations else "running text" if running_text else "comments"
 
 
 def _parse_header(data: bytes) -> TokenFileHeader:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grucli.errors import UsageError
+from grucli.errors import UsageError, pluralize
 from grucli.model import packaged
 from grucli.model.store import NOTHING, find_model
 from grucli.model.weights import ModelOrigin, SavedModel, load_weights, read_model_info
-from grucli.text.dataset import BaseTokenizer, Dataset
-from grucli.training.options import TrainOptions, as_typed
+from grucli.text.dataset import BaseFit, BaseTokenizer
+from grucli.training.options import TrainOptions, contrast
 
 MAX_CHARACTERS = 20_000_000
 """Length of a text to train on up to which a run starts from the packaged model. Set by judgment, not measured."""
@@ -42,7 +42,7 @@ class Base:
         return ModelOrigin(self.name, read_model_info(self.path).parameters_sha256, self.model.card.fingerprint)
 
     def fixed(self) -> dict[str, Any]:
-        """Return the options that it decides."""
+        """Return the hyperparameters that it decides."""
         sizes = self.model.sizes
         return {
             "cell": sizes.cell,
@@ -57,9 +57,9 @@ class Base:
     def conflicts(self, options: TrainOptions) -> str:
         """Return the options that contradict it, in words; "" if there are none."""
         return ", ".join(
-            f"{as_typed(flag, getattr(options, flag))} (it has {value})"
-            for flag, value in self.fixed().items()
-            if getattr(options, flag) not in (None, value)
+            contrast(name, given, "it has", value)
+            for name, value in self.fixed().items()
+            if (given := getattr(options, name)) not in (None, value)
         )
 
     def hparams(self) -> dict[str, Any]:
@@ -87,13 +87,11 @@ def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:
     return (None, f"training from scratch: '{base.name}' conflicts with {conflicts}") if conflicts else (base, None)
 
 
-def describe_choice(base: Base, dataset: Dataset) -> str:
-    """Return in a line whether and why the run starts from `base`."""
-    fit = dataset.base_fit
-    assert fit is not None
-    new = dataset.tokenizer.vocab_size - base.model.sizes.V
+def describe_choice(base: Base, fit: BaseFit, vocab: int) -> str:
+    """Return in a line whether and why the run starts from `base`; vocab: the size of the vocabulary of the run."""
+    new = vocab - base.model.sizes.V
     if fit.fits:
-        tokens = f", with {new:,} new {'token' if new == 1 else 'tokens'}" if new else ""
+        tokens = f", with {pluralize(new, 'new token')}" if new else ""
         if base.is_given:
             return f"starting from '{base.name}'{tokens}"
         return (

@@ -12,7 +12,7 @@ from grucli.model.store import NOVELTY, model_dir
 from grucli.text.dataset import Dataset
 from grucli.training.checkpoint import TrainState
 from grucli.training.events import CheckpointSaved, Evaluated, SetupProgress, TrainEvent, TrainFinished, TrainStarted
-from grucli.training.options import DEFAULT_NUM_EVALS, MAX_MINUTES, PATIENCE, Budget, TrainOptions
+from grucli.training.options import DEFAULT_NUM_EVALS, PATIENCE, TrainOptions
 from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout
 from grucli.training.setup_run import (
     build_trainer,
@@ -81,7 +81,7 @@ def _is_finished(trainer: Trainer) -> bool:
     if state.finish_reason is not None or _should_stop_early(state):
         return True
     total_steps = _requested_steps(trainer) if state.total_steps is None else state.total_steps
-    return state.seconds >= _max_seconds(state.budget) if total_steps is None else state.step >= total_steps
+    return state.seconds >= 60 * state.budget.max_minutes if total_steps is None else state.step >= total_steps
 
 
 def _train_started(trainer: Trainer) -> TrainStarted:
@@ -178,10 +178,6 @@ def _should_stop_early(state: TrainState) -> bool:
     return not state.budget.is_set and state.num_bad_evals >= PATIENCE
 
 
-def _max_seconds(budget: Budget) -> float:
-    return 60.0 * (MAX_MINUTES if budget.minutes is None else budget.minutes)
-
-
 def _requested_steps(trainer: Trainer) -> int | None:
     budget = trainer.train_state.budget
     if budget.steps is None and budget.epochs is not None:
@@ -209,7 +205,7 @@ class _RunLength:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         state = trainer.train_state
-        self._timer = StepTimer(max(0.0, _max_seconds(state.budget) - state.seconds))
+        self._timer = StepTimer(max(0.0, 60 * state.budget.max_minutes - state.seconds))
         if state.step == 0:
             state.dropout = MIN_DROPOUT if state.hparams.dropout is None else state.hparams.dropout
         requested = _requested_steps(trainer)

@@ -155,8 +155,9 @@ def check_options(values: object) -> None:
 class Hyperparameters:
     """Everything that decides what a run computes, apart from its corpus and its budget.
 
-    What has no default is chosen by `grucli.training.recipe` unless it is given. `vocab` None leaves the size to the
-    tokenizer, `dropout` None the probability to the length of the run.
+    Unless it is given, what has no default is chosen by the model that the run starts from and
+    `grucli.training.adaptation`, or from scratch by `grucli.training.recipe`, and the tokenizer by `grucli.text`.
+    `vocab` None leaves the size to the tokenizer, `dropout` None the probability to the length of the run.
     """
 
     cell: str = "gru"
@@ -193,6 +194,11 @@ class Budget:
     def is_timed(self) -> bool:
         """Return True if the run ends by the clock at the latest."""
         return self.steps is None and self.epochs is None
+
+    @property
+    def max_minutes(self) -> float:
+        """Minutes after which a run ends that `is_timed`."""
+        return MAX_MINUTES if self.minutes is None else self.minutes
 
     def describe(self, *, has_val: bool) -> str:
         """Describe the budget in a phrase; without validation text (`has_val`) no run stops early."""
@@ -254,7 +260,7 @@ def check_exclusive(options: TrainOptions) -> None:
 
 
 def given_hparams(options: TrainOptions) -> dict[str, Any]:
-    """Return the hyperparameters that were given, by name; the optimizer is not an option: there is only one."""
+    """Return the hyperparameters that were given, by name. The optimizer is no option: there is only one."""
     values = {each.name: getattr(options, each.name, None) for each in fields(Hyperparameters)}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -263,7 +269,12 @@ def changed_options(options: TrainOptions, hparams: Hyperparameters) -> list[str
     """Describe the options that were given and differ from `hparams`."""
     given = given_hparams(options).items()
     saved = asdict(hparams)
-    return [f"{as_typed(name, value)} (was {saved[name]})" for name, value in given if value != saved[name]]
+    return [contrast(name, value, "was", saved[name]) for name, value in given if value != saved[name]]
+
+
+def contrast(name: str, given: object, verb: str, other: object) -> str:
+    """Return an option as on a command line, and in parentheses the value that it has elsewhere."""
+    return f"{as_typed(name, given)} ({verb} {as_typed(name, other) if isinstance(other, bool) else other})"
 
 
 def as_typed(name: str, value: object) -> str:

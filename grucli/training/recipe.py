@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from grucli.text.dataset import Dataset
-from grucli.training.options import MAX_MINUTES, Budget, Hyperparameters
+from grucli.training.options import Budget, Hyperparameters
 
 _UNTIMED_MINUTES = 2.0
 """Minutes that a run limited by steps or epochs is taken to have."""
 
-
 _EPOCHS_TO_FORGET = 3.0
+"""Epochs in which the weight decay drops a weight to 1/e, once the learning rate is at its peak."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Conditions:
 
 def conditions_of(dataset: Dataset, budget: Budget, threads: int) -> Conditions:
     """Return the conditions of a run."""
-    minutes = budget.minutes or (_UNTIMED_MINUTES if budget.is_set else MAX_MINUTES)
+    minutes = budget.max_minutes if budget.is_timed else _UNTIMED_MINUTES
     train = dataset.train
     return Conditions(train.characters, train.tokens, dataset.kind, dataset.tokenizer.kind, minutes * threads)
 
 
 def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values for the fields of `Hyperparameters` that have no default; those of `given` are kept.
+    """Return values for the fields of `Hyperparameters` that have no default, but the tokenizer, and those of `given`.
 
     The more time, the larger the network, since each step of a larger one learns more; the more text, the larger the
     network that does not learn it by heart.
@@ -56,18 +56,19 @@ def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def weight_decay(steps_per_epoch: float, lr: float) -> float:
-    """Return the weight decay with which a weight forgets in `_EPOCHS_TO_FORGET`, to two digits.
+    """Return the weight decay for `_EPOCHS_TO_FORGET`, to two digits.
 
     What suits is a time in epochs, whatever the sizes of text and batch (Wang and Aitchison 2024, arXiv:2405.13698).
     """
     return float(f"{min(1 / (_EPOCHS_TO_FORGET * max(steps_per_epoch, 1) * lr), 1):.2g}")
 
 
-def describe(conditions: Conditions, hparams: Hyperparameters) -> str:
-    """Return in a line what is trained, and what it was chosen for."""
+def describe(conditions: Conditions, hparams: Hyperparameters, *, is_timed: bool) -> str:
+    """Return in a line what is trained, and what it was chosen for; the time is named only of a run that `is_timed`."""
     tokens = {"char": "characters", "word": "words", "subword": "subwords"}[hparams.tokenizer]
     return (
         f"recipe: {tokens}, embedding {hparams.embed}{' (tied)' if hparams.tied else ''}, batch {hparams.batch} x "
         f"{hparams.seq}, learning rate {hparams.lr:g}, weight decay {hparams.weight_decay:g}, for "
-        f"{conditions.characters:,} characters of {conditions.kind} and {conditions.core_minutes:g} core-minutes"
+        f"{conditions.characters:,} characters of {conditions.kind}"
+        + (f" and {conditions.core_minutes:g} core-minutes" if is_timed else "")
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from grucli.engine.cpu import CpuEngine
@@ -47,7 +48,6 @@ from grucli.training.options import (
     check_exclusive,
     given_hparams,
 )
-from grucli.training.recipe import conditions_of
 from grucli.training.signals import StopFlag
 from grucli.training.staging import has_model
 from grucli.training.trainer import Trainer
@@ -107,18 +107,20 @@ def choose_hparams(
     """Return the hyperparameters, and the configuration once the text is known: it decides whether a base is used."""
     if config.checkpoint is not None:
         return config, config.checkpoint.train_state.hparams
-    base, decisions, conditions = config.base, list(config.decisions), conditions_of(dataset, config.budget, threads)
-    if base is not None and dataset.base_fit is not None:
-        decisions.append(describe_choice(base, dataset))
-        base = base if dataset.base_fit.fits else None
+    base, decisions = config.base, list(config.decisions)
+    conditions = recipe.conditions_of(dataset, config.budget, threads)
+    if base is not None and (fit := dataset.base_fit) is not None:
+        decisions.append(describe_choice(base, fit, dataset.tokenizer.vocab_size))
+        base = base if fit.fits else None
     given = given_hparams(options)
     chosen = recipe.choose(conditions, given) if base is None else base.hparams() | given
     hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
     if base is None:
-        decisions.append(recipe.describe(conditions, hparams))
-        is_usual = chosen.keys() & given.keys() <= {"seed", "val"}
-        estimate = describe_estimate(conditions) if is_usual and config.budget.is_timed else None
-        decisions += [estimate] if estimate is not None else []
+        is_timed = config.budget.is_timed
+        decisions.append(recipe.describe(conditions, hparams, is_timed=is_timed))
+        is_usual = is_timed and given.keys() <= {"seed", "val"}
+        if is_usual and (estimate := describe_estimate(conditions)) is not None:
+            decisions.append(estimate)
     return replace(config, base=base, decisions=tuple(decisions)), hparams
 
 
@@ -226,34 +228,24 @@ def build_trainer(
         EmptyInputError: the corpus is shorter than one window.
         ModelFileError: the checkpoint does not fit the engine.
     """
-    tokenizer = dataset.tokenizer
-    sizes = ModelConfig(hparams.cell, tokenizer.vocab_size, hparams.embed, hparams.hidden, hparams.layers, hparams.tied)
+    vocab = dataset.tokenizer.vocab_size
+    sizes = ModelConfig(hparams.cell, vocab, hparams.embed, hparams.hidden, hparams.layers, hparams.tied)
     _check_memory(sizes, hparams)
     _check_length(dataset, hparams, options)
     if config.checkpoint is not None:
-        state = config.checkpoint.train_state
-        if state.dataset_id != _dataset_id(dataset):
-            raise UsageError(
-                f"'{model_dir.name}' was trained on another corpus or another part of it",
-                "use the same files and --val-file, read the same way, or adapt the model with --from",
-            )
-        if config.budget != state.budget:
-            state.budget, state.total_steps, state.finish_reason = config.budget, None, None
+        state = _resumed_state(config.checkpoint.train_state, config.budget, model_dir.name, dataset)
         trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
         trainer.restore(config.checkpoint)
     else:
         _check_vocabulary(options, dataset)
-        parameters = init_parameters(sizes, hparams.seed)
-        if config.base is not None:
-            counts = dataset.train.token_counts()
-            parameters.load(extend_vocabulary(config.base.model, tokenizer, counts).arrays)
         state = TrainState(
             hparams=hparams,
             budget=config.budget,
             dataset_id=_dataset_id(dataset),
-            tokenizer=tokenizer.to_json(),
+            tokenizer=dataset.tokenizer.to_json(),
             origin=config.base.origin() if config.base is not None else None,
         )
+        parameters = _initial_parameters(sizes, hparams.seed, config.base, dataset)
         trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
     trainer.decisions += config.decisions
     trainer.notices += _vocabulary_notices(config, options, dataset)
@@ -265,6 +257,25 @@ def build_trainer(
     if options.eval_every is not None:
         trainer.train_state.eval_every, trainer.train_state.eval_every_given = options.eval_every, True
     return trainer
+
+
+def _resumed_state(state: TrainState, budget: Budget, name: str, dataset: Dataset) -> TrainState:
+    if state.dataset_id != _dataset_id(dataset):
+        raise UsageError(
+            f"'{name}' was trained on another corpus or another part of it",
+            "use the same files and --val-file, read the same way, or adapt the model with --from",
+        )
+    if budget == state.budget:
+        return state
+    return msgspec.structs.replace(state, budget=budget, total_steps=None, finish_reason=None)
+
+
+def _initial_parameters(sizes: ModelConfig, seed: int, base: Base | None, dataset: Dataset) -> Parameters:
+    parameters = init_parameters(sizes, seed)
+    if base is not None:
+        counts = dataset.train.token_counts()
+        parameters.load(extend_vocabulary(base.model, dataset.tokenizer, counts).arrays)
+    return parameters
 
 
 def create_engine(parameters: Parameters, hparams: Hyperparameters, pool: ThreadPool) -> Engine:

@@ -209,6 +209,12 @@ def test_quantizing(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main(["models", "quantize", "emo", "-o", "corpus.csv"]) == 2
     assert "corpus.csv" in capsys.readouterr().err
     assert main(["models", "quantize", "nobody"]) == 2
+    weights = directory / BEST
+    was_bytes = weights.stat().st_size
+    assert main(["models", "quantize", "emo", "-o", str(weights), "--force", "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert written == {"path": str(weights), "bytes": weights.stat().st_size, "was_bytes": was_bytes}
+    assert written["bytes"] != was_bytes  # so small a model gets larger
 
 
 def test_path_is_a_line_for_scripts(capsys: Output) -> None:

@@ -26,7 +26,7 @@ from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig
 from grucli.model.figures import ContextGain
 from grucli.model.parameters import init_parameters
-from grucli.text import tokenizers
+from grucli.text import token_file, tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT
 from tests.model.reference import layer_parameters, log_softmax
@@ -81,7 +81,7 @@ def test_each_reply_gets_the_context_of_another_conversation_with_as_many_turns(
 ) -> None:
     tokens, replies = write_token_file(tmp_path, conversations), list_replies(conversations)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(context_gain, "_CHUNK_TOKENS", chunk)
+        patch.setattr(token_file, "_CHUNK_TOKENS", chunk)
         try:
             sample = sample_replies(tokens, max_replies)
         except EmptyInputError:

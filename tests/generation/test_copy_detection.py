@@ -32,7 +32,7 @@ from grucli.generation.options import GenerationConfig, Sample
 from grucli.generation.sampler import Sampler
 from grucli.kernels.bloom import LONG_WINDOW, WORDS_PER_LINE
 from grucli.model.store import BEST, NOVELTY, remove_model, rename_model
-from grucli.text import tokenizers
+from grucli.text import token_file, tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 from tests.fault_injection import failing_disk
@@ -104,7 +104,7 @@ def test_unknown_symbols_documents_and_turns_end_a_copy(tmp_path: Path) -> None:
 
 
 def test_a_text_longer_than_a_chunk_is_read_on_over_its_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copy_detection, "_CHUNK_TOKENS", 7)
+    monkeypatch.setattr(token_file, "_CHUNK_TOKENS", 7)
     learnt = tokenizers.train("char", iter(["".join(WORDS) * 20]), None)
     text = " ".join(itertools.islice(itertools.cycle(WORDS), 60)).replace(" ", "")
     index = make_index(tmp_path, [text], learnt)

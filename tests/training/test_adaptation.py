@@ -80,6 +80,8 @@ def test_an_option_that_contradicts_the_packaged_model_means_from_scratch(packag
     assert same.decisions[0].startswith("starting from 'chitchat'")
     with pytest.raises(UsageError, match=r"model 'base' conflicts with --hidden 16 \(it has 12\)"):
         run_to_finish(small_options(corpus, name="odd", start_from="base", hidden=16))
+    with pytest.raises(UsageError, match=r"conflicts with --tied \(it has --no-tied\)"):
+        run_to_finish(small_options(corpus, name="odd", start_from="base", tied=True))
 
 
 @pytest.mark.parametrize("kind", [None, "char"])

@@ -31,6 +31,7 @@ from grucli.kernels.jit import KernelCache
 from grucli.model.store import BEST, LAST, METRICS, NOVELTY, OPTIMIZER, find_model, model_dir, read_metrics
 from grucli.model.weights import load_weights, parameters_sha256
 from grucli.training import loop, setup_run, trainer
+from grucli.training import options as train_options
 from grucli.training.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from grucli.training.events import (
     CheckpointSaved,
@@ -298,7 +299,7 @@ def test_a_run_that_was_killed_when_it_had_settled_does_not_go_on(
     def kill(*_: object) -> None:
         raise KilledError
 
-    monkeypatch.setattr(loop, "MAX_MINUTES", 0.05)
+    monkeypatch.setattr(train_options, "MAX_MINUTES", 0.05)
     monkeypatch.setattr(loop, "PATIENCE", 1)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_finish", kill)
@@ -345,7 +346,7 @@ def test_epochs_and_minutes_are_limits_too(corpus: Path) -> None:
 
 
 def test_without_a_limit_it_stops_when_it_has_settled(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "MAX_MINUTES", 0.05)
+    monkeypatch.setattr(train_options, "MAX_MINUTES", 0.05)
     monkeypatch.setattr(loop, "PATIENCE", 1)
     done = run_to_finish(small_options(corpus, steps=None, lr=3.0, eval_every=5))
     assert done.reason == "early_stopping"

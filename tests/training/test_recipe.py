@@ -29,7 +29,8 @@ def test_any_text_and_time_have_a_recipe_within_the_ranges(
     check_options(hparams)
     assert 128 <= hparams.hidden <= 1024
     assert hparams.tied == (tokenizer != "char")
-    assert kind in describe(conditions, hparams)
+    assert describe(conditions, hparams, is_timed=False).endswith(kind)
+    assert describe(conditions, hparams, is_timed=True).endswith("core-minutes")
     describe_estimate(conditions)
 
 

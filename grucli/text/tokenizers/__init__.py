@@ -48,11 +48,11 @@ def train(kind: str, texts: Iterable[str], vocab: int | None = None) -> Tokenize
 
 
 def train_default(open_texts: Callable[[], Iterable[str]], *, running_text: bool) -> Tokenizer:
-    """Train a tokenizer of the kind that suits a text: subwords for long ones and for many signs, else characters.
+    """Train a tokenizer of the kind that suits a text: subwords if it is long or has many different characters.
 
     Args:
         open_texts: returns the texts from their beginning; called once or twice.
-        running_text: there are no rows.
+        running_text: the text is not made of comments; its length does not matter.
     """
     counts = char.count_characters(open_texts())
     is_long = counts.sum() >= MIN_SUBWORD_CHARACTERS and not running_text

@@ -9,6 +9,7 @@ from rich.text import Text
 from grucli.errors import pluralize
 from grucli.model.store import Metrics, ModelEntry
 from grucli.model.weights import ModelCard, ModelInfo
+from grucli.text.token_file import text_kind
 from grucli.training.events import TrainSummary
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import format_duration, format_float, format_si, print_key_values
@@ -83,7 +84,7 @@ def _training_facts(info: ModelInfo, run: TrainSummary) -> list[tuple[str, str |
         ("cell", f"{sizes.cell}, {pluralize(sizes.L, 'layer')} of {pluralize(sizes.H, 'unit')}, embedding {sizes.E}"),
         ("parameters", f"{info.parameters:,}"),
         ("tokenizer", f"{info.tokenizer}, {pluralize(sizes.V, 'symbol')}"),
-        ("trained on", "conversations" if card.conversations else "running text" if card.running_text else "comments"),
+        ("trained on", text_kind(conversations=card.conversations, running_text=card.running_text)),
         *([("adapted", f"from '{sanitize_line(card.origin.model)}'")] if card.origin is not None else []),
         (
             "training",
