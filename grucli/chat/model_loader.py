@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from grucli import __version__
 from grucli.chat.turns import ChatModel
 from grucli.errors import GruError
 from grucli.generation.sampler import Sampler
 from grucli.model.figures import Figures
 from grucli.model.store import create_model, find_model, is_awaiting_first_checkpoint, model_name, model_names
-from grucli.model.weights import ModelCard, load_weights, read_model_info
+from grucli.model.weights import ModelCard, ModelOrigin, load_weights, read_model_info
 
 _FileSignature = tuple[int, int, int]
 
@@ -77,11 +78,13 @@ class ModelLoader:
             UsageError: there is a model of this name, or it is not a valid name.
             OSError: the model cannot be written.
         """
-        weights = model.weights
+        weights, path = model.weights, find_model(source)
+        origin = ModelOrigin(model_name(path), read_model_info(path).parameters_sha256, weights.card.fingerprint)
         unmeasured: dict[str, Any] = {each.name: None for each in dataclasses.fields(Figures) if each.default is None}
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        card = dataclasses.replace(weights.card, created=created, **unmeasured)
-        create_model(name, dataclasses.replace(weights, card=card), find_model(source))
+        program = f"gru {__version__}"
+        card = dataclasses.replace(weights.card, created=created, program=program, origin=origin, **unmeasured)
+        create_model(name, dataclasses.replace(weights, card=card), path)
 
     def _load(self, path: Path) -> tuple[Sampler, ModelCard]:
         weights = load_weights(path)

@@ -31,6 +31,15 @@ _PREFILL_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class TurnGain(JsonRecord):
+    """The bits that a turn costs less, on average from `first_turn` to `last_turn` of a stream, counted from 1."""
+
+    first_turn: int
+    last_turn: int
+    gain_bits: float
+
+
+@dataclass(frozen=True, slots=True)
 class DynamicGain(JsonRecord):
     """What learning while reading gains.
 
@@ -42,7 +51,7 @@ class DynamicGain(JsonRecord):
 
     dynamic_gain_bits: float
     dynamic_gain_interval: tuple[float, float] | None
-    dynamic_curve: tuple[dict[str, float], ...]
+    dynamic_curve: tuple[TurnGain, ...]
     dynamic_bits_per_char: float
     static_bits_per_char: float
     dynamic_ms_per_turn: float
@@ -67,7 +76,7 @@ def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
     unknown_bits = 8 * tokens.unknown_bytes / max(tokens.characters, 1)
     static = reader.nats / math.log(2) / max(reader.characters, 1) + unknown_bits
     curve = (
-        {"first_turn": first, "last_turn": min(last, turns), "gain_bits": float(gains[:, first - 1 : last].mean())}
+        TurnGain(first, min(last, turns), float(gains[:, first - 1 : last].mean()))
         for first, last in BUCKETS
         if first <= turns
     )

@@ -17,7 +17,7 @@ MAX_CHARACTERS = 20_000_000
 MIN_KNOWN_SHARE = 0.9
 """Fraction of the characters of a text that the packaged model must know: text in another script shares nothing."""
 
-HYPERPARAMETERS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.3, "batch": 16, "seq": 64, "weight_decay": 0.01}
+DEFAULTS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.3, "batch": 16, "seq": 64, "weight_decay": 0.01}
 """Of an adaptation, unless they are given. Set by judgment, not measured: a lower rate keeps what the model knows, and
 small texts are soon learned by heart."""
 
@@ -32,7 +32,7 @@ class Base:
     is_given: bool
 
     @property
-    def tokenizer(self) -> BaseTokenizer:
+    def base_tokenizer(self) -> BaseTokenizer:
         """Its tokenizer, and which text it is used for."""
         tokenizer = self.model.tokenizer
         return BaseTokenizer(tokenizer) if self.is_given else BaseTokenizer(tokenizer, MAX_CHARACTERS, MIN_KNOWN_SHARE)
@@ -64,7 +64,7 @@ class Base:
 
     def hparams(self) -> dict[str, Any]:
         """Return the hyperparameters of a run that starts from it, unless they are given."""
-        return self.fixed() | HYPERPARAMETERS
+        return self.fixed() | DEFAULTS
 
 
 def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:

@@ -155,7 +155,7 @@ def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Ge
             val_file=options.val_file,
             cache_dir=cache_dir(),
             on_progress=on_progress,
-            base=config.base.tokenizer if config.base is not None else None,
+            base=config.base.base_tokenizer if config.base is not None else None,
         )
         for _ in _poll(future):
             if latest is not None:

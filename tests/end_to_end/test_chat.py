@@ -13,7 +13,7 @@ import pytest
 
 from grucli.model.config import ModelConfig, parameter_shapes
 from grucli.model.store import BEST, model_dir
-from grucli.model.weights import ModelCard, SavedModel, load_weights, save_weights
+from grucli.model.weights import ModelCard, SavedModel, load_weights, parameters_sha256, save_weights
 from grucli.paths import data_dir
 from grucli.text.tokenizers import train
 from tests.end_to_end.pty_session import TIMEOUT, PtySession, ShellPtySession
@@ -87,6 +87,8 @@ def test_learn_while_talking_and_keep_it(start_chat: Callable[..., ChatPtySessio
     own, kept = (load_weights(model_dir(name) / BEST) for name in ("emo", "talker"))
     changed = [name for name, array in own.arrays.items() if not np.array_equal(array, kept.arrays[name])]
     assert changed == ["out.W", "out.b"]
+    assert kept.card.origin is not None
+    assert (kept.card.origin.model, kept.card.origin.parameters_sha256) == ("emo", parameters_sha256(own.arrays))
 
 
 def test_type_stream_regenerate_and_leave(start_chat: Callable[..., ChatPtySession]) -> None:

@@ -118,7 +118,7 @@ def test_what_an_adaptation_uses_unless_it_is_given(base: Path, corpus: Path) ->
     chosen, _ = adaptation.choose_base(options)
     assert chosen is not None
     hparams = chosen.hparams()
-    assert {name: hparams[name] for name in adaptation.HYPERPARAMETERS} == adaptation.HYPERPARAMETERS
+    assert {name: hparams[name] for name in adaptation.DEFAULTS} == adaptation.DEFAULTS
     hparams |= given_hparams(dataclasses.replace(options, lr=0.5, batch=3))
     assert (hparams["lr"], hparams["batch"], hparams["hidden"]) == (0.5, 3, 12)
 

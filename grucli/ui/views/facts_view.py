@@ -40,7 +40,7 @@ def _dynamic_facts(gain: "DynamicGain") -> Iterator[tuple[str, str]]:
     spread = "" if interval is None else f" (95%: {interval[0]:.1f} to {interval[1]:.1f})"
     yield "gain of learning", f"{gain.dynamic_gain_bits:.1f} bits in {pluralize(gain.dynamic_turns, 'turn')}{spread}"
     for bucket in gain.dynamic_curve:
-        yield f"turns {bucket['first_turn']} to {bucket['last_turn']}", f"{bucket['gain_bits']:.2f} bits per turn"
+        yield f"turns {bucket.first_turn} to {bucket.last_turn}", f"{bucket.gain_bits:.2f} bits per turn"
     yield "with learning", f"{gain.dynamic_bits_per_char:.4f} bits per character"
     yield "without", f"{gain.static_bits_per_char:.4f} bits per character"
     yield "cost", f"{gain.dynamic_ms_per_turn:.1f} ms per turn"
