@@ -47,7 +47,7 @@ class CpuEngine(CpuScorer):
         B: int,
         pool: ThreadPool,
         optimizer: Callable[[Float32, ThreadPool, float], Optimizer],
-        weight_decay: float = 0.0,
+        weight_decay: float,
         on_gradient: GradientHook | None = None,
     ) -> None:
         super().__init__(parameters, pool)

@@ -35,8 +35,12 @@ class OutputLayer(ABC):
         """Return what is multiplied, [N, K]."""
 
     @abstractmethod
-    def _products(self) -> tuple[RowProduct, RowProduct]:
-        """Return the products with the matrix [K, V], and with its transpose."""
+    def _product(self) -> RowProduct:
+        """Return the product with the matrix [K, V]."""
+
+    @abstractmethod
+    def _transposed_product(self) -> RowProduct:
+        """Return the product with the transpose of that matrix."""
 
     @abstractmethod
     def _d_features(self, ds: Float32) -> Float32:
@@ -48,7 +52,7 @@ class OutputLayer(ABC):
 
     def losses(self, s: Float32, targets: Ids) -> Float32:
         """Return the nats of each target, float32 [N]."""
-        features, bias, (product, _) = self._features(s), self._parameters.views["out.b"], self._products()
+        features, bias, product = self._features(s), self._parameters.views["out.b"], self._product()
         nats = empty(self._N)
 
         def task(low: int, high: int) -> None:
@@ -65,7 +69,7 @@ class OutputLayer(ABC):
     def backward(self, s: Float32, targets: Ids, gradients: Parameters, ds: Float32) -> float:
         """Return Σ nats. The gradients of the mean go to `gradients` and to ds [N, H]."""
         bias, d_features, features = self._parameters.views["out.b"], self._d_features(ds), self._features(s)
-        product, product_transposed = self._products()
+        product, transposed_product = self._product(), self._transposed_product()
         if len(self._logits) == 0:
             self._logits = empty(self._N, self._V)
         sums = empty(-(-self._N // self._block_rows), self._V)
@@ -78,7 +82,7 @@ class OutputLayer(ABC):
                 product(features[rows], logits)
                 nats.append(loss.cross_entropy_gradient(logits, bias, targets[rows], scale))
                 loss.column_sums(0, self._V, logits, sums[start // self._block_rows])
-                product_transposed(logits, d_features[rows])
+                transposed_product(logits, d_features[rows])
             return nats
 
         nats = math.fsum(chain.from_iterable(self._pool.parallel_for(self._N, task, self._block_rows)))
@@ -93,9 +97,11 @@ class LinearOutput(OutputLayer):
     def _features(self, s: Float32) -> Float32:
         return s
 
-    def _products(self) -> tuple[RowProduct, RowProduct]:
-        W = self._parameters.views["out.W"]
-        return self._backend.pack(W), self._backend.pack_transposed(W)
+    def _product(self) -> RowProduct:
+        return self._backend.pack(self._parameters.views["out.W"])
+
+    def _transposed_product(self) -> RowProduct:
+        return self._backend.pack_transposed(self._parameters.views["out.W"])
 
     def _d_features(self, ds: Float32) -> Float32:
         return ds
@@ -115,9 +121,11 @@ class TiedOutput(OutputLayer):
         self._backend.matmul(s, self._backend.pack(self._parameters.views["out.P"]), self._projected)
         return self._projected
 
-    def _products(self) -> tuple[RowProduct, RowProduct]:
-        embedding = self._parameters.views["embedding"]
-        return self._backend.pack_transposed(embedding), self._backend.pack(embedding)
+    def _product(self) -> RowProduct:
+        return self._backend.pack_transposed(self._parameters.views["embedding"])
+
+    def _transposed_product(self) -> RowProduct:
+        return self._backend.pack(self._parameters.views["embedding"])
 
     def _d_features(self, ds: Float32) -> Float32:
         if len(self._d_projected) == 0:
