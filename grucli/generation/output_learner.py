@@ -65,8 +65,7 @@ class OutputLearner:
         """Return the surprisal of targets [n] after states [n, H], in nats."""
         total = 0.0
         for part in _steps(len(targets)):
-            log_probs = self.log_probabilities(output, states[part])
-            total -= float(np.take_along_axis(log_probs, targets[part, None], 1).sum())
+            total += _nats(self.log_probabilities(output, states[part]), targets[part])
         return total
 
     def learn(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> LearnedOutput:
@@ -79,9 +78,8 @@ class OutputLearner:
         return output
 
     def _step(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> LearnedOutput:
-        d_matrix, d_bias = self.gradients(output, states, targets)
+        before, d_matrix, d_bias = self.loss_and_gradients(output, states, targets)
         rate = LEARNING_RATE / (1 + np.square(states).sum(1).mean())
-        before = self.nats(output, states, targets)
         for _ in range(_MAX_HALVINGS):
             stepped = LearnedOutput(
                 _update(output.matrix, self.original.matrix, d_matrix, rate * self._matrix_scale),
@@ -92,12 +90,20 @@ class OutputLearner:
             rate /= 2
         return output
 
-    def gradients(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> tuple[Float32, Float32]:
-        """Return the gradients of Σ nats for matrix and bias."""
-        d_logits = np.exp(self.log_probabilities(output, states)).astype(np.float32)
+    def loss_and_gradients(
+        self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]
+    ) -> tuple[float, Float32, Float32]:
+        """Return Σ nats, and its gradients for matrix and bias."""
+        log_probs = self.log_probabilities(output, states)
+        d_logits = np.exp(log_probs).astype(np.float32)
         d_logits[np.arange(len(targets)), targets] -= 1
         d_features = d_logits if self._embedding is None else d_logits @ self._embedding
-        return np.asarray(states.T @ d_features, np.float32), np.asarray(d_logits.sum(0), np.float32)
+        d_matrix, d_bias = states.T @ d_features, d_logits.sum(0)
+        return _nats(log_probs, targets), np.asarray(d_matrix, np.float32), np.asarray(d_bias, np.float32)
+
+
+def _nats(log_probs: Float64, targets: NDArray[np.int32]) -> float:
+    return -float(np.take_along_axis(log_probs, targets[:, None], 1).sum())
 
 
 def _steps(num_tokens: int) -> Iterator[slice]:

@@ -44,8 +44,10 @@ def test_gradients_are_those_of_finite_differences(tied: bool) -> None:
     learner = OutputLearner(model.arrays)
     own = learner.original
     matrix, bias = own.matrix.astype(np.float64), own.bias.astype(np.float64)
+    nats, *gradients = learner.loss_and_gradients(own, *make_passage(model))
     assert learner.nats(own, *make_passage(model)) == pytest.approx(exact_nats(matrix, bias, model), rel=1e-5)
-    for gradient, parameter in zip(learner.gradients(own, *make_passage(model)), (matrix, bias), strict=True):
+    assert nats == learner.nats(own, *make_passage(model))
+    for gradient, parameter in zip(gradients, (matrix, bias), strict=True):
         for index in np.random.default_rng(2).integers(0, parameter.size, 12):
             losses = []
             for step in (1e-5, -1e-5):
