@@ -62,7 +62,7 @@ _gru_look_up() {
         'purge --delimiter') kind='' ;;
         'purge --encoding') kind='' ;;
         'purge #'0) kind=@file ;;
-        train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --weight-decay --dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --from --column --thread-column --delimiter --encoding --no-header --json -q --quiet --debug --version -h --help' ;;
+        train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --weight-decay --dropout --embed-dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --from --column --thread-column --delimiter --encoding --no-header --json -q --quiet --debug --version -h --help' ;;
         'train --name') kind='' ;;
         'train --cell') kind='gru gru-after lstm rnn' ;;
         'train --hidden') kind='' ;;
@@ -75,6 +75,7 @@ _gru_look_up() {
         'train --lr') kind='' ;;
         'train --weight-decay') kind='' ;;
         'train --dropout') kind='' ;;
+        'train --embed-dropout') kind='' ;;
         'train --steps') kind='' ;;
         'train --epochs') kind='' ;;
         'train --minutes') kind='' ;;

@@ -4,10 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.recipes.laboratory import Execution, Selection, measure_speeds, train_missing
+from benchmarks import machine
+from benchmarks.recipes.laboratory import Execution, Selection, measure_speeds, read_speeds, train_missing
 from benchmarks.recipes.recipes import BASE, RECIPES
-from benchmarks.recipes.results import RESULTS, RecipeRun, read_lines
+from benchmarks.recipes.results import RESULTS, RecipeRun, Speed, read_lines
 from benchmarks.recipes.table import format_results, write_docs
 from benchmarks.recipes.texts import TEXTS
 from grucli.errors import ExitStatus, GruError
@@ -44,6 +46,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     speed.add_argument("--repeat", action="store_true", help="measure again what is measured")
     run = kinds.add_parser("run", parents=[chosen], help="train what is missing")
     run.add_argument("--seeds", type=_positive, default=3, help="number of seeds [default: 3]")
+    run.add_argument("--processor", metavar="NAME", help="take the steps that fit into the minutes on this processor")
     run.add_argument("--jobs", type=_positive, default=1, help="runs at once [default: 1]")
     run.add_argument("--threads", type=_positive, help="threads of a run [default: all cores]")
     run.add_argument("--wall-clock", action="store_true", help="train for the minutes, not for the steps in them")
@@ -65,19 +68,23 @@ def _measure_and_train(options: argparse.Namespace) -> None:
     recipes, texts = options.recipe or list(RECIPES), options.text or list(TEXTS)
     selection = Selection(recipes, texts, options.minutes or (), getattr(options, "seeds", 1))
     with DirectoryLock(cache_dir() / "recipes"):
+        if options.kind == "speed":
+            _measure_speeds(options, selection, speeds, repeat=options.repeat)
+            return
+        processor = options.processor or machine.processor_name()
         measured = {}
-        if options.kind == "speed" or not options.wall_clock:
-            measured = measure_speeds(
-                selection,
-                speeds,
-                rounds=options.rounds,
-                even_if_busy=options.even_if_busy,
-                repeat=options.kind == "speed" and options.repeat,
-                report=_report,
-            )
-        if options.kind == "run":
-            execution = Execution(options.jobs, options.threads, options.wall_clock, options.keep, options.retry)
-            train_missing(selection, execution, runs, measured, _report)
+        if options.processor:
+            measured = read_speeds(selection, speeds, processor)
+        elif not options.wall_clock:
+            measured = _measure_speeds(options, selection, speeds, repeat=False)
+        execution = Execution(processor, options.jobs, options.threads, options.wall_clock, options.keep, options.retry)
+        train_missing(selection, execution, runs, measured, _report)
+
+
+def _measure_speeds(options: argparse.Namespace, selection: Selection, path: Path, *, repeat: bool) -> dict[Any, Speed]:
+    return measure_speeds(
+        selection, path, rounds=options.rounds, even_if_busy=options.even_if_busy, repeat=repeat, report=_report
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

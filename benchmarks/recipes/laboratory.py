@@ -45,10 +45,11 @@ class Selection:
 class Execution:
     """How runs are carried out.
 
-    jobs: runs at once. threads: of each, None for all cores. wall_clock: by minutes, not by steps. keep: the models.
-    retry: also train what failed.
+    processor: the one whose speeds count. jobs: runs at once. threads: of each, None for all cores. wall_clock: by
+    minutes, not by steps. keep: the models. retry: also train what failed.
     """
 
+    processor: str
     jobs: int = 1
     threads: int | None = None
     wall_clock: bool = False
@@ -125,6 +126,24 @@ def measure_speeds(
     return speeds
 
 
+def read_speeds(selection: Selection, path: Path, processor: str) -> dict[Any, Speed]:
+    """Return the speeds that were measured on a processor, which need not be this one.
+
+    Raises:
+        GruError: one was not measured there, or the options of its recipe were changed since.
+    """
+    speeds = last_by_key(read_lines(path, Speed))
+    for text, minutes in selection.budgets():
+        for name in selection.recipes:
+            speed = speeds.get((name, text, minutes, processor))
+            if speed is None or speed.given != RECIPES[name].options:
+                raise GruError(
+                    f"the speed of {name} on {text} for {minutes:g} minutes was not measured on {processor}",
+                    "measure it there: python -m benchmarks.recipes speed",
+                )
+    return speeds
+
+
 def _measure(
     text: str, minutes: float, names: Sequence[str], rounds: int, processor: str, load: float | None
 ) -> Iterator[Speed]:
@@ -165,8 +184,7 @@ def train_missing(
         GruError: a text cannot be had, or a line of the file is not a run.
     """
     finished = [run for run in read_lines(path, RecipeRun) if run.error is None or not execution.retry]
-    processor = machine.processor_name()
-    plans = list(missing_runs(selection, processor, speeds, finished, wall_clock=execution.wall_clock))
+    plans = list(missing_runs(selection, execution.processor, speeds, finished, wall_clock=execution.wall_clock))
     texts = {text: TEXTS[text].open() for text in dict.fromkeys(plan.key.text for plan in plans)}
     pool = ThreadPoolExecutor(execution.jobs, "laboratory")
     try:

@@ -58,8 +58,10 @@ class PeerOptions:
 class Peer:
     """A model, its optimizer and its data, at some step."""
 
-    def __init__(self, text: dict[str, Any], options: PeerOptions, seed: int, threads: int | None) -> None:
-        """Prepare the text and initialize the model.
+    def __init__(
+        self, text: dict[str, Any], options: PeerOptions, seed: int, threads: int | None, device: str = "cpu"
+    ) -> None:
+        """Prepare the text and initialize the model; device: one of PyTorch's.
 
         Raises:
             GruError: as `prepare_dataset`.
@@ -69,7 +71,8 @@ class Peer:
         self.torch.manual_seed(seed)
         self.options, self.dataset = options, _prepare(text, options)
         self._loader = BatchLoader(self.dataset.train, options.batch, options.seq, seed)
-        self.model = _make_model(self.torch, options, self.dataset.tokenizer.vocab_size)
+        self._device = device
+        self.model = _make_model(self.torch, options, self.dataset.tokenizer.vocab_size).to(device)
         self._optimizer = self.torch.optim.AdamW(
             self.model.parameters(), betas=_BETAS, weight_decay=options.weight_decay
         )
@@ -82,17 +85,17 @@ class Peer:
         Raises:
             DivergedError: the loss is not finite.
         """
-        torch, batch = self.torch, self._loader.get_batch(step)
+        batch = self._loader.get_batch(step)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate_at(step, total_steps, self.options.lr)
         state = None if batch.is_epoch_start else self._state
-        logits, self._state = self.model(torch.from_numpy(batch.inputs).long(), state)
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(batch.targets).long().flatten())
+        logits, self._state = self.model(self._to_device(batch.inputs), state)
+        loss = self.torch.nn.functional.cross_entropy(logits.flatten(0, 1), self._to_device(batch.targets).flatten())
         if not math.isfinite(loss.item()):
             raise DivergedError(f"training diverged at step {step + 1:,}: loss {loss.item():g}", "use a smaller rate")
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _MAX_NORM)
+        self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), _MAX_NORM)
         self._optimizer.step()
 
     def evaluate(self, tokens: TokenFile) -> float:
@@ -105,12 +108,15 @@ class Peer:
 
     def score(self, batch: EvalBatch) -> Float32:
         """Implement `Scorer.score`."""
-        torch, state = self.torch, None if batch.is_epoch_start else self._score_state
-        logits, self._score_state = self.model(torch.from_numpy(batch.inputs).long(), state)
-        targets = torch.from_numpy(batch.targets).long().flatten()
-        losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="none")
-        nats: Float32 = batch.loss_mask * losses.numpy().reshape(batch.targets.shape)
+        state = None if batch.is_epoch_start else self._score_state
+        logits, self._score_state = self.model(self._to_device(batch.inputs), state)
+        targets = self._to_device(batch.targets).flatten()
+        losses = self.torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction="none")
+        nats: Float32 = batch.loss_mask * losses.cpu().numpy().reshape(batch.targets.shape)
         return nats
+
+    def _to_device(self, ids: Any) -> Any:
+        return self.torch.from_numpy(ids).long().to(self._device)
 
 
 def train(
@@ -122,13 +128,14 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
 ) -> RunFigures:
-    """Train the peer for a number of steps or, without one, of minutes.
+    """Train the peer for a number of steps, on a GPU if there is one, or without a number for some minutes on the CPU.
 
     Raises:
         DivergedError: the loss is not finite.
         GruError: as `prepare_dataset`.
     """
-    peer = Peer(text, PeerOptions(**options), seed, threads)
+    has_gpu = importlib.import_module("torch").cuda.is_available()
+    peer = Peer(text, PeerOptions(**options), seed, threads, "cuda" if has_gpu and steps is not None else "cpu")
     val = peer.dataset.val
     if val is None:
         raise EmptyInputError("the text has no validation part", "use more text")

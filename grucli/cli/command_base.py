@@ -53,7 +53,7 @@ FILE_METAVARS = ("FILE", "CORPUS", "FOLDER")
 
 OPTION_GROUPS = {
     "Model": "name cell hidden layers embed tied tokenizer vocab from",
-    "Training": "steps epochs minutes batch seq lr weight-decay dropout eval-every",
+    "Training": "steps epochs minutes batch seq lr weight-decay dropout embed-dropout eval-every",
     "Data": "val val-file split context dynamic ids prompt prompt-file reply-to opening",
     "Input": "column author-column id-column parent-column link-column score-column time-column subreddit-column "
     "thread-column delimiter encoding no-header",

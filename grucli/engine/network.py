@@ -62,25 +62,33 @@ class Network:
         pool, views = self.pool, self.parameters.views
         ids = inputs.reshape(-1)
         pool.parallel_for(self.N, lambda low, high: loss.gather(low, high, ids, views["embedding"], self._x))
+        self._drop_embedding(self._x, dropout)
         for index, layer in enumerate(self.layers):
             weights = self.parameters.layer(index)
             layer.pack(weights["W"])
             U = self._backend.pack(weights["U"])
             self._backend.matmul(self._input(index), U, layer.gates.reshape(self.N, -1))
             self._run_layer(layer, weights, state[index], reset_mask)
-            self._apply_dropout(layer.s, index, dropout)
+            self._drop_output(layer.s, index, dropout)
 
     def _run_layer(
         self, layer: RecurrentLayer, weights: dict[str, Float32], state: Float32, reset_mask: NDArray[np.bool_]
     ) -> None:
         self.pool.parallel_for(self.B, lambda low, high: layer.forward(low, high, weights, state, reset_mask), MR)
 
-    def _apply_dropout(self, x: Float32, index: int, dropout: DropoutMask | None) -> None:
-        if dropout is not None and dropout.rate > 0:
-            flat = x.reshape(-1)
-            key = np.array([dropout.key * self.sizes.L + index], np.uint64).astype(np.uint32)
+    def _drop_output(self, s: Float32, index: int, dropout: DropoutMask | None) -> None:
+        if dropout is not None:
+            self._apply_dropout(s, dropout.key * self.sizes.L + index, dropout.rate)
+
+    def _drop_embedding(self, x: Float32, dropout: DropoutMask | None) -> None:
+        if dropout is not None:  # the keys of the layers count up from 0, these down from the highest one
+            self._apply_dropout(x, ~dropout.key, dropout.embed_rate)
+
+    def _apply_dropout(self, x: Float32, key: int, rate: float) -> None:
+        if rate > 0:
+            flat, low_bits = x.reshape(-1), np.array([key & 0xFFFFFFFF], np.uint32)
             self.pool.parallel_for(
-                flat.size, lambda low, high: apply_dropout(low, high, flat, key, dropout.rate), grain_size=1024
+                flat.size, lambda low, high: apply_dropout(low, high, flat, low_bits, rate), grain_size=1024
             )
 
     def losses(self, targets: NDArray[np.int32]) -> Float32:
@@ -111,6 +119,7 @@ class Network:
             notify(part)
         if not self.sizes.tied:  # otherwise it has the gradient of the output
             d["embedding"].fill(0)
+        self._drop_embedding(self._dx, dropout)
         rows = inputs.reshape(-1)
         pool.parallel_for(
             self.sizes.E, lambda low, high: loss.scatter_add(low, high, rows, self._dx, d["embedding"]), grain_size=16
@@ -123,7 +132,7 @@ class Network:
     ) -> None:
         pool, layer, d = self.pool, self.layers[index], gradients.layer(index)
         weights = self.parameters.layer(index)
-        self._apply_dropout(self._ds, index, dropout)
+        self._drop_output(self._ds, index, dropout)
         ds = self._ds.reshape(layer.s.shape)
         layer.pack_transposed(weights["W"])
         pool.parallel_for(self.B, lambda low, high: layer.backward(low, high, weights, ds, reset_mask), MR)

@@ -22,9 +22,13 @@ overlap with the computation of the next; all must be complete when the call wit
 
 @dataclass(frozen=True, slots=True)
 class DropoutMask:
-    """Dropout of each layer's output with probability `rate`; `key` seeds the masks of one step."""
+    """Dropout of each layer's output with probability `rate`, and of the embedded tokens with `embed_rate`.
+
+    `key` seeds the masks of one step.
+    """
 
     rate: float
+    embed_rate: float
     key: int
 
 

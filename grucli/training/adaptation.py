@@ -17,7 +17,7 @@ MAX_CHARACTERS = 20_000_000
 MIN_KNOWN_SHARE = 0.9
 """Fraction of the characters of a text that the packaged model must know: text in another script shares nothing."""
 
-DEFAULTS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.3, "batch": 16, "seq": 64, "weight_decay": 0.01}
+DEFAULTS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.5, "batch": 16, "seq": 64, "weight_decay": 0.1}
 """Of an adaptation, unless they are given. Set by judgment, not measured: a lower rate keeps what the model knows, and
 small texts are soon learned by heart."""
 

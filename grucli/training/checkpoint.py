@@ -27,6 +27,7 @@ _HINT = "start again with --force"
 _NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 _PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 _NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+_Probability = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
 class TrainState(msgspec.Struct, kw_only=True):
@@ -47,7 +48,8 @@ class TrainState(msgspec.Struct, kw_only=True):
     eval_every_given: bool = False
     eval_every: _PositiveInt | None = None
     total_steps: _NonNegativeInt | None = None
-    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    dropout: _Probability = 0.0
+    embed_dropout: _Probability = 0.0
     step: _NonNegativeInt = 0
     seconds: _NonNegativeFloat = 0.0
     loss_sum: float = 0.0

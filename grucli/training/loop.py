@@ -13,7 +13,7 @@ from grucli.text.dataset import Dataset
 from grucli.training.checkpoint import TrainState
 from grucli.training.events import CheckpointSaved, Evaluated, SetupProgress, TrainEvent, TrainFinished, TrainStarted
 from grucli.training.options import DEFAULT_NUM_EVALS, PATIENCE, TrainOptions
-from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout
+from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout, default_embed_dropout
 from grucli.training.setup_run import (
     build_trainer,
     choose_hparams,
@@ -207,7 +207,7 @@ class _RunLength:
         state = trainer.train_state
         self._timer = StepTimer(max(0.0, 60 * state.budget.max_minutes - state.seconds))
         if state.step == 0:
-            state.dropout = MIN_DROPOUT if state.hparams.dropout is None else state.hparams.dropout
+            self._set_dropout(MIN_DROPOUT)
         requested = _requested_steps(trainer)
         if state.total_steps is None and requested is not None:
             self._set_total_steps(requested)
@@ -223,11 +223,18 @@ class _RunLength:
     def _set_total_steps(self, total_steps: int) -> None:
         state = self._trainer.train_state
         state.total_steps = max(total_steps, state.step)
-        if state.hparams.dropout is None:
-            tokens = state.total_steps * state.hparams.batch * state.hparams.seq
-            state.dropout = default_dropout(tokens / self._trainer.dataset.train.tokens)
+        tokens = state.total_steps * state.hparams.batch * state.hparams.seq
+        self._set_dropout(default_dropout(tokens / self._trainer.dataset.train.tokens))
         if not state.eval_every_given:
             state.eval_every = max(1, -(-state.total_steps // self._num_evaluations(state.total_steps)))
+
+    def _set_dropout(self, default: float) -> None:
+        state = self._trainer.train_state
+        given, given_embed = state.hparams.dropout, state.hparams.embed_dropout
+        state.dropout = default if given is None else given
+        state.embed_dropout = (
+            default_embed_dropout(state.dropout, state.hparams.tokenizer) if given_embed is None else given_embed
+        )
 
     def _num_evaluations(self, total_steps: int) -> int:
         val, hparams = self._trainer.dataset.val, self._trainer.train_state.hparams

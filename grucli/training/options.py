@@ -91,6 +91,9 @@ class TrainOptions:
     lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True))
     weight_decay: float | None = _option("Weight decay.", Range(0, 10))
     dropout: float | None = _option("Dropout probability.", _FRACTION, default="increases with the epochs")
+    embed_dropout: float | None = _option(
+        "Dropout probability of the embedding.", _FRACTION, default="a fifth of --dropout for characters, 0 for others"
+    )
     steps: int | None = _option("Number of steps.", _STEPS)
     epochs: float | None = _option("Number of epochs.", Range(0, 10**9, open_low=True, open_high=True))
     minutes: float | None = _option(
@@ -157,7 +160,8 @@ class Hyperparameters:
 
     Unless it is given, what has no default is chosen by the model that the run starts from and
     `grucli.training.adaptation`, or from scratch by `grucli.training.recipe`, and the tokenizer by `grucli.text`.
-    `vocab` None leaves the size to the tokenizer, `dropout` None the probability to the length of the run.
+    `vocab` None leaves the size to the tokenizer, `dropout` and `embed_dropout` None the probability to the length of
+    the run.
     """
 
     cell: str = "gru"
@@ -172,6 +176,7 @@ class Hyperparameters:
     lr: float
     weight_decay: float
     dropout: float | None = None
+    embed_dropout: float | None = None
     val: float = 0.1
     seed: int = 0
     optimizer: str = "adamw"

@@ -14,7 +14,8 @@ WARMUP_STEPS = 100
 MIN_LR_RATIO = 0.02
 """Final learning rate, as a fraction of the peak."""
 
-MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH = 0.05, 0.5, 0.03
+MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH = 0.05, 0.5, 0.05
+EMBED_DROPOUT_RATIO = 0.2
 
 
 def learning_rate_at(step: int, total_steps: int | None, peak_lr: float) -> float:
@@ -35,6 +36,14 @@ def default_dropout(epochs: float) -> float:
     is learned is the corpus itself. The slope was chosen on validation loss.
     """
     return min(MAX_DROPOUT, max(MIN_DROPOUT, DROPOUT_PER_EPOCH * epochs))
+
+
+def default_embed_dropout(dropout: float, tokenizer: str) -> float:
+    """Return the dropout probability of the embedding, for the probability of the layers' outputs.
+
+    Subwords gain nothing from it (`docs/recipes.md`).
+    """
+    return EMBED_DROPOUT_RATIO * dropout if tokenizer == "char" else 0.0
 
 
 class StepTimer:

@@ -353,7 +353,7 @@ def _run_all_kernels(trainer: Trainer) -> None:
     parameters, hparams = init_parameters(sizes, 0), replace(trainer.train_state.hparams, seq=1, batch=1)
     engine = create_engine(parameters, hparams, ThreadPool(1))
     ids, resets, loss_mask = np.zeros((1, 1), np.int32), np.zeros((1, 1), np.bool_), np.ones((1, 1), np.float32)
-    engine.step(0, TrainBatch(ids, ids, resets, is_epoch_start=True), DropoutMask(0.5, 1), 0.0)
+    engine.step(0, TrainBatch(ids, ids, resets, is_epoch_start=True), DropoutMask(0.5, 0.5, 1), 0.0)
     engine.score(EvalBatch(ids, ids, resets, loss_mask, is_epoch_start=True))
     sampler = Sampler(SavedModel(sizes, trainer.dataset.tokenizer, parameters.views, ModelCard()), threads=1)
     list(sampler.stream(sampler.initial_state(), GenerationConfig(max_chars=1)))

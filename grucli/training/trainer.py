@@ -103,7 +103,7 @@ class Trainer:
         """
         started_at, state = time.perf_counter(), self.train_state
         batch = self.loader.get_batch(state.step)
-        dropout = DropoutMask(state.dropout, state.hparams.seed * 1_000_003 + state.step)
+        dropout = DropoutMask(state.dropout, state.embed_dropout, state.hparams.seed * 1_000_003 + state.step)
         nats, norm = self.engine.step(state.step, batch, dropout, self.learning_rate)
         if not (math.isfinite(nats) and math.isfinite(norm)):
             raise DivergedError(

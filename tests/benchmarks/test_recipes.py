@@ -136,13 +136,13 @@ def test_a_killed_laboratory_goes_on_at_the_next_run(
 
     monkeypatch.setattr(laboratory, "_run_worker", run_worker)
     with pytest.raises(KeyboardInterrupt):
-        train_missing(SELECTION, Execution(), results, speeds, stop_at_second)
+        train_missing(SELECTION, Execution(PROCESSOR), results, speeds, stop_at_second)
     finished = [(run.recipe, run.seed) for run in read_lines(results, RecipeRun)]
     assert len(finished) == 2
     with results.open("ab") as file:
         file.write(b'{"recipe":"b","tex')  # killed while writing
     started.clear()
-    train_missing(SELECTION, Execution(), results, speeds, lambda line: None)
+    train_missing(SELECTION, Execution(PROCESSOR), results, speeds, lambda line: None)
     assert sorted(started + finished) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
     assert len(read_lines(results, RecipeRun)) == 4
 
@@ -153,13 +153,33 @@ def test_a_failed_run_is_recorded_and_retried_on_demand(
     results, selection = tmp_path / "recipes.jsonl", Selection(["a"], ["tiny"], seeds=1)
     lines: list[str] = []
     monkeypatch.setattr(laboratory, "_run_worker", lambda recipe, job: (None, "training diverged"))
-    train_missing(selection, Execution(), results, speeds, lines.append)
+    train_missing(selection, Execution(PROCESSOR), results, speeds, lines.append)
     assert lines == ["1 of 1: a on tiny, 0.5 minutes, seed 1: failed: training diverged"]
     monkeypatch.setattr(laboratory, "_run_worker", lambda recipe, job: (_FIGURES, None))
-    train_missing(selection, Execution(), results, speeds, lines.append)
+    train_missing(selection, Execution(PROCESSOR), results, speeds, lines.append)
     assert len(lines) == 1
-    train_missing(selection, Execution(retry=True), results, speeds, lines.append)
+    train_missing(selection, Execution(PROCESSOR, retry=True), results, speeds, lines.append)
     assert [run.error for run in read_lines(results, RecipeRun)] == ["training diverged", None]
+
+
+def test_the_speeds_of_another_processor_serve_a_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs: list[Job] = []
+
+    def run_worker(recipe: str, job: Job) -> tuple[RunFigures, None]:
+        jobs.append(job)
+        return _FIGURES, None
+
+    monkeypatch.setattr(laboratory, "_run_worker", run_worker)
+    monkeypatch.setattr(machine, "processor_name", lambda: "this one")
+    arguments = ["run", "--recipe", "a", "--text", "tiny", "--seeds", "1", "--results", str(tmp_path)]
+    append_line(tmp_path / "recipes_speed.jsonl", make_speed("a", 15.0))
+    assert program.main([*arguments, "--processor", PROCESSOR]) == 0
+    (run,) = read_lines(tmp_path / "recipes.jsonl", RecipeRun)
+    assert (run.processor, [job.steps for job in jobs]) == (PROCESSOR, [2])
+    assert program.main([*arguments, "--processor", "another"]) == 1
+    assert "was not measured on another" in capsys.readouterr().err
 
 
 def test_a_line_that_is_no_run_is_named(tmp_path: Path) -> None:
@@ -349,8 +369,8 @@ def test_options_are_written_as_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| a | gru | `--from 'a b' --no-tied --eval-every 3` |" in list(table.format_recipes())
 
 
-def test_the_base_is_what_a_user_gets_and_every_recipe_has_options_of_its_trainer() -> None:
-    assert RECIPES[BASE] == Recipe()
+def test_the_base_is_what_the_program_chooses_and_every_recipe_has_options_of_its_trainer() -> None:
+    assert RECIPES[BASE] == Recipe(options={"start_from": "nothing"})
     for recipe in RECIPES.values():
         if recipe.trainer == "pytorch":
             assert pytorch.resolve(recipe.options).items() >= recipe.options.items()

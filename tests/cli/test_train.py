@@ -61,7 +61,12 @@ def test_every_cell_can_be_asked_for(fake_training: FakeTraining, cell: str) -> 
 
 
 def test_help_tells_the_defaults_of_the_recipe() -> None:
-    chosen = {"tokenizer": "by the text", "vocab": "chosen by the tokenizer", "dropout": "increases with the epochs"}
+    chosen = {
+        "tokenizer": "by the text",
+        "vocab": "chosen by the tokenizer",
+        "dropout": "increases with the epochs",
+        "embed_dropout": "a fifth of --dropout for characters, 0 for others",
+    }
     options = {
         option.name: option for option in cli.build_cli().commands["train"].params if isinstance(option, TyperOption)
     }

@@ -19,7 +19,7 @@ from grucli.training.optimizers import AdamW
 
 POOL = ThreadPool(1)
 T, B = 5, 4
-NO_DROPOUT = DropoutMask(0.0, 0)
+NO_DROPOUT = DropoutMask(0.0, 0.0, 0)
 each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
@@ -84,12 +84,12 @@ def test_an_all_reduce_in_the_hook_is_one_engine_with_the_whole_batch(cell: str)
 def test_loaded_arrays_resume_exactly() -> None:
     straight, halved, resumed = (make_engine("gru") for _ in range(3))
     for step in range(6):
-        straight.step(step, make_batch(step), DropoutMask(0.3, step), 1e-2)
+        straight.step(step, make_batch(step), DropoutMask(0.3, 0.1, step), 1e-2)
     for step in range(3):
-        halved.step(step, make_batch(step), DropoutMask(0.3, step), 1e-2)
+        halved.step(step, make_batch(step), DropoutMask(0.3, 0.1, step), 1e-2)
     resumed.load({name: array.copy() for name, array in halved.arrays().items()})
     for step in range(3, 6):
-        resumed.step(step, make_batch(step), DropoutMask(0.3, step), 1e-2)
+        resumed.step(step, make_batch(step), DropoutMask(0.3, 0.1, step), 1e-2)
     assert set(resumed.arrays()) == {"parameters", "state", "m", "v"}
     for name, array in straight.arrays().items():
         np.testing.assert_array_equal(resumed.arrays()[name], array, err_msg=name)

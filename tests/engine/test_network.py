@@ -69,8 +69,8 @@ def test_the_number_of_threads_does_not_change_a_bit(cell: str, rate: float, tie
     for threads in (1, 2, 3):
         network, gradients = Network(init_parameters(config, 0), 16, 37, ThreadPool(threads)), Parameters(config)
         state = network.zero_state()
-        network.forward(inputs, reset_mask, state, DropoutMask(rate, 5))
-        nats = network.backward(inputs, targets, reset_mask, gradients, DropoutMask(rate, 5))
+        network.forward(inputs, reset_mask, state, DropoutMask(rate, rate / 2, 5))
+        nats = network.backward(inputs, targets, reset_mask, gradients, DropoutMask(rate, rate / 2, 5))
         results.append((nats, state, gradients.flat.copy()))
     for nats, state, flat in results[1:]:
         np.testing.assert_array_equal(state, results[0][1])
@@ -83,7 +83,7 @@ def test_the_number_of_threads_does_not_change_a_bit(cell: str, rate: float, tie
 def test_the_gradient_under_dropout_is_that_of_the_same_mask(cell: str) -> None:
     config = ModelConfig(cell, 7, 4, 6, 2)
     parameters, gradients = init_parameters(config, 1), Parameters(config)
-    network, dropout = Network(parameters, 5, 3, SINGLE_THREAD), DropoutMask(0.5, 9)
+    network, dropout = Network(parameters, 5, 3, SINGLE_THREAD), DropoutMask(0.5, 0.3, 9)
     inputs, targets, reset_mask = make_windows(7, 5, 3)
 
     def loss() -> float:

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.training.schedule import MIN_LR_RATIO, WARMUP_STEPS, StepTimer, learning_rate_at
+from grucli.training.schedule import (
+    MAX_DROPOUT,
+    MIN_DROPOUT,
+    MIN_LR_RATIO,
+    WARMUP_STEPS,
+    StepTimer,
+    default_dropout,
+    default_embed_dropout,
+    learning_rate_at,
+)
 
 
 @given(horizon=st.integers(1, 5000), peak=st.floats(1e-5, 1))
@@ -42,3 +51,9 @@ def test_the_stopwatch_leaves_cold_steps_out_and_fills_the_budget() -> None:
 
 def test_a_budget_shorter_than_a_step_ends_after_it() -> None:
     assert StepTimer(1.0).remaining_steps(3.0) == 0
+
+
+def test_more_epochs_need_more_dropout_and_only_characters_some_of_the_embedding() -> None:
+    assert [default_dropout(epochs) for epochs in (0.1, 5.0, 1e9)] == [MIN_DROPOUT, 0.25, MAX_DROPOUT]
+    assert default_embed_dropout(0.5, "char") == pytest.approx(0.1)
+    assert default_embed_dropout(0.5, "subword") == 0
