@@ -90,7 +90,7 @@ _gru_look_up() {
         'train --delimiter') kind='' ;;
         'train --encoding') kind='' ;;
         'train #'*) kind=@file ;;
-        sample) commands='' options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help' ;;
+        sample) commands='' options='-n --n --prompt --prompt-file --reply-to --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --best-of --stop --block --block-word --beam --novelty --no-copies --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'sample -n'|'sample --n') kind='' ;;
         'sample --prompt') kind='' ;;
         'sample --prompt-file') kind=@file ;;
@@ -105,6 +105,7 @@ _gru_look_up() {
         'sample --seed') kind='' ;;
         'sample --mirostat') kind='' ;;
         'sample --relevance') kind='' ;;
+        'sample --best-of') kind='' ;;
         'sample --stop') kind='' ;;
         'sample --block') kind=@file ;;
         'sample --block-word') kind='' ;;
@@ -112,7 +113,7 @@ _gru_look_up() {
         'sample --pace') kind='' ;;
         'sample --threads') kind='' ;;
         'sample #'0) kind=@model ;;
-        chat) commands='' options='--continue --opening --follow --learn --private --commands --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help' ;;
+        chat) commands='' options='--continue --opening --follow --learn --private --commands --temp --top-k --top-p --min-p --repeat-penalty --max-chars --min-chars --seed --mirostat --relevance --best-of --stop --block --block-word --beam --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'chat --opening') kind=@file ;;
         'chat --temp') kind='' ;;
         'chat --top-k') kind='' ;;
@@ -124,6 +125,7 @@ _gru_look_up() {
         'chat --seed') kind='' ;;
         'chat --mirostat') kind='' ;;
         'chat --relevance') kind='' ;;
+        'chat --best-of') kind='' ;;
         'chat --stop') kind='' ;;
         'chat --block') kind=@file ;;
         'chat --block-word') kind='' ;;

@@ -1,16 +1,15 @@
 """The demo: what the packaged model replies, and a small one that is trained on the same conversations."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grucli.api.model import load
 from grucli.api.train import train
 from grucli.errors import GruError
 from grucli.files import make_private_dir
-from grucli.generation.beam_search import BeamSearch
-from grucli.generation.decoding import Stream
-from grucli.generation.options import GenerationConfig, Sample
+from grucli.generation.decoding import TextStream
+from grucli.generation.options import Sample
 from grucli.json_record import JsonRecord, to_json
 from grucli.model import packaged
 from grucli.model.store import NOTHING
@@ -29,7 +28,6 @@ PROMPTS = (
     "What did you eat today?",
 )
 _PACKAGED_PROMPTS = 3
-_TEMPERATURE = 0.6
 _MAX_CHARS = 240
 _VAL_FRACTION = 0.002  # enough to see progress; of one minute, most should be spent on training
 
@@ -91,7 +89,7 @@ def train_demo(
     return train(options, on_event=on_event, stop=stop)
 
 
-def packaged_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, Stream | BeamSearch]]:
+def packaged_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, TextStream]]:
     """Yield the first prompts with the replies of the packaged model, as `demo_replies`; nothing if there is none.
 
     Raises:
@@ -101,7 +99,7 @@ def packaged_replies(seed: int = 1, threads: int | None = None) -> Iterator[tupl
     return iter(()) if path is None else _replies(path, PROMPTS[:_PACKAGED_PROMPTS], seed, threads)
 
 
-def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, Stream | BeamSearch]]:
+def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, TextStream]]:
     """Yield each prompt of the demo with the trained model's reply, which the caller reads to its end.
 
     Raises:
@@ -113,8 +111,8 @@ def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[st
 
 def _replies(
     name_or_path: str | Path, prompts: Sequence[str], seed: int, threads: int | None
-) -> Iterator[tuple[str, Stream | BeamSearch]]:
+) -> Iterator[tuple[str, TextStream]]:
     model = load(name_or_path, threads=threads)
     for index, prompt in enumerate(prompts):
-        config = GenerationConfig(temp=_TEMPERATURE, max_chars=_MAX_CHARS, seed=seed + index)
+        config = replace(model.default_config([prompt]), max_chars=_MAX_CHARS, seed=seed + index)
         yield prompt, model.sampler.stream(model.read(reply_to=[prompt]), config, prompt)

@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Literal
 
 from grucli.chat.inputs import unknown_symbols, unknown_symbols_message
 from grucli.errors import EmptyInputError, UsageError
-from grucli.generation.options import GateActivations, GenerationConfig, Sample, State, TokenSurprisal
+from grucli.generation.options import (
+    GateActivations,
+    GenerationConfig,
+    Sample,
+    State,
+    TokenSurprisal,
+    default_config,
+)
 from grucli.model.store import find_model, model_name
 from grucli.model.weights import ModelCard, SavedModel, load_weights
 from grucli.read.schema import ReadOptions
 from grucli.read.text_files import read_text_file
 
 if TYPE_CHECKING:
-    from grucli.generation.beam_search import BeamSearch
     from grucli.generation.copy_detection import CheckedSample, CopyIndex
-    from grucli.generation.decoding import Stream
+    from grucli.generation.decoding import TextStream
     from grucli.generation.evaluation import EvalResult
     from grucli.generation.sampler import Sampler
     from grucli.progress import Progress
@@ -40,7 +46,7 @@ class SampleBatch:
     symbols which the model does not know.
     """
 
-    first: "Stream | BeamSearch | None"
+    first: "TextStream | None"
     rest: Iterator[Sample]
     checked: "Iterator[CheckedSample] | None"
     notices: tuple[str, ...]
@@ -107,9 +113,14 @@ class Model:
             state = self.sampler.end_turn(self.sampler.read(state, turn))
         return self.sampler.read(state, prompt)
 
+    def default_config(self, reply_to: Sequence[str] = ()) -> GenerationConfig:
+        """Return how text is generated unless a config is given; replies have defaults of their own."""
+        kind = self._weights.tokenizer.kind
+        return default_config(conversations=self.conversations and bool(reply_to), tokenizer=kind)
+
     def stream(
         self, prompt: str = "", config: GenerationConfig | None = None, *, reply_to: Sequence[str] = ()
-    ) -> "Stream | BeamSearch":
+    ) -> "TextStream":
         """Return one sample as an iterable of `TextChunk`; its attribute `sample` is what has been generated so far.
 
         >>> for chunk in model.stream("Once"):  # doctest: +SKIP
@@ -118,7 +129,9 @@ class Model:
         Raises:
             UsageError: `reply_to` is given and the model was not trained on conversations.
         """
-        return self.sampler.stream(self.read(prompt, reply_to=reply_to), config or GenerationConfig(), prompt)
+        return self.sampler.stream(
+            self.read(prompt, reply_to=reply_to), config or self.default_config(reply_to), prompt
+        )
 
     def generate(
         self,
@@ -160,7 +173,7 @@ class Model:
         """
         if n < 1:
             raise UsageError(f"n is {n}", "n takes a whole number, at least 1")
-        config = config or GenerationConfig()
+        config = config or self.default_config(reply_to)
         index = None if copies == "ignore" else self.copy_index
         state = self.read(prompt, reply_to=reply_to)
         unknown = sum(len(unknown_symbols(self.sampler.tokenizer, text)) for text in (*reply_to, prompt))
@@ -322,7 +335,7 @@ def stream(
     *,
     model: ModelRef = None,
     reply_to: Sequence[str] = (),
-) -> "Stream | BeamSearch":
+) -> "TextStream":
     """Return one sample of a model as an iterable of `TextChunk`; see `Model.stream`.
 
     Raises:

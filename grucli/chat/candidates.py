@@ -22,6 +22,7 @@ from grucli.chat.events import (
 from grucli.chat.session import SEED_MODULUS, Session, make_turn, reply_bits_per_char
 from grucli.chat.turns import ChatModel, ReplyContext, Turn
 from grucli.errors import UsageError
+from grucli.generation.best_of import mmi_score
 from grucli.generation.options import GenerationConfig, Sample, State
 from grucli.text.tokenizers import EOS, EOT
 
@@ -31,10 +32,6 @@ CANDIDATE_BATCH = 16
 """Replies generated together: more are faster, fewer can be stopped sooner."""
 
 DEFAULT_PEEK, MAX_PEEK = 10, 100
-MMI_WEIGHT = 0.5
-"""Weight of the unconditional surprisal in the score of a reply, by maximum mutual information (Li et al. 2016,
-arXiv:1510.03055)."""
-
 PICK_HINT = "use /pick N to choose one"
 
 
@@ -97,11 +94,11 @@ def best(session: Session, count: int, line: str) -> Iterator[ChatEvent]:
     """
     if not 1 <= count <= MAX_CANDIDATES:
         raise UsageError(f"/best is {count}", f"/best takes a number from 1 to {MAX_CANDIDATES}")
-    config, context = session.config, _reply_context(session, line)
+    config, context = dataclasses.replace(session.config, best_of=1), _reply_context(session, line)
     state = yield from session.prefill(context, already_read=not line)
     if state is None:
         return
-    samples = list(_generate(session, context, state, count))
+    samples = list(_generate(session, context, state, count, config))
     session.advance_seed(count)
     uncond_state = session.model.initial_state() if context.line or context.prefix or context.parent else None
     candidates = [
@@ -117,9 +114,10 @@ def best(session: Session, count: int, line: str) -> Iterator[ChatEvent]:
     yield Message(PICK_HINT)
 
 
-def _generate(session: Session, context: ReplyContext, state: State, count: int) -> Iterator[Sample]:
+def _generate(
+    session: Session, context: ReplyContext, state: State, count: int, config: GenerationConfig
+) -> Iterator[Sample]:
     """Yield `count` replies, fewer if stopped. Beam search finds all of them together."""
-    config = session.config
     batch_size = count if config.beam else CANDIDATE_BATCH
     for start in range(0, count, batch_size):
         batch_config = dataclasses.replace(config, seed=(config.seed + start) % SEED_MODULUS)
@@ -141,7 +139,7 @@ def _mmi_score(model: ChatModel, sample: Sample, state: State, uncond_state: Sta
         return None
     cond_surprisal = surprisal(model, state, sample.text)
     uncond_surprisal = cond_surprisal if uncond_state is None else surprisal(model, uncond_state, sample.text)
-    return MMI_WEIGHT * uncond_surprisal - cond_surprisal
+    return mmi_score(cond_surprisal, uncond_surprisal)
 
 
 def surprisal(model: ChatModel, state: State, text: str) -> float:

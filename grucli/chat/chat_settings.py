@@ -67,8 +67,8 @@ class ChatSetting:
         return OFF if value == self.option.off else self.current(session)
 
     def is_modified(self, session: Session) -> bool:
-        """Return True if the value is not the default."""
-        return self.option is not _PACE and self._value(session) != self.option.default
+        """Return True if the value is not the default, of replies or of other texts."""
+        return self.option is not _PACE and self._value(session) not in (self.option.default, self.option.in_replies)
 
     def short_form(self, session: Session) -> str:
         """The setting with its value, or of a long list of texts their number."""

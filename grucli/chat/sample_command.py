@@ -6,10 +6,11 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 
+from grucli.chat import default_chat_config
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
-from grucli.generation.options import OPTIONS
+from grucli.generation.options import OPTIONS, GenerationConfig
 from grucli.generation.phrases import escape_text
 
 MAX_COMMAND_BYTES, MAX_COMMAND_BYTES_WINDOWS = 100_000, 30_000
@@ -46,30 +47,32 @@ def sample_command(session: Session, turn: Turn, *, windows: bool = sys.platform
         texts.append(("prompt", turn.prefix))
 
     quote = _quote_powershell if windows else _quote_posix
-    words = ["gru sample", quote(turn.provenance.model_ref or session.model_ref)]
+    model_ref = turn.provenance.model_ref or session.model_ref
+    defaults = default_chat_config(model_ref) if turns_before else GenerationConfig()
+    words = ["gru sample", quote(model_ref)]
     words += [_option(name, quote(escape_text(text))) for name, text in texts]
-    words += [_option(name, quote(value)) for name, value in _sampling_arguments(session, turn)]
+    words += [_option(name, quote(value)) for name, value in _sampling_arguments(session, turn, defaults)]
     command = " ".join(words)
     if len(command.encode()) > (MAX_COMMAND_BYTES_WINDOWS if windows else MAX_COMMAND_BYTES):
         raise UsageError(f"the command is too long ({len(command):,} characters)", "use /cmd in a shorter dialogue")
     return command
 
 
-def _sampling_arguments(session: Session, turn: Turn) -> Iterator[tuple[str, str]]:
+def _sampling_arguments(session: Session, turn: Turn, defaults: GenerationConfig) -> Iterator[tuple[str, str]]:
     """Yield the options that differ from the defaults of `gru sample`, or of the settings of the user."""
     config = turn.config
     if turn.stopped == "interrupted":
         num_chars = len(turn.reply)
         config = dataclasses.replace(config, min_chars=min(config.min_chars, num_chars), max_chars=num_chars)
     for option in OPTIONS:
-        value, initial = getattr(config, option.name), getattr(session.initial_config, option.name)
+        value, initial, default = (getattr(each, option.name) for each in (config, session.initial_config, defaults))
         if option.kind is tuple:
             yield from ((option.item_flag, escape_text(text)) for text in value)
             if option.item_help and initial:
                 yield option.flag, ""  # no file
         elif config.beam and option.unused_by_beam:
             continue
-        elif option.name in _ALWAYS_INCLUDED or initial != option.default or value != option.default:
+        elif option.name in _ALWAYS_INCLUDED or initial != default or value != default:
             yield option.flag, _format_number(value)
 
 

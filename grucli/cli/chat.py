@@ -56,15 +56,14 @@ def chat(
     term = terminal()
     typed = sys.stdin is not None and sys.stdin.isatty()
     with echo(on=False), StatusLine(term) as status:
-        from grucli.chat import open_chat
+        from grucli.chat import default_chat_config, open_chat
         from grucli.read.text_files import read_text_file
 
-        config = generation.config()
         session = open_chat(
             model,
-            config,
+            generation.config(default_chat_config(model)),
             preamble=None if opening is None else read_text_file(opening),
-            resume_with=generation.overrides(config) if continue_ else None,
+            resume_with=generation.overrides() if continue_ else None,
             persist=typed and not private,
             private=private,
             follow=follow,

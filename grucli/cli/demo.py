@@ -13,8 +13,7 @@ from grucli.model.packaged import NAME as PACKAGED_NAME
 from grucli.read.schema import ReadOptions
 
 if TYPE_CHECKING:
-    from grucli.generation.beam_search import BeamSearch
-    from grucli.generation.decoding import Stream
+    from grucli.generation.decoding import TextStream
     from grucli.generation.options import Sample
     from grucli.ui.terminal.console import Terminal
 
@@ -81,7 +80,7 @@ def demo(
 
 
 def _write_replies(
-    term: "Terminal", replies: Iterable[tuple[str, "Stream | BeamSearch"]], title: str, pace: float, json: bool
+    term: "Terminal", replies: Iterable[tuple[str, "TextStream"]], title: str, pace: float, json: bool
 ) -> "tuple[Sample, ...]":
     """Write each prompt with its reply, after the title if there are any; with `json` only generate them."""
     from grucli.ui.views.sample_view import SampleWriter

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,19 +37,24 @@ class GenerationArguments:
     explicit: frozenset[str]
     typed: frozenset[str]
 
-    def config(self) -> GenerationConfig:
+    def config(self, defaults: GenerationConfig) -> GenerationConfig:
         """Read files of texts, choose a seed where none was given, and check every value.
 
         Raises:
             UsageError: a value is out of range, or a file is not text.
             OSError: a file cannot be read.
         """
-        return GenerationConfig(**{option.name: self._read(option) for option in OPTIONS})
+        return replace(defaults, **{"seed": random_seed(), **self.overrides()})
 
-    def overrides(self, config: GenerationConfig) -> dict[str, Any]:
-        """The fields of `config` that were given anywhere, with their values."""
-        names = [option.name for option in OPTIONS if self.explicit & {option.name, _item_name(option)}]
-        return {name: getattr(config, name) for name in names}
+    def overrides(self) -> dict[str, Any]:
+        """The fields of the config that were given anywhere, with their values.
+
+        Raises:
+            UsageError: a file is not text.
+            OSError: a file cannot be read.
+        """
+        given = [option for option in OPTIONS if self.explicit & {option.name, _item_name(option)}]
+        return {option.name: self._read(option) for option in given}
 
     def check_beam(self, **others: bool) -> None:
         """Refuse options on the command line that have no effect with --beam; `others` are further such options.
@@ -72,8 +77,6 @@ class GenerationArguments:
 
     def _read(self, option: GenerationOption) -> Any:
         value = self.values[option.name]
-        if option.name == "seed" and value is None:
-            return random_seed()
         if option.kind is not tuple:
             return value
         if option.item_help:
@@ -155,6 +158,9 @@ def _parameters(option: GenerationOption) -> Iterator[inspect.Parameter]:
         yield _parameter(option.name, option.flag, texts, None, option.help)
     elif option.name == "seed":
         yield _parameter(option.name, option.flag, int | None, None, option.help)
+    elif option.in_replies is not None:
+        help_text = f"{option.help} [default: {option.default:g}; replies {option.in_replies:g}]"
+        yield _parameter(option.name, option.flag, option.kind | None, None, help_text)
     else:
         yield _parameter(option.name, option.flag, option.kind, option.default, option.help)
 

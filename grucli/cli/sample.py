@@ -62,12 +62,13 @@ def sample(
     with SampleWriter(terminal(), pace) as view:
         from grucli.api.model import load, read_prompt
 
-        config = generation.config()
+        loaded = load(model, threads=threads)
         text = read_prompt(prompt_file) if prompt_file is not None else unescape_text(prompt or "")
         turns = list(map(unescape_text, reply_to or ()))
         copies: Copies = "replace" if no_copies else "mark" if novelty else "ignore"
+        config = generation.config(loaded.default_config(turns))
         live = view.is_interactive and not json
-        batch = load(model, threads=threads).sample(text, n, config, reply_to=turns, copies=copies, live=live)
+        batch = loaded.sample(text, n, config, reply_to=turns, copies=copies, live=live)
         try:
             show_samples(terminal(), view, batch, text, n, copies=copies, json=json)
         except KeyboardInterrupt:

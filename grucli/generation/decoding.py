@@ -7,6 +7,7 @@ parameters alone, not on the others of its batch.
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,20 @@ class GenerationRequest:
             automaton=automaton,
         )
         return params, fsm_state
+
+
+class TextStream(Protocol):
+    """One text as it is generated: an iterable of chunks, which join to the text. All is valid at any time."""
+
+    def __iter__(self) -> Iterator[TextChunk]: ...
+
+    @property
+    def sample(self) -> Sample:
+        """The text so far; `stopped` is "interrupted" until it ends."""
+
+    @property
+    def state(self) -> State:
+        """The state after the text so far."""
 
 
 class DecodeBatch:

@@ -51,6 +51,8 @@ class GenerationOption:
     above_minimum: bool = False
     off: float | None = None
     """The value that disables the option."""
+    in_replies: float | None = None
+    """The default of replies by a model of conversations that reads whole words, if it is another one."""
     unused_by_beam: bool = False
 
     # Lists of texts
@@ -116,11 +118,11 @@ class GenerationConfig:
     """
 
     temp: float = _option(
-        0.8, "Sampling temperature; 0 is greedy, higher is more random.",
+        0.8, "Sampling temperature; 0 is greedy.",
         chat_help="temperature (0.2 conservative, 0.8 default, 1.5 wild)",
         chat_details="Below 1 it sharpens the distribution, above 1 it flattens it; 0 takes the likeliest token.",
         chat_example="0.5",
-        examples=("0.2", "0.5", "0.8", "1", "1.5"), maximum=100, unused_by_beam=True,
+        examples=("0.2", "0.5", "0.8", "1", "1.5"), maximum=100, in_replies=0.7, unused_by_beam=True,
     )  # fmt: skip
     top_k: int = _option(
         0, "Sample from the K most likely tokens; 0 disables.",
@@ -136,7 +138,7 @@ class GenerationConfig:
     )  # fmt: skip
     repeat_penalty: float = _option(
         1.0, "Penalty for the last 64 tokens; 1 disables.",
-        examples=("1", "1.1", "1.3"), above_minimum=True, maximum=100, off=1,
+        examples=("1", "1.1", "1.3"), above_minimum=True, maximum=100, off=1, in_replies=1.2,
     )  # fmt: skip
     max_chars: int = _option(
         500, "Maximum length in characters.",
@@ -157,10 +159,16 @@ class GenerationConfig:
         examples=("0", "1", "2", "3"), maximum=100, off=0, unused_by_beam=True,
     )  # fmt: skip
     relevance: float = _option(
-        0.0, "Penalize generic replies (guidance), 0-0.99; 0 disables.",
+        0.0, "Penalty of generic replies; 0 disables.",
         chat_details="It subtracts N times the log probability that a token has without the dialogue. Replies that fit "
         "any line, such as 'I don't know', become rarer; a high value makes replies odd.", chat_example="0.3",
-        examples=("0", "0.2", "0.3", "0.5"), maximum=0.99, off=0,
+        examples=("0", "0.2", "0.3", "0.5"), maximum=0.99, off=0, in_replies=0.3,
+    )  # fmt: skip
+    best_of: int = _option(
+        1, "Generate N and keep the best; 1 disables.",
+        chat_details="The best reply is the one that the dialogue makes more likely than others do, as for /best.",
+        chat_example="8", examples=("1", "4", "8", "16"), minimum=1, maximum=100, off=1, in_replies=8,
+        unused_by_beam=True,
     )  # fmt: skip
     stop: tuple[str, ...] = _option(
         (), r"Stop string; \n is a newline, \t a tab, \\ a backslash; repeatable.",
@@ -200,6 +208,18 @@ OPTIONS: tuple[GenerationOption, ...] = tuple(
     for each in fields(GenerationConfig)
 )
 """The table of generation options, in the order in which help lists them."""
+
+
+def default_config(*, conversations: bool, tokenizer: str) -> GenerationConfig:
+    """Return how a model replies unless told otherwise; tokenizer: its kind.
+
+    The defaults of replies were chosen by reading what a model of subwords replies. Characters are so often repeated
+    that their repetition must not be penalized.
+    """
+    if not conversations or tokenizer == "char":
+        return GenerationConfig()
+    values: dict[str, Any] = {each.name: each.in_replies for each in OPTIONS if each.in_replies is not None}
+    return GenerationConfig(**values)
 
 
 def random_seed() -> int:

@@ -5,6 +5,7 @@ The memory of a recurrent network is one small `State`, a value: it can be store
 
 import copy
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -18,8 +19,10 @@ from grucli.engine.protocol import InferenceEngine
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import UsageError
 from grucli.generation.beam_search import BeamSearch
-from grucli.generation.decoding import GenerationRequest, Stream, build_automaton, generate_batch
+from grucli.generation.best_of import BestOf, mmi_score
+from grucli.generation.decoding import GenerationRequest, Stream, TextStream, build_automaton, generate_batch
 from grucli.generation.options import (
+    MAX_SEED,
     TAIL_CHARS,
     GateActivations,
     GenerationConfig,
@@ -177,10 +180,15 @@ class Sampler:
         tail = "" if token in (EOS, EOT) else (state.tail + self.tokenizer.decode([token]))[-TAIL_CHARS:]
         return State(self._prefill(state, np.array([state.last_token], np.int32)), token, tail)
 
-    def stream(self, state: State, config: GenerationConfig, prompt: str = "") -> Stream | BeamSearch:
+    def stream(self, state: State, config: GenerationConfig, prompt: str = "") -> TextStream:
         """Return a stream of one text from `state`. `prompt` is only recorded in the sample."""
         request = self._make_request(state, config)
-        return BeamSearch(request, self._output_projection, prompt) if config.beam else Stream(request, prompt)
+        if config.beam:
+            return BeamSearch(request, self._output_projection, prompt)
+        if config.best_of == 1:
+            return Stream(request, prompt)
+        samples = generate_batch(request, prompt, _candidate_seeds(config, 1), self._pool, in_order=True)
+        return self._best_of(samples, request, prompt, config.seed)
 
     def generate(
         self, state: State, prompt: str, n: int, config: GenerationConfig, *, in_order: bool = False
@@ -199,9 +207,30 @@ class Sampler:
                     f"--beam {config.beam} cannot return {n} samples", f"use --beam {n} or more, or fewer samples"
                 )
             yield from BeamSearch(self._make_request(state, config), self._output_projection, prompt).best(n)
-        else:
-            seeds = range(config.seed, config.seed + n)
-            yield from generate_batch(self._make_request(state, config), prompt, seeds, self._pool, in_order=in_order)
+            return
+        request, choose = self._make_request(state, config), config.best_of > 1
+        seeds = _candidate_seeds(config, n)
+        samples = generate_batch(request, prompt, seeds, self._pool, in_order=in_order or choose)
+        if not choose:
+            yield from samples
+            return
+        for seed in range(config.seed, config.seed + n):
+            best = self._best_of(itertools.islice(samples, config.best_of), request, prompt, seed)
+            for _ in best:
+                pass
+            yield best.sample
+
+    def _best_of(self, samples: Iterator[Sample], request: GenerationRequest, prompt: str, seed: int) -> BestOf:
+        state, uncond_state = request.state, self._uncond_state(request.state)
+
+        def score(text: str) -> float:
+            bits, uncond_bits = (
+                sum(token.bits for token in self.surprisals(each, text)) for each in (state, uncond_state)
+            )
+            return mmi_score(bits / len(text), uncond_bits / len(text))
+
+        empty = Sample("", prompt, seed, 0, 0.0, "interrupted")
+        return BestOf(samples, score, empty, lambda text: self.read(state, text))
 
     def top_next_tokens(self, state: State, n: int, config: GenerationConfig) -> list[TokenProb]:
         """Return the n most probable next tokens, most probable first, by the distribution that is sampled from.
@@ -267,17 +296,16 @@ class Sampler:
         return np.asarray(self._output_projection.logits(output)[0])
 
     def _make_request(self, state: State, config: GenerationConfig) -> GenerationRequest:
-        uncond_state = None
-        if config.relevance:
-            # The unconditional branch: a reply to an empty dialogue, or a text without a prompt.
-            uncond_state = (
-                self.read(self.end_turn(self.initial_state()), state.tail)
-                if self.conversations
-                else self.initial_state()
-            )
+        uncond_state = self._uncond_state(state) if config.relevance else None
         return GenerationRequest(
             self._decoder, self.tokenizer, self._matcher_for(config), config, state, uncond_state, self.read
         )
+
+    def _uncond_state(self, state: State) -> State:
+        """Return the state of a reply to an empty dialogue that has begun as that of `state`, or before any text."""
+        if not self.conversations:
+            return self.initial_state()
+        return self.read(self.end_turn(self.initial_state()), state.tail)
 
     def _matcher_for(self, config: GenerationConfig) -> PhraseMatcher | None:
         if not (config.stop or config.block):
@@ -292,6 +320,12 @@ class Sampler:
 
 def _slices(num_tokens: int) -> Iterator[slice]:
     return (slice(start, start + _PREFILL_TOKENS) for start in range(0, num_tokens, _PREFILL_TOKENS))
+
+
+def _candidate_seeds(config: GenerationConfig, n: int) -> range:
+    """Return the seeds of the texts from which n samples are chosen: other ones for each seed of a sample."""
+    start = config.seed * config.best_of % (MAX_SEED + 1)
+    return range(start, start + n * config.best_of)
 
 
 def _merge_partial_chars(texts: list[str]) -> Iterator[tuple[str, slice]]:

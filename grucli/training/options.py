@@ -91,9 +91,7 @@ class TrainOptions:
     lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True))
     weight_decay: float | None = _option("Weight decay.", Range(0, 10))
     dropout: float | None = _option("Dropout probability.", _FRACTION, default="increases with the epochs")
-    embed_dropout: float | None = _option(
-        "Dropout probability of the embedding.", _FRACTION, default="a fifth of --dropout for characters, 0 for others"
-    )
+    embed_dropout: float | None = _option("Embedding dropout.", _FRACTION, default="increases with --dropout")
     steps: int | None = _option("Number of steps.", _STEPS)
     epochs: float | None = _option("Number of epochs.", Range(0, 10**9, open_low=True, open_high=True))
     minutes: float | None = _option(

@@ -65,7 +65,7 @@ def test_help_tells_the_defaults_of_the_recipe() -> None:
         "tokenizer": "by the text",
         "vocab": "chosen by the tokenizer",
         "dropout": "increases with the epochs",
-        "embed_dropout": "a fifth of --dropout for characters, 0 for others",
+        "embed_dropout": "increases with --dropout",
     }
     options = {
         option.name: option for option in cli.build_cli().commands["train"].params if isinstance(option, TyperOption)
@@ -99,9 +99,9 @@ def test_a_value_that_is_too_large_is_told_the_largest(
 def test_every_option_reaches_the_plan(fake_training: FakeTraining) -> None:
     given: dict[str, object] = {
         "name": "emo", "cell": "gru", "hidden": 8, "layers": 2, "embed": 3, "tokenizer": "word", "vocab": 99,
-        "batch": 4, "seq": 5, "lr": 0.1, "weight_decay": 0.2, "dropout": 0.3, "embed_dropout": 0.1, "steps": 6, "epochs": 1.5,
-        "minutes": 0.25, "val": 0.2, "val_file": "v.csv", "eval_every": 7, "seed": 8, "threads": 1, "column": "text",
-        "start_from": "old",
+        "batch": 4, "seq": 5, "lr": 0.1, "weight_decay": 0.2, "dropout": 0.3, "embed_dropout": 0.1, "steps": 6,
+        "epochs": 1.5, "minutes": 0.25, "val": 0.2, "val_file": "v.csv", "eval_every": 7, "seed": 8, "threads": 1,
+        "column": "text", "start_from": "old",
     }  # fmt: skip
     words = [
         word
