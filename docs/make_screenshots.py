@@ -2,9 +2,9 @@
 
     python docs/make_screenshots.py
 
-trains for a minute on the conversations of chitchat-dataset, in a temporary home, and writes docs/train.svg,
-docs/chat.svg, docs/spread.svg and docs/score.svg; and docs/session.svg and docs/session.txt, a whole session with every
-command of the chat.
+trains for a minute on the conversations of chitchat-dataset, in a temporary home, and writes docs/train.svg. Then it
+talks with the model that comes with gru, and writes docs/chat.svg, docs/spread.svg and docs/score.svg; and
+docs/session.svg and docs/session.txt, a whole session with every command of the chat.
 """
 
 import os
@@ -164,11 +164,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         corpus = Path(home) / "conversations.csv"
         write_corpus(chitchat_dataset.Dataset(), corpus)
-        options = ["--name", "friend", "--minutes", "1", "--hidden", "256", "--val", "0.002"]
+        options = ["--from", "nothing", "--minutes", "1", "--val", "0.002"]
         training_session = PtySession(["train", str(corpus), *options], home)
         training_session.read_for(3600, pattern=READY_PATTERN)
-        save_svg(training_session.screen, "gru train conversations.csv --minutes 1 --hidden 256", "train")
+        save_svg(training_session.screen, "gru train conversations.csv --from nothing --minutes 1", "train")
         training_session.read_for(3600, pattern="never")
+    with tempfile.TemporaryDirectory() as home:
         chat = open_chat(home)
         for line in ("Hi, how are you?", "What do you do for fun?", "/temp 0.4", "Do you like cats?"):
             chat.send_line(line, 2.5)
@@ -203,7 +204,7 @@ def save_full_session(home: str) -> None:
 
 def open_chat(home: str) -> PtySession:
     """A chat that waits for its first line."""
-    chat = PtySession(["chat", "friend", "--temp", "0.6", "--seed", "7", "--max-chars", "240"], home)
+    chat = PtySession(["chat", "--seed", "7", "--max-chars", "240"], home)
     chat.read_for(60, pattern="/help\\s*$")
     return chat
 

@@ -1,7 +1,7 @@
 """Make the model that comes with gru: train it on the conversations of chitchat-dataset, and store it as int8.
 
     python examples/make_packaged_model.py                     some hours; run it again to go on after a stop
-    python examples/make_packaged_model.py --minutes 5 -o quick.safetensors
+    python examples/make_packaged_model.py --steps 500 -o quick.safetensors
     python examples/make_packaged_model.py --model chitchat-7  of a model that has been trained with other options
 
 It needs the package chitchat-dataset (MIT). The card of the model says what it was made of and what it does badly.
@@ -24,7 +24,18 @@ from grucli.training.options import Hyperparameters, as_typed
 from grucli.training.staging import has_model
 
 NAME = "packaged"
-RECIPE = {"tokenizer": "subword", "vocab": 2048, "hidden": 768, "embed": 256, "batch": 16, "dropout": 0.25, "lr": 0.003}
+RECIPE = {
+    "tokenizer": "subword",
+    "vocab": 4096,
+    "hidden": 1024,
+    "embed": 256,
+    "batch": 24,
+    "seq": 96,
+    "dropout": 0.3,
+    "lr": 0.003,
+    "weight_decay": 0.1,
+}
+STEPS = 15_000
 OUTPUT = Path(packaged.__file__).parents[1] / "data" / f"{packaged.NAME}.safetensors"
 MAX_BYTES = 6_000_000
 MAX_LOSS_BITS = 0.005
@@ -54,7 +65,8 @@ def package(model: str, corpus: str, output: Path) -> ModelCard:
     staged = output.with_name(f"{output.stem}-unchecked{output.suffix}")
     save_weights(staged, weights, quantized=True)
     try:
-        before, after = (grucli.evaluate(path, corpus, split="val", val=state.hparams.val) for path in (source, staged))
+        before = grucli.evaluate(source, corpus, split="val", val=state.hparams.val)
+        after = grucli.evaluate(staged, corpus, split="val", val=state.hparams.val, context=True)
         size = staged.stat().st_size
     finally:
         staged.unlink()
@@ -67,6 +79,7 @@ def package(model: str, corpus: str, output: Path) -> ModelCard:
         val_nats=after.nats_per_token,
         val_nats_per_char=after.nats_per_char,
         val_bits_per_char=after.bits_per_char,
+        **after.context_gain(),
         description={
             "data": f"chitchat-dataset {version('chitchat-dataset')}, conversations of volunteers about anything, "
             "collected by the Perception, Control and Cognition lab of Brigham Young University",
@@ -85,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train, or go on, and then package the model."""
     parser = argparse.ArgumentParser(description="Make the model that comes with gru.")
     parser.add_argument("--model", help="package this trained model instead of training one")
-    parser.add_argument("--minutes", type=float, default=240.0, help="minutes of training [default: 240]")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"steps of training [default: {STEPS}]")
     parser.add_argument("--threads", help="number of threads [default: all cores]")
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT, help=f"file to write [default: {OUTPUT}]")
     options = parser.parse_args(arguments)
@@ -93,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.model is None:
         threads = ["--threads", options.threads] if options.threads else []
         recipe = [word for name, value in RECIPE.items() for word in as_typed(name, value).split()]
-        words = ["train", corpus, "--name", NAME, *recipe, "--minutes", f"{options.minutes:g}", *threads]
+        words = ["train", corpus, "--name", NAME, *recipe, "--steps", str(options.steps), *threads]
         words += ["--resume"] if has_model(model_dir(NAME)) else ["--from", NOTHING]
         if status := run_gru(words):
             sys.exit(status)

@@ -45,7 +45,7 @@ def spread(session: Session, temps: Sequence[float], line: str) -> Iterator[Chat
         raise UsageError(f"too many temperatures ({len(temps)}, max {MAX_SPREAD})", "use fewer")
     if session.config.beam:
         raise UsageError("beam search has no temperature", "use /beam 0 to disable it")
-    configs = [dataclasses.replace(session.config, temp=temp) for temp in temps]
+    configs = [dataclasses.replace(session.config, temp=temp, best_of=1) for temp in temps]
     context = _reply_context(session, line)
     state = yield from session.prefill(context, already_read=not line)
     if state is not None:
