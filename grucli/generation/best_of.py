@@ -5,7 +5,7 @@ likely the dialogue makes them, less how likely they are in any dialogue.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from grucli.generation.options import Sample, State, TextChunk
@@ -23,35 +23,42 @@ class BestOf:
     """The best of several texts with the interface of `Stream`: chunks are empty until the last one, the best text."""
 
     def __init__(
-        self, samples: Iterator[Sample], score: Callable[[str], float], empty: Sample, read: Callable[[str], State]
+        self,
+        samples: Iterator[Sample],
+        uncond_surprisals: Callable[[Sequence[Sample]], Sequence[float]],
+        empty: Sample,
+        read: Callable[[str], State],
     ) -> None:
-        """Choose from `samples` by their `score`.
+        """Choose from `samples`; one without text is the last choice.
 
         Args:
             samples: the texts, which are generated as they are taken.
-            score: of a text that is not empty; one that is empty is the last choice.
-            empty: the sample until the first of them is complete; the best one gets its seed.
+            uncond_surprisals: returns the bits per character of texts without the dialogue, as `Sample.bits_per_char`.
+            empty: the sample until one is chosen, which gets its seed.
             read: returns the state after a text.
         """
-        self._samples, self._score, self._best, self._read = samples, score, empty, read
-        self._best_score = -math.inf
+        self._samples, self._uncond_surprisals, self._sample, self._read = samples, uncond_surprisals, empty, read
 
     def __iter__(self) -> Iterator[TextChunk]:
-        seed = self._best.seed
+        candidates = []
         for sample in self._samples:
-            score = self._score(sample.text) if sample.text else -math.inf
-            if score >= self._best_score:
-                self._best, self._best_score = replace(sample, seed=seed), score
+            candidates.append(sample)
             yield TextChunk("", 0, 0.0)
-        best = self._best
+        with_text = [sample for sample in candidates if sample.text]
+        if with_text:
+            pairs = zip(with_text, self._uncond_surprisals(with_text), strict=True)
+            best, _ = max(pairs, key=lambda pair: mmi_score(pair[0].bits_per_char, pair[1]))
+        else:
+            best = candidates[0]
+        self._sample = replace(best, seed=self._sample.seed)
         yield TextChunk(best.text, best.tokens, best.bits_per_char * len(best.text) * math.log(2))
 
     @property
     def sample(self) -> Sample:
-        """The best text so far."""
-        return self._best
+        """The best text, or an empty one before it is found."""
+        return self._sample
 
     @property
     def state(self) -> State:
-        """The state after the best text so far."""
-        return self._read(self._best.text)
+        """The state after the best text."""
+        return self._read(self._sample.text)

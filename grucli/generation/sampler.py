@@ -19,7 +19,7 @@ from grucli.engine.protocol import InferenceEngine
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import UsageError
 from grucli.generation.beam_search import BeamSearch
-from grucli.generation.best_of import BestOf, mmi_score
+from grucli.generation.best_of import BestOf
 from grucli.generation.decoding import GenerationRequest, Stream, TextStream, build_automaton, generate_batch
 from grucli.generation.options import (
     MAX_SEED,
@@ -126,14 +126,24 @@ class Sampler:
         """Return the outputs of the highest layer [n, H] from which the tokens [n] of a passage are predicted."""
         ids = self.tokenizer.encode(passage.text)
         targets = np.concatenate([ids, [] if passage.end is None else [passage.end]]).astype(np.int32)
-        return self._read_outputs(passage.state, targets), targets
+        return self._read_outputs(passage.state, targets[:, None])[:, 0], targets
 
     def _read_outputs(self, state: State, targets: NDArray[np.int32]) -> Float32:
-        hidden, outputs = state.hidden[:, None, :].copy(), np.empty((len(targets), 1, self._sizes.H), np.float32)
-        inputs = np.concatenate([[state.last_token], targets[:-1]]).astype(np.int32)
+        """Return the outputs of the highest layer [K, n, H] from which targets [K, n] are predicted."""
+        K, n = targets.shape
+        hidden, outputs = np.repeat(state.hidden[:, None], n, axis=1), np.empty((K, n, self._sizes.H), np.float32)
+        inputs = np.concatenate([np.full((1, n), state.last_token), targets[:-1]]).astype(np.int32)
+        for part in _slices(K):
+            self._engine.prefill(inputs[part], hidden, outputs[part])
+        return outputs
+
+    def _bits(self, outputs: Float32, targets: NDArray[np.int32]) -> Float64:
+        """Return the surprisal of each of targets [K], predicted from outputs [K, H], in bits."""
+        bits = np.empty(len(targets))
         for part in _slices(len(targets)):
-            self._engine.prefill(inputs[part, None], hidden, outputs[part])
-        return outputs[:, 0]
+            log_probs = log_softmax(self._output_projection.logits(outputs[part]))
+            bits[part] = -np.take_along_axis(log_probs, targets[part, None], -1)[:, 0] / math.log(2)
+        return bits
 
     @property
     def gate_labels(self) -> Mapping[str, str]:
@@ -221,16 +231,26 @@ class Sampler:
             yield best.sample
 
     def _best_of(self, samples: Iterator[Sample], request: GenerationRequest, prompt: str, seed: int) -> BestOf:
-        state, uncond_state = request.state, self._uncond_state(request.state)
+        state, empty = request.state, Sample("", prompt, seed, 0, 0.0, "interrupted")
+        uncond_state = self._uncond_state(state)
+        return BestOf(
+            samples,
+            lambda found: self._bits_per_char(uncond_state, found),
+            empty,
+            lambda text: self.read(state, text),
+        )
 
-        def score(text: str) -> float:
-            bits, uncond_bits = (
-                sum(token.bits for token in self.surprisals(each, text)) for each in (state, uncond_state)
-            )
-            return mmi_score(bits / len(text), uncond_bits / len(text))
-
-        empty = Sample("", prompt, seed, 0, 0.0, "interrupted")
-        return BestOf(samples, score, empty, lambda text: self.read(state, text))
+    def _bits_per_char(self, state: State, samples: Sequence[Sample]) -> list[float]:
+        """Return the bits per character of generated texts, none of them empty, after another state."""
+        ends = {"end": [EOS], "turn": [EOT]}
+        ids = [[*self.tokenizer.encode(each.text), *ends.get(each.stopped, [])] for each in samples]
+        targets = np.full((max(map(len, ids)), len(ids)), -1, np.int32)
+        for column, each in enumerate(ids):
+            targets[: len(each), column] = each
+        is_text = targets >= 0
+        bits = np.zeros(targets.shape)
+        bits[is_text] = self._bits(self._read_outputs(state, np.maximum(targets, 0))[is_text], targets[is_text])
+        return [float(total) / len(each.text) for total, each in zip(bits.sum(axis=0), samples, strict=True)]
 
     def top_next_tokens(self, state: State, n: int, config: GenerationConfig) -> list[TokenProb]:
         """Return the n most probable next tokens, most probable first, by the distribution that is sampled from.
@@ -255,11 +275,7 @@ class Sampler:
         Each UTF-8 byte of an unknown symbol adds 8 bits to those of the unknown token.
         """
         ids, texts = self.tokenizer.encode(text), self.tokenizer.split(text)
-        bits: list[float] = []
-        outputs = self._read_outputs(state, ids)
-        for part in _slices(len(ids)):
-            log_probs = log_softmax(self._output_projection.logits(outputs[part]))
-            bits += (-np.take_along_axis(log_probs, ids[part, None], -1)[:, 0] / math.log(2)).tolist()
+        bits = self._bits(self._read_outputs(state, ids[:, None])[:, 0], ids).tolist()
         unknown = (8 * len(each.encode()) if token == UNK else 0 for token, each in zip(ids, texts, strict=True))
         costs = [cost + more for cost, more in zip(bits, unknown, strict=True)]
         return [TokenSurprisal(joined, sum(costs[part])) for joined, part in _merge_partial_chars(texts)]

@@ -1,7 +1,7 @@
 """The best of several texts: which one it is, the seeds of the others, and what is left of an interrupted choice."""
 
 import dataclasses
-from collections.abc import Iterator
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from grucli.generation.best_of import BestOf, mmi_score
 from grucli.generation.options import MAX_SEED, OPTIONS, GenerationConfig, Sample, State, default_config
 from grucli.generation.sampler import Sampler
+from grucli.text.tokenizers import EOS, EOT
 from tests.generation.test_sampler import make_model
 
 CONFIG = GenerationConfig(seed=5, max_chars=40, best_of=6)
@@ -23,8 +24,13 @@ def answer_state(sampler: Sampler) -> State:
     return sampler.end_turn(sampler.read(sampler.initial_state(), "the lazy dog"))
 
 
-def bits_per_char(sampler: Sampler, state: State, text: str) -> float:
-    return sum(token.bits for token in sampler.surprisals(state, text)) / len(text)
+def bits_per_char(sampler: Sampler, state: State, sample: Sample) -> float:
+    bits = sum(token.bits for token in sampler.surprisals(state, sample.text))
+    if sample.stopped in ("end", "turn"):
+        is_end = {"end": EOS, "turn": EOT}[sample.stopped]
+        after = sampler.top_next_tokens(sampler.read(state, sample.text), 1000, GenerationConfig(temp=1.0))
+        bits -= math.log2(next(each.probability for each in after if each.token == is_end))
+    return bits / len(sample.text)
 
 
 def test_it_is_the_one_with_most_mutual_information(sampler: Sampler) -> None:
@@ -34,11 +40,11 @@ def test_it_is_the_one_with_most_mutual_information(sampler: Sampler) -> None:
     stream = sampler.stream(state, CONFIG)
     assert "".join(chunk.text for chunk in stream) == stream.sample.text
     expected = max(
-        (sample.text for sample in candidates if sample.text),
-        key=lambda text: mmi_score(bits_per_char(sampler, state, text), bits_per_char(sampler, uncond_state, text)),
+        (sample for sample in candidates if sample.text),
+        key=lambda sample: mmi_score(sample.bits_per_char, bits_per_char(sampler, uncond_state, sample)),
     )
-    assert (stream.sample.text, stream.sample.seed) == (expected, 5)
-    np.testing.assert_array_equal(stream.state.hidden, sampler.read(state, expected).hidden)
+    assert stream.sample == dataclasses.replace(expected, seed=5)
+    np.testing.assert_array_equal(stream.state.hidden, sampler.read(state, expected.text).hidden)
 
 
 def test_samples_are_those_of_streams_and_share_no_candidates(sampler: Sampler) -> None:
@@ -57,30 +63,23 @@ def test_any_seed_has_candidates(sampler: Sampler) -> None:
     assert sample.seed == MAX_SEED
 
 
-def make_samples(*texts: str) -> Iterator[Sample]:
-    return (Sample(text, "", seed, 3, 1.5, "end") for seed, text in enumerate(texts))
-
-
 def make_best_of(*texts: str) -> BestOf:
     return BestOf(
-        make_samples(*texts),
-        lambda text: float(text.count("x")),
+        (Sample(text, "", seed, 3, 1.5, "end") for seed, text in enumerate(texts)),
+        lambda samples: [float(sample.text.count("x")) for sample in samples],
         Sample("", "", 9, 0, 0.0, "interrupted"),
         lambda text: State(np.zeros((1, 1), np.float32), len(text)),
     )
 
 
-def test_an_interrupted_choice_keeps_the_best_until_then() -> None:
+def test_nothing_is_chosen_before_all_are_complete() -> None:
     best_of = make_best_of("x", "", "xxx", "xx")
-    assert best_of.sample.stopped == "interrupted"
     chunks = iter(best_of)
-    texts = []
-    for _ in range(3):
+    for _ in range(4):
         assert next(chunks).text == ""
-        texts.append(best_of.sample.text)
-    assert texts == ["x", "x", "xxx"]
+        assert (best_of.sample.text, best_of.sample.stopped) == ("", "interrupted")
+    assert [chunk.text for chunk in chunks] == ["xxx"]
     assert (best_of.sample.seed, best_of.state.last_token) == (9, 3)
-    assert [chunk.text for chunk in chunks] == ["", "xxx"]
 
 
 def test_no_text_is_better_than_none() -> None:
