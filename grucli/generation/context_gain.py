@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from grucli.engine.protocol import Scorer
 from grucli.errors import EmptyInputError
 from grucli.generation.confidence_interval import mean_interval
+from grucli.generation.slices import slices
 from grucli.model.figures import ContextGain
 from grucli.text.loader import EvalBatch
 from grucli.text.token_file import TokenFile
@@ -89,8 +90,7 @@ def measure_context_gain(scorer: Scorer, tokens: TokenFile, sample: ReplySample)
     """
     count = len(sample.replies)
     nats = np.empty((2, count))
-    for start in range(0, count, _REPLIES_PER_PASS):
-        part = slice(start, start + _REPLIES_PER_PASS)
+    for part in slices(count, _REPLIES_PER_PASS):
         begins, replies, ends, other_begins, other_replies = (positions[part] for positions in sample)
         rows = [
             _read_row(tokens, *spans)
@@ -194,11 +194,10 @@ def _score_rows(scorer: Scorer, rows: Sequence[NDArray[np.int32]], targets: _Pos
         inputs[start:end, lane], outputs[start:end, lane] = ids[:-1], ids[1:]
         owners[end - targets[index] : end, lane] = index
     nats = np.zeros(len(rows))
-    for start in range(0, shape[0], _WINDOW):
-        window = slice(start, start + _WINDOW)
-        mask = owners[window] >= 0
+    for window in slices(shape[0], _WINDOW):
+        mask, resets = owners[window] >= 0, inputs[window] == EOS
         scores = scorer.score(
-            EvalBatch(inputs[window], outputs[window], inputs[window] == EOS, mask.astype(np.float32), start == 0)
+            EvalBatch(inputs[window], outputs[window], resets, mask.astype(np.float32), window.start == 0)
         )
         nats += np.bincount(owners[window][mask], scores[mask], len(rows))
     return nats

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from grucli.engine.decoder import CpuDecoder
 from grucli.generation.confidence_interval import mean_interval
 from grucli.generation.output_learner import MAX_STEP_TOKENS, LearnedOutput, OutputLearner
+from grucli.generation.slices import slices
 from grucli.json_record import JsonRecord
 from grucli.model.cells import CELLS
 from grucli.model.weights import SavedModel
@@ -26,8 +27,6 @@ STREAM_TURNS = 200
 MAX_STREAMS = 50
 BUCKETS = ((1, 10), (11, 50), (51, 100), (101, STREAM_TURNS))
 """Positions of turns in a stream, both ends included, for the curve."""
-
-_PREFILL_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +119,9 @@ class _Reader:
         output, state, gains = self._learner.original, np.zeros(self._state_shape, np.float32), []
         for begin, end in itertools.pairwise(borders.tolist()):
             gain, learned = 0.0, output
-            for start in range(begin, end, _PREFILL_TOKENS):
-                ids = self._tokens.read(np.arange(start, min(start + _PREFILL_TOKENS, end) + 1) % self._tokens.tokens)
+            for part in slices(end - begin):
+                positions = np.arange(begin + part.start, begin + part.stop + 1) % self._tokens.tokens
+                ids = self._tokens.read(positions)
                 states, targets = np.empty((len(ids) - 1, 1, self._H), np.float32), ids[1:]
                 self._decoder.prefill(np.ascontiguousarray(ids[:-1, None]), state, states)
                 nats = self._learner.nats(self._learner.original, states[:, 0], targets)

@@ -7,13 +7,14 @@ states stay as they are, and what was learned fits into a weights file.
 Rates are relative to the squares of the states and embeddings, so they serve networks of any size.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grucli.generation.probabilities import Float64, log_softmax
+from grucli.generation.slices import slices
 from grucli.kernels.arrays import Float32
 
 LEARNING_RATE = 0.6
@@ -64,7 +65,7 @@ class OutputLearner:
     def nats(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> float:
         """Return the surprisal of targets [n] after states [n, H], in nats."""
         total = 0.0
-        for part in _steps(len(targets)):
+        for part in slices(len(targets), MAX_STEP_TOKENS):
             total += _nats(self.log_probabilities(output, states[part]), targets[part])
         return total
 
@@ -73,7 +74,7 @@ class OutputLearner:
 
         A step that would make its own targets more surprising is halved; so a text that repeats itself does no harm.
         """
-        for part in _steps(len(targets)):
+        for part in slices(len(targets), MAX_STEP_TOKENS):
             output = self._step(output, states[part], targets[part])
         return output
 
@@ -104,10 +105,6 @@ class OutputLearner:
 
 def _nats(log_probs: Float64, targets: NDArray[np.int32]) -> float:
     return -float(np.take_along_axis(log_probs, targets[:, None], 1).sum())
-
-
-def _steps(num_tokens: int) -> Iterator[slice]:
-    return (slice(start, start + MAX_STEP_TOKENS) for start in range(0, num_tokens, MAX_STEP_TOKENS))
 
 
 def _update(learned: Float32, original: Float32, gradient: Float32, rate: float) -> Float32:

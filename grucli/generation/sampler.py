@@ -35,6 +35,7 @@ from grucli.generation.options import (
 from grucli.generation.output_learner import LearnedOutput, OutputLearner
 from grucli.generation.phrase_matcher import PhraseMatcher
 from grucli.generation.probabilities import Float64, OutputProjection, allowed_mask, log_softmax, token_probabilities
+from grucli.generation.slices import slices
 from grucli.kernels.arrays import Float32
 from grucli.kernels.quantized import dequantized
 from grucli.model.cells import CELLS
@@ -42,7 +43,6 @@ from grucli.model.parameters import layer_parameters, output_weights
 from grucli.model.weights import SavedModel, parameters_sha256
 from grucli.text.tokenizers import EOS, EOT, UNK
 
-_PREFILL_TOKENS = 1024  # tokens per call, so that Ctrl-C is handled in between
 _MAX_CACHED_MATCHERS = 4  # a chat may try several lists of phrases
 
 
@@ -133,14 +133,14 @@ class Sampler:
         K, n = targets.shape
         hidden, outputs = np.repeat(state.hidden[:, None], n, axis=1), np.empty((K, n, self._sizes.H), np.float32)
         inputs = np.concatenate([np.full((1, n), state.last_token), targets[:-1]]).astype(np.int32)
-        for part in _slices(K):
+        for part in slices(K):
             self._engine.prefill(inputs[part], hidden, outputs[part])
         return outputs
 
     def _bits(self, outputs: Float32, targets: NDArray[np.int32]) -> Float64:
         """Return the surprisal of each of targets [K], predicted from outputs [K, H], in bits."""
         bits = np.empty(len(targets))
-        for part in _slices(len(targets)):
+        for part in slices(len(targets)):
             log_probs = log_softmax(self._output_projection.logits(outputs[part]))
             bits[part] = -np.take_along_axis(log_probs, targets[part, None], -1)[:, 0] / math.log(2)
         return bits
@@ -161,7 +161,7 @@ class Sampler:
 
     def _prefill(self, state: State, tokens: NDArray[np.int32]) -> Float32:
         hidden = state.hidden[:, None, :].copy()
-        for part in _slices(len(tokens)):
+        for part in slices(len(tokens)):
             self._engine.prefill(tokens[part, None], hidden)
         return np.ascontiguousarray(hidden[:, 0])
 
@@ -286,8 +286,8 @@ class Sampler:
         if len(ids) == 0:
             return []
         layers = list(self._prefill(state, np.array([state.last_token], np.int32))[:, None].astype(np.float64))
-        slices = [self._gate_means(ids[part], layers) for part in _slices(len(ids))]
-        means = {name: np.concatenate([each[name] for each in slices]) for name in self._cell.gate_labels}
+        by_slice = [self._gate_means(ids[part], layers) for part in slices(len(ids))]
+        means = {name: np.concatenate([each[name] for each in by_slice]) for name in self._cell.gate_labels}
         return [
             GateActivations(joined, {name: tuple(each[part].mean(axis=0).tolist()) for name, each in means.items()})
             for joined, part in _merge_partial_chars(texts)
@@ -332,10 +332,6 @@ class Sampler:
                 del self._matchers[next(iter(self._matchers))]
             self._matchers[key] = PhraseMatcher(self.tokenizer, config.stop, config.block)
         return self._matchers[key]
-
-
-def _slices(num_tokens: int) -> Iterator[slice]:
-    return (slice(start, start + _PREFILL_TOKENS) for start in range(0, num_tokens, _PREFILL_TOKENS))
 
 
 def _candidate_seeds(config: GenerationConfig, n: int) -> range:
