@@ -354,8 +354,8 @@ def _learn(session: Session, value: str) -> Iterator[ChatEvent]:
         raise UsageError(f"'{truncate(value)}' is not on or off", "use /learn on or /learn off")
     if value:
         session.set_learning(value == "on")
-    if session.learning.on:
-        learned = session.learned
+    if session.learner.mode.on:
+        learned = session.learner.known(session.tree.head)
         from_turns = f" from {pluralize(learned.turns, 'turn')} so far" if learned is not None else ""
         yield Message(f"learning{from_turns}; /keep NAME saves it as a model, /forget drops it")
     else:
@@ -363,7 +363,7 @@ def _learn(session: Session, value: str) -> Iterator[ChatEvent]:
 
 
 def _learning_switch(session: Session) -> str:
-    return "on" if session.learning.on else "off"
+    return "on" if session.learner.mode.on else "off"
 
 
 def _keep(session: Session, name: str) -> Iterator[ChatEvent]:

@@ -61,7 +61,8 @@ def _state_before_text(session: Session, text: str) -> Generator[ChatEvent, None
         state = yield from state_cache.state_before_input(tree, lambda: session.stop_requested)
     else:
         state = yield from state_cache.state_before_reply(tree, last.context, lambda: session.stop_requested)
-    if state is None or not (yield from session.learn_up_to(tree.head if text or last is None else last.parent)):
+    number = tree.head if text or last is None else last.parent
+    if state is None or not (yield from session.learner.learn_up_to(tree, number, lambda: session.stop_requested)):
         return None
     yield from session.report_unknown_symbols(replace_surrogates(text))
     return state

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from grucli.chat.events import PromptProgress
 from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ChatModel, Turn
+from grucli.chat.turns import ChatModel, LearningMode, Turn
+from grucli.errors import GruError, UsageError
 from grucli.generation.options import Passage
 from grucli.text.tokenizers import EOS, EOT
 
@@ -19,7 +20,7 @@ _END_TOKENS = {"turn": EOT, "end": EOS}
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class UpdatedModel:
     """A model that has learned from `turns` turns. `gained_bits`: by how much fewer bits it predicted the lines of the
     user among them, `chars` characters, each before it learned from it."""
 
@@ -30,45 +31,73 @@ class Learned:
 
 
 class TurnLearner:
-    """What `model` learned up to each turn; `states` are its states."""
+    """Learns from the turns of a chat by `mode`.
 
-    def __init__(self, model: ChatModel, states: StateCache) -> None:
-        self._model, self._states = model, states
-        self._learned: dict[int, Learned] = {}
+    `original` is the model as on the disk, `states` its states, `model` what the next reply comes from.
+    """
 
-    def clear(self) -> None:
-        """Drop all that was learned."""
-        self._learned.clear()
+    def __init__(self, original: ChatModel, states: StateCache, mode: LearningMode) -> None:
+        self.original = self.model = original
+        self.mode = mode
+        self._states = states
+        self._updated: dict[int, UpdatedModel] = {}
 
-    def known(self, number: int) -> Learned | None:
-        """Return what was learned up to the turn `number`, None if that is to be computed yet."""
-        return self._learned.get(number)
+    def set_mode(self, mode: LearningMode) -> None:
+        """Drop all that was learned, and learn by `mode`."""
+        self.mode, self.model = mode, self.original
+        self._updated.clear()
 
-    def learn(
-        self, tree: TurnTree, number: int, after: int, should_stop: Callable[[], bool]
-    ) -> Generator[PromptProgress, None, Learned | None]:
-        """Return what was learned up to the turn `number` from the turns after number `after`.
+    def known(self, number: int) -> UpdatedModel | None:
+        """Return the model after the turn `number`, None if it does not learn or that is to be computed yet."""
+        return self._updated.get(number) if self.mode.on else None
 
-        Yields progress, and returns None if `should_stop` ended it.
+    def learn_up_to(
+        self, tree: TurnTree, number: int, should_stop: Callable[[], bool]
+    ) -> Generator[PromptProgress, None, bool]:
+        """Make `model` the one that has learned from the turns up to `number`, if it is to learn.
+
+        Yields progress, and returns False if `should_stop` ended it.
         """
+        if not self.mode.on:
+            return True
         pending: list[Turn] = []
-        learned = Learned(self._model)
+        updated = UpdatedModel(self.original)
         for turn in tree.ancestors(number):
-            if turn.number <= after:
+            if turn.number <= self.mode.after:
                 break
-            if turn.number in self._learned:
-                learned = self._learned[turn.number]
+            if turn.number in self._updated:
+                updated = self._updated[turn.number]
                 break
             pending.append(turn)
         for turn in reversed(pending):
             passages = yield from self._passages(tree, turn, should_stop)
             if passages is None or should_stop():
-                return None
-            learned = _learn_turn(learned, turn, passages)
-            self._learned[turn.number] = learned
-            if len(self._learned) > _MAX_CACHED:
-                del self._learned[next(iter(self._learned))]
-        return learned
+                return False
+            updated = self._updated[turn.number] = _learn_turn(updated, turn, passages)
+            if len(self._updated) > _MAX_CACHED:
+                del self._updated[next(iter(self._updated))]
+        self.model = updated.model
+        return True
+
+    def save(self, tree: TurnTree, should_stop: Callable[[], bool], write: Callable[[ChatModel], None]) -> None:
+        """Pass the model that has learned up to the head to `write`.
+
+        Raises:
+            UsageError: nothing was learned.
+            GruError: `write` raised an OSError.
+        """
+        for _ in self.learn_up_to(tree, tree.head, should_stop):
+            pass
+        updated = self.known(tree.head)
+        if updated is None:
+            hint = "send a message first" if self.mode.on else "use /learn on first"
+            raise UsageError("nothing was learned yet", hint)
+        try:
+            write(updated.model)
+        except OSError as error:
+            raise GruError(
+                f"the model cannot be saved: {error.strerror or error}", "free up space or fix the permissions"
+            ) from None
 
     def _passages(
         self, tree: TurnTree, turn: Turn, should_stop: Callable[[], bool]
@@ -79,18 +108,18 @@ class TurnLearner:
             state = yield from self._states.state_before_input(tree, should_stop, turn.parent)
             if state is None:
                 return None
-            passages.append(Passage(state, turn.line, EOT if self._model.conversations else None))
+            passages.append(Passage(state, turn.line, EOT if self.original.conversations else None))
         state = yield from self._states.state_before_reply(tree, turn.context, should_stop)
         if state is None:
             return None
         return [*passages, Passage(state, turn.reply, _END_TOKENS.get(turn.stopped))]
 
 
-def _learn_turn(learned: Learned, turn: Turn, passages: list[Passage]) -> Learned:
-    gained = learned.model.gained_bits(passages[0]) if turn.line else 0.0
-    return Learned(
-        learned.model.learn(passages),
-        learned.turns + 1,
-        learned.gained_bits + gained,
-        learned.chars + len(turn.line),
+def _learn_turn(before: UpdatedModel, turn: Turn, passages: list[Passage]) -> UpdatedModel:
+    gained = before.model.gained_bits(passages[0]) if turn.line else 0.0
+    return UpdatedModel(
+        before.model.learn(passages),
+        before.turns + 1,
+        before.gained_bits + gained,
+        before.chars + len(turn.line),
     )

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from grucli.chat.events import ChatEvent, CommandError, Message, ReplyDelta, ReplyFinished, ReplyStarted, UnknownSymbols
 from grucli.chat.inputs import unknown_symbols, validate_pace
-from grucli.chat.learning import Learned, TurnLearner
+from grucli.chat.learning import TurnLearner
 from grucli.chat.session_records import (
     HeaderRecord,
     ModelRecord,
@@ -27,7 +27,7 @@ from grucli.chat.session_records import (
 from grucli.chat.session_store import SessionLog, SessionStore, error_summary
 from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ROOT, ChatModel, Learning, Provenance, ReplyContext, Turn
+from grucli.chat.turns import ROOT, ChatModel, LearningMode, Provenance, ReplyContext, Turn
 from grucli.errors import GruError, UsageError
 from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
 from grucli.text.tokenizers.base import replace_surrogates
@@ -71,7 +71,7 @@ class Session:
 
     `tree` has the turns, `state_cache` the states of the model after them, `candidates` the replies that `/pick` can
     choose, `initial_config` the config before any command, `store` the saved sessions, None for a private session,
-    which keeps nothing, `learning` whether it learns from its turns, `started_at` the time of its start (ISO 8601),
+    which keeps nothing, `learner` what the model learns from the turns, `started_at` the time of its start (ISO 8601),
     `log` its file, and `save_error` why it is not saved any more. Leaving a `with` block closes the file.
     """
 
@@ -106,13 +106,12 @@ class Session:
         self.tree = TurnTree()
         self.candidates: list[Turn] = []
         self.stop_requested = False
-        self.learning = Learning()
         self.log = store.create_log() if store is not None and persist else None
         self.save_error = ""
         self.started_at = _now()
         self._models = models
         self._notices: list[Message | CommandError] = []
-        self._set_model(model_ref, *models.open(model_ref))
+        self._set_model(model_ref, *models.open(model_ref), LearningMode())
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +123,11 @@ class Session:
     def stop(self) -> None:
         """Stop reading or replying after the current piece. Only sets a flag: safe in a signal handler."""
         self.stop_requested = True
+
+    @property
+    def model(self) -> ChatModel:
+        """The model, with what it learned."""
+        return self.learner.model
 
     @property
     def turns(self) -> list[Turn]:
@@ -179,7 +183,9 @@ class Session:
         """Read everything before a reply. Yields progress and warnings, returns the state, or None if stopped."""
         self.stop_requested = False
         state = yield from self.state_cache.state_before_reply(self.tree, context, lambda: self.stop_requested)
-        if state is None or not (yield from self.learn_up_to(context.parent)):
+        if state is None or not (
+            yield from self.learner.learn_up_to(self.tree, context.parent, lambda: self.stop_requested)
+        ):
             yield Message("stopped before the message was processed")
             return None
         if not already_read:
@@ -207,7 +213,8 @@ class Session:
             turn = self.commit(make_turn(context, self.config, stream.sample))
             self.candidates = []
             self.advance_seed(1)
-        for _ in self.learn_up_to(turn.number):  # now, so that the footer tells of it
+        # Now, so that the footer tells of it.
+        for _ in self.learner.learn_up_to(self.tree, turn.number, lambda: self.stop_requested):
             pass
         yield ReplyFinished(turn)
 
@@ -217,7 +224,7 @@ class Session:
             self.model_ref,
             self.model.sha256,
             self.state_cache.context_digest(self.tree, turn.context),
-            self.learning,
+            self.learner.mode,
         )
         turn = self.tree.add(dataclasses.replace(turn, provenance=provenance))
         self._append_record(turn_record(turn))
@@ -237,31 +244,14 @@ class Session:
 
     # Learning
 
-    @property
-    def learned(self) -> Learned | None:
-        """What was learned up to the head, None if the session does not learn or that is to be computed yet."""
-        return self._learner.known(self.tree.head) if self.learning.on else None
-
-    def learn_up_to(self, number: int) -> Generator[ChatEvent, None, bool]:
-        """Make `model` the one that has learned from the turns up to `number`, if the session learns.
-
-        Yields progress, and returns False if it was stopped.
-        """
-        if not self.learning.on:
-            return True
-        learned = yield from self._learner.learn(self.tree, number, self.learning.after, lambda: self.stop_requested)
-        if learned is not None:
-            self.model = learned.model
-        return learned is not None
-
     def set_learning(self, on: bool) -> None:
         """Learn from the turns so far, unless they were forgotten, and from the next ones; or use the model as it is
         on the disk."""
-        self._change_learning(dataclasses.replace(self.learning, on=on))
+        self._set_learning_mode(dataclasses.replace(self.learner.mode, on=on))
 
     def forget(self) -> None:
         """Drop what was learned: the model is as on the disk, and learns only from the next turns."""
-        self._change_learning(dataclasses.replace(self.learning, after=self.tree.newest_number))
+        self._set_learning_mode(dataclasses.replace(self.learner.mode, after=self.tree.newest_number))
 
     def keep(self, name: str) -> None:
         """Save the model with what it learned up to the head as the new model `name`, and continue with that.
@@ -271,24 +261,16 @@ class Session:
             GruError: the model cannot be written.
         """
         self.stop_requested = False
-        for _ in self.learn_up_to(self.tree.head):
-            pass
-        learned = self.learned
-        if learned is None:
-            hint = "send a message first" if self.learning.on else "use /learn on first"
-            raise UsageError("nothing was learned yet", hint)
-        try:
-            self._models.save_as(name, learned.model, self.model_ref)
-        except OSError as error:
-            raise GruError(
-                f"the model cannot be saved: {error.strerror or error}", "free up space or fix the permissions"
-            ) from None
+        self.learner.save(
+            self.tree,
+            lambda: self.stop_requested,
+            lambda model: self._models.save_as(name, model, self.model_ref),
+        )
         self.switch(name)
         self.forget()
 
-    def _change_learning(self, learning: Learning) -> None:
-        self.learning, self.model = learning, self._own_model
-        self._learner.clear()
+    def _set_learning_mode(self, mode: LearningMode) -> None:
+        self.learner.set_mode(mode)
         if self.tree.turns:
             self._append_record(self._position_record())
 
@@ -380,7 +362,7 @@ class Session:
         """
         name, model = self._models.open(model_ref)
         same_kind = model.conversations == self.model.conversations
-        self._set_model(model_ref, name, model)
+        self._set_model(model_ref, name, model, self.learner.mode)
         if not same_kind:
             self._start_new()
         elif self.tree.turns:
@@ -392,17 +374,17 @@ class Session:
         if reloaded is not None:
             model, progress = reloaded
             same_kind = model.conversations == self.model.conversations
-            self._set_model(self.model_ref, self.model_name, model)
+            self._set_model(self.model_ref, self.model_name, model, self.learner.mode)
             if not same_kind:
                 self._start_new()
             yield Message(f"reloaded {self.model_name}: {progress}")
 
-    def _set_model(self, model_ref: str | None, name: str, model: ChatModel) -> None:
-        self.model_name, self.model, self._own_model = name, model, model
+    def _set_model(self, model_ref: str | None, name: str, model: ChatModel, mode: LearningMode) -> None:
+        self.model_name = name
         # A path is made absolute, so that it finds the model from any directory.
         self.model_ref = name if model_ref is None or model_ref == name else os.path.abspath(model_ref)  # noqa: PTH100 - a string is wanted
         self.state_cache = StateCache(model, self.preamble)
-        self._learner: TurnLearner = TurnLearner(model, self.state_cache)
+        self.learner = TurnLearner(model, self.state_cache, mode)
         self.candidates = []
 
     # Files
@@ -450,16 +432,15 @@ class Session:
             on_failure.callback(log.close)
             model_ref = model_ref or saved.model
             is_open = model_ref == self.model_ref
-            model_name, model = (self.model_name, self._own_model) if is_open else self._models.open(model_ref)
+            model_name, model = (self.model_name, self.learner.original) if is_open else self._models.open(model_ref)
             if model.conversations != saved.conversations:
                 message = f"session '{name}' needs another type of model than {model_name}"
                 raise UsageError(message, f"use its model, {saved.model}")
             self.config = _resumed_config(saved.tree, self.config, overrides or {})
             on_failure.pop_all()
         self.preamble = saved.preamble
-        self._set_model(model_ref, model_name, model)
+        self._set_model(model_ref, model_name, model, saved.learning)
         self._replace_tree(saved.tree, log, saved.started_at or _now())
-        self.learning = saved.learning
         return saved.problem
 
     def delete(self) -> None:
@@ -475,7 +456,7 @@ class Session:
         self.store = self.log = None
 
     def _start_new(self) -> None:
-        self.learning = Learning(self.learning.on)
+        self.learner.set_mode(LearningMode(self.learner.mode.on))
         self._replace_tree(TurnTree(), self.store.create_log() if self.store and self.log else None, _now())
 
     def _replace_tree(self, tree: TurnTree, log: SessionLog | None, started_at: str) -> None:
@@ -511,10 +492,10 @@ class Session:
 
     def _all_records(self) -> Iterator[SessionRecord]:
         yield HeaderRecord(self.model_ref, self.model.conversations, self.preamble, started_at=self.started_at)
-        yield from tree_records(self.tree, self.learning)
+        yield from tree_records(self.tree, self.learner.mode)
 
     def _position_record(self) -> PositionRecord:
-        return PositionRecord(self.tree.head, self.tree.branch, self.learning)
+        return PositionRecord(self.tree.head, self.tree.branch, self.learner.mode)
 
 
 def make_turn(context: ReplyContext, config: GenerationConfig, sample: Sample, picked: bool = False) -> Turn:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from grucli.chat.turn_tree import TurnTree
-from grucli.chat.turns import ROOT, Learning, Provenance, ReplyContext, Turn
+from grucli.chat.turns import ROOT, LearningMode, Provenance, ReplyContext, Turn
 from grucli.errors import GruError
 from grucli.generation.options import GenerationConfig
 
@@ -48,7 +48,7 @@ class PositionRecord(msgspec.Struct, frozen=True, tag="position", omit_defaults=
 
     number: _Number
     branch: _Name
-    learning: Learning = Learning()
+    learning: LearningMode = LearningMode()
 
 
 class ModelRecord(msgspec.Struct, frozen=True, tag="model"):
@@ -73,7 +73,7 @@ class SavedSession:
     problem: str = ""
     is_corrupt: bool = False
     tree: TurnTree = field(default_factory=TurnTree)
-    learning: Learning = field(default_factory=Learning)
+    learning: LearningMode = field(default_factory=LearningMode)
 
     def apply(self, record: SessionRecord | None) -> None:
         """Replay a record.
@@ -139,7 +139,7 @@ def turn_record(turn: Turn) -> TurnRecord:
     )
 
 
-def tree_records(tree: TurnTree, learning: Learning) -> Iterator[SessionRecord]:
+def tree_records(tree: TurnTree, learning: LearningMode) -> Iterator[SessionRecord]:
     """Yield the records whose replay gives `tree` and `learning`."""
     yield from map(turn_record, tree.turns.values())
     for branch, number in tree.branches.items():

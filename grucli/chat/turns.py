@@ -104,7 +104,7 @@ class ReplyContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class LearningMode:
     """Whether a session learns from its turns, those up to number `after` excepted."""
 
     on: bool = False
@@ -119,7 +119,7 @@ class Provenance:
     model_ref: str = ""
     sha256: str = ""
     context_digest: str = ""
-    learning: Learning = Learning()
+    learning: LearningMode = LearningMode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from grucli.engine.decoder import CpuDecoder
 from grucli.generation.confidence_interval import mean_interval
-from grucli.generation.output_learner import MAX_STEP_TOKENS, LearnedOutput, OutputLearner
+from grucli.generation.output_learner import MAX_STEP_TOKENS, OutputLearner, OutputParameters
 from grucli.generation.slices import slices
 from grucli.json_record import JsonRecord
+from grucli.kernels.arrays import Float32
 from grucli.model.cells import CELLS
 from grucli.model.weights import SavedModel
 from grucli.text.token_file import TokenFile
@@ -134,13 +135,13 @@ class _Reader:
         self._pack(output)
         return gains
 
-    def _learn(self, output: LearnedOutput, states: NDArray[np.float32], targets: NDArray[np.int32]) -> LearnedOutput:
+    def _learn(self, output: OutputParameters, states: Float32, targets: NDArray[np.int32]) -> OutputParameters:
         start = time.perf_counter()
         output = self._learner.learn(output, states, targets)
         self.seconds += time.perf_counter() - start
         return output
 
-    def _pack(self, output: LearnedOutput) -> None:
+    def _pack(self, output: OutputParameters) -> None:
         start = time.perf_counter()
         self._decoder.with_output(self._learner.weights(output), output.bias)
         self.packing_seconds += time.perf_counter() - start

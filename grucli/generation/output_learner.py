@@ -29,7 +29,7 @@ _TOLERANCE = 0.1  # nats that the decay may cost
 
 
 @dataclass(frozen=True, slots=True)
-class LearnedOutput:
+class OutputParameters:
     """The parameters that learn: matrix float32 [H, V], or [H, E] if the output is tied, and bias float32 [V]."""
 
     matrix: Float32
@@ -42,34 +42,34 @@ class OutputLearner:
     def __init__(self, parameters: Mapping[str, Float32]) -> None:
         """Learn from the named parameters of a model, which stay as they are."""
         self._matrix_name = "out.P" if "out.P" in parameters else "out.W"
-        self.original = LearnedOutput(parameters[self._matrix_name], parameters["out.b"])
+        self.original = OutputParameters(parameters[self._matrix_name], parameters["out.b"])
         self._embedding = parameters["embedding"] if self._matrix_name == "out.P" else None
         # Mean of the squared length of a row: 1 where logits are not a product with the embedding.
         squares = 1.0 if self._embedding is None else np.square(self._embedding, dtype=np.float64).sum(1).mean()
         self._matrix_scale = 1 / max(float(squares), 1e-12)
 
-    def arrays(self, output: LearnedOutput) -> dict[str, Float32]:
+    def arrays(self, output: OutputParameters) -> dict[str, Float32]:
         """Return the parameters by their names in a weights file."""
         return {self._matrix_name: output.matrix, "out.b": output.bias}
 
-    def weights(self, output: LearnedOutput) -> Float32:
+    def weights(self, output: OutputParameters) -> Float32:
         """Return the weights of the output layer [H, V]."""
         return output.matrix if self._embedding is None else output.matrix @ self._embedding.T
 
-    def log_probabilities(self, output: LearnedOutput, states: Float32) -> Float64:
+    def log_probabilities(self, output: OutputParameters, states: Float32) -> Float64:
         """Return the logarithms of the probabilities of the next token [n, V] after states [n, H]."""
         features = states @ output.matrix
         logits = features if self._embedding is None else features @ self._embedding.T
         return log_softmax(np.asarray(logits + output.bias, np.float64))
 
-    def nats(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> float:
+    def nats(self, output: OutputParameters, states: Float32, targets: NDArray[np.int32]) -> float:
         """Return the surprisal of targets [n] after states [n, H], in nats."""
         total = 0.0
         for part in slices(len(targets), MAX_STEP_TOKENS):
             total += _nats(self.log_probabilities(output, states[part]), targets[part])
         return total
 
-    def learn(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> LearnedOutput:
+    def learn(self, output: OutputParameters, states: Float32, targets: NDArray[np.int32]) -> OutputParameters:
         """Return the parameters after learning targets [n], which follow states [n, H].
 
         A step that would make its own targets more surprising is halved; so a text that repeats itself does no harm.
@@ -78,11 +78,11 @@ class OutputLearner:
             output = self._step(output, states[part], targets[part])
         return output
 
-    def _step(self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]) -> LearnedOutput:
+    def _step(self, output: OutputParameters, states: Float32, targets: NDArray[np.int32]) -> OutputParameters:
         before, d_matrix, d_bias = self.loss_and_gradients(output, states, targets)
         rate = LEARNING_RATE / (1 + np.square(states).sum(1).mean())
         for _ in range(_MAX_HALVINGS):
-            stepped = LearnedOutput(
+            stepped = OutputParameters(
                 _update(output.matrix, self.original.matrix, d_matrix, rate * self._matrix_scale),
                 _update(output.bias, self.original.bias, d_bias, rate),
             )
@@ -92,7 +92,7 @@ class OutputLearner:
         return output
 
     def loss_and_gradients(
-        self, output: LearnedOutput, states: Float32, targets: NDArray[np.int32]
+        self, output: OutputParameters, states: Float32, targets: NDArray[np.int32]
     ) -> tuple[float, Float32, Float32]:
         """Return Σ nats, and its gradients for matrix and bias."""
         log_probs = self.log_probabilities(output, states)

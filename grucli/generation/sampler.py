@@ -32,7 +32,7 @@ from grucli.generation.options import (
     TokenProb,
     TokenSurprisal,
 )
-from grucli.generation.output_learner import LearnedOutput, OutputLearner
+from grucli.generation.output_learner import OutputLearner, OutputParameters
 from grucli.generation.phrase_matcher import PhraseMatcher
 from grucli.generation.probabilities import Float64, OutputProjection, allowed_mask, log_softmax, token_probabilities
 from grucli.generation.slices import slices
@@ -65,7 +65,7 @@ class Sampler:
         self._engine = engine or CpuDecoder(sizes, arrays, quantized=quantized)
         self._weights, self._quantized = weights, quantized
         self._arrays, self._sizes, self._pool = arrays, sizes, ThreadPool(threads)
-        self._learned: LearnedOutput | None = None
+        self._learned: OutputParameters | None = None
         self._matchers: dict[tuple[tuple[str, ...], tuple[str, ...]], PhraseMatcher] = {}
         self.tokenizer = weights.tokenizer
         self.conversations = weights.card.conversations

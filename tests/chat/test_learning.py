@@ -18,7 +18,7 @@ def run_lines(session: Session, *lines: str) -> list[object]:
 
 def learned(session: Session) -> list[str]:
     """What the model has learned that gives the next reply."""
-    for _ in session.learn_up_to(session.tree.head):
+    for _ in session.learner.learn_up_to(session.tree, session.tree.head, lambda: False):
         pass
     return fake_model(session).learned
 
@@ -39,7 +39,7 @@ def test_a_session_does_not_learn_unless_told() -> None:
     session = conversation_session()
     run_lines(session, "a", "b")
     assert learned(session) == []
-    assert session.learned is None
+    assert session.learner.known(session.tree.head) is None
 
 
 def test_what_was_learned_follows_the_path() -> None:
@@ -89,8 +89,9 @@ def test_a_text_is_learned_without_turns() -> None:
 def test_the_gain_counts_the_lines_of_the_user_before_they_were_learned() -> None:
     session = learning_session()
     run_lines(session, "aa", "bbb", "c")
-    assert session.learned is not None
-    assert (session.learned.turns, session.learned.gained_bits, session.learned.chars) == (3, 0 + 1 + 2, 6)
+    updated = session.learner.known(session.tree.head)
+    assert updated is not None
+    assert (updated.turns, updated.gained_bits, updated.chars) == (3, 0 + 1 + 2, 6)
 
 
 def test_forget_drops_it_and_goes_on() -> None:
@@ -118,7 +119,7 @@ def test_bad_commands_say_what_to_do(line: str) -> None:
     (event,) = run_lines(session, line)
     assert isinstance(event, CommandError)
     assert event.hint
-    assert not session.learning.on
+    assert not session.learner.mode.on
 
 
 def test_keep_makes_a_model_and_goes_on_with_it() -> None:
@@ -156,10 +157,10 @@ def test_a_resumed_session_learns_as_it_did(tmp_path: Path, lines: tuple[str, ..
     store = SessionStore(tmp_path)
     with learning_session(store) as session:
         run_lines(session, *lines)
-        expected, learning = learned(session), session.learning
+        expected, learning = learned(session), session.learner.mode
     with conversation_session(store=store) as resumed:
         resumed.load(store.names()[0])
-        assert resumed.learning == learning
+        assert resumed.learner.mode == learning
         assert learned(resumed) == expected
 
 
@@ -178,7 +179,7 @@ def test_another_model_learns_the_turns_so_far() -> None:
     assert len(learned(session)) == 1
     run_lines(session, "/model bard")
     assert learned(session) == []
-    assert session.learning.on
+    assert session.learner.mode.on
 
 
 def test_score_uses_what_was_learned_before_the_text() -> None:

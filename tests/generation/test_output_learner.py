@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from grucli.engine.decoder import CpuDecoder
 from grucli.generation.options import GenerationConfig, Passage
-from grucli.generation.output_learner import DECAY, MAX_STEP_TOKENS, LearnedOutput, OutputLearner
+from grucli.generation.output_learner import DECAY, MAX_STEP_TOKENS, OutputLearner, OutputParameters
 from grucli.generation.sampler import Sampler
 from grucli.model.config import ModelConfig
 from grucli.model.parameters import init_parameters
@@ -76,7 +76,7 @@ def test_what_was_learned_decays() -> None:
     learner = OutputLearner(make_model(False).arrays)
     own = learner.original
     target = int(np.argmax(own.bias))
-    certain = LearnedOutput(own.matrix + 1, np.where(np.arange(len(own.bias)) == target, 50, own.bias).astype("f4"))
+    certain = OutputParameters(own.matrix + 1, np.where(np.arange(len(own.bias)) == target, 50, own.bias).astype("f4"))
     states = np.zeros((1, len(own.matrix)), np.float32)  # nothing to learn: the target has probability 1
     learned = learner.learn(certain, states, np.array([target], np.int32))
     np.testing.assert_allclose(learned.matrix - own.matrix, 1 - DECAY, rtol=1e-5)

@@ -174,9 +174,9 @@ def reply_footer(turn: Turn, width: int) -> str:
 
 def _learning_field(session: Session) -> str:
     """Say that the session learns, and by how many bits per character it predicts the user's lines better."""
-    learned = session.learned
+    learned = session.learner.known(session.tree.head)
     if learned is None or not learned.gained_bits:
-        return "learning" if session.learning.on else ""
+        return "learning" if session.learner.mode.on else ""
     return f"learning {-learned.gained_bits / learned.chars:+.2f} bits/char"
 
 
