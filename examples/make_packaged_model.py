@@ -17,6 +17,7 @@ import grucli
 from grucli.__main__ import main as run_gru
 from grucli.api.demo import demo_corpus
 from grucli.model import packaged
+from grucli.model.figures import ContextGain
 from grucli.model.store import BEST, NOTHING, OPTIMIZER, model_dir
 from grucli.model.weights import ModelCard, load_weights, save_weights
 from grucli.training.checkpoint import load_checkpoint
@@ -79,7 +80,7 @@ def package(model: str, corpus: str, output: Path) -> ModelCard:
         val_nats=after.nats_per_token,
         val_nats_per_char=after.nats_per_char,
         val_bits_per_char=after.bits_per_char,
-        **after.context_gain(),
+        **(after.context or ContextGain()).context_gain(),
         description={
             "data": f"chitchat-dataset {version('chitchat-dataset')}, conversations of volunteers about anything, "
             "collected by the Perception, Control and Cognition lab of Brigham Young University",

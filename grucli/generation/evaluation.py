@@ -24,14 +24,15 @@ _NATS_PER_BYTE = 8 * math.log(2)
 
 
 @dataclass(frozen=True, slots=True)
-class EvalResult(ContextGain, JsonRecord):
+class EvalResult(JsonRecord):
     """Losses on a whole text. `nats_per_token` and `perplexity` include end tokens.
 
     Per character means per character of text: the nats of end tokens count too, and each UTF-8 byte of an unknown
     symbol adds 8 bits to those of the unknown token, so that tokenizers can be compared. unknown_share: the fraction of
     the characters that are unknown. read, dropped: rows, those dropped by reason. placeholders:
     rows that say only that their text is missing or gone. notices: sentences for the user.
-    inputs: what was decided about the file. dynamic: what learning while reading gains, if measured.
+    inputs: what was decided about the file. context, dynamic: what it gains from the context of replies, and from
+    learning while reading, None where not measured.
     """
 
     nats_per_token: float
@@ -46,16 +47,17 @@ class EvalResult(ContextGain, JsonRecord):
     placeholders: int = 0
     notices: tuple[str, ...] = ()
     inputs: tuple[Schema, ...] = ()
+    context: ContextGain | None = None
     dynamic: DynamicGain | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return the figures, without the notices; those of the context last, if measured."""
+        """Return the figures, without the notices; those of the gains that were measured follow as if its own."""
         figures = JsonRecord.to_json(self)
-        del figures["notices"], figures["dynamic"]
-        gain = {name: figures.pop(name) for name in self.context_gain()}
-        if self.context_gain_bits is not None:
-            figures |= gain
-        return figures | (self.dynamic.to_json() if self.dynamic is not None else {})
+        del figures["notices"]
+        for gain in (figures.pop("context"), figures.pop("dynamic")):
+            if isinstance(gain, dict):
+                figures |= gain
+        return figures
 
 
 def evaluate_tokens(scorer: Scorer, tokens: TokenFile) -> EvalResult:
@@ -98,5 +100,5 @@ def evaluate(
     scorer = CpuScorer(parameters, ThreadPool(threads))
     result = evaluate_tokens(scorer, tokens)
     if sample is not None:
-        result = replace(result, **measure_context_gain(scorer, tokens, sample).context_gain())
+        result = replace(result, context=measure_context_gain(scorer, tokens, sample))
     return replace(result, dynamic=measure_dynamic_gain(weights, tokens)) if dynamic else result

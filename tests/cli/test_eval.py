@@ -90,6 +90,8 @@ def test_what_replies_gain_from_their_context(capsys: Output, tmp_path: Path) ->
     assert 0 <= result["right_context_share"] <= 1
     assert result["context_replies"] == 90
     assert run_eval(capsys, corpus, "--context") == result
+    both = run_eval(capsys, corpus, "--context", "--dynamic")
+    assert list(both)[: len(result) + 1] == [*result, "dynamic_gain_bits"]
     part = run_eval(capsys, corpus, "--context", "--split", "val", "--val", "0.5")
     assert 0 < part["context_replies"] < 90
     assert main(["eval", "emo", corpus, "--context"]) == 0

@@ -12,6 +12,7 @@ from grucli.engine.system_info import ConfigEntry, CpuBenchmark, CpuInfo, Direct
 from grucli.errors import ModelFileError, ServiceError, UsageError
 from grucli.generation.copy_detection import CheckedSample
 from grucli.generation.evaluation import EvalResult
+from grucli.model.figures import ContextGain
 from grucli.reddit.clean.explain import Explanation
 from grucli.reddit.clean.report import CleanReport
 from grucli.reddit.clean.rule_engine import RuleStep
@@ -215,7 +216,9 @@ def eval_result(terminal: Terminal) -> None:
 
 def eval_result_with_context(terminal: Terminal) -> None:
     """The result of gru eval --context."""
-    show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, **CONTEXT_GAIN))
+    show_scores(
+        terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, context=ContextGain(**CONTEXT_GAIN))
+    )
 
 
 def _checked_sample(seed: int, text: str, copied: int) -> CheckedSample:

@@ -28,8 +28,8 @@ def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
         ("characters", f"{scores.characters:,}"),
         ("unknown characters", f"{scores.unknown_share:.2%}"),
     ]
-    if context := describe_context_gain(scores):
-        facts += zip(("context gain", "right context"), context, strict=True)
+    if scores.context is not None:
+        facts += zip(("context gain", "right context"), describe_context_gain(scores.context), strict=True)
     if scores.dynamic is not None:
         facts += _dynamic_facts(scores.dynamic)
     print_key_values(terminal, facts, _EVAL_LABEL_COLUMNS)
