@@ -59,25 +59,17 @@ def sample_replies(tokens: TokenFile, max_replies: int = MAX_REPLIES) -> ReplySa
     Raises:
         EmptyInputError: there are not two such replies.
     """
-    replies, conversations = _spread_replies(tokens, max_replies)
-    contexts = [_find_context(tokens.ids, int(reply)) for reply in replies]
-    begins = np.array([begin for begin, _ in contexts], np.int64)
-    others = _pair_replies(np.array([turns for _, turns in contexts], np.int64), conversations)
-    paired = np.flatnonzero(others >= 0)
-    if len(paired) < 2:
-        raise EmptyInputError(
-            "too few replies: fewer than two conversations have one", "use more conversations, of two turns or more"
-        )
-    ends = np.array([_find_end(tokens.ids, int(reply) + 1) for reply in replies[paired]], np.int64)
-    others = others[paired]
-    return ReplySample(begins[paired], replies[paired], ends, begins[others], replies[others])
+    return _sample_replies(tokens, _count_replies(tokens), max_replies)
 
 
 def training_sample(tokens: TokenFile) -> ReplySample | None:
     """Return a small sample of a validation split; None if it has too few replies."""
-    count = int(tokens.token_counts()[EOT]) if tokens.conversations else 0
+    if not tokens.conversations:
+        return None
+    counts = _count_replies(tokens)
+    max_replies = min(max(sum(counts) // _TRAINING_STRIDE, _MIN_TRAINING_REPLIES), _MAX_TRAINING_REPLIES)
     try:
-        return sample_replies(tokens, min(max(count // _TRAINING_STRIDE, _MIN_TRAINING_REPLIES), _MAX_TRAINING_REPLIES))
+        return _sample_replies(tokens, counts, max_replies)
     except EmptyInputError:
         return None
 
@@ -107,9 +99,31 @@ def measure_context_gain(scorer: Scorer, tokens: TokenFile, sample: ReplySample)
     )
 
 
-def _spread_replies(tokens: TokenFile, max_replies: int) -> tuple[_Positions, _Positions]:
-    """The EOT before up to `max_replies` replies, and the numbers of their conversations, both ascending."""
-    counts = [int(np.count_nonzero(ids == EOT)) for _, ids in tokens.chunks()]
+def _sample_replies(tokens: TokenFile, counts: Sequence[int], max_replies: int) -> ReplySample:
+    replies, conversations = _spread_replies(tokens, counts, max_replies)
+    contexts = [_find_context(tokens.ids, int(reply)) for reply in replies]
+    begins = np.array([begin for begin, _ in contexts], np.int64)
+    others = _pair_replies(np.array([turns for _, turns in contexts], np.int64), conversations)
+    paired = np.flatnonzero(others >= 0)
+    if len(paired) < 2:
+        raise EmptyInputError(
+            "too few replies: fewer than two conversations have one", "use more conversations, of two turns or more"
+        )
+    ends = np.array([_find_end(tokens.ids, int(reply) + 1) for reply in replies[paired]], np.int64)
+    others = others[paired]
+    return ReplySample(begins[paired], replies[paired], ends, begins[others], replies[others])
+
+
+def _count_replies(tokens: TokenFile) -> list[int]:
+    """The number of replies in each chunk of the file."""
+    return [int(np.count_nonzero(ids == EOT)) for _, ids in tokens.chunks()]
+
+
+def _spread_replies(tokens: TokenFile, counts: Sequence[int], max_replies: int) -> tuple[_Positions, _Positions]:
+    """The EOT before up to `max_replies` replies, and the numbers of their conversations, both ascending.
+
+    counts: as `_count_replies`.
+    """
     total = sum(counts)
     ranks = np.arange(min(total, max_replies), dtype=np.int64) * total // max(min(total, max_replies), 1)
     replies, conversations, replies_before, documents_before = [], [], 0, 0

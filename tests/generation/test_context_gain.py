@@ -105,6 +105,18 @@ def test_a_sample_is_spread_over_the_file_and_always_the_same(tmp_path: Path) ->
     assert all(np.array_equal(*pair) for pair in zip(sample, sample_replies(tokens, 50), strict=True))
 
 
+@pytest.mark.parametrize(("stride", "size"), [(1, 256), (5, 60), (200, 32)])
+def test_the_sample_of_a_training_grows_with_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stride: int, size: int
+) -> None:
+    monkeypatch.setattr(context_gain, "_TRAINING_STRIDE", stride)
+    tokens = write_token_file(tmp_path, [["a", "b"]] * 300)
+    sample = training_sample(tokens)
+    assert sample is not None
+    assert len(sample.replies) == size
+    assert all(np.array_equal(*pair) for pair in zip(sample, sample_replies(tokens, size), strict=True))
+
+
 def naive_bits(config: ModelConfig, parameters: dict[str, np.ndarray], ids: Sequence[int], scored: int) -> float:
     """Bits of the last `scored` of ids, read from a zero state by the equations in float64."""
     x, resets = parameters["embedding"][list(ids[:-1])][:, None], np.zeros((len(ids) - 1, 1), np.bool_)
