@@ -29,7 +29,7 @@ from grucli.read.schema import ReadOptions, Schema
 from grucli.read.sources import InputSource, read_raw, resolve_source, resolve_sources
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text import tokenizers
-from grucli.text.token_file import TokenFile, TokenWriter, text_kind
+from grucli.text.token_file import TextKind, TokenFile, TokenWriter, text_kind
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
 from grucli.text.tokenizers.char import count_characters
 
@@ -91,8 +91,8 @@ class Dataset:
     base_fit: BaseFit | None = None
 
     @property
-    def kind(self) -> str:
-        """What the text is, in words."""
+    def kind(self) -> TextKind:
+        """What the text is."""
         return text_kind(conversations=self.conversations, running_text=self.running_text)
 
     def text_figures(self) -> dict[str, Any]:

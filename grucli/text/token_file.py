@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 import numpy as np
@@ -24,6 +24,9 @@ from grucli.errors import GruError
 from grucli.files import PRIVATE
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text.tokenizers import EOS, Tokenizer
+
+TextKind = Literal["comments", "conversations", "running text"]
+"""What a text is, in the words that users read."""
 
 _MAGIC = b"gru tokens\n"
 _FORMAT = 2
@@ -206,8 +209,8 @@ def min_uint_dtype(vocab: int) -> np.dtype[np.unsignedinteger]:
     return np.dtype(np.uint8 if vocab <= 1 << 8 else np.uint16 if vocab <= 1 << 16 else np.uint32)
 
 
-def text_kind(*, conversations: bool, running_text: bool) -> str:
-    """Return what a text is, in words."""
+def text_kind(*, conversations: bool, running_text: bool) -> TextKind:
+    """Return what a text is."""
     return "conversations" if conversations else "running text" if running_text else "comments"
 
 

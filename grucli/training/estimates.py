@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
+from grucli.text.token_file import TextKind
 from grucli.training.recipe import Conditions
 
 _MORE_TIME = 5
@@ -15,7 +16,7 @@ _TIME_RATIO = 3.0  # beyond the longest and the shortest measured time, likewise
 class _Text(NamedTuple):
     """bits: held-out bits per character by core-minutes, in ascending order."""
 
-    kind: str
+    kind: TextKind
     characters: int
     bits: Mapping[float, float]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grucli.text.dataset import Dataset
+from grucli.text.token_file import TextKind
 from grucli.training.options import Budget, Hyperparameters
 
 _UNTIMED_MINUTES = 2.0
@@ -20,7 +21,7 @@ class Conditions:
 
     characters: int
     tokens: int
-    kind: str
+    kind: TextKind
     tokenizer: str
     core_minutes: float
 

@@ -1,12 +1,13 @@
 """The recipes of `grucli.training.recipe`, and what a run is estimated to reach."""
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grucli.text.token_file import TextKind
 from grucli.training.estimates import describe_estimate
 from grucli.training.options import Hyperparameters, check_options
 from grucli.training.recipe import Conditions, choose, describe, weight_decay
@@ -17,12 +18,12 @@ COMMENTS = Conditions(2_900_000, 800_000, "comments", "subword", 4.0)
 @given(
     characters=st.integers(0, 10**12),
     tokens=st.integers(1, 10**12),
-    kind=st.sampled_from(["comments", "conversations", "running text"]),
+    kind=st.sampled_from(get_args(TextKind)),
     tokenizer=st.sampled_from(["char", "word", "subword"]),
     core_minutes=st.floats(1e-6, 1e9),
 )
 def test_any_text_and_time_have_a_recipe_within_the_ranges(
-    characters: int, tokens: int, kind: str, tokenizer: str, core_minutes: float
+    characters: int, tokens: int, kind: TextKind, tokenizer: str, core_minutes: float
 ) -> None:
     conditions = Conditions(characters, tokens, kind, tokenizer, core_minutes)
     hparams = Hyperparameters(**choose(conditions, {}), tokenizer=tokenizer)
