@@ -1,20 +1,18 @@
 """The program's side: `gru train`, called as a function."""
 
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
 from benchmarks.recipes.results import RunFigures
 from grucli.api.train import train as train_model
-from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import DivergedError, EmptyInputError
 from grucli.model.store import model_dir
-from grucli.text.dataset import Dataset
-from grucli.training.events import Evaluated, SetupProgress, TrainEvent
+from grucli.training.events import Evaluated, TrainEvent
 from grucli.training.options import Hyperparameters, TrainOptions
 from grucli.training.schedule import MIN_DROPOUT
-from grucli.training.setup_run import build_trainer, choose_hparams, load_dataset, resolve_run
+from grucli.training.setup_run import prepare_run
 from grucli.training.signals import StopFlag
 from grucli.training.trainer import Trainer
 
@@ -97,19 +95,11 @@ def make_workload(text: dict[str, Any], options: dict[str, Any]) -> Callable[[],
 
 
 def _make_trainer(options: TrainOptions) -> Trainer:
-    directory = model_dir(options.model_name())
-    config = resolve_run(options, directory)
     with StopFlag() as stop:
-        dataset = _returned(load_dataset(options, config, stop))
-    pool = ThreadPool(options.threads)
-    config, hparams = choose_hparams(config, options, dataset, pool.threads)
-    return build_trainer(config, hparams, options, directory, dataset, pool)
-
-
-def _returned(work: Generator[SetupProgress, None, Dataset]) -> Dataset:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            dataset: Dataset = end.value
-            return dataset
+        work = prepare_run(options, model_dir(options.model_name()), stop)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                trainer: Trainer = end.value[1]
+                return trainer

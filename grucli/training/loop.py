@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterator
 
-from grucli.engine.thread_pool import ThreadPool
 from grucli.files import DirectoryLock
 from grucli.generation.copy_detection import save_index
 from grucli.kernels.jit import CACHE
@@ -14,14 +13,7 @@ from grucli.training.checkpoint import TrainState
 from grucli.training.events import CheckpointSaved, Evaluated, SetupProgress, TrainEvent, TrainFinished, TrainStarted
 from grucli.training.options import DEFAULT_NUM_EVALS, PATIENCE, TrainOptions
 from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout, default_embed_dropout
-from grucli.training.setup_run import (
-    build_trainer,
-    choose_hparams,
-    index_dataset,
-    load_dataset,
-    resolve_run,
-    warm_up,
-)
+from grucli.training.setup_run import index_dataset, prepare_run, warm_up
 from grucli.training.signals import StopFlag
 from grucli.training.staging import clean_up, create_staging, recover
 from grucli.training.trainer import StepResult, Trainer
@@ -53,12 +45,8 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
     with DirectoryLock(directory):
         try:
             recover(directory)
-            config = resolve_run(options, directory)
-            dataset = yield from load_dataset(options, config, stop)
-            pool = ThreadPool(options.threads)
-            config, hparams = choose_hparams(config, options, dataset, pool.threads)
-            trainer = build_trainer(config, hparams, options, directory, dataset, pool)
-            index = yield from index_dataset(options, config, directory, dataset, stop)
+            config, trainer = yield from prepare_run(options, directory, stop)
+            index = yield from index_dataset(config, directory, trainer.dataset, stop)
             if config.checkpoint is None:
                 trainer.output_dir = create_staging(directory)
             if index is not None:

@@ -66,7 +66,27 @@ class RunConfig:
     decisions: tuple[str, ...] = ()
 
 
-def resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
+def prepare_run(
+    options: TrainOptions, model_dir: Path, stop: StopFlag
+) -> Generator[SetupProgress, None, tuple[RunConfig, Trainer]]:
+    """Prepare everything but the copy index; yield the progress, and return what the run starts from and its trainer.
+
+    Raises:
+        UsageError: the model exists, an option conflicts with the checkpoint, the base model or the corpus, or the run
+            does not fit in memory.
+        EmptyInputError: the corpus is shorter than one window.
+        ModelFileError: the checkpoint or the base model is corrupt, or does not fit the engine.
+        CancelledError: `stop` was set.
+        GruError: as `prepare_dataset`.
+    """
+    config = _resolve_run(options, model_dir)
+    dataset = yield from _load_dataset(options, config, stop)
+    pool = ThreadPool(options.threads)
+    config, hparams = _choose_hparams(config, options, dataset, pool.threads)
+    return config, _build_trainer(config, hparams, options, model_dir, dataset, pool)
+
+
+def _resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
     """Resolve the options against the files in `model_dir`.
 
     Raises:
@@ -101,7 +121,7 @@ def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint
     return RunConfig(budget if budget.is_set else state.budget, checkpoint)
 
 
-def choose_hparams(
+def _choose_hparams(
     config: RunConfig, options: TrainOptions, dataset: Dataset, threads: int
 ) -> tuple[RunConfig, Hyperparameters]:
     """Return the hyperparameters, and the configuration once the text is known: it decides whether a base is used."""
@@ -124,7 +144,7 @@ def choose_hparams(
     return replace(config, base=base, decisions=tuple(decisions)), hparams
 
 
-def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Generator[SetupProgress, None, Dataset]:
+def _load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Generator[SetupProgress, None, Dataset]:
     """Prepare the corpus in a thread; yield the latest progress several times per second; return the dataset.
 
     Raises:
@@ -170,7 +190,7 @@ def _poll(future: Future[Any]) -> Iterator[None]:
 
 
 def index_dataset(
-    options: TrainOptions, config: RunConfig, model_dir: Path, dataset: Dataset, stop: StopFlag
+    config: RunConfig, model_dir: Path, dataset: Dataset, stop: StopFlag
 ) -> Generator[SetupProgress, None, CopyIndex | None]:
     """Index the training text for the detection of copies.
 
@@ -212,7 +232,7 @@ def _load_index(weights_path: Path, fingerprint: str) -> CopyIndex | None:
         return None
 
 
-def build_trainer(
+def _build_trainer(
     config: RunConfig,
     hparams: Hyperparameters,
     options: TrainOptions,
