@@ -9,8 +9,9 @@ import typer
 from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.cli.options import Json, Pace, Threads
 from grucli.cli.train import EXIT_STATUS_BY_REASON, resume_command
-from grucli.model.packaged import NAME as PACKAGED_NAME
+from grucli.model import packaged
 from grucli.read.schema import ReadOptions
+from grucli.training.options import describe_minutes
 
 if TYPE_CHECKING:
     from grucli.generation.decoding import TextStream
@@ -22,7 +23,7 @@ What to try next:
   gru chat demo                             talk with it
   gru sample demo --temp 0.5 -n 3           more replies, less random
   gru train your-comments.csv --minutes 5   train your own model"""
-_PACKAGED_STEP = f"  {f'gru chat {PACKAGED_NAME}':<39}   talk with the one that comes with gru"
+_PACKAGED_STEP = f"  {f'gru chat {packaged.NAME}':<39}   talk with the one that comes with gru"
 
 
 def demo(
@@ -53,11 +54,11 @@ def demo(
         from grucli.api.demo import NAME, DemoResult, demo_corpus, demo_replies, packaged_replies, train_demo
 
         corpus = demo_corpus()
-    packaged = _write_replies(
-        term, packaged_replies(seed, threads), "The model that comes with gru, after hours of training:\n", pace, json
-    )
-    length = "a minute" if minutes == 1 else f"{minutes:g} minutes"
-    if packaged:
+    length = describe_minutes(minutes)
+    packaged_samples: tuple[Sample, ...] = ()
+    if packaged.path() is not None:
+        term.info("The model that comes with gru, after hours of training:\n")
+        packaged_samples = _write_replies(term, packaged_replies(seed, threads), pace, json)
         term.info(f"\nNow a small one learns from the same conversations, from nothing, for {length}:\n")
     with (
         StopFlag() as stop,
@@ -67,29 +68,27 @@ def demo(
         finished = train_demo(corpus, minutes=minutes, seed=seed, threads=threads, on_event=view.show, stop=stop)
     if finished.reason in EXIT_STATUS_BY_REASON:
         if json:
-            term.print_json(DemoResult(finished.summary, packaged_replies=packaged))
+            term.print_json(DemoResult(finished.summary, packaged_replies=packaged_samples))
         print_train_result(term, finished, resume_command([corpus], NAME, ReadOptions()))
         raise typer.Exit(EXIT_STATUS_BY_REASON[finished.reason])
-    title = f"\nWhat it replies after {length}{', also to the same questions' if packaged else ''}:\n"
-    replies = _write_replies(term, demo_replies(seed, threads), title, pace, json)
+    term.info(f"\nWhat it replies after {length}{', also to the same questions' if packaged_samples else ''}:\n")
+    samples = _write_replies(term, demo_replies(seed, threads), pace, json)
     if json:
-        term.print_json(DemoResult(finished.summary, replies, packaged))
+        term.print_json(DemoResult(finished.summary, samples, packaged_samples))
     term.info(_NEXT_STEPS)
-    if packaged:
+    if packaged_samples:
         term.info(_PACKAGED_STEP)
 
 
 def _write_replies(
-    term: "Terminal", replies: Iterable[tuple[str, "TextStream"]], title: str, pace: float, json: bool
+    term: "Terminal", replies: Iterable[tuple[str, "TextStream"]], pace: float, json: bool
 ) -> "tuple[Sample, ...]":
-    """Write each prompt with its reply, after the title if there are any; with `json` only generate them."""
+    """Write each prompt with its reply; with `json` only generate them."""
     from grucli.ui.views.sample_view import SampleWriter
 
     samples: list[Sample] = []
     with SampleWriter(term, pace) as writer:
         for prompt, reply in replies:
-            if not samples:
-                term.info(title)
             chunks = (chunk.text for chunk in reply)
             if json:
                 deque(chunks, maxlen=0)

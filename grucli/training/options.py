@@ -211,10 +211,10 @@ class Budget:
             return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
         if self.minutes is not None:
             # "about": the number of steps is fixed early, from the speed measured until then.
-            return f"about {'a minute' if self.minutes == 1 else f'{self.minutes:g} minutes'} of training"
+            return f"about {describe_minutes(self.minutes)} of training"
         if not has_val:
-            return f"about {MAX_MINUTES:g} minutes of training"
-        at_most = f"at most about {MAX_MINUTES:g} minutes"
+            return f"about {describe_minutes(MAX_MINUTES)} of training"
+        at_most = f"at most about {describe_minutes(MAX_MINUTES)}"
         return f"until the validation loss has not improved for {PATIENCE} evaluations, {at_most}"
 
 
@@ -234,6 +234,11 @@ def option_specs() -> dict[str, OptionSpec]:
         for option in fields(TrainOptions)
         if (spec := option.metadata.get("spec")) is not None
     }
+
+
+def describe_minutes(minutes: float) -> str:
+    """Return a length of time in words: a minute, 2.5 minutes."""
+    return "a minute" if minutes == 1 else f"{minutes:g} minutes"
 
 
 def budget_from(options: TrainOptions) -> Budget:
