@@ -27,6 +27,7 @@ from grucli.kernels.arrays import empty
 from grucli.kernels.gemm import gemm
 from grucli.kernels.microkernel import HAS_VNNI, LANES, MR, NR, num_panels, pack
 from grucli.limits import cpu_quota, physical_cores
+from grucli.model import packaged
 from grucli.paths import cache_dir, config_file, data_dir, models_dir
 from grucli.settings import read_config
 
@@ -81,6 +82,15 @@ class Directories:
 
 
 @dataclass(frozen=True, slots=True)
+class PackagedModelInfo:
+    """The weights file of the model that comes with the package, and its size."""
+
+    name: str
+    path: Path
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigEntry:
     """A setting from the environment or `config.toml`, which is its `source`.
 
@@ -96,13 +106,17 @@ class ConfigEntry:
 
 @dataclass(frozen=True, slots=True)
 class SystemInfo(JsonRecord):
-    """The system information. `versions` are those of Python, the program and its compiler."""
+    """The system information. `versions` are those of Python, the program and its compiler.
+
+    `packaged_model` is None if this copy of the package has none.
+    """
 
     versions: Mapping[str, str]
     processor: CpuInfo
     kernel_cache: KernelCacheInfo
     speed: CpuBenchmark
     directories: Directories
+    packaged_model: PackagedModelInfo | None
     settings: tuple[ConfigEntry, ...]
 
 
@@ -120,7 +134,8 @@ def collect_system_info(variables: Collection[str]) -> SystemInfo:
     processor = CpuInfo(_cpu_name(), llvm.get_host_cpu_name(), physical_cores(), cpu_quota(), 32 * LANES, HAS_VNNI)
     speed = CpuBenchmark(measure_gflops(1), measure_gflops(processor.cores), measure_memory_gb_per_second())
     directories = Directories(data_dir(), models_dir(), cache_dir(), config_file(), config_file().is_file())
-    return SystemInfo(_versions(), processor, kernel_cache, speed, directories, active_settings(variables))
+    settings = active_settings(variables)
+    return SystemInfo(_versions(), processor, kernel_cache, speed, directories, _packaged_model(), settings)
 
 
 def measure_gflops(threads: int) -> float:
@@ -194,6 +209,11 @@ def _entries(config: Mapping[str, Any]) -> list[tuple[str, str, object]]:
     top = [(key, key, value) for key, value in config.items() if not isinstance(value, dict)]
     tables = [(name, table) for name, table in config.items() if isinstance(table, dict)]
     return top + [(f"{name}.{key}", key, value) for name, table in tables for key, value in table.items()]
+
+
+def _packaged_model() -> PackagedModelInfo | None:
+    path = packaged.path()
+    return None if path is None else PackagedModelInfo(packaged.NAME, path, path.stat().st_size)
 
 
 def _versions() -> dict[str, str]:

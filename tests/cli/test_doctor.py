@@ -10,11 +10,13 @@ from grucli.__main__ import main
 from grucli.engine import system_info
 from grucli.errors import ExitStatus
 from grucli.kernels import jit
+from grucli.ui.terminal.formatting import format_si
+from tests.model.factories import add_packaged_model
 
 Output = pytest.CaptureFixture[str]
-SECTIONS = ["versions", "processor", "kernel_cache", "speed", "directories", "settings"]
+SECTIONS = ["versions", "processor", "kernel_cache", "speed", "directories", "packaged_model", "settings"]
 ROW_LABELS = ["processor", "cores", "vectors", "int8 products", "one core", "all cores", "memory", "kernel cache"]
-ROW_LABELS += ["data", "models", "cache", "config", "versions", "setting"]
+ROW_LABELS += ["data", "models", "packaged model", "cache", "config", "versions", "setting"]
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +80,16 @@ def test_settings_are_listed_with_their_source(capsys: Output, home: Path, monke
         "train.batch = 64 (config.toml)",
         "train.name = [31m (config.toml)",
     ]
+
+
+def test_the_packaged_model_is_shown(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = add_packaged_model(monkeypatch, tmp_path)
+    size = path.stat().st_size
+    assert read_json(capsys)["packaged_model"] == {"name": "chitchat", "path": str(path), "bytes": size}
+    assert dict(read_rows(capsys))["packaged model"] == f"chitchat, {format_si(size)}B"
+    path.unlink()
+    assert read_json(capsys)["packaged_model"] is None
+    assert dict(read_rows(capsys))["packaged model"] == "not in this installation"
 
 
 def test_nothing_set(capsys: Output, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grucli.engine.system_info import ConfigEntry, CpuBenchmark, CpuInfo, Directories, KernelCacheInfo, SystemInfo
+from grucli.engine.system_info import (
+    ConfigEntry,
+    CpuBenchmark,
+    CpuInfo,
+    Directories,
+    KernelCacheInfo,
+    PackagedModelInfo,
+    SystemInfo,
+)
 from grucli.errors import ModelFileError, ServiceError, UsageError
 from grucli.generation.copy_detection import CheckedSample
 from grucli.generation.evaluation import EvalResult
@@ -200,6 +208,7 @@ def doctor_report(terminal: Terminal) -> None:
             KernelCacheInfo(Path("/home/somebody/.cache/gru/kernels/27896e779ce03ac1"), None, True),
             CpuBenchmark(113.7, 1754.4, 24.7),
             Directories(home, home / "models", Path("/home/somebody/.cache/gru"), home / "config.toml", False),
+            PackagedModelInfo("chitchat", Path("/usr/lib/grucli/data/chitchat.safetensors"), 5_412_345),
             (
                 ConfigEntry("GRU_TEMP", "0.5", "environment", None),
                 ConfigEntry("GRU_TEPM", None, "environment", "there is no such option"),

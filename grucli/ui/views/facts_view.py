@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from grucli.errors import pluralize
 from grucli.model.figures import ContextGain
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.formatting import format_float, print_key_values
+from grucli.ui.terminal.formatting import format_float, format_si, print_key_values
 
 if TYPE_CHECKING:
-    from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, SystemInfo
+    from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, PackagedModelInfo, SystemInfo
     from grucli.generation.dynamic_evaluation import DynamicGain
     from grucli.generation.evaluation import EvalResult
 
@@ -69,6 +69,7 @@ def show_system_info(terminal: Terminal, info: "SystemInfo") -> None:
         ("kernel cache", _format_kernel_cache(info.kernel_cache)),
         ("data", str(directories.data)),
         ("models", str(directories.models)),
+        ("packaged model", _format_packaged_model(info.packaged_model)),
         ("cache", str(directories.cache)),
         ("config", f"{directories.config}{'' if directories.config_exists else ' (not found)'}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
@@ -87,6 +88,10 @@ def _format_kernel_cache(kernels: "KernelCacheInfo") -> str:
     if kernels.directory is None:
         return f"disabled, kernels are recompiled on every run: {kernels.problem}"
     return f"{kernels.directory} ({'warm' if kernels.is_warm else 'cold'})"
+
+
+def _format_packaged_model(model: "PackagedModelInfo | None") -> str:
+    return "not in this installation" if model is None else f"{model.name}, {format_si(model.bytes)}B"
 
 
 def _format_setting(setting: "ConfigEntry") -> str:
