@@ -84,7 +84,7 @@ _gru_look_up() {
         'train --eval-every') kind='' ;;
         'train --seed') kind='' ;;
         'train --threads') kind='' ;;
-        'train --from') kind=@model ;;
+        'train --from') kind='@model nothing' ;;
         'train --column') kind='' ;;
         'train --thread-column') kind='' ;;
         'train --delimiter') kind='' ;;
@@ -213,8 +213,9 @@ _gru() {
     fi
     case $kind in
         '') ;;
-        @model)
+        @model*)
             _gru_model_names "$cur"
+            COMPREPLY+=($(compgen -W "${kind#@model}" -- "$cur"))
             (( ${#COMPREPLY[@]} )) || _gru_files "$cur"
             ;;
         @file) _gru_files "$cur" ;;

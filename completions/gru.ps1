@@ -4,7 +4,7 @@
 Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
 
-    # By command: what may follow. A value is @model, @file, its choices, or ''.
+    # By command: what may follow. A value is @model and further names, @file, its choices, or ''.
     $tree = @{
         '' = @{
             commands = [ordered]@{ 'demo' = 'Watch a model learn from real conversations for a minute, then read what it writes'; 'fetch' = 'Fetch comments'; 'clean' = 'Clean comments: dumps, fetched files or tables in, one corpus to train on out'; 'purge' = 'Remove comments from a corpus by id or author'; 'train' = 'Train a model on comments'; 'sample' = 'Generate comments'; 'chat' = 'Chat with a model'; 'eval' = 'Measure how well a model predicts a text: fewer bits per character are better'; 'doctor' = 'Show system information: speed, directories, settings'; 'models' = 'List and manage models'; 'sessions' = 'List and remove saved chats' }
@@ -44,7 +44,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
         'train' = @{
             commands = [ordered]@{  }
             options = [ordered]@{ '--name' = 'Model name'; '--cell' = 'Recurrent cell'; '--hidden' = 'Units per layer'; '--layers' = 'Number of layers'; '--embed' = 'Embedding size'; '--tokenizer' = 'Tokenizer'; '--vocab' = 'Maximum vocabulary size'; '--no-tied' = 'Share the embedding and output weights'; '--tied' = 'Share the embedding and output weights'; '--batch' = 'Batch size'; '--seq' = 'Sequence length in tokens'; '--lr' = 'Peak learning rate'; '--weight-decay' = 'Weight decay'; '--dropout' = 'Dropout probability'; '--embed-dropout' = 'Embedding dropout'; '--steps' = 'Number of steps'; '--epochs' = 'Number of epochs'; '--minutes' = 'Minutes of training, without compiling'; '--val' = 'Validation fraction; 0 disables'; '--val-file' = 'Validation corpus, instead of a fraction'; '--eval-every' = 'Evaluate every N steps'; '--seed' = 'Random seed'; '--threads' = 'Number of threads'; '--resume' = 'Resume the last run'; '--force' = 'Replace an existing model'; '--from' = 'Model to adapt, or ''nothing'''; '--column' = 'Text column, by name or number (from 1)'; '--thread-column' = 'Column that names the conversation'; '--delimiter' = 'Delimiter of a table: a character, or tab'; '--encoding' = 'Encoding of a text file, such as cp1252'; '--no-header' = 'The first line of a table is a row'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
-            values = @{ '--name' = ''; '--cell' = 'gru gru-after lstm rnn'; '--hidden' = ''; '--layers' = ''; '--embed' = ''; '--tokenizer' = 'char word subword'; '--vocab' = ''; '--batch' = ''; '--seq' = ''; '--lr' = ''; '--weight-decay' = ''; '--dropout' = ''; '--embed-dropout' = ''; '--steps' = ''; '--epochs' = ''; '--minutes' = ''; '--val' = ''; '--val-file' = '@file'; '--eval-every' = ''; '--seed' = ''; '--threads' = ''; '--from' = '@model'; '--column' = ''; '--thread-column' = ''; '--delimiter' = ''; '--encoding' = '' }
+            values = @{ '--name' = ''; '--cell' = 'gru gru-after lstm rnn'; '--hidden' = ''; '--layers' = ''; '--embed' = ''; '--tokenizer' = 'char word subword'; '--vocab' = ''; '--batch' = ''; '--seq' = ''; '--lr' = ''; '--weight-decay' = ''; '--dropout' = ''; '--embed-dropout' = ''; '--steps' = ''; '--epochs' = ''; '--minutes' = ''; '--val' = ''; '--val-file' = '@file'; '--eval-every' = ''; '--seed' = ''; '--threads' = ''; '--from' = '@model nothing'; '--column' = ''; '--thread-column' = ''; '--delimiter' = ''; '--encoding' = '' }
             arguments = @('@file')
             repeats = $true
         }
@@ -174,7 +174,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     elseif ($count -lt $entry.arguments.Count) { $kind = $entry.arguments[$count] }
     elseif ($entry.repeats) { $kind = $entry.arguments[-1] }
 
-    if ($kind -eq '@model') {
+    if ($kind -like '@model*') {
         if ($Env:GRU_HOME) { $folder = $Env:GRU_HOME -replace '^~(?=[\\/])', $HOME }
         elseif ($Env:XDG_DATA_HOME -and -not $IsWindows) { $folder = Join-Path $Env:XDG_DATA_HOME 'gru' }
         elseif ($IsMacOS) { $folder = Join-Path $HOME 'Library/Application Support/gru' }
@@ -184,6 +184,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             Where-Object { $_.Name -match '^\w[\w.-]*$' } |
             Where-Object { Test-Path (Join-Path $_.FullName '*') -Include 'best.safetensors', 'last.safetensors' } |
             ForEach-Object { $offers[$_.Name] = 'model' }
+        $kind.Split(' ') | Select-Object -Skip 1 | ForEach-Object { $offers[$_] = 'model' }
     }
     elseif ($kind -and $kind -ne '@file') { $kind.Split(' ') | ForEach-Object { $offers[$_] = $_ } }
 

@@ -17,10 +17,11 @@ from grucli.cli.completions import SHELLS, script
 from grucli.cli.completions.command_tree import command_tree
 from grucli.cli.completions.install import current_shell, install
 from grucli.errors import UsageError
+from grucli.model import packaged
 
 COMPLETIONS_DIR = Path(__file__).parents[2] / "completions"
 MODEL_FILES = {"emo": "best", "demo-talk": "last", "broken": "optimizer", "a b": "best", "$(touch pwned)": "best"}
-MODEL_NAMES = {"demo-talk", "emo"}
+MODEL_NAMES = {"chitchat", "demo-talk", "emo"}
 FILE_NAMES = {"corpus.csv", "x.safetensors"}
 
 CASES: list[tuple[str, set[str]]] = [
@@ -32,11 +33,14 @@ CASES: list[tuple[str, set[str]]] = [
     ("gru models show e", {"emo"}),
     ("gru models remove emo d", {"demo-talk"}),
     ("gru sample e", {"emo"}),
+    *((f"gru {command} ch", {"chitchat"}) for command in ("chat", "sample", "eval", "models show")),
     ("gru sample -n 3 e", {"emo"}),
     ("gru sample --top", {"--top-k", "--top-p"}),
     ("gru train --tokenizer ", {"char", "subword", "word"}),
     ("gru train --tokenizer w", {"word"}),
     ("gru train --from e", {"emo"}),
+    ("gru train --from n", {"nothing"}),
+    ("gru train --from ch", {"chitchat"}),
     ("gru train --batch ", set()),
     ("gru models rename emo ", set()),
     ("gru --show-completion ", set(SHELLS)),
@@ -50,7 +54,7 @@ def needs_shell(name: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def completion_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a home, some models, and some files to complete."""
+    """A folder with a home, some models, some files to complete, and the scripts of a package that has a model."""
     home_root = tmp_path_factory.mktemp("completions")
     for name, weights in MODEL_FILES.items():
         directory = home_root / "gru" / "models" / name
@@ -59,6 +63,11 @@ def completion_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home_root / "here").mkdir()
     for name in FILE_NAMES:
         (home_root / "here" / name).touch()
+    (home_root / "scripts").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packaged, "_FILE", home_root / "here" / "x.safetensors")
+        for name, file in SHELLS.items():
+            (home_root / "scripts" / file).write_text(script(name), "utf-8")
     return home_root
 
 
@@ -106,6 +115,14 @@ def test_they_cover_every_command_and_option() -> None:
             assert option.lstrip("-") in text
 
 
+def test_the_packaged_model_is_offered_only_if_it_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(packaged, "_FILE", tmp_path / "none")
+    for name in SHELLS:
+        text = script(name)
+        assert packaged.NAME not in text
+        assert "nothing" in text
+
+
 def test_they_start_no_python() -> None:
     for name in SHELLS:
         code = "\n".join(line for line in script(name).splitlines() if not line.startswith("#"))
@@ -128,7 +145,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gru
 def complete_in_bash(root: Path, *words: str, **variables: str) -> set[str]:
     return set(
         run_completion(
-            root, "bash", "--norc", "-c", BASH_PROGRAM, "bash", str(COMPLETIONS_DIR / "gru.bash"), *words, **variables
+            root, "bash", "--norc", "-c", BASH_PROGRAM, "bash", str(root / "scripts" / "gru.bash"), *words, **variables
         )
     )
 
@@ -148,6 +165,8 @@ def test_bash_at_an_equals_sign_and_where_files_stand(completion_home: Path) -> 
     assert complete_in_bash(completion_home, "gru", "train", "--tokenizer", "=", "word", "") == {"FILES"}
     assert complete_in_bash(completion_home, "gru", "train", "a.csv", "b") == {"FILES"}
     assert complete_in_bash(completion_home, "gru", "sample", "no-such-model") == {"FILES"}
+    assert complete_in_bash(completion_home, "gru", "models", "remove", "chitchat") == {"FILES"}
+    assert complete_in_bash(completion_home, "gru", "models", "rename", "chitchat") == {"FILES"}
 
 
 @needs_shell("bash")
@@ -157,28 +176,28 @@ def test_bash_finds_the_models_where_gru_keeps_them(completion_home: Path, tmp_p
         complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME="", XDG_DATA_HOME=str(completion_home))
         == MODEL_NAMES
     )
-    assert complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME=str(tmp_path)) == {"FILES"}
+    assert complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME=str(tmp_path)) == {"chitchat"}
     if sys.platform.startswith("linux"):
         (tmp_path / ".local" / "share").mkdir(parents=True)
         (tmp_path / ".local" / "share" / "gru").symlink_to(completion_home / "gru")
         assert complete_in_bash(completion_home, "gru", "sample", "", GRU_HOME="", HOME=str(tmp_path)) == MODEL_NAMES
 
 
+def complete_in_fish(root: Path, line: str) -> list[str]:
+    program = f"source {shlex.quote(str(root / 'scripts' / 'gru.fish'))}; complete -C {shlex.quote(line)}"
+    return [answer.split("\t")[0] for answer in run_completion(root, "fish", "--no-config", "-c", program)]
+
+
 @needs_shell("fish")
 @pytest.mark.parametrize(("line", "expected"), CASES, ids=IDS)
 def test_fish(completion_home: Path, line: str, expected: set[str]) -> None:
-    program = f"source {shlex.quote(str(COMPLETIONS_DIR / 'gru.fish'))}; complete -C {shlex.quote(line)}"
-    assert {
-        answer.split("\t")[0] for answer in run_completion(completion_home, "fish", "--no-config", "-c", program)
-    } == expected
+    assert set(complete_in_fish(completion_home, line)) == expected
 
 
 @needs_shell("fish")
 def test_fish_at_an_equals_sign_and_where_files_stand(completion_home: Path) -> None:
-    program = f"source {shlex.quote(str(COMPLETIONS_DIR / 'gru.fish'))}; complete -C 'gru train --tokenizer=w'"
-    assert run_completion(completion_home, "fish", "--no-config", "-c", program)[0].startswith("--tokenizer=word")
-    program = f"source {shlex.quote(str(COMPLETIONS_DIR / 'gru.fish'))}; complete -C 'gru train co'"
-    assert run_completion(completion_home, "fish", "--no-config", "-c", program) == ["corpus.csv"]
+    assert complete_in_fish(completion_home, "gru train --tokenizer=w") == ["--tokenizer=word"]
+    assert complete_in_fish(completion_home, "gru train co") == ["corpus.csv"]
 
 
 @pytest.mark.slow
@@ -196,17 +215,18 @@ def test_zsh(completion_home: Path) -> None:
         timeout=20,
     )
     child.sendline(
-        f"fpath=({shlex.quote(str(COMPLETIONS_DIR))} $fpath); autoload -Uz compinit && compinit -u -D; "
+        f"fpath=({shlex.quote(str(completion_home / 'scripts'))} $fpath); autoload -Uz compinit && compinit -u -D; "
         "PS1='> '; LISTMAX=0; bindkey '^I' list-choices; print REA''DY"
     )
     child.expect_exact("READY")
     listed = {
         "gru ": ["demo *-- ", "eval *-- ", "models *-- "],
         "gru models s": ["show *-- Show"],
-        "gru models show ": ["demo-talk +emo +x.safetensors"],
+        "gru models show ": ["chitchat +demo-talk +emo +x.safetensors"],
+        "gru models rename ": ["demo-talk +emo +x.safetensors"],
         "gru sample --top": ["--top-k *-- ", "--top-p *-- "],
         "gru train --tokenizer=": ["char +subword +word"],
-        "gru train --from ": ["demo-talk +emo +x.safetensors"],
+        "gru train --from ": ["chitchat +demo-talk +emo +nothing +x.safetensors"],
         "gru train co": [r"\s+corpus.csv"],
     }
     for line, expected in listed.items():

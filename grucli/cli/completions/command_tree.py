@@ -1,6 +1,7 @@
 """The tree of commands as plain values, for completion scripts.
 
-The kind of a value is MODEL_KIND, FILE_KIND, the choices separated by spaces, or "" for anything else.
+The kind of a value is MODEL_KIND with the names that need no model of the user, FILE_KIND, the choices, or "" for
+anything else; words are separated by spaces.
 """
 
 import re
@@ -21,8 +22,13 @@ from grucli.cli.command_base import (
     TyperPath,
     walk,
 )
+from grucli.model import packaged
+from grucli.model.store import NOTHING
 
 MODEL_KIND, FILE_KIND = "@model", "@file"
+
+_OWN_MODELS = {"old", "names"}
+"""Arguments that take models of the user alone: that of the package cannot be renamed or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +90,17 @@ def _first_sentence(text: str) -> str:
     return re.split(r"(?<=\.)\s", text)[0].rstrip(".")
 
 
+def _names_without_model(parameter: Parameter) -> Iterator[str]:
+    if parameter.name not in _OWN_MODELS and packaged.path() is not None:
+        yield packaged.NAME
+    if parameter.name == "start_from":
+        yield NOTHING
+
+
 def _kind(parameter: Parameter) -> str:
     if isinstance(parameter.type, TyperChoice):
         return " ".join(str(getattr(choice, "value", choice)) for choice in parameter.type.choices)
     words = set(re.findall("[A-Z]+", parameter.metavar or ""))
     if MODEL in words:
-        return MODEL_KIND
+        return " ".join([MODEL_KIND, *_names_without_model(parameter)])
     return FILE_KIND if isinstance(parameter.type, TyperPath) or words & set(FILE_METAVARS) else ""

@@ -82,7 +82,9 @@ def _zsh_option(option: OptionNode) -> Iterator[str]:
 
 def _zsh_value(kind: str) -> str:
     """A message and an action of `_arguments`."""
-    actions = {MODEL_KIND: "model:_gru_model_names", FILE_KIND: "file:_files", "": "value: "}
+    if kind.startswith(MODEL_KIND):
+        return f"model: {kind.replace(MODEL_KIND, '_gru_model_names')}"
+    actions = {FILE_KIND: "file:_files", "": "value: "}
     return actions.get(kind, f"value:({kind})")
 
 
@@ -112,13 +114,15 @@ def _fish_option(option: OptionNode) -> str:
     parts = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names]
     if option.kind is not None:
         # -r: a value must follow; -x: and it is not a file.
-        required = "-r" if option.kind in (MODEL_KIND, FILE_KIND) else "-x"
+        required = "-r" if option.kind.startswith((MODEL_KIND, FILE_KIND)) else "-x"
         parts.append(f"{required} {_fish_value(option.kind)}".rstrip())
     return " ".join([*parts, f"-d {_fish_quote(option.help)}"])
 
 
 def _fish_value(kind: str) -> str:
-    values = {MODEL_KIND: "-F -a '(__gru_model_names)'", FILE_KIND: "-F", "": ""}
+    if kind.startswith(MODEL_KIND):
+        return f"-F -a {_fish_quote(kind.replace(MODEL_KIND, '(__gru_model_names)'))}"
+    values = {FILE_KIND: "-F", "": ""}
     return values.get(kind, f"-a {_fish_quote(kind)}")
 
 

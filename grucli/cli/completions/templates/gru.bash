@@ -57,8 +57,9 @@ _gru() {
     fi
     case $kind in
         '') ;;
-        @model)
+        @model*)
             _gru_model_names "$cur"
+            COMPREPLY+=($(compgen -W "${kind#@model}" -- "$cur"))
             (( ${#COMPREPLY[@]} )) || _gru_files "$cur"
             ;;
         @file) _gru_files "$cur" ;;

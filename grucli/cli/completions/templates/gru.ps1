@@ -4,7 +4,7 @@
 Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
 
-    # By command: what may follow. A value is @model, @file, its choices, or ''.
+    # By command: what may follow. A value is @model and further names, @file, its choices, or ''.
     $tree = @{
 @TREE@
     }
@@ -35,7 +35,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
     elseif ($count -lt $entry.arguments.Count) { $kind = $entry.arguments[$count] }
     elseif ($entry.repeats) { $kind = $entry.arguments[-1] }
 
-    if ($kind -eq '@model') {
+    if ($kind -like '@model*') {
         if ($Env:GRU_HOME) { $folder = $Env:GRU_HOME -replace '^~(?=[\\/])', $HOME }
         elseif ($Env:XDG_DATA_HOME -and -not $IsWindows) { $folder = Join-Path $Env:XDG_DATA_HOME 'gru' }
         elseif ($IsMacOS) { $folder = Join-Path $HOME 'Library/Application Support/gru' }
@@ -45,6 +45,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             Where-Object { $_.Name -match '^\w[\w.-]*$' } |
             Where-Object { Test-Path (Join-Path $_.FullName '*') -Include 'best.safetensors', 'last.safetensors' } |
             ForEach-Object { $offers[$_.Name] = 'model' }
+        $kind.Split(' ') | Select-Object -Skip 1 | ForEach-Object { $offers[$_] = 'model' }
     }
     elseif ($kind -and $kind -ne '@file') { $kind.Split(' ') | ForEach-Object { $offers[$_] = $_ } }
 
