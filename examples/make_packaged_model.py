@@ -85,7 +85,7 @@ def package(model: str, corpus: str, output: Path) -> ModelCard:
             "data": f"chitchat-dataset {version('chitchat-dataset')}, conversations of volunteers about anything, "
             "collected by the Perception, Control and Cognition lab of Brigham Young University",
             "license": "MIT, as its data",
-            "recipe": f"{recipe_of(state.hparams)}; {state.seconds / 3600:.1f} hours",
+            "recipe": f"{recipe_of(state.hparams)} --steps {state.total_steps}",
             "figures": f"{after.bits_per_char:.3f} bits per character on {state.hparams.val:.0%} of the conversations, "
             f"held out ({before.bits_per_char:.3f} before int8)",
             "limits": LIMITS,

@@ -126,13 +126,14 @@ def test_the_packaged_model_is_made_and_can_be_used(
     monkeypatch.setitem(settings, "MAX_LOSS_BITS", 1.0)
     output = tmp_path / "new" / "chitchat.safetensors"
     for _ in range(2):  # the second time there is nothing left to train
-        example["main"](["--minutes", "0.01", "-o", str(output)])
+        example["main"](["--steps", "4", "-o", str(output)])
     assert f"wrote {output}" in capsys.readouterr().out
     about = read_model_info(output)
     assert about.quantized
     assert about.card.conversations
     assert list(about.card.description) == ["data", "license", "recipe", "figures", "limits"]
     assert "--hidden 16 --embed 8" in about.card.description["recipe"]
+    assert about.card.description["recipe"].endswith("--steps 4")
     assert list(output.parent.iterdir()) == [output]
     monkeypatch.setitem(settings, "MAX_BYTES", 1000)
     output.unlink()
