@@ -44,7 +44,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
         'train' = @{
             commands = [ordered]@{  }
             options = [ordered]@{ '--name' = 'Model name'; '--cell' = 'Recurrent cell'; '--hidden' = 'Units per layer'; '--layers' = 'Number of layers'; '--embed' = 'Embedding size'; '--tokenizer' = 'Tokenizer'; '--vocab' = 'Maximum vocabulary size'; '--no-tied' = 'Share the embedding and output weights'; '--tied' = 'Share the embedding and output weights'; '--batch' = 'Batch size'; '--seq' = 'Sequence length in tokens'; '--lr' = 'Peak learning rate'; '--weight-decay' = 'Weight decay'; '--dropout' = 'Dropout probability'; '--embed-dropout' = 'Embedding dropout'; '--steps' = 'Number of steps'; '--epochs' = 'Number of epochs'; '--minutes' = 'Minutes of training, without compiling'; '--val' = 'Validation fraction; 0 disables'; '--val-file' = 'Validation corpus, instead of a fraction'; '--eval-every' = 'Evaluate every N steps'; '--seed' = 'Random seed'; '--threads' = 'Number of threads'; '--resume' = 'Resume the last run'; '--force' = 'Replace an existing model'; '--from' = 'Model to adapt, or ''nothing'''; '--column' = 'Text column, by name or number (from 1)'; '--thread-column' = 'Column that names the conversation'; '--delimiter' = 'Delimiter of a table: a character, or tab'; '--encoding' = 'Encoding of a text file, such as cp1252'; '--no-header' = 'The first line of a table is a row'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
-            values = @{ '--name' = ''; '--cell' = 'gru gru-after lstm rnn'; '--hidden' = ''; '--layers' = ''; '--embed' = ''; '--tokenizer' = 'char word subword'; '--vocab' = ''; '--batch' = ''; '--seq' = ''; '--lr' = ''; '--weight-decay' = ''; '--dropout' = ''; '--embed-dropout' = ''; '--steps' = ''; '--epochs' = ''; '--minutes' = ''; '--val' = ''; '--val-file' = '@file'; '--eval-every' = ''; '--seed' = ''; '--threads' = ''; '--from' = '@model nothing'; '--column' = ''; '--thread-column' = ''; '--delimiter' = ''; '--encoding' = '' }
+            values = @{ '--name' = ''; '--cell' = 'gru gru-after lstm rnn'; '--hidden' = ''; '--layers' = ''; '--embed' = ''; '--tokenizer' = 'char word subword'; '--vocab' = ''; '--batch' = ''; '--seq' = ''; '--lr' = ''; '--weight-decay' = ''; '--dropout' = ''; '--embed-dropout' = ''; '--steps' = ''; '--epochs' = ''; '--minutes' = ''; '--val' = ''; '--val-file' = '@file'; '--eval-every' = ''; '--seed' = ''; '--threads' = ''; '--from' = '@model chitchat nothing'; '--column' = ''; '--thread-column' = ''; '--delimiter' = ''; '--encoding' = '' }
             arguments = @('@file')
             repeats = $true
         }
@@ -52,21 +52,21 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             commands = [ordered]@{  }
             options = [ordered]@{ '-n' = 'Number of samples'; '--n' = 'Number of samples'; '--prompt' = 'Text to continue; \n is a newline'; '--prompt-file' = 'File with text to continue; ''-'' is stdin'; '--reply-to' = 'Turn to reply to; \n is a newline; repeatable, the oldest first'; '--temp' = 'Sampling temperature; 0 is greedy'; '--top-k' = 'Sample from the K most likely tokens; 0 disables'; '--top-p' = 'Nucleus sampling threshold; 1 disables'; '--min-p' = 'Minimum probability relative to the most likely token; 0 disables'; '--repeat-penalty' = 'Penalty for the last 64 tokens; 1 disables'; '--max-chars' = 'Maximum length in characters'; '--min-chars' = 'Minimum length in characters'; '--seed' = 'Random seed; increased by one per sample or reply'; '--mirostat' = 'Mirostat 2.0 target (bits per token); 0 disables'; '--relevance' = 'Penalty of generic replies; 0 disables'; '--best-of' = 'Generate N and keep the best; 1 disables'; '--stop' = 'Stop string; \n is a newline, \t a tab, \\ a backslash; repeatable'; '--block' = 'File of words and phrases to block, one per line'; '--block-word' = 'Word or phrase to block; word* blocks a prefix; repeatable'; '--beam' = 'Beam width; 0 disables beam search'; '--novelty' = 'Mark samples that copy 50+ characters of the training text'; '--no-copies' = 'Replace samples that copy 50+ characters of the training text'; '--pace' = 'Characters per second on a terminal; 0 disables the limit'; '--threads' = 'Number of threads'; '--json' = 'Output JSON, one object per line'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '-n' = ''; '--n' = ''; '--prompt' = ''; '--prompt-file' = '@file'; '--reply-to' = ''; '--temp' = ''; '--top-k' = ''; '--top-p' = ''; '--min-p' = ''; '--repeat-penalty' = ''; '--max-chars' = ''; '--min-chars' = ''; '--seed' = ''; '--mirostat' = ''; '--relevance' = ''; '--best-of' = ''; '--stop' = ''; '--block' = '@file'; '--block-word' = ''; '--beam' = ''; '--pace' = ''; '--threads' = '' }
-            arguments = @('@model')
+            arguments = @('@model chitchat')
             repeats = $false
         }
         'chat' = @{
             commands = [ordered]@{  }
             options = [ordered]@{ '--continue' = 'Resume the latest session'; '--opening' = 'File with text to put before the conversation'; '--follow' = 'Reload the model as training improves it'; '--learn' = 'Learn from the chat; the model on disk stays'; '--private' = 'Keep nothing: no session, no history of lines'; '--commands' = 'In a pipe, run lines that begin with / as commands'; '--temp' = 'Sampling temperature; 0 is greedy'; '--top-k' = 'Sample from the K most likely tokens; 0 disables'; '--top-p' = 'Nucleus sampling threshold; 1 disables'; '--min-p' = 'Minimum probability relative to the most likely token; 0 disables'; '--repeat-penalty' = 'Penalty for the last 64 tokens; 1 disables'; '--max-chars' = 'Maximum length in characters'; '--min-chars' = 'Minimum length in characters'; '--seed' = 'Random seed; increased by one per sample or reply'; '--mirostat' = 'Mirostat 2.0 target (bits per token); 0 disables'; '--relevance' = 'Penalty of generic replies; 0 disables'; '--best-of' = 'Generate N and keep the best; 1 disables'; '--stop' = 'Stop string; \n is a newline, \t a tab, \\ a backslash; repeatable'; '--block' = 'File of words and phrases to block, one per line'; '--block-word' = 'Word or phrase to block; word* blocks a prefix; repeatable'; '--beam' = 'Beam width; 0 disables beam search'; '--pace' = 'Characters per second on a terminal; 0 disables the limit'; '--threads' = 'Number of threads'; '--json' = 'Output JSON, one object per line'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--opening' = '@file'; '--temp' = ''; '--top-k' = ''; '--top-p' = ''; '--min-p' = ''; '--repeat-penalty' = ''; '--max-chars' = ''; '--min-chars' = ''; '--seed' = ''; '--mirostat' = ''; '--relevance' = ''; '--best-of' = ''; '--stop' = ''; '--block' = '@file'; '--block-word' = ''; '--beam' = ''; '--pace' = ''; '--threads' = '' }
-            arguments = @('@model')
+            arguments = @('@model chitchat')
             repeats = $false
         }
         'eval' = @{
             commands = [ordered]@{  }
             options = [ordered]@{ '--split' = 'The whole file, or its validation split'; '--val' = 'Validation fraction of the training, with --split val'; '--context' = 'Measure what replies gain from their context'; '--dynamic' = 'Measure what learning while reading gains'; '--column' = 'Text column, by name or number (from 1)'; '--thread-column' = 'Column that names the conversation'; '--delimiter' = 'Delimiter of a table: a character, or tab'; '--encoding' = 'Encoding of a text file, such as cp1252'; '--no-header' = 'The first line of a table is a row'; '--threads' = 'Number of threads'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--split' = 'all val'; '--val' = ''; '--column' = ''; '--thread-column' = ''; '--delimiter' = ''; '--encoding' = ''; '--threads' = '' }
-            arguments = @('@model', '@file')
+            arguments = @('@model chitchat', '@file')
             repeats = $false
         }
         'doctor' = @{
@@ -94,7 +94,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             commands = [ordered]@{  }
             options = [ordered]@{ '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
-            arguments = @('@model')
+            arguments = @('@model chitchat')
             repeats = $false
         }
         'models rename' = @{
@@ -115,14 +115,14 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             commands = [ordered]@{  }
             options = [ordered]@{ '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
-            arguments = @('@model')
+            arguments = @('@model chitchat')
             repeats = $false
         }
         'models quantize' = @{
             commands = [ordered]@{  }
             options = [ordered]@{ '-o' = 'File to write'; '--output' = 'File to write'; '--force' = 'Replace an existing output'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '-o' = '@file'; '--output' = '@file' }
-            arguments = @('@model')
+            arguments = @('@model chitchat')
             repeats = $false
         }
         'sessions' = @{

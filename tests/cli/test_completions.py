@@ -17,7 +17,6 @@ from grucli.cli.completions import SHELLS, script
 from grucli.cli.completions.command_tree import command_tree
 from grucli.cli.completions.install import current_shell, install
 from grucli.errors import UsageError
-from grucli.model import packaged
 
 COMPLETIONS_DIR = Path(__file__).parents[2] / "completions"
 MODEL_FILES = {"emo": "best", "demo-talk": "last", "broken": "optimizer", "a b": "best", "$(touch pwned)": "best"}
@@ -54,7 +53,7 @@ def needs_shell(name: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def completion_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a home, some models, some files to complete, and the scripts of a package that has a model."""
+    """A folder with a home, some models, some files to complete, and the scripts."""
     home_root = tmp_path_factory.mktemp("completions")
     for name, weights in MODEL_FILES.items():
         directory = home_root / "gru" / "models" / name
@@ -64,10 +63,8 @@ def completion_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in FILE_NAMES:
         (home_root / "here" / name).touch()
     (home_root / "scripts").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packaged, "_FILE", home_root / "here" / "x.safetensors")
-        for name, file in SHELLS.items():
-            (home_root / "scripts" / file).write_text(script(name), "utf-8")
+    for name, file in SHELLS.items():
+        (home_root / "scripts" / file).write_text(script(name), "utf-8")
     return home_root
 
 
@@ -113,14 +110,6 @@ def test_they_cover_every_command_and_option() -> None:
         text = script(name)
         for option in result["train"] - {"-q", "-h"}:
             assert option.lstrip("-") in text
-
-
-def test_the_packaged_model_is_offered_only_if_it_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(packaged, "_FILE", tmp_path / "none")
-    for name in SHELLS:
-        text = script(name)
-        assert packaged.NAME not in text
-        assert "nothing" in text
 
 
 def test_they_start_no_python() -> None:

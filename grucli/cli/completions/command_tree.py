@@ -91,7 +91,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _names_without_model(parameter: Parameter) -> Iterator[str]:
-    if parameter.name not in _OWN_MODELS and packaged.path() is not None:
+    if parameter.name not in _OWN_MODELS:
         yield packaged.NAME
     if parameter.name == "start_from":
         yield NOTHING
