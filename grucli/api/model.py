@@ -17,6 +17,7 @@ from grucli.generation.options import (
     State,
     TokenSurprisal,
     default_config,
+    later_seed,
 )
 from grucli.model.store import find_model, model_name
 from grucli.model.weights import ModelCard, SavedModel, load_weights
@@ -191,7 +192,7 @@ class Model:
         first = None
         if live and not config.beam:
             first = self.sampler.stream(state, config, prompt)
-            n, config = n - 1, dataclasses.replace(config, seed=config.seed + 1)
+            n, config = n - 1, dataclasses.replace(config, seed=later_seed(config.seed, 1))
         rest = self.sampler.generate(state, prompt, n, config, in_order=not live)
         return SampleBatch(first, rest, None, tuple(notices))
 

@@ -19,11 +19,10 @@ from grucli.chat.events import (
     SpreadFinished,
     SpreadStarted,
 )
-from grucli.chat.session import SEED_MODULUS, Session, make_turn, reply_bits_per_char
-from grucli.chat.turns import ChatModel, ReplyContext, Turn
+from grucli.chat.session import Session, make_turn, reply_bits_per_char
+from grucli.chat.turns import ReplyContext, Turn
 from grucli.errors import UsageError
-from grucli.generation.best_of import mmi_score
-from grucli.generation.options import GenerationConfig, Sample, State
+from grucli.generation.options import GenerationConfig, Sample, State, later_seed
 from grucli.text.tokenizers import EOS, EOT
 
 MAX_SPREAD = 6
@@ -100,12 +99,10 @@ def best(session: Session, count: int, line: str) -> Iterator[ChatEvent]:
         return
     samples = list(_generate(session, context, state, count, config))
     session.advance_seed(count)
-    uncond_state = session.model.initial_state() if context.line or context.prefix or context.parent else None
+    texts = [sample.text for sample in samples if sample.text]
+    scores = dict(zip(texts, session.model.mmi_scores(state, texts), strict=True)) if texts else {}
     candidates = [
-        Candidate(
-            _candidate_turn(context, config, sample, others=samples[1:]),
-            _mmi_score(session.model, sample, state, uncond_state),
-        )
+        Candidate(_candidate_turn(context, config, sample, others=samples[1:]), scores.get(sample.text))
         for sample in samples
     ]
     candidates.sort(key=lambda each: (math.inf if each.score is None else -each.score, each.turn.seed))
@@ -120,7 +117,7 @@ def _generate(
     """Yield `count` replies, fewer if stopped. Beam search finds all of them together."""
     batch_size = count if config.beam else CANDIDATE_BATCH
     for start in range(0, count, batch_size):
-        batch_config = dataclasses.replace(config, seed=(config.seed + start) % SEED_MODULUS)
+        batch_config = dataclasses.replace(config, seed=later_seed(config.seed, start))
         for sample in session.model.generate(state, context.prefix, min(batch_size, count - start), batch_config):
             yield sample
             if session.stop_requested:
@@ -131,20 +128,6 @@ def _candidate_turn(context: ReplyContext, config: GenerationConfig, sample: Sam
     """Return a candidate as a turn: picked if it is one of `others`, which beam search does not find alone."""
     picked = bool(config.beam) and any(sample is other for other in others)
     return make_turn(context, dataclasses.replace(config, seed=sample.seed), sample, picked)
-
-
-def _mmi_score(model: ChatModel, sample: Sample, state: State, uncond_state: State | None) -> float | None:
-    """Score a reply by its text alone: without a dialogue the end of a reply is meaningless."""
-    if not sample.text:
-        return None
-    cond_surprisal = surprisal(model, state, sample.text)
-    uncond_surprisal = cond_surprisal if uncond_state is None else surprisal(model, uncond_state, sample.text)
-    return mmi_score(cond_surprisal, uncond_surprisal)
-
-
-def surprisal(model: ChatModel, state: State, text: str) -> float:
-    """Return the surprisal of a non-empty text after `state`, in bits per character."""
-    return sum(piece.bits for piece in model.surprisals(state, text)) / len(text)
 
 
 def peek(session: Session, line: str, count: int = DEFAULT_PEEK) -> Iterator[ChatEvent]:

@@ -29,10 +29,8 @@ from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
 from grucli.chat.turns import ROOT, ChatModel, LearningMode, Provenance, ReplyContext, Turn
 from grucli.errors import GruError, UsageError
-from grucli.generation.options import MAX_SEED, GenerationConfig, Sample, State
+from grucli.generation.options import GenerationConfig, Sample, State, later_seed
 from grucli.text.tokenizers.base import replace_surrogates
-
-SEED_MODULUS = MAX_SEED + 1
 
 PRIVATE_MESSAGE = "this chat is private: it keeps nothing"
 
@@ -232,7 +230,7 @@ class Session:
 
     def advance_seed(self, count: int) -> None:
         """Skip the `count` seeds that were used."""
-        self.config = dataclasses.replace(self.config, seed=(self.config.seed + count) % SEED_MODULUS)
+        self.config = dataclasses.replace(self.config, seed=later_seed(self.config.seed, count))
 
     def set_pace(self, pace: float) -> None:
         """Change the pace at which replies are shown.
@@ -511,7 +509,7 @@ def reply_bits_per_char(sample: Sample) -> float | None:
 def _resumed_config(tree: TurnTree, config: GenerationConfig, overrides: Mapping[str, Any]) -> GenerationConfig:
     if tree.turns:
         newest = tree.turns[max(tree.turns)].config
-        config = dataclasses.replace(newest, seed=(newest.seed + 1) % SEED_MODULUS)
+        config = dataclasses.replace(newest, seed=later_seed(newest.seed, 1))
     return dataclasses.replace(config, **overrides)
 
 

@@ -75,6 +75,9 @@ class ChatModel(Protocol):
     def surprisals(self, state: State, text: str) -> Sequence[TokenSurprisal]:
         """Return the surprisal of each part of `text`."""
 
+    def mmi_scores(self, state: State, texts: Sequence[str]) -> Sequence[float]:
+        """Return the score of each of some replies that begin here, higher is better; none of them is empty."""
+
     def gate_activations(self, state: State, text: str) -> Sequence[GateActivations]:
         """Return the gate activations at each part of `text`."""
 

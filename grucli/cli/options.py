@@ -66,8 +66,8 @@ class GenerationArguments:
         """
         if not self.values["beam"]:
             return
-        values = {each.name: self.values[each.name] for each in OPTIONS if each.unused_by_beam} | others
-        flags = [f"--{name.replace('_', '-')}" for name, value in values.items() if value and name in self.typed]
+        given = {each.name: self.values[each.name] != each.off for each in OPTIONS if each.unused_by_beam} | others
+        flags = [f"--{name.replace('_', '-')}" for name, value in given.items() if value and name in self.typed]
         if flags:
             verb = "has" if len(flags) == 1 else "have"
             raise UsageError(

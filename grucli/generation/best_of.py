@@ -1,7 +1,7 @@
 """The best of several texts: the one that has most to do with what it answers.
 
 Texts are ranked by their mutual information with the dialogue (Li et al. 2016, arXiv:1510.03055, "MMI-antiLM"): how
-likely the dialogue makes them, less how likely they are in any dialogue.
+likely the dialogue makes them, less how likely they are without it.
 """
 
 import math
@@ -19,46 +19,52 @@ def mmi_score(surprisal: float, uncond_surprisal: float) -> float:
     return MMI_WEIGHT * uncond_surprisal - surprisal
 
 
+def choose_best(samples: Sequence[Sample], scores: Callable[[Sequence[str]], Sequence[float]]) -> Sample:
+    """Return the sample whose text has the highest of the `scores`; one without text is the last choice."""
+    with_text = [sample for sample in samples if sample.text]
+    if not with_text:
+        return samples[0]
+    ranked = zip(scores([sample.text for sample in with_text]), range(len(with_text)), strict=True)
+    return with_text[max(ranked, key=lambda each: each[0])[1]]
+
+
 class BestOf:
     """The best of several texts with the interface of `Stream`: chunks are empty until the last one, the best text."""
 
     def __init__(
         self,
-        samples: Iterator[Sample],
-        uncond_surprisals: Callable[[Sequence[Sample]], Sequence[float]],
+        batches: Iterator[Sequence[Sample]],
+        scores: Callable[[Sequence[str]], Sequence[float]],
         empty: Sample,
         read: Callable[[str], State],
     ) -> None:
-        """Choose from `samples`; one without text is the last choice.
+        """Choose from the samples of `batches`.
 
         Args:
-            samples: the texts, which are generated as they are taken.
-            uncond_surprisals: returns the bits per character of texts without the dialogue, as `Sample.bits_per_char`.
-            empty: the sample until one is chosen, which gets its seed.
+            batches: the samples that have finished since the last batch, which are generated as they are taken.
+            scores: returns the score of each of some texts that are not empty.
+            empty: the sample until the first of them has finished; the best one gets its seed.
             read: returns the state after a text.
         """
-        self._samples, self._uncond_surprisals, self._sample, self._read = samples, uncond_surprisals, empty, read
+        self._batches, self._scores, self._sample, self._read = batches, scores, empty, read
 
     def __iter__(self) -> Iterator[TextChunk]:
-        candidates = []
-        for sample in self._samples:
-            candidates.append(sample)
+        seed, found = self._sample.seed, list[Sample]()
+        for batch in self._batches:
+            found += batch
+            if found:
+                self._sample = replace(found[0], seed=seed)
             yield TextChunk("", 0, 0.0)
-        with_text = [sample for sample in candidates if sample.text]
-        if with_text:
-            pairs = zip(with_text, self._uncond_surprisals(with_text), strict=True)
-            best, _ = max(pairs, key=lambda pair: mmi_score(pair[0].bits_per_char, pair[1]))
-        else:
-            best = candidates[0]
-        self._sample = replace(best, seed=self._sample.seed)
+        best = choose_best(found, self._scores)
+        self._sample = replace(best, seed=seed)
         yield TextChunk(best.text, best.tokens, best.bits_per_char * len(best.text) * math.log(2))
 
     @property
     def sample(self) -> Sample:
-        """The best text, or an empty one before it is found."""
+        """The best text; before it is chosen, the first one, or an empty one until that has finished."""
         return self._sample
 
     @property
     def state(self) -> State:
-        """The state after the best text."""
+        """The state after the text of `sample`."""
         return self._read(self._sample.text)

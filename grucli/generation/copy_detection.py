@@ -27,7 +27,7 @@ import numpy as np
 
 from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.files import atomic_writer
-from grucli.generation.options import GenerationConfig, Sample, State
+from grucli.generation.options import GenerationConfig, Sample, State, later_seed
 from grucli.generation.sampler import Sampler
 from grucli.kernels.bloom import (
     LONG_WINDOW,
@@ -169,7 +169,7 @@ def generate_novel(
     while wanted and num_generated < MAX_ATTEMPTS_PER_SAMPLE * n:
         batch_size = min(wanted, MAX_ATTEMPTS_PER_SAMPLE * n - num_generated)
         for sample in sampler.generate(
-            state, prompt, batch_size, replace(config, seed=config.seed + num_generated), in_order=in_order
+            state, prompt, batch_size, replace(config, seed=later_seed(config.seed, num_generated)), in_order=in_order
         ):
             checked = index.check(sample)
             wanted -= checked.novel

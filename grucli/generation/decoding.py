@@ -238,8 +238,11 @@ class Stream:
 
 def generate_batch(
     request: GenerationRequest, prompt: str, seeds: range, pool: ThreadPool, *, in_order: bool = False
-) -> Iterator[Sample]:
-    """Yield a sample per seed as it finishes, or `in_order` of the seeds; memory is bounded, whatever their number."""
+) -> Iterator[list[Sample]]:
+    """Generate a sample per seed; after each slice of tokens, yield those that have finished, or none.
+
+    They come as they finish, or `in_order` of the seeds. Memory is bounded, whatever their number.
+    """
     batch = DecodeBatch(request, seeds[:_MAX_BATCH])
     pending_seeds = seeds[_MAX_BATCH:]
     ids: list[list[int]] = [[] for _ in seeds[:_MAX_BATCH]]
@@ -249,7 +252,7 @@ def generate_batch(
             tokens.extend(row[row >= 0].tolist())
         running = batch.decode_state.finish_status == RUNNING
         finished = (_sample(request, prompt, batch.decode_state, int(i), ids[i]) for i in np.flatnonzero(~running))
-        yield from reorder_buffer.put(finished) if in_order else finished
+        yield list(reorder_buffer.put(finished) if in_order else finished)
         ids = [tokens for tokens, is_running in zip(ids, running, strict=True) if is_running]
         new_seeds = (
             pending_seeds[: _MAX_BATCH - len(ids)]

@@ -119,7 +119,7 @@ class GenerationConfig:
 
     temp: float = _option(
         0.8, "Sampling temperature; 0 is greedy.",
-        chat_help="temperature (0.2 conservative, 0.8 default, 1.5 wild)",
+        chat_help="temperature (0.2 conservative, 1.5 wild)",
         chat_details="Below 1 it sharpens the distribution, above 1 it flattens it; 0 takes the likeliest token.",
         chat_example="0.5",
         examples=("0.2", "0.5", "0.8", "1", "1.5"), maximum=100, in_replies=0.7, unused_by_beam=True,
@@ -166,7 +166,8 @@ class GenerationConfig:
     )  # fmt: skip
     best_of: int = _option(
         1, "Generate N and keep the best; 1 disables.",
-        chat_details="The best reply is the one that the dialogue makes more likely than others do, as for /best.",
+        chat_details="Replies are ranked as by /best: by how likely the dialogue makes them, less half of what they are "
+        "without it. Before the best one is known there is nothing to show.",
         chat_example="8", examples=("1", "4", "8", "16"), minimum=1, maximum=100, off=1, in_replies=8,
         unused_by_beam=True,
     )  # fmt: skip
@@ -225,6 +226,11 @@ def default_config(*, conversations: bool, tokenizer: str) -> GenerationConfig:
 def random_seed() -> int:
     """Choose a seed where the user gave none."""
     return int.from_bytes(os.urandom(8)) % RANDOM_SEED_RANGE
+
+
+def later_seed(seed: int, count: int) -> int:
+    """Return the seed `count` after another one; the one after MAX_SEED is 0."""
+    return (seed + count) % (MAX_SEED + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from grucli.engine.protocol import InferenceEngine
 from grucli.engine.thread_pool import ThreadPool
 from grucli.errors import UsageError
 from grucli.generation.beam_search import BeamSearch
-from grucli.generation.best_of import BestOf
+from grucli.generation.best_of import BestOf, choose_best, mmi_score
 from grucli.generation.decoding import GenerationRequest, Stream, TextStream, build_automaton, generate_batch
 from grucli.generation.options import (
     MAX_SEED,
@@ -31,11 +31,12 @@ from grucli.generation.options import (
     State,
     TokenProb,
     TokenSurprisal,
+    later_seed,
 )
 from grucli.generation.output_learner import OutputLearner, OutputParameters
 from grucli.generation.phrase_matcher import PhraseMatcher
 from grucli.generation.probabilities import Float64, OutputProjection, allowed_mask, log_softmax, token_probabilities
-from grucli.generation.slices import slices
+from grucli.generation.slices import PREFILL_TOKENS, slices
 from grucli.kernels.arrays import Float32
 from grucli.kernels.quantized import dequantized
 from grucli.model.cells import CELLS
@@ -126,16 +127,14 @@ class Sampler:
         """Return the outputs of the highest layer [n, H] from which the tokens [n] of a passage are predicted."""
         ids = self.tokenizer.encode(passage.text)
         targets = np.concatenate([ids, [] if passage.end is None else [passage.end]]).astype(np.int32)
-        return self._read_outputs(passage.state, targets[:, None])[:, 0], targets
+        return self._read_outputs(passage.state, targets), targets
 
     def _read_outputs(self, state: State, targets: NDArray[np.int32]) -> Float32:
-        """Return the outputs of the highest layer [K, n, H] from which targets [K, n] are predicted."""
-        K, n = targets.shape
-        hidden, outputs = np.repeat(state.hidden[:, None], n, axis=1), np.empty((K, n, self._sizes.H), np.float32)
-        inputs = np.concatenate([np.full((1, n), state.last_token), targets[:-1]]).astype(np.int32)
-        for part in slices(K):
-            self._engine.prefill(inputs[part], hidden, outputs[part])
-        return outputs
+        hidden, outputs = state.hidden[:, None, :].copy(), np.empty((len(targets), 1, self._sizes.H), np.float32)
+        inputs = np.concatenate([[state.last_token], targets[:-1]]).astype(np.int32)
+        for part in slices(len(targets)):
+            self._engine.prefill(inputs[part, None], hidden, outputs[part])
+        return outputs[:, 0]
 
     def _bits(self, outputs: Float32, targets: NDArray[np.int32]) -> Float64:
         """Return the surprisal of each of targets [K], predicted from outputs [K, H], in bits."""
@@ -197,8 +196,13 @@ class Sampler:
             return BeamSearch(request, self._output_projection, prompt)
         if config.best_of == 1:
             return Stream(request, prompt)
-        samples = generate_batch(request, prompt, _candidate_seeds(config, 1), self._pool, in_order=True)
-        return self._best_of(samples, request, prompt, config.seed)
+        empty = Sample("", prompt, config.seed, 0, 0.0, "interrupted")
+        return BestOf(
+            self._generate_candidates(request, prompt, 1),
+            lambda texts: self.mmi_scores(state, texts),
+            empty,
+            lambda text: self.read(state, text),
+        )
 
     def generate(
         self, state: State, prompt: str, n: int, config: GenerationConfig, *, in_order: bool = False
@@ -218,39 +222,47 @@ class Sampler:
                 )
             yield from BeamSearch(self._make_request(state, config), self._output_projection, prompt).best(n)
             return
-        request, choose = self._make_request(state, config), config.best_of > 1
-        seeds = _candidate_seeds(config, n)
-        samples = generate_batch(request, prompt, seeds, self._pool, in_order=in_order or choose)
+        choose = config.best_of > 1
+        batches = self._generate_candidates(self._make_request(state, config), prompt, n, in_order=in_order or choose)
+        samples = itertools.chain.from_iterable(batches)
         if not choose:
             yield from samples
             return
-        for seed in range(config.seed, config.seed + n):
-            best = self._best_of(itertools.islice(samples, config.best_of), request, prompt, seed)
-            for _ in best:
-                pass
-            yield best.sample
+        for number in range(n):
+            candidates = list(itertools.islice(samples, config.best_of))
+            best = choose_best(candidates, lambda texts: self.mmi_scores(state, texts))
+            yield dataclasses.replace(best, seed=later_seed(config.seed, number))
 
-    def _best_of(self, samples: Iterator[Sample], request: GenerationRequest, prompt: str, seed: int) -> BestOf:
-        state, empty = request.state, Sample("", prompt, seed, 0, 0.0, "interrupted")
-        uncond_state = self._uncond_state(state)
-        return BestOf(
-            samples,
-            lambda found: self._bits_per_char(uncond_state, found),
-            empty,
-            lambda text: self.read(state, text),
-        )
+    def _generate_candidates(
+        self, request: GenerationRequest, prompt: str, n: int, *, in_order: bool = True
+    ) -> Iterator[list[Sample]]:
+        """Generate the texts from which n samples are chosen, as `generate_batch`; each sample has seeds of its own."""
+        config = request.config
+        first, total = later_seed(0, config.seed * config.best_of), n * config.best_of
+        before_wrap = min(total, MAX_SEED + 1 - first)
+        for seeds in (range(first, first + before_wrap), range(total - before_wrap)):
+            if seeds:
+                yield from generate_batch(request, prompt, seeds, self._pool, in_order=in_order)
 
-    def _bits_per_char(self, state: State, samples: Sequence[Sample]) -> list[float]:
-        """Return the bits per character of generated texts, none of them empty, after another state."""
-        ends = {"end": [EOS], "turn": [EOT]}
-        ids = [[*self.tokenizer.encode(each.text), *ends.get(each.stopped, [])] for each in samples]
+    def mmi_scores(self, state: State, texts: Sequence[str]) -> list[float]:
+        """Return the score of each of some replies to the dialogue that `state` has read; none of them is empty."""
+        conditional, unconditional = (self._bits_per_char(each, texts) for each in (state, self._uncond_state(state)))
+        return list(map(mmi_score, conditional, unconditional))
+
+    def _bits_per_char(self, state: State, texts: Sequence[str]) -> list[float]:
+        ids = list(map(self.tokenizer.encode, texts))
         targets = np.full((max(map(len, ids)), len(ids)), -1, np.int32)
         for column, each in enumerate(ids):
             targets[: len(each), column] = each
-        is_text = targets >= 0
+        hidden, inputs = np.repeat(state.hidden[:, None], len(ids), axis=1), np.maximum(targets, 0)
+        inputs = np.concatenate([np.full((1, len(ids)), state.last_token, np.int32), inputs[:-1]])
         bits = np.zeros(targets.shape)
-        bits[is_text] = self._bits(self._read_outputs(state, np.maximum(targets, 0))[is_text], targets[is_text])
-        return [float(total) / len(each.text) for total, each in zip(bits.sum(axis=0), samples, strict=True)]
+        for part in slices(len(targets), max(PREFILL_TOKENS // len(ids), 1)):
+            outputs = np.empty((*inputs[part].shape, self._sizes.H), np.float32)
+            self._engine.prefill(inputs[part], hidden, outputs)
+            is_text = targets[part] >= 0
+            bits[part][is_text] = self._bits(outputs[is_text], targets[part][is_text])
+        return [float(total) / len(text) for total, text in zip(bits.sum(axis=0), texts, strict=True)]
 
     def top_next_tokens(self, state: State, n: int, config: GenerationConfig) -> list[TokenProb]:
         """Return the n most probable next tokens, most probable first, by the distribution that is sampled from.
@@ -275,7 +287,7 @@ class Sampler:
         Each UTF-8 byte of an unknown symbol adds 8 bits to those of the unknown token.
         """
         ids, texts = self.tokenizer.encode(text), self.tokenizer.split(text)
-        bits = self._bits(self._read_outputs(state, ids[:, None])[:, 0], ids).tolist()
+        bits = self._bits(self._read_outputs(state, ids), ids).tolist()
         unknown = (8 * len(each.encode()) if token == UNK else 0 for token, each in zip(ids, texts, strict=True))
         costs = [cost + more for cost, more in zip(bits, unknown, strict=True)]
         return [TokenSurprisal(joined, sum(costs[part])) for joined, part in _merge_partial_chars(texts)]
@@ -332,12 +344,6 @@ class Sampler:
                 del self._matchers[next(iter(self._matchers))]
             self._matchers[key] = PhraseMatcher(self.tokenizer, config.stop, config.block)
         return self._matchers[key]
-
-
-def _candidate_seeds(config: GenerationConfig, n: int) -> range:
-    """Return the seeds of the texts from which n samples are chosen: other ones for each seed of a sample."""
-    start = config.seed * config.best_of % (MAX_SEED + 1)
-    return range(start, start + n * config.best_of)
 
 
 def _merge_partial_chars(texts: list[str]) -> Iterator[tuple[str, slice]]:

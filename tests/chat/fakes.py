@@ -14,6 +14,7 @@ from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.chat.turns import ChatModel
 from grucli.errors import UsageError
+from grucli.generation.best_of import mmi_score
 from grucli.generation.options import (
     GateActivations,
     GenerationConfig,
@@ -119,6 +120,12 @@ class FakeChatModel:
         """A digit has as many bits; any other character one, or four in the initial state."""
         default_bits = 1.0 if self.context_of(state) else 4.0
         return [TokenSurprisal(char, float(char) if char in "0123456789" else default_bits) for char in text]
+
+    def mmi_scores(self, state: State, texts: Sequence[str]) -> list[float]:
+        def bits_per_char(state: State, text: str) -> float:
+            return sum(each.bits for each in self.surprisals(state, text)) / len(text)
+
+        return [mmi_score(bits_per_char(state, text), bits_per_char(self.initial_state(), text)) for text in texts]
 
     def learn(self, passages: Sequence[Passage]) -> Self:
         model = copy.copy(self)

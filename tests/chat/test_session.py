@@ -13,7 +13,7 @@ from grucli.chat.model_loader import ModelLoader
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
 from grucli.errors import UsageError
-from grucli.generation.options import GenerationConfig
+from grucli.generation.options import MAX_SEED, GenerationConfig
 from grucli.generation.sampler import Sampler
 from grucli.model.weights import ModelCard
 from grucli.text.tokenizers import train
@@ -233,7 +233,7 @@ def test_only_so_many_turns_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_seeds_start_over_after_the_last_one() -> None:
-    session = conversation_session(seed=sessions.SEED_MODULUS - 1)
+    session = conversation_session(seed=MAX_SEED)
     collect(session.send("hi"))
     assert session.config.seed == 0
 

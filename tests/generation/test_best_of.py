@@ -1,15 +1,13 @@
 """The best of several texts: which one it is, the seeds of the others, and what is left of an interrupted choice."""
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
 
-from grucli.generation.best_of import BestOf, mmi_score
+from grucli.generation.best_of import BestOf, choose_best, mmi_score
 from grucli.generation.options import MAX_SEED, OPTIONS, GenerationConfig, Sample, State, default_config
 from grucli.generation.sampler import Sampler
-from grucli.text.tokenizers import EOS, EOT
 from tests.generation.test_sampler import make_model
 
 CONFIG = GenerationConfig(seed=5, max_chars=40, best_of=6)
@@ -24,13 +22,8 @@ def answer_state(sampler: Sampler) -> State:
     return sampler.end_turn(sampler.read(sampler.initial_state(), "the lazy dog"))
 
 
-def bits_per_char(sampler: Sampler, state: State, sample: Sample) -> float:
-    bits = sum(token.bits for token in sampler.surprisals(state, sample.text))
-    if sample.stopped in ("end", "turn"):
-        is_end = {"end": EOS, "turn": EOT}[sample.stopped]
-        after = sampler.top_next_tokens(sampler.read(state, sample.text), 1000, GenerationConfig(temp=1.0))
-        bits -= math.log2(next(each.probability for each in after if each.token == is_end))
-    return bits / len(sample.text)
+def bits_per_char(sampler: Sampler, state: State, text: str) -> float:
+    return sum(token.bits for token in sampler.surprisals(state, text)) / len(text)
 
 
 def test_it_is_the_one_with_most_mutual_information(sampler: Sampler) -> None:
@@ -41,51 +34,78 @@ def test_it_is_the_one_with_most_mutual_information(sampler: Sampler) -> None:
     assert "".join(chunk.text for chunk in stream) == stream.sample.text
     expected = max(
         (sample for sample in candidates if sample.text),
-        key=lambda sample: mmi_score(sample.bits_per_char, bits_per_char(sampler, uncond_state, sample)),
+        key=lambda each: mmi_score(
+            bits_per_char(sampler, state, each.text), bits_per_char(sampler, uncond_state, each.text)
+        ),
     )
     assert stream.sample == dataclasses.replace(expected, seed=5)
     np.testing.assert_array_equal(stream.state.hidden, sampler.read(state, expected.text).hidden)
 
 
-def test_samples_are_those_of_streams_and_share_no_candidates(sampler: Sampler) -> None:
-    state = answer_state(sampler)
-    samples = list(sampler.generate(state, "", 4, CONFIG))
-    assert [sample.seed for sample in samples] == [5, 6, 7, 8]
+def test_scores_are_of_the_text_as_it_would_be_read(sampler: Sampler) -> None:
+    """Not of the tokens that were drawn: a word in odd parts is unlikely after any dialogue."""
+    state, start = answer_state(sampler), sampler.initial_state()
+    uncond_state = sampler.end_turn(start) if sampler.conversations else start
+    texts = ["the", "quick brown fox " * 40, "z", "lazy dog"]
+    expected = [
+        mmi_score(bits_per_char(sampler, state, text), bits_per_char(sampler, uncond_state, text)) for text in texts
+    ]
+    np.testing.assert_allclose(sampler.mmi_scores(state, texts), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [5, MAX_SEED - 1, MAX_SEED // 6, MAX_SEED // 3])
+def test_samples_are_those_of_streams_and_share_no_candidates(sampler: Sampler, seed: int) -> None:
+    state, config = answer_state(sampler), dataclasses.replace(CONFIG, seed=seed)
+    samples = list(sampler.generate(state, "", 4, config))
+    assert [sample.seed for sample in samples] == [(seed + number) % (MAX_SEED + 1) for number in range(4)]
     for sample in samples:
-        stream = sampler.stream(state, dataclasses.replace(CONFIG, seed=sample.seed))
-        assert len(list(stream)) == CONFIG.best_of + 1
+        stream = sampler.stream(state, dataclasses.replace(config, seed=sample.seed))
+        list(stream)
         assert stream.sample == sample
     assert len({sample.text for sample in samples}) > 1
 
 
-def test_any_seed_has_candidates(sampler: Sampler) -> None:
-    (sample,) = sampler.generate(answer_state(sampler), "", 1, dataclasses.replace(CONFIG, seed=MAX_SEED))
-    assert sample.seed == MAX_SEED
+def test_seeds_go_on_at_zero(sampler: Sampler) -> None:
+    config = dataclasses.replace(CONFIG, seed=MAX_SEED, best_of=1)
+    first, second = sampler.generate(answer_state(sampler), "", 2, config, in_order=True)
+    assert (first.seed, second.seed) == (MAX_SEED, 0)
+    stream = sampler.stream(answer_state(sampler), dataclasses.replace(config, seed=0))
+    assert "".join(chunk.text for chunk in stream) == second.text
 
 
-def make_best_of(*texts: str) -> BestOf:
+def make_best_of(*batches: str) -> BestOf:
+    """Each batch is the texts that have finished, separated by commas."""
     return BestOf(
-        (Sample(text, "", seed, 3, 1.5, "end") for seed, text in enumerate(texts)),
-        lambda samples: [float(sample.text.count("x")) for sample in samples],
+        ([Sample(text, "", 3, 3, 1.5, "end") for text in batch.split(",")] if batch else [] for batch in batches),
+        lambda texts: [float(text.count("x")) for text in texts],
         Sample("", "", 9, 0, 0.0, "interrupted"),
         lambda text: State(np.zeros((1, 1), np.float32), len(text)),
     )
 
 
-def test_nothing_is_chosen_before_all_are_complete() -> None:
-    best_of = make_best_of("x", "", "xxx", "xx")
-    chunks = iter(best_of)
+def test_it_can_be_interrupted_at_any_slice_and_keeps_the_first_one() -> None:
+    best_of = make_best_of("", "x", "xxx,xx", "")
+    chunks, seen = iter(best_of), []
     for _ in range(4):
         assert next(chunks).text == ""
-        assert (best_of.sample.text, best_of.sample.stopped) == ("", "interrupted")
+        seen.append((best_of.sample.text, best_of.sample.stopped))
+    assert seen == [("", "interrupted"), ("x", "end"), ("x", "end"), ("x", "end")]
     assert [chunk.text for chunk in chunks] == ["xxx"]
-    assert (best_of.sample.seed, best_of.state.last_token) == (9, 3)
+    assert (best_of.sample.text, best_of.sample.seed, best_of.state.last_token) == ("xxx", 9, 3)
 
 
-def test_no_text_is_better_than_none() -> None:
-    best_of = make_best_of("", "")
-    assert [chunk.text for chunk in best_of] == ["", "", ""]
-    assert best_of.sample.stopped == "end"
+def test_a_long_candidate_does_not_keep_the_caller_waiting(sampler: Sampler) -> None:
+    config = dataclasses.replace(CONFIG, min_chars=2000, max_chars=2000)
+    assert len(list(sampler.stream(answer_state(sampler), config))) > 10
+
+
+def test_no_text_is_the_last_choice() -> None:
+    assert choose_best([make_sample(""), make_sample("a"), make_sample("x")], lambda texts: [0.0, -1.0]).text == "a"
+    assert choose_best([make_sample(""), make_sample("")], lambda texts: []).text == ""
+
+
+def make_sample(text: str) -> Sample:
+    return Sample(text, "", 0, 3, 1.5, "end")
 
 
 def test_replies_of_a_model_that_reads_whole_words_have_their_own_defaults() -> None:
