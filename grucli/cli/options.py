@@ -66,8 +66,10 @@ class GenerationArguments:
         """
         if not self.values["beam"]:
             return
-        given = {each.name: self.values[each.name] != each.off for each in OPTIONS if each.unused_by_beam} | others
-        flags = [f"--{name.replace('_', '-')}" for name, value in given.items() if value and name in self.typed]
+        disabled = {each.name: each.off for each in OPTIONS if each.unused_by_beam}
+        values = {name: self.values[name] for name in disabled} | others
+        used = {name for name, value in values.items() if value and value != disabled.get(name)}
+        flags = [f"--{name.replace('_', '-')}" for name in values if name in used & self.typed]
         if flags:
             verb = "has" if len(flags) == 1 else "have"
             raise UsageError(

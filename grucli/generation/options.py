@@ -166,8 +166,8 @@ class GenerationConfig:
     )  # fmt: skip
     best_of: int = _option(
         1, "Generate N and keep the best; 1 disables.",
-        chat_details="Replies are ranked as by /best: by how likely the dialogue makes them, less half of what they are "
-        "without it. Before the best one is known there is nothing to show.",
+        chat_details="Of N replies it shows the one that /best ranks first, when all are complete. 1 streams a reply "
+        "as it is generated.",
         chat_example="8", examples=("1", "4", "8", "16"), minimum=1, maximum=100, off=1, in_replies=8,
         unused_by_beam=True,
     )  # fmt: skip

@@ -53,12 +53,18 @@ class BaseTokenizer:
     """The tokenizer of a model to start from, which is extended by what a text needs.
 
     A text of more than `max_characters` to train on, or of whose characters it knows less than `min_known_share`, gets
-    a tokenizer of its own.
+    a tokenizer of its own, and so does running text without `running_text`.
     """
 
     tokenizer: Tokenizer
     max_characters: int | None = None
     min_known_share: float = 0.0
+    running_text: bool = True
+
+    @property
+    def limits(self) -> tuple[int | None, float, bool]:
+        """Which texts it is used for."""
+        return self.max_characters, self.min_known_share, self.running_text
 
 
 class BaseFit(msgspec.Struct, frozen=True):
@@ -161,7 +167,7 @@ def prepare_dataset(
         tokenizer = "char" if tokenizer is None and vocab is not None else tokenizer
         tokenizer_key = tokenizer.to_json() if isinstance(tokenizer, Tokenizer) else tokenizer
         val_key = fingerprints[n] if val_reader else val_fraction
-        base_key = [base.tokenizer.to_json(), base.max_characters, base.min_known_share] if base is not None else None
+        base_key = None if base is None else [base.tokenizer.to_json(), *base.limits]
         key = _digest([_CACHE_FORMAT, fingerprint, tokenizer_key, vocab, val_key, base_key])
         entry_dir = cache_dir / "tokens" / key
         names = [source.display_name for source in input_sources]
@@ -349,7 +355,7 @@ def _build(
         pieces = split.apply(train_reader.pieces("learning tokens", RowReport()))
         return (piece.text for is_val, piece in pieces if not is_val)
 
-    base_fit = _base_fit(base, open_train_texts()) if base is not None else None
+    base_fit = None if base is None else _base_fit(base, open_train_texts(), running_text=train_reader.running_text)
     if base is not None and base_fit is not None and base_fit.fits:
         tokenizer = base.tokenizer.extend(open_train_texts())
     elif tokenizer is None:
@@ -398,12 +404,13 @@ def _write_splits(
     return [writers[is_val].ids_digest for is_val in sorted(writers)], report
 
 
-def _base_fit(base: BaseTokenizer, texts: Iterable[str]) -> BaseFit:
+def _base_fit(base: BaseTokenizer, texts: Iterable[str], *, running_text: bool) -> BaseFit:
     counts = count_characters(texts)
     characters = int(counts.sum())
     known_share = int(counts[list(map(ord, base.tokenizer.known_characters()))].sum()) / max(characters, 1)
     is_small = base.max_characters is None or characters <= base.max_characters
-    return BaseFit(characters, known_share, is_small and known_share >= base.min_known_share)
+    is_usual = base.running_text or not running_text
+    return BaseFit(characters, known_share, is_usual and is_small and known_share >= base.min_known_share)
 
 
 class _SplitWriter:

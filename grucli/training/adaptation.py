@@ -9,6 +9,7 @@ from grucli.model import packaged
 from grucli.model.store import NOTHING, find_model
 from grucli.model.weights import ModelOrigin, SavedModel, load_weights, read_model_info
 from grucli.text.dataset import BaseFit, BaseTokenizer
+from grucli.text.token_file import TextKind
 from grucli.training.options import TrainOptions, contrast
 
 MAX_CHARACTERS = 20_000_000
@@ -35,7 +36,9 @@ class Base:
     def base_tokenizer(self) -> BaseTokenizer:
         """Its tokenizer, and which text it is used for."""
         tokenizer = self.model.tokenizer
-        return BaseTokenizer(tokenizer) if self.is_given else BaseTokenizer(tokenizer, MAX_CHARACTERS, MIN_KNOWN_SHARE)
+        if self.is_given:
+            return BaseTokenizer(tokenizer)
+        return BaseTokenizer(tokenizer, MAX_CHARACTERS, MIN_KNOWN_SHARE, running_text=False)
 
     def origin(self) -> ModelOrigin:
         """Return what the card of an adapted model says about it."""
@@ -87,7 +90,7 @@ def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:
     return (None, f"training from scratch: '{base.name}' conflicts with {conflicts}") if conflicts else (base, None)
 
 
-def describe_choice(base: Base, fit: BaseFit, vocab: int) -> str:
+def describe_choice(base: Base, fit: BaseFit, vocab: int, kind: TextKind) -> str:
     """Return in a line whether and why the run starts from `base`; vocab: the size of the vocabulary of the run."""
     new = vocab - base.model.sizes.V
     if fit.fits:
@@ -100,4 +103,6 @@ def describe_choice(base: Base, fit: BaseFit, vocab: int) -> str:
         )
     if fit.known_share < MIN_KNOWN_SHARE:
         return f"training from scratch: '{base.name}' knows only {fit.known_share:.0%} of the characters"
+    if kind == "running text":
+        return f"training from scratch, as the text has no comments; --from {base.name} starts from that model"
     return f"training from scratch: {fit.characters:,} characters are enough; --from {base.name} starts from it"

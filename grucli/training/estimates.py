@@ -1,7 +1,7 @@
 """What a run will probably reach, from runs that were measured on English text (`docs/recipes.md`)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from grucli.training.recipe import Conditions
 
 _MORE_TIME = 5
 _MAX_RATIO = 4.0  # of lengths, beyond which a measured text says little about another
-_TIME_RATIO = 3.0  # beyond the longest and the shortest measured time, likewise
+_TIME_RATIO = 3.0  # beyond the longest measured time, likewise
 
 
 class _Text(NamedTuple):
@@ -31,29 +31,28 @@ _MEASURED = (
 
 def describe_estimate(conditions: Conditions) -> str | None:
     """Return in a line what the run will reach, and what more time would bring; None if no similar run was measured."""
-    text = min(
-        (text for text in _MEASURED if text.kind == conditions.kind),
-        key=lambda text: _distance(text.characters, conditions.characters),
-    )
-    shortest, longest = min(text.bits), max(text.bits)
-    is_similar = _distance(text.characters, conditions.characters) <= math.log(_MAX_RATIO)
-    if not (is_similar and shortest / _TIME_RATIO <= conditions.core_minutes <= longest * _TIME_RATIO):
+    similar = [text for text in _MEASURED if text.kind == conditions.kind and text.is_similar(conditions)]
+    if not similar:
         return None
-    now = _interpolate(text.bits, conditions.core_minutes)
-    later = _interpolate(text.bits, min(_MORE_TIME * conditions.core_minutes, longest))
+    now = _interpolate_length(similar, conditions, conditions.core_minutes)
+    longest = max(max(text.bits) for text in similar)
+    later = _interpolate_length(similar, conditions, min(_MORE_TIME * conditions.core_minutes, longest))
     gain = f"; about {later:.2f} in {_MORE_TIME} times the time" if now - later >= 0.01 else ""
-    return f"estimate: about {now:.2f} bits per character, from runs on English {text.kind} of a similar length{gain}"
+    source = f"runs on English {conditions.kind} of a similar length"
+    return f"estimate: about {now:.2f} bits per character, from {source}{gain}"
 
 
-def _distance(first: float, second: float) -> float:
-    return abs(math.log(first / max(second, 1)))
+def _interpolate_length(texts: Sequence[_Text], conditions: Conditions, core_minutes: float) -> float:
+    """Linear in the logarithm of the length, between the longest text that is shorter and the next one."""
+    points = {text.characters: _interpolate(text.bits, core_minutes) for text in texts}
+    return _interpolate(points, max(conditions.characters, 1))
 
 
-def _interpolate(bits: Mapping[float, float], core_minutes: float) -> float:
-    # Linear in the logarithm of the time; constant beyond the measured times.
-    times = list(bits)
-    for low, high in pairwise(times):
-        if core_minutes <= high:
-            share = max(math.log(core_minutes / low) / math.log(high / low), 0.0)
-            return bits[low] + share * (bits[high] - bits[low])
-    return bits[times[-1]]
+def _interpolate(points: Mapping[float, float], x: float) -> float:
+    # Linear in the logarithm of x; constant beyond the first and the last point, which are in ascending order.
+    keys = list(points)
+    for low, high in pairwise(keys):
+        if x <= high:
+            share = max(math.log(x / low) / math.log(high / low), 0.0)
+            return points[low] + share * (points[high] - points[low])
+    return points[keys[-1]]

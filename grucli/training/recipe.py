@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from grucli.limits import physical_cores
 from grucli.text.dataset import Dataset
 from grucli.text.token_file import TextKind
 from grucli.training.options import Budget, Hyperparameters
 
-_UNTIMED_MINUTES = 2.0
-"""Minutes that a run limited by steps or epochs is taken to have."""
+_UNTIMED_CORE_MINUTES = 4.0
+"""What a run limited by steps or epochs is taken to have, on any machine."""
 
 _EPOCHS_TO_FORGET = 3.0
 """Epochs in which the weight decay drops a weight to 1/e, once the learning rate is at its peak."""
@@ -17,7 +18,10 @@ _EPOCHS_TO_FORGET = 3.0
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a recipe depends on. characters, tokens: of the text to train on. core_minutes: minutes times threads."""
+    """What a recipe depends on. characters, tokens: of the text to train on. core_minutes: minutes times cores.
+
+    The cores are those of the machine, whatever the number of threads, on which no result may depend.
+    """
 
     characters: int
     tokens: int
@@ -26,11 +30,11 @@ class Conditions:
     core_minutes: float
 
 
-def conditions_of(dataset: Dataset, budget: Budget, threads: int) -> Conditions:
+def conditions_of(dataset: Dataset, budget: Budget) -> Conditions:
     """Return the conditions of a run."""
-    minutes = budget.max_minutes if budget.is_timed else _UNTIMED_MINUTES
+    core_minutes = budget.max_minutes * physical_cores() if budget.is_timed else _UNTIMED_CORE_MINUTES
     train = dataset.train
-    return Conditions(train.characters, train.tokens, dataset.kind, dataset.tokenizer.kind, minutes * threads)
+    return Conditions(train.characters, train.tokens, dataset.kind, dataset.tokenizer.kind, core_minutes)
 
 
 def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:

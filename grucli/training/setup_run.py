@@ -82,7 +82,7 @@ def prepare_run(
     config = _resolve_run(options, model_dir)
     dataset = yield from _load_dataset(options, config, stop)
     pool = ThreadPool(options.threads)
-    config, hparams = _choose_hparams(config, options, dataset, pool.threads)
+    config, hparams = _choose_hparams(config, options, dataset)
     return config, _build_trainer(config, hparams, options, model_dir, dataset, pool)
 
 
@@ -121,26 +121,23 @@ def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint
     return RunConfig(budget if budget.is_set else state.budget, checkpoint)
 
 
-def _choose_hparams(
-    config: RunConfig, options: TrainOptions, dataset: Dataset, threads: int
-) -> tuple[RunConfig, Hyperparameters]:
+def _choose_hparams(config: RunConfig, options: TrainOptions, dataset: Dataset) -> tuple[RunConfig, Hyperparameters]:
     """Return the hyperparameters, and the configuration once the text is known: it decides whether a base is used."""
     if config.checkpoint is not None:
         return config, config.checkpoint.train_state.hparams
     base, decisions = config.base, list(config.decisions)
-    conditions = recipe.conditions_of(dataset, config.budget, threads)
+    conditions = recipe.conditions_of(dataset, config.budget)
     if base is not None and (fit := dataset.base_fit) is not None:
-        decisions.append(describe_choice(base, fit, dataset.tokenizer.vocab_size))
+        decisions.append(describe_choice(base, fit, dataset.tokenizer.vocab_size, dataset.kind))
         base = base if fit.fits else None
     given = given_hparams(options)
     chosen = recipe.choose(conditions, given) if base is None else base.hparams() | given
     hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
-    if base is None:
-        is_timed = config.budget.is_timed
-        decisions.append(recipe.describe(conditions, hparams, is_timed=is_timed))
-        is_usual = is_timed and given.keys() <= {"seed", "val"}
-        if is_usual and (estimate := describe_estimate(conditions)) is not None:
-            decisions.append(estimate)
+    is_timed = config.budget.is_timed
+    decisions.append(recipe.describe(conditions, hparams, is_timed=is_timed))
+    is_usual = base is None and is_timed and given.keys() <= {"seed", "val"}
+    if is_usual and (estimate := describe_estimate(conditions)) is not None:
+        decisions.append(estimate)
     return replace(config, base=base, decisions=tuple(decisions)), hparams
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grucli.chat import session as sessions
 from grucli.chat import state_cache, turn_tree
 from grucli.chat.events import ChatEvent, Message, PromptProgress, ReplyDelta, ReplyFinished, ReplyStarted
 from grucli.chat.model_loader import ModelLoader

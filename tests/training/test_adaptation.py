@@ -52,8 +52,9 @@ def started(options: TrainOptions) -> TrainStarted:
 def test_a_small_corpus_starts_from_the_packaged_model(packaged_model: Path, tmp_path: Path) -> None:
     text = write_texts(tmp_path / "mine.csv", [f"the dog sat on a mat {n} ☕" for n in range(100)])
     event = started(small_options(text, name="mine", batch=None, **BARE))
-    (decision,) = event.decisions
+    decision, described = event.decisions
     assert decision.startswith("starting from 'chitchat', with 1 new token (the corpus is small: ")
+    assert described.startswith("recipe: characters, embedding 6, batch ")
     assert decision.endswith(" characters); --from nothing trains from scratch")
     base, mine = load_weights(packaged_model), load_weights(model_dir("mine") / LAST)
     assert mine.tokenizer.pieces == (*base.tokenizer.pieces, "☕".encode())
@@ -97,7 +98,17 @@ def test_a_long_text_trains_from_scratch(packaged_model: Path, corpus: Path, mon
     assert decision.startswith("training from scratch: ")
     assert decision.endswith(" characters are enough; --from chitchat starts from it")
     given = started(small_options(corpus, name="given", start_from="base", **BARE))
-    assert given.decisions == ("starting from 'base'",)
+    assert given.decisions[0] == "starting from 'base'"
+
+
+def test_running_text_trains_from_scratch(packaged_model: Path, tmp_path: Path) -> None:
+    text = write_texts(tmp_path / "mine.csv", [f"the dog sat on a mat {n}" for n in range(100)])
+    running = tmp_path / "mine.txt"
+    running.write_text(text.read_text(encoding="utf-8").partition("\n")[2], encoding="utf-8")
+    decision = started(small_options(running, name="mine", **BARE)).decisions[0]
+    assert decision == "training from scratch, as the text has no comments; --from chitchat starts from that model"
+    given = started(small_options(running, name="given", start_from="base", **BARE))
+    assert given.decisions[0].startswith("starting from 'base'")
 
 
 @pytest.mark.slow

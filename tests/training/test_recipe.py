@@ -1,6 +1,7 @@
 """The recipes of `grucli.training.recipe`, and what a run is estimated to reach."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -11,6 +12,7 @@ from grucli.text.token_file import TextKind
 from grucli.training.estimates import describe_estimate
 from grucli.training.options import Hyperparameters, check_options
 from grucli.training.recipe import Conditions, choose, describe, weight_decay
+from tests.training.small_runs import run_summary, small_options
 
 COMMENTS = Conditions(2_900_000, 800_000, "comments", "subword", 4.0)
 
@@ -45,6 +47,18 @@ def test_more_time_and_more_text_make_a_larger_network() -> None:
     assert hidden(core_minutes=1e6) == hidden(core_minutes=1e9)  # the text is the limit
 
 
+@pytest.mark.usefixtures("home")
+def test_threads_do_not_change_the_network(tmp_path: Path) -> None:
+    text = tmp_path / "a.csv"
+    text.write_text("body\n" + "the cat sat\n" * 200, encoding="utf-8")
+    for steps, minutes in ((1, None), (None, 1e-6)):
+        sizes = set()
+        for threads in (1, 2, 64):
+            options = small_options(text, name=f"a-{steps}-{threads}", hidden=None, threads=threads)
+            sizes.add(run_summary(dataclasses.replace(options, steps=steps, minutes=minutes)).parameters)
+        assert len(sizes) == 1
+
+
 def test_weight_decay_is_a_time_in_epochs() -> None:
     assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(2000, 0.005), rel=0.05)
     assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(1000, 0.01), rel=0.05)
@@ -61,10 +75,16 @@ def test_an_estimate_gets_better_with_time_and_needs_a_similar_text() -> None:
         assert line is not None
         return float(line.split()[2])
 
-    times = [bits(dataclasses.replace(COMMENTS, core_minutes=minutes)) for minutes in (1.0, 2.0, 3.0, 4.0, 20.0, 50.0)]
+    times = [bits(dataclasses.replace(COMMENTS, core_minutes=minutes)) for minutes in (2.0, 3.0, 4.0, 20.0, 50.0)]
     assert times == sorted(times, reverse=True)
-    assert times[0] == times[1] > times[-2] == times[-1]
+    assert times[0] > times[1] > times[2] > times[-2] == times[-1]
+    lengths = [
+        bits(dataclasses.replace(COMMENTS, characters=count)) for count in (300_000, 700_000, 900_000, 2_900_000)
+    ]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[1] - lengths[2] < 0.1  # no jump halfway between two measured lengths
     assert "in 5 times the time" in str(describe_estimate(COMMENTS))
     assert "times the time" not in str(describe_estimate(dataclasses.replace(COMMENTS, core_minutes=20.0)))
     assert describe_estimate(dataclasses.replace(COMMENTS, characters=100)) is None
-    assert describe_estimate(dataclasses.replace(COMMENTS, core_minutes=1e4)) is None
+    for minutes in (1.9, 1e4):
+        assert describe_estimate(dataclasses.replace(COMMENTS, core_minutes=minutes)) is None

@@ -191,7 +191,7 @@ def next_tokens() -> NextTokens:
 
 SETTINGS_LIST = Listing(
     (
-        ("/temp", "0.8", "temperature (0.2 conservative, 0.8 default, 1.5 wild)"),
+        ("/temp", "0.8", "temperature (0.2 conservative, 1.5 wild)"),
         ("/spread", "", "the same reply at several temperatures, side by side"),
         ("/model", "a-friends-model", "change the model; alone, list all models"),
         ("/quit", "", "leave"),

@@ -115,7 +115,7 @@ def test_every_command_fits_its_terminal(width: int) -> None:
 def test_a_list_on_a_wide_terminal_has_columns() -> None:
     rows = Harness(conversation_session()).send("/set")
     temp, seed = (next(row for row in rows if row.startswith(name)) for name in ("temp", "seed"))
-    assert temp.split(maxsplit=2) == ["temp", "0.8", "temperature (0.2 conservative, 0.8 default, 1.5 wild)"]
+    assert temp.split(maxsplit=2) == ["temp", "0.8", "temperature (0.2 conservative, 1.5 wild)"]
     assert seed.split(maxsplit=2) == ["seed", "7", "random seed of the next reply"]
     assert temp.index("temperature") == seed.index("random")
 
@@ -123,7 +123,7 @@ def test_a_list_on_a_wide_terminal_has_columns() -> None:
 def test_a_list_on_a_narrow_terminal_has_its_descriptions_below() -> None:
     rows = Harness(conversation_session(), width=40).send("/set")
     temp = rows.index("temp 0.8")
-    assert rows[temp + 1 : temp + 3] == ["  temperature (0.2 conservative, 0.8", "  default, 1.5 wild)"]
+    assert rows[temp + 1 : temp + 3] == ["  temperature (0.2 conservative, 1.5", "  wild)"]
 
 
 def test_help_fits_a_screen() -> None:
