@@ -20,6 +20,14 @@ class _Text(NamedTuple):
     characters: int
     bits: Mapping[float, float]
 
+    def is_near(self, characters: int) -> bool:
+        """Return True if a text of this length is similar."""
+        return self.characters / _MAX_RATIO <= characters <= self.characters * _MAX_RATIO
+
+    def covers(self, core_minutes: float) -> bool:
+        """Return True if this time was measured, or is not much longer."""
+        return min(self.bits) <= core_minutes <= _TIME_RATIO * max(self.bits)
+
 
 _MEASURED = (
     _Text("comments", 244_000, {2: 2.18, 10: 2.16}),
@@ -31,8 +39,8 @@ _MEASURED = (
 
 def describe_estimate(conditions: Conditions) -> str | None:
     """Return in a line what the run will reach, and what more time would bring; None if no similar run was measured."""
-    similar = [text for text in _MEASURED if text.kind == conditions.kind and text.is_similar(conditions)]
-    if not similar:
+    similar = [text for text in _MEASURED if text.kind == conditions.kind and text.covers(conditions.core_minutes)]
+    if not any(text.is_near(conditions.characters) for text in similar):
         return None
     now = _interpolate_length(similar, conditions, conditions.core_minutes)
     longest = max(max(text.bits) for text in similar)
@@ -44,8 +52,8 @@ def describe_estimate(conditions: Conditions) -> str | None:
 
 def _interpolate_length(texts: Sequence[_Text], conditions: Conditions, core_minutes: float) -> float:
     """Linear in the logarithm of the length, between the longest text that is shorter and the next one."""
-    points = {text.characters: _interpolate(text.bits, core_minutes) for text in texts}
-    return _interpolate(points, max(conditions.characters, 1))
+    points = {float(text.characters): _interpolate(text.bits, core_minutes) for text in texts}
+    return _interpolate(points, conditions.characters)
 
 
 def _interpolate(points: Mapping[float, float], x: float) -> float:
