@@ -485,8 +485,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "best", "[N] [TEXT]", "replies", "N replies, the best first", _best,
         "Each candidate has its own seed and two figures. bits/char is the surprisal of the reply with its end. score "
-        "is half the bits/char that its text has without the dialogue, minus those it has here: a high score is a "
-        "reply that fits this dialogue, while one that fits any message ranks low.",
+        "is half the bits/char that its text has without your last line, minus those it has here: a high score is "
+        "a reply that fits this line, while one that fits any line ranks low.",
         "/best 10 What do you think?",
         values=lambda session: ("5", "10", "20"),
     ),

@@ -1,7 +1,7 @@
 """The best of several texts: the one that has most to do with what it answers.
 
-Texts are ranked by their mutual information with the dialogue (Li et al. 2016, arXiv:1510.03055, "MMI-antiLM"): how
-likely the dialogue makes them, less how likely they are without it.
+Texts are ranked by their mutual information with the turn they answer (Li et al. 2016, arXiv:1510.03055, "MMI-antiLM"):
+how likely the dialogue makes them, less how likely it makes them without that turn.
 """
 
 import math
@@ -11,11 +11,11 @@ from dataclasses import replace
 from grucli.generation.options import Sample, State, TextChunk
 
 MMI_WEIGHT = 0.5
-"""Weight of the unconditional surprisal in the score of a text."""
+"""Weight of the unconditional surprisal in the score of a text. Chosen by reading replies."""
 
 
 def mmi_score(surprisal: float, uncond_surprisal: float) -> float:
-    """Return the score of a text, higher is better, from its bits per character after the dialogue and without it."""
+    """Return the score of a text, higher is better, from its bits per character with and without what it answers."""
     return MMI_WEIGHT * uncond_surprisal - surprisal
 
 

@@ -6,7 +6,7 @@ parameters alone, not on the others of its batch.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -206,7 +206,8 @@ class Stream:
             # The generated text has more than the sample: a stop string, or characters beyond the limit.
             return self._request.read(initial_state, self._text)
         hidden, last_token = self._batch.hidden[:, 0].copy(), int(self._batch.decode_state.last_token[0])
-        return State(hidden, last_token, (initial_state.tail + self._text)[-TAIL_CHARS:])
+        tail = (initial_state.tail + self._text)[-TAIL_CHARS:]
+        return replace(initial_state, hidden=hidden, last_token=last_token, tail=tail)
 
     @property
     def sample(self) -> Sample:

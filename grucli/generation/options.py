@@ -110,7 +110,7 @@ class GenerationConfig:
 
     Top-k, top-p and min-p apply after the temperature. Mirostat is version 2 (Basu 2021, arXiv:2007.14966).
     `relevance` is classifier-free guidance (Sanchez 2023, arXiv:2306.17806) with scale 1 / (1 - relevance): it
-    penalizes tokens that are as likely without the dialogue (Li 2016, arXiv:1510.03055). `stop` ends a sample and is
+    penalizes tokens that are as likely without the turn before (Li 2016, arXiv:1510.03055). `stop` ends a sample and is
     not a part of it. `block` holds phrases in any case; `word*` blocks all words with a prefix.
 
     Raises:
@@ -122,7 +122,7 @@ class GenerationConfig:
         chat_help="temperature (0.2 conservative, 1.5 wild)",
         chat_details="Below 1 it sharpens the distribution, above 1 it flattens it; 0 takes the likeliest token.",
         chat_example="0.5",
-        examples=("0.2", "0.5", "0.8", "1", "1.5"), maximum=100, in_replies=0.7, unused_by_beam=True,
+        examples=("0.2", "0.5", "0.8", "1", "1.5"), maximum=100, in_replies=0.6, unused_by_beam=True,
     )  # fmt: skip
     top_k: int = _option(
         0, "Sample from the K most likely tokens; 0 disables.",
@@ -160,15 +160,15 @@ class GenerationConfig:
     )  # fmt: skip
     relevance: float = _option(
         0.0, "Penalty of generic replies; 0 disables.",
-        chat_details="It subtracts N times the log probability that a token has without the dialogue. Replies that fit "
-        "any line, such as 'I don't know', become rarer; a high value makes replies odd.", chat_example="0.3",
+        chat_details="It subtracts N times the log probability that a token has without your last line. Replies that "
+        "fit any line, such as 'I don't know', become rarer; a high value makes replies odd.", chat_example="0.3",
         examples=("0", "0.2", "0.3", "0.5"), maximum=0.99, off=0, in_replies=0.3,
     )  # fmt: skip
     best_of: int = _option(
         1, "Generate N and keep the best; 1 disables.",
         chat_details="Of N replies it shows the one that /best ranks first, when all are complete. 1 streams a reply "
         "as it is generated.",
-        chat_example="8", examples=("1", "4", "8", "16"), minimum=1, maximum=100, off=1, in_replies=8,
+        chat_example="8", examples=("1", "4", "8", "16"), minimum=1, maximum=100, off=1, in_replies=16,
         unused_by_beam=True,
     )  # fmt: skip
     stop: tuple[str, ...] = _option(
@@ -237,13 +237,16 @@ def later_seed(seed: int, count: int) -> int:
 class State:
     """The memory of a model, immutable: hidden state float32 [L, S·H] and the next input token.
 
-    tail: the last TAIL_CHARS characters of the turn, which the network does not need: a blocked phrase may begin in
-    them, and guidance reads them into the unconditional branch.
+    What the network does not need: tail, the last TAIL_CHARS characters of the turn, in which a blocked phrase may
+    begin; turn_start, the state at the beginning of the turn; without_turn, the one that this would be if the turn
+    before had not been said, None if there is none. Guidance compares with a reply that begins there.
     """
 
     hidden: "Float32"
     last_token: int
     tail: str = ""
+    turn_start: "State | None" = None
+    without_turn: "State | None" = None
 
 
 @dataclass(frozen=True, slots=True)

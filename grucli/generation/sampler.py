@@ -156,7 +156,8 @@ class Sampler:
 
     def initial_state(self) -> State:
         """Return the state before the first token of a document."""
-        return State(np.zeros((self._sizes.L, self._cell.width(self._sizes.H)), np.float32), self._start_token)
+        hidden = np.zeros((self._sizes.L, self._cell.width(self._sizes.H)), np.float32)
+        return State(hidden, self._start_token, turn_start=State(hidden, self._start_token))
 
     def _prefill(self, state: State, tokens: NDArray[np.int32]) -> Float32:
         hidden = state.hidden[:, None, :].copy()
@@ -170,13 +171,13 @@ class Sampler:
         if len(ids) == 0:
             return state
         tokens = np.concatenate([[state.last_token], ids[:-1]]).astype(np.int32)
-        return State(self._prefill(state, tokens), int(ids[-1]), (state.tail + text)[-TAIL_CHARS:])
+        return self._later(state, self._prefill(state, tokens), int(ids[-1]), text)
 
     def end_turn(self, state: State) -> State:
         """Return the state at the beginning of the next turn. A generated EOS counts as the end of the turn."""
-        if state.last_token in (EOT, EOS):
-            return State(state.hidden, EOT)
-        return self.accept(state, EOT)
+        ended = state if state.last_token in (EOT, EOS) else self.accept(state, EOT)
+        start = State(ended.hidden, EOT)
+        return dataclasses.replace(start, turn_start=start, without_turn=state.turn_start)
 
     def accept(self, state: State, token: int) -> State:
         """Return the state after `token`, as if it had been generated.
@@ -186,8 +187,12 @@ class Sampler:
         """
         if not 0 <= token < self._sizes.V:
             raise UsageError(f"token not found: {token}", f"this model has tokens 0 to {self._sizes.V - 1}")
-        tail = "" if token in (EOS, EOT) else (state.tail + self.tokenizer.decode([token]))[-TAIL_CHARS:]
-        return State(self._prefill(state, np.array([state.last_token], np.int32)), token, tail)
+        hidden = self._prefill(state, np.array([state.last_token], np.int32))
+        return self._later(state, hidden, token, "" if token in (EOS, EOT) else self.tokenizer.decode([token]))
+
+    def _later(self, state: State, hidden: Float32, last_token: int, text: str) -> State:
+        tail = "" if last_token in (EOS, EOT) else (state.tail + text)[-TAIL_CHARS:]
+        return dataclasses.replace(state, hidden=hidden, last_token=last_token, tail=tail)
 
     def stream(self, state: State, config: GenerationConfig, prompt: str = "") -> TextStream:
         """Return a stream of one text from `state`. `prompt` is only recorded in the sample."""
@@ -330,10 +335,14 @@ class Sampler:
         )
 
     def _uncond_state(self, state: State) -> State:
-        """Return the state of a reply to an empty dialogue that has begun as that of `state`, or before any text."""
+        """Return the state that guidance compares with.
+
+        It is that of a reply which has begun alike, in a dialogue without the turn that it answers. A model that knows
+        no turns is compared with itself before any text.
+        """
         if not self.conversations:
             return self.initial_state()
-        return self.read(self.end_turn(self.initial_state()), state.tail)
+        return self.read(state.without_turn or self.initial_state(), state.tail)
 
     def _matcher_for(self, config: GenerationConfig) -> PhraseMatcher | None:
         if not (config.stop or config.block):

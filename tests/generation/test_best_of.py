@@ -27,8 +27,7 @@ def bits_per_char(sampler: Sampler, state: State, text: str) -> float:
 
 
 def test_it_is_the_one_with_most_mutual_information(sampler: Sampler) -> None:
-    state, start = answer_state(sampler), sampler.initial_state()
-    uncond_state = sampler.end_turn(start) if sampler.conversations else start
+    state, uncond_state = answer_state(sampler), sampler.initial_state()
     candidates = list(sampler.generate(state, "", 6, dataclasses.replace(CONFIG, seed=30, best_of=1), in_order=True))
     stream = sampler.stream(state, CONFIG)
     assert "".join(chunk.text for chunk in stream) == stream.sample.text
@@ -44,13 +43,36 @@ def test_it_is_the_one_with_most_mutual_information(sampler: Sampler) -> None:
 
 def test_scores_are_of_the_text_as_it_would_be_read(sampler: Sampler) -> None:
     """Not of the tokens that were drawn: a word in odd parts is unlikely after any dialogue."""
-    state, start = answer_state(sampler), sampler.initial_state()
-    uncond_state = sampler.end_turn(start) if sampler.conversations else start
+    state, uncond_state = answer_state(sampler), sampler.initial_state()
     texts = ["the", "quick brown fox " * 40, "z", "lazy dog"]
     expected = [
         mmi_score(bits_per_char(sampler, state, text), bits_per_char(sampler, uncond_state, text)) for text in texts
     ]
     np.testing.assert_allclose(sampler.mmi_scores(state, texts), expected, rtol=1e-5)
+
+
+def test_a_reply_is_compared_with_the_dialogue_without_the_turn_it_answers() -> None:
+    sampler = Sampler(make_model("subword", end_logit=-2.0, conversations=True))
+    turns = ["the quick", "brown fox", "jumps", "over the"]
+    before, state = sampler.initial_state(), sampler.initial_state()
+    for turn in turns:
+        before, state = state, sampler.end_turn(sampler.read(state, turn))
+    for begun, text in (("", "lazy dog"), ("lazy", " dog")):
+        here, there = sampler.read(state, begun), sampler.read(before, begun)
+        expected = mmi_score(bits_per_char(sampler, here, text), bits_per_char(sampler, there, text))
+        np.testing.assert_allclose(sampler.mmi_scores(here, [text]), [expected], rtol=1e-5)
+
+
+def test_a_generated_turn_can_be_left_out_like_one_that_was_read() -> None:
+    sampler = Sampler(make_model("subword", end_logit=-2.0, conversations=True))
+    state = sampler.end_turn(sampler.read(sampler.initial_state(), "the lazy dog"))
+    stream = sampler.stream(state, GenerationConfig(seed=3, max_chars=30))
+    text = "".join(chunk.text for chunk in stream)
+    generated, read = sampler.end_turn(stream.state), sampler.end_turn(sampler.read(state, text))
+    assert generated.without_turn is not None
+    assert read.without_turn is not None
+    np.testing.assert_array_equal(generated.without_turn.hidden, state.hidden)
+    np.testing.assert_array_equal(read.without_turn.hidden, state.hidden)
 
 
 @pytest.mark.parametrize("seed", [5, MAX_SEED - 1, MAX_SEED // 6, MAX_SEED // 3])

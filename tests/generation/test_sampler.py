@@ -330,7 +330,7 @@ def test_where_nothing_may_be_said_the_text_ends() -> None:
 def test_relevance_prefers_what_the_question_makes_likelier() -> None:
     sampler = SHARED_SAMPLERS["word"]
     asked = sampler.end_turn(sampler.read(sampler.initial_state(), "the lazy dog"))
-    nothing = sampler.end_turn(sampler.initial_state())
+    nothing = sampler.initial_state()
     plain, relevant = (
         {
             each.token: each.probability
@@ -524,7 +524,8 @@ def test_relevance_steers_a_beam() -> None:
     weights.arrays["embedding"][:] *= 10
     weights.arrays["out.W"][:] *= 10
     sampler = Sampler(weights, threads=2)
-    asked, nothing = (sampler.end_turn(sampler.read(sampler.initial_state(), text)) for text in ("the lazy dog", ""))
+    nothing = sampler.initial_state()
+    asked = sampler.end_turn(sampler.read(nothing, "the lazy dog"))
     config = GenerationConfig(beam=8, max_chars=1, relevance=0.5)
     best = sampler.top_next_tokens(asked, 8, dataclasses.replace(config, temp=1))
     assert [each.text for each in sampler.generate(asked, "", 8, config)] == [each.text for each in best]
