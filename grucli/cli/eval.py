@@ -28,7 +28,7 @@ def eval_(
       gru eval emo test.tsv                    a text that it was not trained on
       gru eval emo train.tsv --split val       the validation split of its own corpus
       gru eval talk test.csv --context         and whether it listens to the turns before
-      gru eval demo talk.csv --dynamic         what gru chat --learn gains in 200 turns
+      gru eval demo talk.csv --dynamic         and what learning while reading gains
       gru eval ./a-friends.safetensors test.tsv --json
     """
     from grucli.ui.terminal.console import terminal

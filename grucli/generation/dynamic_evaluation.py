@@ -1,7 +1,8 @@
 """What a model gains on a text by learning while it reads (dynamic evaluation, see `output_learner`).
 
-As in a long chat: the turns are read in order, each is predicted with what was learned from those before it, and after
-`STREAM_TURNS` of them the weights are those of the model again.
+The turns are read in order, and each two are learned as one passage, as a chat learns a line and its reply. A turn is
+predicted with what was learned from the pairs before its own. After `STREAM_TURNS` turns the weights are those of the
+model again; the state is carried on. The gain is that of the text: in a chat the model writes every other turn itself.
 """
 
 import itertools
@@ -46,7 +47,8 @@ class DynamicGain(JsonRecord):
     dynamic_gain_bits: bits that a stream of `dynamic_turns` turns costs less, on average over `dynamic_streams`
     streams, and the 95 % confidence interval of that mean, None for one stream. dynamic_curve: the bits that a turn
     costs less, by its position in the stream. The bits per character are those of the same turns with learning and
-    without. dynamic_ms_per_turn: milliseconds of learning.
+    without, where an unknown token counts as the mean one of the text. dynamic_ms_per_turn: milliseconds to learn from
+    a turn, and to make the weights ready for a reply.
     """
 
     dynamic_gain_bits: float
@@ -59,22 +61,27 @@ class DynamicGain(JsonRecord):
     dynamic_turns: int
 
 
-def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
+def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile, *, quantized: bool = True) -> DynamicGain:
     """Return the gain over the first turns of `tokens`, MAX_STREAMS streams at most.
 
     A text that is not made of turns or comments is cut into passages of MAX_STEP_TOKENS tokens. A stream that is not
-    complete counts only if it is the only one.
+    complete counts only if it is the only one. quantized: read with int8 weights, as a chat does.
+
+    Raises:
+        GruError: the token file is corrupt.
     """
     ends = np.fromiter(itertools.islice(_turn_ends(tokens), STREAM_TURNS * MAX_STREAMS), np.int64)
     turns = min(len(ends), STREAM_TURNS)
     streams = max(len(ends) // STREAM_TURNS, 1)
     borders = np.concatenate([[0], ends[: turns * streams]])
-    reader = _Reader(weights, tokens)
+    reader = _Reader(weights, tokens, quantized=quantized)
     nats = [reader.read_stream(borders[turns * i : turns * (i + 1) + 1]) for i in range(streams)]
     gains = np.array(nats) / math.log(2)  # [streams, turns]
     totals = gains.sum(axis=1)
-    unknown_bits = 8 * tokens.unknown_bytes / max(tokens.characters, 1)
-    static = reader.nats / math.log(2) / max(reader.characters, 1) + unknown_bits
+    # A token file has the sizes of its unknown tokens only in all.
+    unknown_part = reader.unknown_tokens / max(int(tokens.token_counts()[UNK]), 1)
+    characters = max(reader.known_characters + unknown_part * tokens.header.unknown_characters, 1)
+    static = (reader.nats / math.log(2) + 8 * unknown_part * tokens.unknown_bytes) / characters
     curve = (
         TurnGain(first, min(last, turns), float(gains[:, first - 1 : last].mean()))
         for first, last in BUCKETS
@@ -84,7 +91,7 @@ def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile) -> DynamicGain:
         dynamic_gain_bits=float(totals.mean()),
         dynamic_gain_interval=mean_interval(totals),
         dynamic_curve=tuple(curve),
-        dynamic_bits_per_char=static - float(totals.sum()) / max(reader.characters, 1),
+        dynamic_bits_per_char=static - float(totals.sum()) / characters,
         static_bits_per_char=static,
         dynamic_ms_per_turn=1000 * (reader.seconds / gains.size + reader.packing_seconds / streams),
         dynamic_streams=streams,
@@ -101,39 +108,52 @@ def _turn_ends(tokens: TokenFile) -> Iterator[int]:
     for start, ids in tokens.chunks():
         borders = start + np.flatnonzero((ids == EOS) | (ids == EOT))
         yield from borders[borders > 0].tolist()
-    yield tokens.tokens  # the ring: the EOS that begins the first document
+    yield tokens.tokens  # the last turn ends with the EOS that begins the first document
 
 
 class _Reader:
-    """Reads turns, and counts: nats without learning, characters, seconds of learning and of packing weights."""
+    """Reads turns, and counts: nats without learning, known characters, unknown tokens, seconds of learning and of
+    packing weights."""
 
-    def __init__(self, weights: SavedModel, tokens: TokenFile) -> None:
+    def __init__(self, weights: SavedModel, tokens: TokenFile, *, quantized: bool) -> None:
         sizes = weights.sizes
-        self.nats, self.characters, self.seconds, self.packing_seconds = 0.0, 0, 0.0, 0.0
-        self._tokens, self._lengths, self._weights = tokens, weights.tokenizer.token_lengths, weights
-        self._decoder = CpuDecoder(sizes, weights.arrays, quantized=True)
+        self.nats, self.known_characters, self.unknown_tokens = 0.0, 0, 0
+        self.seconds, self.packing_seconds = 0.0, 0.0
+        self._tokens, self._lengths = tokens, weights.tokenizer.token_lengths
+        self._decoder = CpuDecoder(sizes, weights.arrays, quantized=quantized)
         self._learner = OutputLearner(weights.arrays)
-        self._state_shape, self._H = (sizes.L, 1, CELLS[sizes.cell].width(sizes.H)), sizes.H
+        self._state, self._H = np.zeros((sizes.L, 1, CELLS[sizes.cell].width(sizes.H)), np.float32), sizes.H
 
     def read_stream(self, borders: NDArray[np.int64]) -> list[float]:
-        """Return the nats that each turn between two borders costs less with what was learned before it."""
-        output, state, gains = self._learner.original, np.zeros(self._state_shape, np.float32), []
-        for begin, end in itertools.pairwise(borders.tolist()):
-            gain, learned = 0.0, output
+        """Return the nats that each turn between two borders costs less with what was learned before its pair."""
+        output = learned = self._learner.original
+        rest, gains = self._no_passage(), list[float]()
+        for turn, (begin, end) in enumerate(itertools.pairwise(borders.tolist()), 1):
+            gain = 0.0
             for part in slices(end - begin):
                 positions = np.arange(begin + part.start, begin + part.stop + 1) % self._tokens.tokens
                 ids = self._tokens.read(positions)
                 states, targets = np.empty((len(ids) - 1, 1, self._H), np.float32), ids[1:]
-                self._decoder.prefill(np.ascontiguousarray(ids[:-1, None]), state, states)
+                self._decoder.prefill(np.ascontiguousarray(ids[:-1, None]), self._state, states)
                 nats = self._learner.nats(self._learner.original, states[:, 0], targets)
                 gain += nats - self._learner.nats(output, states[:, 0], targets)
                 self.nats += nats
-                self.characters += int(self._lengths[targets].sum()) + int((targets == UNK).sum())
-                learned = self._learn(learned, states[:, 0], targets)
-            output = learned
+                self.known_characters += int(self._lengths[targets].sum())
+                self.unknown_tokens += int((targets == UNK).sum())
+                # All whole steps of the pair are taken at once, so that a long turn needs little memory.
+                states, targets = np.concatenate([rest[0], states[:, 0]]), np.concatenate([rest[1], targets])
+                whole = len(targets) // MAX_STEP_TOKENS * MAX_STEP_TOKENS
+                learned = self._learn(learned, states[:whole], targets[:whole])
+                rest = states[whole:], targets[whole:]
+            if turn % 2 == 0:
+                output = learned = self._learn(learned, *rest)
+                rest = self._no_passage()
             gains.append(gain)
         self._pack(output)
         return gains
+
+    def _no_passage(self) -> tuple[Float32, NDArray[np.int32]]:
+        return np.empty((0, self._H), np.float32), np.empty(0, np.int32)
 
     def _learn(self, output: OutputParameters, states: Float32, targets: NDArray[np.int32]) -> OutputParameters:
         start = time.perf_counter()
