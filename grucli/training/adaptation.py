@@ -13,14 +13,18 @@ from grucli.text.token_file import TextKind
 from grucli.training.options import TrainOptions, contrast
 
 MAX_CHARACTERS = 20_000_000
-"""Length of a text to train on up to which a run starts from the packaged model. Set by judgment, not measured."""
+"""Length of a text to train on up to which a run starts from the packaged model.
+
+It was better than training from scratch for 0.25 and for 2.7 million characters, after one, two and ten minutes
+(`docs/recipes.md`); where that ends is not known.
+"""
 
 MIN_KNOWN_SHARE = 0.9
 """Fraction of the characters of a text that the packaged model must know: text in another script shares nothing."""
 
 DEFAULTS: dict[str, Any] = {"lr": 1e-3, "dropout": 0.5, "batch": 16, "seq": 64, "weight_decay": 0.1}
-"""Of an adaptation, unless they are given. Set by judgment, not measured: a lower rate keeps what the model knows, and
-small texts are soon learned by heart."""
+"""Of an adaptation, unless they are given: a lower rate keeps what the model knows, and small texts are soon learned by
+heart (`docs/recipes.md`)."""
 
 
 @dataclass(frozen=True)
