@@ -1,4 +1,4 @@
-"""Dashboard of a training run, from its events: sizes, both losses, progress, the latest sample."""
+"""Dashboard of a training run, from its events: both losses, progress, the latest sample."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from grucli.read.schema import describe_inputs
 from grucli.training.events import (
     CheckpointSaved,
     Compiled,
@@ -120,7 +119,7 @@ class TrainDashboard:
         ascii_only = console.options.ascii_only
         tight = height < _MIN_SPACED_LINES and self._step is not None
         gap = [] if tight else [Text()]
-        lines = self._heading(console, width, tight, ascii_only)
+        lines = self._heading(width)
         if self._step is None:
             lines += self._waiting(width, ascii_only)
         else:
@@ -138,27 +137,17 @@ class TrainDashboard:
             line.truncate(width, overflow="crop")
         return lines[:height]
 
-    def _heading(self, console: Console, width: int, tight: bool, ascii_only: bool) -> list[Text]:
-        """Render name, sizes and description: in full before the first step, then in few lines."""
+    def _heading(self, width: int) -> list[Text]:
+        """Render the name, and the sizes that fit."""
         if self._started is None:
             return []
         started = self._started
         sizes = [f"{format_si(started.parameters)} parameters", f"{format_si(started.vocab)} symbols"]
         sizes += [f"{format_si(started.val_tokens)} validation tokens"] if started.val_tokens else []
         name = Text(sanitize_line(started.name), "bold")
-        while self._step is not None and sizes and name.cell_len + 2 + len(", ".join(sizes)) > width:
+        while sizes and name.cell_len + 2 + len(", ".join(sizes)) > width:
             sizes.pop()
-        first = Text.assemble(name, ("  " + ", ".join(sizes), _DIM_STYLE)) if sizes else name
-        notes = [Text(sanitize_line(line)) for line in (*started.decisions, *describe_inputs(started.inputs))]
-        notes += [Text(sanitize_line(note), "yellow") for note in started.notices]
-        wrapped = [
-            list(text.wrap(console, width)) for text in (first, Text(sanitize_line(started.description)), *notes)
-        ]
-        if self._step is not None:
-            # From here on the height is for the curves and the sample.
-            max_lines = (1, 0, *[0] * len(notes)) if tight else (1, 2, *[1] * len(notes))
-            wrapped = [_head(lines, count, width, ascii_only) for lines, count in zip(wrapped, max_lines, strict=True)]
-        return [line for lines in wrapped for line in lines]
+        return [Text.assemble(name, ("  " + ", ".join(sizes), _DIM_STYLE)) if sizes else name]
 
     def _waiting(self, width: int, ascii_only: bool) -> list[Text]:
         space = [Text()] if self._started is not None else []

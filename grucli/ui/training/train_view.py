@@ -31,7 +31,7 @@ _BEST_LEGEND = "* = best so far"
 
 
 class TrainView:
-    """Shows events as they come: a live dashboard on a terminal, table rows otherwise.
+    """Shows events as they come: a live dashboard on a terminal, table rows otherwise; first what is trained and why.
 
     Rows are data and go to stdout, unless that is for a JSON document. The dashboard is progress and goes to stderr; if
     only one of the two streams is a terminal, rows are printed.
@@ -82,7 +82,8 @@ class TrainView:
             self._dashboard.update(event)
         if isinstance(event, StepCompleted | Evaluated):
             self._has_progress = True
-        if self._live is None:
+        # On a terminal the dashboard has no room for whole sentences: they are printed above it.
+        if self._live is None or isinstance(event, TrainStarted):
             self._report(event)
 
     def _render(self) -> list[Text]:

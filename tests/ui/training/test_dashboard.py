@@ -24,14 +24,15 @@ from tests.ui.fake_streams import CapturedTerminal, PipeStream, TtyStream
 
 NARROW = """\
 emo  1.2M parameters, 98 symbols
-trains two minutes
 
 train 1.530 nats/token
- 3.15 ███▅▄▃▁
- 1.53 ████████▆▆▅▄▄▃▃▃▂▂▂▂▂▁▁▁▁▁▁▁
+ 3.15 ███▄▂
+      ██████▅▃▁
+ 1.53 ███████████▆▅▄▄▄▃▃▂▂▂▂▂▁▁▁▁▁
 val 1.900  best so far
  3.15
- 1.53            ▇▇▇▇▆▆▆▆▅▅▅▅▄
+                 ▃▂▂▁▁▁
+ 1.53            █████████▇▇▇▆
 
 ━━━━━━━━━━━━━──────────  57%  0:17 left
 2.741 bits/char   step 230 of 400
@@ -44,12 +45,10 @@ sample after 200 steps
   No really, you should see it 😂.
 
 
-
 Ctrl-C saves and stops"""
 
 USUAL = """\
 emo  1.2M parameters, 98 symbols, 900k validation tokens
-trains two minutes
 
 train 1.530 nats/token                   val 1.900  best so far
  3.15 ███                                 3.15
@@ -66,6 +65,7 @@ sample after 200 steps
   I think [b]this[/b] is  the best thing [31mI have ever seen.
 
   No really, you should see it 😂.
+
 
 
 
@@ -115,14 +115,6 @@ def test_a_low_screen_has_the_sample_too(width: int) -> None:
     written = lines.index("sample after 200 steps")
     assert "I think [b]this[/b]" in lines[written + 1]
     assert lines[-1] == "Ctrl-C saves and stops"
-
-
-def test_a_long_plan_is_cut_with_a_mark_once_steps_are_made() -> None:
-    long = replace(run_started(), description="trains " + "for a very long time " * 20)
-    assert long.description.split()[-1] in render_dashboard([long], 40, 60).split("\n")[-5]
-    lines = render_dashboard([long, step_completed(10)], 40, 30).split("\n")
-    assert lines[2].endswith("…")
-    assert lines[3] == ""
 
 
 def test_the_last_picture_counts_every_step() -> None:
@@ -188,14 +180,8 @@ def test_everything_has_its_place_before_the_first_evaluation() -> None:
     assert len(before) == len(after)
     for words in ("train ", "tokens/s", "sample", "Ctrl-C"):
         assert [words in line for line in before] == [words in line for line in after]
-    assert "val no evaluation yet" in before[3]
-    assert before[-9] == "no sample yet"
-
-
-def test_notes_are_shown() -> None:
-    assert "\na small corpus [b]\n" in render_dashboard(
-        [run_started(notes=("a small\n corpus [b]",)), step_completed(10)]
-    )
+    assert "val no evaluation yet" in before[2]
+    assert before[-10] == "no sample yet"
 
 
 def test_without_held_out_text_there_is_one_chart() -> None:

@@ -131,6 +131,18 @@ def test_notes_are_warnings_in_a_pipe() -> None:
 
 
 @pytest.mark.usefixtures("color_terminal")
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_on_a_terminal_what_is_trained_and_why_can_be_read_in_full(width: int) -> None:
+    screen = TerminalEmulator(width)
+    description, decision = "trains " + "for a very long time " * 20, "a small corpus [b], " * 12 + "hence 64 units"
+    started = replace(run_started(notes=("slow " * 30 + "disk",)), description=description, decisions=(decision,))
+    with TrainView(Terminal(screen, screen, width=width, height=24)) as view:
+        view.follow([started, step_completed(10), TrainFinished("limit", make_summary())])
+    text = " ".join(" ".join(screen.rows).split())
+    assert text.index(description.strip()) < text.index(decision) < text.index("disk") < text.index("98 symbols")
+
+
+@pytest.mark.usefixtures("color_terminal")
 @pytest.mark.parametrize(
     ("out", "err", "json", "live"),
     [
