@@ -225,16 +225,29 @@ class _RunLength:
         )
 
     def _num_evaluations(self, total_steps: int) -> int:
+        return max(1, min(DEFAULT_NUM_EVALS, self._affordable_evaluations(total_steps)))
+
+    def _affordable_evaluations(self, total_steps: int) -> int:
         val, hparams = self._trainer.dataset.val, self._trainer.train_state.hparams
         if val is None:
-            return DEFAULT_NUM_EVALS
+            return DEFAULT_NUM_EVALS + len(_EARLY_EVAL_DIVISORS)
         cost_ratio = _EVAL_COST_RATIO * val.tokens / (total_steps * hparams.batch * hparams.seq)
-        return max(1, min(DEFAULT_NUM_EVALS, int(_MAX_EVAL_FRACTION / cost_ratio)))
+        return int(_MAX_EVAL_FRACTION / cost_ratio)
 
     def evaluation_due(self) -> bool:
         """Return True if an evaluation follows the last step."""
         state = self._trainer.train_state
         if state.eval_every is None:
             return False
-        early = not state.eval_every_given and state.step in {state.eval_every // part for part in _EARLY_EVAL_DIVISORS}
-        return early or state.step == state.total_steps or state.step % state.eval_every == 0
+        return (
+            state.step in self._early_steps() or state.step == state.total_steps or state.step % state.eval_every == 0
+        )
+
+    def _early_steps(self) -> set[int]:
+        """Return the steps of the early evaluations: as many, the latest first, as the other ones leave time for."""
+        state = self._trainer.train_state
+        if state.eval_every is None or state.total_steps is None or state.eval_every_given:
+            return set()
+        left = self._affordable_evaluations(state.total_steps) - -(-state.total_steps // state.eval_every)
+        latest_first = _EARLY_EVAL_DIVISORS[::-1][: max(left, 0)]
+        return {state.eval_every // part for part in latest_first}

@@ -96,6 +96,23 @@ def test_it_learns(corpus: Path) -> None:
     assert any(word in seen[-1].sample for word in " ".join(SENTENCES).split() if len(word) > 2)
 
 
+@pytest.mark.parametrize(
+    ("max_fraction", "first"), [(0.0, [160]), (0.2, [80, 160]), (2.0, [4, 8, 16]), (1e9, [1, 2, 4, 8, 16])]
+)
+def test_the_evaluations_take_a_limited_part_of_a_run(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, max_fraction: float, first: list[int]
+) -> None:
+    monkeypatch.setattr(loop, "_MAX_EVAL_FRACTION", max_fraction)
+    started, *events = [
+        e for e in run_events(small_options(corpus, steps=160)) if isinstance(e, TrainStarted | Evaluated)
+    ]
+    steps = [event.step for event in events if isinstance(event, Evaluated)]
+    assert steps[: len(first)] == first
+    assert isinstance(started, TrainStarted)
+    trained_tokens = 160 * 4 * 8
+    assert len(steps) <= max(1, max_fraction * trained_tokens / (loop._EVAL_COST_RATIO * started.val_tokens))
+
+
 def test_what_a_run_leaves(corpus: Path) -> None:
     reported = run_summary(small_options(corpus, eval_every=10))
     directory = model_dir("small")
