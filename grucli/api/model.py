@@ -269,7 +269,8 @@ class Model:
             raise EmptyInputError(message, "drop --split val, or use more text")
         if context and not (dataset.conversations or tokens.conversations):
             raise UsageError(
-                f"'{os.fspath(corpus)}' has no conversations", "use a corpus with a column of threads, or no --context"
+                f"'{os.fspath(corpus)}' has no conversations",
+                "name the column of conversations with --thread-column, or drop --context",
             )
         hint = "use a model that was trained on such text, or with --tokenizer subword"
         check_unknown_share(tokens, f"'{os.fspath(corpus)}'", f"'{self.name}'", hint)

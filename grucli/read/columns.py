@@ -174,7 +174,7 @@ def _is_scalar(name: str, values: list[object]) -> bool:
 
 _SPACE = re.compile(r"\s")
 _CHECKS = {TEXT: _may_be_text, "author": _may_be_author, "score": _may_be_score} | dict.fromkeys(
-    ("id", "parent_id", "link_id"), _may_be_id
+    ("id", "parent_id", "link_id", "thread"), _may_be_id
 )
 """Whether a column of a usual name holds what a field needs, by its values in the first rows."""
 
@@ -225,7 +225,7 @@ class ColumnChooser:
             columns[TEXT] = text
         taken = {*columns.values(), *given.values()}
         for name in FIELDS:
-            chosen = given.get(name) or (self._usual(name, taken, columns.get(TEXT)) if name != TEXT else None)
+            chosen = given.get(name) or (self._usual(name, taken, columns) if name != TEXT else None)
             if chosen is not None:
                 columns[name] = chosen
                 taken.add(chosen)
@@ -340,13 +340,16 @@ class ColumnChooser:
         spellings = {spelling for _, name in candidates for spelling in _spellings(name)}
         return [(key, name) for key, name in candidates if _RENDERED.get(_spellings(name)[-1]) not in spellings]
 
-    def _usual(self, name: str, taken: set[str], text: str | None) -> str | None:
-        """Return the column that is most usual for a field.
+    def _usual(self, name: str, taken: set[str], columns: Mapping[str, str]) -> str | None:
+        """Return the column that is most usual for a field, after those of other fields.
 
-        In a table with comments and their posts, `comment_score` is the score of the text `comment_body`.
+        In a table with comments and their posts, `comment_score` is the score of the text `comment_body`. Where rows
+        name their parents, a thread is a tree of replies: no conversation of consecutive rows, unless called `thread`.
         """
         candidates = self._candidates(name, taken)
-        if text not in (None, TEXT):
+        if name == "thread" and "parent_id" in columns:
+            candidates = [each for each in candidates if each[1] == name]
+        if columns.get(TEXT) not in (None, TEXT):
             candidates.sort(key=lambda one: not _is_of_comment(one[1]))
             if name == "author" and self._is_posts():  # the author is that of the post
                 candidates.sort(key=lambda one: one[1] == "author")

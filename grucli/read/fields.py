@@ -85,6 +85,10 @@ FIELDS: Mapping[str, Field] = {
     ),
     "thread": Field(
         "--thread-column", "Column that names the conversation.", "threads",
+        (
+            "thread", "threadid", "conversation", "conversationid", "convid", "dialogue", "dialogueid", "dialog",
+            "dialogid",
+        ),
     ),
     "turn": Field(
         "", "", "turns",

@@ -117,6 +117,7 @@ def test_a_context_that_cannot_be_measured(
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+    assert ("--thread-column" in err) == (turns == 1)
     assert len(err.splitlines()) == 2
 
 

@@ -120,6 +120,7 @@ OTHER_NAMES = {
     "parent_id": ["parent", "parent_comment_id", "reply_to", "parentId"],
     "link_id": ["submission", "post_id", "submission_id", "video_id", "link"],
     "subreddit": ["subreddit_name", "Subreddit", "communityName"],
+    "thread": ["Thread", "thread_id", "conversation", "conversation_id", "Conversation ID", "dialog", "dialogue_id"],
 }
 VALUES = {"score": "3", "created_utc": "2023-11-14", "id": "c1", "parent_id": "t1_c0", "link_id": "t3_a"}
 
@@ -152,13 +153,23 @@ def test_columns_of_the_comment_come_before_those_of_its_post(write: Write) -> N
 @pytest.mark.parametrize(
     ("name", "value", "field"),
     [("name", "t1_c1", "id"), ("name", "otter", "author"), ("score", "n", "score"), ("likes", "many", None),
-     ("parent", "what they said", None), ("user", "t2_abc", None)],
+     ("parent", "what they said", None), ("user", "t2_abc", None), ("dialog", "what they said", None)],
 )  # fmt: skip
 def test_a_column_is_not_taken_for_what_its_values_are_not(
     write: Write, name: str, value: str, field: str | None
 ) -> None:
     path = write("a.csv", f"body,{name}\nsome words,{value}\n")
     assert set(columns_of(path)) == {"body"} | ({field} if field else set())
+
+
+def test_a_thread_of_replies_to_several_comments_is_no_conversation(write: Write) -> None:
+    tree = write("a.csv", "thread_id,link_id,parent_id,body\n1,t3_a,t1_b,some words\n")
+    assert columns_of(tree) == {name: name for name in ("body", "link_id", "parent_id")}
+    assert columns_of(tree, columns={"thread": "thread_id"})["thread"] == "thread_id"
+    assert columns_of(write("b.csv", "thread,parent_id,body\n1,t1_b,some words\n"))["thread"] == "thread"
+    assert [
+        row.thread for row in read_rows(str(write("c.csv", "thread_id,text\n1,a\n1,b\n")), ReadOptions(), RowReport())
+    ] == ["1", "1"]
 
 
 def test_the_user_names_columns_by_name_in_any_case_or_by_number(write: Write) -> None:
