@@ -98,13 +98,14 @@ class TrainFinished(JsonRecord):
 
     `reason`: "limit" (of steps or time), "early_stopping" (the validation loss stopped improving), "interrupted"
     (Ctrl-C), "terminated" (SIGTERM), "hung up" (SIGHUP), "already finished" (resumed without anything left to do) or
-    "diverged" (finished, and described by `error`).
+    "diverged" (finished, and described by `error`). `best_step`: the step of the best weights, None if the last one.
     """
 
     reason: str
     summary: "TrainSummary"
     inputs: tuple[Schema, ...] = ()
     error: DivergedError | None = None
+    best_step: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the summary, and what was decided about the sources."""

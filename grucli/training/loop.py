@@ -180,8 +180,11 @@ def _finish(trainer: Trainer, reason: str) -> Iterator[TrainEvent]:
 
 
 def _finished(trainer: Trainer, reason: str) -> TrainFinished:
-    error = trainer.divergence()
-    return TrainFinished("diverged" if error is not None else reason, trainer.summary(), trainer.inputs, error)
+    error, state = trainer.divergence(), trainer.train_state
+    best_step = state.best_step if state.num_bad_evals else None
+    return TrainFinished(
+        "diverged" if error is not None else reason, trainer.summary(), trainer.inputs, error, best_step
+    )
 
 
 class _RunLength:

@@ -370,6 +370,15 @@ def test_without_a_limit_it_stops_when_it_has_settled(corpus: Path, monkeypatch:
     assert run_to_finish(small_options(corpus, steps=None, resume=True)).reason == "already finished"
 
 
+@pytest.mark.parametrize(("lr", "improves"), [(0.003, True), (1.0, False)])
+def test_the_end_tells_which_step_was_the_best(corpus: Path, lr: float, improves: bool) -> None:
+    *_, done = events = list(run_events(small_options(corpus, lr=lr, eval_every=5)))
+    best = [event.step for event in events if isinstance(event, Evaluated) and event.is_best][-1]
+    assert isinstance(done, TrainFinished)
+    assert (best == 30) == improves
+    assert done.best_step == (None if improves else best)
+
+
 def test_with_nothing_held_out_there_is_no_validation(corpus: Path) -> None:
     seen = [
         event for event in run_events(small_options(corpus, val=0.0, eval_every=15)) if isinstance(event, Evaluated)

@@ -151,4 +151,6 @@ def print_train_result(terminal: Terminal, finished: TrainFinished, resume: str)
         "already finished": f"{name} is already fully trained",
     }
     terminal.info(f"\n{messages.get(finished.reason, f'{name} is ready')}: {path}")
+    if finished.best_step is not None:
+        terminal.info(f"validation has not improved since step {finished.best_step:,}: the best weights are from there")
     terminal.info(f"try:  gru sample {name}\n      gru chat {name}", indent=6)

@@ -227,6 +227,14 @@ def test_the_end_says_what_to_do_next(reason: str, said: str) -> None:
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("best_step", [None, 1600])
+def test_the_end_says_from_which_step_the_best_weights_are(best_step: int | None) -> None:
+    captured = CapturedTerminal(PipeStream(), PipeStream())
+    print_train_result(captured.terminal, TrainFinished("limit", make_summary(), best_step=best_step), "")
+    said = "validation has not improved since step 1,600: the best weights are from there\n"
+    assert (said in captured.err) == (best_step is not None)
+
+
 def test_the_last_words_break_between_words_alone() -> None:
     screen = TerminalEmulator(20)
     print_train_result(
