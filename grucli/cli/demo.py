@@ -71,7 +71,7 @@ def demo(
             term.print_json(DemoResult(finished.summary, packaged_replies=packaged_samples))
         print_train_result(term, finished, resume_command([corpus], NAME, ReadOptions()))
         raise typer.Exit(EXIT_STATUS_BY_REASON[finished.reason])
-    term.info(f"\nWhat it replies after {length}{', also to the same questions' if packaged_samples else ''}:\n")
+    term.info(f"\nIts replies {'to the same questions, ' if packaged_samples else ''}after {length}:\n")
     samples = _write_replies(term, demo_replies(seed, threads), pace, json)
     if json:
         term.print_json(DemoResult(finished.summary, samples, packaged_samples))

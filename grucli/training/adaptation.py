@@ -90,8 +90,10 @@ def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:
     base = Base(options.start_from or packaged.NAME, path, load_weights(path), is_given)
     conflicts = base.conflicts(options)
     if conflicts and is_given:
-        raise UsageError(f"model '{base.name}' conflicts with {conflicts}", "remove the option")
-    return (None, f"training from scratch: '{base.name}' conflicts with {conflicts}") if conflicts else (base, None)
+        raise UsageError(f"model '{base.name}' does not match {conflicts}", "remove the option")
+    if conflicts:
+        return None, f"training from scratch, because '{base.name}' does not match {conflicts}"
+    return base, None
 
 
 def describe_choice(base: Base, fit: BaseFit, vocab: int, kind: TextKind) -> str:

@@ -107,7 +107,7 @@ def _no_val_message(trainer: Trainer) -> str:
 
 def _describe_run(trainer: Trainer, dataset: Dataset) -> str:
     state, sizes = trainer.train_state, trainer.engine.sizes
-    layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H}"
+    layers = f"{sizes.L} layer{'s' if sizes.L > 1 else ''} of {sizes.H:,}"
     name = f"'{trainer.model_dir.name}'"
     prefix = f"resuming {name} from step {state.step:,}" if state.step else f"training {name}"
     share = dataset.train.unknown_share

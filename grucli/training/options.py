@@ -249,22 +249,22 @@ def budget_from(options: TrainOptions) -> Budget:
     """
     given = [name for name in asdict(Budget()) if getattr(options, name) is not None]
     if len(given) > 1:
-        raise UsageError(f"--{given[0]} and --{given[1]} exclude each other", "use one of them")
+        raise UsageError(f"--{given[0]} and --{given[1]} cannot be used together", "use one of them")
     return Budget(steps=options.steps, epochs=options.epochs, minutes=options.minutes)
 
 
 def check_exclusive(options: TrainOptions) -> None:
-    """Check that no two options exclude each other.
+    """Check that all given options can be used together.
 
     Raises:
-        UsageError: two options exclude each other.
+        UsageError: two options cannot be used together.
     """
     if options.resume and options.force:
-        raise UsageError("--resume and --force exclude each other", "use --force to start again from step 0")
+        raise UsageError("--resume and --force cannot be used together", "use --force to start again from step 0")
     if options.resume and options.start_from is not None:
-        raise UsageError("--resume and --from exclude each other", "use --from with another --name")
+        raise UsageError("--resume and --from cannot be used together", "use --from with another --name")
     if options.val and options.val_file is not None:
-        raise UsageError("--val and --val-file exclude each other", "use one of them")
+        raise UsageError("--val and --val-file cannot be used together", "use one of them")
 
 
 def given_hparams(options: TrainOptions) -> dict[str, Any]:
@@ -282,7 +282,9 @@ def changed_options(options: TrainOptions, hparams: Hyperparameters) -> list[str
 
 def contrast(name: str, given: object, verb: str, other: object) -> str:
     """Return an option as on a command line, and in parentheses the value that it has elsewhere."""
-    return f"{as_typed(name, given)} ({verb} {as_typed(name, other) if isinstance(other, bool) else other})"
+    if isinstance(other, bool):
+        return f"{as_typed(name, given)} ({verb} {as_typed(name, other)})"
+    return f"{as_typed(name, given)} ({verb} {f'{other:,}' if isinstance(other, int) else other})"
 
 
 def as_typed(name: str, value: object) -> str:

@@ -75,13 +75,14 @@ def test_from_nothing_trains_from_scratch(packaged_model: Path, corpus: Path) ->
 def test_an_option_that_contradicts_the_packaged_model_means_from_scratch(packaged_model: Path, corpus: Path) -> None:
     event = started(small_options(corpus, name="mine", hidden=16, layers=None, embed=6, tokenizer="word"))
     assert event.decisions[0] == (
-        "training from scratch: 'chitchat' conflicts with --hidden 16 (it has 12), --tokenizer word (it has char)"
+        "training from scratch, because 'chitchat' does not match --hidden 16 (it has 12), --tokenizer word "
+        "(it has char)"
     )
     same = started(small_options(corpus, name="same", hidden=12, layers=2, embed=6, tokenizer="char"))
     assert same.decisions[0].startswith("starting from 'chitchat'")
-    with pytest.raises(UsageError, match=r"model 'base' conflicts with --hidden 16 \(it has 12\)"):
+    with pytest.raises(UsageError, match=r"model 'base' does not match --hidden 16 \(it has 12\)"):
         run_to_finish(small_options(corpus, name="odd", start_from="base", hidden=16))
-    with pytest.raises(UsageError, match=r"conflicts with --tied \(it has --no-tied\)"):
+    with pytest.raises(UsageError, match=r"does not match --tied \(it has --no-tied\)"):
         run_to_finish(small_options(corpus, name="odd", start_from="base", tied=True))
 
 

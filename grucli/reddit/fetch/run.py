@@ -317,7 +317,7 @@ def open_source(name: str, base_url: str | None, rate: float | None) -> CommentS
 def _parse_time_bounds(options: FetchOptions, now: float) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
     """Return --after and --before, each as typed and in seconds since 1970."""
     if options.resume and options.force:
-        raise UsageError("--resume and --force exclude each other", "use one of them")
+        raise UsageError("--resume and --force cannot be used together", "use one of them")
     return (
         (options.after, parse_timestamp(options.after, "--after", now)) if options.after is not None else None,
         (options.before, parse_timestamp(options.before, "--before", now)) if options.before is not None else None,

@@ -379,7 +379,7 @@ def test_the_end_of_the_range_is_fixed_at_the_start(
         ({"base_url": "http://me:se/cret@example.com"}, "^--base-url must not contain a user name or password$"),
         ({"base_url": "example"}, "--base-url"),
         ({"base_url": "http://["}, "--base-url"),
-        ({"resume": True, "force": True}, "--resume and --force exclude each other"),
+        ({"resume": True, "force": True}, "--resume and --force cannot be used together"),
     ],
 )
 def test_invalid_options(options: FetchOptions, tmp_path: Path, change: dict[str, Any], message: str) -> None:
