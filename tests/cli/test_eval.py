@@ -9,8 +9,12 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
+from grucli.generation.dynamic_evaluation import DynamicGain
+from grucli.generation.evaluation import EvalResult
 from grucli.model.weights import ModelCard
+from grucli.ui.views.facts_view import show_scores
 from tests.model.factories import add_model
+from tests.ui.fake_streams import CapturedTerminal, PipeStream
 
 Output = pytest.CaptureFixture[str]
 FIELDS = ["nats_per_token", "nats_per_char", "bits_per_char", "perplexity", "tokens", "characters"]
@@ -189,4 +193,12 @@ def test_dynamic_for_people(capsys: Output, corpus: Path) -> None:
     assert [line[:20].strip() for line in lines[7:]] == [
         "gain of learning", "turns 1 to 10", "turns 11 to 50", "turns 51 to 60", "with learning", "without", "cost",
     ]  # fmt: skip
-    assert " bits in 60 turns" in lines[7]
+    assert lines[7].endswith(" bits in 60 turns (not enough text for an interval)")
+    assert all(line[20:].startswith("gain of ") for line in lines[8:11])
+
+
+def test_a_large_gain_has_separators() -> None:
+    captured = CapturedTerminal(PipeStream(), PipeStream())
+    gain = DynamicGain(8468.5, (7001.25, 10000.0), (), 2.0, 2.1, 5.0, 9, 1200)
+    show_scores(captured.terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, dynamic=gain))
+    assert "8,468.5 bits in 1,200 turns (95%: 7,001.2 to 10,000.0)" in captured.out

@@ -37,10 +37,13 @@ def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
 
 def _dynamic_facts(gain: "DynamicGain") -> Iterator[tuple[str, str]]:
     interval = gain.dynamic_gain_interval
-    spread = "" if interval is None else f" (95%: {interval[0]:.1f} to {interval[1]:.1f})"
-    yield "gain of learning", f"{gain.dynamic_gain_bits:.1f} bits in {pluralize(gain.dynamic_turns, 'turn')}{spread}"
+    spread = "not enough text for an interval"
+    if interval is not None:
+        spread = f"95%: {interval[0]:,.1f} to {interval[1]:,.1f}"
+    turns = pluralize(gain.dynamic_turns, "turn")
+    yield "gain of learning", f"{gain.dynamic_gain_bits:,.1f} bits in {turns} ({spread})"
     for bucket in gain.dynamic_curve:
-        yield f"turns {bucket.first_turn} to {bucket.last_turn}", f"{bucket.gain_bits:.2f} bits per turn"
+        yield f"turns {bucket.first_turn} to {bucket.last_turn}", f"gain of {bucket.gain_bits:.2f} bits per turn"
     yield "with learning", f"{gain.dynamic_bits_per_char:.4f} bits per character"
     yield "without", f"{gain.static_bits_per_char:.4f} bits per character"
     yield "cost", f"{gain.dynamic_ms_per_turn:.1f} ms per turn"
