@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -134,6 +135,8 @@ def test_the_packaged_model_is_made_and_can_be_used(
     assert list(about.card.description) == ["data", "license", "recipe", "figures", "limits"]
     assert "--hidden 16 --embed 8" in about.card.description["recipe"]
     assert about.card.description["recipe"].endswith("--steps 4")
+    assert about.card.description["recipe"].startswith("examples/make_packaged_model.py writes chitchat.csv and runs: ")
+    assert re.search(r"held out; int8 changes it by [+-]0\.\d{5}$", about.card.description["figures"])
     assert list(output.parent.iterdir()) == [output]
     monkeypatch.setitem(settings, "MAX_BYTES", 1000)
     output.unlink()
