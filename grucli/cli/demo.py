@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NEXT_STEPS = """
 What to try next:
   gru chat demo                             talk with it
+  gru chat                                  the same, while it is the newest model
   gru sample demo --temp 0.5 -n 3           more replies, less random
   gru train your-comments.csv --minutes 5   train your own model"""
 _PACKAGED_STEP = f"  {f'gru chat {packaged.NAME}':<39}   talk with the one that comes with gru"

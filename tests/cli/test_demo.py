@@ -54,6 +54,8 @@ def test_it_trains_replies_and_says_what_to_try_next(trained_options: list[Train
     assert len(replies) == 5
     assert all(reply.startswith("> ") for reply in replies)
     assert "gru chat demo" in err
+    assert "  gru chat   " in err
+    assert "while it is the newest model" in err
 
 
 def test_the_packaged_model_replies_first(
