@@ -50,39 +50,40 @@ def chat(
     lines are as on a terminal: / begins a command, and an empty line continues a reply that was cut short.
     """
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.terminal.live_display import StatusLine
+    from grucli.ui.terminal.live_display import StatusLine, report_compiling
     from grucli.ui.terminal.tty_control import echo
 
     term = terminal()
     typed = sys.stdin is not None and sys.stdin.isatty()
-    with echo(on=False), StatusLine(term) as status:
-        from grucli.chat import default_chat_config, open_chat
-        from grucli.read.text_files import read_text_file
+    with report_compiling(term):
+        with echo(on=False), StatusLine(term) as status:
+            from grucli.chat import default_chat_config, open_chat
+            from grucli.read.text_files import read_text_file
 
-        session = open_chat(
-            model,
-            generation.config(default_chat_config(model)),
-            preamble=None if opening is None else read_text_file(opening),
-            resume_with=generation.overrides() if continue_ else None,
-            persist=typed and not private,
-            private=private,
-            follow=follow,
-            learn=learn,
-            threads=threads,
-            pace=pace,
-            on_wait=status.update,
-        )
-    with session:
-        if not typed:
-            from grucli.ui.chat.pipe import run_pipe
+            session = open_chat(
+                model,
+                generation.config(default_chat_config(model)),
+                preamble=None if opening is None else read_text_file(opening),
+                resume_with=generation.overrides() if continue_ else None,
+                persist=typed and not private,
+                private=private,
+                follow=follow,
+                learn=learn,
+                threads=threads,
+                pace=pace,
+                on_wait=status.update,
+            )
+        with session:
+            if not typed:
+                from grucli.ui.chat.pipe import run_pipe
 
-            if not run_pipe(session, term, json=json, commands=commands):
-                raise typer.Exit(ExitStatus.FAILED)
-        elif term.data.is_terminal and not json:
-            from grucli.ui.chat.typed_chat import run_screen
+                if not run_pipe(session, term, json=json, commands=commands):
+                    raise typer.Exit(ExitStatus.FAILED)
+            elif term.data.is_terminal and not json:
+                from grucli.ui.chat.typed_chat import run_screen
 
-            run_screen(session, term)
-        else:
-            from grucli.ui.chat.typed_chat import run_typed
+                run_screen(session, term)
+            else:
+                from grucli.ui.chat.typed_chat import run_typed
 
-            run_typed(session, term, json=json)
+                run_typed(session, term, json=json)

@@ -12,6 +12,7 @@ import pytest
 from grucli.__main__ import main
 from grucli.errors import ExitStatus
 from grucli.model.weights import ModelCard
+from grucli.ui.terminal.startup_message import COMPILING_MESSAGE
 from tests.model.factories import add_model
 
 Output = pytest.CaptureFixture[str]
@@ -25,11 +26,11 @@ def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_chat(monkeypatch: pytest.MonkeyPatch, capsys: Output, lines: str, *options: str) -> tuple[str, str]:
-    """Give stdout and stderr of a chat in which `lines` were said."""
+    """Give stdout and stderr of a chat in which `lines` were said, without what is said of kernels not cached yet."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     assert main(["chat", "--commands", "--max-chars", "20", *options]) == 0
     out, err = capsys.readouterr()
-    return out, err
+    return out, err.replace(f"{COMPILING_MESSAGE}\n", "")
 
 
 def run_chat_json(

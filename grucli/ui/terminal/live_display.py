@@ -7,7 +7,8 @@ progress and is removed at the end; nothing is printed elsewhere.
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 from rich.text import Text
@@ -137,3 +138,22 @@ class StatusLine(TransientBar):
         line = Text(sanitize_line(loading if message is None else message))
         line.truncate(self._width)
         return [line]
+
+
+@contextmanager
+def report_compiling(terminal: Terminal) -> Iterator[None]:
+    """Print once, where no progress is drawn, that kernels are being compiled within the block."""
+    if terminal.live:
+        yield
+        return
+    from grucli.kernels.jit import notify_on_compile
+
+    reported = threading.Event()
+
+    def report() -> None:
+        if not reported.is_set():
+            reported.set()
+            terminal.info(COMPILING_MESSAGE)
+
+    with notify_on_compile(report):
+        yield
