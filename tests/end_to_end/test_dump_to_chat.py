@@ -44,7 +44,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = directory / "talk.csv"
     assert main(["clean", str(write_dump(directory / "RC.zst")), "-o", str(corpus), "--replies"]) == 0
     size = ["--hidden", "48", "--layers", "1", "--embed", "16", "--batch", "8", "--seq", "32", "--lr", "0.01"]
-    assert main(["train", str(corpus), "--name", "forum", *size, "--steps", "150", "--val", "0"]) == 0
+    budget = ["--dropout", "0.1", "--steps", "150", "--val", "0"]
+    assert main(["train", str(corpus), "--name", "forum", *size, *budget]) == 0
     return corpus
 
 
