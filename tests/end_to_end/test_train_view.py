@@ -73,7 +73,8 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell_and_comes_back(corpus: Path, se
     for times in (1, 2):
         session.send("\x1a")
         stopped = session.wait_for(lambda text: text.count("[1]+ Stopped") == times)  # noqa: B023
-        assert stopped.split() == ["[1]+", "Stopped"] * times
+        assert "Ctrl-C saves" not in stopped
+        assert "tokens/s" not in stopped
         assert not session.screen.cursor.hidden
         session.send("\r")
         session.wait_for(lambda text: text.count("Ctrl-C saves") == text.count("tokens/s") == 1)

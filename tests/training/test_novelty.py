@@ -63,13 +63,15 @@ def test_a_resumed_run_keeps_its_index(corpus: Path) -> None:
 @pytest.mark.parametrize("over", [True, False])
 def test_a_resumed_run_makes_the_index_that_it_lacks(corpus: Path, tmp_path: Path, damage: str, over: bool) -> None:
     run_to_finish(small_options(write_corpus(tmp_path / "other.csv", OTHER), name="other"))
-    run_to_finish(small_options(corpus), None if over else 5)
+    run_to_finish(small_options(corpus, eval_every=5), None if over else 5)
     path = model_dir("small") / NOVELTY
     if damage == "missing":
         path.unlink()
     else:
         path.write_bytes(b"gru" if damage == "damaged" else (model_dir("other") / NOVELTY).read_bytes())
-    assert run_to_finish(small_options(corpus, resume=True)).reason == ("already finished" if over else "limit")
+    assert run_to_finish(small_options(corpus, eval_every=5, resume=True)).reason == (
+        "already finished" if over else "limit"
+    )
     assert load_model_index("small").longest_copy(CORPUS) == len(CORPUS)
     assert load_model_index("small").complete
 
