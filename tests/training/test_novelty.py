@@ -63,7 +63,8 @@ def test_a_resumed_run_keeps_its_index(corpus: Path) -> None:
 @pytest.mark.parametrize("over", [True, False])
 def test_a_resumed_run_makes_the_index_that_it_lacks(corpus: Path, tmp_path: Path, damage: str, over: bool) -> None:
     run_to_finish(small_options(write_corpus(tmp_path / "other.csv", OTHER), name="other"))
-    run_to_finish(small_options(corpus, eval_every=5), None if over else 5)
+    options = small_options(corpus, eval_every=5)
+    run_to_finish(options, None if over else 5)
     path = model_dir("small") / NOVELTY
     if damage == "missing":
         path.unlink()
