@@ -269,6 +269,7 @@ class Session:
 
     def _set_learning_mode(self, mode: LearningMode) -> None:
         self.learner.set_mode(mode)
+        self.candidates = []  # a turn records the mode that it was generated in
         if self.tree.turns:
             self._append_record(self._position_record())
 

@@ -173,6 +173,16 @@ def test_cmd_warns_that_the_model_had_learned() -> None:
     assert session.reproducibility_warning(session.last) == "the model had learned from the turns before it"
 
 
+@pytest.mark.parametrize("change", ["/learn off", "/forget"])
+@pytest.mark.parametrize("generate", ["/best 3 b", "/spread 0.5 1 b"])
+def test_replies_from_before_another_way_of_learning_cannot_be_picked(generate: str, change: str) -> None:
+    session = learning_session()
+    run_lines(session, "a", generate, change)
+    (refused,) = run_lines(session, "/pick 1")
+    assert isinstance(refused, CommandError)
+    assert refused.message == "there are no candidates to pick from"
+
+
 def test_another_model_learns_the_turns_so_far() -> None:
     session = learning_session()
     run_lines(session, "a", "/model ann")
