@@ -42,14 +42,16 @@ _NOT_OURS = {errno.ELOOP, errno.ENXIO}
 _FSYNC_DIR_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
 
 
-def atomic_write(path: Path, data: bytes, *, follow_symlinks: bool = True) -> None:
+def atomic_write(path: Path, data: bytes, *, follow_symlinks: bool = True, mode: int = 0o666) -> None:
     """Replace the content of `path` by `data`; after any failure the file is the old one or the new one.
+
+    The arguments are as in `atomic_writer`.
 
     Raises:
         UsageError: `path` is a directory.
         OSError: the file cannot be written; no temporary file is left.
     """
-    with atomic_writer(path, follow_symlinks=follow_symlinks) as file:
+    with atomic_writer(path, follow_symlinks=follow_symlinks, mode=mode) as file:
         file.write(data)
 
 

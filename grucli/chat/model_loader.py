@@ -4,17 +4,19 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from grucli import __version__
 from grucli.chat.turns import ChatModel
 from grucli.errors import GruError
 from grucli.generation.sampler import Sampler
-from grucli.model.figures import Figures
 from grucli.model.store import create_model, find_model, is_awaiting_first_checkpoint, model_name, model_names
 from grucli.model.weights import ModelCard, ModelOrigin, load_weights, read_model_info
 
 _FileSignature = tuple[int, int, int]
+_LEARNED_IN_A_CHAT = {
+    "data": "the turns of a chat, after what the model that it was adapted from had learned",
+    "limits": "it may repeat what was said in that chat",
+}
 
 
 class ModelLoader:
@@ -72,7 +74,7 @@ class ModelLoader:
     def save_as(self, name: str, model: ChatModel, source: str) -> None:
         """Save an opened model `source`, with what it learned since, as the new model `name`.
 
-        Its figures are left out: they were measured before.
+        Its card has nothing of what the source was trained on and measured: the new model has learned more since.
 
         Raises:
             UsageError: there is a model of this name, or it is not a valid name.
@@ -80,10 +82,15 @@ class ModelLoader:
         """
         weights, path = model.weights, find_model(source)
         origin = ModelOrigin(model_name(path), read_model_info(path).parameters_sha256, weights.card.fingerprint)
-        unmeasured: dict[str, Any] = {each.name: None for each in dataclasses.fields(Figures) if each.default is None}
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        program = f"gru {__version__}"
-        card = dataclasses.replace(weights.card, created=created, program=program, origin=origin, **unmeasured)
+        card = ModelCard(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            program=f"gru {__version__}",
+            fingerprint=weights.card.fingerprint,
+            running_text=weights.card.running_text,
+            conversations=weights.card.conversations,
+            origin=origin,
+            description=_LEARNED_IN_A_CHAT,
+        )
         create_model(name, dataclasses.replace(weights, card=card), path)
 
     def _load(self, path: Path) -> tuple[Sampler, ModelCard]:

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from grucli.errors import ModelFileError, UsageError
-from grucli.files import DirectoryLock, atomic_write, fsync_dir
+from grucli.files import PRIVATE, DirectoryLock, atomic_write, fsync_dir
 from grucli.json_record import JsonRecord
 from grucli.model import packaged
 from grucli.model.figures import Figures
@@ -245,7 +245,8 @@ def is_awaiting_first_checkpoint(name: str) -> bool:
 def create_model(name: str, weights: SavedModel, source: Path) -> Path:
     """Add a model made from that of the weights file `source`, and return its directory.
 
-    What is known of the training text is copied, so that copies are found and a purge finds the model.
+    What is known of the training text is copied, so that copies are found and a purge finds the model. Only the owner
+    can read the weights: they were learned from a chat.
 
     Raises:
         UsageError: the model exists, or `name` is not a valid name.
@@ -256,7 +257,7 @@ def create_model(name: str, weights: SavedModel, source: Path) -> Path:
         raise UsageError(f"model '{name}' already exists", "choose another name")
     unfinished = target.with_name(f".created-{secrets.token_hex(4)}")
     try:
-        save_weights(unfinished / BEST, weights)
+        save_weights(unfinished / BEST, weights, mode=PRIVATE)
         for file in (NOVELTY, PURGED) if source.name in (BEST, LAST) else ():
             with suppress(FileNotFoundError):
                 shutil.copyfile(source.with_name(file), unfinished / file)

@@ -156,10 +156,11 @@ def parameters_sha256(arrays: Mapping[str, _Float32]) -> str:
     return digest.hexdigest()
 
 
-def save_weights(path: Path, weights: SavedModel, *, quantized: bool = False) -> str:
+def save_weights(path: Path, weights: SavedModel, *, quantized: bool = False, mode: int = 0o666) -> str:
     """Write a model to `path`, atomically, and return the SHA-256 of its parameters as they are loaded.
 
-    With `quantized` matrices are stored as int8, which changes them a little the first time.
+    With `quantized` matrices are stored as int8, which changes them a little the first time. A new file gets `mode`,
+    less the umask.
 
     Raises:
         ValueError: the arrays do not have the names, shapes and dtype of `weights.sizes`, or cannot be quantized
@@ -188,7 +189,7 @@ def save_weights(path: Path, weights: SavedModel, *, quantized: bool = False) ->
     )
     if int.from_bytes(data[:_LENGTH_PREFIX_BYTES], "little") > MAX_HEADER_BYTES:
         raise GruError(f"the tokenizer does not fit into '{path}'", "train with a smaller --vocab")
-    atomic_write(path, data, follow_symlinks=False)
+    atomic_write(path, data, follow_symlinks=False, mode=mode)
     return sha256
 
 

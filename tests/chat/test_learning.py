@@ -1,15 +1,21 @@
 """Learning in a chat: what was learned follows the path of turns, is dropped, kept, and resumed."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from grucli.__main__ import main
 from grucli.chat.commands import handle_line
 from grucli.chat.events import CommandError, Message
+from grucli.chat.model_loader import ModelLoader
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.errors import UsageError
-from tests.chat.fakes import FakeModelProvider, completion_session, conversation_session, fake_model
+from grucli.model.store import BEST, model_dir
+from grucli.model.weights import ModelCard, ModelOrigin, SavedModel, load_weights, read_model_info
+from tests.chat.fakes import FakeChatModel, FakeModelProvider, completion_session, conversation_session, fake_model
+from tests.model.factories import add_model, make_weights
 
 
 def run_lines(session: Session, *lines: str) -> list[object]:
@@ -137,6 +143,57 @@ def test_keep_never_replaces_a_model() -> None:
     with pytest.raises(UsageError, match="already exists"):
         session.keep("ann")
     assert session.model_name == "emo"
+
+
+class LearnedModel(FakeChatModel):
+    """One with weights that can be saved."""
+
+    @property
+    def weights(self) -> SavedModel:
+        return make_weights(
+            ModelCard(
+                fingerprint="f" * 64,
+                conversations=True,
+                read=7,
+                steps=15_000,
+                tokens=10**7,
+                seconds=9e3,
+                val_nats=1.5,
+                note="good",
+                description={"license": "MIT", "figures": "1.559 bits per character"},
+            )
+        )
+
+
+@pytest.mark.usefixtures("home")
+def test_a_kept_model_says_that_it_learned_from_a_chat(capsys: pytest.CaptureFixture[str]) -> None:
+    weights = LearnedModel(True).weights
+    source = add_model("emo", weights=weights)
+    ModelLoader(1).save_as("rex", LearnedModel(True), "emo")
+    kept = load_weights(model_dir("rex") / BEST).card
+    origin = ModelOrigin("emo", read_model_info(source / BEST).parameters_sha256, "f" * 64)
+    data = "the turns of a chat, after what the model that it was adapted from had learned"
+    limits = "it may repeat what was said in that chat"
+    assert kept == ModelCard(
+        created=kept.created,
+        program=kept.program,
+        fingerprint="f" * 64,
+        conversations=True,
+        origin=origin,
+        description={"data": data, "limits": limits},
+    )
+    assert main(["models", "show", "rex"]) == 0
+    shown = capsys.readouterr().out
+    assert data in shown
+    assert not any(row.startswith(("training", "speed", "loss", "license", "figures")) for row in shown.splitlines())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+@pytest.mark.usefixtures("home")
+def test_only_its_owner_reads_a_kept_model() -> None:
+    add_model("emo", weights=LearnedModel(True).weights)
+    ModelLoader(1).save_as("rex", LearnedModel(True), "emo")
+    assert (model_dir("rex") / BEST).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

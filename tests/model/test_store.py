@@ -340,7 +340,7 @@ def test_a_model_is_made_of_another_one(home: Path) -> None:
 def test_a_model_that_cannot_be_written_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = add_model("emo")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store, "save_weights", fail)

@@ -86,13 +86,19 @@ def _training_facts(info: ModelInfo, run: TrainSummary) -> list[tuple[str, str |
         ("tokenizer", f"{info.tokenizer}, {pluralize(sizes.V, 'symbol')}"),
         ("trained on", text_kind(conversations=card.conversations, running_text=card.running_text)),
         *([("adapted", f"from '{sanitize_line(card.origin.model)}'")] if card.origin is not None else []),
+        *(_run_facts(run) if run.steps else []),
+        *([("diverged", "worse than an untrained network; start again with a lower --lr")] if run.diverged else []),
+    ]
+
+
+def _run_facts(run: TrainSummary) -> list[tuple[str, str]]:
+    return [
         (
             "training",
             f"{pluralize(run.steps, 'step')}, {pluralize(run.tokens, 'token')}, {format_duration(run.seconds)}",
         ),
         ("speed", f"{run.tokens_per_second:,.0f} tokens/s"),
         ("loss", f"{format_float(run.train_nats)} training, {format_float(run.val_nats)} validation, nats per token"),
-        *([("diverged", "worse than an untrained network; start again with a lower --lr")] if run.diverged else []),
     ]
 
 
