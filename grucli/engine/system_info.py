@@ -21,6 +21,7 @@ import numpy as np
 
 from grucli import __version__
 from grucli.engine.thread_pool import ThreadPool
+from grucli.errors import ModelFileError
 from grucli.json_record import JsonRecord
 from grucli.kernels import jit
 from grucli.kernels.arrays import empty
@@ -28,6 +29,7 @@ from grucli.kernels.gemm import gemm
 from grucli.kernels.microkernel import HAS_VNNI, LANES, MR, NR, num_panels, pack
 from grucli.limits import cpu_quota, physical_cores
 from grucli.model import packaged
+from grucli.model.weights import load_weights
 from grucli.paths import cache_dir, config_file, data_dir, models_dir
 from grucli.settings import read_config
 
@@ -83,11 +85,12 @@ class Directories:
 
 @dataclass(frozen=True, slots=True)
 class PackagedModelInfo:
-    """The weights file of the model that comes with the package, and its size."""
+    """The weights file of the model that comes with the package, its size, and why it cannot be read, if so."""
 
     name: str
     path: Path
     bytes: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +216,14 @@ def _entries(config: Mapping[str, Any]) -> list[tuple[str, str, object]]:
 
 def _packaged_model() -> PackagedModelInfo | None:
     path = packaged.path()
-    return None if path is None else PackagedModelInfo(packaged.NAME, path, path.stat().st_size)
+    if path is None:
+        return None
+    try:
+        load_weights(path)
+        problem = None
+    except (ModelFileError, OSError) as error:
+        problem = str(error)
+    return PackagedModelInfo(packaged.NAME, path, path.stat().st_size, problem)
 
 
 def _versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grucli.errors import UsageError, pluralize
+from grucli.errors import ModelFileError, UsageError, pluralize
 from grucli.model import packaged
 from grucli.model.store import NOTHING, find_model
 from grucli.model.weights import ModelOrigin, SavedModel, load_weights, read_model_info
@@ -79,7 +79,7 @@ def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:
 
     Raises:
         UsageError: there is no such model, or an option contradicts the one that --from names.
-        ModelFileError: the model is corrupt.
+        ModelFileError: the model that --from names is corrupt.
     """
     if options.start_from == NOTHING:
         return None, None
@@ -87,7 +87,13 @@ def choose_base(options: TrainOptions) -> tuple[Base | None, str | None]:
     path = find_model(options.start_from) if is_given else packaged.path()
     if path is None:
         return None, None
-    base = Base(options.start_from or packaged.NAME, path, load_weights(path), is_given)
+    try:
+        model = load_weights(path)
+    except (ModelFileError, OSError):
+        if is_given:
+            raise
+        return None, "training from scratch: the model that comes with gru is damaged; reinstall gru"
+    base = Base(options.start_from or packaged.NAME, path, model, is_given)
     conflicts = base.conflicts(options)
     if conflicts and is_given:
         raise UsageError(f"model '{base.name}' does not match {conflicts}", "remove the option")

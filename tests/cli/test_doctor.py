@@ -11,7 +11,7 @@ from grucli.engine import system_info
 from grucli.errors import ExitStatus
 from grucli.kernels import jit
 from grucli.ui.terminal.formatting import format_si
-from tests.model.factories import add_packaged_model
+from tests.model.factories import add_packaged_model, flip_last_byte
 
 Output = pytest.CaptureFixture[str]
 SECTIONS = ["versions", "processor", "kernel_cache", "speed", "directories", "packaged_model", "settings"]
@@ -85,11 +85,24 @@ def test_settings_are_listed_with_their_source(capsys: Output, home: Path, monke
 def test_the_packaged_model_is_shown(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = add_packaged_model(monkeypatch, tmp_path)
     size = path.stat().st_size
-    assert read_json(capsys)["packaged_model"] == {"name": "chitchat", "path": str(path), "bytes": size}
+    assert read_json(capsys)["packaged_model"] == {
+        "name": "chitchat",
+        "path": str(path),
+        "bytes": size,
+        "problem": None,
+    }
     assert dict(read_rows(capsys))["packaged model"] == f"chitchat, {format_si(size)}B"
     path.unlink()
     assert read_json(capsys)["packaged_model"] is None
     assert dict(read_rows(capsys))["packaged model"] == "not in this installation"
+
+
+def test_a_damaged_packaged_model_is_shown(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = add_packaged_model(monkeypatch, tmp_path)
+    flip_last_byte(path)
+    assert read_json(capsys)["packaged_model"]["problem"] == f"cannot read the model '{path}': checksum mismatch"
+    shown = dict(read_rows(capsys))["packaged model"]
+    assert shown == f"chitchat, {format_si(path.stat().st_size)}B, damaged; reinstall gru"
 
 
 def test_nothing_set(capsys: Output, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

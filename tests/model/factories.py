@@ -32,6 +32,12 @@ def add_packaged_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, card: Mo
     return path
 
 
+def flip_last_byte(path: Path) -> None:
+    """Change a parameter of a weights file by one bit, as a bad disk does."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
 def add_model(
     name: str, modified: float = 1e9, file: str = BEST, card: ModelCard | None = None, weights: SavedModel | None = None
 ) -> Path:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from grucli.errors import UsageError
+from grucli.errors import ModelFileError, UsageError
 from grucli.model import packaged
 from grucli.model.store import BEST, LAST, model_dir
 from grucli.model.weights import ModelOrigin, load_weights, read_model_info
 from grucli.training import adaptation
 from grucli.training.events import TrainStarted
 from grucli.training.options import TrainOptions, given_hparams
+from tests.model.factories import flip_last_byte
 from tests.training.small_runs import run_events, run_summary, run_to_finish, small_options, write_small_corpus
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -84,6 +85,15 @@ def test_an_option_that_contradicts_the_packaged_model_means_from_scratch(packag
         run_to_finish(small_options(corpus, name="odd", start_from="base", hidden=16))
     with pytest.raises(UsageError, match=r"does not match --tied \(it has --no-tied\)"):
         run_to_finish(small_options(corpus, name="odd", start_from="base", tied=True))
+
+
+def test_a_damaged_packaged_model_means_from_scratch(packaged_model: Path, corpus: Path) -> None:
+    flip_last_byte(packaged_model)
+    decision = started(small_options(corpus, name="mine")).decisions[0]
+    assert decision == "training from scratch: the model that comes with gru is damaged; reinstall gru"
+    assert read_model_info(model_dir("mine") / LAST).card.origin is None
+    with pytest.raises(ModelFileError, match="checksum mismatch"):
+        run_to_finish(small_options(corpus, name="given", start_from="base"))
 
 
 @pytest.mark.parametrize("kind", [None, "char"])

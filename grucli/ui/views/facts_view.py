@@ -94,7 +94,10 @@ def _format_kernel_cache(kernels: "KernelCacheInfo") -> str:
 
 
 def _format_packaged_model(model: "PackagedModelInfo | None") -> str:
-    return "not in this installation" if model is None else f"{model.name}, {format_si(model.bytes)}B"
+    if model is None:
+        return "not in this installation"
+    damaged = "" if model.problem is None else ", damaged; reinstall gru"
+    return f"{model.name}, {format_si(model.bytes)}B{damaged}"
 
 
 def _format_setting(setting: "ConfigEntry") -> str:
