@@ -113,9 +113,23 @@ def load_checkpoint(path: Path) -> Checkpoint:
         _check_settings(content.train_state)
         return Checkpoint(content.train_state, arrays)
     except UnknownFormatError as error:
-        raise ModelFileError(f"'{path}' has checkpoint format {error}", "update grucli, or " + _HINT) from None
+        raise _unknown_format_error(path, *error.args) from None
     except (safetensors.SafetensorError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelFileError(f"corrupt checkpoint: '{path}': {error}", _HINT) from error
+
+
+def _unknown_format_error(path: Path, found: int) -> ModelFileError:
+    if found > FORMAT:
+        return ModelFileError(f"'{path}' has checkpoint format {found}", "update grucli, or " + _HINT)
+    # The weights beside it can still be read.
+    return ModelFileError(
+        f"'{path}' is of an earlier gru (checkpoint format {found})", adaptation_hint(path.parent.name)
+    )
+
+
+def adaptation_hint(name: str) -> str:
+    """Return what to do with a model that has weights and cannot be resumed."""
+    return f"adapt the model under another name: --from {name} --name {name[:60]}-2"
 
 
 def _check_settings(state: TrainState) -> None:

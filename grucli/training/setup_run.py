@@ -35,7 +35,7 @@ from grucli.text.tokenizers.char import COVERAGE, DEFAULT_VOCAB
 from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
 from grucli.training import recipe
 from grucli.training.adaptation import Base, choose_base, describe_choice
-from grucli.training.checkpoint import Checkpoint, TrainState, load_checkpoint
+from grucli.training.checkpoint import Checkpoint, TrainState, adaptation_hint, load_checkpoint
 from grucli.training.estimates import describe_estimate
 from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.training.optimizers import OPTIMIZERS
@@ -104,10 +104,7 @@ def _resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
     if options.resume and (model_dir / OPTIMIZER).exists():
         return _resume_config(options, budget, load_checkpoint(model_dir / OPTIMIZER), model_dir.name)
     if options.resume and exists:
-        raise UsageError(
-            f"'{model_dir.name}' has weights but no checkpoint",
-            f"adapt it under another name: --from {model_dir.name} --name {model_dir.name[:60]}-2",
-        )
+        raise UsageError(f"'{model_dir.name}' has weights but no checkpoint", adaptation_hint(model_dir.name))
     base, decision = choose_base(options)
     return RunConfig(budget, base=base, decisions=(decision,) if decision is not None else ())
 

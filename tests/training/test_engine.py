@@ -100,5 +100,19 @@ def test_a_checkpoint_of_a_later_format_is_refused(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
         run_to_finish(small_options(corpus))
-    with pytest.raises(ModelFileError, match=f"checkpoint format {checkpoint.FORMAT + 1}"):
+    with pytest.raises(ModelFileError, match=f"checkpoint format {checkpoint.FORMAT + 1}") as refused:
         run_to_finish(small_options(corpus, resume=True))
+    assert refused.value.hint == "update grucli, or start again with --force"
+
+
+@pytest.mark.usefixtures("home", "engines")
+def test_a_checkpoint_of_an_earlier_format_leaves_its_model_to_adapt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write_small_corpus(tmp_path / "small.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT - 1)
+        run_to_finish(small_options(corpus))
+    with pytest.raises(ModelFileError, match=rf"earlier gru \(checkpoint format {checkpoint.FORMAT - 1}\)") as refused:
+        run_to_finish(small_options(corpus, resume=True))
+    assert refused.value.hint == "adapt the model under another name: --from small --name small-2"
