@@ -52,7 +52,9 @@ def recipe_of(hparams: Hyperparameters) -> str:
     """Return the options of `gru train` that give these hyperparameters, where they differ from fixed defaults."""
     default = {each.name: each.default for each in dataclasses.fields(Hyperparameters)}
     given = {name: value for name, value in dataclasses.asdict(hparams).items() if value != default[name]}
-    return " ".join(["gru train chitchat.csv", *(as_typed(name, value) for name, value in given.items())])
+    return " ".join(
+        [f"gru train chitchat.csv --name {NAME}", *(as_typed(name, value) for name, value in given.items())]
+    )
 
 
 def package(model: str, corpus: str, output: Path) -> ModelCard:

@@ -6,7 +6,8 @@ A model is `models/NAME/`: `best.safetensors` (for sample, chat and eval), `last
 weights file alone is a complete model, which can be anywhere and is used by its path.
 
 The model of the package (`grucli.model.packaged`) is listed after those of the user and used like them, but it is not
-in the store: it cannot be removed or renamed, and a model of the user with its name replaces it.
+in the store: it cannot be removed or renamed, and no model gets its name. A directory that has it all the same is found
+first.
 """
 
 import difflib
@@ -41,7 +42,10 @@ NOTHING = "nothing"
 
 MAX_NAME_CHARS = 64
 
-_RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
+_RESERVED = {NOTHING: f"'--from {NOTHING}'", packaged.NAME: "the model that comes with gru"}
+"""Names that mean something else where a model is named, and what."""
+
+_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
 _MAX_LINE_BYTES = 1 << 16
 
 
@@ -104,10 +108,8 @@ def validate_name(name: str) -> str:
         raise UsageError(f"the name '{name[:MAX_NAME_CHARS]}...' is too long", hint)
     if not name[0].isalnum() or not all(char.isalnum() or char in "._-" for char in name) or name.endswith("."):
         raise UsageError(f"'{name}' cannot be the name of a model", hint)
-    if name.split(".")[0].lower() in _RESERVED:
+    if name.split(".")[0].lower() in _DEVICES:
         raise UsageError(f"the name '{name}' belongs to a device on Windows", "choose another name")
-    if name.lower() == NOTHING:
-        raise UsageError(f"the name '{name}' is reserved for '--from {NOTHING}'", "choose another name")
     if name.lower().endswith(SUFFIX):
         raise UsageError(f"the name '{name}' looks like a file", f"remove '{SUFFIX}'")
     return name
@@ -117,8 +119,10 @@ def model_dir(name: str) -> Path:
     """Return the directory of the model `name`, which need not exist.
 
     Raises:
-        UsageError: `name` is not a valid model name.
+        UsageError: `name` is not a valid model name, or reserved.
     """
+    if (meaning := _RESERVED.get(name.lower())) is not None:
+        raise UsageError(f"the name '{name}' is reserved for {meaning}", "choose another name (gru train: --name)")
     return models_dir() / validate_name(name)
 
 

@@ -146,8 +146,6 @@ def test_the_model_of_the_package_stays_as_it_is(tmp_path: Path, monkeypatch: py
     record_purge(models_trained_on("f" * 64), "e" * 64)
     assert weights.read_bytes() == before
     assert list(weights.parent.iterdir()) == [weights]
-    add_model("emo")
-    assert rename_model("emo", "chitchat") == models_dir() / "chitchat"
 
 
 def test_a_damaged_model_of_the_package_is_listed_with_its_problem(
@@ -175,7 +173,7 @@ def test_a_file_that_is_no_weights_file_is_told_so(tmp_path: Path) -> None:
 VALID_NAMES = ["emo", "a", "7", "r_soccer-2.1", "Ünï", "x" * 64, "best", "console", "com10"]
 INVALID_NAMES = [
     "", ".", "..", ".hidden", "-n", "_x", "a/b", "a\\b", "a b", "a\nb", "a\0b", "a:b", "a*", "emo.", "x" * 65, "$(rm)",
-    "\u202eemo", "CON", "nul", "nothing", "Nothing", "com1", "lpt9.txt", "aux.x", "emo.safetensors",
+    "\u202eemo", "CON", "nul", "com1", "lpt9.txt", "aux.x", "emo.safetensors",
     "emo.SafeTensors", "a'b", "ü" * 65, "\ud800",
 ]  # fmt: skip
 
@@ -191,6 +189,17 @@ def test_bad_names(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         validate_name(name)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["nothing", "Nothing", "chitchat", "ChitChat"])
+def test_no_model_gets_a_reserved_name(name: str) -> None:
+    source = add_model("emo")
+    with pytest.raises(UsageError, match=f"the name '{name}' is reserved for "):
+        create_model(name, make_weights(), source / BEST)
+    with pytest.raises(UsageError, match=f"the name '{name}' is reserved for "):
+        rename_model("emo", name)
+    assert model_names() == ["emo"]
+    assert validate_name(name) == name  # of a session
 
 
 @given(st.text())

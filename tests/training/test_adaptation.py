@@ -65,6 +65,15 @@ def test_a_small_corpus_starts_from_the_packaged_model(packaged_model: Path, tmp
     assert mine.card.unknown_share == 0
 
 
+@pytest.mark.parametrize("name", ["chitchat", "nothing", None])
+def test_no_run_makes_a_model_with_a_reserved_name(tmp_path: Path, name: str | None) -> None:
+    corpus = write_small_corpus(tmp_path / "chitchat.csv")
+    with pytest.raises(UsageError, match=f"the name '{name or 'chitchat'}' is reserved for ") as refused:
+        run_to_finish(small_options(corpus, name=name))
+    assert "--name" in refused.value.hint
+    assert not model_dir("emo").parent.exists()
+
+
 def test_from_nothing_trains_from_scratch(packaged_model: Path, corpus: Path) -> None:
     event = started(small_options(corpus, name="mine", start_from="nothing", embed=None))
     (decision,) = event.decisions
