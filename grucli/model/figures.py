@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-_NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
-_NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
-_Counts = Annotated[dict[Annotated[str, msgspec.Meta(max_length=1000)], _NonNegativeInt], msgspec.Meta(max_length=1000)]
+# More than any run reaches: a file of somebody else may claim a number of hundreds of digits.
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+_NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_Counts = Annotated[dict[Annotated[str, msgspec.Meta(max_length=1000)], Count], msgspec.Meta(max_length=1000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,8 @@ class ContextGain:
 
     context_gain_bits: float | None = None
     context_gain_interval: tuple[float, float] | None = None
-    right_context_share: float | None = None
-    context_replies: _NonNegativeInt | None = None
+    right_context_share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    context_replies: Count | None = None
 
     def context_gain(self) -> dict[str, Any]:
         """Return these figures alone, as `Figures.figures`."""
@@ -31,7 +32,7 @@ class ContextGain:
 
 @dataclass(frozen=True, kw_only=True)
 class _LossFigures:
-    tokens: _NonNegativeInt = 0
+    tokens: Count = 0
     seconds: _NonNegativeFloat = 0.0
     tokens_per_second: _NonNegativeFloat = 0.0
     train_nats: float | None = None
@@ -62,9 +63,9 @@ class TextFigures:
     unknown_share: the fraction of the characters that are unknown.
     """
 
-    read: _NonNegativeInt = 0
+    read: Count = 0
     dropped: _Counts = field(default_factory=dict)
-    placeholders: _NonNegativeInt = 0
+    placeholders: Count = 0
     unknown_share: _NonNegativeFloat = 0.0
 
     def text_figures(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from grucli.errors import GruError, ModelFileError, UsageError, quote
 from grucli.files import atomic_write
 from grucli.model.config import ModelConfig, num_parameters, parameter_shapes
-from grucli.model.figures import Figures, TextFigures
+from grucli.model.figures import Count, Figures, TextFigures
 from grucli.model.quantization import quantize
 from grucli.sealed import UnknownFormatError, check_values, seal, unseal
 from grucli.text.tokenizers import KINDS, Tokenizer, from_json
@@ -45,7 +45,7 @@ _Label = Annotated[str, msgspec.Meta(max_length=1000)]
 _Description = Annotated[
     dict[Annotated[str, msgspec.Meta(min_length=1, max_length=11)], _Label], msgspec.Meta(max_length=20)
 ]
-"""Subjects are short, as the labels that they are printed as."""
+"""Subjects are short: they stand before what is said."""
 
 _Float32 = NDArray[np.float32]
 _NUMPY_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I8": np.dtype("i1")}
@@ -77,7 +77,7 @@ class ModelCard(TextFigures, Figures):
     fingerprint: _Label = ""
     running_text: bool = False
     conversations: bool = False
-    steps: Annotated[int, msgspec.Meta(ge=0)] = 0
+    steps: Count = 0
     diverged: bool = False
     origin: ModelOrigin | None = None
     note: _Label = ""

@@ -9,6 +9,7 @@ import pytest
 
 from grucli.__main__ import main
 from grucli.files import DirectoryLock
+from grucli.model.figures import ContextGain
 from grucli.model.store import BEST, LAST, model_names
 from grucli.model.weights import ModelCard, read_model_info
 from tests.model.factories import add_model, add_packaged_model
@@ -183,14 +184,28 @@ def test_the_packaged_model(capsys: Output, tmp_path: Path, monkeypatch: pytest.
         facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
         assert facts["packaged"].startswith("part of gru")
         assert facts["size"].endswith(", int8")
-        assert facts["license"] == "MIT"
-        assert facts["limits"] == "It [31mrepeats itself."
+        assert facts["description"] == "license: MIT"
+        assert facts["limits:"] == "It [31mrepeats itself."
     assert main(["models", "show", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["description"] == card.description
     for words in (["rename", "chitchat", "mine"], ["remove", "chitchat", "--yes"], ["remove", "chitchat"]):
         assert main(["models", *words]) == 2
         assert "'chitchat' is part of gru" in capsys.readouterr().err
     assert weights.exists()
+
+
+def test_a_card_does_not_pass_for_what_was_measured(capsys: Output) -> None:
+    huge = dict.fromkeys(("train_nats", "val_nats", "val_bits_per_char", "context_gain_bits"), 1e300)
+    context = ContextGain(context_gain_interval=(-1e300, 1e300), right_context_share=1.0, context_replies=9)
+    claims = {"validation": "0.001 bits per character", "sha256": "0" * 64}
+    add_model("emo", card=ModelCard(steps=9, description=claims, **context.context_gain() | huge))
+    assert main(["models", "show", "emo"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert max(len(row) for row in rows if not row.startswith("path")) < 120
+    for label in claims:
+        (row,) = (row for row in rows if row.startswith(label))
+        assert claims[label] not in row
+    assert "description validation: 0.001 bits per character" in rows
 
 
 def test_quantizing(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

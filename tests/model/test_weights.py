@@ -270,6 +270,16 @@ def test_figures_that_are_no_numbers_come_back_as_none(tmp_path: Path) -> None:
     assert load_weights(path).card == ModelCard()
 
 
+@pytest.mark.parametrize(
+    "claimed", [{"seconds": 1e300}, {"tokens_per_second": 1e300}, {"tokens": 1 << 62}, {"steps": 10**400}]
+)
+def test_figures_that_no_run_reaches_are_refused(tmp_path: Path, saved_model: bytes, claimed: dict[str, Any]) -> None:
+    def claim(content: dict[str, Any]) -> None:
+        content["card"] |= claimed
+
+    assert_rejected(tmp_path, reseal_content(saved_model, claim), "header is not valid")
+
+
 @pytest.mark.parametrize("read", [load_weights, read_model_info])
 def test_no_such_file(tmp_path: Path, read: Callable[[Path], object]) -> None:
     (tmp_path / "file").write_bytes(b"")

@@ -10,6 +10,7 @@ from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.sanitize import sanitize, sanitize_line
 
 MIN_BAR_COLUMNS, MAX_BAR_COLUMNS = 6, 40
+_MAX_FIXED = 1e6
 
 
 def format_duration(seconds: float) -> str:
@@ -34,8 +35,10 @@ def format_si(count: float) -> str:
 
 
 def format_float(value: float | None, decimals: int = 3) -> str:
-    """Return a value with fixed decimals, a dash for None."""
-    return "-" if value is None else f"{value:.{decimals}f}"
+    """Return a value with fixed decimals, a dash for None; one of many digits in scientific notation."""
+    if value is None:
+        return "-"
+    return f"{value:.{decimals}{'f' if abs(value) < _MAX_FIXED else 'e'}}"
 
 
 def progress_bar(console: Console, progress: float, fields: Sequence[str], width: int | None = None) -> Text:

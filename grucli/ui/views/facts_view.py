@@ -54,7 +54,8 @@ def describe_context_gain(figures: ContextGain) -> list[str]:
     interval, share, replies = figures.context_gain_interval, figures.right_context_share, figures.context_replies
     if interval is None or share is None or replies is None:
         return []
-    gain = f"{format_float(figures.context_gain_bits, 2)} bits per reply (95%: {interval[0]:.2f} to {interval[1]:.2f})"
+    mean, low, high = (format_float(bits, 2) for bits in (figures.context_gain_bits, *interval))
+    gain = f"{mean} bits per reply (95%: {low} to {high})"
     return [gain, f"better than another in {share:.0%} of {replies:,} replies"]
 
 

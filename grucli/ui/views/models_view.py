@@ -1,7 +1,7 @@
 """The list of models, and one model in full."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -115,7 +115,14 @@ def _result_facts(best: ModelCard, run: TrainSummary, evaluations: int) -> list[
         )
     facts.append(("sha256", run.parameters_sha256))
     facts += [("note", best.note)] if best.note else []
-    return [*facts, *((sanitize_line(subject), text) for subject, text in best.description.items())]
+    return [*facts, *_description_facts(best.description)]
+
+
+def _description_facts(description: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
+    """Yield what the maker of the model says under one label: a subject might have the name of a fact."""
+    for index, (subject, text) in enumerate(description.items()):
+        words = Text.assemble((f"{sanitize_line(subject)}: ", "dim"), sanitize_line(text))
+        yield "" if index else "description", words
 
 
 def _print_curves(terminal: Terminal, metrics: Sequence[Metrics]) -> None:

@@ -51,3 +51,8 @@ def test_a_figure_that_is_missing_is_a_dash() -> None:
     assert format_float(None) == "-"
     assert format_float(1.23456) == "1.235"
     assert format_float(1.0, 1) == "1.0"
+
+
+def test_a_figure_of_many_digits_is_short() -> None:
+    assert format_float(999_999.5) == "999999.500"
+    assert format_float(-1e300, 2) == "-1.00e+300"
