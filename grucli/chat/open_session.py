@@ -71,11 +71,7 @@ def _resume_latest(new_session: Callable[[str], Session], store: SessionStore, o
     if (session := _first_loadable(store.names(), resume, skipped)) is not None:
         return session
     if skipped:
-        name, reason = next(iter(skipped.items()))
-        raise UsageError(
-            f"session '{name}' cannot be resumed: {reason}",
-            "start another with: gru chat, or name a model: gru chat MODEL --continue",
-        )
+        raise _skipped_error(skipped, "start another with: gru chat, or name a model: gru chat MODEL --continue")
     raise UsageError("no session to resume", "start one with: gru chat")
 
 
@@ -86,16 +82,22 @@ def _resume_with_model(session: Session, models: ModelProvider, overrides: Mappi
     for name in store.names():
         with suppress(GruError, OSError):
             model_refs[name] = store.read(name).model
-    resume = partial(_load_into, session, overrides)
-    if _first_loadable([name for name in model_refs if model_refs[name] == session.model_ref], resume, {}):
+    resume, skipped = partial(_load_into, session, overrides), dict[str, str]()
+    if _first_loadable([name for name in model_refs if model_refs[name] == session.model_ref], resume, skipped):
         return session
     if _first_loadable((name for name in model_refs if not models.sha256(model_refs[name])), resume, {}):
         session.add_notice(f"the model of this session is missing: continuing with {session.model_name}")
         return session
     latest = "; or resume the latest with: gru chat --continue" if model_refs else ""
-    raise UsageError(
-        f"no session with {session.model_name} to resume", f"start one with: gru chat {session.model_name}{latest}"
-    )
+    hint = f"start one with: gru chat {session.model_name}{latest}"
+    if skipped:
+        raise _skipped_error(skipped, hint)
+    raise UsageError(f"no session with {session.model_name} to resume", hint)
+
+
+def _skipped_error(skipped: Mapping[str, str], hint: str) -> UsageError:
+    name, reason = next(iter(skipped.items()))
+    return UsageError(f"session '{name}' cannot be resumed: {reason}", hint)
 
 
 def _first_loadable(names: Iterable[str], resume: Callable[[str], Session], skipped: dict[str, str]) -> Session | None:

@@ -529,6 +529,17 @@ def test_a_model_without_a_session_says_what_can_be_done(store: SessionStore, mo
     assert refused.value.hint == f"start one with: gru chat {model}; or resume the latest with: gru chat --continue"
 
 
+def test_a_session_of_a_model_that_became_another_kind_says_why(store: SessionStore) -> None:
+    save_session(store, "one", "hi", "ann")
+    provider = FakeModelProvider(ann=FakeChatModel(False))
+    with pytest.raises(UsageError) as refused:
+        open_session(provider, "ann", GenerationConfig(), 0, store=store, resume_with={})
+    assert (
+        refused.value.message == "session 'one' cannot be resumed: session 'one' needs another type of model than ann"
+    )
+    assert "start one with: gru chat ann;" in refused.value.hint
+
+
 def test_a_session_whose_model_is_gone_is_passed_over_and_can_go_on_with_another(store: SessionStore) -> None:
     save_session(store, "own", "hi")
     save_session(store, "orphan", "you", "ann")
