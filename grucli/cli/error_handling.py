@@ -85,7 +85,8 @@ def _oserror_to_gru_error(error: OSError) -> GruError:
     if error.errno == errno.EBADF and is_output:
         return GruError("stdout is closed", "redirect to /dev/null instead of >&-")
     if error.errno in _NO_SPACE_ERRORS:
-        unchanged = "" if is_output else "; the existing file was not changed"
+        is_file = not is_output and isinstance(error.filename, str | bytes | os.PathLike)
+        unchanged = "; the existing file was not changed" if is_file and os.path.lexists(error.filename) else ""
         return GruError(f"no space left on device{target}", f"free up space and try again{unchanged}")
     if error.errno in _PERMISSION_ERRORS:
         return GruError(

@@ -40,7 +40,7 @@ from grucli.kernels.bloom import (
     new_rolling_hash,
 )
 from grucli.model import packaged
-from grucli.model.store import NOVELTY
+from grucli.model.store import NOVELTY, OPTIMIZER
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import Tokenizer
@@ -54,6 +54,7 @@ MAX_FILTERS = 16
 
 MAX_ATTEMPTS_PER_SAMPLE = 20
 
+_OTHER_MODEL_HINT = "use a model of your own: gru train CORPUS"
 _MAGIC = b"gru novelty\n"
 _LENGTH_PREFIX_BYTES = 4
 _MAX_HEADER_BYTES = 1 << 16
@@ -218,7 +219,7 @@ def load_index(path: Path) -> CopyIndex:
         ModelFileError: the file is corrupt, has an unknown format, or is not an index.
         OSError: the file cannot be read.
     """
-    hint = "remove the file and run gru train with --resume to rebuild it"
+    hint = _rebuild_hint(path.parent)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError("not a regular file")
@@ -230,6 +231,13 @@ def load_index(path: Path) -> CopyIndex:
         raise ModelFileError(f"copy index '{path}' is corrupt: {error}", hint) from None
     except MemoryError:
         raise ModelFileError(f"not enough memory for '{path}'", "close other programs") from None
+
+
+def _rebuild_hint(directory: Path) -> str:
+    # Only a run that is resumed builds the index of its model.
+    if (directory / OPTIMIZER).exists():
+        return f"build it where the corpus is: gru train CORPUS --name {directory.name} --resume"
+    return _OTHER_MODEL_HINT
 
 
 def _read_index(file: io.BufferedReader) -> CopyIndex:
@@ -270,11 +278,9 @@ def load_index_for(weights_path: Path, fingerprint: str) -> CopyIndex:
         OSError: the index cannot be read.
     """
     if weights_path == packaged.path():
-        raise UsageError(
-            f"the packaged model '{packaged.NAME}' has no copy index", "use a model of your own: gru train CORPUS"
-        )
+        raise UsageError(f"the packaged model '{packaged.NAME}' has no copy index", _OTHER_MODEL_HINT)
     path = weights_path.parent / NOVELTY
-    hint = "build it where the corpus is: gru train CORPUS --name NAME --resume"
+    hint = _rebuild_hint(path.parent)
     if not path.exists():
         raise UsageError(f"no copy index ('{NOVELTY}') beside '{weights_path}'", hint)
     index = load_index(path)

@@ -1,5 +1,6 @@
 """`gru models`: what it prints, and what it does to the store."""
 
+import errno
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ from grucli.files import DirectoryLock
 from grucli.model.figures import ContextGain
 from grucli.model.store import BEST, LAST, model_names
 from grucli.model.weights import ModelCard, read_model_info
+from tests.fault_injection import failing_disk
 from tests.model.factories import add_model, add_packaged_model
 from tests.ui.fake_streams import PipeStream
 
@@ -206,6 +208,20 @@ def test_a_card_does_not_pass_for_what_was_measured(capsys: Output) -> None:
         (row,) = (row for row in rows if row.startswith(label))
         assert claims[label] not in row
     assert "description validation: 0.001 bits per character" in rows
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_full_disk_tells_of_an_existing_file_only_if_there_is_one(
+    capsys: Output, tmp_path: Path, exists: bool
+) -> None:
+    add_model("emo")
+    path = tmp_path / "small.safetensors"
+    if exists:
+        path.write_bytes(b"old")
+    with failing_disk(1, errno.ENOSPC):
+        assert main(["models", "quantize", "emo", "-o", str(path), "--force"]) == 1
+    hint = capsys.readouterr().err.splitlines()[1].strip()
+    assert hint == "free up space and try again" + "; the existing file was not changed" * exists
 
 
 def test_quantizing(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_a_model_without_an_index_says_how_to_get_one(capsys: Output, tmp_path: 
     assert main(["sample", str(alone), option]) == ExitStatus.USAGE
     err = capsys.readouterr().err
     assert "no copy index" in err
-    assert "gru train CORPUS --name NAME --resume" in err
+    assert "use a model of your own: gru train CORPUS" in err
     assert len(err.splitlines()) == 2
     assert main(["sample", str(alone), "--max-chars", "5"]) == 0
 

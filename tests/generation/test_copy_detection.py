@@ -31,7 +31,7 @@ from grucli.generation.copy_detection import (
 from grucli.generation.options import GenerationConfig, Sample
 from grucli.generation.sampler import Sampler
 from grucli.kernels.bloom import LONG_WINDOW, WORDS_PER_LINE
-from grucli.model.store import BEST, NOVELTY, remove_model, rename_model
+from grucli.model.store import BEST, NOVELTY, OPTIMIZER, remove_model, rename_model
 from grucli.text import token_file, tokenizers
 from grucli.text.token_file import TokenFile, TokenWriter
 from grucli.text.tokenizers import EOS, EOT, Tokenizer
@@ -236,13 +236,31 @@ def test_a_disk_that_fails_leaves_the_old_index(tmp_path: Path, code: int) -> No
 
 def test_an_index_belongs_to_the_text_of_its_model(home: Path) -> None:
     directory = add_model("emo")
-    with pytest.raises(UsageError, match="no copy index") as caught:
+    with pytest.raises(UsageError, match="no copy index"):
         load_index_for(directory / BEST, "corpus")
-    assert "--resume" in caught.value.hint
     save_index(directory / NOVELTY, small_index())
     assert load_index_for(directory / BEST, "corpus").fingerprint == "corpus"
     with pytest.raises(UsageError, match="not the copy index of"):
         load_index_for(directory / BEST, "another")
+
+
+@pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        ([], "use a model of your own: gru train CORPUS"),
+        ([OPTIMIZER], "build it where the corpus is: gru train CORPUS --name emo --resume"),
+    ],
+)
+def test_an_index_is_built_again_only_with_a_checkpoint(home: Path, files: list[str], hint: str) -> None:
+    directory = add_model("emo")
+    for file in files:
+        (directory / file).touch()
+    with pytest.raises(UsageError, match="no copy index") as missing:
+        load_index_for(directory / BEST, "corpus")
+    (directory / NOVELTY).touch()
+    with pytest.raises(ModelFileError, match="is corrupt") as corrupt:
+        load_index_for(directory / BEST, "corpus")
+    assert (missing.value.hint, corrupt.value.hint) == (hint, hint)
 
 
 def test_it_is_renamed_and_removed_with_its_model(home: Path) -> None:
