@@ -8,7 +8,7 @@ from dataclasses import MISSING, InitVar, asdict, dataclass, field, fields, repl
 from pathlib import Path
 from typing import Any, get_args
 
-from grucli.errors import UsageError
+from grucli.errors import UsageError, pluralize
 from grucli.model.cells import CELLS
 from grucli.read.schema import ReadOptions
 
@@ -206,7 +206,7 @@ class Budget:
     def describe(self, *, has_val: bool) -> str:
         """Describe the budget in a phrase; without validation text (`has_val`) no run stops early."""
         if self.steps is not None:
-            return f"{self.steps:,} steps"
+            return pluralize(self.steps, "step")
         if self.epochs is not None:
             return f"{self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
         if self.minutes is not None:

@@ -44,7 +44,7 @@ from grucli.training.events import (
     TrainStarted,
 )
 from grucli.training.loop import train
-from grucli.training.options import TrainOptions
+from grucli.training.options import Budget, TrainOptions
 from grucli.training.signals import StopFlag
 from tests.training.small_runs import (
     SENTENCES,
@@ -83,6 +83,19 @@ def test_the_events_of_a_run_in_their_order(corpus: Path) -> None:
     assert last.reason == "limit"
     assert last.summary.steps == 30
     assert last.summary.tokens == 30 * 4 * 8
+
+
+@pytest.mark.parametrize(
+    ("budget", "text"),
+    [
+        (Budget(steps=1), "1 step"),
+        (Budget(steps=1234), "1,234 steps"),
+        (Budget(epochs=1), "1 epoch"),
+        (Budget(minutes=1), "about a minute of training"),
+    ],
+)
+def test_a_budget_in_words(budget: Budget, text: str) -> None:
+    assert budget.describe(has_val=True) == text
 
 
 def test_it_learns(corpus: Path) -> None:

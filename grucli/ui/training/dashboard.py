@@ -7,6 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
+from grucli.errors import pluralize
 from grucli.training.events import (
     CheckpointSaved,
     Compiled,
@@ -243,7 +244,8 @@ class TrainDashboard:
         lines = list(plain_text(sample).wrap(console, min(width, 100) - 2, overflow="fold", tab_size=4))
         lines = _head(lines, height, min(width, 100) - 2, ascii_only)
         padding = [Text()] * (height - len(lines) if self._finished is None else 0)
-        heading = Text(f"sample after {evaluation.step:,} steps" if evaluation else "no sample yet", _DIM_STYLE)
+        when = f"sample after {pluralize(evaluation.step, 'step')}" if evaluation else "no sample yet"
+        heading = Text(when, _DIM_STYLE)
         return [*gap, heading, *[Text("  ").append_text(line) for line in lines], *padding]
 
 

@@ -117,6 +117,10 @@ def test_a_low_screen_has_the_sample_too(width: int) -> None:
     assert lines[-1] == "Ctrl-C saves and stops"
 
 
+def test_a_sample_after_one_step() -> None:
+    assert "sample after 1 step\n" in render_dashboard([run_started(), step_completed(1), evaluation(1, 3.0)])
+
+
 def test_the_last_picture_counts_every_step() -> None:
     over = render_dashboard([*training_run(last_step=170), TrainFinished("interrupted", make_summary(184))])
     assert "step 184 of 400" in over
