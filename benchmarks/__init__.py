@@ -5,5 +5,5 @@
     python -m benchmarks.recipes         # what recipes of training learn; see docs/recipes.md
 
 Each side is a process of its own that sleeps while the other works; they take turns for several rounds, and what is
-reported is the median of the ratios of neighbouring rounds.
+reported is the median of the ratios of neighboring rounds.
 """

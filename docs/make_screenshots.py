@@ -94,7 +94,7 @@ class DimAwareScreen(pyte.HistoryScreen):
 
 
 def render_screen(screen: DimAwareScreen) -> Text:
-    """The screen with what went past, as rich text, in its colours, without the empty lines at its end."""
+    """The screen with what went past, as rich text, in its colors, without the empty lines at its end."""
     text = Text()
     last = max((y for y, line in enumerate(screen.display) if line.strip()), default=0)
     for line in [*screen.history.top, *(screen.buffer[y] for y in range(last + 1))]:
@@ -107,7 +107,7 @@ def render_screen(screen: DimAwareScreen) -> Text:
 
 
 def cell_style(cell: Char) -> str:
-    """A cell's colours and weight, as rich names them."""
+    """A cell's colors and weight, as rich names them."""
     colors = [f"#{c}" if re.fullmatch("[0-9a-f]{6}", c) else c for c in (cell.fg, cell.bg)]
     colors = [color.replace("bright", "bright_").replace("brown", "yellow") for color in colors]
     style = " on ".join(colors) + (" bold" if cell.bold else "") + (" dim" if cell.blink else "")

@@ -156,7 +156,7 @@ def _find_context(ids: NDArray[np.unsignedinteger], reply: int) -> tuple[int, in
 
 
 def _find_end(ids: NDArray[np.unsignedinteger], position: int) -> int:
-    """The first border from `position` on; the number of ids, as of the EOS that begins the ring, if there is none."""
+    """The first border from `position` on, or the number of ids: the EOS at the beginning ends the last reply."""
     size = 512
     while position < len(ids):
         borders = _find_borders(ids, position, position + size)

@@ -451,7 +451,7 @@ def test_the_line_that_cmd_prints_gives_the_reply_again(start_chat: Callable[...
     assert len(done.stdout.strip()) >= 40
 
 
-def test_without_colours_there_are_marks(
+def test_without_colors_there_are_marks(
     start_chat: Callable[..., ChatPtySession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")

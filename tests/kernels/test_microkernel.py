@@ -41,7 +41,7 @@ def test_packing_the_transpose_is_transposing_and_packing(K: int, N: int, skip: 
 
 
 @pytest.mark.parametrize("rows", [1, 5, 9, 16])
-def test_a_row_does_not_depend_on_its_neighbours(rows: int) -> None:
+def test_a_row_does_not_depend_on_its_neighbors(rows: int) -> None:
     rng = np.random.default_rng(rows)
     a, b = rng.standard_normal((16, 50)).astype(np.float32), rng.standard_normal((50, 40)).astype(np.float32)
     panels = empty(num_panels(40), 50, NR)

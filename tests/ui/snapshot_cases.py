@@ -349,19 +349,19 @@ Renderer = Callable[[int, bool], TerminalEmulator]
 
 
 def _chat_renderer(name: str) -> Renderer:
-    return lambda width, colour: render_scene(name, width, colour)
+    return lambda width, color: render_scene(name, width, color)
 
 
 def _training_renderer(events: Callable[[], Iterable[TrainingEvent]]) -> Renderer:
-    return lambda width, colour: render_training(events(), width, colour)
+    return lambda width, color: render_training(events(), width, color)
 
 
 def _print_renderer(show: Callable[[Terminal], None]) -> Renderer:
-    return lambda width, colour: render_printed(show, width, colour)
+    return lambda width, color: render_printed(show, width, color)
 
 
 def _progress_bar_renderer(show: Callable[[Terminal], AbstractContextManager[None]]) -> Renderer:
-    return lambda width, colour: render_progress_bar(show, width, colour)
+    return lambda width, color: render_progress_bar(show, width, color)
 
 
 def _render_greeting(width: int, color: bool) -> TerminalEmulator:

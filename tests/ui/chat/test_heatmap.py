@@ -1,4 +1,4 @@
-"""A text with what a model makes of it: which part is marked how, with colours and without."""
+"""A text with what a model makes of it: which part is marked how, with colors and without."""
 
 import math
 
@@ -44,7 +44,7 @@ def test_the_more_surprising_the_louder(bits: float, style: str) -> None:
     assert [str(span.style) for span in line.spans] == ([style] if style else [])
 
 
-def test_without_colours_the_marks_stand_under_their_characters() -> None:
+def test_without_colors_the_marks_stand_under_their_characters() -> None:
     lines = render_scored([("漢", 12.0), ("a", 0.1), ("\n", 5.0), ("b", 8.0)], color=False)
     assert lines[:4] == ["漢a↵", "██ ▄", "b", "▆"]
 
@@ -56,15 +56,15 @@ def test_the_hardest_words_are_named_and_few_words_are_not() -> None:
     assert f'"{"漢" * 9}…" 30' in " ".join(render_scored([*words, (" " + "漢" * 40, 30.0)]))
 
 
-@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("color", [True, False])
 @pytest.mark.parametrize("width", [20, 30, 40, 60, 80])
-def test_a_legend_breaks_between_its_entries_and_hangs(width: int, colour: bool) -> None:
-    lines = render_scored([("a", 1.5)], width, colour)
+def test_a_legend_breaks_between_its_entries_and_hangs(width: int, color: bool) -> None:
+    lines = render_scored([("a", 1.5)], width, color)
     first, *further = lines[lines.index(next(line for line in lines if "likelier" in line)) :]
     assert all(line.startswith("  ") and line[2] != " " for line in further)
     assert all(cell_len(line) <= width for line in (first, *further))
     entries = [entry for line in (first, *further) for entry in line.removeprefix("  ").split(" · ")]
-    marks = ("", "", "", "", "") if colour else ("", "▂ ", "▄ ", "▆ ", "█ ")
+    marks = ("", "", "", "", "") if color else ("", "▂ ", "▄ ", "▆ ", "█ ")
     words = ("1 in 2 or likelier", "1 in 10", "1 in 100", "1 in 1,000", "rarer")
     assert entries == [mark + word for mark, word in zip(marks, words, strict=True)]
 
@@ -93,8 +93,8 @@ def test_a_plain_terminal_gets_plain_marks() -> None:
 
 
 @given(SCORED_PIECES, st.integers(20, 100), st.booleans())
-def test_whatever_the_text_is_nothing_steers(pieces: list[tuple[str, float]], width: int, colour: bool) -> None:
-    drawn = make_console(TerminalEmulator(width), colour)
+def test_whatever_the_text_is_nothing_steers(pieces: list[tuple[str, float]], width: int, color: bool) -> None:
+    drawn = make_console(TerminalEmulator(width), color)
     for lines in (
         render_surprisal(drawn, TextSurprisal(tuple(pieces), 1.0)),
         render_gates(drawn, GateValues(tuple(pieces), "words")),

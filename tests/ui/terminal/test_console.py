@@ -67,7 +67,7 @@ def test_each_stream_is_asked_by_itself() -> None:
     assert (log.data.is_terminal, log.messages.is_terminal, log.live) == (True, False, False)
 
 
-def test_a_pipe_has_no_escape_sequences_even_when_colour_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_has_no_escape_sequences_even_when_color_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TTY_INTERACTIVE", "1")
     captured = CapturedTerminal(PipeStream(), PipeStream())
@@ -77,10 +77,10 @@ def test_a_pipe_has_no_escape_sequences_even_when_colour_is_forced(monkeypatch: 
     assert not supports_cursor_control(captured.terminal.messages)
 
 
-def test_no_color_takes_the_colour_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    coloured = CapturedTerminal(PipeStream(), TtyStream())
-    coloured.terminal.info("message", "red")
-    assert "\x1b[31m" in coloured.err
+def test_no_color_takes_the_color_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    colored = CapturedTerminal(PipeStream(), TtyStream())
+    colored.terminal.info("message", "red")
+    assert "\x1b[31m" in colored.err
     monkeypatch.setenv("NO_COLOR", "1")
     plain = CapturedTerminal(PipeStream(), TtyStream())
     plain.terminal.info("message", "red")

@@ -32,7 +32,7 @@ def test_what_came_before_the_first_value_is_empty() -> None:
     assert make_curve([2.0], first=4).columns(10, 1, 8) == [None, None, None, 2.0]
 
 
-def test_a_full_chart_merges_neighbours() -> None:
+def test_a_full_chart_merges_neighbors() -> None:
     curve = make_curve([1.0, 3.0, 5.0, 7.0, 9.0])
     assert curve.columns(5, 1, 5) == [1.0, 3.0, 5.0, 7.0, 9.0]
     assert curve.columns(4, 1, 5) == [2.0, 6.0, 9.0]

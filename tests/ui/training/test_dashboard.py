@@ -239,16 +239,16 @@ def test_a_console_without_block_characters_gets_plain_ones() -> None:
     assert "..." in text
 
 
-def test_colour_is_decoration_only() -> None:
-    coloured = CapturedTerminal(TtyStream(), TtyStream(), width=80, height=24)
-    coloured.terminal.messages.print(
-        *make_dashboard(training_run(last_step=230)).render(coloured.terminal.messages), sep="\n"
+def test_color_is_decoration_only() -> None:
+    colored = CapturedTerminal(TtyStream(), TtyStream(), width=80, height=24)
+    colored.terminal.messages.print(
+        *make_dashboard(training_run(last_step=230)).render(colored.terminal.messages), sep="\n"
     )
     plain = CapturedTerminal(PipeStream(), PipeStream(), width=80, height=24)
     plain.terminal.messages.print(
         *make_dashboard(training_run(last_step=230)).render(plain.terminal.messages), sep="\n"
     )
-    assert "\x1b[1;36m1.530" in coloured.err
+    assert "\x1b[1;36m1.530" in colored.err
     assert "\x1b" not in plain.err
     assert "\n".join(line.rstrip() for line in plain.err.split("\n")) == USUAL + "\n"
 
