@@ -82,13 +82,14 @@ def _resume_with_model(session: Session, models: ModelProvider, overrides: Mappi
     for name in store.names():
         with suppress(GruError, OSError):
             model_refs[name] = store.read(name).model
-    resume, skipped = partial(_load_into, session, overrides), dict[str, str]()
+    resume, skipped, orphans = partial(_load_into, session, overrides), dict[str, str](), dict[str, str]()
     if _first_loadable([name for name in model_refs if model_refs[name] == session.model_ref], resume, skipped):
         return session
-    if _first_loadable((name for name in model_refs if not models.sha256(model_refs[name])), resume, {}):
+    if _first_loadable((name for name in model_refs if not models.sha256(model_refs[name])), resume, orphans):
         session.add_notice(f"the model of this session is missing: continuing with {session.model_name}")
         return session
-    latest = "; or resume the latest with: gru chat --continue" if model_refs else ""
+    others = model_refs.keys() - skipped.keys() - orphans.keys()
+    latest = "; or resume the latest with: gru chat --continue" if others else ""
     hint = f"start one with: gru chat {session.model_name}{latest}"
     if skipped:
         raise _skipped_error(skipped, hint)

@@ -531,13 +531,25 @@ def test_a_model_without_a_session_says_what_can_be_done(store: SessionStore, mo
 
 def test_a_session_of_a_model_that_became_another_kind_says_why(store: SessionStore) -> None:
     save_session(store, "one", "hi", "ann")
-    provider = FakeModelProvider(ann=FakeChatModel(False))
+    provider = FakeModelProvider(ann=FakeChatModel(False), emo=FakeChatModel(True))
     with pytest.raises(UsageError) as refused:
         open_session(provider, "ann", GenerationConfig(), 0, store=store, resume_with={})
     assert (
         refused.value.message == "session 'one' cannot be resumed: session 'one' needs another type of model than ann"
     )
-    assert "start one with: gru chat ann;" in refused.value.hint
+    assert refused.value.hint == "start one with: gru chat ann"
+    save_session(store, "two", "hi")
+    with pytest.raises(UsageError, match="session 'one' cannot be resumed") as refused:
+        open_session(provider, "ann", GenerationConfig(), 0, store=store, resume_with={})
+    assert refused.value.hint == "start one with: gru chat ann; or resume the latest with: gru chat --continue"
+
+
+def test_only_what_can_be_resumed_is_offered(store: SessionStore) -> None:
+    save_session(store, "orphan", "you", "ann")
+    provider = FakeModelProvider(bard=FakeChatModel(False))
+    with pytest.raises(UsageError, match="no session with bard to resume") as refused:
+        open_session(provider, "bard", GenerationConfig(), 0, store=store, resume_with={})
+    assert refused.value.hint == "start one with: gru chat bard"
 
 
 def test_a_session_whose_model_is_gone_is_passed_over_and_can_go_on_with_another(store: SessionStore) -> None:
