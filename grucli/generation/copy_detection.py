@@ -236,7 +236,7 @@ def load_index(path: Path) -> CopyIndex:
 def _rebuild_hint(directory: Path) -> str:
     # Only a run that is resumed builds the index of its model.
     if (directory / OPTIMIZER).exists():
-        return f"build it where the corpus is: gru train CORPUS --name {directory.name} --resume"
+        return f"build it where the corpus is: gru train CORPUS --name {directory.resolve().name} --resume"
     return _OTHER_MODEL_HINT
 
 

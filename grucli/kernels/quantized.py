@@ -111,8 +111,9 @@ def pack_weights(matrices: Sequence[Float32], start: int, columns: int, *, quant
 
 def _quantize_per_column(matrix: Float32) -> tuple[Float32, Float32]:
     """Return a matrix [K, M] as integers from -127 to 127, and the scale of each column [M]."""
-    scales = np.abs(matrix).max(axis=0) / np.float32(_INT8_MAX)
-    scales = np.where(scales >= np.finfo(np.float32).tiny, scales, 1).astype(np.float32)  # a smaller one is inexact
+    largest = np.abs(matrix).max(axis=0) / np.float32(_INT8_MAX)
+    # A smaller scale is inexact.
+    scales: Float32 = np.where(largest >= np.finfo(np.float32).tiny, largest, 1).astype(np.float32)
     return np.rint(matrix / scales).astype(np.float32), scales
 
 

@@ -49,6 +49,6 @@ def _extend_array(
 
 def _new_biases(old_biases: Float32, counts: NDArray[np.int64]) -> Float32:
     """Return biases as far from the mean of the old ones as the logarithms of the counts are, over the same text."""
-    logs, shares = np.log(counts + 1.0), counts[: old_biases.size] / max(counts[: old_biases.size].sum(), 1)
+    logs, shares = np.log(counts + 1.0), counts[: old_biases.size] / max(int(counts[: old_biases.size].sum()), 1)
     new: Float32 = (logs[old_biases.size :] + shares @ (old_biases - logs[: old_biases.size])).astype(np.float32)
     return new

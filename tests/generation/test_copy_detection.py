@@ -263,6 +263,17 @@ def test_an_index_is_built_again_only_with_a_checkpoint(home: Path, files: list[
     assert (missing.value.hint, corrupt.value.hint) == (hint, hint)
 
 
+def test_the_hint_names_a_model_that_is_given_from_its_own_directory(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = add_model("emo")
+    (directory / OPTIMIZER).touch()
+    monkeypatch.chdir(directory)
+    with pytest.raises(UsageError) as caught:
+        load_index_for(Path(BEST), "corpus")
+    assert "--name emo --resume" in caught.value.hint
+
+
 def test_it_is_renamed_and_removed_with_its_model(home: Path) -> None:
     save_index(add_model("emo") / NOVELTY, small_index())
     directory = rename_model("emo", "sad")

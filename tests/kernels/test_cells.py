@@ -1,9 +1,12 @@
 """The compiled layer of each cell against its float64 specification, over ragged shapes and any share of the rows."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from grucli.engine.recurrent_layer import RecurrentLayer
 from grucli.model.cells import CELLS
@@ -47,14 +50,15 @@ def test_a_window_forward_and_back(name: str, seed: int, T: int, B: int, below: 
     for a, d, columns, shift in layer.weight_grad_terms():
         into = slice(columns.start + shift, columns.stop + shift)
         dW[:, into] += a.T.astype(np.float64) @ d[:, columns]
-    for ours, exact in (
+    pairs: tuple[tuple[NDArray[Any], NDArray[np.float64]], ...] = (
         (layer.s, states[..., :H]),
         (state, states[-1]),
         (np.hstack(layer.dstate), ds0),
         (dW, gradients["W"]),
         (da @ parameters["U"].T, dx.reshape(T * B, below)),
         *((d.astype(np.float64).sum(0), gradients[bias]) for bias, d in layer.bias_gradients().items()),
-    ):
+    )
+    for ours, exact in pairs:
         np.testing.assert_allclose(ours, exact, rtol=2e-4, atol=2e-5 * max(1.0, float(np.abs(exact).max())))
 
 
