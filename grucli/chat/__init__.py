@@ -55,7 +55,7 @@ def open_chat(
         persist: save the session from its first turn on, not only once it has a name.
         private: keep nothing: no session can be saved or loaded.
         follow: reload the model when its file changes.
-        learn: learn from the turns; the model on the disk does not change.
+        learn: learn from the turns; the model on disk does not change.
         threads: number of threads, None for all cores.
         pace: characters per second at which replies are to be shown, 0 for no limit.
         on_wait: called while a model to follow has no checkpoint yet.

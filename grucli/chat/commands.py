@@ -359,7 +359,7 @@ def _learn(session: Session, value: str) -> Iterator[ChatEvent]:
         from_turns = f" from {pluralize(learned.turns, 'turn')} so far" if learned is not None else ""
         yield Message(f"learning{from_turns}; /keep NAME saves it as a model, /forget drops it")
     else:
-        yield Message(f"not learning: replies come from {session.model_name} as it is on the disk")
+        yield Message(f"not learning: replies come from {session.model_name} as it is on disk")
 
 
 def _learning_switch(session: Session) -> str:
@@ -376,7 +376,10 @@ def _keep(session: Session, name: str) -> Iterator[ChatEvent]:
 
 def _forget(session: Session, _: str) -> Iterator[ChatEvent]:
     session.forget()
-    yield Message(f"forgot what was learned: {session.model_name} is as on the disk again")
+    if session.learner.mode.on:
+        yield Message(f"forgot what was learned: {session.model_name} is as it is on disk")
+    else:
+        yield Message("/learn on will learn from the next turns only")
 
 
 def _delete(session: Session, _: str) -> Iterator[ChatEvent]:
@@ -565,9 +568,9 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "learn", "[on | off]", "sessions", "learn from this chat; see /keep and /forget", _learn,
         "After each turn the model learns from your line and its reply. What it learned follows the turns: /undo and "
-        "/rewind go back to what it knew there. The model on the disk does not change. /keep NAME saves what was "
-        "learned as a new model, /forget drops it. /learn off uses the model as it is on the disk; /learn on learns "
-        "from the turns so far again.",
+        "/rewind go back to what it knew there. The model on disk does not change. /keep NAME saves what was "
+        "learned as a new model, /forget drops it. /learn off uses the model as it is on disk; /learn on learns from "
+        "the turns so far again.",
         "/learn on", current=_learning_switch, values=lambda session: _SWITCH,
     ),
     SlashCommand(

@@ -33,7 +33,7 @@ class UpdatedModel:
 class TurnLearner:
     """Learns from the turns of a chat by `mode`.
 
-    `original` is the model as on the disk, `states` its states, `model` what the next reply comes from.
+    `original` is the model as it is on disk, `states` its states, `model` what the next reply comes from.
     """
 
     def __init__(self, original: ChatModel, states: StateCache, mode: LearningMode) -> None:
@@ -90,14 +90,17 @@ class TurnLearner:
             pass
         updated = self.known(tree.head)
         if updated is None:
-            hint = "send a message first" if self.mode.on else "use /learn on first"
-            raise UsageError("nothing was learned yet", hint)
+            raise self.nothing_learned()
         try:
             write(updated.model)
         except OSError as error:
             raise GruError(
                 f"the model cannot be saved: {error.strerror or error}", "free up space or fix the permissions"
             ) from None
+
+    def nothing_learned(self) -> UsageError:
+        """Return the error that there is nothing to save or to drop."""
+        return UsageError("nothing was learned yet", "send a message first" if self.mode.on else "use /learn on first")
 
     def _passages(
         self, tree: TurnTree, turn: Turn, should_stop: Callable[[], bool]

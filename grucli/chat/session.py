@@ -244,11 +244,17 @@ class Session:
 
     def set_learning(self, on: bool) -> None:
         """Learn from the turns so far, unless they were forgotten, and from the next ones; or use the model as it is
-        on the disk."""
+        on disk."""
         self._set_learning_mode(dataclasses.replace(self.learner.mode, on=on))
 
     def forget(self) -> None:
-        """Drop what was learned: the model is as on the disk, and learns only from the next turns."""
+        """Drop what was learned: the model is as it is on disk, and learns only from the next turns.
+
+        Raises:
+            UsageError: there are no turns to learn from since the last time.
+        """
+        if self.tree.newest_number <= self.learner.mode.after:
+            raise self.learner.nothing_learned()
         self._set_learning_mode(dataclasses.replace(self.learner.mode, after=self.tree.newest_number))
 
     def keep(self, name: str) -> None:

@@ -102,12 +102,30 @@ def test_the_gain_counts_the_lines_of_the_user_before_they_were_learned() -> Non
 
 def test_forget_drops_it_and_goes_on() -> None:
     session = learning_session()
-    assert run_lines(session, "a", "/forget")[-1] == Message("forgot what was learned: emo is as on the disk again")
+    assert run_lines(session, "a", "/forget")[-1] == Message("forgot what was learned: emo is as it is on disk")
     assert learned(session) == []
     run_lines(session, "b")
     assert len(learned(session)) == 1
     run_lines(session, "/learn off", "/learn on")
     assert len(learned(session)) == 1
+
+
+@pytest.mark.parametrize("lines", [(), ("a", "/forget"), ("a", "/keep mine")])
+def test_forget_says_that_nothing_was_learned(lines: tuple[str, ...]) -> None:
+    session = learning_session()
+    run_lines(session, *lines)
+    expected = CommandError("nothing was learned yet", "send a message first")
+    assert run_lines(session, "/forget") == [expected]
+    assert run_lines(session, "/keep other") == [expected]
+    not_told = CommandError("nothing was learned yet", "use /learn on first")
+    assert run_lines(conversation_session(), "/forget") == [not_told]
+
+
+def test_forget_without_learning_does_not_claim_that_something_was_learned() -> None:
+    session = conversation_session()
+    assert run_lines(session, "a", "/forget")[-1] == Message("/learn on will learn from the next turns only")
+    run_lines(session, "/learn on")
+    assert learned(session) == []
 
 
 def test_learn_switches() -> None:
