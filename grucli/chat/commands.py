@@ -355,8 +355,8 @@ def _learn(session: Session, value: str) -> Iterator[ChatEvent]:
     if value:
         session.set_learning(value == "on")
     if session.learner.mode.on:
-        learned = session.learner.known(session.tree.head)
-        from_turns = f" from {pluralize(learned.turns, 'turn')} so far" if learned is not None else ""
+        num_turns = sum(1 for _ in session.learner.included(session.tree, session.tree.head))
+        from_turns = f" from {pluralize(num_turns, 'turn')} so far" if num_turns else ""
         yield Message(f"learning{from_turns}; /keep NAME saves it as a model, /forget drops it")
     else:
         yield Message(f"not learning: replies come from {session.model_name} as it is on disk")

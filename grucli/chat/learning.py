@@ -4,8 +4,9 @@ What was learned is a function of the model and of the turns that lead to one tu
 returns to what was known there, and a session that is resumed learns from its turns again.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from grucli.chat.events import PromptProgress
 from grucli.chat.state_cache import StateCache
@@ -47,6 +48,10 @@ class TurnLearner:
         self.mode, self.model = mode, self.original
         self._updated.clear()
 
+    def included(self, tree: TurnTree, number: int) -> Iterator[Turn]:
+        """Yield the turns up to `number` that `mode` does not except, the newest first, learned already or not."""
+        return takewhile(lambda turn: turn.number > self.mode.after, tree.ancestors(number))
+
     def known(self, number: int) -> UpdatedModel | None:
         """Return the model after the turn `number`, None if it does not learn or that is to be computed yet."""
         return self._updated.get(number) if self.mode.on else None
@@ -62,9 +67,7 @@ class TurnLearner:
             return True
         pending: list[Turn] = []
         updated = UpdatedModel(self.original)
-        for turn in tree.ancestors(number):
-            if turn.number <= self.mode.after:
-                break
+        for turn in self.included(tree, number):
             if turn.number in self._updated:
                 updated = self._updated[turn.number]
                 break

@@ -137,6 +137,18 @@ def test_learn_switches() -> None:
     assert "not learning" in str(run_lines(session, "/learn"))
 
 
+def test_learn_counts_turns_that_are_learned_later(tmp_path: Path) -> None:
+    hint = "/keep NAME saves it as a model, /forget drops it"
+    store = SessionStore(tmp_path)
+    with conversation_session(store=store) as session:
+        assert run_lines(session, "/learn on", "/learn off")[0] == Message(f"learning; {hint}")
+        assert run_lines(session, "a", "b", "/learn on")[-1] == Message(f"learning from 2 turns so far; {hint}")
+        assert run_lines(session, "/forget", "c", "/learn")[-1] == Message(f"learning from 1 turn so far; {hint}")
+    with conversation_session(store=store) as resumed:
+        resumed.load(store.names()[0])
+        assert run_lines(resumed, "/learn") == [Message(f"learning from 1 turn so far; {hint}")]
+
+
 @pytest.mark.parametrize("line", ["/learn maybe", "/learn ON", "/keep", "/keep mine", "/forget it"])
 def test_bad_commands_say_what_to_do(line: str) -> None:
     session = conversation_session()
