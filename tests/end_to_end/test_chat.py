@@ -77,7 +77,7 @@ def test_learn_while_talking_and_keep_it(start_chat: Callable[..., ChatPtySessio
     for turn in (1, 2):
         session.send("hello there\r")
         session.wait_for(lambda text, turn=turn: text.count("40 characters") == turn)  # type: ignore[misc]
-    session.wait_for(lambda text: "emo · learning -" in text and "bits/char · seed 3" in text)
+    session.wait_for(lambda text: "emo · learning, " in text and "bits/char better · seed 3" in text)
     session.send("/keep talker\r")
     session.wait_for(lambda text: "saved what was learned as model talker" in text)
     session.send("/forget\r")

@@ -174,10 +174,13 @@ def reply_footer(turn: Turn, width: int) -> str:
 
 def _learning_field(session: Session) -> str:
     """Say that the session learns, and by how many bits per character it predicts the user's lines better."""
+    if not session.learner.mode.on:
+        return ""
     learned = session.learner.known(session.tree.head)
-    if learned is None or not learned.gained_bits:
-        return "learning" if session.learner.mode.on else ""
-    return f"learning {-learned.gained_bits / learned.chars:+.2f} bits/char"
+    gain = learned.gained_bits / learned.chars if learned is not None and learned.chars else 0.0
+    if not round(gain, 2):
+        return "learning"
+    return f"learning, {abs(gain):.2f} bits/char {'better' if gain > 0 else 'worse'}"
 
 
 def footer(session: Session, width: int) -> str:

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from grucli.chat.commands import handle_line
+from grucli.chat.learning import TurnLearner, UpdatedModel
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
 from grucli.ui.chat.plain_prompt import PlainPrompt
@@ -230,6 +231,27 @@ def test_the_footers_keep_the_seed_however_narrow() -> None:
     assert "· 1,234 characters ·" in reply_footer(dataclasses.replace(turn, reply="o" * 1234), 80)
     assert footer(session, 80) == "emo · seed 43 · temp 0.8 · private · /help"
     assert footer(session, 20) == "emo · seed 43"
+
+
+@pytest.mark.parametrize(
+    ("gained_bits", "shown"),
+    [
+        (None, "learning"),
+        (0.0, "learning"),
+        (0.4, "learning"),
+        (-0.4, "learning"),
+        (1.2, "learning, 0.01 bits/char better"),
+        (-25.0, "learning, 0.25 bits/char worse"),
+    ],
+)
+def test_the_footer_says_whether_learning_helps(
+    gained_bits: float | None, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = conversation_session(seed=42)
+    session.set_learning(True)
+    learned = None if gained_bits is None else UpdatedModel(session.model, 3, gained_bits, chars=100)
+    monkeypatch.setattr(TurnLearner, "known", lambda *_: learned)
+    assert footer(session, 80) == f"emo · {shown} · seed 42 · temp 0.8 · private · /help"
 
 
 def test_the_footer_has_what_is_not_as_usual() -> None:
