@@ -178,6 +178,10 @@ def ranked_candidates() -> Candidates:
         (
             make_candidate(PLAIN_REPLY, 1.02, 0.41, 12),
             make_candidate(MULTILINE_REPLY, 1.31, -0.2, 9),
+            make_candidate(UNICODE_REPLY, 2.1, -0.22, 13),
+            make_candidate("I do.", 1.1, -0.3, 8),
+            make_candidate("No", 0.9, -0.31, 14),
+            make_candidate(MULTILINE_REPLY, 1.3, -0.35, 11),
             make_candidate("", None, None, 10),
         )
     )

@@ -28,7 +28,7 @@ from grucli.chat.turns import ROOT, preview
 from grucli.ui.chat.heatmap import render_gates, render_surprisal
 from grucli.ui.chat.reply_view import tail
 from grucli.ui.terminal.formatting import fit_fields, repr_token
-from grucli.ui.terminal.sanitize import sanitize, sanitize_line
+from grucli.ui.terminal.sanitize import mark_line_breaks, sanitize, sanitize_line
 from grucli.ui.terminal.wrapping import IncrementalWrapper, truncate
 
 MIN_TABLE_COLUMNS = 60  # in a narrower terminal each description has its own line
@@ -111,19 +111,17 @@ def _print_help(console: Console, commands: Sequence[tuple[str, str, str]], sett
 
 
 def _render_candidates(console: Console, candidates: Sequence[Candidate]) -> Iterator[Text]:
-    """Yield each candidate after its number: the best ones with their figures, the start of the others."""
+    """Yield each candidate after its number, with its figures below: the best ones whole, the start of the others."""
     indent = len(str(len(candidates))) + 2
     for number, candidate in enumerate(candidates, 1):
+        text, width, reply = IncrementalWrapper(), max(console.width - 1 - indent, 1), candidate.turn.reply
         if number > _MAX_FULL_CANDIDATES:
-            yield _candidate_row(number, candidate, indent, console)
-            continue
-        turn, text = candidate.turn, IncrementalWrapper()
-        text.feed(turn.reply)
-        lines = text.lines(max(console.width - 1 - indent, 1)) if turn.reply else [Text("(nothing)", "dim")]
-        for index, line in enumerate(lines):
+            reply = truncate(mark_line_breaks(reply), width, console.options.ascii_only)
+        text.feed(reply)
+        for index, line in enumerate(text.lines(width) if reply else [Text("(nothing)", "dim")]):
             head = (f"{number:<{indent}}", "bold cyan") if index == 0 else " " * indent
             yield Text.assemble(head, line)
-        yield Text(" " * indent + _stats_line(candidate, console.width - 1 - indent), "dim")
+        yield Text(" " * indent + _stats_line(candidate, width), "dim")
 
 
 def _stats_line(candidate: Candidate, width: int) -> str:
@@ -134,13 +132,6 @@ def _stats_line(candidate: Candidate, width: int) -> str:
         if fit_fields(figures, width) == figures:
             return " · ".join(figures)
     return " · ".join(fit_fields([seed, score], width))
-
-
-def _candidate_row(number: int, candidate: Candidate, indent: int, console: Console) -> Text:
-    score = "" if candidate.score is None else f"{candidate.score:.2f}  "
-    width = max(console.width - 1 - indent - len(score), 1)
-    text = truncate(sanitize_line(candidate.turn.reply), width, console.options.ascii_only)
-    return Text.assemble((f"{number:<{indent}}", "bold cyan"), (score, "dim"), text or ("(nothing)", "dim"))
 
 
 def _render_next_tokens(console: Console, prefix: str, tokens: Sequence[tuple[str, float]]) -> Iterator[Text]:

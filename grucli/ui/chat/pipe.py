@@ -27,7 +27,7 @@ from grucli.chat.session import Session
 from grucli.chat.turns import ROOT, preview
 from grucli.errors import UsageError
 from grucli.ui.terminal.console import Terminal
-from grucli.ui.terminal.sanitize import sanitize, sanitize_line
+from grucli.ui.terminal.sanitize import mark_line_breaks, sanitize, sanitize_line
 
 
 def run_pipe(session: Session, terminal: Terminal, *, json: bool = False, commands: bool = False) -> bool:
@@ -141,12 +141,12 @@ def _text_lines(event: ChatEvent) -> Iterator[str]:
             yield from ("  ".join(filter(None, row)) for row in commands)
             yield f"settings  {'  '.join(settings)}"
         case SpreadFinished(column, turn, title):
-            yield f"{column + 1}  {title}  {turn.reply}"
+            yield f"{column + 1}  {title}  {mark_line_breaks(turn.reply)}"
         case Candidates(candidates):
             for number, candidate in enumerate(candidates, 1):
                 score, turn = _format_optional(candidate.score), candidate.turn
                 bits = _format_optional(turn.bits_per_char)
-                yield f"{number}  {score}  {bits} bits/char  seed {turn.seed}  {turn.reply}"
+                yield f"{number}  {score}  {bits} bits/char  seed {turn.seed}  {mark_line_breaks(turn.reply)}"
         case NextTokens(_, top_tokens):
             for number, (text, probability) in enumerate(top_tokens, 1):
                 yield f"{number}  {probability:.1%}  {text!r}" if text else f"{number}  {probability:.1%}  (end)"

@@ -25,6 +25,11 @@ def sanitize_line(text: str) -> str:
     return _line_break_pattern.sub(" ", sanitize(text)).strip()
 
 
+def mark_line_breaks(text: str) -> str:
+    """Return `text` sanitized on one line, with ` / ` between its lines that are not blank."""
+    return " / ".join(filter(None, map(sanitize_line, sanitize(text).splitlines())))
+
+
 def escape_control_json(document: str) -> str:
     r"""Return a JSON document with all control characters as \u escapes; its value is the same.
 

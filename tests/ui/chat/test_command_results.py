@@ -107,18 +107,20 @@ def test_the_figures_of_a_candidate_are_whole(width: int, figures: str) -> None:
     ]
 
 
-def test_of_many_candidates_the_best_are_whole_and_the_others_have_a_line() -> None:
+def test_of_many_candidates_the_best_are_whole_and_the_others_cut_to_a_line() -> None:
     long = "so it goes\nand on " * 20
     candidates = [
         make_candidate(long if seed % 2 else "", 1.0, -seed / 10 if seed % 2 else None, seed) for seed in range(20)
     ]
     rows = ChatHarness(60).render_events([Candidates(tuple(candidates))])
     assert [row[:4] for row in rows if row[0] != " "] == [f"{number:<4}" for number in range(1, 21)]
-    assert rows[-15:-12] == ["6   -0.50  " + rows[-15][11:], "7   (nothing)", "8   -0.70  " + rows[-13][11:]]
-    assert rows[-15][11:].startswith("so it goes and on")
-    assert rows[-15].endswith("…")
+    assert rows[-28:-26] == ["7   (nothing)", "    seed 6 · 1.00 bits/char"]
+    for text, figures in (rows[-30:-28], rows[-26:-24]):
+        assert text[4:].startswith("so it goes / and on so it goes / ")
+        assert text.endswith("…")
+        assert "bits/char · score -0." in figures
     assert all(cell_len(row) < 60 for row in rows)
-    assert sum("seed" in row for row in rows) == 5
+    assert [int(row.split()[1]) for row in rows if row.startswith("    seed ")] == list(range(20))
 
 
 def test_tokens_that_nobody_would_see_are_shown() -> None:

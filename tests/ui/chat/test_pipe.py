@@ -93,6 +93,12 @@ def test_what_commands_offer_and_find_is_told_in_lines() -> None:
         assert line in reported, reported
 
 
+def test_line_breaks_of_candidates_are_marked() -> None:
+    reported = run_pipe_session(conversation_session("a\n\nb {seed}"), b"/best 1 hi\n", b"/spread 0.5 hi\n").err
+    rows = [row for row in reported.splitlines() if row.startswith("1  ")]
+    assert [row.rpartition("  ")[2] for row in rows] == ["a / b 7", "a / b 8"]
+
+
 def run_json_session(session: Session, *lines: bytes) -> list[dict[str, object]]:
     captured = CapturedTerminal(PipeStream(), PipeStream())
     handle_lines(session, captured.terminal, lines, json=True, commands=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grucli.ui.terminal.sanitize import escape_control_json, sanitize, sanitize_line
+from grucli.ui.terminal.sanitize import escape_control_json, mark_line_breaks, sanitize, sanitize_line
 
 ALL_CHARS = "".join(map(chr, range(sys.maxunicode + 1)))
 BIDI_CLASSES = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
@@ -63,6 +63,18 @@ def test_a_safe_line_is_one_line(text: str) -> None:
 
 def test_a_safe_line_keeps_the_words_apart() -> None:
     assert sanitize_line("one\ntwo\r\n\tthree\u2028four \x1b[2J\n") == "one two three four [2J"
+
+
+@given(any_text)
+def test_marked_lines_are_one_line(text: str) -> None:
+    marked = mark_line_breaks(text)
+    assert marked == sanitize_line(marked)
+    assert marked.splitlines() in ([], [marked])
+
+
+def test_marks_are_between_lines_that_are_not_blank() -> None:
+    assert mark_line_breaks("\none\ttwo\r\n \n three\u2028four\x1b[2J\n") == "one two / three / four[2J"
+    assert mark_line_breaks(" \n") == ""
 
 
 @given(any_text)
