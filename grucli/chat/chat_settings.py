@@ -15,7 +15,7 @@ OFF = "off"
 _MAX_QUOTED_CHARS = 200
 _MAX_SHORT_CHARS = 24
 _PACE = GenerationOption(
-    name="pace", help="Characters per second; 0 disables the limit.", examples=("0", "30", "60", "150", "300")
+    name="pace", help="Characters per second; 0 disables the limit.", examples=("0", "30", "60", "150", "300"), off=0
 )
 
 
@@ -44,27 +44,28 @@ class ChatSetting:
     @property
     def completions(self) -> Sequence[str]:
         """Values to try."""
-        return (OFF,) if self._is_list else self.option.examples
+        if self._is_list:
+            return (OFF,)
+        return tuple(OFF if float(example) == self.option.off else example for example in self.option.examples)
 
     @property
     def _is_list(self) -> bool:
         return self.option.kind is tuple
 
     def current(self, session: Session) -> str:
-        """The current value as it would be typed; texts are quoted."""
+        """The current value as it would be typed, `off` where it disables the setting; texts are quoted."""
         value = self._value(session)
         if isinstance(value, tuple):
             return " ".join(map(repr, value)) or OFF
-        return format(value, "d" if isinstance(value, int) else "g")
+        return OFF if value == self.option.off else _format_number(value)
 
     def confirmation(self, session: Session) -> str:
         """The new value in a few words."""
         value = self._value(session)
         if isinstance(value, tuple):
             return f"{self.option.when_set} {', '.join(map(repr, value))}" if value else self.option.when_empty
-        if self.option is _PACE:
-            return f"{value:g} characters per second" if value else "no limit"
-        return OFF if value == self.option.off else self.current(session)
+        current = self.current(session)
+        return f"{current} characters per second" if self.option is _PACE and current != OFF else current
 
     def is_modified(self, session: Session) -> bool:
         """Return True if the value is not the default, of replies or of other texts."""
@@ -95,13 +96,19 @@ class ChatSetting:
     def _parse(self, session: Session, text: str) -> Any:
         if self._is_list:
             return () if text == OFF else (*self._value(session), unescape_text(text))
+        off = self.option.off
+        if text == OFF and off is not None:
+            return self.option.kind(off)
         try:
             return parse_int(text) if self.option.kind is int else parse_float(text)
         except ValueError:
-            kind, example = self.option.type_name, f"/{self.name} {self.current(session)}"
-            raise UsageError(
-                f"'{truncate(text)}' is not {kind}", f"/{self.name} takes {kind}, such as {example}"
-            ) from None
+            kind, or_off = self.option.type_name, "" if off is None else " or off"
+            hint = f"/{self.name} takes {kind}{or_off}, such as /{self.name} {_format_number(self._value(session))}"
+            raise UsageError(f"'{truncate(text)}' is not {kind}", hint) from None
+
+
+def _format_number(value: float) -> str:
+    return format(value, "d" if isinstance(value, int) else "g")
 
 
 SETTINGS: tuple[ChatSetting, ...] = tuple(map(ChatSetting, (*OPTIONS, _PACE)))

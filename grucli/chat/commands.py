@@ -543,7 +543,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
     *map(_setting_command, SETTINGS),
     SlashCommand(
         "set", "[NAME [VALUE]]", "", "change a setting; alone, list all settings", _set,
-        "The same as the command of that name: /set temp 0.3 is /temp 0.3.", "/set temp 0.3",
+        "The same as the command of that name: /set temp 0.3 is /temp 0.3. The value off disables those that can be.",
+        "/set temp 0.3",
         values=lambda session: [setting.name for setting in SETTINGS],
     ),
     SlashCommand(

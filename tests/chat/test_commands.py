@@ -85,7 +85,8 @@ def test_the_pace_is_set() -> None:
         ("/temp 1_0", "'1_0' is not a number", "such as /temp 0.8"),
         ("/seed ٣", "'٣' is not a whole number", "/seed takes a whole number"),
         ("/temp hot", "'hot' is not a number", "such as /temp 0.8"),
-        ("/top-k 1.5", "'1.5' is not a whole number", "such as /top-k 0"),
+        ("/top-k 1.5", "'1.5' is not a whole number", "/top-k takes a whole number or off, such as /top-k 0"),
+        ("/seed off", "'off' is not a whole number", "/seed takes a whole number, such as /seed 7"),
         ("/top-p 2", "/top-p is 2", "/top-p takes"),
         ("/seed -4", "/seed is -4", "/seed takes"),
         (f"/seed {'9' * 5000}", "999", "/seed takes"),
@@ -253,6 +254,24 @@ def test_a_model_of_another_kind_begins_a_session_and_tells(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_what_disables_a_setting_is_called_off_wherever_it_is_shown(setting: ChatSetting) -> None:
+    session = conversation_session()
+    name, value = setting.name, setting.option.off
+    if setting.option.kind is not tuple and value is None:
+        assert "off" not in setting.completions
+        assert command_error(session, f"/{name} off").hint.startswith(f"/{name} takes {setting.option.type_name}, ")
+        return
+    assert "off" in setting.completions
+    for line in (f"/{name} off", *([] if value is None else [f"/{name} {value:g}"])):
+        run_line(session, f"/{name} 3" if name not in ("top-p", "min-p", "relevance") else f"/{name} 0.5")
+        assert setting.current(session) != "off"
+        (reported,) = run_line(session, line)
+        assert reported == Message(f"/{name}: {setting.option.when_empty or 'off'}")
+        (reported,) = run_line(session, f"/{name}")
+        assert reported == Message(f"/{name} off · {setting.help_text}")
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_each_setting_is_set_by_its_name(setting: ChatSetting) -> None:
     session = conversation_session()
     for value in setting.completions or ("5",):
@@ -297,7 +316,7 @@ def test_texts_are_added_and_taken_away() -> None:
         ("/repeat-penalty 1", "/repeat-penalty: off"),
         ("/temp 0", "/temp: 0"),
         ("/max 500", "/max: 500"),
-        ("/pace 0", "/pace: no limit"),
+        ("/pace 0", "/pace: off"),
         ("/pace 30", "/pace: 30 characters per second"),
         ("/block haha", "/block: never says 'haha'"),
     ],
