@@ -368,7 +368,7 @@ def _learning_switch(session: Session) -> str:
 
 def _keep(session: Session, name: str) -> Iterator[ChatEvent]:
     if not name:
-        raise UsageError("/keep takes the name of a new model", "use one that no model has, as in /keep mine")
+        raise UsageError("/keep takes the name of a new model", "choose a name that is not in use, such as /keep mine")
     previous = session.model_name
     session.keep(name)
     yield Message(f"saved what was learned as model {name}, which this chat uses now; {previous} is unchanged")
@@ -500,7 +500,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "/peek 20",
     ),
     SlashCommand(
-        "pick", "[N]", "replies", "choose candidate N of the commands above", _pick,
+        "pick", "[N]", "replies", "choose candidate N of /spread, /best or /peek", _pick,
         "The candidates remain until the next message.", "/pick 2",
         values=lambda session: [str(number) for number in range(1, len(session.candidates) + 1)],
     ),
@@ -530,7 +530,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "/score I had a lovely weekend.",
     ),
     SlashCommand(
-        "gates", "[TEXT]", "inspection", "the first labeled gate of the cell at each piece of TEXT", _gates,
+        "gates", "[TEXT]", "inspection", "the first labeled gate at each piece of TEXT", _gates,
         "The mean over all units and layers. The result says which gate it is, and what its values mean.",
         "/gates I had a lovely weekend.",
     ),
@@ -567,7 +567,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "Deletes its file and its lines in the history of typed lines. The chat goes on until you leave.", "/delete",
     ),
     SlashCommand(
-        "learn", "[on | off]", "sessions", "learn from this chat; see /keep and /forget", _learn,
+        "learn", "[on | off]", "learning", "learn from the turns of this chat", _learn,
         "After each turn the model learns from your line and its reply. What it learned follows the turns: /undo and "
         "/rewind go back to what it knew there. The model on disk does not change. /keep NAME saves what was "
         "learned as a new model, /forget drops it. /learn off uses the model as it is on disk; /learn on learns from "
@@ -575,11 +575,11 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "/learn on", current=_learning_switch, values=lambda session: _SWITCH,
     ),
     SlashCommand(
-        "keep", "NAME", "", "save what was learned as a new model", _keep,
+        "keep", "NAME", "learning", "save what was learned as a new model", _keep,
         "The chat goes on with the new model. The one it was made from does not change.", "/keep mine",
     ),
     SlashCommand(
-        "forget", "", "", "drop what was learned from the turns so far", _forget,
+        "forget", "", "learning", "drop what was learned from the turns so far", _forget,
         "The turns stay. If the chat learns, it goes on with the next turn. /delete deletes the session.", "/forget",
     ),
     SlashCommand(

@@ -167,6 +167,13 @@ def test_help_names_every_command_and_setting() -> None:
     assert all(does for _, _, does in helped.commands)
 
 
+def test_help_lists_the_commands_of_learning_together() -> None:
+    helped, _ = run_line(conversation_session(), "/help")
+    assert isinstance(helped, Help)
+    listed = [usage for group, usage, _ in helped.commands if group == "learning"]
+    assert listed == ["/learn [on | off]", "/keep NAME", "/forget"]
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_each_command_is_explained_by_its_name(command: SlashCommand) -> None:
     session = conversation_session()

@@ -39,7 +39,7 @@ _MAX_FULL_CANDIDATES = 5  # the others have one line each
 
 
 def print_command_result(console: Console, result: CommandResult) -> None:
-    """Print a result and an empty line."""
+    """Print a result and an empty line, but none in /help, which fits a screen of 24 rows with its last line."""
     lines: Iterable[Text] = ()
     match result:
         case Message(text):
@@ -54,6 +54,7 @@ def print_command_result(console: Console, result: CommandResult) -> None:
             _print_list(console, rows)
         case Help(commands, settings):
             _print_help(console, commands, settings)
+            return
         case Candidates(candidates):
             lines = _render_candidates(console, candidates)
         case NextTokens(prefix, tokens):
