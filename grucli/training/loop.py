@@ -12,7 +12,7 @@ from grucli.text.dataset import Dataset
 from grucli.training.checkpoint import TrainState
 from grucli.training.events import CheckpointSaved, Evaluated, SetupProgress, TrainEvent, TrainFinished, TrainStarted
 from grucli.training.options import DEFAULT_NUM_EVALS, PATIENCE, TrainOptions
-from grucli.training.schedule import MIN_DROPOUT, StepTimer, default_dropout, default_embed_dropout
+from grucli.training.schedule import StepTimer, default_dropout, default_embed_dropout
 from grucli.training.setup_run import index_dataset, prepare_run, warm_up
 from grucli.training.signals import StopFlag
 from grucli.training.staging import clean_up, create_staging, recover
@@ -198,7 +198,7 @@ class _RunLength:
         state = trainer.train_state
         self._timer = StepTimer(max(0.0, 60 * state.budget.max_minutes - state.seconds))
         if state.step == 0:
-            self._set_dropout(MIN_DROPOUT)
+            self._set_dropout(default_dropout(0.0, is_adapted=state.origin is not None))
         requested = _requested_steps(trainer)
         if state.total_steps is None and requested is not None:
             self._set_total_steps(requested)
@@ -215,7 +215,8 @@ class _RunLength:
         state = self._trainer.train_state
         state.total_steps = max(total_steps, state.step)
         tokens = state.total_steps * state.hparams.batch * state.hparams.seq
-        self._set_dropout(default_dropout(tokens / self._trainer.dataset.train.tokens))
+        epochs = tokens / self._trainer.dataset.train.tokens
+        self._set_dropout(default_dropout(epochs, is_adapted=state.origin is not None))
         if not state.eval_every_given:
             state.eval_every = max(1, -(-state.total_steps // self._num_evaluations(state.total_steps)))
 
