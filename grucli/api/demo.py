@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from grucli.api.model import load
+from grucli.api.model import Model, load
 from grucli.api.train import train
 from grucli.errors import GruError
 from grucli.files import make_private_dir
@@ -96,7 +95,7 @@ def packaged_replies(seed: int = 1, threads: int | None = None) -> Iterator[tupl
         ModelFileError: its file is corrupt.
     """
     path = packaged.path()
-    return iter(()) if path is None else _replies(path, PROMPTS[:_PACKAGED_PROMPTS], seed, threads)
+    return iter(()) if path is None else _replies(load(path, threads=threads), PROMPTS[:_PACKAGED_PROMPTS], seed)
 
 
 def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, TextStream]]:
@@ -106,13 +105,10 @@ def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[st
         UsageError: there is no model "demo".
         ModelFileError: its file is corrupt.
     """
-    return _replies(NAME, PROMPTS, seed, threads)
+    return _replies(load(NAME, threads=threads), PROMPTS, seed)
 
 
-def _replies(
-    name_or_path: str | Path, prompts: Sequence[str], seed: int, threads: int | None
-) -> Iterator[tuple[str, TextStream]]:
-    model = load(name_or_path, threads=threads)
+def _replies(model: Model, prompts: Sequence[str], seed: int) -> Iterator[tuple[str, TextStream]]:
     for index, prompt in enumerate(prompts):
         config = replace(model.default_config([prompt]), max_chars=_MAX_CHARS, seed=seed + index)
         yield prompt, model.sampler.stream(model.read(reply_to=[prompt]), config, prompt)

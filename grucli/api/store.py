@@ -113,7 +113,8 @@ def quantize_model(
 ) -> QuantizedModel:
     """Write the weights of a model, None for the newest, into a file with matrices in int8: a quarter of the size.
 
-    `output` is by default the name of the model with the suffix of weights files; `force` replaces an existing file.
+    `output` is by default the name of the model with the suffix of weights files; `force` replaces an existing file. A
+    new file is opened to nobody to whom the model is not, as a model that learned from a chat is private.
 
     Raises:
         UsageError: there is no such model, or the file exists or has another suffix.
@@ -126,9 +127,9 @@ def quantize_model(
         raise UsageError(f"'{path}' is not the name of a weights file", f"name a file *{SUFFIX}")
     if os.path.lexists(path) and not force:
         raise UsageError(f"'{path}' already exists", "choose another name with -o, or use --force")
-    was_bytes = source.stat().st_size  # before: the output may be the source
-    save_weights(path, load_weights(source), quantized=True)
-    return QuantizedModel(path, path.stat().st_size, was_bytes)
+    was = source.stat()  # before: the output may be the source
+    save_weights(path, load_weights(source), quantized=True, mode=0o666 & was.st_mode)
+    return QuantizedModel(path, path.stat().st_size, was.st_size)
 
 
 def find_directories(names: Sequence[str]) -> list[Path]:

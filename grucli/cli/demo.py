@@ -9,6 +9,7 @@ import typer
 from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.cli.options import Json, Pace, Threads
 from grucli.cli.train import EXIT_STATUS_BY_REASON, resume_command
+from grucli.errors import ModelFileError
 from grucli.model import packaged
 from grucli.read.schema import ReadOptions
 from grucli.training.options import describe_minutes
@@ -57,9 +58,14 @@ def demo(
         corpus = demo_corpus()
     length = describe_minutes(minutes)
     packaged_samples: tuple[Sample, ...] = ()
-    if packaged.path() is not None:
+    try:
+        replies = packaged_replies(seed, threads) if packaged.path() is not None else None
+    except ModelFileError:
+        replies = None
+        term.warn("the model that comes with gru is damaged; reinstall gru")
+    if replies is not None:
         term.info("The model that comes with gru, after hours of training:\n")
-        packaged_samples = _write_replies(term, packaged_replies(seed, threads), pace, json)
+        packaged_samples = _write_replies(term, replies, pace, json)
         term.info(f"\nNow a small one learns from the same conversations, from nothing, for {length}:\n")
     with (
         StopFlag() as stop,

@@ -92,6 +92,17 @@ def test_without_a_packaged_model_nothing_is_said_of_it(trained_options: list[Tr
     assert "same questions" not in err
 
 
+def test_a_damaged_packaged_model_does_not_stop_it(
+    trained_options: list[TrainOptions], capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_packaged_model(monkeypatch, tmp_path, ModelCard(conversations=True)).write_bytes(b"not weights")
+    add_model("demo", card=ModelCard(conversations=True))
+    assert main(["demo", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert (len(json.loads(out)["replies"]), json.loads(out)["packaged_replies"]) == (5, [])
+    assert "damaged; reinstall gru" in err
+
+
 def test_it_can_be_stopped(trained_options: list[TrainOptions], capsys: Output) -> None:
     assert main(["demo", "--minutes", "2"]) == ExitStatus.SIGINT
     out, err = capsys.readouterr()

@@ -248,6 +248,14 @@ def test_quantizing(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert written["bytes"] != was_bytes  # so small a model gets larger
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_quantized_private_model_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (add_model("emo", card=CARD) / BEST).chmod(0o600)
+    assert main(["models", "quantize", "emo"]) == 0
+    assert Path("emo.safetensors").stat().st_mode & 0o777 == 0o600
+
+
 def test_path_is_a_line_for_scripts(capsys: Output) -> None:
     directory = add_model("emo")
     assert main(["models", "path"]) == 0
