@@ -37,7 +37,7 @@ class CpuDecoder:
             out_bias=parameters["out.b"],
         )
         self._quantized = quantized
-        columns = [cell.columns(product.gates, H) for product in cell.products]
+        columns = [cell.recurrent_columns(product.gates, H) for product in cell.products]
         matrices = [layer["W"] for layer in layers]
         self._packed = [pack_weights(matrices, c.start, c.stop - c.start, quantized=quantized) for c in columns]
         self._biases = {name: np.stack([layer[name] for layer in layers]) for name in cell.biases}

@@ -84,16 +84,16 @@ class RecurrentLayer:
         return made
 
     def pack(self, W: Float32) -> None:
-        """Pack the recurrent weights W float32 [H, G·H] for `forward`."""
+        """Pack the recurrent weights W float32 [H, R·H] for `forward`."""
         for product, made in zip(self._cell.products, self._products, strict=True):
-            columns = self._cell.columns(product.gates, self._H)
+            columns = self._cell.recurrent_columns(product.gates, self._H)
             pack(W, columns.start, columns.stop - columns.start, made.weights)
 
     def pack_transposed(self, W: Float32) -> None:
-        """Pack the transpose of W float32 [H, G·H] for `backward`."""
+        """Pack the transpose of W float32 [H, R·H] for `backward`."""
         made = iter(self._back_products)
         for product in reversed(self._cell.products):
-            start = self._cell.columns(product.gates, self._H).start
+            start = self._cell.recurrent_columns(product.gates, self._H).start
             for _, _, columns in self._parts(product.gradient_sources):
                 pack_transposed(W, start, columns, next(made).panels)
                 start += columns
@@ -125,7 +125,7 @@ class RecurrentLayer:
         """Return A, D [N, ...], columns and an offset, after `backward`: dW[:, columns + offset] = Aᵀ D[:, columns]."""
         made = []
         for product in self._cell.products:
-            into = self._cell.columns(product.gates, self._H).start
+            into = self._cell.recurrent_columns(product.gates, self._H).start
             for d, column, columns in self._parts(product.gradient_sources):
                 made.append((self._operands[product.operand], d, slice(column, column + columns), into - column))
                 into += columns

@@ -17,7 +17,7 @@ Backprop = Callable[[Float64], tuple[Float64, Float64, dict[str, Float64]]]
 
 
 class Product(NamedTuple):
-    """Matrix product operand @ W[:, columns of `gates`]; the gates are adjacent in `Cell.gates`.
+    """Matrix product operand @ W[:, columns of `gates`]; the gates are adjacent in `Cell.recurrent_gates`.
 
     `operand` is "s", the state before the step [B, H], or one of `Cell.saved`. `gradient` names, per gate, the array
     that holds the gradient of the product in the backward pass: da of a gate, or one of `Cell.saved`; None: da of
@@ -35,13 +35,15 @@ class Product(NamedTuple):
 
 
 class Cell(ABC):
-    """Recurrence of one layer; see the legend of `grucli.model`. All cells have U [input_size, G·H] and W [H, G·H].
+    """Recurrence of one layer; see the legend of `grucli.model`.
+
+    All cells have U [input_size, G·H] and W [H, R·H], of G gates and of the R gates that depend on the state.
 
     A state is [B, S·H], its S components side by side. The first, s, is the layer's output and the operand of W.
     """
 
     gates: ClassVar[tuple[str, ...]]
-    """Names of the gates in the order of their columns in U and W, H columns each."""
+    """Names of the gates in the order of their columns in U, H columns each."""
     state: ClassVar[tuple[str, ...]] = ("s",)
     """Names of the components of the state."""
     products: ClassVar[tuple[Product, ...]]
@@ -62,22 +64,27 @@ class Cell(ABC):
         """Return the size of the state of one row, S·H."""
         return len(self.state) * H
 
-    def columns(self, gates: tuple[str, ...], H: int) -> slice:
-        """Return the columns of adjacent `gates` in U and W.
+    @property
+    def recurrent_gates(self) -> tuple[str, ...]:
+        """Names of the gates that have a product, in the order of `gates` and of their columns in W."""
+        multiplied = {gate for product in self.products for gate in product.gates}
+        return tuple(gate for gate in self.gates if gate in multiplied)
+
+    def recurrent_columns(self, gates: tuple[str, ...], H: int) -> slice:
+        """Return the columns of adjacent `gates` in W.
 
         Raises:
             ValueError: the gates are not adjacent.
         """
-        first = self.gates.index(gates[0])
-        if self.gates[first : first + len(gates)] != gates:
-            raise ValueError(f"{gates} are not adjacent in {self.gates}")
+        first = self.recurrent_gates.index(gates[0])
+        if self.recurrent_gates[first : first + len(gates)] != gates:
+            raise ValueError(f"{gates} are not adjacent in {self.recurrent_gates}")
         return slice(first * H, (first + len(gates)) * H)
 
     def shapes(self, input_size: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of each parameter of a layer of H units over an input of `input_size`."""
-        G = len(self.gates)
         biases: dict[str, tuple[int, ...]] = {name: (len(into) * H,) for name, into in self.biases.items()}
-        return {"U": (input_size, G * H), "W": (H, G * H)} | biases
+        return {"U": (input_size, len(self.gates) * H), "W": (H, len(self.recurrent_gates) * H)} | biases
 
     def floats_per_token(self, H: int) -> int:
         """Return the number of float32 per token that a layer saves for the backward pass."""
@@ -87,7 +94,7 @@ class Cell(ABC):
         """Return initial parameters in the shapes of `shapes`: W of each gate orthogonal, U Glorot, biases zero."""
         weights = {
             "U": np.hstack([glorot(rng, input_size, H) for _ in self.gates]),
-            "W": np.hstack([orthogonal(rng, H) for _ in self.gates]),
+            "W": np.hstack([orthogonal(rng, H) for _ in self.recurrent_gates]),
         }
         return weights | {name: np.zeros(len(into) * H) for name, into in self.biases.items()}
 

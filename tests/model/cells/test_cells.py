@@ -132,6 +132,6 @@ def test_a_reset_forgets_everything_before_it(cell: Cell) -> None:
 @each_cell
 def test_fresh_recurrent_weights_are_orthogonal(cell: Cell) -> None:
     W = cell.initialize(np.random.default_rng(0), 6, 8)["W"]
-    for gate in range(len(cell.gates)):
+    for gate in range(len(cell.recurrent_gates)):
         block = W[:, gate * 8 : gate * 8 + 8]
         np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-12)
