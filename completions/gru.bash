@@ -64,7 +64,7 @@ _gru_look_up() {
         'purge #'0) kind=@file ;;
         train) commands='' options='--name --cell --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --weight-decay --dropout --embed-dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --from --column --thread-column --delimiter --encoding --no-header --json -q --quiet --debug --version -h --help' ;;
         'train --name') kind='' ;;
-        'train --cell') kind='gru gru-after lstm rnn' ;;
+        'train --cell') kind='gru gru-after lstm mut1 mut2 mut3 rnn' ;;
         'train --hidden') kind='' ;;
         'train --layers') kind='' ;;
         'train --embed') kind='' ;;

@@ -144,7 +144,7 @@ complete -c gru -n '__gru_at \'purge\'' -l version -d 'Show the version and exit
 complete -c gru -n '__gru_at \'purge\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'purge\' 0 0' -F
 complete -c gru -n '__gru_at \'train\'' -l name -x -d 'Model name'
-complete -c gru -n '__gru_at \'train\'' -l cell -x -a 'gru gru-after lstm rnn' -d 'Recurrent cell'
+complete -c gru -n '__gru_at \'train\'' -l cell -x -a 'gru gru-after lstm mut1 mut2 mut3 rnn' -d 'Recurrent cell'
 complete -c gru -n '__gru_at \'train\'' -l hidden -x -d 'Units per layer'
 complete -c gru -n '__gru_at \'train\'' -l layers -x -d 'Number of layers'
 complete -c gru -n '__gru_at \'train\'' -l embed -x -d 'Embedding size'

@@ -342,7 +342,9 @@ def usage_error_from_click(error: typer.TyperException) -> UsageError:
         name = error.param.human_readable_name if error.param.param_type_name == "argument" else error.param.opts[-1]
         return UsageError(f"{command} needs {name.upper() if name.islower() else name}", hint)
     if isinstance(error, BadParameter) and error.param is not None and not isinstance(error, BadOptionUsage):
-        return UsageError(f"{_parameter_source(error)}: {_invalid_value_message(error, error.param)}", hint)
+        message = f"{_parameter_source(error)}: {_invalid_value_message(error, error.param)}"
+        closest = _closest_choice(error.message, error.param)
+        return UsageError(message, f"did you mean '{closest}'? Or {hint}" if closest else hint)
     message = error.message if isinstance(error, ParseError) else error.format_message()
     if message.startswith(_EXTRA_ARGUMENT_PREFIX):
         words = message.removeprefix(_EXTRA_ARGUMENT_PREFIX).strip(" ()")
@@ -355,6 +357,11 @@ def _closest_option(word: str, context: Context) -> str | None:
     names = [name for option in context.command.get_params(context) for name in option.opts if name.startswith("--")]
     closest = _closest_match(word.lstrip("-"), [name[2:] for name in names])
     return f"--{closest}" if closest else None
+
+
+def _closest_choice(message: str, parameter: Parameter) -> str | None:
+    value = message.partition(" is not one of ")[0].strip("'")
+    return _closest_match(value, [str(choice) for choice in getattr(parameter.type, "choices", ())])
 
 
 def _closest_match(word: str, names: Sequence[str], cutoff: float = 0.6) -> str | None:

@@ -122,6 +122,8 @@ def test_quiet_from_the_environment(capsys: Output, monkeypatch: pytest.MonkeyPa
         (["models", "lst"], "unknown command 'gru models lst'", "did you mean 'gru models list'?"),
         (["zzzz"], "unknown command 'gru zzzz'", "gru --help"),
         (["--verison"], "gru: unknown option '--verison'", "did you mean '--version'?"),
+        (["train", "x.csv", "--cell", "mutt1"], "--cell: 'mutt1' is not one of", "did you mean 'mut1'?"),
+        (["train", "x.csv", "--cell", "zzz"], "--cell: 'zzz' is not one of", "gru train --help"),
         (["models", "list", "--jsno"], "gru: models list: unknown option '--jsno'", "did you mean '--json'?"),
         (["sample", "--temp", "abc"], "--temp: 'abc' is not a number", "gru sample --help"),
         (["sample", "-n", "x"], "gru: -n: 'x' is not a whole number, at least 1", "gru sample --help"),

@@ -7,7 +7,7 @@
     s_t = (1 - z_t) ∘ h_t + z_t ∘ s_{t-1}
 
 What stays depends on the input alone. The paper's z is 1 - z here: there 1 takes the candidate, here it keeps the old
-state, as in `gru`. Where the paper has tanh(x_t), for an input of the size of the state, x_t is multiplied by U_h first.
+state, as in `gru`. The paper has tanh(x_t), of an input of the size of the state; here x_t is multiplied by U_h first.
 The columns of U are in the order z, r, h, those of W r, h:
 
     here   shape             Jozefowicz 2015

@@ -5,10 +5,10 @@
     h_t = tanh(x_t U_h + (r_t ∘ s_{t-1}) W_h + b_h)   candidate
     s_t = (1 - z_t) ∘ h_t + z_t ∘ s_{t-1}
 
-The paper's r_t adds x_t itself, for an input of the size of the state, where the GRU has x_t U_r. Here x_t is multiplied
-by a matrix U_r first, so that it may have any size, and then the equations are those of `gru`: an embedding narrower
-than the state says the same in either form. The paper's z is 1 - z here: there 1 takes the candidate, here it keeps the
-old state. The columns of each parameter are in the order z, r, h:
+Where the GRU has x_t U_r, the paper's r_t has x_t itself, an input of the size of the state. Here x_t is multiplied by
+U_r first, so that it may have any size, and the equations are those of `gru`: where the embedding is narrower than the
+state, the two can compute the same functions in any case. The paper's z is 1 - z here: there 1 takes the candidate,
+here it keeps the old state. The columns of each parameter are in the order z, r, h:
 
     here   shape             Jozefowicz 2015
     U      [input_size, 3H]  -W_xz, none, W_xh
