@@ -30,7 +30,7 @@ class GRUCell(Cell):
     gates = ("z", "r", "h")
     products: ClassVar[tuple[Product, ...]] = (Product("s", ("z", "r")), Product("rs", ("h",)))
     biases: ClassVar = {"b": gates}
-    saved = ("rs",)
+    saved: ClassVar[tuple[str, ...]] = ("rs",)
     gate_labels: ClassVar = {"update": _UPDATE, "reset": _RESET}
 
     def initialize(self, rng: np.random.Generator, input_size: int, H: int) -> dict[str, Float64]:
