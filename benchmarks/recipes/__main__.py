@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _measure_and_train(options)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
+        print("interrupted; the same command continues", file=sys.stderr)
         return ExitStatus.SIGINT
     except GruError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)

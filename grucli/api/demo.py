@@ -1,10 +1,9 @@
 """The demo: what the packaged model replies, and a small one that is trained on the same conversations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from grucli.api.model import Model, load
-from grucli.api.train import train
 from grucli.errors import GruError
 from grucli.files import make_private_dir
 from grucli.generation.decoding import TextStream
@@ -14,9 +13,8 @@ from grucli.model import packaged
 from grucli.model.store import NOTHING
 from grucli.paths import cache_dir
 from grucli.text.demo_corpus import write_corpus
-from grucli.training.events import TrainEvent, TrainFinished, TrainSummary
+from grucli.training.events import TrainSummary
 from grucli.training.options import TrainOptions
-from grucli.training.signals import StopFlag
 
 NAME = "demo"
 PROMPTS = (
@@ -65,17 +63,13 @@ def demo_corpus() -> str:
     return str(path)
 
 
-def train_demo(
-    corpus: str,
-    *,
-    minutes: float = 1.0,
-    seed: int = 1,
-    threads: int | None = None,
-    on_event: Callable[[TrainEvent], object] | None = None,
-    stop: StopFlag | None = None,
-) -> TrainFinished:
-    """Train the model "demo", replacing an earlier one; see `grucli.train` for the arguments and errors."""
-    options = TrainOptions(
+def demo_options(corpus: str, *, minutes: float = 1.0, seed: int = 1, threads: int | None = None) -> TrainOptions:
+    """Return the options to train the model "demo" with `grucli.train`; it replaces an earlier one.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+    return TrainOptions(
         sources=[corpus],
         name=NAME,
         minutes=minutes,
@@ -85,17 +79,17 @@ def train_demo(
         val=_VAL_FRACTION,
         force=True,
     )
-    return train(options, on_event=on_event, stop=stop)
 
 
-def packaged_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, TextStream]]:
-    """Yield the first prompts with the replies of the packaged model, as `demo_replies`; nothing if there is none.
+def packaged_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, TextStream]] | None:
+    """Yield the first prompts with the replies of the packaged model, as `demo_replies`; None if there is none.
 
     Raises:
         ModelFileError: its file is corrupt.
+        OSError: its file cannot be read.
     """
     path = packaged.path()
-    return iter(()) if path is None else _replies(load(path, threads=threads), PROMPTS[:_PACKAGED_PROMPTS], seed)
+    return None if path is None else _replies(load(path, threads=threads), PROMPTS[:_PACKAGED_PROMPTS], seed)
 
 
 def demo_replies(seed: int = 1, threads: int | None = None) -> Iterator[tuple[str, TextStream]]:

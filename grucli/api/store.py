@@ -114,7 +114,7 @@ def quantize_model(
     """Write the weights of a model, None for the newest, into a file with matrices in int8: a quarter of the size.
 
     `output` is by default the name of the model with the suffix of weights files; `force` replaces an existing file. A
-    new file is opened to nobody to whom the model is not, as a model that learned from a chat is private.
+    new file is readable only by those who can read the model: one that learned from a chat is private.
 
     Raises:
         UsageError: there is no such model, or the file exists or has another suffix.

@@ -13,23 +13,9 @@ if TYPE_CHECKING:
     from grucli.generation.options import GenerationConfig
 
 
-def default_chat_config(model: str | None = None) -> "GenerationConfig":
-    """Return how a model replies unless told otherwise, as any other does if it cannot be read yet; see `open_chat`."""
-    from grucli.errors import GruError
-    from grucli.generation.options import GenerationConfig, default_config
-    from grucli.model.store import find_model
-    from grucli.model.weights import read_model_info
-
-    try:
-        info = read_model_info(find_model(model))
-    except (GruError, OSError):
-        return GenerationConfig()
-    return default_config(conversations=info.card.conversations, tokenizer=info.tokenizer)
-
-
 def open_chat(
     model: str | None = None,
-    config: "GenerationConfig | None" = None,
+    config: "GenerationConfig | Callable[[GenerationConfig], GenerationConfig] | None" = None,
     *,
     preamble: str | None = None,
     resume_with: Mapping[str, Any] | None = None,
@@ -49,7 +35,8 @@ def open_chat(
 
     Args:
         model: name or path, None for the newest.
-        config: how replies are generated, None for the default of the model; each reply has the next seed.
+        config: how replies are generated, None for the default of the model; a function is called with that default
+            and returns the config. Each reply has the next seed.
         preamble: text before the conversation.
         resume_with: resume the latest session, with these fields of its config changed; {} changes none.
         persist: save the session from its first turn on, not only once it has a name.
@@ -73,7 +60,7 @@ def open_chat(
     session = open_session(
         ModelLoader(threads),
         model,
-        config or default_chat_config(model),
+        config or (lambda default: default),
         pace,
         preamble=preamble,
         store=None if private else default_session_store(),

@@ -68,8 +68,8 @@ class ChatSetting:
         return f"{current} characters per second" if self.option is _PACE and current != OFF else current
 
     def is_modified(self, session: Session) -> bool:
-        """Return True if the value is not the default, of replies or of other texts."""
-        return self.option is not _PACE and self._value(session) not in (self.option.default, self.option.in_replies)
+        """Return True if the value is not the default of the model."""
+        return self.option is not _PACE and self._value(session) != getattr(session.default_config, self.option.name)
 
     def short_form(self, session: Session) -> str:
         """The setting with its value, or of a long list of texts their number."""

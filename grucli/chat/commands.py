@@ -564,7 +564,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     ),
     SlashCommand(
         "delete", "", "", "delete this session, keep nothing from now on", _delete,
-        "Deletes its file and its lines in the history of typed lines. The chat goes on until you leave.", "/delete",
+        "Deletes its file and its lines in the history of typed lines. The chat continues until you leave.", "/delete",
     ),
     SlashCommand(
         "learn", "[on | off]", "learning", "learn from the turns of this chat", _learn,
@@ -576,11 +576,11 @@ COMMANDS: tuple[SlashCommand, ...] = (
     ),
     SlashCommand(
         "keep", "NAME", "learning", "save what was learned as a new model", _keep,
-        "The chat goes on with the new model. The one it was made from does not change.", "/keep mine",
+        "The chat continues with the new model. The one it was made from does not change.", "/keep mine",
     ),
     SlashCommand(
         "forget", "", "learning", "drop what was learned from the turns so far", _forget,
-        "The turns stay. If the chat learns, it goes on with the next turn. /delete deletes the session.", "/forget",
+        "The turns stay. If the chat learns, it continues with the next turn. /delete deletes the session.", "/forget",
     ),
     SlashCommand(
         "help", "[NAME]", "", "list commands, or explain one", _help,

@@ -27,7 +27,11 @@ def validate_pace(pace: float) -> float:
 
 
 class Encoder(Protocol):
-    """The methods of a tokenizer that find unknown symbols."""
+    """What a chat needs of a tokenizer: its kind, and the methods that find unknown symbols."""
+
+    @property
+    def kind(self) -> str:
+        """The value of --tokenizer."""
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the token ids of `text`, int32 [N]."""

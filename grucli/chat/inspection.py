@@ -58,11 +58,11 @@ def _state_before_text(session: Session, text: str) -> Generator[ChatEvent, None
     session.stop_requested = False
     tree, state_cache, last = session.tree, session.state_cache, session.last
     if text or last is None:
-        state = yield from state_cache.state_before_input(tree, lambda: session.stop_requested)
+        state = yield from state_cache.state_before_input(tree, session.should_stop)
     else:
-        state = yield from state_cache.state_before_reply(tree, last.context, lambda: session.stop_requested)
+        state = yield from state_cache.state_before_reply(tree, last.context, session.should_stop)
     number = tree.head if text or last is None else last.parent
-    if state is None or not (yield from session.learner.learn_up_to(tree, number, lambda: session.stop_requested)):
+    if state is None or not (yield from session.learner.learn_up_to(tree, number, session.should_stop)):
         return None
     yield from session.report_unknown_symbols(replace_surrogates(text))
     return state

@@ -16,14 +16,14 @@ from grucli.errors import GruError, UsageError
 from grucli.generation.options import Passage
 from grucli.text.tokenizers import EOS, EOT
 
-_MAX_CACHED = 8  # an output layer each; the oldest is dropped first
+_MAX_CACHED = 3  # an output layer each, which may be large; the oldest is dropped first
 _END_TOKENS = {"turn": EOT, "end": EOS}
 
 
 @dataclass(frozen=True, slots=True)
 class UpdatedModel:
-    """A model that has learned from `turns` turns. `gained_bits`: by how much fewer bits it predicted the lines of the
-    user among them, `chars` characters, each before it learned from it."""
+    """A model that has learned from `turns` turns. `gained_bits`: bits saved on the lines of the user among them,
+    `chars` characters, each predicted before it was learned from."""
 
     model: ChatModel
     turns: int = 0
@@ -86,11 +86,13 @@ class TurnLearner:
         """Pass the model that has learned up to the head to `write`.
 
         Raises:
-            UsageError: nothing was learned.
+            UsageError: nothing was learned, or `should_stop` ended it.
             GruError: `write` raised an OSError.
         """
         for _ in self.learn_up_to(tree, tree.head, should_stop):
             pass
+        if should_stop():
+            raise UsageError("stopped before everything was learned", "use /keep again")
         updated = self.known(tree.head)
         if updated is None:
             raise self.nothing_learned()

@@ -72,16 +72,13 @@ class ModelLoader:
             return ""
 
     def save_as(self, name: str, model: ChatModel, source: str) -> None:
-        """Save an opened model `source`, with what it learned since, as the new model `name`.
+        """Implement `ModelProvider.save_as`.
 
-        Its card has nothing of what the source was trained on and measured: the new model has learned more since.
-
-        Raises:
-            UsageError: there is a model of this name, or it is not a valid name.
-            OSError: the model cannot be written.
+        The card has nothing of what the source was trained on and measured: the new model has learned more since. The
+        source may have been trained again, or be gone: what is known of its text is copied only if it is the same.
         """
-        weights, path = model.weights, find_model(source)
-        origin = ModelOrigin(model_name(path), read_model_info(path).parameters_sha256, weights.card.fingerprint)
+        weights, path = model.weights, find_model(source) if self.sha256(source) == model.sha256 else None
+        origin = ModelOrigin(model_name(Path(source) if path is None else path), model.sha256, weights.card.fingerprint)
         card = ModelCard(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             program=f"gru {__version__}",

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from grucli.chat.session import ModelProvider, Session
+from grucli.chat.session import ConfigMaker, ModelProvider, Session
 from grucli.chat.session_store import SessionStore, error_summary
 from grucli.errors import GruError, LockedError, UsageError
 from grucli.generation.options import GenerationConfig
@@ -18,7 +18,7 @@ _MAX_REPORTED = 3
 def open_session(
     models: ModelProvider,
     model_ref: str | None,
-    config: GenerationConfig,
+    config: GenerationConfig | ConfigMaker,
     pace: float,
     *,
     preamble: str | None = None,

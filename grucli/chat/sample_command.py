@@ -6,12 +6,13 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 
-from grucli.chat import default_chat_config
 from grucli.chat.session import Session
 from grucli.chat.turns import Turn
-from grucli.errors import UsageError
-from grucli.generation.options import OPTIONS, GenerationConfig
+from grucli.errors import GruError, UsageError
+from grucli.generation.options import OPTIONS, GenerationConfig, default_config
 from grucli.generation.phrases import escape_text
+from grucli.model.store import find_model
+from grucli.model.weights import read_model_info
 
 MAX_COMMAND_BYTES, MAX_COMMAND_BYTES_WINDOWS = 100_000, 30_000
 """Most systems limit an argument to 128 KB, and Windows a command to 32 KB."""
@@ -39,6 +40,8 @@ def sample_command(session: Session, turn: Turn, *, windows: bool = sys.platform
         )
     if turn.stopped == "interrupted" and not turn.reply:
         raise UsageError("this reply is empty", "use /regen to generate it")
+    if turn.stopped == "interrupted" and turn.config.best_of > 1:
+        raise UsageError("this reply was stopped before the best one was chosen", "use /regen to generate it")
     turns_before = session.state_cache.turns_before(session.tree, turn.context)
     if turns_before is None:
         raise UsageError("the first turns were dropped from the history", "use /cmd in a shorter dialogue")
@@ -48,7 +51,7 @@ def sample_command(session: Session, turn: Turn, *, windows: bool = sys.platform
 
     quote = _quote_powershell if windows else _quote_posix
     model_ref = turn.provenance.model_ref or session.model_ref
-    defaults = default_chat_config(model_ref) if turns_before else GenerationConfig()
+    defaults = _sample_defaults(model_ref) if turns_before else GenerationConfig()
     words = ["gru sample", quote(model_ref)]
     words += [_option(name, quote(escape_text(text))) for name, text in texts]
     words += [_option(name, quote(value)) for name, value in _sampling_arguments(session, turn, defaults)]
@@ -74,6 +77,14 @@ def _sampling_arguments(session: Session, turn: Turn, defaults: GenerationConfig
             continue
         elif option.name in _ALWAYS_INCLUDED or initial != default or value != default:
             yield option.flag, _format_number(value)
+
+
+def _sample_defaults(model_ref: str) -> GenerationConfig:
+    try:
+        info = read_model_info(find_model(model_ref))
+    except (GruError, OSError):  # which `reproducibility_warning` says
+        return GenerationConfig()
+    return default_config(conversations=info.card.conversations, tokenizer=info.tokenizer)
 
 
 def _format_number(value: float) -> str:

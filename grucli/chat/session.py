@@ -8,7 +8,7 @@ that reply.
 import dataclasses
 import os
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -29,12 +29,16 @@ from grucli.chat.state_cache import StateCache
 from grucli.chat.turn_tree import TurnTree
 from grucli.chat.turns import ROOT, ChatModel, LearningMode, Provenance, ReplyContext, Turn
 from grucli.errors import GruError, UsageError
-from grucli.generation.options import GenerationConfig, Sample, State, later_seed
+from grucli.generation.options import GenerationConfig, Sample, State, default_config, later_seed, replace_defaults
 from grucli.text.tokenizers.base import replace_surrogates
 
 PRIVATE_MESSAGE = "this chat is private: it keeps nothing"
 
 _branch_name = re.compile(r"(?!\d+$)\w[\w.-]{0,63}")
+
+
+ConfigMaker = Callable[[GenerationConfig], GenerationConfig]
+"""Returns how replies are generated, given the default of the model."""
 
 
 class ModelProvider(Protocol):
@@ -77,7 +81,7 @@ class Session:
         self,
         models: ModelProvider,
         model_ref: str | None,
-        config: GenerationConfig,
+        config: GenerationConfig | ConfigMaker,
         pace: float,
         *,
         preamble: str = "",
@@ -85,8 +89,8 @@ class Session:
         persist: bool = True,
         follow: bool = False,
     ) -> None:
-        """Open the model `model_ref`, the newest for None, to generate by `config`; `pace` is in characters per second,
-        0 for no limit.
+        """Open the model `model_ref`, the newest for None, to generate by `config`, or what that makes of the default
+        of the model; `pace` is in characters per second, 0 for no limit.
 
         `preamble` is the text before the conversation and `store` has the saved sessions. With `persist` this one is
         saved there from the first turn, else once it has a name. Without `store` it is private. `follow` reloads the
@@ -96,7 +100,6 @@ class Session:
             UsageError: there is no such model, or the pace is not a number from 0 up.
             ModelFileError: the file of the model is corrupt.
         """
-        self.config = self.initial_config = config
         self.pace = validate_pace(pace)
         self.follow = follow
         self.preamble = replace_surrogates(preamble)
@@ -110,6 +113,8 @@ class Session:
         self._models = models
         self._notices: list[Message | CommandError] = []
         self._set_model(model_ref, *models.open(model_ref), LearningMode())
+        self.config = config if isinstance(config, GenerationConfig) else config(self.default_config)
+        self.initial_config = self.config
 
     def __enter__(self) -> Self:
         return self
@@ -122,10 +127,19 @@ class Session:
         """Stop reading or replying after the current piece. Only sets a flag: safe in a signal handler."""
         self.stop_requested = True
 
+    def should_stop(self) -> bool:
+        """Return True if `stop` was called since the last line."""
+        return self.stop_requested
+
     @property
     def model(self) -> ChatModel:
         """The model, with what it learned."""
         return self.learner.model
+
+    @property
+    def default_config(self) -> GenerationConfig:
+        """How the model replies unless told otherwise."""
+        return default_config(conversations=self.model.conversations, tokenizer=self.model.tokenizer.kind)
 
     @property
     def turns(self) -> list[Turn]:
@@ -180,10 +194,8 @@ class Session:
     def prefill(self, context: ReplyContext, already_read: bool) -> Generator[ChatEvent, None, State | None]:
         """Read everything before a reply. Yields progress and warnings, returns the state, or None if stopped."""
         self.stop_requested = False
-        state = yield from self.state_cache.state_before_reply(self.tree, context, lambda: self.stop_requested)
-        if state is None or not (
-            yield from self.learner.learn_up_to(self.tree, context.parent, lambda: self.stop_requested)
-        ):
+        state = yield from self.state_cache.state_before_reply(self.tree, context, self.should_stop)
+        if state is None or not (yield from self.learner.learn_up_to(self.tree, context.parent, self.should_stop)):
             yield Message("stopped before the message was processed")
             return None
         if not already_read:
@@ -212,7 +224,7 @@ class Session:
             self.candidates = []
             self.advance_seed(1)
         # Now, so that the footer tells of it.
-        for _ in self.learner.learn_up_to(self.tree, turn.number, lambda: self.stop_requested):
+        for _ in self.learner.learn_up_to(self.tree, turn.number, self.should_stop):
             pass
         yield ReplyFinished(turn)
 
@@ -267,7 +279,7 @@ class Session:
         self.stop_requested = False
         self.learner.save(
             self.tree,
-            lambda: self.stop_requested,
+            self.should_stop,
             lambda model: self._models.save_as(name, model, self.model_ref),
         )
         self.switch(name)
@@ -366,9 +378,7 @@ class Session:
             ModelFileError: the file of the model is corrupt.
         """
         name, model = self._models.open(model_ref)
-        same_kind = model.conversations == self.model.conversations
-        self._set_model(model_ref, name, model, self.learner.mode)
-        if not same_kind:
+        if not self._change_model(model_ref, name, model):
             self._start_new()
         elif self.tree.turns:
             self._append_record(ModelRecord(self.model_ref))
@@ -378,11 +388,17 @@ class Session:
         reloaded = self._models.reload_if_changed(self.model_ref) if self.follow else None
         if reloaded is not None:
             model, progress = reloaded
-            same_kind = model.conversations == self.model.conversations
-            self._set_model(self.model_ref, self.model_name, model, self.learner.mode)
-            if not same_kind:
+            if not self._change_model(self.model_ref, self.model_name, model):
                 self._start_new()
             yield Message(f"reloaded {self.model_name}: {progress}")
+
+    def _change_model(self, model_ref: str, name: str, model: ChatModel) -> bool:
+        """Use another model, and its defaults where nothing else was set; return True if it is of the same kind."""
+        same_kind, before = model.conversations == self.model.conversations, self.default_config
+        self._set_model(model_ref, name, model, self.learner.mode)
+        self.config = replace_defaults(self.config, before, self.default_config)
+        self.initial_config = replace_defaults(self.initial_config, before, self.default_config)
+        return same_kind
 
     def _set_model(self, model_ref: str | None, name: str, model: ChatModel, mode: LearningMode) -> None:
         self.model_name = name

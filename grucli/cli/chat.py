@@ -1,12 +1,14 @@
 """`gru chat`: chat with a model."""
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from grucli.cli.options import GenerationArguments, JsonLines, OptionalModel, Pace, Threads, generation_options
 from grucli.errors import ExitStatus
+from grucli.generation.options import random_seed
 
 
 @generation_options
@@ -57,14 +59,15 @@ def chat(
     typed = sys.stdin is not None and sys.stdin.isatty()
     with report_compiling(term):
         with echo(on=False), StatusLine(term) as status:
-            from grucli.chat import default_chat_config, open_chat
+            from grucli.chat import open_chat
             from grucli.read.text_files import read_text_file
 
+            overrides = generation.overrides()
             session = open_chat(
                 model,
-                generation.config(default_chat_config(model)),
+                lambda default: replace(default, **{"seed": random_seed(), **overrides}),
                 preamble=None if opening is None else read_text_file(opening),
-                resume_with=generation.overrides() if continue_ else None,
+                resume_with=overrides if continue_ else None,
                 persist=typed and not private,
                 private=private,
                 follow=follow,

@@ -53,14 +53,16 @@ def demo(
     term = terminal()
     validate_pace(pace)
     with StatusLine(term):
-        from grucli.api.demo import NAME, DemoResult, demo_corpus, demo_replies, packaged_replies, train_demo
+        from grucli.api.demo import NAME, DemoResult, demo_corpus, demo_options, demo_replies, packaged_replies
+        from grucli.api.train import train
 
         corpus = demo_corpus()
+        options = demo_options(corpus, minutes=minutes, seed=seed, threads=threads)
     length = describe_minutes(minutes)
     packaged_samples: tuple[Sample, ...] = ()
     try:
-        replies = packaged_replies(seed, threads) if packaged.path() is not None else None
-    except ModelFileError:
+        replies = packaged_replies(seed, threads)
+    except (ModelFileError, OSError):
         replies = None
         term.warn("the model that comes with gru is damaged; reinstall gru")
     if replies is not None:
@@ -72,7 +74,7 @@ def demo(
         TrainView(term, json, lambda: stop.reason is not None) as view,
         broken_pipe_is_failure(),
     ):
-        finished = train_demo(corpus, minutes=minutes, seed=seed, threads=threads, on_event=view.show, stop=stop)
+        finished = train(options, on_event=view.show, stop=stop)
     if finished.reason in EXIT_STATUS_BY_REASON:
         if json:
             term.print_json(DemoResult(finished.summary, packaged_replies=packaged_samples))

@@ -53,7 +53,7 @@ class BestOf:
         for batch in self._batches:
             found += batch
             if found:
-                self._sample = replace(found[0], seed=seed)
+                self._sample = replace(found[0], seed=seed, stopped="interrupted")
             yield TextChunk("", 0, 0.0)
         best = choose_best(found, self._scores)
         self._sample = replace(best, seed=seed)
@@ -61,7 +61,7 @@ class BestOf:
 
     @property
     def sample(self) -> Sample:
-        """The best text; before it is chosen, the first one, or an empty one until that has finished."""
+        """The best text; before it is chosen, the first one, interrupted, or an empty one until that has finished."""
         return self._sample
 
     @property

@@ -194,15 +194,15 @@ def _score_rows(scorer: Scorer, rows: Sequence[NDArray[np.int32]], targets: _Pos
 
     Each lane reads several rows, one after the other: the longest goes first, each to the shortest lane.
     """
-    lengths, places = [0] * _LANES, list[tuple[int, int]]()
+    lengths, assignments = [0] * _LANES, list[tuple[int, int]]()
     for index in sorted(range(len(rows)), key=lambda index: -len(rows[index])):
         lane = lengths.index(min(lengths))
-        places.append((index, lane))
+        assignments.append((index, lane))
         lengths[lane] += len(rows[index]) - 1
     shape = -(-max(lengths) // _WINDOW) * _WINDOW, _LANES
     inputs, outputs, owners = (np.full(shape, value, np.int32) for value in (EOS, EOS, -1))
     lengths = [0] * _LANES
-    for index, lane in places:
+    for index, lane in assignments:
         ids, start = rows[index], lengths[lane]
         end = lengths[lane] = start + len(ids) - 1
         inputs[start:end, lane], outputs[start:end, lane] = ids[:-1], ids[1:]

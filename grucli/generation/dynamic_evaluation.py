@@ -140,11 +140,11 @@ class _Reader:
                 self.nats += nats
                 self.known_characters += int(self._lengths[targets].sum())
                 self.unknown_tokens += int((targets == UNK).sum())
-                # All whole steps of the pair are taken at once, so that a long turn needs little memory.
+                # All complete steps of the pair are taken at once, so that a long turn needs little memory.
                 states, targets = np.concatenate([rest[0], states[:, 0]]), np.concatenate([rest[1], targets])
-                whole = len(targets) // MAX_STEP_TOKENS * MAX_STEP_TOKENS
-                learned = self._learn(learned, states[:whole], targets[:whole])
-                rest = states[whole:], targets[whole:]
+                complete = len(targets) // MAX_STEP_TOKENS * MAX_STEP_TOKENS
+                learned = self._learn(learned, states[:complete], targets[:complete])
+                rest = states[complete:], targets[complete:]
             if turn % 2 == 0:
                 output = learned = self._learn(learned, *rest)
                 rest = self._no_passage()

@@ -223,6 +223,12 @@ def default_config(*, conversations: bool, tokenizer: str) -> GenerationConfig:
     return GenerationConfig(**values)
 
 
+def replace_defaults(config: GenerationConfig, before: GenerationConfig, now: GenerationConfig) -> GenerationConfig:
+    """Return a config that has the value of `now` for every option that has that of `before`; the seed stays."""
+    unset = (each.name for each in OPTIONS if getattr(config, each.name) == getattr(before, each.name))
+    return replace(config, **{name: getattr(now, name) for name in unset if name != "seed"})
+
+
 def random_seed() -> int:
     """Choose a seed where the user gave none."""
     return int.from_bytes(os.urandom(8)) % RANDOM_SEED_RANGE

@@ -243,7 +243,7 @@ class Sampler:
     ) -> Iterator[list[Sample]]:
         """Generate the texts from which n samples are chosen, as `generate_batch`; each sample has seeds of its own."""
         config = request.config
-        first, total = later_seed(0, config.seed * config.best_of), n * config.best_of
+        first, total = config.seed * config.best_of % (MAX_SEED + 1), n * config.best_of
         before_wrap = min(total, MAX_SEED + 1 - first)
         for seeds in (range(first, first + before_wrap), range(total - before_wrap)):
             if seeds:

@@ -331,8 +331,9 @@ def sample_token(
     """Sample the next token of a sequence, update its entry of `decode_state`, and return the token.
 
     logits float32 [rows, >= V]: without the bias [V], which is added to row `row`. With relevance, row + 1 holds the
-    logits without the dialogue (MMI-antiLM, Li 2016, arXiv:1510.03055). With mirostat version 2 (Basu 2021,
-    arXiv:2007.14966), tokens above the surprisal bound are excluded, and the bound follows the surprisal of the sample.
+    logits without the turn that is answered (MMI-antiLM, Li 2016, arXiv:1510.03055). With mirostat version 2 (Basu
+    2021, arXiv:2007.14966), tokens above the surprisal bound are excluded, and the bound follows the surprisal of the
+    sample.
     """
     V = bias.shape[0]
     _apply_guidance(logits, scores, row, bias, params.relevance)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-# More than any run reaches: a file of somebody else may claim a number of hundreds of digits.
+# More than any run reaches: another user's file may claim a number of hundreds of digits.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 _NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 _Counts = Annotated[dict[Annotated[str, msgspec.Meta(max_length=1000)], Count], msgspec.Meta(max_length=1000)]

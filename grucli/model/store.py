@@ -115,14 +115,14 @@ def validate_name(name: str) -> str:
     return name
 
 
-def model_dir(name: str) -> Path:
-    """Return the directory of the model `name`, which need not exist.
+def model_dir(name: str, hint: str = "choose another name") -> Path:
+    """Return the directory of the model `name`, which need not exist; `hint` says what to do about a reserved one.
 
     Raises:
         UsageError: `name` is not a valid model name, or reserved.
     """
     if (meaning := _RESERVED.get(name.lower())) is not None:
-        raise UsageError(f"the name '{name}' is reserved for {meaning}", "choose another name (gru train: --name)")
+        raise UsageError(f"the name '{name}' is reserved for {meaning}", hint)
     return models_dir() / validate_name(name)
 
 
@@ -246,8 +246,8 @@ def is_awaiting_first_checkpoint(name: str) -> bool:
     return _find_weights(directory) is None and DirectoryLock(directory).is_locked()
 
 
-def create_model(name: str, weights: SavedModel, source: Path) -> Path:
-    """Add a model made from that of the weights file `source`, and return its directory.
+def create_model(name: str, weights: SavedModel, source: Path | None) -> Path:
+    """Add a model made from that of the weights file `source`, if it still exists, and return its directory.
 
     What is known of the training text is copied, so that copies are found and a purge finds the model. Only the owner
     can read the weights: they were learned from a chat.
@@ -262,9 +262,10 @@ def create_model(name: str, weights: SavedModel, source: Path) -> Path:
     unfinished = target.with_name(f".created-{secrets.token_hex(4)}")
     try:
         save_weights(unfinished / BEST, weights, mode=PRIVATE)
-        for file in (NOVELTY, PURGED) if source.name in (BEST, LAST) else ():
-            with suppress(FileNotFoundError):
-                shutil.copyfile(source.with_name(file), unfinished / file)
+        if source is not None and source.name in (BEST, LAST):
+            for file in (NOVELTY, PURGED):
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(source.with_name(file), unfinished / file)
         unfinished.rename(target)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

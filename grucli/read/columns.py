@@ -348,7 +348,7 @@ class ColumnChooser:
         """
         candidates = self._candidates(name, taken)
         if name == "thread" and "parent_id" in columns:
-            candidates = [each for each in candidates if each[1] == name]
+            candidates = [each for each in candidates if normalize_name(each[1]) == name]
         if columns.get(TEXT) not in (None, TEXT):
             candidates.sort(key=lambda one: not _is_of_comment(one[1]))
             if name == "author" and self._is_posts():  # the author is that of the post

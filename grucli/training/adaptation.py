@@ -22,7 +22,7 @@ It was better than training from scratch for 0.25 and for 2.7 million characters
 MIN_KNOWN_SHARE = 0.9
 """Fraction of the characters of a text that the packaged model must know: text in another script shares nothing."""
 
-DEFAULTS: dict[str, Any] = {"lr": 1e-3, "batch": 16, "seq": 64, "weight_decay": 0.1}
+DEFAULTS: dict[str, Any] = {"lr": 1e-3, "batch": 16, "weight_decay": 0.1}
 """Of an adaptation, unless they are given: a lower rate keeps what the model knows (`docs/recipes.md`)."""
 
 

@@ -81,15 +81,15 @@ class _Content(msgspec.Struct):
     train_state: TrainState
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically.
+def save_checkpoint(path: Path, checkpoint: Checkpoint, mode: int = 0o666) -> None:
+    """Write a checkpoint atomically; a new file gets `mode`, less the umask.
 
     Raises:
         OSError: the file cannot be written; the old one is intact.
     """
     content = _Content(parameters_sha256(checkpoint.arrays), checkpoint.train_state)
     data = safetensors.numpy.save(checkpoint.arrays, {_METADATA_KEY: seal(FORMAT, content).decode()})
-    atomic_write(path, data, follow_symlinks=False)
+    atomic_write(path, data, follow_symlinks=False, mode=mode)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

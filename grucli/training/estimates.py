@@ -40,12 +40,13 @@ _MEASURED = (
 def describe_estimate(conditions: Conditions) -> str | None:
     """Return in a line what the run will reach, and what more time would bring; None if no similar run was measured."""
     similar = [text for text in _MEASURED if text.kind == conditions.kind and text.covers(conditions.core_minutes)]
-    if not any(text.is_near(conditions.characters) for text in similar):
+    near = [text for text in similar if text.is_near(conditions.characters)]
+    if not near:
         return None
     now = _interpolate_length(similar, conditions, conditions.core_minutes)
-    longest = max(max(text.bits) for text in similar)
-    later = _interpolate_length(similar, conditions, min(_MORE_TIME * conditions.core_minutes, longest))
-    gain = f"; about {later:.2f} in {_MORE_TIME} times the time" if now - later >= 0.01 else ""
+    times = min(_MORE_TIME, min(max(text.bits) for text in near) / conditions.core_minutes)
+    later = _interpolate_length(similar, conditions, times * conditions.core_minutes)
+    gain = f"; about {later:.2f} in {times:.2g} times the time" if now - later >= 0.01 else ""
     source = f"runs on English {conditions.kind} of a similar length"
     return f"estimate: about {now:.2f} bits per character, from {source}{gain}"
 

@@ -41,7 +41,7 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
         OSError: a file cannot be written; the last checkpoint is intact.
     """
     yield SetupProgress("reading the corpus")
-    directory = model_dir(options.model_name())
+    directory = model_dir(options.model_name(), "choose another --name")
     with DirectoryLock(directory):
         try:
             recover(directory)

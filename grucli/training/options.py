@@ -85,11 +85,13 @@ class TrainOptions:
     embed: int | None = _option("Embedding size.", _SIZE)
     tokenizer: str | None = _option("Tokenizer.", choices=("char", "word", "subword"), default="by the text")
     vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
-    tied: bool | None = _option("Share the embedding and output weights.", flag="--tied/--no-tied")
-    batch: int | None = _option("Batch size.", _SIZE)
+    tied: bool | None = _option(
+        "Share the embedding and output weights.", flag="--tied/--no-tied", default="by the tokenizer"
+    )
+    batch: int | None = _option("Batch size.", _SIZE, default="by the tokenizer")
     seq: int | None = _option("Sequence length in tokens.", _SIZE)
-    lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True))
-    weight_decay: float | None = _option("Weight decay.", Range(0, 10))
+    lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True), default="by the tokenizer")
+    weight_decay: float | None = _option("Weight decay.", Range(0, 10), default="by the text")
     dropout: float | None = _option("Dropout probability.", _FRACTION, default="increases with the epochs")
     embed_dropout: float | None = _option("Embedding dropout.", _FRACTION, default="increases with --dropout")
     steps: int | None = _option("Number of steps.", _STEPS)
@@ -170,7 +172,7 @@ class Hyperparameters:
     vocab: int | None = None
     tied: bool
     batch: int
-    seq: int
+    seq: int = 64
     lr: float
     weight_decay: float
     dropout: float | None = None

@@ -53,11 +53,10 @@ def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
         "embed": 64 if is_char else max(128, 64 * round(hidden / 256)),
         "tied": not is_char,
         "batch": 32 if is_char else 16,
-        "seq": 64,
         "lr": 4e-3 if is_char else 5e-3,
         **given,
     }
-    steps_per_epoch = conditions.tokens / (chosen["batch"] * chosen["seq"])
+    steps_per_epoch = conditions.tokens / (chosen["batch"] * given.get("seq", Hyperparameters.seq))
     return {"weight_decay": weight_decay(steps_per_epoch, chosen["lr"]), **chosen}
 
 
@@ -69,12 +68,17 @@ def weight_decay(steps_per_epoch: float, lr: float) -> float:
     return float(f"{min(1 / (_EPOCHS_TO_FORGET * max(steps_per_epoch, 1) * lr), 1):.2g}")
 
 
-def describe(conditions: Conditions, hparams: Hyperparameters, *, is_timed: bool) -> str:
-    """Return in a line what is trained, and what it was chosen for; the time is named only of a run that `is_timed`."""
+def describe(hparams: Hyperparameters, conditions: Conditions | None, *, is_timed: bool) -> str:
+    """Return in a line how a model is trained, and what that was chosen for, None if by the model it starts from.
+
+    The time is named only of a run that `is_timed`.
+    """
     tokens = {"char": "characters", "word": "words", "subword": "subwords"}[hparams.tokenizer]
-    return (
+    line = (
         f"recipe: {tokens}, embedding {hparams.embed}{' (tied)' if hparams.tied else ''}, batch {hparams.batch} x "
-        f"{hparams.seq}, learning rate {hparams.lr:g}, weight decay {hparams.weight_decay:g}, for "
-        f"{conditions.characters:,} characters of {conditions.kind}"
-        + (f" and {conditions.core_minutes:g} core-minutes" if is_timed else "")
+        f"{hparams.seq}, learning rate {hparams.lr:g}, weight decay {hparams.weight_decay:g}"
     )
+    if conditions is None:
+        return line
+    time = f" and {conditions.core_minutes:g} core-minutes" if is_timed else ""
+    return f"{line}, for {conditions.characters:,} characters of {conditions.kind}{time}"

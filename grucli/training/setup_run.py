@@ -24,7 +24,7 @@ from grucli.limits import memory_bytes
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.parameters import Parameters, init_parameters
-from grucli.model.store import LAST, OPTIMIZER
+from grucli.model.store import LAST, NOTHING, OPTIMIZER
 from grucli.model.vocabulary import extend_vocabulary
 from grucli.model.weights import ModelCard, SavedModel
 from grucli.paths import cache_dir
@@ -131,7 +131,7 @@ def _choose_hparams(config: RunConfig, options: TrainOptions, dataset: Dataset) 
     chosen = recipe.choose(conditions, given) if base is None else base.hparams() | given
     hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
     is_timed = config.budget.is_timed
-    decisions.append(recipe.describe(conditions, hparams, is_timed=is_timed))
+    decisions.append(recipe.describe(hparams, conditions if base is None else None, is_timed=is_timed))
     is_usual = base is None and is_timed and given.keys() <= {"seed", "val"}
     if is_usual and (estimate := describe_estimate(conditions)) is not None:
         decisions.append(estimate)
@@ -261,6 +261,8 @@ def _build_trainer(
         )
         parameters = _initial_parameters(sizes, hparams.seed, config.base, dataset)
         trainer = Trainer(model_dir, dataset, create_engine(parameters, hparams, pool), state)
+        if config.base is not None:  # what only its owner may read stays so
+            trainer.file_mode &= config.base.path.stat().st_mode
     trainer.decisions += config.decisions
     trainer.notices += _vocabulary_notices(config, options, dataset)
     if not THREAD_COUNT_INVARIANT and trainer.train_state.step > 0 and trainer.train_state.threads != pool.threads:
@@ -315,7 +317,10 @@ def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOpti
 
 
 def _check_vocabulary(options: TrainOptions, dataset: Dataset) -> None:
-    check_unknown_share(dataset.train, "the corpus", "the tokenizer", "use a larger --vocab, or --tokenizer subword")
+    hint = "use a larger --vocab, or --tokenizer subword"
+    if options.start_from not in (None, NOTHING):
+        hint = "train without --from, or use text like that of the model"
+    check_unknown_share(dataset.train, "the corpus", "the tokenizer", hint)
     if dataset.val is not None and options.val_file is not None:
         hint = "use a --val-file like the corpus, or --tokenizer subword"
         check_unknown_share(dataset.val, f"'{options.val_file}'", "the corpus", hint)
@@ -328,7 +333,8 @@ def _vocabulary_notices(config: RunConfig, options: TrainOptions, dataset: Datas
     if is_sized_by_text and tokenizer.kind == "char" and tokenizer.vocab_size > DEFAULT_VOCAB:
         yield f"the vocabulary has {tokenizer.vocab_size:,} characters, to know {COVERAGE:.1%} of the text"
     if (warning := unknown_share_warning(dataset.train)) is not None:
-        yield f"{warning}: train with a larger --vocab, or with --tokenizer subword, to learn them"
+        how = "without --from" if config.base is not None else "with a larger --vocab, or with --tokenizer subword,"
+        yield f"{warning}: train {how} to learn them"
 
 
 def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:

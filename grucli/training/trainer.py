@@ -47,13 +47,15 @@ class Trainer:
     """Trains one model. `train_state` is, besides the arrays, all that a checkpoint keeps; `notices` are warnings,
     and `decisions` lines about what was chosen.
 
-    `output_dir` is where files are written: the directory of the model, or until the first save the staging directory.
+    `output_dir` is where files are written: the directory of the model, or until the first save the staging directory;
+    new ones have `file_mode`, less the umask.
     """
 
     def __init__(self, model_dir: Path, dataset: Dataset, engine: Engine, train_state: TrainState) -> None:
         hparams = train_state.hparams
         self.model_dir, self.dataset, self.engine, self.train_state = model_dir, dataset, engine, train_state
         self.output_dir = model_dir
+        self.file_mode = 0o666
         self.notices: list[str] = []
         self.decisions: list[str] = []
         self.loader = BatchLoader(dataset.train, hparams.batch, hparams.seq, hparams.seed)
@@ -234,7 +236,7 @@ class Trainer:
         return SavedModel(self.engine.sizes, dataset.tokenizer, self.engine.named_parameters(), card)
 
     def _save_weights(self, name: str) -> None:
-        save_weights(self.output_dir / name, self._weights())
+        save_weights(self.output_dir / name, self._weights(), mode=self.file_mode)
 
     def save(self, best: bool = False) -> Path:
         """Write the checkpoint, the last weights, and the best weights if `best` or if there are none yet.
@@ -247,7 +249,7 @@ class Trainer:
             OSError: a file cannot be written; the last checkpoint is intact.
         """
         self._check_not_removed()
-        save_checkpoint(self.output_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()))
+        save_checkpoint(self.output_dir / OPTIMIZER, Checkpoint(self.train_state, self.engine.arrays()), self.file_mode)
         self._save_weights(LAST)
         if best or not (self.output_dir / BEST).exists():
             self._save_weights(BEST)

@@ -61,6 +61,8 @@ class FakeReplyStream:
 class FakeTokenizer:
     """Knows ASCII alone."""
 
+    kind = "char"
+
     def encode(self, text: str) -> NDArray[np.int32]:
         return np.array([ord(char) if char.isascii() else UNK for char in text], np.int32)
 

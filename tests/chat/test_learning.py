@@ -11,8 +11,9 @@ from grucli.chat.events import CommandError, Message
 from grucli.chat.model_loader import ModelLoader
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
+from grucli.chat.turns import ChatModel
 from grucli.errors import UsageError
-from grucli.model.store import BEST, model_dir
+from grucli.model.store import BEST, NOVELTY, model_dir, remove_model
 from grucli.model.weights import ModelCard, ModelOrigin, SavedModel, load_weights, read_model_info
 from tests.chat.fakes import FakeChatModel, FakeModelProvider, completion_session, conversation_session, fake_model
 from tests.model.factories import add_model, make_weights
@@ -198,10 +199,10 @@ class LearnedModel(FakeChatModel):
 @pytest.mark.usefixtures("home")
 def test_a_kept_model_says_that_it_learned_from_a_chat(capsys: pytest.CaptureFixture[str]) -> None:
     weights = LearnedModel(True).weights
-    source = add_model("emo", weights=weights)
+    add_model("emo", weights=weights)
     ModelLoader(1).save_as("rex", LearnedModel(True), "emo")
     kept = load_weights(model_dir("rex") / BEST).card
-    origin = ModelOrigin("emo", read_model_info(source / BEST).parameters_sha256, "f" * 64)
+    origin = ModelOrigin("emo", LearnedModel(True).sha256, "f" * 64)
     data = "the turns of a chat, after what the model that it was adapted from had learned"
     limits = "it may repeat what was said in that chat"
     assert kept == ModelCard(
@@ -217,6 +218,32 @@ def test_a_kept_model_says_that_it_learned_from_a_chat(capsys: pytest.CaptureFix
     assert data in shown
     assert not any(row.startswith(("training", "speed", "loss")) for row in shown.splitlines())
     assert "license" not in shown
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_known_of_the_text_is_kept_unless_the_source_was_trained_again() -> None:
+    model = LearnedModel(True)
+    source = add_model("emo", weights=model.weights)
+    (source / NOVELTY).write_bytes(b"index")
+    ModelLoader(1).save_as("other", model, "emo")
+    assert not (model_dir("other") / NOVELTY).exists()
+    model.sha256 = read_model_info(source / BEST).parameters_sha256
+    ModelLoader(1).save_as("same", model, "emo")
+    assert (model_dir("same") / NOVELTY).read_bytes() == b"index"
+    remove_model("emo")
+    ModelLoader(1).save_as("orphan", model, "emo")
+    origin = read_model_info(model_dir("orphan") / BEST).card.origin
+    assert origin is not None
+    assert (origin.model, origin.parameters_sha256) == ("emo", model.sha256)
+
+
+def test_a_stopped_keep_saves_nothing() -> None:
+    session = learning_session()
+    run_lines(session, "a")
+    learner, saved = session.learner, list[ChatModel]()
+    with pytest.raises(UsageError, match="stopped before everything was learned"):
+        learner.save(session.tree, lambda: True, saved.append)
+    assert not saved
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")

@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -372,3 +373,13 @@ def test_every_shell_reads_a_line_without_breaks_the_same(shell: str) -> None:
     assert line.isprintable()
     reported = [text for name, text in itertools.pairwise(parse_with_shell(path, line)) if name == "--reply-to"]
     assert [text for text in reported if "<" not in text] == [*(f".{text}" for text in texts), "last"]
+
+
+def test_a_reply_stopped_before_the_best_was_chosen_has_no_command() -> None:
+    session = conversation_session()
+    session.reply("hi")
+    assert session.last is not None
+    config = replace(session.last.config, best_of=4)
+    turn = replace(session.last, stopped="interrupted", config=config)
+    with pytest.raises(UsageError, match="before the best one was chosen"):
+        sample_command(session, turn)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -335,3 +336,15 @@ def test_a_model_asked_for_by_its_path_is_found_again_by_it(monkeypatch: pytest.
     add_model("emo", modified=2e9, card=ModelCard(steps=5))
     monkeypatch.chdir(directory.parent)
     assert [type(event) for event in session.reload_model()] == [Message]
+
+
+def test_another_model_has_its_own_defaults_but_for_what_was_set() -> None:
+    words, characters = FakeChatModel(True), FakeChatModel(True)
+    words.tokenizer.kind = "subword"
+    provider = FakeModelProvider(words=words, characters=characters)
+    session = Session(provider, "words", lambda default: dataclasses.replace(default, temp=0.3, seed=5), 0)
+    assert (session.config.best_of, session.config.repeat_penalty, session.config.temp) == (16, 1.2, 0.3)
+    session.switch("characters")
+    assert session.config == GenerationConfig(temp=0.3, seed=5)
+    session.switch("words")
+    assert (session.config.best_of, session.config.temp, session.config.seed) == (16, 0.3, 5)

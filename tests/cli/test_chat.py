@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import shlex
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,18 @@ def test_a_line_in_a_line_out(monkeypatch: pytest.MonkeyPatch, capsys: Output) -
     assert err == ""
     assert len(out.splitlines()) == 2
     assert run_chat(monkeypatch, capsys, "hello\nthere\n", "--seed", "3")[0] == out
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_file_of_phrases_may_be_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:
+    run_chat(monkeypatch, capsys, "hello\n/save trip\n")
+    pipe = tmp_path / "phrases"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("foo\n",))
+    writer.start()
+    _, err = run_chat(monkeypatch, capsys, "/set block\n", "--continue", "--block", str(pipe))
+    writer.join()
+    assert "'foo'" in err
 
 
 def test_a_session_is_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path) -> None:

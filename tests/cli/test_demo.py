@@ -103,6 +103,14 @@ def test_a_damaged_packaged_model_does_not_stop_it(
     assert "damaged; reinstall gru" in err
 
 
+def test_a_refused_option_is_refused_before_the_packaged_model_talks(
+    trained_options: list[TrainOptions], capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_packaged_model(monkeypatch, tmp_path, ModelCard(conversations=True))
+    assert main(["demo", "--minutes", "0"]) == ExitStatus.USAGE
+    assert capsys.readouterr().out == ""
+
+
 def test_it_can_be_stopped(trained_options: list[TrainOptions], capsys: Output) -> None:
     assert main(["demo", "--minutes", "2"]) == ExitStatus.SIGINT
     out, err = capsys.readouterr()

@@ -64,6 +64,10 @@ def test_help_tells_the_defaults_of_the_recipe() -> None:
     chosen = {
         "tokenizer": "by the text",
         "vocab": "chosen by the tokenizer",
+        "tied": "by the tokenizer",
+        "batch": "by the tokenizer",
+        "lr": "by the tokenizer",
+        "weight_decay": "by the text",
         "dropout": "increases with the epochs",
         "embed_dropout": "increases with --dropout",
     }

@@ -111,9 +111,10 @@ def test_it_can_be_interrupted_at_any_slice_and_keeps_the_first_one() -> None:
     for _ in range(4):
         assert next(chunks).text == ""
         seen.append((best_of.sample.text, best_of.sample.stopped))
-    assert seen == [("", "interrupted"), ("x", "end"), ("x", "end"), ("x", "end")]
+    assert seen == [("", "interrupted"), *[("x", "interrupted")] * 3]
     assert [chunk.text for chunk in chunks] == ["xxx"]
-    assert (best_of.sample.text, best_of.sample.seed, best_of.state.last_token) == ("xxx", 9, 3)
+    best = best_of.sample
+    assert (best.text, best.stopped, best.seed, best_of.state.last_token) == ("xxx", "end", 9, 3)
 
 
 def test_a_long_candidate_does_not_keep_the_caller_waiting(sampler: Sampler) -> None:

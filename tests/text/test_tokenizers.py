@@ -201,6 +201,8 @@ def test_a_longer_text_has_more_subwords(monkeypatch: pytest.MonkeyPatch) -> Non
     assert tokenizers.train("subword", [TEXT]).vocab_size == 320
     assert tokenizers.train("subword", [TEXT[:-1]]).vocab_size == 305
     assert tokenizers.train("subword", [TEXT], 310).vocab_size == 310
+    monkeypatch.setattr(subword, "_TRAIN_CHARS", len(TEXT) - 1)  # the length counts, not that of the sample
+    assert tokenizers.train("subword", TEXT.splitlines(keepends=True)).vocab_size > 305
 
 
 @settings(max_examples=20)

@@ -179,11 +179,11 @@ def test_a_save_that_fails_leaves_a_run_that_goes_on_exactly(
     straight = run_summary(small_options(corpus, name="straight", eval_every=10))
     real, calls = getattr(trainer, victim), []
 
-    def full_disk(path: Path, *what: object) -> object:
+    def full_disk(path: Path, *what: object, **how: object) -> object:
         calls.append(path)
         if len(calls) == 2:
             raise OSError(28, os.strerror(28), str(path))
-        return real(path, *what)
+        return real(path, *what, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, victim, full_disk)

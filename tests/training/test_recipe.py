@@ -32,8 +32,9 @@ def test_any_text_and_time_have_a_recipe_within_the_ranges(
     check_options(hparams)
     assert 128 <= hparams.hidden <= 1024
     assert hparams.tied == (tokenizer != "char")
-    assert describe(conditions, hparams, is_timed=False).endswith(kind)
-    assert describe(conditions, hparams, is_timed=True).endswith("core-minutes")
+    assert describe(hparams, conditions, is_timed=False).endswith(kind)
+    assert describe(hparams, conditions, is_timed=True).endswith("core-minutes")
+    assert describe(hparams, None, is_timed=True).endswith(f"weight decay {hparams.weight_decay:g}")
     describe_estimate(conditions)
 
 
@@ -84,6 +85,7 @@ def test_an_estimate_gets_better_with_time_and_needs_a_similar_text() -> None:
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[1] - lengths[2] < 0.1  # no jump halfway between two measured lengths
     assert "in 5 times the time" in str(describe_estimate(COMMENTS))
+    assert "in 2 times the time" in str(describe_estimate(dataclasses.replace(COMMENTS, core_minutes=10.0)))
     assert "times the time" not in str(describe_estimate(dataclasses.replace(COMMENTS, core_minutes=20.0)))
     assert describe_estimate(dataclasses.replace(COMMENTS, characters=100)) is None
     for minutes in (1.9, 1e4):

@@ -51,7 +51,7 @@ def test_the_earlier_model_stays_until_the_first_save_is_whole(
     (model_dir("small") / PURGED).write_text("[]")
     earlier = read_model()
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KilledError if killed else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:

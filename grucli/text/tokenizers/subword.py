@@ -87,9 +87,9 @@ class SubwordTokenizer(Tokenizer):
 
         Longer pieces are not added: the network spells new words with pieces that it knows.
         """
-        segments = _sample(texts)
-        capacity = _default_vocab(segments) - _FIRST_PIECE_ID
-        new = self.missing(_frequent_characters(segments, _max_characters(capacity)))
+        sample = _sample(texts)
+        capacity = _default_vocab(sample.characters) - _FIRST_PIECE_ID
+        new = self.missing(_frequent_characters(sample.segments, _max_characters(capacity)))
         return SubwordTokenizer([*self._learned, *new]) if new else self
 
 
@@ -100,9 +100,9 @@ def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
         UsageError: `vocab` is out of range.
     """
     resolve_vocab_size(vocab, MIN_VOCAB_SIZE, MIN_VOCAB_SIZE)  # before a long text is read
-    segments = _sample(texts)
-    capacity = (_default_vocab(segments) if vocab is None else vocab) - _FIRST_PIECE_ID
-    sentences = list(_sentences(segments, _frequent_characters(segments, _max_characters(capacity))))
+    sample = _sample(texts)
+    capacity = (_default_vocab(sample.characters) if vocab is None else vocab) - _FIRST_PIECE_ID
+    sentences = list(_sentences(sample.segments, _frequent_characters(sample.segments, _max_characters(capacity))))
     return SubwordTokenizer(_train_pieces(sentences, capacity) if sentences else [])
 
 
@@ -125,10 +125,11 @@ def _is_valid_piece(piece: str) -> bool:
 
 
 class _SegmentSample:
-    """Every n-th segment of a stream; n doubles whenever there are too many."""
+    """Every n-th segment of a stream; n doubles whenever there are too many. `characters`: of the whole stream."""
 
     def __init__(self) -> None:
         self.segments: list[str] = []
+        self.characters = 0
         self._size = 0
         self._num_seen = 0
         self._stride = 1
@@ -137,6 +138,7 @@ class _SegmentSample:
         if self._num_seen % self._stride == 0:
             self.segments.append(segment)
             self._size += len(segment)
+        self.characters += len(segment)
         self._num_seen += 1
         while self._size > _TRAIN_CHARS:
             self.segments = self.segments[::2]
@@ -144,17 +146,15 @@ class _SegmentSample:
             self._stride *= 2
 
 
-def _sample(texts: Iterable[str]) -> list[str]:
+def _sample(texts: Iterable[str]) -> _SegmentSample:
     sample = _SegmentSample()
     for text in texts:
         for segment in _segments(replace_surrogates(text)):
             sample.add(segment)
-    return sample.segments
+    return sample
 
 
-def _default_vocab(segments: list[str]) -> int:
-    # The sample of a long text is longer than any of the limits.
-    characters = sum(map(len, segments))
+def _default_vocab(characters: int) -> int:
     return next(size for limit, size in _DEFAULT_VOCABS.items() if characters >= limit)
 
 

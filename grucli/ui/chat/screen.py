@@ -112,7 +112,7 @@ class ChatScreen:
 
     def _new_pacer(self) -> FramePacer:
         session = self._session
-        return FramePacer(session.pace, lambda: session.stop_requested, self._clock, self._sleep)
+        return FramePacer(session.pace, session.should_stop, self._clock, self._sleep)
 
     def _render_event(self, event: CommandResult | UnknownSymbols | ReplyFinished | Quit, was_streamed: bool) -> None:
         """Render an event that does not stream; `was_streamed`: the one before did."""

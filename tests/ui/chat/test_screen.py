@@ -12,6 +12,7 @@ from grucli.chat.commands import handle_line
 from grucli.chat.learning import TurnLearner, UpdatedModel
 from grucli.chat.session import Session
 from grucli.chat.session_store import SessionStore
+from grucli.generation.options import default_config
 from grucli.ui.chat.plain_prompt import PlainPrompt
 from grucli.ui.chat.screen import ChatScreen, footer, reply_footer
 from grucli.ui.chat.typed_chat import _handle_sigint, run_screen
@@ -267,6 +268,18 @@ def test_the_footer_has_what_is_not_as_usual() -> None:
     for _ in handle_line(session, "/block and on and on"):
         pass
     assert "block (3) · /help" in footer(session, 200)
+
+
+def test_the_footer_has_what_is_switched_off() -> None:
+    model = FakeChatModel(True)
+    model.tokenizer.kind = "subword"
+    config = dataclasses.replace(default_config(conversations=True, tokenizer="subword"), seed=1)
+    session = Session(FakeModelProvider(emo=model), None, config, 0)
+    assert footer(session, 200) == "emo · seed 1 · temp 0.6 · private · /help"
+    for line in ("/best-of 1", "/relevance 0", "/repeat-penalty 1"):
+        for _ in handle_line(session, line):
+            pass
+    assert "private · repeat-penalty off · relevance off · best-of off" in footer(session, 200)
 
 
 def test_where_a_session_was_left_is_told(tmp_path: Path) -> None:
