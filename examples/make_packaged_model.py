@@ -37,7 +37,6 @@ RECIPE = {
     "weight_decay": 0.1,
 }
 STEPS = 15_000
-OUTPUT = Path(packaged.__file__).parents[1] / "data" / f"{packaged.NAME}.safetensors"
 MAX_BYTES = 6_000_000
 MAX_LOSS_BITS = 0.005
 """Bits per character that int8 may cost on the conversations held out."""
@@ -82,7 +81,7 @@ def package(model: str, corpus: str, output: Path) -> ModelCard:
         val_nats=after.nats_per_token,
         val_nats_per_char=after.nats_per_char,
         val_bits_per_char=after.bits_per_char,
-        **(after.context or ContextGain()).context_gain(),
+        **(after.context or ContextGain()).gain_figures(),
         description={
             "data": f"chitchat-dataset {version('chitchat-dataset')}, conversations of volunteers about anything, "
             "collected by the Perception, Control and Cognition lab of Brigham Young University",
@@ -104,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", help="package this trained model instead of training one")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"steps of training [default: {STEPS}]")
     parser.add_argument("--threads", help="number of threads [default: all cores]")
-    parser.add_argument("-o", "--output", type=Path, default=OUTPUT, help=f"file to write [default: {OUTPUT}]")
+    parser.add_argument("-o", "--output", type=Path, default=packaged.FILE, help="file to write [default: in gru]")
     options = parser.parse_args(arguments)
     corpus = demo_corpus()
     if options.model is None:

@@ -82,7 +82,7 @@ def _reset_sigint() -> None:
 @pytest.fixture(autouse=True)
 def _remove_packaged_model(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let every test begin without the model of the package, whether or not it has been trained."""
-    monkeypatch.setattr("grucli.model.packaged._FILE", tmp_path_factory.getbasetemp() / "none" / "chitchat.safetensors")
+    monkeypatch.setattr("grucli.model.packaged.FILE", tmp_path_factory.getbasetemp() / "none" / "chitchat.safetensors")
 
 
 @pytest.fixture(autouse=True)

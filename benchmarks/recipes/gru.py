@@ -11,7 +11,7 @@ from grucli.errors import DivergedError, EmptyInputError
 from grucli.model.store import model_dir
 from grucli.training.events import Evaluated, TrainEvent
 from grucli.training.options import Hyperparameters, TrainOptions
-from grucli.training.schedule import MIN_DROPOUT
+from grucli.training.schedule import default_dropout
 from grucli.training.setup_run import prepare_run
 from grucli.training.signals import StopFlag
 from grucli.training.trainer import Trainer
@@ -85,7 +85,8 @@ def make_workload(text: dict[str, Any], options: dict[str, Any]) -> Callable[[],
     """Return a function that trains for a step and returns 1, for measurements with all cores."""
     trainer = _make_trainer(TrainOptions(**text, **options, name=_UNUSED_NAME, force=True, minutes=1))
     state = trainer.train_state
-    state.dropout = MIN_DROPOUT if state.hparams.dropout is None else state.hparams.dropout
+    if state.hparams.dropout is None:
+        state.dropout = default_dropout(0.0, is_adapted=state.origin is not None)
 
     def run_step() -> int:
         trainer.step()

@@ -79,7 +79,6 @@ def main(kind: str, recipe: str, job: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.flush()
     status = main(*sys.argv[1:])
     sys.stdout.flush()
     os._exit(status)  # the thread that reads standard input holds its lock

@@ -25,7 +25,7 @@ class ContextGain:
     right_context_share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     context_replies: Count | None = None
 
-    def context_gain(self) -> dict[str, Any]:
+    def gain_figures(self) -> dict[str, Any]:
         """Return these figures alone, as `Figures.figures`."""
         return {each.name: getattr(self, each.name) for each in fields(ContextGain)}
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 NAME = "chitchat"
 
-_FILE = Path(__file__).parents[1] / "data" / f"{NAME}.safetensors"
+FILE = Path(__file__).parents[1] / "data" / f"{NAME}.safetensors"
 
 
 def path() -> Path | None:
     """Return its weights file, None if this copy of the package has none."""
-    return _FILE if _FILE.is_file() else None
+    return FILE if FILE.is_file() else None

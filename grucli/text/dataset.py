@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from grucli.errors import EmptyInputError, GruError, UsageError
 from grucli.files import make_private_dir, open_private
@@ -355,13 +357,18 @@ def _build(
         pieces = split.apply(train_reader.pieces("learning tokens", RowReport()))
         return (piece.text for is_val, piece in pieces if not is_val)
 
-    base_fit = None if base is None else _base_fit(base, open_train_texts(), running_text=train_reader.running_text)
-    if base is not None and base_fit is not None and base_fit.fits:
-        tokenizer = base.tokenizer.extend(open_train_texts())
-    elif tokenizer is None:
-        tokenizer = tokenizers.train_default(open_train_texts, running_text=train_reader.running_text)
-    elif isinstance(tokenizer, str):
+    running_text, base_fit = train_reader.running_text, None
+    if isinstance(tokenizer, str) and base is None:
         tokenizer = tokenizers.train(tokenizer, open_train_texts(), vocab)
+    elif not isinstance(tokenizer, Tokenizer):
+        counts = count_characters(open_train_texts())
+        base_fit = None if base is None else _base_fit(base, counts, running_text=running_text)
+        if base is not None and base_fit is not None and base_fit.fits:
+            tokenizer = base.tokenizer.extend(open_train_texts())
+        elif tokenizer is None:
+            tokenizer = tokenizers.train_default(open_train_texts, counts, running_text=running_text)
+        else:
+            tokenizer = tokenizers.train(tokenizer, open_train_texts(), vocab)
     digests, report = _write_splits(directory, split, train_reader, val_reader, tokenizer)
     names = [source.display_name for source in [*train_reader.sources, *(val_reader.sources if val_reader else [])]]
     entry = _CacheEntry(
@@ -404,8 +411,7 @@ def _write_splits(
     return [writers[is_val].ids_digest for is_val in sorted(writers)], report
 
 
-def _base_fit(base: BaseTokenizer, texts: Iterable[str], *, running_text: bool) -> BaseFit:
-    counts = count_characters(texts)
+def _base_fit(base: BaseTokenizer, counts: NDArray[np.int64], *, running_text: bool) -> BaseFit:
     characters = int(counts.sum())
     known_share = int(counts[list(map(ord, base.tokenizer.known_characters()))].sum()) / max(characters, 1)
     is_small = base.max_characters is None or characters <= base.max_characters

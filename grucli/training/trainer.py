@@ -192,7 +192,7 @@ class Trainer:
             val_nats=state.val_nats,
             val_nats_per_char=nats,
             val_bits_per_char=None if nats is None else nats / math.log(2),
-            **state.context_gain.context_gain(),
+            **state.context_gain.gain_figures(),
         ).figures()
 
     def _generate_sample(self) -> str:

@@ -449,13 +449,11 @@ def test_a_stopped_worker_has_the_status_of_ctrl_c(monkeypatch: pytest.MonkeyPat
     assert worker.main("train", "a", msgspec.json.encode(job).decode()) == 130
 
 
-@pytest.mark.skipif(not hasattr(os, "getloadavg"), reason="the system tells no load average")
-def test_the_machine_has_a_name_and_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_is_busy_with_three_tenths_of_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert machine.processor_name()
-    load = machine.load_average()
-    assert load is not None
-    assert load >= 0
-    assert machine.is_busy(1e9)
-    assert not machine.is_busy(0.0)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 9.0, 9.0), raising=False)
+    assert machine.load_average() == 0.5
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert [machine.is_busy(load) for load in (0.0, 0.59, 0.61)] == [False, False, True]
     assert not machine.is_busy(None)

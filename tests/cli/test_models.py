@@ -200,7 +200,7 @@ def test_a_card_does_not_pass_for_what_was_measured(capsys: Output) -> None:
     huge = dict.fromkeys(("train_nats", "val_nats", "val_bits_per_char", "context_gain_bits"), 1e300)
     context = ContextGain(context_gain_interval=(-1e300, 1e300), right_context_share=1.0, context_replies=9)
     claims = {"validation": "0.001 bits per character", "sha256": "0" * 64}
-    add_model("emo", card=ModelCard(steps=9, description=claims, **context.context_gain() | huge))
+    add_model("emo", card=ModelCard(steps=9, description=claims, **context.gain_figures() | huge))
     assert main(["models", "show", "emo"]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert max(len(row) for row in rows if not row.startswith("path")) < 120

@@ -219,4 +219,4 @@ def test_a_run_on_comments_has_no_gain(tmp_path: Path) -> None:
     corpus.write_text("body\n" + "".join(f"comment {number}\n" for number in range(200)))
     summary = run_summary(small_options(corpus, steps=4))
     assert summary.val_nats is not None
-    assert summary.context_gain() == ContextGain().context_gain()
+    assert summary.gain_figures() == ContextGain().gain_figures()

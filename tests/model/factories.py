@@ -28,7 +28,7 @@ def add_packaged_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, card: Mo
     path = tmp_path / "package" / f"{packaged.NAME}{SUFFIX}"
     path.parent.mkdir()
     save_weights(path, make_weights(card), quantized=True)
-    monkeypatch.setattr(packaged, "_FILE", path)
+    monkeypatch.setattr(packaged, "FILE", path)
     return path
 
 

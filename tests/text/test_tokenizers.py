@@ -174,26 +174,30 @@ def test_a_symbol_seen_once_in_a_long_text_teaches_the_unknown_token() -> None:
     assert tokenizers.train("char", ["ab", "c"]).encode_with_unknown_count("abc")[1] == 0
 
 
+def train_default(texts: list[str], *, running_text: bool) -> Tokenizer:
+    return tokenizers.train_default(lambda: texts, char.count_characters(texts), running_text=running_text)
+
+
 def test_the_default_vocabulary_covers_the_text() -> None:
-    few = tokenizers.train_default(lambda: [TEXT], running_text=False)
+    few = train_default([TEXT], running_text=False)
     assert few.to_json() == tokenizers.train("char", [TEXT]).to_json()
     syllables = "".join(map(chr, range(0xAC00, 0xAC00 + 1200)))
-    korean = tokenizers.train_default(lambda: [syllables] * 3, running_text=False)
+    korean = train_default([syllables] * 3, running_text=False)
     assert korean.kind == "char"
     assert korean.vocab_size == NUM_SPECIAL_TOKENS + 0.995 * 1200
     assert tokenizers.train("char", [syllables], 512).vocab_size == 512
     signs = "".join(map(chr, range(0x4E00, 0x4E00 + 4000)))
     assert tokenizers.train("char", [signs]).vocab_size == NUM_SPECIAL_TOKENS + 0.995 * 4000
-    chinese = tokenizers.train_default(lambda: [signs], running_text=False)
+    chinese = train_default([signs], running_text=False)
     assert chinese.kind == "subword"
     assert chinese.encode_with_unknown_count(signs)[1] == 0
 
 
 def test_long_comments_are_read_as_subwords_and_running_text_as_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizers, "MIN_SUBWORD_CHARACTERS", len(TEXT))
-    assert tokenizers.train_default(lambda: [TEXT], running_text=False).kind == "subword"
-    assert tokenizers.train_default(lambda: [TEXT[:-1]], running_text=False).kind == "char"
-    assert tokenizers.train_default(lambda: [TEXT], running_text=True).kind == "char"
+    assert train_default([TEXT], running_text=False).kind == "subword"
+    assert train_default([TEXT[:-1]], running_text=False).kind == "char"
+    assert train_default([TEXT], running_text=True).kind == "char"
 
 
 def test_a_longer_text_has_more_subwords(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +212,7 @@ def test_a_longer_text_has_more_subwords(monkeypatch: pytest.MonkeyPatch) -> Non
 @settings(max_examples=20)
 @given(st.lists(any_text, max_size=4))
 def test_the_default_vocabulary_leaves_at_most_a_two_hundredth_unknown(texts: list[str]) -> None:
-    learned = tokenizers.train_default(lambda: texts, running_text=False)
+    learned = train_default(texts, running_text=False)
     text = "".join(texts)
     known = int(learned.token_lengths[learned.encode(text)].sum())
     assert known >= 0.995 * len(text)

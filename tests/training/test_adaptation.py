@@ -40,7 +40,7 @@ def base(corpus: Path) -> Path:
 
 @pytest.fixture
 def packaged_model(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(packaged, "_FILE", base)
+    monkeypatch.setattr(packaged, "FILE", base)
     return base
 
 

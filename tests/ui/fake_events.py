@@ -24,7 +24,7 @@ SAMPLE = "I think [b]this[/b] is\tthe best thing \x1b[31mI have ever seen\u202e.
 
 CONTEXT_GAIN = ContextGain(
     context_gain_bits=1.524, context_gain_interval=(1.3, 1.748), right_context_share=0.7148, context_replies=1000
-).context_gain()
+).gain_figures()
 
 
 def make_summary(steps: int = 400) -> TrainSummary:

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from grucli.errors import ModelFileError, UsageError
 from grucli.text.tokenizers import char, subword, word
 from grucli.text.tokenizers.base import EOS, EOT, NUM_SPECIAL_TOKENS, UNK, IncrementalDecoder, Tokenizer
@@ -47,14 +50,16 @@ def train(kind: str, texts: Iterable[str], vocab: int | None = None) -> Tokenize
     return _TRAIN[kind](texts, vocab)
 
 
-def train_default(open_texts: Callable[[], Iterable[str]], *, running_text: bool) -> Tokenizer:
+def train_default(
+    open_texts: Callable[[], Iterable[str]], counts: NDArray[np.int64], *, running_text: bool
+) -> Tokenizer:
     """Train a tokenizer of the kind that suits a text: subwords if it is long or has many different characters.
 
     Args:
-        open_texts: returns the texts from their beginning; called once or twice.
+        open_texts: returns the texts from their beginning; called at most once.
+        counts: how often each character occurs in them, of `char.count_characters`.
         running_text: the text is not made of comments; its length does not matter.
     """
-    counts = char.count_characters(open_texts())
     is_long = counts.sum() >= MIN_SUBWORD_CHARACTERS and not running_text
     if is_long or char.covering_vocab(counts) > MAX_CHAR_VOCAB:
         return subword.train(open_texts(), None)

@@ -32,17 +32,14 @@ def replace_surrogates(text: str) -> str:
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
-def resolve_vocab_size(vocab: int | None, default: int, min_size: int) -> int:
-    """Return the vocabulary size, special tokens included; `default` if `vocab` is None.
+def check_vocab_size(vocab: int | None, min_size: int) -> None:
+    """Check a vocabulary size, special tokens included.
 
     Raises:
         UsageError: `vocab` is below `min_size` or above MAX_VOCAB_SIZE.
     """
-    if vocab is None:
-        return default
-    if not min_size <= vocab <= MAX_VOCAB_SIZE:
+    if vocab is not None and not min_size <= vocab <= MAX_VOCAB_SIZE:
         raise UsageError(f"--vocab is {vocab}", f"use a --vocab from {min_size} to {MAX_VOCAB_SIZE}")
-    return vocab
 
 
 def validate_pieces(pieces: object, label: str) -> list[str]:

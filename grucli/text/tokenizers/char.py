@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from grucli.text.tokenizers.base import (
     NUM_SPECIAL_TOKENS,
     Tokenizer,
+    check_vocab_size,
     corrupt_tokenizer_error,
     replace_surrogates,
-    resolve_vocab_size,
     validate_pieces,
 )
 
@@ -102,7 +102,8 @@ def from_counts(counts: NDArray[np.int64], vocab: int | None) -> CharTokenizer:
         UsageError: `vocab` is out of range.
     """
     default = max(DEFAULT_VOCAB, min(covering_vocab(counts), _MAX_DEFAULT_VOCAB))
-    capacity = resolve_vocab_size(vocab, default, NUM_SPECIAL_TOKENS + 1) - NUM_SPECIAL_TOKENS
+    check_vocab_size(vocab, NUM_SPECIAL_TOKENS + 1)
+    capacity = (default if vocab is None else vocab) - NUM_SPECIAL_TOKENS
     candidates = np.flatnonzero(counts >= (2 if counts.sum() > _LONG_TEXT_CHARS else 1))
     most_frequent = candidates[np.argsort(-counts[candidates], kind="stable")][:capacity]
     return CharTokenizer("".join(map(chr, most_frequent.tolist())))

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from grucli.text.tokenizers.base import (
     NUM_SPECIAL_TOKENS,
     Tokenizer,
+    check_vocab_size,
     corrupt_tokenizer_error,
     replace_surrogates,
-    resolve_vocab_size,
     validate_pieces,
 )
 
@@ -99,7 +99,7 @@ def train(texts: Iterable[str], vocab: int | None) -> SubwordTokenizer:
     Raises:
         UsageError: `vocab` is out of range.
     """
-    resolve_vocab_size(vocab, MIN_VOCAB_SIZE, MIN_VOCAB_SIZE)  # before a long text is read
+    check_vocab_size(vocab, MIN_VOCAB_SIZE)  # before a long text is read
     sample = _sample(texts)
     capacity = (_default_vocab(sample.characters) if vocab is None else vocab) - _FIRST_PIECE_ID
     sentences = list(_sentences(sample.segments, _frequent_characters(sample.segments, _max_characters(capacity))))

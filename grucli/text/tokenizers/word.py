@@ -17,8 +17,8 @@ from grucli.text.tokenizers.base import (
     NUM_SPECIAL_TOKENS,
     UNK,
     Tokenizer,
+    check_vocab_size,
     replace_surrogates,
-    resolve_vocab_size,
     validate_pieces,
 )
 
@@ -83,7 +83,8 @@ def train(texts: Iterable[str], vocab: int | None) -> WordTokenizer:
     Raises:
         UsageError: `vocab` is out of range.
     """
-    capacity = resolve_vocab_size(vocab, DEFAULT_VOCAB, NUM_SPECIAL_TOKENS + 1) - NUM_SPECIAL_TOKENS
+    check_vocab_size(vocab, NUM_SPECIAL_TOKENS + 1)
+    capacity = (DEFAULT_VOCAB if vocab is None else vocab) - NUM_SPECIAL_TOKENS
     counts: Counter[str] = Counter()
     for words in _many_words(texts):
         counts.update(words)
