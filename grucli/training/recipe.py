@@ -41,7 +41,7 @@ def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return values for the fields of `Hyperparameters` that have no default, but the tokenizer, and those of `given`.
 
     The more time, the larger the network, since each step of a larger one learns more; the more text, the larger the
-    network that does not learn it by heart.
+    network that does not overfit it.
     """
     is_char = conditions.tokenizer == "char"
     minutes = conditions.core_minutes / 2  # of two cores, on which this was measured

@@ -34,7 +34,7 @@ def default_dropout(epochs: float, *, is_adapted: bool) -> float:
     """Return the dropout probability of a run of `epochs` epochs, from scratch or from another model.
 
     Text seen once or twice cannot be memorized, and dropout then only slows learning down; with ten epochs most of what
-    is learned is the corpus itself. A trained model learns a text by heart sooner. The slopes were chosen on validation
+    is learned is the corpus itself. A trained model memorizes a text sooner. The slopes were chosen on validation
     loss (`docs/recipes.md`).
     """
     if is_adapted:

@@ -1,4 +1,4 @@
-"""`gru sample --novelty` and `--no-copies`, with a model that is known to have learnt one of its samples by heart."""
+"""`gru sample --novelty` and `--no-copies`, with a model that has memorized one of its samples."""
 
 import json
 import sys
