@@ -32,11 +32,12 @@ RECIPE = {
     "embed": 256,
     "batch": 24,
     "seq": 96,
-    "dropout": 0.3,
+    "dropout": 0.5,
+    "embed_dropout": 0.1,
     "lr": 0.003,
     "weight_decay": 0.1,
 }
-STEPS = 15_000
+STEPS = 13_000
 MAX_BYTES = 6_000_000
 MAX_LOSS_BITS = 0.005
 """Bits per character that int8 may cost on the conversations held out."""
