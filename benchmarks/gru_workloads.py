@@ -35,7 +35,7 @@ def make_training(cell: str, name: str) -> Callable[[], int]:
 
     def step() -> int:
         nonlocal steps_done
-        engine.step(steps_done, batch, DropoutMask(0.0, 0), 1e-3)
+        engine.step(steps_done, batch, DropoutMask(0.0, 0.0, 0), 1e-3)
         steps_done += 1
         return shape.B * shape.T
 

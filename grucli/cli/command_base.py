@@ -361,7 +361,7 @@ def _closest_option(word: str, context: Context) -> str | None:
 
 def _closest_choice(message: str, parameter: Parameter) -> str | None:
     value = message.partition(" is not one of ")[0].strip("'")
-    return _closest_match(value, [str(choice) for choice in getattr(parameter.type, "choices", ())])
+    return _closest_match(value.lower(), [str(choice) for choice in getattr(parameter.type, "choices", ())])
 
 
 def _closest_match(word: str, names: Sequence[str], cutoff: float = 0.6) -> str | None:

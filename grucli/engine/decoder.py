@@ -26,13 +26,13 @@ class CpuDecoder:
     def __init__(self, sizes: ModelConfig, parameters: Mapping[str, Float32], *, quantized: bool) -> None:
         cell, H, V = CELLS[sizes.cell], sizes.H, sizes.V
         layers = [layer_parameters(parameters, index) for index in range(sizes.L)]
-        G = layers[0]["U"].shape[1]
+        U_columns = layers[0]["U"].shape[1]
         self._cell, self._kernel, self._H = cell, kernel_cell(cell), H
         with np.errstate(over="ignore", invalid="ignore"):  # the weights of a network that diverged
             table = np.ascontiguousarray(parameters["embedding"] @ layers[0]["U"])
         self._weights = decode.Weights(
             table=table,
-            u=pack_weights([layer["U"] for layer in layers[1:]], 0, G, quantized=quantized),
+            u=pack_weights([layer["U"] for layer in layers[1:]], 0, U_columns, quantized=quantized),
             out=pack_weights([output_weights(parameters)], 0, V, quantized=quantized),
             out_bias=parameters["out.b"],
         )
@@ -42,7 +42,7 @@ class CpuDecoder:
         self._packed = [pack_weights(matrices, c.start, c.stop - c.start, quantized=quantized) for c in columns]
         self._biases = {name: np.stack([layer[name] for layer in layers]) for name in cell.biases}
         self._cache = threading.local()
-        self._columns = {"x": G, "scratch": max(c.stop - c.start for c in columns), "logits": V, "weights": V}
+        self._columns = {"x": U_columns, "scratch": max(c.stop - c.start for c in columns), "logits": V, "weights": V}
 
     def with_output(self, weights: Float32, bias: Float32) -> Self:
         """Implement `InferenceEngine.with_output`; everything but the output layer is shared."""

@@ -123,6 +123,7 @@ def test_quiet_from_the_environment(capsys: Output, monkeypatch: pytest.MonkeyPa
         (["zzzz"], "unknown command 'gru zzzz'", "gru --help"),
         (["--verison"], "gru: unknown option '--verison'", "did you mean '--version'?"),
         (["train", "x.csv", "--cell", "mutt1"], "--cell: 'mutt1' is not one of", "did you mean 'mut1'?"),
+        (["train", "x.csv", "--cell", "MUT1"], "--cell: 'MUT1' is not one of", "did you mean 'mut1'?"),
         (["train", "x.csv", "--cell", "zzz"], "--cell: 'zzz' is not one of", "gru train --help"),
         (["models", "list", "--jsno"], "gru: models list: unknown option '--jsno'", "did you mean '--json'?"),
         (["sample", "--temp", "abc"], "--temp: 'abc' is not a number", "gru sample --help"),

@@ -1,4 +1,4 @@
-"""The second of three cells found by a search among thousands (Jozefowicz, Zaremba and Sutskever 2015, section 4.1).
+"""The second of three cells found by a search among thousands (Jozefowicz, Zaremba and Sutskever 2015).
 
     z_t = σ(x_t U_z + s_{t-1} W_z + b_z)              update: how much of the old state stays
     r_t = σ(x_t U_r + s_{t-1} W_r + b_r)              reset: how much of it the candidate depends on
@@ -6,9 +6,9 @@
     s_t = (1 - z_t) ∘ h_t + z_t ∘ s_{t-1}
 
 Where the GRU has x_t U_r, the paper's r_t has x_t itself, an input of the size of the state. Here x_t is multiplied by
-U_r first, so that it may have any size, and the equations are those of `gru`: where the embedding is narrower than the
-state, the two can compute the same functions in any case. The paper's z is 1 - z here: there 1 takes the candidate,
-here it keeps the old state. The columns of each parameter are in the order z, r, h:
+U_r first, so that it may have any size. That makes the equations those of `gru`, and models of the two are equal to the
+bit; the paper's own cell is the one with U_r fixed at the identity. The paper's z is 1 - z here: there 1 takes the
+candidate, here it keeps the old state. The columns of each parameter are in the order z, r, h:
 
     here   shape             Jozefowicz 2015
     U      [input_size, 3H]  -W_xz, none, W_xh

@@ -1,4 +1,4 @@
-"""The third of three cells found by a search among thousands (Jozefowicz, Zaremba and Sutskever 2015, section 4.1).
+"""The third of three cells found by a search among thousands (Jozefowicz, Zaremba and Sutskever 2015).
 
     z_t = σ(x_t U_z + tanh(s_{t-1}) W_z + b_z)        update: how much of the old state stays
     r_t = σ(x_t U_r + s_{t-1} W_r + b_r)              reset: how much of it the candidate depends on

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grucli.model.cell import Cell
+from grucli.model.cell import Cell, sigmoid
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, parameter_shapes
 from tests.model.reference import Float64, loss_and_gradients
@@ -102,6 +102,30 @@ def test_with_open_reset_it_does_not_matter_where_it_stands() -> None:
     before, _ = GRU.forward(parameters, x, s0, reset_mask)
     after, _ = GRU_AFTER.forward(parameters | {"c": np.zeros(4)}, x, s0, reset_mask)
     np.testing.assert_allclose(after, before)
+
+
+def mutation_of_the_paper(name: str, parameters: dict[str, Float64], x: Float64, h: Float64) -> Float64:
+    """One step in the letters of Jozefowicz 2015: z takes the candidate, and a bare x has the size of the state."""
+    H = h.shape[1]
+    W_xz, W_xr, W_xh = np.hsplit(parameters["U"], 3)
+    W_hz, W_hr, W_hh = np.hsplit(np.hstack([np.zeros((H, H)), parameters["W"]])[:, -3 * H :], 3)
+    b_z, b_r, b_h = np.hsplit(np.concatenate([parameters["b"], parameters.get("c", np.empty(0))]), 3)
+    h_z = {"mut1": np.zeros_like(h), "mut2": h, "mut3": np.tanh(h)}[name]
+    z = sigmoid(-(x @ W_xz) - h_z @ W_hz - b_z)
+    r = sigmoid((x if name == "mut2" else x @ W_xr) + h @ W_hr + b_r)
+    candidate = np.tanh((r * h) @ W_hh + (np.tanh(x) if name == "mut1" else x @ W_xh) + b_h)
+    return np.asarray(z * candidate + (1.0 - z) * h)
+
+
+@pytest.mark.parametrize(("name", "bare"), [("mut1", 2), ("mut2", 1), ("mut3", None)])
+def test_a_mutation_has_the_equations_of_the_paper(name: str, bare: int | None) -> None:
+    parameters, x, h = make_case(CELLS[name], 6, 5, 2, 4, 4)
+    if bare is not None:  # the gate that gets x itself
+        parameters["U"][:, bare * 4 : bare * 4 + 4] = np.eye(4)
+    s, _ = CELLS[name].forward(parameters, x, h, np.zeros((5, 2), np.bool_))
+    for t in range(5):
+        h = mutation_of_the_paper(name, parameters, x[t], h)
+        np.testing.assert_allclose(s[t], h, rtol=1e-12, atol=1e-14)
 
 
 @GRUS
