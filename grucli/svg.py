@@ -87,9 +87,10 @@ class _Scale:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         points = [point for line in lines for point in line]
-        self._x_max = max(max(x for x, _ in points), 1e-9)
-        shown = [y for x, y in points if x >= _CLIPPED_SHARE * self._x_max]
-        self._low, self._high = min(y for _, y in points), max(shown)
+        last = max(x for x, _ in points)
+        self._x_max = max(last, 1e-9)
+        self._low = min(y for _, y in points)
+        self._high = max(y for x, y in points if x >= _CLIPPED_SHARE * last)
         if self._high - self._low < 1e-9:
             self._high = self._low + 1
 

@@ -24,6 +24,7 @@ from grucli.comparison.plan import (
     asked_seeds,
     check_same,
     comparison_dir,
+    digest_of,
     existing_models,
     load_plan,
     run_name,
@@ -41,13 +42,15 @@ from grucli.errors import DivergedError, EmptyInputError, UsageError, pluralize
 from grucli.files import DirectoryLock
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.store import read_metrics
-from grucli.training.events import CheckpointSaved, Evaluated, SetupProgress
+from grucli.text.dataset import Dataset
+from grucli.training.events import SetupProgress
 from grucli.training.loop import requested_steps
 from grucli.training.options import Hyperparameters, given_hparams
 from grucli.training.setup_run import (
     RunConfig,
     SharedResources,
     build_trainer,
+    check_length,
     check_memory,
     choose_hparams,
     dataset_id,
@@ -58,7 +61,7 @@ from grucli.training.setup_run import (
 from grucli.training.signals import StopFlag
 from grucli.training.trainer import Trainer
 
-_RATE_FACTORS = (0.25, 0.5, 1.0, 2.0)
+_RATE_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Learning rates of a search, relative to that of the recipe."""
 
 _SWEEP_FRACTION = 0.2
@@ -97,6 +100,7 @@ def compare(options: CompareOptions, stop: StopFlag) -> Generator[CompareEvent]:
             dataset = yield from load_dataset(options, config, stop)
             shared = SharedResources(dataset, ThreadPool(options.threads))
             config, hparams = choose_hparams(config, options, dataset)
+            _check_corpus(options, hparams, dataset)
             plan = _new_plan(options, config, hparams, shared) if saved is None else saved
             if plan.dataset_id != dataset_id(dataset):
                 raise UsageError(
@@ -104,6 +108,8 @@ def compare(options: CompareOptions, stop: StopFlag) -> Generator[CompareEvent]:
                     "use the same files and --val-file, read the same way, or another --name",
                 )
             trainers = _trainers(plan, options, config, hparams, shared, directory)
+            if saved is None:
+                shutil.rmtree(directory / SWEEP, ignore_errors=True)
             save_plan(directory, plan)
             yield _started(plan, name, config, shared, trainers[0])
             yield from _fix_steps(plan, trainers, directory)
@@ -123,17 +129,33 @@ def _saved_plan(options: CompareOptions, directory: Path) -> Plan | None:
         UsageError: the comparison or one of its models exists, or an option differs from that of the saved plan.
         ModelFileError: the plan is corrupt.
     """
-    exists = (directory / PLAN).exists()
-    if exists and options.resume:
-        plan = load_plan(directory)
+    name, exists = directory.name, (directory / PLAN).exists()
+    if exists and not (options.resume or options.force):
+        raise UsageError(f"comparison '{name}' already exists", "use --resume, --force or another --name")
+    plan = load_plan(directory) if exists and options.resume else None
+    cells, new_seeds = asked_cells(options), asked_seeds(options)
+    if plan is not None:
         check_same(plan, options)
-        return plan
-    if exists and not options.force:
-        raise UsageError(f"comparison '{directory.name}' already exists", "use --resume, --force or another --name")
-    models = existing_models(options)
+        cells, seeds_before = tuple(cell.cell for cell in plan.cells), plan.seeds
+        plan.seeds = max(seeds_before, options.seeds or 0)
+        new_seeds = plan.seed_numbers[seeds_before:]
+    models = existing_models(name, cells, new_seeds)
     if models and not options.force:
         raise UsageError(f"model '{models[0]}' already exists", "use --force to replace it, or another --name")
-    return None
+    return plan
+
+
+def _check_corpus(options: CompareOptions, hparams: Hyperparameters, dataset: Dataset) -> None:
+    """Check that there is text to train on and text to compare with.
+
+    Raises:
+        EmptyInputError: the corpus is shorter than one window, or leaves no validation data.
+    """
+    check_length(dataset, hparams, options)
+    if dataset.val is None:
+        raise EmptyInputError(
+            "the corpus is too short for a comparison: it leaves no validation data", "use more text, or a --val-file"
+        )
 
 
 def _new_plan(options: CompareOptions, config: RunConfig, hparams: Hyperparameters, shared: SharedResources) -> Plan:
@@ -155,6 +177,7 @@ def _new_plan(options: CompareOptions, config: RunConfig, hparams: Hyperparamete
         for cell, sizes in match_cells(asked_cells(options), reference).items()
     ]
     given = given_hparams(options) | ({} if options.eval_every is None else {"eval_every": options.eval_every})
+    existing = existing_models(options.model_name(), asked_cells(options), asked_seeds(options))
     return Plan(
         cells=cells,
         seeds=len(asked_seeds(options)),
@@ -162,7 +185,7 @@ def _new_plan(options: CompareOptions, config: RunConfig, hparams: Hyperparamete
         budget=config.budget,
         options=given | {option: getattr(hparams, option) for option in _CHOSEN},
         dataset_id=dataset_id(shared.dataset),
-        replaces=existing_models(options),
+        replaces={model: digest_of(model) for model in existing},
     )
 
 
@@ -178,18 +201,12 @@ def _trainers(
 
     Raises:
         UsageError: the runs of one seed do not fit in memory together, or most of the text is unknown.
-        EmptyInputError: the corpus is shorter than one window, or too short for validation data.
     """
     check_memory(sum(cell.memory for cell in plan.cells))
-    trainers = [
+    return [
         build_trainer(config, replace(hparams, cell=cell.cell, hidden=cell.hidden), options, directory, shared)
         for cell in plan.cells
     ]
-    if shared.dataset.val is None:
-        raise EmptyInputError(
-            "the corpus is too short for a comparison: it leaves no validation data", "use more text, or a --val-file"
-        )
-    return trainers
 
 
 def _started(plan: Plan, name: str, config: RunConfig, shared: SharedResources, trainer: Trainer) -> ComparisonStarted:
@@ -249,16 +266,8 @@ def _run_all(
         for event in run_interleaved(runs, stop):
             if isinstance(event, RunDiverged):
                 diverged.append((event.cell, event.seed))
-            elif isinstance(event.event, Evaluated | CheckpointSaved):
-                _mark_replaced(plan, event.run, directory)
             yield event
     return diverged
-
-
-def _mark_replaced(plan: Plan, model: str, directory: Path) -> None:
-    if model in plan.replaces:
-        plan.replaces.remove(model)
-        save_plan(directory, plan)
 
 
 def _search_rates(

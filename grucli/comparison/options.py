@@ -64,8 +64,9 @@ def _parse_cells(cells: str | Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in CELLS:
             closest = difflib.get_close_matches(name, CELLS, n=1)
-            hint = f"did you mean '{closest[0]}'? " if closest else ""
-            raise UsageError(f"--cells: unknown cell {quote(name)}", f"{hint}the cells are: {', '.join(CELLS)}")
+            known = f"choose from: {', '.join(CELLS)}"
+            hint = f"did you mean '{closest[0]}'? Or {known}" if closest else known
+            raise UsageError(f"--cells: unknown cell {quote(name)}", hint)
         if names.count(name) > 1:
             raise UsageError(f"--cells names '{name}' twice", "name each cell once")
     if len(names) < 2:

@@ -1,6 +1,6 @@
 """What a comparison trains, as it is kept in its directory: `comparisons/NAME/plan.json`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,10 +8,11 @@ import msgspec
 
 from grucli.comparison.options import DEFAULT_CELLS, DEFAULT_SEEDS, MAX_SEEDS, CompareOptions
 from grucli.comparison.runner import Run
-from grucli.errors import ModelFileError, UsageError
+from grucli.errors import GruError, ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.model.cells import CELLS
-from grucli.model.store import NOTHING, model_dir, validate_name
+from grucli.model.store import LAST, NOTHING, model_dir, validate_name
+from grucli.model.weights import read_model_info
 from grucli.paths import comparisons_dir
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.options import Budget, Hyperparameters, TrainOptions, contrast, given_hparams
@@ -48,7 +49,7 @@ class Plan(msgspec.Struct, kw_only=True):
     """A comparison. `budget` is that of one run, and `steps` what it comes to, None until the speed was measured.
 
     `options`: those of all runs, by name. `seeds`: their number; the first is an option. `tuned`: the learning rates
-    were searched. `replaces`: models of an earlier comparison that are still there.
+    were searched. `replaces`: the models that existed before, and the digest of their last parameters.
     """
 
     cells: list[CellPlan]
@@ -59,13 +60,17 @@ class Plan(msgspec.Struct, kw_only=True):
     dataset_id: tuple[str, int, int]
     steps: _Count | None = None
     tuned: bool = False
-    replaces: list[str] = []
+    replaces: dict[str, str] = {}
 
     @property
     def seed_numbers(self) -> range:
         """The seeds."""
         first = self.options.get("seed", Hyperparameters.seed)
         return range(first, first + self.seeds)
+
+    def is_earlier(self, model: str) -> bool:
+        """Return True if a model is still the one that existed before the comparison."""
+        return self.replaces.get(model) == digest_of(model)
 
 
 def comparison_dir(name: str) -> Path:
@@ -93,15 +98,22 @@ def asked_seeds(options: CompareOptions) -> range:
     return range(first, first + (DEFAULT_SEEDS if options.seeds is None else options.seeds))
 
 
-def existing_models(options: CompareOptions) -> list[str]:
+def existing_models(name: str, cells: Sequence[str], seeds: range) -> list[str]:
     """Return the names of the models that exist and would be trained by a new comparison.
 
     Raises:
         UsageError: one of the names is not valid.
     """
-    name = options.model_name()
-    names = [run_name(name, cell, seed) for seed in asked_seeds(options) for cell in asked_cells(options)]
+    names = [run_name(name, cell, seed) for seed in seeds for cell in cells]
     return [each for each in names if has_model(model_dir(each))]
+
+
+def digest_of(model: str) -> str:
+    """Return the digest of the last parameters of a model, "" if they cannot be read."""
+    try:
+        return read_model_info(model_dir(model) / LAST).parameters_sha256
+    except (GruError, OSError):
+        return ""
 
 
 def runs_of(plan: Plan, options: CompareOptions, shared: SharedResources) -> Iterator[list[Run]]:
@@ -133,10 +145,10 @@ def sweep_runs(
 
 
 def _run_options(plan: Plan, options: CompareOptions, cell: CellPlan, directory: Path, **changes: Any) -> TrainOptions:
-    resume = has_model(directory) and changes.get("name") not in plan.replaces
+    resume = has_model(directory) and not plan.is_earlier(str(changes.get("name")))
     own = {"cell": cell.cell, "hidden": cell.hidden, "lr": cell.lr, "steps": plan.steps}
     values = plan.options | own | changes
-    every = {"eval_every": max(1, values["steps"] // NUM_EVALS)}
+    every = {"eval_every": -(-values["steps"] // NUM_EVALS)}
     return TrainOptions(
         sources=options.sources,
         read=options.read,
@@ -150,12 +162,12 @@ def _run_options(plan: Plan, options: CompareOptions, cell: CellPlan, directory:
 
 
 def check_same(plan: Plan, options: CompareOptions) -> None:
-    """Check that the options that were given are those of the plan.
+    """Check that the options that were given are those of the plan; only the number of seeds may be larger.
 
     Raises:
         UsageError: they are not; the difference is named.
     """
-    saved = plan.options | msgspec.to_builtins(plan.budget) | {"seeds": plan.seeds, "tune": plan.tune}
+    saved = plan.options | msgspec.to_builtins(plan.budget) | {"seeds": plan.seeds, "tune": plan.tune or None}
     given = given_hparams(options)
     for option in ("steps", "epochs", "minutes", "eval_every", "seeds"):
         if (value := getattr(options, option)) is not None:
@@ -165,6 +177,8 @@ def check_same(plan: Plan, options: CompareOptions) -> None:
     cells = [cell.cell for cell in plan.cells]
     if options.cells is not None and list(options.cells) != cells:
         given["cells"], saved["cells"] = ",".join(options.cells), ",".join(cells)
+    if given.get("seeds", 0) > plan.seeds:
+        del given["seeds"]
     changed = [
         contrast(option, value, "was", "not given" if saved.get(option) is None else saved[option])
         for option, value in given.items()

@@ -163,13 +163,14 @@ def read_evaluations(plan: Plan, model: str) -> list[Metrics]:
     Raises:
         OSError: the file exists and cannot be read.
     """
-    return [] if model in plan.replaces else read_metrics(model_dir(model))
+    return [] if plan.is_earlier(model) else read_metrics(model_dir(model))
 
 
 def _curves(plan: Plan, name: str, cell: str) -> Iterator[_RunCurve]:
     for seed in plan.seed_numbers:
         model = run_name(name, cell, seed)
-        metrics = read_evaluations(plan, model)
+        # Somebody may have trained the model further.
+        metrics = [line for line in read_evaluations(plan, model) if plan.steps is None or line.step <= plan.steps]
         points = tuple(
             CurvePoint(line.step, line.seconds, line.val_bits_per_char)
             for line in metrics

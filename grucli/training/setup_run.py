@@ -251,7 +251,7 @@ def build_trainer(
     vocab = dataset.tokenizer.vocab_size
     sizes = ModelConfig(hparams.cell, vocab, hparams.embed, hparams.hidden, hparams.layers, hparams.tied)
     check_memory(training_bytes(sizes, hparams))
-    _check_length(dataset, hparams, options)
+    check_length(dataset, hparams, options)
     if config.checkpoint is not None:
         state = _resumed_state(config.checkpoint.train_state, config.budget, model_dir.name, dataset)
         trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
@@ -306,7 +306,12 @@ def create_engine(parameters: Parameters, hparams: Hyperparameters, pool: Thread
     return CpuEngine(parameters, hparams.seq, hparams.batch, pool, optimizer, hparams.weight_decay)
 
 
-def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOptions) -> None:
+def check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOptions) -> None:
+    """Check that there is a window to train on.
+
+    Raises:
+        EmptyInputError: the corpus is shorter.
+    """
     available, needed = dataset.train.tokens, hparams.seq + 1
     if available >= needed:
         return

@@ -32,7 +32,7 @@ def scale_of(curves: Mapping[str, Sequence[Line]], x_max: float) -> Scale | None
     if not points:
         return None
     start = _SKIPPED_SHARE * max(x for x, _ in points)
-    low, high = min(y for _, y in points), max((y for x, y in points if x >= start), default=0.0)
+    low, high = min(y for _, y in points), max(y for x, y in points if x >= start)
     return Scale(max(x_max, 1e-9), low, max(high, low + 1e-3))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from grucli.comparison.events import ComparisonFinished
 from grucli.comparison.result import CellResult, Comparison, Interval
+from grucli.errors import pluralize
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import format_duration, format_float, format_si
 from grucli.ui.terminal.sanitize import sanitize_line
@@ -24,7 +25,12 @@ def show_comparison(terminal: Terminal, result: Comparison) -> None:
         first = f"{row[0]:<{widths[0]}}"
         rest = [f"{value:>{width}}" for value, width in zip(row[1:], widths[1:shown], strict=True)]
         terminal.print_line("  ".join([first, *rest]))
-    terminal.print_line(f"{result.verdict}")
+    terminal.print_line(result.verdict)
+    if result.equal_seconds is not None and result.steps is not None:
+        terminal.info(
+            f"bits/char: of the validation data, after {pluralize(result.steps, 'step')}; "
+            f"in {format_duration(result.equal_seconds)}: when the fastest cell has finished, the others have not"
+        )
 
 
 def _columns(result: Comparison) -> Sequence[_Column]:
