@@ -38,7 +38,7 @@ _LABEL_COLUMNS = 6
 _MAX_PLOT_ROWS = 14
 _MIN_SPACED_LINES = 18
 """Lines below which there are no blank lines, so that the plot fits."""
-_BAR_COLUMNS = 16
+_MIN_BAR_COLUMNS, _MAX_BAR_COLUMNS = 6, 16
 _DIM_STYLE = "dim"
 
 
@@ -198,6 +198,7 @@ class CompareDashboard:
         total = self._phase.steps * self._phase.runs
         names = self._names(in_color)
         label_columns = max(map(len, names.values())) + 1
+        bar_columns = max(_MIN_BAR_COLUMNS, min(width // 5, _MAX_BAR_COLUMNS))
         lines = []
         for index, (cell, progress) in enumerate(self._cells.items()):
             style = STYLES[index % len(STYLES)] if in_color else ""
@@ -208,8 +209,8 @@ class CompareDashboard:
                 f"{format_float(progress.bits)} bits/char",
                 "" if speed is None else f"{format_si(speed)} tokens/s",
             ]
-            fitting = fit_fields(fields, width - label_columns - _BAR_COLUMNS - 1)
-            drawn = bar(share, _BAR_COLUMNS, ascii_only, style)
+            fitting = fit_fields(fields, width - label_columns - bar_columns - 1)
+            drawn = bar(share, bar_columns, ascii_only, style)
             lines.append(Text.assemble((f"{names[cell]:<{label_columns}}", style), drawn, " ", " · ".join(fitting)))
         return [*lines, self._total(width, ascii_only, total * len(self._cells), label_columns)]
 
@@ -223,7 +224,7 @@ class CompareDashboard:
         later = self._phase.later_steps * len(self._cells)
         share = min(done / (total + later), 1.0)
         caption = f" {share:4.0%}{self._eta(total + later - done)}"
-        columns = max(min(width - label_columns - len(caption), 2 * _BAR_COLUMNS), 4)
+        columns = max(min(width - label_columns - len(caption), 2 * _MAX_BAR_COLUMNS), 4)
         return Text.assemble(f"{'all':<{label_columns}}", bar(share, columns, ascii_only, "green"), caption)
 
     def _eta(self, left: int) -> str:
