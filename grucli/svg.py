@@ -63,26 +63,26 @@ def _render(chart: Chart) -> Iterator[str]:
     drawn = [(index, series) for index, series in enumerate(chart.series) if series.mean]
     if not drawn:
         return
-    scale = _Scale([line for _, series in drawn for line in (series.mean, *series.lines)])
-    yield from scale.axes(chart.x_label)
+    axes = _Axes([line for _, series in drawn for line in (series.mean, *series.lines)])
+    yield from axes.grid(chart.x_label)
     for index, series in drawn:
         color = f"s{index % len(_COLORS)}"
         for line in series.lines:
-            yield scale.polyline(line, f"thin {color}")
-        yield scale.polyline(series.mean, color)
-    yield from _labels(drawn, scale)
+            yield axes.polyline(line, f"thin {color}")
+        yield axes.polyline(series.mean, color)
+    yield from _labels(drawn, axes)
 
 
-def _labels(drawn: Sequence[tuple[int, Series]], scale: "_Scale") -> Iterator[str]:
+def _labels(drawn: Sequence[tuple[int, Series]], axes: "_Axes") -> Iterator[str]:
     """Yield the label of each series at the end of its mean, moved down where it would cover another one."""
     y = 0.0
     for index, series in sorted(drawn, key=lambda each: -each[1].mean[-1][1]):
-        y = max(y + _LABEL_HEIGHT, scale.y(series.mean[-1][1]) + 4)
+        y = max(y + _LABEL_HEIGHT, axes.y(series.mean[-1][1]) + 4)
         label = escape(series.label)
         yield f'<text class="label s{index % len(_COLORS)}" x="{_WIDTH - _RIGHT + 8}" y="{y:.1f}">{label}</text>'
 
 
-class _Scale:
+class _Axes:
     """Places the points of a chart."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
@@ -105,7 +105,7 @@ class _Scale:
         points = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in line)
         return f'<polyline class="{css_class}" points="{points}"/>'
 
-    def axes(self, x_label: str) -> Iterator[str]:
+    def grid(self, x_label: str) -> Iterator[str]:
         left, right, bottom = _LEFT, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
         for value in _ticks(self._low, self._high):
             y = self.y(value)

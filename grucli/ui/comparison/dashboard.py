@@ -27,7 +27,7 @@ from grucli.training.events import (
     TrainFinished,
     TrainStarted,
 )
-from grucli.ui.comparison.plot import MARKS, STYLES, Scale, render_plot, scale_of
+from grucli.ui.comparison.plot import MARKS, STYLES, PlotRange, range_of, render_plot
 from grucli.ui.terminal.formatting import bar, fit_fields, format_duration, format_float, format_si
 from grucli.ui.terminal.sanitize import sanitize_line
 from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
@@ -180,17 +180,17 @@ class CompareDashboard:
             return []
         title = Text("validation, bits per character", _DIM_STYLE)
         curves = {cell: [run.points for run in progress.runs.values()] for cell, progress in self._cells.items()}
-        scale = scale_of(curves, self._phase.steps)
-        if scale is None:
+        shown = range_of(curves, self._phase.steps)
+        if shown is None:
             waiting = [Text("no evaluation yet", _DIM_STYLE)]
             return [title, *waiting, *[Text()] * rows]
-        lines = render_plot(curves, scale, max(width - _LABEL_COLUMNS, 1), rows, in_color=in_color)
-        labels = [format_float(scale.high, 2), *[""] * (rows - 2), format_float(scale.low, 2)]
+        lines = render_plot(curves, shown, max(width - _LABEL_COLUMNS, 1), rows, in_color=in_color)
+        labels = [format_float(shown.high, 2), *[""] * (rows - 2), format_float(shown.low, 2)]
         labeled = [
             Text.assemble((f"{label:>{_LABEL_COLUMNS - 1}} ", _DIM_STYLE), line)
             for label, line in zip(labels, lines, strict=True)
         ]
-        return [title, *labeled, _x_axis(scale, width)]
+        return [title, *labeled, _x_axis(shown, width)]
 
     def _bars(self, width: int, ascii_only: bool, in_color: bool) -> list[Text]:
         """Render a line per cell, and the progress of all."""
@@ -235,6 +235,6 @@ class CompareDashboard:
         return f" · {format_duration(seconds)} left"
 
 
-def _x_axis(scale: Scale, width: int) -> Text:
-    end = pluralize(round(scale.x_max), "step")
+def _x_axis(shown: PlotRange, width: int) -> Text:
+    end = pluralize(round(shown.x_max), "step")
     return Text(f"{' ' * _LABEL_COLUMNS}0{end:>{max(width - _LABEL_COLUMNS - 1, 0)}}", _DIM_STYLE)

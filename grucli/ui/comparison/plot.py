@@ -18,7 +18,7 @@ Line = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class PlotRange:
     """The range of a plot: x from 0 to `x_max`, y from `low` to `high`."""
 
     x_max: float
@@ -26,18 +26,18 @@ class Scale:
     high: float
 
 
-def scale_of(curves: Mapping[str, Sequence[Line]], x_max: float) -> Scale | None:
-    """Return a scale that shows all curves but their steep beginnings; None without points."""
+def range_of(curves: Mapping[str, Sequence[Line]], x_max: float) -> PlotRange | None:
+    """Return the range that shows all curves but their steep beginnings; None without points."""
     points = [point for lines in curves.values() for line in lines for point in line]
     if not points:
         return None
     start = _SKIPPED_SHARE * max(x for x, _ in points)
     low, high = min(y for _, y in points), max(y for x, y in points if x >= start)
-    return Scale(max(x_max, 1e-9), low, max(high, low + 1e-3))
+    return PlotRange(max(x_max, 1e-9), low, max(high, low + 1e-3))
 
 
 def render_plot(
-    curves: Mapping[str, Sequence[Line]], scale: Scale, width: int, rows: int, *, in_color: bool
+    curves: Mapping[str, Sequence[Line]], shown: PlotRange, width: int, rows: int, *, in_color: bool
 ) -> list[Text]:
     """Return `rows` lines of `width` columns. curves: the lines of each name; the later ones are drawn over.
 
@@ -48,7 +48,7 @@ def render_plot(
     owners: dict[tuple[int, int], int] = {}
     for index, lines in enumerate(curves.values()):
         for line in lines:
-            for column, row in _rasterize(line, scale, width * columns_per_char, rows * rows_per_char):
+            for column, row in _rasterize(line, shown, width * columns_per_char, rows * rows_per_char):
                 cell = column // columns_per_char, row // rows_per_char
                 dots[cell] = dots.get(cell, 0) | _DOTS[column % columns_per_char][row % rows_per_char]
                 owners[cell] = index
@@ -67,12 +67,12 @@ def render_plot(
     return plot
 
 
-def _rasterize(line: Line, scale: Scale, columns: int, rows: int) -> Iterator[tuple[int, int]]:
+def _rasterize(line: Line, shown: PlotRange, columns: int, rows: int) -> Iterator[tuple[int, int]]:
     """Yield the column and the row, from the top, of each dot of a line; what is outside is clipped to the edge."""
 
     def place(x: float, y: float) -> tuple[float, float]:
-        height = (min(max(y, scale.low), scale.high) - scale.low) / (scale.high - scale.low)
-        return min(x / scale.x_max, 1.0) * (columns - 1), (1 - height) * (rows - 1)
+        height = (min(max(y, shown.low), shown.high) - shown.low) / (shown.high - shown.low)
+        return min(x / shown.x_max, 1.0) * (columns - 1), (1 - height) * (rows - 1)
 
     placed = [place(x, y) for x, y in line]
     if len(placed) == 1:
