@@ -24,12 +24,12 @@ from grucli.comparison.plan import (
     asked_seeds,
     check_same,
     comparison_dir,
-    digest_of,
     existing_models,
     load_plan,
     run_name,
     runs_of,
     save_plan,
+    saved_at,
     sweep_dir,
     sweep_runs,
 )
@@ -185,7 +185,7 @@ def _new_plan(options: CompareOptions, config: RunConfig, hparams: Hyperparamete
         budget=config.budget,
         options=given | {option: getattr(hparams, option) for option in _CHOSEN},
         dataset_id=dataset_id(shared.dataset),
-        replaces={model: digest_of(model) for model in existing},
+        replaces={model: saved_at(model) for model in existing},
     )
 
 

@@ -8,11 +8,10 @@ import msgspec
 
 from grucli.comparison.options import DEFAULT_CELLS, DEFAULT_SEEDS, MAX_SEEDS, CompareOptions
 from grucli.comparison.runner import Run
-from grucli.errors import GruError, ModelFileError, UsageError
+from grucli.errors import ModelFileError, UsageError
 from grucli.files import atomic_write
 from grucli.model.cells import CELLS
 from grucli.model.store import LAST, NOTHING, model_dir, validate_name
-from grucli.model.weights import read_model_info
 from grucli.paths import comparisons_dir
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.options import Budget, Hyperparameters, TrainOptions, contrast, given_hparams
@@ -49,7 +48,7 @@ class Plan(msgspec.Struct, kw_only=True):
     """A comparison. `budget` is that of one run, and `steps` what it comes to, None until the speed was measured.
 
     `options`: those of all runs, by name. `seeds`: their number; the first is an option. `tuned`: the learning rates
-    were searched. `replaces`: the models that existed before, and the digest of their last parameters.
+    were searched. `replaces`: the models that existed before, with their `saved_at`.
     """
 
     cells: list[CellPlan]
@@ -60,7 +59,7 @@ class Plan(msgspec.Struct, kw_only=True):
     dataset_id: tuple[str, int, int]
     steps: _Count | None = None
     tuned: bool = False
-    replaces: dict[str, str] = {}
+    replaces: dict[str, int] = {}
 
     @property
     def seed_numbers(self) -> range:
@@ -70,7 +69,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
     def is_earlier(self, model: str) -> bool:
         """Return True if a model is still the one that existed before the comparison."""
-        return self.replaces.get(model) == digest_of(model)
+        return self.replaces.get(model) == saved_at(model)
 
 
 def comparison_dir(name: str) -> Path:
@@ -108,12 +107,13 @@ def existing_models(name: str, cells: Sequence[str], seeds: range) -> list[str]:
     return [each for each in names if has_model(model_dir(each))]
 
 
-def digest_of(model: str) -> str:
-    """Return the digest of the last parameters of a model, "" if they cannot be read."""
+def saved_at(model: str) -> int:
+    """Return when a model was last saved, in nanoseconds since 1970; 0 if it has no last weights."""
+    # Not a digest: the same run gives the same weights again.
     try:
-        return read_model_info(model_dir(model) / LAST).parameters_sha256
-    except (GruError, OSError):
-        return ""
+        return (model_dir(model) / LAST).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def runs_of(plan: Plan, options: CompareOptions, shared: SharedResources) -> Iterator[list[Run]]:

@@ -173,6 +173,13 @@ def test_a_comparison_that_exists_is_refused_and_replaced_by_force(corpus: Path)
     assert not set(before.values()) & set(after.values())
 
 
+def test_a_comparison_that_is_replaced_by_itself_has_all_its_runs(corpus: Path) -> None:
+    first = compare_to_end(small_options(corpus)).comparison
+    second = compare_to_end(small_options(corpus, force=True)).comparison
+    assert [cell.seeds for cell in second.cells] == [2, 2]
+    assert [cell.val_bits_per_char for cell in second.cells] == [cell.val_bits_per_char for cell in first.cells]
+
+
 def test_a_model_that_exists_is_refused(corpus: Path) -> None:
     list(train(TrainOptions(sources=[str(corpus)], name="small-lstm-1", hidden=8, steps=1, threads=1), StopFlag()))
     with pytest.raises(UsageError, match="model 'small-lstm-1' already exists"):
