@@ -10,7 +10,7 @@ Line = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT = 720, 380  # pixels of one chart
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 100, 36, 46  # its margins; the labels of the lines are on the right
-_TICKS = 5
+_TICKS = 8
 _LABEL_HEIGHT = 16
 _CLIPPED_SHARE = 0.1  # of the x axis: a steep beginning may be clipped
 # Okabe and Ito 2008, told apart by people who are color-blind; light and dark.
@@ -119,7 +119,7 @@ class _Axes:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return round numbers from `low` to `high`, about `_TICKS` of them."""
+    """Return round numbers from `low` to `high`, at most `_TICKS` or so of them."""
     raw = (high - low) / _TICKS
     magnitude = 10 ** math.floor(math.log10(raw))
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw * 0.999)
