@@ -43,7 +43,7 @@ from grucli.files import DirectoryLock
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.store import read_metrics
 from grucli.text.dataset import Dataset
-from grucli.training.events import SetupProgress
+from grucli.training.events import SetupProgress, TrainFinished
 from grucli.training.loop import requested_steps
 from grucli.training.options import Hyperparameters, given_hparams
 from grucli.training.setup_run import (
@@ -115,9 +115,8 @@ def compare(options: CompareOptions, stop: StopFlag) -> Generator[CompareEvent]:
             yield from _fix_steps(plan, trainers, directory)
             del trainers
             diverged = yield from _run_all(plan, options, shared, directory, stop)
-            yield ComparisonFinished(
-                stop.reason or "limit", make_result(plan, name, diverged, tuple(dataset.report.schemas))
-            )
+            reason = stop.reason or ("diverged" if diverged else "limit")
+            yield ComparisonFinished(reason, make_result(plan, name, diverged, tuple(dataset.report.schemas)))
         finally:
             _remove_if_empty(directory)
 
@@ -264,7 +263,7 @@ def _run_all(
         if stop.reason is not None:
             break
         for event in run_interleaved(runs, stop):
-            if isinstance(event, RunDiverged):
+            if isinstance(event, RunDiverged) or (isinstance(event.event, TrainFinished) and event.event.error):
                 diverged.append((event.cell, event.seed))
             yield event
     return diverged

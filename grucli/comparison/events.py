@@ -79,7 +79,11 @@ class RateChosen:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonFinished(JsonRecord):
-    """The last event. `reason`: "limit" (all runs are finished), "interrupted", "terminated" or "hung up"."""
+    """The last event.
+
+    `reason`: "limit" (all runs are finished), "diverged" (all ended, and at least one with a loss that is not finite or
+    worse than that of an untrained network), "interrupted", "terminated" or "hung up".
+    """
 
     reason: str
     comparison: "Comparison"

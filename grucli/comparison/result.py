@@ -129,7 +129,7 @@ class _RunCurve:
 def make_result(
     plan: Plan, name: str, diverged: Sequence[tuple[str, int]] = (), inputs: tuple[Schema, ...] = ()
 ) -> Comparison:
-    """Return the result of what is trained so far. diverged: cell and seed of runs that ended without a loss.
+    """Return the result of what is trained so far. diverged: cell and seed of runs that did.
 
     Raises:
         OSError: the metrics of a model exist and cannot be read.

@@ -75,7 +75,9 @@ def test_json_is_all_there_is_on_stdout(fake: FakeComparison, capsys: Output) ->
     assert list(document)[:2] == ["cells", "verdict"]
 
 
-@pytest.mark.parametrize(("reason", "status"), [("limit", 0), ("interrupted", 130), ("terminated", 143)])
+@pytest.mark.parametrize(
+    ("reason", "status"), [("limit", 0), ("diverged", 1), ("interrupted", 130), ("terminated", 143)]
+)
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_the_status_says_how_it_ended(
     fake: FakeComparison, capsys: Output, reason: str, status: int, form: list[str]
@@ -84,7 +86,7 @@ def test_the_status_says_how_it_ended(
     assert main(["compare", "my file.csv", "--column", "text", "--val-file", "v.csv", *form]) == status
     err = capsys.readouterr().err
     resume = "gru compare 'my file.csv' --name talk --column text --val-file v.csv --resume"
-    assert (resume in err) == (status != 0)
+    assert (resume in err) == (status >= 130)
 
 
 def test_the_curves_as_a_picture(fake: FakeComparison, tmp_path: Path) -> None:

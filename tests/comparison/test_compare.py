@@ -253,10 +253,22 @@ def test_a_run_that_diverges_leaves_the_others(corpus: Path, monkeypatch: pytest
     monkeypatch.setattr(trainer.Trainer, "step", step)
     events = list(compare_events(small_options(corpus)))
     assert [event.run for event in events if isinstance(event, RunDiverged)] == ["small-lstm-1"]
+    assert events[-1].reason == "diverged"  # type: ignore[union-attr]
     cells = events[-1].comparison.cells  # type: ignore[union-attr]
     assert [cell.seeds for cell in cells] == [2, 1]
     assert [cell.diverged_seeds for cell in cells] == [(), (1,)]
     assert events[-1].comparison.verdict.startswith("lstm diverged")  # type: ignore[union-attr]
+
+
+def test_a_run_that_ends_worse_than_untrained_has_diverged(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = DivergedError("training diverged: 9.0 nats per token", "use a lower --lr")
+    own = trainer.Trainer.divergence
+    monkeypatch.setattr(
+        trainer.Trainer, "divergence", lambda self: error if self.train_state.hparams.cell == "gru" else own(self)
+    )
+    finished = compare_to_end(small_options(corpus, seeds=1))
+    assert (finished.reason, finished.comparison.cells[0].diverged_seeds) == ("diverged", (0,))
+    assert compare_to_end(small_options(corpus, seeds=1, resume=True)).to_json() == finished.to_json()
 
 
 def test_the_steps_follow_from_the_minutes_and_are_kept(corpus: Path) -> None:

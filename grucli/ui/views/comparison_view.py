@@ -67,7 +67,7 @@ def _percent(value: float | None, interval: Interval | None) -> str:
 
 def print_comparison_end(terminal: Terminal, finished: ComparisonFinished, resume: str) -> None:
     """Print how a comparison ended and what to try next; `resume` is the command that resumes it."""
-    if finished.reason != "limit":
+    if finished.reason not in ("limit", "diverged"):
         terminal.info("\nstopped; every run is saved")
         terminal.info(f"resume with:  {sanitize_line(resume)}")
         return
