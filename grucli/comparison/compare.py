@@ -95,7 +95,7 @@ def compare(options: CompareOptions, stop: StopFlag) -> Generator[CompareEvent]:
         try:
             saved = _saved_plan(options, directory)
             if saved is not None:
-                options = replace(options, seeds=saved.seeds, **saved.options)
+                options = replace(options, seeds=saved.seeds, **saved.options)  # type: ignore[arg-type]
             config = RunConfig(options.budget() if saved is None else saved.budget)
             dataset = yield from load_dataset(options, config, stop)
             shared = SharedResources(dataset, ThreadPool(options.threads))
@@ -280,7 +280,7 @@ def _search_rates(
     if not plan.tune or plan.tuned or plan.steps is None:
         return
     steps = max(1, round(_SWEEP_FRACTION * plan.steps))
-    rates = sorted({min(factor * plan.options["lr"], _MAX_LR) for factor in _RATE_FACTORS})
+    rates = sorted({min(factor * float(plan.options["lr"]), _MAX_LR) for factor in _RATE_FACTORS})
     yield PhaseStarted("learning rates", steps, len(rates), plan.seeds * plan.steps)
     for runs in sweep_runs(plan, options, shared, directory, rates, steps):
         yield from run_interleaved(runs, stop)

@@ -14,7 +14,7 @@ from grucli.model.cells import CELLS
 from grucli.model.store import LAST, NOTHING, model_dir, validate_name
 from grucli.paths import comparisons_dir
 from grucli.sealed import UnknownFormatError, seal, unseal
-from grucli.training.options import Budget, Hyperparameters, TrainOptions, contrast, given_hparams
+from grucli.training.options import Budget, Hyperparameters, TrainOptions, contrast, given_hparams, option_specs
 from grucli.training.setup_run import SharedResources
 from grucli.training.staging import has_model
 
@@ -51,11 +51,11 @@ class Plan(msgspec.Struct, kw_only=True):
     were searched. `replaces`: the models that existed before, with their `saved_at`.
     """
 
-    cells: list[CellPlan]
+    cells: Annotated[list[CellPlan], msgspec.Meta(min_length=2)]
     seeds: _Count
     tune: bool
     budget: Budget
-    options: dict[str, Any]
+    options: dict[str, bool | int | float | str]
     dataset_id: tuple[str, int, int]
     steps: _Count | None = None
     tuned: bool = False
@@ -64,7 +64,7 @@ class Plan(msgspec.Struct, kw_only=True):
     @property
     def seed_numbers(self) -> range:
         """The seeds."""
-        first = self.options.get("seed", Hyperparameters.seed)
+        first = int(self.options.get("seed", Hyperparameters.seed))
         return range(first, first + self.seeds)
 
     def is_earlier(self, model: str) -> bool:
@@ -119,11 +119,13 @@ def saved_at(model: str) -> int:
 def runs_of(plan: Plan, options: CompareOptions, shared: SharedResources) -> Iterator[list[Run]]:
     """Yield the runs of each seed, which are trained in turns."""
     for seed in plan.seed_numbers:
-        yield [
-            Run(cell.cell, seed, _run_options(plan, options, cell, model_dir(name), seed=seed, name=name), shared)
-            for cell in plan.cells
-            for name in [run_name(options.model_name(), cell.cell, seed)]
-        ]
+        runs = []
+        for cell in plan.cells:
+            name = run_name(options.model_name(), cell.cell, seed)
+            resume = has_model(model_dir(name)) and not plan.is_earlier(name)
+            own = _run_options(plan, options, cell, resume=resume, seed=seed, name=name)
+            runs.append(Run(cell.cell, seed, own, shared))
+        yield runs
 
 
 def sweep_dir(directory: Path, cell: str, lr: float) -> Path:
@@ -137,17 +139,19 @@ def sweep_runs(
     """Yield the runs of each learning rate, with a seed that no other run has."""
     seed = plan.seed_numbers[0] + MAX_SEEDS
     for lr in rates:
-        yield [
-            Run(cell.cell, seed, _run_options(plan, options, cell, own, seed=seed, lr=lr, steps=steps), shared, own)
-            for cell in plan.cells
-            for own in [sweep_dir(directory, cell.cell, lr)]
-        ]
+        runs = []
+        for cell in plan.cells:
+            path = sweep_dir(directory, cell.cell, lr)
+            own = _run_options(plan, options, cell, resume=has_model(path), seed=seed, lr=lr, steps=steps)
+            runs.append(Run(cell.cell, seed, own, shared, path))
+        yield runs
 
 
-def _run_options(plan: Plan, options: CompareOptions, cell: CellPlan, directory: Path, **changes: Any) -> TrainOptions:
-    resume = has_model(directory) and not plan.is_earlier(str(changes.get("name")))
+def _run_options(
+    plan: Plan, options: CompareOptions, cell: CellPlan, *, resume: bool, **changes: float | str
+) -> TrainOptions:
     own = {"cell": cell.cell, "hidden": cell.hidden, "lr": cell.lr, "steps": plan.steps}
-    values = plan.options | own | changes
+    values: dict[str, Any] = plan.options | own | changes
     every = {"eval_every": -(-values["steps"] // NUM_EVALS)}
     return TrainOptions(
         sources=options.sources,
@@ -214,6 +218,8 @@ def load_plan(directory: Path) -> Plan:
         raise ModelFileError(f"'{path}' has plan format {error.args[0]}", f"update grucli, or {_HINT}") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelFileError(f"corrupt plan: '{path}': {error}", _HINT) from error
+    if not plan.options.keys() <= option_specs().keys():
+        raise ModelFileError(f"'{path}' has an option that this gru does not have", _HINT)
     if unknown := [cell.cell for cell in plan.cells if cell.cell not in CELLS]:
         raise ModelFileError(f"'{path}' has the cell '{unknown[0]}', which this gru does not have", _HINT)
     return plan

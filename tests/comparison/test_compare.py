@@ -3,6 +3,7 @@
 import errno
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from grucli.comparison import runner
 from grucli.comparison.events import ComparisonStarted, PhaseStarted, RateChosen, RunDiverged, RunEvent
 from grucli.comparison.options import CompareOptions
-from grucli.comparison.plan import PLAN, SWEEP, comparison_dir, load_plan
+from grucli.comparison.plan import PLAN, SWEEP, Plan, comparison_dir, load_plan, save_plan
 from grucli.errors import CancelledError, DivergedError, EmptyInputError, LockedError, ModelFileError, UsageError
 from grucli.files import DirectoryLock
 from grucli.model.store import BEST, LAST, find_model, model_dir, model_names
@@ -380,6 +381,23 @@ def test_a_corrupt_plan_is_named(corpus: Path, data: bytes) -> None:
         compare_to_end(small_options(corpus, resume=True))
     assert "--force" in refused.value.hint
     assert compare_to_end(small_options(corpus, force=True, seeds=1)).reason == "limit"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda plan: plan.options.update(wings=2), "has an option that this gru does not have"),
+        (lambda plan: setattr(plan.cells[0], "cell", "gsu"), "has the cell 'gsu'"),
+        (lambda plan: plan.cells.pop(), "corrupt plan"),
+    ],
+)
+def test_a_plan_of_another_gru_is_named(corpus: Path, change: Callable[[Plan], object], said: str) -> None:
+    compare_to_end(small_options(corpus, seeds=1, steps=1))
+    plan = load_plan(comparison_dir("small"))
+    change(plan)
+    save_plan(comparison_dir("small"), plan)
+    with pytest.raises(ModelFileError, match=said):
+        compare_to_end(small_options(corpus, resume=True))
 
 
 def test_a_name_that_is_too_long_is_refused_at_once(corpus: Path) -> None:
