@@ -70,6 +70,7 @@ class CompareDashboard:
         """`stop_requested` returns True once the comparison was asked to stop, `clock` returns seconds."""
         self._stop_requested, self._clock = stop_requested, clock
         self._message = STARTUP_MESSAGE
+        self._compiling: str | None = None
         self._started: ComparisonStarted | None = None
         self._phase: PhaseStarted | None = None
         self._finished = False
@@ -83,10 +84,8 @@ class CompareDashboard:
             case SetupProgress():
                 share = f" {event.done / event.total:.0%}" if event.total else ""
                 self._message = event.stage + share
-            case Compiling():
-                self._message = compiling_message(event)
-            case Compiled():
-                self._message = "starting training..."
+            case Compiling() | Compiled():
+                self._update_compiling(event)
             case ComparisonStarted():
                 self._started = event
                 self._cells = {cell: _CellProgress() for cell in event.cells}
@@ -129,10 +128,18 @@ class CompareDashboard:
                 self._add_point(cell_progress, progress, event.step, event.val_bits_per_char)
             case TrainFinished():
                 progress.step = event.summary.steps
-            case Compiling():
-                self._message = compiling_message(event)
+            case Compiling() | Compiled():
+                self._update_compiling(event)
             case _:
                 pass
+
+    def _update_compiling(self, event: Compiling | Compiled) -> None:
+        if isinstance(event, Compiling):
+            self._compiling = compiling_message(event)
+            return
+        self._compiling = None
+        if self._training_since is not None:  # of another cell: compiling is no part of the time that is left
+            self._training_since += event.seconds
 
     def _add_point(self, cell: _CellProgress, run: _RunProgress, step: int, bits: float | None) -> None:
         if bits is not None:
@@ -145,7 +152,7 @@ class CompareDashboard:
         in_color = not (console.no_color or console.options.ascii_only)
         gap = [Text()] if height >= _MIN_SPACED_LINES else []
         if self._phase is None:
-            lines = [*self._heading(width), Text(sanitize_line(self._message))]
+            lines = [*self._heading(width), Text(sanitize_line(self._compiling or self._message))]
         else:
             heading, bars = self._heading(width), self._bars(width, console.options.ascii_only, in_color)
             free = height - len(heading) - len(bars) - 3 * len(gap) - 3
@@ -153,6 +160,8 @@ class CompareDashboard:
             lines = [*heading, *gap, *plot, *gap, *bars]
         if self._started is not None and not self._finished:
             words = "saving and stopping" if self._stop_requested() else "Ctrl-C saves and stops"
+            if self._phase is not None and self._compiling is not None:
+                words = self._compiling
             lines += [*gap, Text(words, _DIM_STYLE)]
         for line in lines:
             line.rstrip()  # a terminal that becomes narrower would wrap trailing spaces

@@ -7,7 +7,7 @@ import pytest
 from grucli.comparison.events import CompareEvent, ComparisonFinished, RunDiverged, RunEvent
 from grucli.errors import DivergedError
 from grucli.model.store import Metrics
-from grucli.training.events import Compiling, SetupProgress
+from grucli.training.events import Compiled, Compiling, SetupProgress
 from grucli.ui.comparison.compare_view import CompareView
 from grucli.ui.comparison.dashboard import CompareDashboard
 from grucli.ui.terminal.console import Terminal
@@ -91,6 +91,25 @@ def test_the_time_left_is_estimated_from_this_session() -> None:
     # 20 steps in 3 seconds, and 3 * 1200 - 1230 are left.
     total = [line.plain for line in dashboard.render(make_console(TerminalEmulator(80, 24)))][-3]
     assert total.endswith("34% · 5:56 left")
+
+
+def test_compiling_is_said_and_is_no_part_of_the_time_left() -> None:
+    now = 0.0
+    dashboard = CompareDashboard(clock=lambda: now)
+    for event in list(comparison_run(1, 50))[:3]:
+        dashboard.update(event)
+
+    def rows() -> list[str]:
+        return [line.plain for line in dashboard.render(make_console(TerminalEmulator(80, 24)))]
+
+    dashboard.update(RunEvent("gru", 0, "talk-gru-0", step_completed(10)))
+    dashboard.update(RunEvent("lstm", 0, "talk-lstm-0", Compiling(cached_for_next_run=True)))
+    assert rows()[-1] == "compiling for this processor, once"
+    now += 31.0
+    dashboard.update(RunEvent("lstm", 0, "talk-lstm-0", Compiled(30.0, cached=False)))
+    dashboard.update(RunEvent("lstm", 0, "talk-lstm-0", step_completed(100)))
+    assert rows()[-1] == "Ctrl-C saves and stops"
+    assert rows()[-3].endswith("3% · 0:35 left")
 
 
 def test_a_resumed_run_begins_where_it_was_saved() -> None:
