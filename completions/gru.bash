@@ -5,7 +5,7 @@
 _gru_look_up() {
     kind=
     case $1 in
-        '') commands='demo fetch clean purge train sample chat eval doctor models sessions' options='--install-completion --show-completion --json -q --quiet --debug --version -h --help' ;;
+        '') commands='demo fetch clean purge train sample chat eval compare doctor models sessions' options='--install-completion --show-completion --json -q --quiet --debug --version -h --help' ;;
         ' --show-completion') kind='bash zsh fish powershell' ;;
         demo) commands='' options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'demo --minutes') kind='' ;;
@@ -143,6 +143,35 @@ _gru_look_up() {
         'eval --threads') kind='' ;;
         'eval #'0) kind='@model chitchat' ;;
         'eval #'1) kind=@file ;;
+        compare) commands='' options='--cells --name --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --weight-decay --dropout --embed-dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --seeds --tune --column --thread-column --delimiter --encoding --no-header --svg --json -q --quiet --debug --version -h --help' ;;
+        'compare --cells') kind='' ;;
+        'compare --name') kind='' ;;
+        'compare --hidden') kind='' ;;
+        'compare --layers') kind='' ;;
+        'compare --embed') kind='' ;;
+        'compare --tokenizer') kind='char word subword' ;;
+        'compare --vocab') kind='' ;;
+        'compare --batch') kind='' ;;
+        'compare --seq') kind='' ;;
+        'compare --lr') kind='' ;;
+        'compare --weight-decay') kind='' ;;
+        'compare --dropout') kind='' ;;
+        'compare --embed-dropout') kind='' ;;
+        'compare --steps') kind='' ;;
+        'compare --epochs') kind='' ;;
+        'compare --minutes') kind='' ;;
+        'compare --val') kind='' ;;
+        'compare --val-file') kind=@file ;;
+        'compare --eval-every') kind='' ;;
+        'compare --seed') kind='' ;;
+        'compare --threads') kind='' ;;
+        'compare --seeds') kind='' ;;
+        'compare --column') kind='' ;;
+        'compare --thread-column') kind='' ;;
+        'compare --delimiter') kind='' ;;
+        'compare --encoding') kind='' ;;
+        'compare --svg') kind=@file ;;
+        'compare #'*) kind=@file ;;
         doctor) commands='' options='--json -q --quiet --debug --version -h --help' ;;
         models) commands='list show rename remove path quantize' options='--json -q --quiet --debug --version -h --help' ;;
         'models list') commands='' options='--json -q --quiet --debug --version -h --help' ;;

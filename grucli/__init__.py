@@ -17,11 +17,13 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers take it as true; `typing` itself takes longer to import than all of this
 if TYPE_CHECKING:
     from grucli.api.clean import clean, explain
+    from grucli.api.compare import compare
     from grucli.api.fetch import fetch
     from grucli.api.model import Model, evaluate, gates, generate, load, score, stream
     from grucli.api.purge import purge
     from grucli.api.train import train
     from grucli.chat import open_chat as chat
+    from grucli.comparison.options import CompareOptions
     from grucli.generation.options import GenerationConfig
     from grucli.read.schema import ReadOptions
     from grucli.reddit.clean.rules.config import RuleConfig
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompareOptions",
     "FetchOptions",
     "GenerationConfig",
     "Model",
@@ -39,6 +42,7 @@ __all__ = [
     "TrainOptions",
     "chat",
     "clean",
+    "compare",
     "evaluate",
     "explain",
     "fetch",
@@ -53,10 +57,12 @@ __all__ = [
 
 _MODULES = {
     "grucli.api.clean": ("clean", "explain"),
+    "grucli.api.compare": ("compare",),
     "grucli.api.fetch": ("fetch",),
     "grucli.api.model": ("Model", "evaluate", "gates", "generate", "load", "score", "stream"),
     "grucli.api.purge": ("purge",),
     "grucli.api.train": ("train",),
+    "grucli.comparison.options": ("CompareOptions",),
     "grucli.generation.options": ("GenerationConfig",),
     "grucli.read.schema": ("ReadOptions",),
     "grucli.reddit.clean.rules.config": ("RuleConfig",),

@@ -63,3 +63,8 @@ def config_file() -> Path:
 def models_dir() -> Path:
     """Directory with one directory per model."""
     return data_dir() / "models"
+
+
+def comparisons_dir() -> Path:
+    """Directory with one directory per comparison of cells."""
+    return data_dir() / "comparisons"

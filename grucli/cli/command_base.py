@@ -52,8 +52,8 @@ FILE_METAVARS = ("FILE", "CORPUS", "FOLDER")
 """Metavars of parameters that take files; completions offer files."""
 
 OPTION_GROUPS = {
-    "Model": "name cell hidden layers embed tied tokenizer vocab from",
-    "Training": "steps epochs minutes batch seq lr weight-decay dropout embed-dropout eval-every",
+    "Model": "name cell cells hidden layers embed tied tokenizer vocab from",
+    "Training": "steps epochs minutes seeds tune batch seq lr weight-decay dropout embed-dropout eval-every",
     "Data": "val val-file split context dynamic ids prompt prompt-file reply-to opening",
     "Input": "column author-column id-column parent-column link-column score-column time-column subreddit-column "
     "thread-column delimiter encoding no-header",
@@ -62,7 +62,7 @@ OPTION_GROUPS = {
     "near-duplicates",
     "Generation": "n novelty no-copies",
     "Run": "resume force continue private commands follow learn seed threads workers dry-run all yes",
-    "Output": "output dropped replies min-turns pace show list-rules explain explain-columns json",
+    "Output": "output svg dropped replies min-turns pace show list-rules explain explain-columns json",
     "Shell completion": "install-completion show-completion",
     "General": "quiet debug version help",
 }

@@ -1,7 +1,7 @@
 """`gru train`: train a model on a corpus."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from inspect import Parameter
 from typing import Annotated, Any, Literal
@@ -23,11 +23,15 @@ EXIT_STATUS_BY_REASON = {
 """The exit status of a run that did not end well."""
 
 
-def _train_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace the parameter `options` of a command by one option per field of `TrainOptions`."""
-    types = {option.name: option.type for option in fields(TrainOptions)}
+def train_options(
+    options_type: type[TrainOptions] = TrainOptions, without: Collection[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Replace the parameter `options` of a command by one option per field of `options_type` but those of `without`."""
+    types = {option.name: option.type for option in fields(options_type)}
     declared = []
-    for name, spec in option_specs().items():
+    for name, spec in option_specs(options_type).items():
+        if name in without:
+            continue
         default = False if types[name] is bool else None
         info = typer.Option(
             spec.flag,
@@ -37,11 +41,11 @@ def _train_options(command: Callable[..., Any]) -> Callable[..., Any]:
         kind: Any = Literal[spec.choices] | None if spec.choices else types[name]
         annotation = Annotated[kind, info]
         declared.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
-    return replace_parameter(command, "options", declared, dict)
+    return lambda command: replace_parameter(command, "options", declared, dict)
 
 
 @read_options("body", "thread")
-@_train_options
+@train_options()
 def train(
     sources: Annotated[
         list[str],
@@ -68,13 +72,13 @@ def train(
     from grucli.ui.terminal.console import terminal
     from grucli.ui.training.train_view import TrainView, print_train_result
 
-    train_options = TrainOptions(sources=tuple(sources), read=read, **options)
+    given = TrainOptions(sources=tuple(sources), read=read, **options)
     with StopFlag() as stop, TrainView(terminal(), json, lambda: stop.reason is not None) as view:
         from grucli.api.train import train as train_model
 
         # A closed pipe saves the run at once.
         with broken_pipe_is_failure():
-            finished = train_model(train_options, on_event=view.show, stop=stop)
+            finished = train_model(given, on_event=view.show, stop=stop)
     if json:
         terminal().print_json(finished)
     resume = resume_command(sources, finished.summary.model, read, options["val_file"])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 from grucli.files import DirectoryLock
 from grucli.generation.copy_detection import save_index
@@ -13,7 +14,7 @@ from grucli.training.checkpoint import TrainState
 from grucli.training.events import CheckpointSaved, Evaluated, SetupProgress, TrainEvent, TrainFinished, TrainStarted
 from grucli.training.options import DEFAULT_NUM_EVALS, PATIENCE, TrainOptions
 from grucli.training.schedule import StepTimer, default_dropout, default_embed_dropout
-from grucli.training.setup_run import index_dataset, prepare_run, warm_up
+from grucli.training.setup_run import SharedResources, index_dataset, prepare_run, warm_up
 from grucli.training.signals import StopFlag
 from grucli.training.staging import clean_up, create_staging, recover
 from grucli.training.trainer import StepResult, Trainer
@@ -25,11 +26,16 @@ _EARLY_EVAL_DIVISORS = (8, 4, 2)  # the first interval is evaluated early too: t
 _MAX_EVAL_FRACTION = 0.2  # of the time of a run
 
 
-def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
+def train(
+    options: TrainOptions, stop: StopFlag, shared: SharedResources | None = None, directory: Path | None = None
+) -> Generator[TrainEvent]:
     """Train until the budget is spent, the validation loss stops improving, or `stop` is set.
 
     The run is saved at every evaluation, about once a minute, at its end, and when the iterator is closed. The last
     event is `TrainFinished`. An earlier model that is replaced stays until the first save.
+
+    `shared` is what this run has in common with others; `directory`, in place of that of the model in the store, is
+    where its files are.
 
     Raises:
         UsageError: an option is out of range, or does not fit the model or the other options.
@@ -41,11 +47,11 @@ def train(options: TrainOptions, stop: StopFlag) -> Generator[TrainEvent]:
         OSError: a file cannot be written; the last checkpoint is intact.
     """
     yield SetupProgress("reading the corpus")
-    directory = model_dir(options.model_name(), "choose another --name")
+    directory = directory or model_dir(options.model_name(), "choose another --name")
     with DirectoryLock(directory):
         try:
             recover(directory)
-            config, trainer = yield from prepare_run(options, directory, stop)
+            config, trainer = yield from prepare_run(options, directory, stop, shared)
             index = yield from index_dataset(config, directory, trainer.dataset, stop)
             if config.checkpoint is None:
                 trainer.output_dir = create_staging(directory)
@@ -68,7 +74,7 @@ def _is_finished(trainer: Trainer) -> bool:
         return False
     if state.finish_reason is not None or _should_stop_early(state):
         return True
-    total_steps = _requested_steps(trainer) if state.total_steps is None else state.total_steps
+    total_steps = requested_steps(trainer) if state.total_steps is None else state.total_steps
     return state.seconds >= 60 * state.budget.max_minutes if total_steps is None else state.step >= total_steps
 
 
@@ -166,7 +172,8 @@ def _should_stop_early(state: TrainState) -> bool:
     return not state.budget.is_set and state.num_bad_evals >= PATIENCE
 
 
-def _requested_steps(trainer: Trainer) -> int | None:
+def requested_steps(trainer: Trainer) -> int | None:
+    """Return the number of steps that the budget of a run asks for, None if it has another limit or none."""
     budget = trainer.train_state.budget
     if budget.steps is None and budget.epochs is not None:
         return max(1, round(budget.epochs * trainer.loader.steps_per_epoch))
@@ -199,7 +206,7 @@ class _RunLength:
         self._timer = StepTimer(max(0.0, 60 * state.budget.max_minutes - state.seconds))
         if state.step == 0:
             self._set_dropout(default_dropout(0.0, is_adapted=state.origin is not None))
-        requested = _requested_steps(trainer)
+        requested = requested_steps(trainer)
         if state.total_steps is None and requested is not None:
             self._set_total_steps(requested)
 

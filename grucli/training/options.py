@@ -59,11 +59,13 @@ class OptionSpec:
     metavar: str | None = None
 
 
-def _option(help_text: str, within: Range | None = None, **details: Any) -> Any:
+def option_field(help_text: str, within: Range | None = None, **details: Any) -> Any:
+    """Return a field of `TrainOptions` or a subclass: an option with its description, None if not given."""
     return field(default=None, metadata={"spec": OptionSpec(help_text, within, **details)})
 
 
-def _switch(help_text: str) -> Any:
+def switch_field(help_text: str) -> Any:
+    """Return a field of `TrainOptions` or a subclass: an option without a value, False if not given."""
     return field(default=False, metadata={"spec": OptionSpec(help_text)})
 
 
@@ -78,35 +80,35 @@ class TrainOptions:
 
     sources: Sequence[str]
     """Corpus files; a single one may stand alone."""
-    name: str | None = _option("Model name.", default="from the corpus file name")
-    cell: str | None = _option("Recurrent cell.", choices=tuple(CELLS))
-    hidden: int | None = _option("Units per layer.", Range(1, 1 << 13))
-    layers: int | None = _option("Number of layers.", Range(1, 64))
-    embed: int | None = _option("Embedding size.", _SIZE)
-    tokenizer: str | None = _option("Tokenizer.", choices=("char", "word", "subword"), default="by the text")
-    vocab: int | None = _option("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
-    tied: bool | None = _option(
+    name: str | None = option_field("Model name.", default="from the corpus file name")
+    cell: str | None = option_field("Recurrent cell.", choices=tuple(CELLS))
+    hidden: int | None = option_field("Units per layer.", Range(1, 1 << 13))
+    layers: int | None = option_field("Number of layers.", Range(1, 64))
+    embed: int | None = option_field("Embedding size.", _SIZE)
+    tokenizer: str | None = option_field("Tokenizer.", choices=("char", "word", "subword"), default="by the text")
+    vocab: int | None = option_field("Maximum vocabulary size.", Range(4, 1 << 20), default="chosen by the tokenizer")
+    tied: bool | None = option_field(
         "Share the embedding and output weights.", flag="--tied/--no-tied", default="by the tokenizer"
     )
-    batch: int | None = _option("Batch size.", _SIZE, default="by the tokenizer")
-    seq: int | None = _option("Sequence length in tokens.", _SIZE)
-    lr: float | None = _option("Peak learning rate.", Range(0, 100, open_low=True), default="by the tokenizer")
-    weight_decay: float | None = _option("Weight decay.", Range(0, 10), default="by the text")
-    dropout: float | None = _option("Dropout probability.", _FRACTION, default="increases with the epochs")
-    embed_dropout: float | None = _option("Embedding dropout.", _FRACTION, default="increases with --dropout")
-    steps: int | None = _option("Number of steps.", _STEPS)
-    epochs: float | None = _option("Number of epochs.", Range(0, 10**9, open_low=True, open_high=True))
-    minutes: float | None = _option(
+    batch: int | None = option_field("Batch size.", _SIZE, default="by the tokenizer")
+    seq: int | None = option_field("Sequence length in tokens.", _SIZE)
+    lr: float | None = option_field("Peak learning rate.", Range(0, 100, open_low=True), default="by the tokenizer")
+    weight_decay: float | None = option_field("Weight decay.", Range(0, 10), default="by the text")
+    dropout: float | None = option_field("Dropout probability.", _FRACTION, default="increases with the epochs")
+    embed_dropout: float | None = option_field("Embedding dropout.", _FRACTION, default="increases with --dropout")
+    steps: int | None = option_field("Number of steps.", _STEPS)
+    epochs: float | None = option_field("Number of epochs.", Range(0, 10**9, open_low=True, open_high=True))
+    minutes: float | None = option_field(
         "Minutes of training, without compiling.", Range(0, 10**7, open_low=True, open_high=True)
     )
-    val: float | None = _option("Validation fraction; 0 disables.", _FRACTION)
-    val_file: str | None = _option("Validation corpus, instead of a fraction.", metavar="FILE")
-    eval_every: int | None = _option("Evaluate every N steps.", _STEPS)
-    seed: int | None = _option("Random seed.", Range(0, (1 << 63) - 1))
-    threads: int | None = _option("Number of threads.", Range(1, (1 << 31) - 1), default="all cores")
-    resume: bool = _switch("Resume the last run.")
-    force: bool = _switch("Replace an existing model.")
-    start_from: str | None = _option(
+    val: float | None = option_field("Validation fraction; 0 disables.", _FRACTION)
+    val_file: str | None = option_field("Validation corpus, instead of a fraction.", metavar="FILE")
+    eval_every: int | None = option_field("Evaluate every N steps.", _STEPS)
+    seed: int | None = option_field("Random seed.", Range(0, (1 << 63) - 1))
+    threads: int | None = option_field("Number of threads.", Range(1, (1 << 31) - 1), default="all cores")
+    resume: bool = switch_field("Resume the last run.")
+    force: bool = switch_field("Replace an existing model.")
+    start_from: str | None = option_field(
         "Model to adapt, or 'nothing'.", flag="--from", metavar="MODEL", default="packaged for small corpora"
     )
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -142,8 +144,9 @@ def check_options(values: object) -> None:
     Raises:
         UsageError: a value is out of range, the flag is named.
     """
-    types = {option.name: option.type for option in fields(TrainOptions)}
-    for name, spec in option_specs().items():
+    options_type = type(values) if isinstance(values, TrainOptions) else TrainOptions
+    types = {option.name: option.type for option in fields(options_type)}
+    for name, spec in option_specs(options_type).items():
         value = getattr(values, name, None)
         if value is None:
             continue
@@ -220,7 +223,7 @@ class Budget:
         return f"until the validation loss has not improved for {PATIENCE} evaluations, {at_most}"
 
 
-def option_specs() -> dict[str, OptionSpec]:
+def option_specs(options_type: type[TrainOptions] = TrainOptions) -> dict[str, OptionSpec]:
     """Return the description of each option by its name, with flag and default filled in."""
     defaults = {
         each.name: _CHOSEN if each.default is MISSING else str(each.default)
@@ -233,7 +236,7 @@ def option_specs() -> dict[str, OptionSpec]:
             flag=spec.flag or "--" + option.name.replace("_", "-"),
             default=spec.default or defaults.get(option.name),
         )
-        for option in fields(TrainOptions)
+        for option in fields(options_type)
         if (spec := option.metadata.get("spec")) is not None
     }
 

@@ -66,10 +66,20 @@ class RunConfig:
     decisions: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class SharedResources:
+    """What several runs of one process share: the corpus and the threads."""
+
+    dataset: Dataset
+    pool: ThreadPool
+
+
 def prepare_run(
-    options: TrainOptions, model_dir: Path, stop: StopFlag
+    options: TrainOptions, model_dir: Path, stop: StopFlag, shared: SharedResources | None = None
 ) -> Generator[SetupProgress, None, tuple[RunConfig, Trainer]]:
     """Prepare everything but the copy index; yield the progress, and return what the run starts from and its trainer.
+
+    `shared` None reads the corpus and starts the threads for this run alone.
 
     Raises:
         UsageError: the model exists, an option conflicts with the checkpoint, the base model or the corpus, or the run
@@ -80,10 +90,10 @@ def prepare_run(
         GruError: as `prepare_dataset`.
     """
     config = _resolve_run(options, model_dir)
-    dataset = yield from _load_dataset(options, config, stop)
-    pool = ThreadPool(options.threads)
-    config, hparams = _choose_hparams(config, options, dataset)
-    return config, _build_trainer(config, hparams, options, model_dir, dataset, pool)
+    if shared is None:
+        shared = SharedResources((yield from load_dataset(options, config, stop)), ThreadPool(options.threads))
+    config, hparams = choose_hparams(config, options, shared.dataset)
+    return config, build_trainer(config, hparams, options, model_dir, shared)
 
 
 def _resolve_run(options: TrainOptions, model_dir: Path) -> RunConfig:
@@ -118,7 +128,7 @@ def _resume_config(options: TrainOptions, budget: Budget, checkpoint: Checkpoint
     return RunConfig(budget if budget.is_set else state.budget, checkpoint)
 
 
-def _choose_hparams(config: RunConfig, options: TrainOptions, dataset: Dataset) -> tuple[RunConfig, Hyperparameters]:
+def choose_hparams(config: RunConfig, options: TrainOptions, dataset: Dataset) -> tuple[RunConfig, Hyperparameters]:
     """Return the hyperparameters, and the configuration once the text is known: it decides whether a base is used."""
     if config.checkpoint is not None:
         return config, config.checkpoint.train_state.hparams
@@ -138,7 +148,7 @@ def _choose_hparams(config: RunConfig, options: TrainOptions, dataset: Dataset) 
     return replace(config, base=base, decisions=tuple(decisions)), hparams
 
 
-def _load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Generator[SetupProgress, None, Dataset]:
+def load_dataset(options: TrainOptions, config: RunConfig, stop: StopFlag) -> Generator[SetupProgress, None, Dataset]:
     """Prepare the corpus in a thread; yield the latest progress several times per second; return the dataset.
 
     Raises:
@@ -226,13 +236,8 @@ def _load_index(weights_path: Path, fingerprint: str) -> CopyIndex | None:
         return None
 
 
-def _build_trainer(
-    config: RunConfig,
-    hparams: Hyperparameters,
-    options: TrainOptions,
-    model_dir: Path,
-    dataset: Dataset,
-    pool: ThreadPool,
+def build_trainer(
+    config: RunConfig, hparams: Hyperparameters, options: TrainOptions, model_dir: Path, shared: SharedResources
 ) -> Trainer:
     """Return the trainer, at its first step or at its checkpoint.
 
@@ -242,10 +247,11 @@ def _build_trainer(
         EmptyInputError: the corpus is shorter than one window.
         ModelFileError: the checkpoint does not fit the engine.
     """
+    dataset, pool = shared.dataset, shared.pool
     vocab = dataset.tokenizer.vocab_size
     sizes = ModelConfig(hparams.cell, vocab, hparams.embed, hparams.hidden, hparams.layers, hparams.tied)
-    _check_memory(sizes, hparams)
-    _check_length(dataset, hparams, options)
+    check_memory(training_bytes(sizes, hparams))
+    check_length(dataset, hparams, options)
     if config.checkpoint is not None:
         state = _resumed_state(config.checkpoint.train_state, config.budget, model_dir.name, dataset)
         trainer = Trainer(model_dir, dataset, create_engine(Parameters(sizes), hparams, pool), state)
@@ -255,7 +261,7 @@ def _build_trainer(
         state = TrainState(
             hparams=hparams,
             budget=config.budget,
-            dataset_id=_dataset_id(dataset),
+            dataset_id=dataset_id(dataset),
             tokenizer=dataset.tokenizer.to_json(),
             origin=config.base.origin() if config.base is not None else None,
         )
@@ -276,7 +282,7 @@ def _build_trainer(
 
 
 def _resumed_state(state: TrainState, budget: Budget, name: str, dataset: Dataset) -> TrainState:
-    if state.dataset_id != _dataset_id(dataset):
+    if state.dataset_id != dataset_id(dataset):
         raise UsageError(
             f"'{name}' was trained on another corpus or another part of it",
             "use the same files and --val-file, read the same way, or adapt the model with --from",
@@ -300,7 +306,12 @@ def create_engine(parameters: Parameters, hparams: Hyperparameters, pool: Thread
     return CpuEngine(parameters, hparams.seq, hparams.batch, pool, optimizer, hparams.weight_decay)
 
 
-def _check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOptions) -> None:
+def check_length(dataset: Dataset, hparams: Hyperparameters, options: TrainOptions) -> None:
+    """Check that there is a window to train on.
+
+    Raises:
+        EmptyInputError: the corpus is shorter.
+    """
     available, needed = dataset.train.tokens, hparams.seq + 1
     if available >= needed:
         return
@@ -337,12 +348,21 @@ def _vocabulary_notices(config: RunConfig, options: TrainOptions, dataset: Datas
         yield f"{warning}: train {how} to learn them"
 
 
-def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
-    available_bytes = memory_bytes()
+def training_bytes(sizes: ModelConfig, hparams: Hyperparameters) -> int:
+    """Return the bytes that training a network of these sizes takes, about."""
     persistent_floats = 4 * num_parameters(sizes)  # parameters, gradients, two moments
     layers = sizes.L * CELLS[sizes.cell].floats_per_token(sizes.H) + 2 * sizes.H
     window_floats = hparams.batch * hparams.seq * (layers + 2 * sizes.E + sizes.V)
-    needed_bytes = 4 * (persistent_floats + window_floats)
+    return 4 * (persistent_floats + window_floats)
+
+
+def check_memory(needed_bytes: int) -> None:
+    """Check that this process may use so much memory.
+
+    Raises:
+        UsageError: it may not.
+    """
+    available_bytes = memory_bytes()
     if available_bytes is not None and needed_bytes > available_bytes:
         raise UsageError(
             f"not enough memory: needs {needed_bytes / 1e9:,.1f} GB, {available_bytes / 1e9:,.1f} GB available",
@@ -350,7 +370,8 @@ def _check_memory(sizes: ModelConfig, hparams: Hyperparameters) -> None:
         )
 
 
-def _dataset_id(dataset: Dataset) -> tuple[str, int, int]:
+def dataset_id(dataset: Dataset) -> tuple[str, int, int]:
+    """Return what tells the corpus and its split from another one: see `TrainState`."""
     val_tokens = dataset.val.tokens if dataset.val is not None else 0
     return dataset.fingerprint, dataset.train.tokens, val_tokens
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import grucli
 from grucli.model.store import model_names
 from grucli.model.weights import read_model_info
 from grucli.reddit.fetch import retry
@@ -77,22 +78,17 @@ def test_a_bot_of_a_file(capsys: Output, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_cells_are_compared(capsys: Output, tmp_path: Path) -> None:
+def test_cells_are_compared(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_small_corpus(tmp_path / "corpus.csv")
-    words = ["corpus.csv", "--cells", "gru", "lstm", "--steps", "5", "--hidden", "16", "--embed", "8"]
-    load_example("gru_vs_lstm")["main"](words)
-    header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split()[:4] == ["cell", "hidden", "parameters", "steps"]
-    assert [row.split()[:2] for row in rows] == [["gru", "16"], ["lstm", "13"]]
-
-
-def test_hidden_sizes_give_the_cells_as_many_weights() -> None:
-    example = load_example("gru_vs_lstm")
-    gates, hidden_size = example["GATES"], example["hidden_size"]
-    assert hidden_size("gru", 256, 64) == 256
-    for cell in gates:
-        n = hidden_size(cell, 256, 64)
-        assert gates[cell] * (64 + n + 1) * n == pytest.approx(3 * (64 + 256 + 1) * 256, rel=0.01)
+    whole = grucli.CompareOptions
+    small = {"steps": 2, "seeds": 2, "hidden": 24, "embed": 6, "batch": 4, "seq": 8}
+    monkeypatch.setattr(grucli, "CompareOptions", lambda **options: whole(**options | small | {"minutes": None}))
+    load_example("gru_vs_lstm")["main"](["corpus.csv"])
+    gru, lstm, verdict = capsys.readouterr().out.splitlines()
+    assert gru.startswith("gru: 24 units, ")
+    assert lstm.startswith("lstm: 21 units, ")
+    assert "gru" in verdict
+    assert len(model_names()) == 4
 
 
 @pytest.mark.slow

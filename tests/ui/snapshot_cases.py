@@ -34,6 +34,7 @@ from grucli.chat.events import (
 )
 from grucli.chat.session import Session
 from grucli.chat.turns import ReplyContext, Turn
+from grucli.comparison.events import CompareEvent
 from grucli.generation.options import GenerationConfig
 from grucli.model.config import ModelConfig
 from grucli.model.store import Metrics, ModelEntry
@@ -41,14 +42,18 @@ from grucli.model.weights import ModelCard, ModelInfo
 from grucli.training.events import Compiling, SetupProgress
 from grucli.training.events import TrainEvent as TrainingEvent
 from grucli.ui.chat.screen import ChatScreen
+from grucli.ui.comparison.dashboard import CompareDashboard
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.live_region import LiveRegion
 from grucli.ui.training.dashboard import TrainDashboard
 from grucli.ui.training.train_view import TrainView, print_train_result
+from grucli.ui.views.comparison_view import show_comparison
 from grucli.ui.views.models_view import show_model, show_models
 from grucli.ui.views.sample_view import SampleWriter
 from tests.chat.fakes import conversation_session
+from tests.comparison.small_comparisons import fake_comparison
 from tests.ui.emulator import TerminalEmulator
+from tests.ui.fake_comparison import comparison_run, search_run
 from tests.ui.fake_events import CONTEXT_GAIN, make_summary, resumed_run, run_started, training_run
 from tests.ui.fake_streams import PipeStream
 from tests.ui.view_cases import PRINTED, PROGRESS_BARS
@@ -278,6 +283,17 @@ def render_training(events: Iterable[TrainingEvent], width: int, color: bool) ->
     return emulator
 
 
+def render_comparison(events: Iterable[CompareEvent], width: int, color: bool) -> TerminalEmulator:
+    """Render the dashboard of a comparison at 24 lines."""
+    emulator = TerminalEmulator(width, 24)
+    dashboard = CompareDashboard(clock=lambda: 0.0)
+    for event in events:
+        dashboard.update(event)
+    with make_console(emulator, color) as console, LiveRegion(console) as region:
+        region.render([], dashboard.render(console))
+    return emulator
+
+
 def render_printed(show: Callable[[Terminal], None], width: int, color: bool) -> TerminalEmulator:
     """Render what is printed."""
 
@@ -360,6 +376,10 @@ def _training_renderer(events: Callable[[], Iterable[TrainingEvent]]) -> Rendere
     return lambda width, color: render_training(events(), width, color)
 
 
+def _comparison_renderer(events: Callable[[], Iterable[CompareEvent]]) -> Renderer:
+    return lambda width, color: render_comparison(events(), width, color)
+
+
 def _print_renderer(show: Callable[[Terminal], None]) -> Renderer:
     return lambda width, color: render_printed(show, width, color)
 
@@ -387,6 +407,10 @@ CASES: dict[str, Renderer] = {
     "train, over": _training_renderer(lambda: training_run(reason="limit")),
     "train, nothing held out": _training_renderer(lambda: training_run(last_step=230, has_val=False)),
     "train, in a pipe": _print_renderer(print_training_rows),
+    "compare": _comparison_renderer(lambda: comparison_run(2, 200)),
+    "compare, learning rates": _comparison_renderer(search_run),
+    "compare, over": _comparison_renderer(lambda: comparison_run(3, reason="limit")),
+    "compare, result": _print_renderer(lambda terminal: show_comparison(terminal, fake_comparison())),
     "models": _print_renderer(print_model_list),
     "models, none": _print_renderer(lambda terminal: show_models(terminal, [], {})),
     "models show": _print_renderer(

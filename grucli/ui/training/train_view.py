@@ -1,10 +1,9 @@
 """Display of a training run: a dashboard on a terminal, one table row per evaluation elsewhere."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Self
 
+from rich.console import Console
 from rich.text import Text
 
 from grucli.read.schema import describe_inputs
@@ -18,19 +17,17 @@ from grucli.training.events import (
     TrainStarted,
 )
 from grucli.ui.terminal.console import Terminal
+from grucli.ui.terminal.dashboard_view import DashboardView
 from grucli.ui.terminal.formatting import format_duration, format_float
-from grucli.ui.terminal.live_display import LiveDisplay
 from grucli.ui.terminal.sanitize import sanitize_line
-from grucli.ui.terminal.startup_message import STARTUP_MESSAGE
 from grucli.ui.training.dashboard import TrainDashboard, compiling_message
 
 _HEADER = f"{'step':>8} {'tokens':>12} {'time':>8} {'train':>7} {'val':>9} {'bits/char':>10} {'tokens/s':>9}"
 _CONTEXT_HEADER = f" {'context':>8}"
-_REPORT_STAGE_AFTER = 2.0  # seconds: a stage of the setup that lasts longer gets a line
 _BEST_LEGEND = "* = best so far"
 
 
-class TrainView:
+class TrainView(DashboardView):
     """Shows events as they come: a live dashboard on a terminal, table rows otherwise; first what is trained and why.
 
     Rows are data and go to stdout, unless that is for a JSON document. The dashboard is progress and goes to stderr; if
@@ -45,28 +42,10 @@ class TrainView:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`json` keeps stdout free, `stop_requested` returns True once the run was asked to stop."""
-        self._terminal = terminal
+        super().__init__(terminal, draws=json or terminal.data.is_terminal, clock=clock)
         self._json = json
         self._dashboard = TrainDashboard(stop_requested)
-        self._lock = threading.Lock()
-        self._live: LiveDisplay | None = None
-        self._clock = clock
-        self._stages: dict[str, float] = {}
-        self._reported: set[str] = set()
-        self._has_progress = False
         self._header_printed = False
-
-    def __enter__(self) -> Self:
-        if self._terminal.live and (self._json or self._terminal.data.is_terminal):
-            self._live = LiveDisplay(self._terminal, self._render)
-            self._live.start()
-        else:
-            self._terminal.info(STARTUP_MESSAGE)
-        return self
-
-    def __exit__(self, exc_type: object, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop(keep=exc_type is None or self._has_progress)
 
     def follow(self, events: Iterable[TrainEvent]) -> TrainFinished:
         """Show a whole run and return its last event."""
@@ -86,10 +65,8 @@ class TrainView:
         if self._live is None or isinstance(event, TrainStarted):
             self._report(event)
 
-    def _render(self) -> list[Text]:
-        # Called from the thread of the live display.
-        with self._lock:
-            return self._dashboard.render(self._terminal.messages)
+    def _render_dashboard(self, console: Console) -> list[Text]:
+        return self._dashboard.render(console)
 
     def _report(self, event: TrainEvent) -> None:
         match event:
@@ -107,13 +84,6 @@ class TrainView:
                 self._report_evaluation(event)
             case _:
                 pass
-
-    def _report_stage(self, stage: str) -> None:
-        now = self._clock()
-        started_at = self._stages.setdefault(stage, now)
-        if stage not in self._reported and now - started_at >= _REPORT_STAGE_AFTER:
-            self._reported.add(stage)
-            self._terminal.info(sanitize_line(stage))
 
     def _report_evaluation(self, event: Evaluated) -> None:
         if not self._header_printed:
