@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grucli.api.clean import clean, explain
     from grucli.api.compare import compare
     from grucli.api.fetch import fetch
-    from grucli.api.model import Model, evaluate, gates, generate, load, score, stream
+    from grucli.api.model import Model, evaluate, evaluate_models, gates, generate, load, score, stream
     from grucli.api.purge import purge
     from grucli.api.train import train
     from grucli.chat import open_chat as chat
@@ -44,6 +44,7 @@ __all__ = [
     "clean",
     "compare",
     "evaluate",
+    "evaluate_models",
     "explain",
     "fetch",
     "gates",
@@ -59,7 +60,7 @@ _MODULES = {
     "grucli.api.clean": ("clean", "explain"),
     "grucli.api.compare": ("compare",),
     "grucli.api.fetch": ("fetch",),
-    "grucli.api.model": ("Model", "evaluate", "gates", "generate", "load", "score", "stream"),
+    "grucli.api.model": ("Model", "evaluate", "evaluate_models", "gates", "generate", "load", "score", "stream"),
     "grucli.api.purge": ("purge",),
     "grucli.api.train": ("train",),
     "grucli.comparison.options": ("CompareOptions",),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from grucli.chat.inputs import unknown_symbols, unknown_symbols_message
 from grucli.errors import EmptyInputError, UsageError
 from grucli.generation.options import (
+    MAX_SEED,
     GateActivations,
     GenerationConfig,
     Sample,
@@ -27,9 +28,13 @@ from grucli.read.text_files import read_text_file
 if TYPE_CHECKING:
     from grucli.generation.copy_detection import CheckedSample, CopyIndex
     from grucli.generation.decoding import TextStream
-    from grucli.generation.evaluation import EvalResult
+    from grucli.generation.evaluation import DocumentNats, EvalResult
     from grucli.generation.sampler import Sampler
     from grucli.progress import Progress
+    from grucli.read.sources import InputSource
+
+Split = Literal["all", "train", "val"]
+"""A side of the split that training makes, or the whole corpus."""
 
 Copies = Literal["ignore", "mark", "replace"]
 """Treatment of samples that copy 50 or more characters of the training text.
@@ -218,72 +223,109 @@ class Model:
         self,
         corpus: str | os.PathLike[str],
         *,
-        split: Literal["all", "val"] = "all",
+        split: Split = "all",
         val: float = 0.1,
         context: bool = False,
         dynamic: bool = False,
         column: str | None = None,
         read: ReadOptions | None = None,
+        seed: int = 0,
         on_progress: "Progress | None" = None,
     ) -> "EvalResult":
-        """Return the losses over a corpus, or over the part of it that training with `val` holds out.
-
-        Args:
-            corpus: a file that training takes.
-            split: "all", or "val" for the validation split.
-            val: the validation fraction of that split, 0 to 1.
-            context: also measure what up to 1,000 replies gain from the turns before them, with a model and a corpus
-                of conversations.
-            dynamic: also measure what learning while reading gains.
-            column: the column of the text, None for the usual names.
-            read: how to read the file.
-            on_progress: called with a stage, and with the bytes done and in all.
+        """Return the losses over a corpus, or over a split of it as made by training with `val`; see `evaluate_models`.
 
         Raises:
-            UsageError: the file cannot be read, has no such column, or most of its characters are unknown; or with
-                `context`, the model was not trained on conversations, or the corpus has none.
-            EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
-            GruError: the file is corrupt, or the disk is full.
+            UsageError: as `evaluate_models`.
+            EmptyInputError: as `evaluate_models`.
+            GruError: as `evaluate_models`.
         """
-        from grucli.generation import evaluation
+        return evaluate_models(
+            [self],
+            corpus,
+            split=split,
+            val=val,
+            context=context,
+            dynamic=dynamic,
+            column=column,
+            read=read,
+            seed=seed,
+            on_progress=on_progress,
+        )[0]
+
+    def _evaluate(
+        self, source: "InputSource", options: "_EvalOptions", notify: "Progress"
+    ) -> "tuple[EvalResult, DocumentNats]":
+        from grucli.generation.evaluation import DocumentNats, evaluate
         from grucli.paths import cache_dir
-        from grucli.text.dataset import prepare_dataset
+        from grucli.text.dataset import prepare_dataset, read_split
+        from grucli.text.documents import measure_documents
         from grucli.text.unknown_characters import check_unknown_share, unknown_share_warning
 
-        if context and not self.conversations:
+        if options.context and not self.conversations:
             raise UsageError(f"'{self.name}' was not trained on conversations", "use a model that was, or no --context")
-        notify = on_progress or (lambda stage, done, total: None)
+        whose = f" of '{self.name}'" if options.several_models else ""
+        corpus, tokenizer, fraction = f"'{source.display_name}'", self._weights.tokenizer, options.val_fraction
         dataset = prepare_dataset(
-            [os.fspath(corpus)],
-            read=(read or ReadOptions()).with_column(column),
-            tokenizer=self._weights.tokenizer,
+            [source],
+            read=options.read,
+            tokenizer=tokenizer,
             vocab=None,
-            val_fraction=val if split == "val" else 0.0,
+            val_fraction=fraction,
             val_file=None,
             cache_dir=cache_dir(),
             on_progress=notify,
         )
-        tokens = dataset.val if split == "val" else dataset.train
+        tokens = dataset.val if options.split == "val" else dataset.train
         if tokens is None:
-            message = f"'{os.fspath(corpus)}' has no validation split"
-            raise EmptyInputError(message, "drop --split val, or use more text")
-        if context and not (dataset.conversations or tokens.conversations):
+            raise EmptyInputError(f"{corpus} has no validation split", "drop --split val, or use more text")
+        if options.context and not (dataset.conversations or tokens.conversations):
             raise UsageError(
-                f"'{os.fspath(corpus)}' has no conversations",
+                f"{corpus} has no conversations",
                 "name the column of conversations with --thread-column, or drop --context",
             )
         hint = "use a model that was trained on such text, or with --tokenizer subword"
-        check_unknown_share(tokens, f"'{os.fspath(corpus)}'", f"'{self.name}'", hint)
+        check_unknown_share(tokens, corpus, f"'{self.name}'", hint)
+        pieces = read_split(source, options.read, fraction, options.split, notify)
+        documents = DocumentNats(measure_documents(pieces, tokenizer, tokens))
         warning, report = unknown_share_warning(tokens), dataset.report
         notify("scoring", 0, None)
-        return dataclasses.replace(
-            evaluation.evaluate(self._weights, tokens, self._threads, context=context, dynamic=dynamic),
+        result = evaluate(
+            self._weights,
+            tokens,
+            self._threads,
+            documents=documents,
+            context=options.context,
+            dynamic=options.dynamic,
+        )
+        result = dataclasses.replace(
+            result,
             read=report.read,
             dropped=dict(report.skipped),
             placeholders=report.placeholders,
-            notices=(*report.messages(), *([warning] if warning is not None else [])),
+            notices=(*report.messages(), *([f"{warning}{whose}"] if warning is not None else [])),
             inputs=tuple(report.schemas),
+            model=self.name,
+            **documents.figures(options.seed),
         )
+        return result, documents
+
+
+@dataclass(frozen=True, slots=True)
+class _EvalOptions:
+    """Options of an evaluation; see `evaluate_models`."""
+
+    split: Split
+    val: float
+    read: ReadOptions
+    context: bool
+    dynamic: bool
+    seed: int
+    several_models: bool
+
+    @property
+    def val_fraction(self) -> float:
+        """The fraction of the corpus to hold out."""
+        return 0.0 if self.split == "all" else self.val
 
 
 def load(name_or_path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Model:
@@ -373,25 +415,28 @@ def evaluate(
     model: ModelRef,
     corpus: str | os.PathLike[str],
     *,
-    split: Literal["all", "val"] = "all",
+    split: Split = "all",
     val: float = 0.1,
     context: bool = False,
     dynamic: bool = False,
     column: str | None = None,
     read: ReadOptions | None = None,
+    seed: int = 0,
     on_progress: "Progress | None" = None,
 ) -> "EvalResult":
-    """Return the losses of a model over a corpus; see `Model.evaluate`.
+    """Return the losses of a model over a corpus; see `evaluate_models`.
 
     >>> import grucli
     >>> grucli.evaluate("emo", "test.csv").bits_per_char  # doctest: +SKIP
 
     Raises:
-        UsageError: there is no such model; or as `Model.evaluate`.
+        UsageError: there is no such model; or as `evaluate_models`.
         ModelFileError: the model's file is corrupt.
-        EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
+        EmptyInputError: as `evaluate_models`.
+        GruError: as `evaluate_models`.
     """
-    return _resolve(model).evaluate(
+    return evaluate_models(
+        [model],
         corpus,
         split=split,
         val=val,
@@ -399,8 +444,65 @@ def evaluate(
         dynamic=dynamic,
         column=column,
         read=read,
+        seed=seed,
         on_progress=on_progress,
-    )
+    )[0]
+
+
+def evaluate_models(
+    models: Sequence[ModelRef],
+    corpus: str | os.PathLike[str],
+    *,
+    split: Split = "all",
+    val: float = 0.1,
+    context: bool = False,
+    dynamic: bool = False,
+    column: str | None = None,
+    read: ReadOptions | None = None,
+    seed: int = 0,
+    on_progress: "Progress | None" = None,
+) -> "list[EvalResult]":
+    """Return the losses of models over a corpus, each but the first with its difference from the first.
+
+    >>> import grucli
+    >>> grucli.evaluate_models(["emo", "mine"], "test.csv")[1].difference  # doctest: +SKIP
+
+    Args:
+        models: loaded models, names or paths.
+        corpus: a file that training takes, or "-" for standard input.
+        split: "all", or "train" or "val" for one side of the split that training makes.
+        val: the validation fraction of that split, 0 to 1.
+        context: also measure what up to 1,000 replies gain from the turns before them, with models and a corpus of
+            conversations.
+        dynamic: also measure what learning while reading gains.
+        column: the column of the text, None for the usual names.
+        read: how to read the file.
+        seed: of the intervals, 0 or more.
+        on_progress: called with a stage, and with the bytes done and in all.
+
+    Raises:
+        UsageError: there is no such model, the file cannot be read, has no such column, or most of its characters are
+            unknown; or with `context`, a model was not trained on conversations, or the corpus has none.
+        ModelFileError: a model's file is corrupt.
+        EmptyInputError: there is no text, or no validation split, or with `context` too few replies.
+        GruError: the file is corrupt, or the disk is full.
+    """
+    from grucli.paths import cache_dir
+    from grucli.text.dataset import open_source
+
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed is {seed}", f"seed takes a whole number from 0 to {MAX_SEED}")
+    loaded = list(map(_resolve, models))
+    read = (read or ReadOptions()).with_column(column)
+    options = _EvalOptions(split, val, read, context, dynamic, seed, len(loaded) > 1)
+    notify = on_progress or (lambda stage, done, total: None)
+    with open_source(os.fspath(corpus), cache_dir(), notify) as source:
+        evaluated = [model._evaluate(source, options, notify) for model in loaded]
+    results = [result for result, _ in evaluated[:1]]
+    for result, documents in evaluated[1:]:
+        names = (results[0].model, result.model)
+        results.append(dataclasses.replace(result, difference=documents.difference(evaluated[0][1], names, seed)))
+    return results
 
 
 def read_prompt(path: str) -> str:

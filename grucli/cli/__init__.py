@@ -32,7 +32,7 @@ COMMANDS = {
     "train": "Train a model on comments.",
     "sample": "Generate comments.",
     "chat": "Chat with a model.",
-    "eval": "Measure how well a model predicts a text: fewer bits per character are better.",
+    "eval": "Measure how well models predict a text: fewer bits per character are better.",
     "compare": "Compare cells: networks of equal size, trained in turns on the same text.",
     "doctor": "Show system information: speed, directories, settings.",
     "models": "List and manage models.",

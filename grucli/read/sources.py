@@ -100,13 +100,13 @@ def resolve_source(name: str) -> InputSource:
     return InputSource(os.fsencode(name).decode("utf-8", "replace"), path, file_format, compression)
 
 
-def resolve_sources(names: Iterable[str]) -> tuple[InputSource, ...]:
-    """Return the sources that the user named.
+def resolve_sources(names: Iterable[str | InputSource]) -> tuple[InputSource, ...]:
+    """Return the sources that the user named, and those that are resolved already.
 
     Raises:
         UsageError: as `resolve_source`; or standard input is named twice.
     """
-    sources = tuple(map(resolve_source, names))
+    sources = tuple(name if isinstance(name, InputSource) else resolve_source(name) for name in names)
     if sum(source.path is None for source in sources) > 1:
         raise UsageError(f"standard input ('{STDIN}') is named twice", "name it once")
     return sources

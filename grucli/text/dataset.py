@@ -43,7 +43,7 @@ _STALE_AFTER_SECONDS = 86_400.0
 """Age of an incomplete directory in the cache at which its process must have been killed."""
 
 _BATCH_CHARS = 1 << 20
-_CONTINUATION = -1
+CONTINUATION = -1
 """Prefix token of a slice that continues the one before it."""
 
 _TRAIN_FILE, _VAL_FILE, _ENTRY_FILE = "train.tokens", "held_out.tokens", "corpus.json"
@@ -113,8 +113,24 @@ class Dataset:
         }
 
 
+@contextmanager
+def open_source(name: str, cache_dir: Path, on_progress: Progress) -> Iterator[InputSource]:
+    """Open a source that can be read several times: a pipe is copied into a file, which is removed at the end.
+
+    Raises:
+        UsageError: the source cannot be read.
+        GruError: the disk is full or not writable.
+    """
+    source = resolve_source(name)
+    if source.path is not None and not source.path.is_fifo():
+        yield source
+        return
+    with _build_dir(cache_dir / "tokens") as directory:
+        yield _spool_pipe(source, directory, on_progress)
+
+
 def prepare_dataset(
-    sources: Sequence[str],
+    sources: Sequence[str | InputSource],
     *,
     read: ReadOptions,
     tokenizer: str | Tokenizer | None,
@@ -132,7 +148,7 @@ def prepare_dataset(
     comments are on the same side. With two different documents or more, each side has at least one.
 
     Args:
-        sources: files, or "-" for standard input.
+        sources: files, "-" for standard input, or a source that is open.
         read: how to read the sources, and `val_file`.
         tokenizer: the kind to train, a trained one, or None for the kind that suits the text (with `vocab`, "char").
         vocab: the vocabulary size to train, or None for the default of the kind.
@@ -198,6 +214,25 @@ def _check_has_columns(sources: Sequence[InputSource], read: ReadOptions) -> Non
         raise UsageError(f"'{sources[0].display_name}' is running text, without columns", f"remove {' '.join(flags)}")
 
 
+def read_split(
+    source: InputSource, read: ReadOptions, val_fraction: float, split: str, on_progress: Progress
+) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a split of an open source as `prepare_dataset` writes them, each with its prefix token.
+
+    The prefix token is EOS at the beginning of a document, EOT at that of a later turn, and CONTINUATION for the next
+    slice of a text. split: "train" or "val"; anything else is the whole source.
+
+    Raises:
+        UsageError: as `prepare_dataset`.
+        GruError: as `prepare_dataset`.
+    """
+    reader = _DocumentReader([source], [""], read, on_progress)
+    found = _find_split(reader, val_fraction if split in ("train", "val") else 0.0)
+    for is_val, piece in found.apply(reader.pieces("counting words", RowReport())):
+        if is_val == (split == "val"):
+            yield piece.prefix_token, piece.text
+
+
 def file_fingerprint(source: str, on_progress: Progress) -> str:
     """Return the `Dataset.fingerprint` of a file on its own, read without options.
 
@@ -240,7 +275,7 @@ class _CacheEntry(msgspec.Struct, frozen=True):
 
 
 class _TextPiece(NamedTuple):
-    """A text, its prefix token (EOS, EOT or _CONTINUATION), and the hash of its document in [0, 1) for the split."""
+    """A text, its prefix token (EOS, EOT or CONTINUATION), and the hash of its document in [0, 1) for the split."""
 
     text: str
     prefix_token: int
@@ -271,7 +306,7 @@ class _DocumentReader:
                 prefix_token, split_key = EOS, _split_key(fingerprint)
                 for text in read_running_text(source, self._read, report, on_bytes):
                     yield _TextPiece(text, prefix_token, split_key)
-                    prefix_token = _CONTINUATION
+                    prefix_token = CONTINUATION
                 continue
             thread = None
             for row in read_rows(source, self._read, report, on_bytes):
@@ -435,7 +470,7 @@ class _SplitWriter:
 
     def add(self, piece: _TextPiece) -> None:
         self.is_empty = False
-        if piece.prefix_token == _CONTINUATION:
+        if piece.prefix_token == CONTINUATION:
             self.flush()
             self._writer.append_text(piece.text)
             return

@@ -49,6 +49,13 @@ class EvalBatch:
     is_epoch_start: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EvalWindow(EvalBatch):
+    """A batch with the places of its inputs in the file; positions int64 [T, B], those of padding beyond the last."""
+
+    positions: NDArray[np.int64]
+
+
 class BatchLoader:
     """Training batches of a token file: B lanes of T steps; `steps_per_epoch` batches cover it about once.
 
@@ -90,7 +97,7 @@ class BatchLoader:
         return TrainBatch(inputs=inputs, targets=ids[1:], reset_mask=inputs == EOS, is_epoch_start=window == 0)
 
 
-def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalBatch]:
+def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalWindow]:
     """Yield every token of a file as a target exactly once, in windows [T, B] that carry their state to the next.
 
     The initial state is zero. Lanes begin where a document does, or, inside a running text, after `BURN_IN` tokens that
@@ -112,12 +119,13 @@ def eval_windows(tokens: TokenFile, B: int, T: int) -> Iterator[EvalBatch]:
         inputs = np.where(in_range, tokens.read(positions % tokens.tokens), np.int32(EOS))
         targets = np.where(in_range, tokens.read((positions + 1) % tokens.tokens), np.int32(EOS))
         loss_mask = (in_range & (positions >= begins)).astype(np.float32)
-        yield EvalBatch(
+        yield EvalWindow(
             inputs=inputs,
             targets=targets,
             reset_mask=inputs == EOS,
             loss_mask=loss_mask,
             is_epoch_start=window == 0,
+            positions=positions,
         )
         if window % _DROP_CACHE_EVERY_STEPS == _DROP_CACHE_EVERY_STEPS - 1:
             tokens.drop_page_cache()

@@ -14,9 +14,11 @@ from grucli.paths import models_dir
 from grucli.text.tokenizers import train
 
 
-def make_weights(card: ModelCard | None = None, seed: int = 0, text: str = "hello there, hello there") -> SavedModel:
-    """A network of two units that has learnt nothing but the characters of a text."""
-    tokenizer = train("char", iter([text]))
+def make_weights(
+    card: ModelCard | None = None, seed: int = 0, text: str = "hello there, hello there", kind: str = "char"
+) -> SavedModel:
+    """A network of two units that has learnt nothing but the tokens of a text."""
+    tokenizer = train(kind, iter([text]))
     config = ModelConfig("gru", tokenizer.vocab_size, 2, 2, 1)
     rng = np.random.default_rng(seed)
     arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(config).items()}

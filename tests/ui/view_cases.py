@@ -5,7 +5,7 @@ A function that gives a context manager leaves its bar on the screen until that 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grucli.engine.system_info import (
@@ -19,7 +19,7 @@ from grucli.engine.system_info import (
 )
 from grucli.errors import ModelFileError, ServiceError, UsageError
 from grucli.generation.copy_detection import CheckedSample
-from grucli.generation.evaluation import EvalResult
+from grucli.generation.evaluation import Difference, EvalResult
 from grucli.model.figures import ContextGain
 from grucli.reddit.clean.explain import Explanation
 from grucli.reddit.clean.report import CleanReport
@@ -32,7 +32,8 @@ from grucli.reddit.fetch.events import FetchFinished, FetchStarted, FetchSummary
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.live_display import TransientBar
 from grucli.ui.views.clean_view import CleanView, show_report, show_rule_trace, show_rules
-from grucli.ui.views.facts_view import show_scores, show_system_info
+from grucli.ui.views.eval_view import show_scores
+from grucli.ui.views.facts_view import show_system_info
 from grucli.ui.views.fetch_view import FetchView, show_fetch_result
 from grucli.ui.views.purge_view import print_models_to_retrain, print_not_found, print_purge_result, warn_fetched_file
 from grucli.ui.views.sample_view import SampleProgress, SampleWriter, show_checked_samples
@@ -220,13 +221,24 @@ def doctor_report(terminal: Terminal) -> None:
 
 def eval_result(terminal: Terminal) -> None:
     """The result of gru eval."""
-    show_scores(terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890))
+    show_scores(terminal, [EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890)])
+
+
+def eval_several(terminal: Terminal) -> None:
+    """The result of gru eval with three models."""
+    figures = {"words": 50_012, "documents": 5_427, "perplexity_per_word": 1_234.5}
+    intervals = {"bits_per_char_interval": (2.0, 2.03), "perplexity_per_word_interval": (1_100.0, 1_400.0)}
+    first = EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, model="emo", **figures, **intervals)  # type: ignore[arg-type]
+    same = Difference(-0.0002, (-0.001, 0.0006), "no difference beyond noise between ann and emo")
+    worse = Difference(0.2, (0.19, 0.21), "emo predicts the text better than a\x1bbc")
+    others = (("ann", same), ("a\x1bbc", worse))
+    show_scores(terminal, [first, *(replace(first, model=name, difference=each) for name, each in others)])
 
 
 def eval_result_with_context(terminal: Terminal) -> None:
     """The result of gru eval --context."""
     show_scores(
-        terminal, EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, context=ContextGain(**CONTEXT_GAIN))
+        terminal, [EvalResult(1.3975, 1.3968, 2.0152, 4.045, 268_123, 267_890, context=ContextGain(**CONTEXT_GAIN))]
     )
 
 
@@ -321,6 +333,7 @@ PRINTED = {
     "purge, dry run": purge_dry_run,
     "doctor": doctor_report,
     "eval": eval_result,
+    "eval of several": eval_several,
     "eval with context": eval_result_with_context,
     "sample, novelty": copies_marked,
     "sample, no copies": copies_excluded,

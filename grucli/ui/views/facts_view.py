@@ -1,52 +1,15 @@
-"""The figures of `gru eval` and the report of `gru doctor`, one fact per line."""
+"""The gain of context in words, and the report of `gru doctor`, one fact per line."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from grucli.errors import pluralize
 from grucli.model.figures import ContextGain
 from grucli.ui.terminal.console import Terminal
 from grucli.ui.terminal.formatting import format_float, format_si, print_key_values
 
 if TYPE_CHECKING:
     from grucli.engine.system_info import ConfigEntry, KernelCacheInfo, PackagedModelInfo, SystemInfo
-    from grucli.generation.dynamic_evaluation import DynamicGain
-    from grucli.generation.evaluation import EvalResult
 
-_EVAL_LABEL_COLUMNS = 20
 _LABEL_COLUMNS = 18
-
-
-def show_scores(terminal: Terminal, scores: "EvalResult") -> None:
-    """Print one line per figure on stdout."""
-    facts = [
-        ("bits per character", f"{scores.bits_per_char:.4f}"),
-        ("nats per character", f"{scores.nats_per_char:.4f}"),
-        ("nats per token", f"{scores.nats_per_token:.4f}"),
-        ("perplexity", f"{scores.perplexity:.3f}"),
-        ("tokens", f"{scores.tokens:,}"),
-        ("characters", f"{scores.characters:,}"),
-        ("unknown characters", f"{scores.unknown_share:.2%}"),
-    ]
-    if scores.context is not None:
-        facts += zip(("context gain", "right context"), describe_context_gain(scores.context), strict=True)
-    if scores.dynamic is not None:
-        facts += _dynamic_facts(scores.dynamic)
-    print_key_values(terminal, facts, _EVAL_LABEL_COLUMNS)
-
-
-def _dynamic_facts(gain: "DynamicGain") -> Iterator[tuple[str, str]]:
-    interval = gain.dynamic_gain_interval
-    spread = "not enough text for an interval"
-    if interval is not None:
-        spread = f"95%: {interval[0]:,.1f} to {interval[1]:,.1f}"
-    turns = pluralize(gain.dynamic_turns, "turn")
-    yield "gain of learning", f"{gain.dynamic_gain_bits:,.1f} bits in {turns} ({spread})"
-    for bucket in gain.dynamic_curve:
-        yield f"turns {bucket.first_turn} to {bucket.last_turn}", f"gain of {bucket.gain_bits:.2f} bits per turn"
-    yield "with learning", f"{gain.dynamic_bits_per_char:.4f} bits per character"
-    yield "without", f"{gain.static_bits_per_char:.4f} bits per character"
-    yield "cost", f"{gain.dynamic_ms_per_turn:.1f} ms per turn"
 
 
 def describe_context_gain(figures: ContextGain) -> list[str]:
