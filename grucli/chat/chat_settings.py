@@ -33,7 +33,7 @@ class ChatSetting:
     @property
     def metavar(self) -> str:
         """What stands for the value in help."""
-        return "TEXT" if self._is_list else "N"
+        return self.option.chat_metavar if self._is_list else "N"
 
     @property
     def help_text(self) -> str:
@@ -41,11 +41,10 @@ class ChatSetting:
         text = self.option.chat_help or self.option.help.rstrip(".")
         return text[0].lower() + text[1:]
 
-    @property
-    def completions(self) -> Sequence[str]:
+    def completions(self, session: Session) -> Sequence[str]:
         """Values to try."""
         if self._is_list:
-            return (OFF,)
+            return (OFF, *self.option.typed_removals(self._value(session)))
         return tuple(OFF if float(example) == self.option.off else example for example in self.option.examples)
 
     @property
@@ -56,14 +55,18 @@ class ChatSetting:
         """The current value as it would be typed, `off` where it disables the setting; texts are quoted."""
         value = self._value(session)
         if isinstance(value, tuple):
-            return " ".join(map(repr, value)) or OFF
+            return " ".join(map(self.option.show_text, value)) or OFF
         return OFF if value == self.option.off else _format_number(value)
 
     def confirmation(self, session: Session) -> str:
         """The new value in a few words."""
         value = self._value(session)
         if isinstance(value, tuple):
-            return f"{self.option.when_set} {', '.join(map(repr, value))}" if value else self.option.when_empty
+            return (
+                f"{self.option.when_set} {', '.join(map(self.option.show_text, value))}"
+                if value
+                else self.option.when_empty
+            )
         current = self.current(session)
         return f"{current} characters per second" if self.option is _PACE and current != OFF else current
 
@@ -88,14 +91,16 @@ class ChatSetting:
         if self.option is _PACE:
             session.set_pace(value)
         else:
-            session.config = dataclasses.replace(session.config, **{self.option.name: value})
+            config = dataclasses.replace(session.config, **{self.option.name: value})
+            session.model.check_config(config)
+            session.config = config
 
     def _value(self, session: Session) -> Any:
         return getattr(session if self.option is _PACE else session.config, self.option.name)
 
     def _parse(self, session: Session, text: str) -> Any:
         if self._is_list:
-            return () if text == OFF else (*self._value(session), unescape_text(text))
+            return () if text == OFF else self.option.change_texts(self._value(session), unescape_text(text))
         off = self.option.off
         if text == OFF and off is not None:
             return self.option.kind(off)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from grucli.chat.candidates import DEFAULT_PEEK, best, peek, pick, spread
-from grucli.chat.chat_settings import SETTINGS, ChatSetting, chat_name, truncate
+from grucli.chat.chat_settings import OFF, SETTINGS, ChatSetting, chat_name, truncate
 from grucli.chat.events import (
     ChatEvent,
     CommandError,
@@ -204,7 +204,7 @@ def _setting_command(setting: ChatSetting) -> SlashCommand:
     return SlashCommand(
         setting.name, setting.metavar, "", setting.help_text, run,
         option.chat_details, f"/{setting.name} {option.chat_example}" if option.chat_example else "",
-        current=setting.current, values=lambda session: setting.completions,
+        current=setting.current, values=setting.completions,
     )  # fmt: skip
 
 
@@ -454,7 +454,9 @@ def _help(session: Session, name: str) -> Iterator[ChatEvent]:
         yield from _help_for(session, name.removeprefix("/"))
         return
     commands = tuple((command.group, command.usage, command.help_text) for command in COMMANDS if command.group)
-    yield Help(commands, tuple(f"/{setting.name} {setting.current(session)}" for setting in SETTINGS))
+    # Without the word off, so that the list fits on a screen.
+    settings = (f"/{setting.name} {setting.current(session)}".removesuffix(f" {OFF}") for setting in SETTINGS)
+    yield Help(commands, tuple(settings))
     yield Message("/help NAME explains one, /set lists settings; Ctrl-C stops, /quit leaves")
 
 

@@ -35,7 +35,7 @@ def open_session(
 
     Raises:
         UsageError: there is no such model or session, the two do not fit, or a resumed session is given a preamble or
-            no store.
+            no store; or the model does not have a unit of `config`.
         ModelFileError: the file of the model is corrupt.
         LockedError: another process has the session open.
         OSError: the session cannot be read.
@@ -46,7 +46,9 @@ def open_session(
             time.sleep(POLL_SECONDS)
     new_session = partial(Session, models, config=config, pace=pace, store=store, follow=follow)
     if resume_with is None:
-        return new_session(model_ref, preamble=preamble or "", persist=persist)
+        session = new_session(model_ref, preamble=preamble or "", persist=persist)
+        session.model.check_config(config)
+        return session
     if preamble is not None:
         raise UsageError("both --continue and --opening are given", "use one: a resumed session has its opening")
     if store is None:

@@ -54,6 +54,13 @@ class ChatModel(Protocol):
     def gate_labels(self) -> Mapping[str, str]:
         """Labels of the gates that `gate_activations` reports, by gate, the most telling first."""
 
+    def check_config(self, config: GenerationConfig) -> None:
+        """Validate what depends on the model.
+
+        Raises:
+            UsageError: the model has no such unit.
+        """
+
     def initial_state(self) -> State:
         """Return the state before any text."""
 

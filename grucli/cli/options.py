@@ -157,7 +157,7 @@ def _parameters(option: GenerationOption) -> Iterator[inspect.Parameter]:
         yield _parameter(option.name, option.flag, str | None, None, option.help, metavar="FILE")
         yield _parameter(_item_name(option), option.item_flag, texts, None, option.item_help)
     elif option.kind is tuple:
-        yield _parameter(option.name, option.flag, texts, None, option.help)
+        yield _parameter(option.name, option.flag, texts, None, option.help, metavar=option.metavar or None)
     elif option.name == "seed":
         yield _parameter(option.name, option.flag, int | None, None, option.help)
     elif option.in_replies is not None:

@@ -37,6 +37,7 @@ class CpuDecoder:
             out_bias=parameters["out.b"],
         )
         self._quantized = quantized
+        self._held = _hold({})
         columns = [cell.recurrent_columns(product.gates, H) for product in cell.products]
         matrices = [layer["W"] for layer in layers]
         self._packed = [pack_weights(matrices, c.start, c.stop - c.start, quantized=quantized) for c in columns]
@@ -49,6 +50,12 @@ class CpuDecoder:
         out = pack_weights([weights], 0, len(bias), quantized=self._quantized)
         decoder = copy.copy(self)
         decoder._weights = self._weights._replace(out=out, out_bias=bias)
+        return decoder
+
+    def with_held_units(self, values: Mapping[tuple[int, int], float]) -> Self:
+        """Implement `InferenceEngine.with_held_units`; everything else is shared."""
+        decoder = copy.copy(self)
+        decoder._held = _hold(values)
         return decoder
 
     def _workspace(self, rows: int) -> tuple[decode.Layers, decode.Workspace]:
@@ -75,11 +82,17 @@ class CpuDecoder:
         n = tokens.shape[1]
         hidden = np.empty((0, n, self._H), np.float32) if hidden is None else hidden
         layers, workspace = self._workspace(n)
-        decode.prefill(0, n, tokens, self._weights, layers, state, hidden, workspace)
+        decode.prefill(0, n, tokens, self._weights, layers, self._held, state, hidden, workspace)
 
     def decode(
         self, low: int, high: int, params: SamplingParams, decode_state: DecodeState, state: Float32, out_tokens: Ids
     ) -> None:
         """Implement `InferenceEngine.decode`."""
         layers, workspace = self._workspace(high - low)
-        decode.decode(low, high, self._weights, layers, params, decode_state, state, out_tokens, workspace)
+        decode.decode(low, high, self._weights, layers, self._held, params, decode_state, state, out_tokens, workspace)
+
+
+def _hold(values: Mapping[tuple[int, int], float]) -> decode.HeldUnits:
+    places = np.array(list(values), np.int32).reshape(-1, 2).T
+    layers, units = np.ascontiguousarray(places)
+    return decode.HeldUnits(layers, units, np.array(list(values.values()), np.float32))

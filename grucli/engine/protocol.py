@@ -62,6 +62,12 @@ class InferenceEngine(Protocol):
     def with_output(self, weights: Float32, bias: Float32) -> "InferenceEngine":
         """Return an engine with another output layer, weights [H, V] and bias [V], and the same states."""
 
+    def with_held_units(self, values: Mapping[tuple[int, int], float]) -> "InferenceEngine":
+        """Return an engine that holds the output of units, by layer 0 … L - 1 and unit 0 … H - 1, at a value.
+
+        It has that value after each token, for the next layer too. The other components of the state are not held.
+        """
+
 
 class Scorer(Protocol):
     """Computes losses."""

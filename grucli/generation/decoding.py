@@ -202,8 +202,9 @@ class Stream:
     def state(self) -> State:
         """The state after the text so far."""
         initial_state = self._request.state
-        if self._text != self._generated:
-            # The generated text has more than the sample: a stop string, or characters beyond the limit.
+        if self._text != self._generated or self._request.config.dial:
+            # The generated text has more than the sample: a stop string, or characters beyond the limit. Held units are
+            # not a part of what was read.
             return self._request.read(initial_state, self._text)
         hidden, last_token = self._batch.hidden[:, 0].copy(), int(self._batch.decode_state.last_token[0])
         tail = (initial_state.tail + self._text)[-TAIL_CHARS:]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from grucli.errors import UsageError
+from grucli.generation.dials import change_dials, check_dials, typed_removals
 from grucli.generation.phrases import check_blocked, check_stops
 from grucli.json_record import JsonRecord
 
@@ -63,6 +64,16 @@ class GenerationOption:
     """How a chat confirms a list of texts, before the texts."""
     when_empty: str = ""
     """How a chat confirms an empty list."""
+    metavar: str = ""
+    """What stands for one text in help."""
+    chat_metavar: str = "TEXT"
+    """The same in a chat."""
+    show_text: Callable[[str], str] = repr
+    """How a chat shows one text."""
+    typed_removals: Callable[[Sequence[str]], tuple[str, ...]] = lambda texts: ()
+    """What may be typed in a chat to remove one text."""
+    change_texts: Callable[[Sequence[str], str], tuple[str, ...]] = lambda texts, text: (*texts, text)
+    """The list after a text is typed in a chat."""
 
     name: str = ""
     kind: type = float
@@ -183,6 +194,16 @@ class GenerationConfig:
         chat_help="block a word or phrase (word*: a prefix); /block off removes all",
         chat_details="Upper and lower case are the same; word* blocks all words that begin so.", chat_example="damn*",
         check_texts=check_blocked, when_set="never says", when_empty="nothing is blocked",
+    )  # fmt: skip
+    dial: tuple[str, ...] = _option(
+        (), "Hold unit N of layer L at a value from -1 to 1; repeatable.",
+        metavar="L:N=VALUE", chat_metavar="L:N VALUE",
+        chat_help="hold unit N of layer L at a value; /dial L:N off, /dial off",
+        chat_details="While the model writes, the unit's output has that value, from -1 to 1, after each token. Layers "
+        "count from 1, units from 0. Of an LSTM the output is held, not the cell. Texts are read without it.",
+        chat_example="1:20 0.9",
+        check_texts=check_dials, when_set="holds", when_empty="no unit is held",
+        show_text=str, typed_removals=typed_removals, change_texts=change_dials,
     )  # fmt: skip
     beam: int = _option(
         0, "Beam width; 0 disables beam search.",

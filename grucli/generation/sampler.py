@@ -21,6 +21,7 @@ from grucli.errors import UsageError
 from grucli.generation.beam_search import BeamSearch
 from grucli.generation.best_of import BestOf, choose_best, mmi_score
 from grucli.generation.decoding import GenerationRequest, Stream, TextStream, build_automaton, generate_batch
+from grucli.generation.dials import held_units
 from grucli.generation.options import (
     MAX_SEED,
     TAIL_CHARS,
@@ -149,6 +150,14 @@ class Sampler:
         """The gates of the cell, the most informative one first, and what their values mean."""
         return self._cell.gate_labels
 
+    def check_config(self, config: GenerationConfig) -> None:
+        """Validate what depends on the model.
+
+        Raises:
+            UsageError: the model has no such unit.
+        """
+        held_units(config.dial, self._sizes.L, self._sizes.H)
+
     def warm_up(self) -> None:
         """Compile or load the kernels."""
         for _ in Stream(self._make_request(self.initial_state(), GenerationConfig(max_chars=1)), ""):
@@ -159,10 +168,10 @@ class Sampler:
         hidden = np.zeros((self._sizes.L, self._cell.width(self._sizes.H)), np.float32)
         return State(hidden, self._start_token, turn_start=State(hidden, self._start_token))
 
-    def _prefill(self, state: State, tokens: NDArray[np.int32]) -> Float32:
+    def _prefill(self, state: State, tokens: NDArray[np.int32], engine: InferenceEngine | None = None) -> Float32:
         hidden = state.hidden[:, None, :].copy()
         for part in slices(len(tokens)):
-            self._engine.prefill(tokens[part, None], hidden)
+            (engine or self._engine).prefill(tokens[part, None], hidden)
         return np.ascontiguousarray(hidden[:, 0])
 
     def read(self, state: State, text: str) -> State:
@@ -277,8 +286,9 @@ class Sampler:
         request = self._make_request(state, config)
         automaton, fsm_state = build_automaton(request.phrases, state.tail)
         mask = allowed_mask(automaton, fsm_state, self._sizes.V, len(state.tail) >= config.min_chars)
-        uncond_logits = None if request.uncond_state is None else self._logits(request.uncond_state)
-        probabilities = token_probabilities(self._logits(state), uncond_logits, mask, config)
+        uncond_state, engine = request.uncond_state, request.engine
+        uncond_logits = None if uncond_state is None else self._logits(uncond_state, engine)
+        probabilities = token_probabilities(self._logits(state, engine), uncond_logits, mask, config)
         top = np.argsort(-probabilities, kind="stable")[: max(n, 0)].tolist()
         return [
             TokenProb(self.tokenizer.decode([token]), float(probabilities[token]), token)
@@ -324,14 +334,16 @@ class Sampler:
                 each.append(gates[name].mean(axis=(1, 2)))
         return {name: np.stack(each, axis=1) for name, each in means.items()}
 
-    def _logits(self, state: State) -> Float64:
-        output = self._prefill(state, np.array([state.last_token], np.int32))[-1:, : self._sizes.H]
+    def _logits(self, state: State, engine: InferenceEngine) -> Float64:
+        output = self._prefill(state, np.array([state.last_token], np.int32), engine)[-1:, : self._sizes.H]
         return np.asarray(self._output_projection.logits(output)[0])
 
     def _make_request(self, state: State, config: GenerationConfig) -> GenerationRequest:
         uncond_state = self._uncond_state(state) if config.relevance else None
+        held = held_units(config.dial, self._sizes.L, self._sizes.H)
+        engine = self._decoder.with_held_units(held) if held else self._decoder
         return GenerationRequest(
-            self._decoder, self.tokenizer, self._matcher_for(config), config, state, uncond_state, self.read
+            engine, self.tokenizer, self._matcher_for(config), config, state, uncond_state, self.read
         )
 
     def _uncond_state(self, state: State) -> State:

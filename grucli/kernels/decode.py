@@ -44,6 +44,14 @@ class Layers(NamedTuple):
     scratch: Float32
 
 
+class HeldUnits(NamedTuple):
+    """D units whose outputs are held: layers, units int32 [D], both from 0, and their values float32 [D]."""
+
+    layers: Ids
+    units: Ids
+    values: Float32
+
+
 class Workspace(NamedTuple):
     """Workspace of one call for `rows` sequences: x [rows, G·H], logits and weights [rows, V], columns padded to NR."""
 
@@ -68,9 +76,19 @@ def _embed_tokens(low: int, high: int, inputs: Ids, table: Float32, state: Float
 
 @inlined
 def _step(
-    low: int, high: int, inputs: Ids, weights: Weights, layers: Layers, state: Float32, workspace: Workspace
+    low: int,
+    high: int,
+    inputs: Ids,
+    weights: Weights,
+    layers: Layers,
+    held: HeldUnits,
+    state: Float32,
+    workspace: Workspace,
 ) -> None:
-    """Advance the state [L, n, S·H] of sequences [low, high) by inputs[low:high], in place."""
+    """Advance the state [L, n, S·H] of sequences [low, high) by inputs[low:high], in place.
+
+    Held units have their value after the step of their layer, before the next layer reads it.
+    """
     L, n, width = state.shape
     x, old, new = workspace.x, layers.old, layers.new
     H, rows = old[0].shape[1], high - low
@@ -90,6 +108,10 @@ def _step(
             for i in range(rows):
                 for j in range(H):
                     state[layer, low + i, k * H + j] = component[i, j]
+        for d in range(len(held.units)):
+            if held.layers[d] == layer:
+                for i in range(low, high):
+                    state[layer, i, held.units[d]] = held.values[d]
 
 
 @helper
@@ -139,6 +161,7 @@ def prefill(
     tokens: Ids,
     weights: Weights,
     layers: Layers,
+    held: HeldUnits,
     state: Float32,
     hidden: Float32,
     workspace: Workspace,
@@ -150,7 +173,7 @@ def prefill(
     """
     L = state.shape[0]
     for k in range(tokens.shape[0]):
-        _step(low, high, tokens[k], weights, layers, state, workspace)
+        _step(low, high, tokens[k], weights, layers, held, state, workspace)
         for i in range(low if hidden.shape[0] > 0 else high, high):
             for j in range(hidden.shape[2]):
                 hidden[k, i, j] = state[L - 1, i, j]
@@ -162,6 +185,7 @@ def decode(
     high: int,
     weights: Weights,
     layers: Layers,
+    held: HeldUnits,
     params: SamplingParams,
     decode_state: DecodeState,
     state: Float32,
@@ -172,5 +196,5 @@ def decode(
     for k in range(out_tokens.shape[1]):
         if not _any_running(low, high, decode_state):
             break
-        _step(low, high, decode_state.last_token, weights, layers, state, workspace)
+        _step(low, high, decode_state.last_token, weights, layers, held, state, workspace)
         _sample_all(low, high, weights, params, decode_state, state, out_tokens[:, k], workspace)

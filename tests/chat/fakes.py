@@ -15,6 +15,7 @@ from grucli.chat.session_store import SessionStore
 from grucli.chat.turns import ChatModel
 from grucli.errors import UsageError
 from grucli.generation.best_of import mmi_score
+from grucli.generation.dials import held_units
 from grucli.generation.options import (
     GateActivations,
     GenerationConfig,
@@ -93,6 +94,10 @@ class FakeChatModel:
             self._context_ids[text] = len(self._contexts)
             self._contexts.append(text)
         return State(np.zeros((1, 1), np.float32), self._context_ids[text])
+
+    def check_config(self, config: GenerationConfig) -> None:
+        """It has two layers of ten units."""
+        held_units(config.dial, 2, 10)
 
     def initial_state(self) -> State:
         return self.state_for("")

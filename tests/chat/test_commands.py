@@ -16,6 +16,7 @@ from grucli.chat.events import (
     Message,
     Quit,
     ReplyFinished,
+    SampleCommand,
     TextSurprisal,
     TreeRow,
     TurnTreeView,
@@ -260,17 +261,20 @@ def test_a_model_of_another_kind_begins_a_session_and_tells(tmp_path: Path) -> N
     assert run_line(session, "/model bard")[-1] == Message("started a new session: this model has a different type")
 
 
+_VALUES = {"top-p": "0.5", "min-p": "0.5", "relevance": "0.5", "dial": "1:2 0.5"}
+
+
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_what_disables_a_setting_is_called_off_wherever_it_is_shown(setting: ChatSetting) -> None:
     session = conversation_session()
     name, value = setting.name, setting.option.off
     if setting.option.kind is not tuple and value is None:
-        assert "off" not in setting.completions
+        assert "off" not in setting.completions(session)
         assert command_error(session, f"/{name} off").hint.startswith(f"/{name} takes {setting.option.type_name}, ")
         return
-    assert "off" in setting.completions
+    assert "off" in setting.completions(session)
     for line in (f"/{name} off", *([] if value is None else [f"/{name} {value:g}"])):
-        run_line(session, f"/{name} 3" if name not in ("top-p", "min-p", "relevance") else f"/{name} 0.5")
+        run_line(session, f"/{name} {_VALUES.get(name, '3')}")
         assert setting.current(session) != "off"
         (reported,) = run_line(session, line)
         assert reported == Message(f"/{name}: {setting.option.when_empty or 'off'}")
@@ -281,7 +285,7 @@ def test_what_disables_a_setting_is_called_off_wherever_it_is_shown(setting: Cha
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_each_setting_is_set_by_its_name(setting: ChatSetting) -> None:
     session = conversation_session()
-    for value in setting.completions or ("5",):
+    for value in setting.completions(session) or ("5",):
         for line in (f"/set {setting.name} {value}", f"/{setting.name} {value}", f"/set /{setting.name} {value}"):
             (reported,) = run_line(session, line)
             assert isinstance(reported, Message)
@@ -546,3 +550,43 @@ def test_escapes_in_a_message_and_in_the_text_of_a_command(typed: str, meant: st
 
 def test_a_path_has_no_escapes() -> None:
     assert r"'C:\new'" in command_error(conversation_session(), r"/model C:\new").message
+
+
+def test_a_dial_is_set_changed_and_removed() -> None:
+    session = conversation_session()
+    assert run_line(session, "/dial 1:2 0.5") == [Message("/dial: holds 1:2=0.5")]
+    assert run_line(session, "/dial 2:9=-1") == [Message("/dial: holds 1:2=0.5, 2:9=-1")]
+    assert run_line(session, "/set dial 1:2 .25") == [Message("/dial: holds 2:9=-1, 1:2=.25")]
+    assert session.config.dial == ("2:9=-1", "1:2=.25")
+    assert [each.text for each in complete(session, "/dial ")] == ["off", "2:9 off", "1:2 off"]
+    run_line(session, "hi")
+    (command,) = run_line(session, "/cmd")
+    assert isinstance(command, SampleCommand)
+    assert command.text.endswith(" --dial '2:9=-1' --dial '1:2=.25'")
+    assert run_line(session, "/dial 2:9 off") == [Message("/dial: holds 1:2=.25")]
+    assert run_line(session, "/dial off") == [Message("/dial: no unit is held")]
+    assert run_line(session, "/dial")[0] == Message(
+        "/dial off · hold unit N of layer L at a value; /dial L:N off, /dial off"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "hint"),
+    [
+        ("3:0 1", "unit not found: 3:0", "this model has layers 1 to 2, with units 0 to 9"),
+        ("0:0 1", "unit not found: 0:0", "layers 1 to 2"),
+        ("1:10 1", "unit not found: 1:10", "units 0 to 9"),
+        ("1:2 1.5", "/dial is 1.5", "/dial takes a value from -1 to 1"),
+        ("1:2 nan", "/dial is nan", "/dial takes a value from -1 to 1"),
+        ("1:2", "'1:2=' is not a dial", "such as 1:20=0.9"),
+        ("1:-2 0.5", "'1:-2 0.5' is not a dial", "such as 1:20=0.9"),
+        ("{dial} 1", "'/dial 1' is not a dial", "such as 1:20=0.9"),
+        ("9999999999999999:1 1", "'9999999999999999:1 1' is not a dial", "such as 1:20=0.9"),
+    ],
+)
+def test_a_dial_that_cannot_be_set(value: str, message: str, hint: str) -> None:
+    session = conversation_session()
+    error = command_error(session, f"/dial {value}")
+    assert error.message == message
+    assert hint in error.hint
+    assert session.config.dial == ()

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from grucli.engine.decoder import CpuDecoder
 from grucli.errors import UsageError
 from grucli.generation import decoding
 from grucli.generation.options import GenerationConfig, Sample, State
@@ -20,7 +21,7 @@ from grucli.generation.sampler import Sampler
 from grucli.kernels import sampling
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig
-from grucli.model.parameters import init_parameters
+from grucli.model.parameters import init_parameters, layer_parameters
 from grucli.model.weights import ModelCard, SavedModel
 from grucli.text.tokenizers import EOS, EOT, UNK, Tokenizer, train
 from tests.model.reference import loss_and_gradients
@@ -629,3 +630,77 @@ def test_texts_in_order_are_the_same_and_few_are_begun_before_their_turn(
     as_they_end = list(sampler.generate(sampler.initial_state(), "", 300, config))
     assert [sample.seed for sample in as_they_end] != list(range(3, 303))
     assert sorted(as_they_end, key=lambda sample: sample.seed) == given
+
+
+def read_while_holding(model: SavedModel, ids: NDArray[np.int32], held: dict[tuple[int, int], float]) -> list[float]:
+    """The outputs of the highest layer after the last of `ids`, by the float64 equations."""
+    cell, sizes = CELLS[model.sizes.cell], model.sizes
+    states = [np.zeros((1, cell.width(sizes.H))) for _ in range(sizes.L)]
+    x = np.empty(0)
+    for token in ids:
+        x = model.arrays["embedding"][token].astype(np.float64)
+        for layer in range(sizes.L):
+            parameters = layer_parameters(model.arrays, layer)
+            exact = {name: array.astype(np.float64) for name, array in parameters.items()}
+            after, _ = cell.forward(exact, x.reshape(1, 1, -1), states[layer], np.zeros((1, 1), bool))
+            states[layer] = after[-1]
+            for place, value in held.items():
+                if place[0] == layer:
+                    states[layer][0, place[1]] = value
+            x = states[layer][0, : sizes.H]
+    return [float(value) for value in x]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_held_units_have_their_value_for_the_next_layer_and_the_next_token(cell: str) -> None:
+    model, held = make_model(cell=cell), {(0, 3): 0.9, (1, 20): -1.0, (0, 23): 0.0}
+    decoder = CpuDecoder(model.sizes, model.arrays, quantized=False)
+    ids = np.array([5, 7, 6, 9, 5], np.int32)
+    outputs, free = np.empty((2, 5, 1, 24), np.float32)
+    for engine, into in ((decoder.with_held_units(held), outputs), (decoder, free)):
+        engine.prefill(ids[:, None], np.zeros((2, 1, CELLS[cell].width(24)), np.float32), into)
+    np.testing.assert_allclose(outputs[-1, 0], read_while_holding(model, ids, held), atol=1e-5)
+    np.testing.assert_allclose(free[-1, 0], read_while_holding(model, ids, {}), atol=1e-5)
+    assert (outputs[:, 0, 20] == -1).all()
+
+
+def test_a_dial_acts_alone_in_a_batch_and_with_guidance(sampler: Sampler) -> None:
+    state = sampler.read(sampler.initial_state(), "the ")
+    dialed = GenerationConfig(seed=7, max_chars=60, dial=("2:3=1", "1:5=0.1", "1:5=-1"))
+    last_alone = dataclasses.replace(dialed, dial=("2:3=1", "1:5=-1"))
+    plain = dataclasses.replace(dialed, dial=())
+    texts = {config: [each.text for each in sampler.generate(state, "", 9, config)] for config in (plain, dialed)}
+    assert texts[plain] != texts[dialed]
+    assert [each.text for each in sampler.generate(state, "", 9, last_alone)] == texts[dialed]
+    stream = sampler.stream(state, dialed)
+    assert "".join(chunk.text for chunk in stream) == texts[dialed][0]
+    # What was written is read as it would be without the dial.
+    np.testing.assert_array_equal(stream.state.hidden, sampler.read(state, texts[dialed][0]).hidden)
+    assert [each.text for each in sampler.generate(state, "", 9, plain)] == texts[plain]
+    guided = dataclasses.replace(dialed, relevance=0.3)
+    assert generate_text(sampler, state, guided) == next(sampler.generate(state, "", 1, guided)).text
+
+
+def test_a_dial_changes_what_is_likely_next_and_the_beam(sampler: Sampler) -> None:
+    state, dialed = sampler.read(sampler.initial_state(), "the "), GenerationConfig(max_chars=9, dial=("2:3=1",))
+    plain = dataclasses.replace(dialed, dial=())
+    top, free = (sampler.top_next_tokens(state, 3, config) for config in (dialed, plain))
+    assert [each.probability for each in top] != [each.probability for each in free]
+    greedy = generate_text(sampler, state, dataclasses.replace(dialed, temp=0, max_chars=1))
+    assert greedy == top[0].text
+    beam, free_beam = (sampler.stream(state, dataclasses.replace(each, beam=4)) for each in (dialed, plain))
+    assert [list(each) for each in (beam, free_beam)]
+    assert beam.sample.bits_per_char != free_beam.sample.bits_per_char
+
+
+@pytest.mark.parametrize("dial", ["3:0=1", "0:0=1", "1:24=1"])
+def test_a_dial_needs_a_unit_of_the_model(sampler: Sampler, dial: str) -> None:
+    with pytest.raises(UsageError, match="unit not found: ") as caught:
+        sampler.stream(sampler.initial_state(), GenerationConfig(dial=(dial,)))
+    assert caught.value.hint == "this model has layers 1 to 2, with units 0 to 23; --dial takes one of them"
+
+
+@pytest.mark.parametrize("dial", ["", "1", "1:2", "1:2=", "1:2=x", "1:2=1.01", "1:2=-2", "1:2=nan", "1:2=inf", "a:b=1"])
+def test_what_is_not_a_dial(dial: str) -> None:
+    with pytest.raises(UsageError):
+        GenerationConfig(dial=(dial,))
