@@ -12,7 +12,7 @@ function __gru_at
         else if test -z "$literal"; and test "$word" = --
             set literal 1
         else if test -z "$literal"; and string match -q -- '-*' "$word"
-            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'fetch -o' 'fetch --output' 'fetch --source' 'fetch --after' 'fetch --before' 'fetch --limit' 'fetch --rate' 'fetch --base-url' 'clean -o' 'clean --output' 'clean --dropped' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --author-column' 'clean --id-column' 'clean --parent-column' 'clean --link-column' 'clean --score-column' 'clean --time-column' 'clean --subreddit-column' 'clean --delimiter' 'clean --encoding' 'clean --workers' 'clean --show' 'clean --explain' 'purge --ids' 'purge --author' 'purge --column' 'purge --author-column' 'purge --id-column' 'purge --thread-column' 'purge --delimiter' 'purge --encoding' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --weight-decay' 'train --dropout' 'train --embed-dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --from' 'train --column' 'train --thread-column' 'train --delimiter' 'train --encoding' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --mirostat' 'sample --relevance' 'sample --best-of' 'sample --stop' 'sample --block' 'sample --block-word' 'sample --beam' 'sample --pace' 'sample --threads' 'chat --opening' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --mirostat' 'chat --relevance' 'chat --best-of' 'chat --stop' 'chat --block' 'chat --block-word' 'chat --beam' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --thread-column' 'eval --delimiter' 'eval --encoding' 'eval --threads' 'compare --cells' 'compare --name' 'compare --hidden' 'compare --layers' 'compare --embed' 'compare --tokenizer' 'compare --vocab' 'compare --batch' 'compare --seq' 'compare --lr' 'compare --weight-decay' 'compare --dropout' 'compare --embed-dropout' 'compare --steps' 'compare --epochs' 'compare --minutes' 'compare --val' 'compare --val-file' 'compare --eval-every' 'compare --seed' 'compare --threads' 'compare --seeds' 'compare --column' 'compare --thread-column' 'compare --delimiter' 'compare --encoding' 'compare --svg' 'models quantize -o' 'models quantize --output'
+            if contains -- "$path $word" ' --show-completion' 'demo --minutes' 'demo --seed' 'demo --pace' 'demo --threads' 'fetch -o' 'fetch --output' 'fetch --source' 'fetch --after' 'fetch --before' 'fetch --limit' 'fetch --rate' 'fetch --base-url' 'clean -o' 'clean --output' 'clean --dropped' 'clean --min-turns' 'clean --subreddit' 'clean --author' 'clean --not-author' 'clean --min-score' 'clean --max-score' 'clean --after' 'clean --before' 'clean --min-chars' 'clean --max-chars' 'clean --language' 'clean --match' 'clean --no-match' 'clean --skip-rule' 'clean --column' 'clean --author-column' 'clean --id-column' 'clean --parent-column' 'clean --link-column' 'clean --score-column' 'clean --time-column' 'clean --subreddit-column' 'clean --delimiter' 'clean --encoding' 'clean --workers' 'clean --show' 'clean --explain' 'purge --ids' 'purge --author' 'purge --column' 'purge --author-column' 'purge --id-column' 'purge --thread-column' 'purge --delimiter' 'purge --encoding' 'train --name' 'train --cell' 'train --hidden' 'train --layers' 'train --embed' 'train --tokenizer' 'train --vocab' 'train --batch' 'train --seq' 'train --lr' 'train --weight-decay' 'train --dropout' 'train --embed-dropout' 'train --steps' 'train --epochs' 'train --minutes' 'train --val' 'train --val-file' 'train --eval-every' 'train --seed' 'train --threads' 'train --from' 'train --column' 'train --thread-column' 'train --delimiter' 'train --encoding' 'sample -n' 'sample --n' 'sample --prompt' 'sample --prompt-file' 'sample --reply-to' 'sample --temp' 'sample --top-k' 'sample --top-p' 'sample --min-p' 'sample --repeat-penalty' 'sample --max-chars' 'sample --min-chars' 'sample --seed' 'sample --mirostat' 'sample --relevance' 'sample --best-of' 'sample --stop' 'sample --block' 'sample --block-word' 'sample --dial' 'sample --beam' 'sample --pace' 'sample --threads' 'chat --opening' 'chat --temp' 'chat --top-k' 'chat --top-p' 'chat --min-p' 'chat --repeat-penalty' 'chat --max-chars' 'chat --min-chars' 'chat --seed' 'chat --mirostat' 'chat --relevance' 'chat --best-of' 'chat --stop' 'chat --block' 'chat --block-word' 'chat --dial' 'chat --beam' 'chat --pace' 'chat --threads' 'eval --split' 'eval --val' 'eval --column' 'eval --thread-column' 'eval --delimiter' 'eval --encoding' 'eval --seed' 'eval --threads' 'compare --cells' 'compare --name' 'compare --hidden' 'compare --layers' 'compare --embed' 'compare --tokenizer' 'compare --vocab' 'compare --batch' 'compare --seq' 'compare --lr' 'compare --weight-decay' 'compare --dropout' 'compare --embed-dropout' 'compare --steps' 'compare --epochs' 'compare --minutes' 'compare --val' 'compare --val-file' 'compare --eval-every' 'compare --seed' 'compare --threads' 'compare --seeds' 'compare --column' 'compare --thread-column' 'compare --delimiter' 'compare --encoding' 'compare --svg' 'models quantize -o' 'models quantize --output'
                 set skip 1
             end
         else if test $count -eq 0; and contains -- (string trim -- "$path $word") 'demo' 'fetch' 'clean' 'purge' 'train' 'sample' 'chat' 'eval' 'compare' 'doctor' 'models' 'models list' 'models show' 'models rename' 'models remove' 'models path' 'models quantize' 'sessions' 'sessions list' 'sessions remove'
@@ -51,7 +51,7 @@ complete -c gru -n '__gru_at \'\' 0 0' -a purge -d 'Remove comments from a corpu
 complete -c gru -n '__gru_at \'\' 0 0' -a train -d 'Train a model on comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a sample -d 'Generate comments'
 complete -c gru -n '__gru_at \'\' 0 0' -a chat -d 'Chat with a model'
-complete -c gru -n '__gru_at \'\' 0 0' -a eval -d 'Measure how well a model predicts a text: fewer bits per character are better'
+complete -c gru -n '__gru_at \'\' 0 0' -a eval -d 'Measure how well models predict a text: fewer bits per character are better'
 complete -c gru -n '__gru_at \'\' 0 0' -a compare -d 'Compare cells: networks of equal size, trained in turns on the same text'
 complete -c gru -n '__gru_at \'\' 0 0' -a doctor -d 'Show system information: speed, directories, settings'
 complete -c gru -n '__gru_at \'\' 0 0' -a models -d 'List and manage models'
@@ -198,6 +198,7 @@ complete -c gru -n '__gru_at \'sample\'' -l best-of -x -d 'Generate N and keep t
 complete -c gru -n '__gru_at \'sample\'' -l stop -x -d 'Stop string; \\n is a newline, \\t a tab, \\\\ a backslash; repeatable'
 complete -c gru -n '__gru_at \'sample\'' -l block -r -F -d 'File of words and phrases to block, one per line'
 complete -c gru -n '__gru_at \'sample\'' -l block-word -x -d 'Word or phrase to block; word* blocks a prefix; repeatable'
+complete -c gru -n '__gru_at \'sample\'' -l dial -x -d 'Hold unit N of layer L at a value from -1 to 1; repeatable'
 complete -c gru -n '__gru_at \'sample\'' -l beam -x -d 'Beam width; 0 disables beam search'
 complete -c gru -n '__gru_at \'sample\'' -l novelty -d 'Mark samples that copy 50+ characters of the training text'
 complete -c gru -n '__gru_at \'sample\'' -l no-copies -d 'Replace samples that copy 50+ characters of the training text'
@@ -229,6 +230,7 @@ complete -c gru -n '__gru_at \'chat\'' -l best-of -x -d 'Generate N and keep the
 complete -c gru -n '__gru_at \'chat\'' -l stop -x -d 'Stop string; \\n is a newline, \\t a tab, \\\\ a backslash; repeatable'
 complete -c gru -n '__gru_at \'chat\'' -l block -r -F -d 'File of words and phrases to block, one per line'
 complete -c gru -n '__gru_at \'chat\'' -l block-word -x -d 'Word or phrase to block; word* blocks a prefix; repeatable'
+complete -c gru -n '__gru_at \'chat\'' -l dial -x -d 'Hold unit N of layer L at a value from -1 to 1; repeatable'
 complete -c gru -n '__gru_at \'chat\'' -l beam -x -d 'Beam width; 0 disables beam search'
 complete -c gru -n '__gru_at \'chat\'' -l pace -x -d 'Characters per second on a terminal; 0 disables the limit'
 complete -c gru -n '__gru_at \'chat\'' -l threads -x -d 'Number of threads'
@@ -238,8 +240,8 @@ complete -c gru -n '__gru_at \'chat\'' -l debug -d 'Show tracebacks of errors'
 complete -c gru -n '__gru_at \'chat\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'chat\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'chat\' 0 0' -F -a '(__gru_model_names) chitchat'
-complete -c gru -n '__gru_at \'eval\'' -l split -x -a 'all val' -d 'The whole file, or its validation split'
-complete -c gru -n '__gru_at \'eval\'' -l val -x -d 'Validation fraction of the training, with --split val'
+complete -c gru -n '__gru_at \'eval\'' -l split -x -a 'all train val' -d 'The whole file, or a side of its training split'
+complete -c gru -n '__gru_at \'eval\'' -l val -x -d 'Validation fraction of the training, with --split'
 complete -c gru -n '__gru_at \'eval\'' -l context -d 'Measure what replies gain from their context'
 complete -c gru -n '__gru_at \'eval\'' -l dynamic -d 'Measure what learning while reading gains'
 complete -c gru -n '__gru_at \'eval\'' -l column -x -d 'Text column, by name or number (from 1)'
@@ -247,6 +249,7 @@ complete -c gru -n '__gru_at \'eval\'' -l thread-column -x -d 'Column that names
 complete -c gru -n '__gru_at \'eval\'' -l delimiter -x -d 'Delimiter of a table: a character, or tab'
 complete -c gru -n '__gru_at \'eval\'' -l encoding -x -d 'Encoding of a text file, such as cp1252'
 complete -c gru -n '__gru_at \'eval\'' -l no-header -d 'The first line of a table is a row'
+complete -c gru -n '__gru_at \'eval\'' -l seed -x -d 'Random seed of the intervals'
 complete -c gru -n '__gru_at \'eval\'' -l threads -x -d 'Number of threads'
 complete -c gru -n '__gru_at \'eval\'' -l json -d 'Output JSON'
 complete -c gru -n '__gru_at \'eval\'' -s q -l quiet -d 'Hide progress and messages; -qq also hides warnings'
@@ -254,7 +257,7 @@ complete -c gru -n '__gru_at \'eval\'' -l debug -d 'Show tracebacks of errors'
 complete -c gru -n '__gru_at \'eval\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'eval\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'eval\' 0 0' -F -a '(__gru_model_names) chitchat'
-complete -c gru -n '__gru_at \'eval\' 1 1' -F
+complete -c gru -n '__gru_at \'eval\' 1 9999' -F
 complete -c gru -n '__gru_at \'compare\'' -l cells -x -d 'Cells, separated by commas'
 complete -c gru -n '__gru_at \'compare\'' -l name -x -d 'Model name'
 complete -c gru -n '__gru_at \'compare\'' -l hidden -x -d 'Units per layer'

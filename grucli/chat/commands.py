@@ -24,7 +24,7 @@ from grucli.chat.events import (
     TreeRow,
     TurnTreeView,
 )
-from grucli.chat.inspection import gates, score_text
+from grucli.chat.inspection import gate_choices, gates, score_text
 from grucli.chat.sample_command import sample_command
 from grucli.chat.session import PRIVATE_MESSAGE, Session
 from grucli.chat.turns import PREVIEW_CHARS, ROOT, Turn, preview
@@ -532,9 +532,11 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "/score I had a lovely weekend.",
     ),
     SlashCommand(
-        "gates", "[TEXT]", "inspection", "the first labeled gate at each piece of TEXT", _gates,
-        "The mean over all units and layers. The result says which gate it is, and what its values mean.",
-        "/gates I had a lovely weekend.",
+        "gates", "[L:G] [TEXT]", "inspection", "a gate at each piece of TEXT", _gates,
+        "The mean of gate G over all units of layer L, counted from 1. G may be left out after L:, which is the first "
+        "gate, and L before :G, which is the mean of all layers. Tab lists them. The result says what the values mean.",
+        "/gates 1:reset I had a lovely weekend.",
+        values=gate_choices,
     ),
     SlashCommand(
         "cmd", "", "inspection", "the gru sample command for the last reply", _sample_command,

@@ -161,14 +161,19 @@ class TextSurprisal(_Event):
 
 @dataclass(frozen=True, slots=True)
 class GateValues(_Event):
-    """A gate while a text is read, piece by piece as (text, mean of the gate, 0 to 1); `label` explains the values."""
+    """A gate while a text is read, piece by piece as (text, mean of the gate, 0 to 1); `label` explains the values.
+
+    gate: its name. layer: from 1, None for the mean of all.
+    """
 
     pieces: tuple[tuple[str, float], ...]
     label: str
+    gate: str = ""
+    layer: int | None = None
 
     def _json(self) -> JsonObjects:
         pieces = [{"text": text, "mean": mean} for text, mean in self.pieces]
-        return [{"type": "gates", "label": self.label, "pieces": pieces}]
+        return [{"type": "gates", "label": self.label, "gate": self.gate, "layer": self.layer, "pieces": pieces}]
 
 
 @dataclass(frozen=True, slots=True)

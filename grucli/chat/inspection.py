@@ -3,15 +3,18 @@
 Without a text they inspect the last reply. Nothing here becomes a part of the dialogue.
 """
 
+import re
 from collections.abc import Generator, Iterator
 
 from grucli.chat.events import ChatEvent, GateValues, TextSurprisal
 from grucli.chat.session import Session
-from grucli.errors import UsageError
+from grucli.errors import UsageError, list_names
 from grucli.generation.options import State
 from grucli.text.tokenizers.base import replace_surrogates
 
 MAX_CHARS = 20_000
+
+_GATE = re.compile(r"(?P<layer>[0-9]{0,9}):(?P<gate>[a-z][a-z-]*|)(?:\s+|$)")
 
 
 def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
@@ -28,20 +31,49 @@ def score_text(session: Session, text: str) -> Iterator[ChatEvent]:
 
 
 def gates(session: Session, text: str) -> Iterator[ChatEvent]:
-    """Give the first labeled gate while the model reads `text` as the user's next line, or the last reply.
+    """Give a gate while the model reads `text` as the user's next line, or the last reply.
+
+    The text may begin with a gate as `gate_choices` lists them; without one it is the first, over all layers.
 
     Raises:
-        UsageError: there is no text, or more than MAX_CHARS, or the cell has no gates.
+        UsageError: there is no text, or more than MAX_CHARS, the cell has no gates, or there is no such gate or layer.
     """
+    labels = session.model.gate_labels
+    if not labels:
+        raise UsageError(f"the cell of {session.model_name} has no gates", "use a model with gated cells")
+    layer, name, text = _parse_gate(session, text)
     inspected = _text_to_inspect(session, text)
     state = yield from _state_before_text(session, text)
     if state is not None:
-        labels = session.model.gate_labels
-        if not labels:
-            raise UsageError(f"the cell of {session.model_name} has no gates", "use a model with gated cells")
-        name = next(iter(labels))
+        where = "" if layer is None else f"layer {layer}: "
         means = ((piece.text, piece.means[name]) for piece in session.model.gate_activations(state, inspected))
-        yield GateValues(tuple((text, sum(layers) / len(layers)) for text, layers in means), labels[name])
+        chosen = ((text, layers if layer is None else layers[layer - 1 : layer]) for text, layers in means)
+        pieces = tuple((text, sum(layers) / len(layers)) for text, layers in chosen)
+        yield GateValues(pieces, f"{where}{labels[name]}", name, layer)
+
+
+def gate_choices(session: Session) -> list[str]:
+    """Return what may begin the text of `gates`: `:GATE` is a gate over all layers, `L:GATE` that of a layer from 1."""
+    layers = _num_layers(session)
+    return [f"{layer}:{name}" for layer in ("", *range(1, layers + 1)) for name in session.model.gate_labels]
+
+
+def _num_layers(session: Session) -> int:
+    return len(session.model.initial_state().hidden)
+
+
+def _parse_gate(session: Session, text: str) -> tuple[int | None, str, str]:
+    """The layer, None for all, the gate, and the rest of the text; a word such as :D is a part of the text."""
+    labels, match = session.model.gate_labels, _GATE.match(text)
+    if match is None or not (match["layer"] or match["gate"] in labels):
+        return None, next(iter(labels)), text
+    name, layers = match["gate"] or next(iter(labels)), _num_layers(session)
+    if name not in labels:
+        raise UsageError(f"there is no gate '{name}'", f"this model has {list_names(labels)}")
+    layer = int(match["layer"]) if match["layer"] else None
+    if layer is not None and not 1 <= layer <= layers:
+        raise UsageError(f"layer not found: {layer}", f"this model has layers 1 to {layers}")
+    return layer, name, text[match.end() :]
 
 
 def _text_to_inspect(session: Session, text: str) -> str:

@@ -93,7 +93,7 @@ class FakeChatModel:
         if text not in self._context_ids:
             self._context_ids[text] = len(self._contexts)
             self._contexts.append(text)
-        return State(np.zeros((1, 1), np.float32), self._context_ids[text])
+        return State(np.zeros((2, 1), np.float32), self._context_ids[text])
 
     def check_config(self, config: GenerationConfig) -> None:
         """It has two layers of ten units."""
