@@ -47,7 +47,7 @@ def open_session(
     new_session = partial(Session, models, config=config, pace=pace, store=store, follow=follow)
     if resume_with is None:
         session = new_session(model_ref, preamble=preamble or "", persist=persist)
-        session.model.check_config(config)
+        session.model.check_config(session.config)
         return session
     if preamble is not None:
         raise UsageError("both --continue and --opening are given", "use one: a resumed session has its opening")
