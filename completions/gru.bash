@@ -5,7 +5,7 @@
 _gru_look_up() {
     kind=
     case $1 in
-        '') commands='demo fetch clean purge train sample chat eval compare doctor models sessions' options='--install-completion --show-completion --json -q --quiet --debug --version -h --help' ;;
+        '') commands='demo fetch clean purge train sample chat eval compare inspect doctor models sessions' options='--install-completion --show-completion --json -q --quiet --debug --version -h --help' ;;
         ' --show-completion') kind='bash zsh fish powershell' ;;
         demo) commands='' options='--minutes --seed --pace --threads --json -q --quiet --debug --version -h --help' ;;
         'demo --minutes') kind='' ;;
@@ -175,6 +175,22 @@ _gru_look_up() {
         'compare --encoding') kind='' ;;
         'compare --svg') kind=@file ;;
         'compare #'*) kind=@file ;;
+        inspect) commands='' options='--gate --unit --find --why --match --corpus --reach --chars --html --svg --column --thread-column --delimiter --encoding --no-header --json -q --quiet --debug --version -h --help' ;;
+        'inspect --gate') kind='' ;;
+        'inspect --unit') kind='' ;;
+        'inspect --find') kind='' ;;
+        'inspect --why') kind='' ;;
+        'inspect --match') kind='' ;;
+        'inspect --corpus') kind=@file ;;
+        'inspect --chars') kind='' ;;
+        'inspect --html') kind=@file ;;
+        'inspect --svg') kind=@file ;;
+        'inspect --column') kind='' ;;
+        'inspect --thread-column') kind='' ;;
+        'inspect --delimiter') kind='' ;;
+        'inspect --encoding') kind='' ;;
+        'inspect #'0) kind='@model chitchat' ;;
+        'inspect #'*) kind=@file ;;
         doctor) commands='' options='--json -q --quiet --debug --version -h --help' ;;
         models) commands='list show rename remove path quantize' options='--json -q --quiet --debug --version -h --help' ;;
         'models list') commands='' options='--json -q --quiet --debug --version -h --help' ;;

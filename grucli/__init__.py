@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from grucli.api.clean import clean, explain
     from grucli.api.compare import compare
     from grucli.api.fetch import fetch
+    from grucli.api.inspect import inspect
     from grucli.api.model import Model, evaluate, evaluate_models, gates, generate, load, score, stream
     from grucli.api.purge import purge
     from grucli.api.train import train
@@ -49,6 +50,7 @@ __all__ = [
     "fetch",
     "gates",
     "generate",
+    "inspect",
     "load",
     "purge",
     "score",
@@ -60,6 +62,7 @@ _MODULES = {
     "grucli.api.clean": ("clean", "explain"),
     "grucli.api.compare": ("compare",),
     "grucli.api.fetch": ("fetch",),
+    "grucli.api.inspect": ("inspect",),
     "grucli.api.model": ("Model", "evaluate", "evaluate_models", "gates", "generate", "load", "score", "stream"),
     "grucli.api.purge": ("purge",),
     "grucli.api.train": ("train",),

@@ -29,11 +29,12 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart; series without points are not drawn."""
+    """One chart; series without points are not drawn. `clips_start`: a steep beginning may be cut off."""
 
     title: str
     x_label: str
     series: Sequence[Series]
+    clips_start: bool = True
 
 
 def render_charts(charts: Sequence[Chart]) -> str:
@@ -63,7 +64,7 @@ def _render(chart: Chart) -> Iterator[str]:
     drawn = [(index, series) for index, series in enumerate(chart.series) if series.mean]
     if not drawn:
         return
-    axes = _Axes([line for _, series in drawn for line in (series.mean, *series.lines)])
+    axes = _Axes([line for _, series in drawn for line in (series.mean, *series.lines)], chart.clips_start)
     yield from axes.grid(chart.x_label)
     for index, series in drawn:
         color = f"s{index % len(_COLORS)}"
@@ -85,12 +86,12 @@ def _labels(drawn: Sequence[tuple[int, Series]], axes: "_Axes") -> Iterator[str]
 class _Axes:
     """Places the points of a chart."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[Line], clips_start: bool) -> None:
         points = [point for line in lines for point in line]
         last = max(x for x, _ in points)
         self._x_max = max(last, 1e-9)
         self._low = min(y for _, y in points)
-        self._high = max(y for x, y in points if x >= _CLIPPED_SHARE * last)
+        self._high = max(y for x, y in points if not clips_start or x >= _CLIPPED_SHARE * last)
         if self._high - self._low < 1e-9:
             self._high = self._low + 1
 

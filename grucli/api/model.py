@@ -78,6 +78,11 @@ class Model:
         return f"<Model {self.name!r}: {self._weights.sizes.cell}, {self._weights.sizes.H} units>"
 
     @property
+    def weights(self) -> SavedModel:
+        """The parameters, sizes and tokenizer."""
+        return self._weights
+
+    @property
     def card(self) -> ModelCard:
         """Facts about the training: steps, losses, the corpus."""
         return self._weights.card

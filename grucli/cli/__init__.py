@@ -34,6 +34,7 @@ COMMANDS = {
     "chat": "Chat with a model.",
     "eval": "Measure how well models predict a text: fewer bits per character are better.",
     "compare": "Compare cells: networks of equal size, trained in turns on the same text.",
+    "inspect": "See what a model's gates and units do while it reads a text.",
     "doctor": "Show system information: speed, directories, settings.",
     "models": "List and manage models.",
     "sessions": "List and remove saved chats.",

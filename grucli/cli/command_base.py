@@ -60,9 +60,10 @@ OPTION_GROUPS = {
     "Source": "source rate base-url after before limit",
     "Filters": "subreddit author not-author min-score max-score min-chars max-chars language match no-match skip-rule "
     "near-duplicates",
+    "Inspection": "gate unit find why corpus reach chars",
     "Generation": "n novelty no-copies",
     "Run": "resume force continue private commands follow learn seed threads workers dry-run all yes",
-    "Output": "output svg dropped replies min-turns pace show list-rules explain explain-columns json",
+    "Output": "output html svg dropped replies min-turns pace show list-rules explain explain-columns json",
     "Shell completion": "install-completion show-completion",
     "General": "quiet debug version help",
 }

@@ -71,7 +71,7 @@ class Sampler:
         self._matchers: dict[tuple[tuple[str, ...], tuple[str, ...]], PhraseMatcher] = {}
         self.tokenizer = weights.tokenizer
         self.conversations = weights.card.conversations
-        self._start_token = _initial_token(weights)
+        self._start_token = initial_token(weights)
 
     @cached_property
     def sha256(self) -> str:
@@ -376,8 +376,8 @@ def _merge_partial_chars(texts: list[str]) -> Iterator[tuple[str, slice]]:
             start = index + 1
 
 
-def _initial_token(weights: SavedModel) -> int:
-    """The token before a text: EOS, or a newline if the model was trained on one running text."""
+def initial_token(weights: SavedModel) -> int:
+    """Return the token before a text: EOS, or a newline if the model was trained on one running text."""
     newline = weights.tokenizer.encode("\n")
     if weights.card.running_text and len(newline) == 1 and newline[0] != UNK:
         return int(newline[0])

@@ -89,3 +89,8 @@ def test_fish_completes_from_the_wheel(prefix: Path) -> None:
         ["fish", "-c", "complete -C 'gru tr'"], env=environment(prefix), capture_output=True, text=True, check=True
     )
     assert done.stdout.split("\t")[0].strip() == "train"
+
+
+def test_the_files_of_the_page_are_installed(prefix: Path) -> None:
+    installed = {path.name for path in prefix.rglob("grucli/inspection/page_files/*")}
+    assert installed >= {"page.html", "page.css", "page.js"}

@@ -22,6 +22,7 @@ _MARKS, _ASCII_MARKS = " ▂▄▆█", " .-=#"
 _SURPRISAL_STYLES = ("dim", "", "black on yellow", "white on red", "bold white on magenta")
 _GATE_STYLES = ("black on yellow", "bold", "", "dim", "white on blue")
 _RARITY_LEVELS = (2, 10, 100, 1000)
+_INFLUENCE_EDGES = (0.02, 0.1, 0.3, 0.7)
 _MAX_HARDEST_WORDS, _MAX_WORD_COLUMNS = 3, 20
 _MIN_SPAN = 0.05  # smaller differences between gates mean nothing
 
@@ -57,18 +58,30 @@ def render_surprisal(console: Console, result: TextSurprisal) -> Iterator[Text]:
     yield from _legend(console, scale)
 
 
-def render_gates(console: Console, result: GateValues) -> Iterator[Text]:
-    """Yield the text with a gate at each part, the mean, and the legend; the colors span the values that occur."""
+def render_gates(console: Console, result: GateValues, lowest: float = 0.0) -> Iterator[Text]:
+    """Yield the text with a gate at each part, the mean, and the legend; the colors span the values that occur.
+
+    lowest: the smallest possible value; 0 for a gate, -1 for a unit. The largest is 1.
+    """
     values = [value for _, value in result.pieces] or [0.0]
     low, high = min(values), max(values)
     middle, span = (low + high) / 2, max(high - low, _MIN_SPAN)
     edges = [middle + span * (level / 5 - 0.5) for level in range(6)]
     dash = "-" if console.options.ascii_only else "–"
-    labels = [f"{begin:.2f}{dash}{end:.2f}" for begin, end in pairwise(max(0.0, min(1.0, edge)) for edge in edges)]
+    labels = [f"{begin:.2f}{dash}{end:.2f}" for begin, end in pairwise(max(lowest, min(1.0, edge)) for edge in edges)]
     scale = Scale(edges[1:-1], _GATE_STYLES, labels)
     yield from _render_text(console, result.pieces, scale)
     yield Text()
     yield Text(sanitize_line(f"{result.label}; here {sum(values) / len(values):.2f} on average"))
+    yield from _legend(console, scale)
+
+
+def render_influence(console: Console, pieces: Sequence[tuple[str, float]]) -> Iterator[Text]:
+    """Yield the text with a share of the strongest influence at each part, 0 to 1, and the legend."""
+    labels = [f"below {_INFLUENCE_EDGES[0]:.0%} of the strongest", *(f"from {edge:.0%}" for edge in _INFLUENCE_EDGES)]
+    scale = Scale(_INFLUENCE_EDGES, _SURPRISAL_STYLES, labels)
+    yield from _render_text(console, pieces, scale)
+    yield Text()
     yield from _legend(console, scale)
 
 
