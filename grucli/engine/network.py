@@ -138,11 +138,14 @@ class Network:
         pool.parallel_for(self.B, lambda low, high: layer.backward(low, high, weights, ds, reset_mask), MR)
         for a, d_product, columns, out_offset in layer.weight_grad_terms():
             self._backend.matmul_tn(a, d_product, d["W"], columns, out_offset)
-        for name, d_sum in layer.bias_gradients().items():
-            self._sum_columns(d_sum, d[name])
+        for name, (d_sum, first) in layer.bias_gradients().items():
+            self._sum_columns(d_sum, first, d[name])
         da = layer.gates.reshape(self.N, -1)
         self._backend.matmul_tn(self._input(index), da, d["U"])
         self._backend.matmul(da, self._backend.pack_transposed(weights["U"]), self._dx if index == 0 else self._ds)
 
-    def _sum_columns(self, matrix: Float32, sums: Float32) -> None:
-        self.pool.parallel_for(sums.size, lambda low, high: loss.column_sums(low, high, matrix, sums), grain_size=64)
+    def _sum_columns(self, matrix: Float32, first: int, sums: Float32) -> None:
+        def task(low: int, high: int) -> None:
+            loss.column_sums(low, high, matrix, first, sums)
+
+        self.pool.parallel_for(sums.size, task, grain_size=64)

@@ -81,12 +81,12 @@ class OutputLayer(ABC):
                 logits = self._logits[rows]
                 product(features[rows], logits)
                 nats.append(loss.cross_entropy_gradient(logits, bias, targets[rows], scale))
-                loss.column_sums(0, self._V, logits, sums[start // self._block_rows])
+                loss.column_sums(0, self._V, logits, 0, sums[start // self._block_rows])
                 transposed_product(logits, d_features[rows])
             return nats
 
         nats = math.fsum(chain.from_iterable(self._pool.parallel_for(self._N, task, self._block_rows)))
-        loss.column_sums(0, self._V, sums, gradients.views["out.b"])
+        loss.column_sums(0, self._V, sums, 0, gradients.views["out.b"])
         self._backward(s, self._logits, gradients, ds)
         return nats
 

@@ -131,10 +131,11 @@ class RecurrentLayer:
                 into += columns
         return made
 
-    def bias_gradients(self) -> dict[str, Float32]:
-        """Return the terms [N, ·] of the gradient of each bias, by name, after `backward`."""
+    def bias_gradients(self) -> dict[str, tuple[Float32, int]]:
+        """Return by name, after `backward`, the array [N, ≥ column + size] and the column at which the terms of the
+        gradient of each bias begin."""
         gradients = {}
         for name, into in self._cell.biases.items():
-            ((d, column, columns),) = self._parts(into)
-            gradients[name] = d[:, column : column + columns]
+            ((d, column, _),) = self._parts(into)
+            gradients[name] = d, column
         return gradients

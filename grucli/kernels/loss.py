@@ -39,15 +39,15 @@ def scatter_add(low: int, high: int, ids: Ids, dx: Float32, dtable: Float32) -> 
 
 
 @kernel
-def column_sums(low: int, high: int, matrix: Float32, sums: Float32) -> None:
-    """sums[j] = Σ_n matrix[n, j] for columns low ≤ j < high; matrix, sums float32 [N, M] and [M]."""
+def column_sums(low: int, high: int, matrix: Float32, first: int, sums: Float32) -> None:
+    """sums[j] = Σ_n matrix[n, first + j] for low ≤ j < high; matrix float32 [N, ≥ first + M], sums float32 [M]."""
     for left in range(low, high, _COLUMN_BLOCK):
         right = min(left + _COLUMN_BLOCK, high)
         for j in range(left, right):
             sums[j] = np.float32(0)
         for n in range(matrix.shape[0]):
             for j in range(left, right):
-                sums[j] += matrix[n, j]
+                sums[j] += matrix[n, first + j]
 
 
 @helper

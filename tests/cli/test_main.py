@@ -316,7 +316,8 @@ def test_a_full_disk_behind_stdout(words: list[str]) -> None:
 @pytest.mark.slow
 def test_the_program_as_a_user_runs_it() -> None:
     done = run_gru("models", "list", "--json")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [model["model"] for model in json.loads(done.stdout)] == ["chitchat"]
     done = run_gru("models", "show", "emo")
     assert done.returncode == 2
     assert done.stdout == ""

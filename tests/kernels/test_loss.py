@@ -52,5 +52,5 @@ def test_rows_in_and_out(seed: int, N: int, V: int, E: int) -> None:
     np.add.at(exact, ids, x)
     np.testing.assert_allclose(dtable, exact, rtol=1e-5, atol=1e-5)
     sums = np.full(E, 9, np.float32)
-    column_sums(0, E, x, sums)
+    column_sums(0, E, x, 0, sums)
     np.testing.assert_allclose(sums, x.sum(0), rtol=1e-5, atol=1e-5)

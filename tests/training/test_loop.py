@@ -207,11 +207,11 @@ def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
     run_summary(small_options(corpus, name="straight", eval_every=10))
     real, calls = getattr(trainer, victim), []
 
-    def kill(path: Path, *what: object) -> object:
+    def kill(path: Path, *what: object, **how: object) -> object:
         calls.append(path)
         if len(calls) == call:
             raise KilledError
-        return real(path, *what)
+        return real(path, *what, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, victim, kill)
@@ -230,7 +230,7 @@ def test_a_killed_save_never_leaves_weights_alone_and_is_gone_on_with(
 
 
 def test_what_a_killed_first_save_left_is_no_model(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def kill(*_: object) -> None:
+    def kill(*_: object, **__: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as patch:
@@ -326,7 +326,7 @@ def test_less_than_was_made_is_finished_already(corpus: Path, limit: dict[str, o
 def test_a_run_that_was_killed_when_it_had_settled_does_not_go_on(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(*_: object) -> None:
+    def kill(*_: object, **__: object) -> None:
         raise KilledError
 
     monkeypatch.setattr(train_options, "MAX_MINUTES", 0.05)
