@@ -4,13 +4,22 @@ Every state is known, so a step of the backward pass needs only the states and i
 at different positions are one batch. It uses the float64 specification of the cell.
 """
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from grucli.inspection.trace import Trace
 from grucli.model.cell import Float64
 
 Positions = NDArray[np.intp]
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Return a context for many steps: threads of BLAS cost more than they save on such small products."""
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+    return limits
 
 
 class Backward:

@@ -6,7 +6,7 @@ was read before.
 
 import numpy as np
 
-from grucli.inspection.backward import Backward, Positions
+from grucli.inspection.backward import Backward, Positions, one_blas_thread
 from grucli.inspection.trace import Trace
 from grucli.model.cell import Float64
 from grucli.model.parameters import output_weights
@@ -23,11 +23,12 @@ def connectivity(trace: Trace, positions: Positions, lags: int) -> Float64:
     d = [np.zeros((len(positions), S * sizes.H)) for _ in layers]
     d[-1][:, : sizes.H] = output_weights(trace.weights.arrays)[:, trace.ids[positions]].T
     norms = np.empty((len(positions), lags))
-    for lag in range(lags):
-        at = positions - 1 - lag
-        dx = np.zeros((len(positions), 0))
-        for layer in reversed(range(sizes.L)):
-            d[layer][:, : dx.shape[1]] += dx
-            dx, d[layer] = layers[layer].step(at, d[layer])
-        norms[:, lag] = np.linalg.norm(dx, axis=1)
+    with one_blas_thread():
+        for lag in range(lags):
+            at = positions - 1 - lag
+            dx = np.zeros((len(positions), 0))
+            for layer in reversed(range(sizes.L)):
+                d[layer][:, : dx.shape[1]] += dx
+                dx, d[layer] = layers[layer].step(at, d[layer])
+            norms[:, lag] = np.linalg.norm(dx, axis=1)
     return norms

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grucli.inspection.backward import Backward
+from grucli.inspection.backward import Backward, one_blas_thread
 from grucli.inspection.trace import Trace
 from grucli.json_record import JsonRecord
 
@@ -55,8 +55,9 @@ def measure_reach(trace: Trace, layer: int, max_lags: int = MAX_LAGS) -> Reach:
     backward = Backward(trace, layer)
     d = np.random.default_rng(0).standard_normal((len(ends), width)) / np.sqrt(width)
     norms = np.empty((lags, len(ends)))
-    for lag in range(lags):
-        _, d = backward.step(ends - lag, d)
-        norms[lag] = np.linalg.norm(d, axis=1)
+    with one_blas_thread():
+        for lag in range(lags):
+            _, d = backward.step(ends - lag, d)
+            norms[lag] = np.linalg.norm(d, axis=1)
     lower, median, upper = np.percentile(norms, _QUARTILES, axis=1).tolist()
     return Reach(layer + 1, tuple(lower), tuple(median), tuple(upper), len(ends))
