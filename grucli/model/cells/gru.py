@@ -46,7 +46,7 @@ class GRUCell(Cell):
         T, B, _ = x.shape
         H = state.shape[1]
         U, W = parameters["U"], parameters["W"]
-        z, r, h, s_prev, s = _forward_states(parameters, x, state, reset_mask)
+        z, r, h, s_prev, s = self._forward_states(parameters, x, state, reset_mask)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
             da = np.empty((T, B, 3 * H))
@@ -69,27 +69,26 @@ class GRUCell(Cell):
 
     def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
         """See `Cell.inspect_gates`."""
-        z, r, _, _, s = _forward_states(parameters, x, state, np.zeros(x.shape[:2], np.bool_))
+        z, r, *_, s = self._forward_states(parameters, x, state, np.zeros(x.shape[:2], np.bool_))
         return s, {"update": z, "reset": r}
 
-
-def _forward_states(
-    parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
-) -> tuple[Float64, ...]:
-    """z, r, h, s_{t-1} and s, each [T, B, H]."""
-    T, B, _ = x.shape
-    H = state.shape[1]
-    U, W, b = parameters["U"], parameters["W"], parameters["b"]
-    z, r, h, s_prev, s = (np.empty((T, B, H)) for _ in range(5))
-    for t in range(T):
-        state = np.where(reset_mask[t][:, None], 0.0, state)
-        a = x[t] @ U + b
-        z[t] = sigmoid(a[:, :H] + state @ W[:, :H])
-        r[t] = sigmoid(a[:, H : 2 * H] + state @ W[:, H : 2 * H])
-        h[t] = np.tanh(a[:, 2 * H :] + (r[t] * state) @ W[:, 2 * H :])
-        s_prev[t] = state
-        state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
-    return z, r, h, s_prev, s
+    def _forward_states(
+        self, parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
+    ) -> tuple[Float64, ...]:
+        """z, r, h, s_{t-1} and s, each [T, B, H]."""
+        T, B, _ = x.shape
+        H = state.shape[1]
+        U, W, b = parameters["U"], parameters["W"], parameters["b"]
+        z, r, h, s_prev, s = (np.empty((T, B, H)) for _ in range(5))
+        for t in range(T):
+            state = np.where(reset_mask[t][:, None], 0.0, state)
+            a = x[t] @ U + b
+            z[t] = sigmoid(a[:, :H] + state @ W[:, :H])
+            r[t] = sigmoid(a[:, H : 2 * H] + state @ W[:, H : 2 * H])
+            h[t] = np.tanh(a[:, 2 * H :] + (r[t] * state) @ W[:, 2 * H :])
+            s_prev[t] = state
+            state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+        return z, r, h, s_prev, s
 
 
 CELL = GRUCell()

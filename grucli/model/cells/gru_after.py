@@ -42,7 +42,7 @@ class GRUAfterCell(GRUCell):
         T, B, _ = x.shape
         H = state.shape[1]
         U, W = parameters["U"], parameters["W"]
-        z, r, q, h, s_prev, s = _forward_states(parameters, x, state, reset_mask)
+        z, r, q, h, s_prev, s = self._forward_states(parameters, x, state, reset_mask)
 
         def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
             da, d_product = np.empty((T, B, 3 * H)), np.empty((T, B, 3 * H))
@@ -69,30 +69,24 @@ class GRUAfterCell(GRUCell):
 
         return s, backprop
 
-    def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
-        """See `Cell.inspect_gates`."""
-        z, r, _, _, _, s = _forward_states(parameters, x, state, np.zeros(x.shape[:2], np.bool_))
-        return s, {"update": z, "reset": r}
-
-
-def _forward_states(
-    parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
-) -> tuple[Float64, ...]:
-    """z, r, q, h, s_{t-1} and s, each [T, B, H]."""
-    T, B, _ = x.shape
-    H = state.shape[1]
-    U, W, b, c = (parameters[name] for name in ("U", "W", "b", "c"))
-    z, r, q, h, s_prev, s = (np.empty((T, B, H)) for _ in range(6))
-    for t in range(T):
-        state = np.where(reset_mask[t][:, None], 0.0, state)
-        a, product = x[t] @ U + b, state @ W
-        z[t] = sigmoid(a[:, :H] + product[:, :H])
-        r[t] = sigmoid(a[:, H : 2 * H] + product[:, H : 2 * H])
-        q[t] = product[:, 2 * H :] + c
-        h[t] = np.tanh(a[:, 2 * H :] + r[t] * q[t])
-        s_prev[t] = state
-        state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
-    return z, r, q, h, s_prev, s
+    def _forward_states(
+        self, parameters: Arrays, x: Float64, state: Float64, reset_mask: NDArray[np.bool_]
+    ) -> tuple[Float64, ...]:
+        """z, r, q, h, s_{t-1} and s, each [T, B, H]."""
+        T, B, _ = x.shape
+        H = state.shape[1]
+        U, W, b, c = (parameters[name] for name in ("U", "W", "b", "c"))
+        z, r, q, h, s_prev, s = (np.empty((T, B, H)) for _ in range(6))
+        for t in range(T):
+            state = np.where(reset_mask[t][:, None], 0.0, state)
+            a, product = x[t] @ U + b, state @ W
+            z[t] = sigmoid(a[:, :H] + product[:, :H])
+            r[t] = sigmoid(a[:, H : 2 * H] + product[:, H : 2 * H])
+            q[t] = product[:, 2 * H :] + c
+            h[t] = np.tanh(a[:, 2 * H :] + r[t] * q[t])
+            s_prev[t] = state
+            state = s[t] = (1.0 - z[t]) * h[t] + z[t] * state
+        return z, r, q, h, s_prev, s
 
 
 CELL = GRUAfterCell()
