@@ -86,7 +86,7 @@ def make_workload(text: dict[str, Any], options: dict[str, Any]) -> Callable[[],
     trainer = _make_trainer(TrainOptions(**text, **options, name=_UNUSED_NAME, force=True, minutes=1))
     state = trainer.train_state
     if state.hparams.dropout is None:
-        state.dropout = default_dropout(0.0, is_adapted=state.origin is not None)
+        state.dropout = default_dropout(0.0, 0, is_adapted=state.origin is not None)
 
     def run_step() -> int:
         trainer.step()

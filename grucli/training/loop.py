@@ -205,7 +205,7 @@ class _RunLength:
         state = trainer.train_state
         self._timer = StepTimer(max(0.0, 60 * state.budget.max_minutes - state.seconds))
         if state.step == 0:
-            self._set_dropout(default_dropout(0.0, is_adapted=state.origin is not None))
+            self._set_dropout(default_dropout(0.0, 0, is_adapted=state.origin is not None))
         requested = requested_steps(trainer)
         if state.total_steps is None and requested is not None:
             self._set_total_steps(requested)
@@ -223,7 +223,7 @@ class _RunLength:
         state.total_steps = max(total_steps, state.step)
         tokens = state.total_steps * state.hparams.batch * state.hparams.seq
         epochs = tokens / self._trainer.dataset.train.tokens
-        self._set_dropout(default_dropout(epochs, is_adapted=state.origin is not None))
+        self._set_dropout(default_dropout(epochs, state.total_steps, is_adapted=state.origin is not None))
         if not state.eval_every_given:
             state.eval_every = max(1, -(-state.total_steps // self._num_evaluations(state.total_steps)))
 

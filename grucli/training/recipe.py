@@ -12,8 +12,8 @@ from grucli.training.options import Budget, Hyperparameters
 _UNTIMED_CORE_MINUTES = 4.0
 """What a run limited by steps or epochs is taken to have, on any machine."""
 
-_EPOCHS_TO_FORGET = 3.0
-"""Epochs in which the weight decay drops a weight to 1/e, once the learning rate is at its peak."""
+_EPOCHS_TO_FORGET, _MIN_STEPS_TO_FORGET = 3.0, 1200
+"""Epochs, and at least steps, in which the weight decay drops a weight to 1/e, with the learning rate at its peak."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,11 @@ def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
 def weight_decay(steps_per_epoch: float, lr: float) -> float:
     """Return the weight decay for `_EPOCHS_TO_FORGET`, to two digits.
 
-    What suits is a time in epochs, whatever the sizes of text and batch (Wang and Aitchison 2024, arXiv:2405.13698).
+    What suits is a time in epochs, whatever the sizes of text and batch (Wang and Aitchison 2024, arXiv:2405.13698). If
+    the epochs are short, a weight must last longer than three of them to be learned at all.
     """
-    return float(f"{min(1 / (_EPOCHS_TO_FORGET * max(steps_per_epoch, 1) * lr), 1):.2g}")
+    steps = max(_EPOCHS_TO_FORGET * steps_per_epoch, _MIN_STEPS_TO_FORGET)
+    return float(f"{min(1 / (steps * lr), 1):.2g}")
 
 
 def describe(hparams: Hyperparameters, conditions: Conditions | None, *, is_timed: bool) -> str:

@@ -14,7 +14,7 @@ WARMUP_STEPS = 100
 MIN_LR_RATIO = 0.02
 """Final learning rate, as a fraction of the peak."""
 
-MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH = 0.05, 0.5, 0.05
+MIN_DROPOUT, MAX_DROPOUT, DROPOUT_PER_EPOCH, DROPOUT_PER_STEP = 0.05, 0.5, 0.05, 0.0002
 ADAPTED_MIN_DROPOUT, ADAPTED_DROPOUT_PER_EPOCH = 0.1, 0.1
 DROPOUT_WITHOUT_EMBED, EMBED_DROPOUT_SLOPE = 0.25, 0.4
 
@@ -30,16 +30,16 @@ def learning_rate_at(step: int, total_steps: int | None, peak_lr: float) -> floa
     return peak_lr * (MIN_LR_RATIO + (1 - MIN_LR_RATIO) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def default_dropout(epochs: float, *, is_adapted: bool) -> float:
-    """Return the dropout probability of a run of `epochs` epochs, from scratch or from another model.
+def default_dropout(epochs: float, steps: int, *, is_adapted: bool) -> float:
+    """Return the dropout probability of a run of `epochs` epochs in `steps` steps, from scratch or from another model.
 
     Text seen once or twice cannot be memorized, and dropout then only slows learning down; with ten epochs most of what
-    is learned is the corpus itself. A trained model memorizes a text sooner. The slopes were chosen on validation
-    loss (`docs/recipes.md`).
+    is learned is the corpus itself, unless they are so short that little is learned at all. A trained model memorizes a
+    text sooner. The slopes were chosen on validation loss (`docs/recipes.md`).
     """
     if is_adapted:
         return min(MAX_DROPOUT, ADAPTED_MIN_DROPOUT + ADAPTED_DROPOUT_PER_EPOCH * epochs)
-    return min(MAX_DROPOUT, max(MIN_DROPOUT, DROPOUT_PER_EPOCH * epochs))
+    return max(MIN_DROPOUT, min(MAX_DROPOUT, DROPOUT_PER_EPOCH * epochs, DROPOUT_PER_STEP * steps))
 
 
 def default_embed_dropout(dropout: float, tokenizer: str) -> float:

@@ -64,6 +64,7 @@ def test_weight_decay_is_a_time_in_epochs() -> None:
     assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(2000, 0.005), rel=0.05)
     assert weight_decay(1000, 0.005) == pytest.approx(2 * weight_decay(1000, 0.01), rel=0.05)
     assert weight_decay(0, 1e-9) == 1
+    assert weight_decay(10, 0.005) == weight_decay(300, 0.005) == pytest.approx(1 / (1200 * 0.005), rel=0.05)
     slow, fast = choose(COMMENTS, {"lr": 0.001, "batch": 32}), choose(COMMENTS, {"lr": 0.1, "batch": 32})
     assert (fast["lr"], fast["batch"]) == (0.1, 32)
     assert slow["weight_decay"] == pytest.approx(100 * fast["weight_decay"], rel=0.05)

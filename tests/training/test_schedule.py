@@ -54,10 +54,15 @@ def test_a_budget_shorter_than_a_step_ends_after_it() -> None:
 
 
 def test_more_epochs_need_more_dropout_and_only_characters_some_of_the_embedding() -> None:
-    epochs = (0.1, 5.0, 1e9)
-    assert [default_dropout(each, is_adapted=False) for each in epochs] == [MIN_DROPOUT, 0.25, MAX_DROPOUT]
-    assert [default_dropout(each, is_adapted=True) for each in (0.5, 2.5, 1e9)] == pytest.approx(
+    epochs, steps = (0.1, 5.0, 1e9), 10_000
+    assert [default_dropout(each, steps, is_adapted=False) for each in epochs] == [MIN_DROPOUT, 0.25, MAX_DROPOUT]
+    assert [default_dropout(each, steps, is_adapted=True) for each in (0.5, 2.5, 1e9)] == pytest.approx(
         [0.15, 0.35, MAX_DROPOUT]
     )
     assert [default_embed_dropout(dropout, "char") for dropout in (0.1, 0.25, 0.5)] == [0, 0, pytest.approx(0.1)]
     assert default_embed_dropout(0.5, "subword") == 0
+
+
+def test_few_steps_over_a_small_text_need_less_dropout() -> None:
+    dropouts = [default_dropout(12.0, steps, is_adapted=False) for steps in (0, 1000, 1500, 3000)]
+    assert dropouts == pytest.approx([MIN_DROPOUT, 0.2, 0.3, MAX_DROPOUT])
