@@ -46,7 +46,7 @@ def choose(conditions: Conditions, given: Mapping[str, Any]) -> dict[str, Any]:
     is_char = conditions.tokenizer == "char"
     minutes = conditions.core_minutes / 2  # of two cores, on which this was measured
     by_time = 330 * minutes**0.4 if is_char else 256 * minutes**0.3
-    by_text = (700 if is_char else 256) * (max(conditions.characters, 1) / 300_000) ** (1 / 3)
+    by_text = conditions.characters / 1000 if is_char else 256 * (conditions.characters / 300_000) ** (1 / 3)
     hidden = min(max(64 * round(min(by_time, by_text) / 64), 128), 1024)
     chosen = {
         "hidden": hidden,
