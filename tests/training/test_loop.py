@@ -385,7 +385,7 @@ def test_without_a_limit_it_stops_when_it_has_settled(corpus: Path, monkeypatch:
 
 @pytest.mark.parametrize(("lr", "improves"), [(0.003, True), (1.0, False)])
 def test_the_end_tells_which_step_was_the_best(corpus: Path, lr: float, improves: bool) -> None:
-    *_, done = events = list(run_events(small_options(corpus, lr=lr, eval_every=5)))
+    *_, done = events = list(run_events(small_options(corpus, lr=lr, dropout=0.2, eval_every=5)))
     best = [event.step for event in events if isinstance(event, Evaluated) and event.is_best][-1]
     assert isinstance(done, TrainFinished)
     assert (best == 30) == improves
