@@ -59,7 +59,11 @@ def test_a_branch_keeps_its_name_where_there_is_hardly_room(width: int) -> None:
     assert rows[2].endswith(" [main]")
 
 
-@given(st.lists(st.integers(0, 1000), min_size=1, max_size=40), st.integers(20, 90), st.text(max_size=80))
+# The emulated terminal has other widths of some emoji, and of what its version of Unicode does not know.
+PLAIN_TEXT = st.text(st.characters(exclude_categories=["Cn", "Cs", "So", "Sk"]), max_size=80)
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=40), st.integers(20, 90), PLAIN_TEXT)
 def test_every_turn_has_a_row_that_fits(choices: list[int], width: int, said: str) -> None:
     parents = [choice % (number + 1) for number, choice in enumerate(choices)]
     children: dict[int, list[int]] = {}
