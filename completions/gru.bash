@@ -144,8 +144,7 @@ _gru_look_up() {
         'eval --encoding') kind='' ;;
         'eval --seed') kind='' ;;
         'eval --threads') kind='' ;;
-        'eval #'0) kind='@model chitchat' ;;
-        'eval #'*) kind=@file ;;
+        'eval #'*) kind='@model chitchat' ;;
         compare) commands='' options='--cells --name --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --weight-decay --dropout --embed-dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --seeds --tune --column --thread-column --delimiter --encoding --no-header --svg --json -q --quiet --debug --version -h --help' ;;
         'compare --cells') kind='' ;;
         'compare --name') kind='' ;;

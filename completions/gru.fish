@@ -257,8 +257,7 @@ complete -c gru -n '__gru_at \'eval\'' -s q -l quiet -d 'Hide progress and messa
 complete -c gru -n '__gru_at \'eval\'' -l debug -d 'Show tracebacks of errors'
 complete -c gru -n '__gru_at \'eval\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'eval\'' -s h -l help -d 'Show this message and exit'
-complete -c gru -n '__gru_at \'eval\' 0 0' -F -a '(__gru_model_names) chitchat'
-complete -c gru -n '__gru_at \'eval\' 1 9999' -F
+complete -c gru -n '__gru_at \'eval\' 0 9999' -F -a '(__gru_model_names) chitchat'
 complete -c gru -n '__gru_at \'compare\'' -l cells -x -d 'Cells, separated by commas'
 complete -c gru -n '__gru_at \'compare\'' -l name -x -d 'Model name'
 complete -c gru -n '__gru_at \'compare\'' -l hidden -x -d 'Units per layer'

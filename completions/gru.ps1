@@ -66,7 +66,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
             commands = [ordered]@{  }
             options = [ordered]@{ '--split' = 'The whole file, or a side of its training split'; '--val' = 'Validation fraction of the training, with --split'; '--context' = 'Measure what replies gain from their context'; '--dynamic' = 'Measure what learning while reading gains'; '--column' = 'Text column, by name or number (from 1)'; '--thread-column' = 'Column that names the conversation'; '--delimiter' = 'Delimiter of a table: a character, or tab'; '--encoding' = 'Encoding of a text file, such as cp1252'; '--no-header' = 'The first line of a table is a row'; '--seed' = 'Random seed of the intervals'; '--threads' = 'Number of threads'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{ '--split' = 'all train val'; '--val' = ''; '--column' = ''; '--thread-column' = ''; '--delimiter' = ''; '--encoding' = ''; '--seed' = ''; '--threads' = '' }
-            arguments = @('@model chitchat', '@file')
+            arguments = @('@model chitchat')
             repeats = $true
         }
         'compare' = @{

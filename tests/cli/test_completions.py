@@ -33,6 +33,7 @@ CASES: list[tuple[str, set[str]]] = [
     ("gru models remove emo d", {"demo-talk"}),
     ("gru sample e", {"emo"}),
     *((f"gru {command} ch", {"chitchat"}) for command in ("chat", "sample", "eval", "models show")),
+    ("gru eval emo d", {"demo-talk"}),
     ("gru sample -n 3 e", {"emo"}),
     ("gru sample --top", {"--top-k", "--top-p"}),
     ("gru train --tokenizer ", {"char", "subword", "word"}),
@@ -154,6 +155,7 @@ def test_bash_at_an_equals_sign_and_where_files_stand(completion_home: Path) -> 
     assert complete_in_bash(completion_home, "gru", "train", "--tokenizer", "=", "word", "") == {"FILES"}
     assert complete_in_bash(completion_home, "gru", "train", "a.csv", "b") == {"FILES"}
     assert complete_in_bash(completion_home, "gru", "sample", "no-such-model") == {"FILES"}
+    assert complete_in_bash(completion_home, "gru", "eval", "emo", "corp") == {"FILES"}
     assert complete_in_bash(completion_home, "gru", "models", "remove", "chitchat") == {"FILES"}
     assert complete_in_bash(completion_home, "gru", "models", "rename", "chitchat") == {"FILES"}
 

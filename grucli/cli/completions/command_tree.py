@@ -68,13 +68,16 @@ def command_tree(shells: Sequence[str]) -> list[CommandNode]:
 def _command(path: str, command: AnyCommand, context: Context, shells: Sequence[str]) -> CommandNode:
     parameters = command.get_params(context)
     arguments = [parameter for parameter in parameters if isinstance(parameter, TyperArgument)]
+    repeats = [argument.nargs == -1 for argument in arguments]
+    if any(repeats):  # What follows may be one more of the same kind; all shells offer files where no model fits.
+        arguments = arguments[: repeats.index(True) + 1]
     options = [parameter for parameter in parameters if isinstance(parameter, TyperOption) and not parameter.hidden]
     summaries = command.command_summaries() if isinstance(command, GruGroup) else {}
     return CommandNode(
         path,
         tuple(_option(option, shells) for option in options),
         tuple(map(_kind, arguments)),
-        any(argument.nargs == -1 for argument in arguments),
+        any(repeats),
         {name: _first_sentence(summary) for name, summary in summaries.items()},
     )
 
