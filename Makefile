@@ -23,9 +23,10 @@ test-all: ## Run all tests but the long ones
 demo: ## Train on the demo corpus and reply
 	$(PYTHON) -m grucli demo
 
-reference: ## Regenerate the completions and docs/cli.md
+reference: ## Regenerate the completions, docs/cli.md and the drawings of the cells
 	$(PYTHON) -m grucli.cli.completions
 	$(PYTHON) -m grucli.cli.reference > docs/cli.md
+	$(PYTHON) docs/make_cells.py
 
 docs: reference ## Regenerate the reference and the screenshots
 	$(PYTHON) docs/make_screenshots.py
