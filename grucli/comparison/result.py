@@ -35,9 +35,10 @@ class CellResult(JsonRecord):
     """One cell: means over its finished seeds, None without one, with their 95 % intervals, None for fewer than two.
 
     seeds: number of finished runs. val_bits_per_char: after the same number of steps for all cells. memory: bytes that
-    training takes. val_bits_per_char_at_equal_time: read off the curve where the fastest cell ends. difference: of the
-    loss from that of the first cell, in percent, the seeds in pairs; negative is better. sweep: bits per character by
-    learning rate, where it was searched.
+    training takes. val_bits_per_char_at_equal_time: read off the curve where the fastest cell ends; that favors it a
+    little, as only its learning rate has fallen to the end by then. difference: of the loss from that of the first
+    cell, in percent, the seeds in pairs; negative is better. sweep: bits per character by learning rate, where it was
+    searched.
     """
 
     cell: str
