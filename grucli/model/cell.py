@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 Arrays = Mapping[str, Float64]
-Backprop = Callable[[Float64], tuple[Float64, Float64, dict[str, Float64]]]
+Gradients = Callable[[], dict[str, Float64]]
+Backprop = Callable[[Float64], tuple[Float64, Float64, Gradients]]
 
 
 class Product(NamedTuple):
@@ -105,12 +106,18 @@ class Cell(ABC):
         """Return the states [T, B, S·H] after each step, and the backward pass.
 
         x [T, B, input_size], state [B, S·H]; where reset_mask [T, B] is true the state is zero before the step. The
-        backward pass takes the gradient of the states and returns dx, dstate and the gradients of the parameters.
+        backward pass takes the gradient of the states and returns dx, dstate, and a function that returns the gradients
+        of the parameters.
         """
 
     @abstractmethod
     def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
         """Return the states as `forward` without resets, and the gates of `gate_labels`, each [T, B, H]."""
+
+
+def outer(a: Float64, d: Float64) -> Float64:
+    """Return the gradient of a matrix: the products of its inputs a [T, B, M] and gradients d [T, B, N], [M, N]."""
+    return np.tensordot(a, d, axes=([0, 1], [0, 1]))
 
 
 def sigmoid(a: Float64) -> Float64:

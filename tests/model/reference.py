@@ -51,6 +51,6 @@ def loss_and_gradients(
         dstates = np.zeros((*ds.shape[:2], state.shape[2]))
         dstates[..., : config.H] = ds
         ds, _, layer_gradients = backprops[index](dstates)
-        gradients |= {f"layers.{index}.{name}": gradient for name, gradient in layer_gradients.items()}
+        gradients |= {f"layers.{index}.{name}": gradient for name, gradient in layer_gradients().items()}
     np.add.at(gradients["embedding"], inputs, ds)
     return float(loss), gradients

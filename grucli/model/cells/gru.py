@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cell import Arrays, Backprop, Cell, Float64, Product, sigmoid
+from grucli.model.cell import Arrays, Backprop, Cell, Float64, Gradients, Product, outer, sigmoid
 
 _UPDATE = "update gate: 0 replaces the state, 1 keeps it"
 _RESET = "reset gate: 0 hides the old state from the candidate, 1 shows it"
@@ -48,10 +48,8 @@ class GRUCell(Cell):
         U, W = parameters["U"], parameters["W"]
         z, r, h, s_prev, s = self._forward_states(parameters, x, state, reset_mask)
 
-        def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
-            da = np.empty((T, B, 3 * H))
-            carried = np.zeros((B, H))
-            dW = np.zeros_like(W)
+        def backprop(ds: Float64) -> tuple[Float64, Float64, Gradients]:
+            da, carried = np.empty((T, B, 3 * H)), np.zeros((B, H))
             for t in reversed(range(T)):
                 d = ds[t] + carried
                 da_h = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
@@ -60,10 +58,13 @@ class GRUCell(Cell):
                 da_r = d_reset_state * s_prev[t] * r[t] * (1.0 - r[t])
                 carried = d * z[t] + d_reset_state * r[t] + da_z @ W[:, :H].T + da_r @ W[:, H : 2 * H].T
                 carried = np.where(reset_mask[t][:, None], 0.0, carried)
-                da[t] = np.hstack([da_z, da_r, da_h])
-                dW += np.hstack([s_prev[t].T @ da[t, :, : 2 * H], (r[t] * s_prev[t]).T @ da_h])
-            dU = np.tensordot(x, da, axes=([0, 1], [0, 1]))
-            return da @ U.T, carried, {"U": dU, "W": dW, "b": da.sum(axis=(0, 1))}
+                np.concatenate([da_z, da_r, da_h], axis=1, out=da[t])
+
+            def gradients() -> dict[str, Float64]:
+                dW = np.hstack([outer(s_prev, da[..., : 2 * H]), outer(r * s_prev, da[..., 2 * H :])])
+                return {"U": outer(x, da), "W": dW, "b": da.sum(axis=(0, 1))}
+
+            return da @ U.T, carried, gradients
 
         return s, backprop
 

@@ -24,7 +24,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cell import Arrays, Backprop, Float64, Product, sigmoid
+from grucli.model.cell import Arrays, Backprop, Float64, Gradients, Product, outer, sigmoid
 from grucli.model.cells.gru import GRUCell
 
 
@@ -44,7 +44,7 @@ class GRUAfterCell(GRUCell):
         U, W = parameters["U"], parameters["W"]
         z, r, q, h, s_prev, s = self._forward_states(parameters, x, state, reset_mask)
 
-        def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
+        def backprop(ds: Float64) -> tuple[Float64, Float64, Gradients]:
             da, d_product = np.empty((T, B, 3 * H)), np.empty((T, B, 3 * H))
             carried = np.zeros((B, H))
             for t in reversed(range(T)):
@@ -52,20 +52,15 @@ class GRUAfterCell(GRUCell):
                 da_h = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
                 da_z = d * (s_prev[t] - h[t]) * z[t] * (1.0 - z[t])
                 da_r = da_h * q[t] * r[t] * (1.0 - r[t])
-                da[t] = np.hstack([da_z, da_r, da_h])
-                d_product[t] = np.hstack([da_z, da_r, da_h * r[t]])
+                np.concatenate([da_z, da_r, da_h], axis=1, out=da[t])
+                np.concatenate([da_z, da_r, da_h * r[t]], axis=1, out=d_product[t])
                 carried = np.where(reset_mask[t][:, None], 0.0, d * z[t] + d_product[t] @ W.T)
-            time_and_batch = ([0, 1], [0, 1])
-            return (
-                da @ U.T,
-                carried,
-                {
-                    "U": np.tensordot(x, da, time_and_batch),
-                    "W": np.tensordot(s_prev, d_product, time_and_batch),
-                    "b": da.sum(axis=(0, 1)),
-                    "c": d_product[:, :, 2 * H :].sum(axis=(0, 1)),
-                },
-            )
+
+            def gradients() -> dict[str, Float64]:
+                db, dc = da.sum(axis=(0, 1)), d_product[:, :, 2 * H :].sum(axis=(0, 1))
+                return {"U": outer(x, da), "W": outer(s_prev, d_product), "b": db, "c": dc}
+
+            return da @ U.T, carried, gradients
 
         return s, backprop
 

@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cell import Arrays, Backprop, Cell, Float64, Product, sigmoid
+from grucli.model.cell import Arrays, Backprop, Cell, Float64, Gradients, Product, outer, sigmoid
 
 
 class LSTMCell(Cell):
@@ -53,7 +53,7 @@ class LSTMCell(Cell):
         s_prev, c_prev = previous[..., :H], previous[..., H:]
         tanh_c = np.tanh(states[..., H:])
 
-        def backprop(dstates: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
+        def backprop(dstates: Float64) -> tuple[Float64, Float64, Gradients]:
             da, carried = np.empty((T, B, 4 * H)), np.zeros((B, 2 * H))
             for t in reversed(range(T)):
                 ds, dc = dstates[t, :, :H] + carried[:, :H], dstates[t, :, H:] + carried[:, H:]
@@ -62,10 +62,9 @@ class LSTMCell(Cell):
                 da_f = dc * c_prev[t] * f[t] * (1.0 - f[t])
                 da_g = dc * i[t] * (1.0 - g[t] ** 2)
                 da_o = ds * tanh_c[t] * o[t] * (1.0 - o[t])
-                da[t] = np.hstack([da_i, da_f, da_g, da_o])
+                np.concatenate([da_i, da_f, da_g, da_o], axis=1, out=da[t])
                 carried = np.where(reset_mask[t][:, None], 0.0, np.hstack([da[t] @ W.T, dc * f[t]]))
-            dU, dW = (np.tensordot(a, da, axes=([0, 1], [0, 1])) for a in (x, s_prev))
-            return da @ U.T, carried, {"U": dU, "W": dW, "b": da.sum(axis=(0, 1))}
+            return da @ U.T, carried, lambda: {"U": outer(x, da), "W": outer(s_prev, da), "b": da.sum(axis=(0, 1))}
 
         return states, backprop
 

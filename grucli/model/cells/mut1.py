@@ -24,7 +24,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cell import Arrays, Backprop, Float64, Product, sigmoid
+from grucli.model.cell import Arrays, Backprop, Float64, Gradients, Product, outer, sigmoid
 from grucli.model.cells.gru import GRUCell
 
 
@@ -44,9 +44,9 @@ class MUT1Cell(GRUCell):
         U, W = parameters["U"], parameters["W"]
         z, r, u, h, s_prev, s = self._forward_states(parameters, x, state, reset_mask)
 
-        def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
+        def backprop(ds: Float64) -> tuple[Float64, Float64, Gradients]:
             da, du = np.empty((T, B, 3 * H)), np.empty((T, B, H))
-            carried, dW = np.zeros((B, H)), np.zeros_like(W)
+            carried = np.zeros((B, H))
             for t in reversed(range(T)):
                 d = ds[t] + carried
                 du[t] = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
@@ -55,11 +55,14 @@ class MUT1Cell(GRUCell):
                 da_r = d_reset_state * s_prev[t] * r[t] * (1.0 - r[t])
                 carried = d * z[t] + d_reset_state * r[t] + da_r @ W[:, :H].T
                 carried = np.where(reset_mask[t][:, None], 0.0, carried)
-                da[t] = np.hstack([da_z, da_r, du[t] * (1.0 - u[t] ** 2)])
-                dW += np.hstack([s_prev[t].T @ da_r, (r[t] * s_prev[t]).T @ du[t]])
-            dU = np.tensordot(x, da, axes=([0, 1], [0, 1]))
-            db, dc = da[:, :, : 2 * H].sum(axis=(0, 1)), du.sum(axis=(0, 1))
-            return da @ U.T, carried, {"U": dU, "W": dW, "b": db, "c": dc}
+                np.concatenate([da_z, da_r, du[t] * (1.0 - u[t] ** 2)], axis=1, out=da[t])
+
+            def gradients() -> dict[str, Float64]:
+                dW = np.hstack([outer(s_prev, da[..., H : 2 * H]), outer(r * s_prev, du)])
+                db, dc = da[..., : 2 * H].sum(axis=(0, 1)), du.sum(axis=(0, 1))
+                return {"U": outer(x, da), "W": dW, "b": db, "c": dc}
+
+            return da @ U.T, carried, gradients
 
         return s, backprop
 

@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cell import Arrays, Backprop, Float64, Product, sigmoid
+from grucli.model.cell import Arrays, Backprop, Float64, Gradients, Product, outer, sigmoid
 from grucli.model.cells.gru import GRUCell
 
 
@@ -40,22 +40,25 @@ class MUT3Cell(GRUCell):
         U, W = parameters["U"], parameters["W"]
         z, r, h, s_prev, s = self._forward_states(parameters, x, state, reset_mask)
 
-        def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
-            da = np.empty((T, B, 3 * H))
-            carried, dW = np.zeros((B, H)), np.zeros_like(W)
+        def backprop(ds: Float64) -> tuple[Float64, Float64, Gradients]:
+            da, carried, ts = np.empty((T, B, 3 * H)), np.zeros((B, H)), np.tanh(s_prev)
             for t in reversed(range(T)):
-                d, ts = ds[t] + carried, np.tanh(s_prev[t])
+                d = ds[t] + carried
                 da_h = d * (1.0 - z[t]) * (1.0 - h[t] ** 2)
                 d_reset_state = da_h @ W[:, 2 * H :].T
                 da_z = d * (s_prev[t] - h[t]) * z[t] * (1.0 - z[t])
                 da_r = d_reset_state * s_prev[t] * r[t] * (1.0 - r[t])
                 carried = d * z[t] + d_reset_state * r[t] + da_r @ W[:, H : 2 * H].T
-                carried += (da_z @ W[:, :H].T) * (1.0 - ts**2)
+                carried += (da_z @ W[:, :H].T) * (1.0 - ts[t] ** 2)
                 carried = np.where(reset_mask[t][:, None], 0.0, carried)
-                da[t] = np.hstack([da_z, da_r, da_h])
-                dW += np.hstack([ts.T @ da_z, s_prev[t].T @ da_r, (r[t] * s_prev[t]).T @ da_h])
-            dU = np.tensordot(x, da, axes=([0, 1], [0, 1]))
-            return da @ U.T, carried, {"U": dU, "W": dW, "b": da.sum(axis=(0, 1))}
+                np.concatenate([da_z, da_r, da_h], axis=1, out=da[t])
+
+            def gradients() -> dict[str, Float64]:
+                operands = zip((ts, s_prev, r * s_prev), np.split(da, 3, axis=2), strict=True)
+                dW = np.hstack([outer(operand, d) for operand, d in operands])
+                return {"U": outer(x, da), "W": dW, "b": da.sum(axis=(0, 1))}
+
+            return da @ U.T, carried, gradients
 
         return s, backprop
 

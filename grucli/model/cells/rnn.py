@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.model.cell import Arrays, Backprop, Cell, Float64, Product
+from grucli.model.cell import Arrays, Backprop, Cell, Float64, Gradients, Product, outer
 
 
 class RNNCell(Cell):
@@ -34,23 +34,18 @@ class RNNCell(Cell):
             s_prev[t] = np.where(reset_mask[t][:, None], 0.0, state)
             state = s[t] = np.tanh(x[t] @ U + s_prev[t] @ W + b)
 
-        def backprop(ds: Float64) -> tuple[Float64, Float64, dict[str, Float64]]:
+        def backprop(ds: Float64) -> tuple[Float64, Float64, Gradients]:
             da, carried = np.empty_like(s), np.zeros((B, len(W)))
             for t in reversed(range(T)):
                 da[t] = (ds[t] + carried) * (1.0 - s[t] ** 2)
                 carried = np.where(reset_mask[t][:, None], 0.0, da[t] @ W.T)
-            gradients = {"U": _outer(x, da), "W": _outer(s_prev, da), "b": da.sum(axis=(0, 1))}
-            return da @ U.T, carried, gradients
+            return da @ U.T, carried, lambda: {"U": outer(x, da), "W": outer(s_prev, da), "b": da.sum(axis=(0, 1))}
 
         return s, backprop
 
     def inspect_gates(self, parameters: Arrays, x: Float64, state: Float64) -> tuple[Float64, dict[str, Float64]]:
         """See `Cell.inspect_gates`; this cell has none."""
         return self.forward(parameters, x, state, np.zeros(x.shape[:2], np.bool_))[0], {}
-
-
-def _outer(a: Float64, d: Float64) -> Float64:
-    return np.tensordot(a, d, axes=([0, 1], [0, 1]))
 
 
 CELL = RNNCell()
