@@ -18,7 +18,7 @@ from grucli.model.weights import read_model_info
 from grucli.reddit.fetch import retry
 from tests.reddit.comment_factory import Row
 from tests.reddit.fetch.fake_arctic_shift import FakeArcticShift, serve_arctic_shift
-from tests.training.small_runs import write_small_corpus
+from tests.training.small_runs import small_options, write_small_corpus
 
 Output = pytest.CaptureFixture[str]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -89,6 +89,15 @@ def test_cells_are_compared(capsys: Output, tmp_path: Path, monkeypatch: pytest.
     assert lstm.startswith("lstm: 21 units, ")
     assert "gru" in verdict
     assert len(model_names()) == 4
+
+
+@pytest.mark.slow
+def test_a_dial_is_measured(capsys: Output, tmp_path: Path) -> None:
+    write_small_corpus(tmp_path / "corpus.csv")
+    grucli.train(small_options(tmp_path / "corpus.csv", start_from="nothing", steps=2))
+    load_example("dial")["main"]("small", "1:7=1")
+    out = capsys.readouterr().out
+    assert re.search(r"capital letters: [\d.]+ % without, [\d.]+ % with 1:7=1: [+-][\d.]+ ± [\d.]+ points", out)
 
 
 @pytest.mark.slow
