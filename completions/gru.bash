@@ -198,7 +198,7 @@ _gru_look_up() {
         'models rename') commands='' options='--json -q --quiet --debug --version -h --help' ;;
         'models rename #'0) kind=@model ;;
         'models rename #'1) kind='' ;;
-        'models remove') commands='' options='-y --yes --json -q --quiet --debug --version -h --help' ;;
+        'models remove') commands='' options='--comparison -y --yes --json -q --quiet --debug --version -h --help' ;;
         'models remove #'*) kind=@model ;;
         'models path') commands='' options='--json -q --quiet --debug --version -h --help' ;;
         'models path #'0) kind='@model chitchat' ;;

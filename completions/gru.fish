@@ -351,6 +351,7 @@ complete -c gru -n '__gru_at \'models rename\'' -l debug -d 'Show tracebacks of 
 complete -c gru -n '__gru_at \'models rename\'' -l version -d 'Show the version and exit'
 complete -c gru -n '__gru_at \'models rename\'' -s h -l help -d 'Show this message and exit'
 complete -c gru -n '__gru_at \'models rename\' 0 0' -F -a '(__gru_model_names)'
+complete -c gru -n '__gru_at \'models remove\'' -l comparison -d 'Delete comparisons of these names, with their models'
 complete -c gru -n '__gru_at \'models remove\'' -s y -l yes -d 'Delete without asking'
 complete -c gru -n '__gru_at \'models remove\'' -l json -d 'Output JSON'
 complete -c gru -n '__gru_at \'models remove\'' -s q -l quiet -d 'Hide progress and messages; -qq also hides warnings'

@@ -120,7 +120,7 @@ Register-ArgumentCompleter -Native -CommandName gru -ScriptBlock {
         }
         'models remove' = @{
             commands = [ordered]@{  }
-            options = [ordered]@{ '-y' = 'Delete without asking'; '--yes' = 'Delete without asking'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
+            options = [ordered]@{ '--comparison' = 'Delete comparisons of these names, with their models'; '-y' = 'Delete without asking'; '--yes' = 'Delete without asking'; '--json' = 'Output JSON'; '-q' = 'Hide progress and messages; -qq also hides warnings'; '--quiet' = 'Hide progress and messages; -qq also hides warnings'; '--debug' = 'Show tracebacks of errors'; '--version' = 'Show the version and exit'; '-h' = 'Show this message and exit'; '--help' = 'Show this message and exit' }
             values = @{  }
             arguments = @('@model')
             repeats = $true

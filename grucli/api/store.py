@@ -1,10 +1,11 @@
-"""The models on this computer: list, describe, rename, remove, quantize."""
+"""The models and comparisons on this computer: list, describe, rename, remove, quantize."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grucli.comparison.store import StoredComparison, find_comparison, list_comparisons, remove_comparison
 from grucli.errors import ModelFileError, UsageError
 from grucli.json_record import JsonRecord
 from grucli.model import store
@@ -17,12 +18,16 @@ __all__ = [
     "QuantizedModel",
     "RemovedModels",
     "RenamedModel",
+    "StoredComparison",
     "WeightsPath",
     "describe_model",
+    "find_comparisons",
     "find_directories",
     "find_weights",
+    "list_comparisons",
     "list_models",
     "quantize_model",
+    "remove_comparison",
     "remove_model",
     "rename_model",
 ]
@@ -65,7 +70,7 @@ class RenamedModel(JsonRecord):
 
 @dataclass(frozen=True, slots=True)
 class RemovedModels(JsonRecord):
-    """Names of removed models."""
+    """Names of removed models, or of comparisons that were removed with their models."""
 
     removed: tuple[str, ...]
 
@@ -139,6 +144,16 @@ def find_directories(names: Sequence[str]) -> list[Path]:
         UsageError: one of the models does not exist, or is the one of the package.
     """
     return [store.find_own_directory(name) for name in dict.fromkeys(names)]
+
+
+def find_comparisons(names: Sequence[str]) -> list[StoredComparison]:
+    """Return each comparison, once.
+
+    Raises:
+        UsageError: one of the comparisons does not exist.
+        OSError: the directory of the comparisons cannot be read.
+    """
+    return [find_comparison(name) for name in dict.fromkeys(names)]
 
 
 def find_weights(name_or_path: str | None = None) -> WeightsPath:

@@ -62,7 +62,7 @@ OPTION_GROUPS = {
     "near-duplicates",
     "Inspection": "gate unit find why corpus reach chars",
     "Generation": "n novelty no-copies",
-    "Run": "resume force continue private commands follow learn seed threads workers dry-run all yes",
+    "Run": "resume force continue private commands follow learn seed threads workers dry-run all yes comparison",
     "Output": "output html svg dropped replies min-turns pace show list-rules explain explain-columns json",
     "Shell completion": "install-completion show-completion",
     "General": "quiet debug version help",

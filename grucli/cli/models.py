@@ -20,6 +20,7 @@ def models(context: typer.Context, json: Json = False) -> None:
       gru models show emo --json        what `gru train --json` printed
       gru models rename emo feelings
       gru models remove feelings
+      gru models remove --comparison shakespeare
       cp "$(gru models path emo)" .     one file is a whole model
       gru models quantize emo           a quarter of the size, to send it
     """
@@ -35,15 +36,16 @@ def list_(json: Json = False) -> None:
       gru models list
       gru models list --json
     """
-    from grucli.api.store import list_models
+    from grucli.api.store import list_comparisons, list_models
     from grucli.ui.terminal.console import terminal
-    from grucli.ui.views.models_view import show_models
+    from grucli.ui.views.models_view import show_comparisons, show_models
 
     entries = list_models()
     if json:
         terminal().print_json(entries)
     else:
         show_models(terminal(), entries, {entry.name: entry.metrics for entry in entries})
+        show_comparisons(terminal(), list_comparisons())
 
 
 @app.command(cls=GruCommand)
@@ -91,6 +93,9 @@ def rename(
 @app.command(cls=GruCommand)
 def remove(
     names: Annotated[list[str], typer.Argument(metavar=f"{MODEL}...", help="Model names.")],
+    comparison: Annotated[
+        bool, typer.Option("--comparison", help="Delete comparisons of these names, with their models.")
+    ] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -99,19 +104,28 @@ def remove(
     \b
       gru models remove feelings
       gru models remove old older --yes
+      gru models remove --comparison shakespeare
     """
-    from grucli.api.store import RemovedModels, find_directories, remove_model
+    from grucli.api.store import RemovedModels, find_comparisons, find_directories, remove_comparison, remove_model
     from grucli.ui.terminal.console import terminal
+    from grucli.ui.views.models_view import describe_comparison
 
-    directories = find_directories(names)
-    if not yes and not confirm(f"Delete {', '.join(map(str, directories))}? [y/N] "):
+    directories = [] if comparison else find_directories(names)
+    comparisons = find_comparisons(names) if comparison else []
+    targets = [*map(str, directories), *map(describe_comparison, comparisons)]
+    if not yes and not confirm(f"Delete {', '.join(targets)}? [y/N] "):
         terminal().info("nothing deleted")
-        directories = []
+        directories, comparisons = [], []
     for directory in directories:
         remove_model(directory.name)
         terminal().info(f"deleted '{directory.name}'")
+    for each in comparisons:
+        for model in remove_comparison(each):
+            terminal().info(f"deleted '{model}'")
+        terminal().info(f"deleted comparison '{each.name}'")
     if json:
-        terminal().print_json(RemovedModels(tuple(directory.name for directory in directories)))
+        removed = [directory.name for directory in directories] + [each.name for each in comparisons]
+        terminal().print_json(RemovedModels(tuple(removed)))
 
 
 @app.command(cls=GruCommand)

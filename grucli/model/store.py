@@ -300,7 +300,16 @@ def remove_model(name: str) -> None:
         LockedError: the model is being trained.
         OSError: a file cannot be deleted.
     """
-    directory = find_own_directory(name)
+    remove_directory(find_own_directory(name))
+
+
+def remove_directory(directory: Path) -> None:
+    """Delete a directory that has a lock, or a link to one.
+
+    Raises:
+        LockedError: another process is at work on it.
+        OSError: a file cannot be deleted.
+    """
     # Renamed first, so that an interrupted removal does not leave a part of a model in the store.
     hidden = directory.with_name(f".removed-{secrets.token_hex(4)}")
     _rename_locked(directory, hidden)

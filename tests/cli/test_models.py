@@ -4,20 +4,32 @@ import errno
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from grucli.__main__ import main
+from grucli.comparison.plan import PLAN, CellPlan, Plan, comparison_dir, save_plan, saved_at
 from grucli.files import DirectoryLock
 from grucli.model.figures import ContextGain
 from grucli.model.store import BEST, LAST, model_names
 from grucli.model.weights import ModelCard, read_model_info
+from grucli.training.options import Budget
 from tests.fault_injection import failing_disk
 from tests.model.factories import add_model, add_packaged_model
 from tests.ui.fake_streams import PipeStream
 
 Output = pytest.CaptureFixture[str]
+
+
+class Keyboard(io.StringIO):
+    """What a user types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 CARD = ModelCard(
     steps=50, tokens=6400, seconds=61.5, tokens_per_second=104.0, train_nats=1.5, val_nats=1.6, val_nats_per_char=1.1,
     val_bits_per_char=1.587, note="\x1b[31mred \u202e[bold]",
@@ -271,10 +283,6 @@ def test_renaming(capsys: Output) -> None:
 
 
 def test_removing_asks_first(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Keyboard(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     for name in ("a", "b", "c"):
         add_model(name)
     monkeypatch.setattr(sys, "stdin", Keyboard("n\n\n"))
@@ -304,3 +312,75 @@ def test_a_model_in_training(capsys: Output) -> None:
         assert main(["models", "remove", "emo", "-y"]) == 1
         assert "in use by process" in capsys.readouterr().err
     assert model_names() == ["emo"]
+
+
+def add_comparison(name: str, seeds: int = 2, replaces: tuple[str, ...] = ()) -> Path:
+    """Keep a comparison of a gru and a lstm, as one that was interrupted before the last model was trained."""
+    cells = [CellPlan(cell=cell, hidden=2, parameters=9, memory=9, lr=0.1) for cell in ("gru", "lstm")]
+    runs = [f"{name}-{cell}-{seed}" for seed in range(seeds) for cell in ("gru", "lstm")]
+    for run in runs[:-1]:
+        add_model(run, file=LAST)
+    plan = Plan(
+        cells=cells, seeds=seeds, tune=False, budget=Budget(steps=3), options={}, dataset_id=("x", 1, 1),
+        replaces={run: saved_at(run) for run in replaces},
+    )  # fmt: skip
+    directory = comparison_dir(name)
+    directory.mkdir(parents=True)
+    save_plan(directory, plan)
+    return directory
+
+
+def test_the_list_names_the_comparisons(capsys: Output) -> None:
+    add_comparison("emo", seeds=1)
+    (add_comparison("torn") / PLAN).write_bytes(b"torn")
+    assert main(["models"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "comparison 'emo': models emo-gru-0"
+    assert said[1].startswith("gru: comparison 'torn' cannot be read: ")
+
+
+def test_removing_a_comparison_leaves_all_models_that_are_not_its_own(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("emo", "emo-gru-7", "emo-gru-x", "emo-lstm-0"):
+        add_model(name, file=LAST)
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\ny\n"))
+    directory = add_comparison("emo", replaces=("emo-gru-1",))
+    assert main(["models", "remove", "--comparison", "emo", "emo"]) == 0
+    assert directory.exists()
+    assert "Delete comparison 'emo': models emo-gru-0, emo-lstm-0? [y/N]" in capsys.readouterr().err
+    assert main(["models", "remove", "--comparison", "emo", "--json"]) == 0
+    assert not directory.exists()
+    assert sorted(model_names()) == ["emo", "emo-gru-1", "emo-gru-7", "emo-gru-x"]
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"removed": ["emo"]}
+    assert "deleted 'emo-lstm-0'" in err
+    assert "deleted comparison 'emo'" in err
+
+
+def test_a_comparison_that_cannot_be_removed(capsys: Output) -> None:
+    add_model("shakespear")
+    directory = add_comparison("shakespeare")
+    before = model_names()
+    assert main(["models", "remove", "--comparison", "shakespear", "-y"]) == 2
+    assert "did you mean 'shakespeare'?" in capsys.readouterr().err
+    assert main(["models", "remove", "--comparison", "shakespeare", "../models", "-y"]) == 2
+    with DirectoryLock(directory):
+        assert main(["models", "remove", "--comparison", "shakespeare", "-y"]) == 1
+    assert "in use by process" in capsys.readouterr().err
+    assert model_names() == before
+    with DirectoryLock(directory.parent.parent / "models" / "shakespeare-lstm-0"):
+        assert main(["models", "remove", "--comparison", "shakespeare", "-y"]) == 1
+    assert main(["models", "remove", "--comparison", "shakespeare", "-y"]) == 0
+    assert model_names() == ["shakespear"]
+
+
+@pytest.mark.parametrize("damage", [lambda plan: plan.write_bytes(b"torn"), lambda plan: plan.mkdir()])
+def test_a_comparison_that_cannot_be_read_is_removed_without_models(damage: Callable[[Path], object]) -> None:
+    directory = add_comparison("emo")
+    (directory / PLAN).unlink()
+    damage(directory / PLAN)
+    assert main(["models"]) == 0
+    assert main(["models", "remove", "--comparison", "emo", "-y"]) == 0
+    assert not directory.exists()
+    assert len(model_names()) == 3

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from grucli.comparison.store import StoredComparison
 from grucli.errors import pluralize
 from grucli.model.store import Metrics, ModelEntry
 from grucli.model.weights import ModelCard, ModelInfo
@@ -52,6 +53,21 @@ def show_models(terminal: Terminal, entries: Sequence[ModelEntry], metrics: Mapp
     for entry in entries:
         if entry.problem is not None:
             terminal.warn(f"'{entry.name}' is corrupt: {entry.problem}")
+
+
+def show_comparisons(terminal: Terminal, comparisons: Sequence[StoredComparison]) -> None:
+    """Say which comparisons there are, with a warning for each that cannot be read."""
+    for comparison in comparisons:
+        if comparison.problem is None:
+            terminal.info(describe_comparison(comparison))
+        else:
+            terminal.warn(f"comparison '{comparison.name}' cannot be read: {comparison.problem}")
+
+
+def describe_comparison(comparison: StoredComparison) -> str:
+    """Return a comparison with the names of its models."""
+    models = f": models {', '.join(comparison.models)}" if comparison.models else ""
+    return f"comparison '{comparison.name}'{models}"
 
 
 def show_model(terminal: Terminal, entry: ModelEntry, summary: TrainSummary | None, metrics: Sequence[Metrics]) -> None:
