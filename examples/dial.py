@@ -1,8 +1,8 @@
 """What a dial does: the share of capital letters in samples with a unit held, and without.
 
-    gru train tinyshakespeare.txt --from nothing --hidden 32 --lr 0.01 --steps 4000 --name tiny
-    gru inspect tiny tinyshakespeare.txt      # names the units; here 1:17 is high at capital letters
-    python examples/dial.py tiny 1:17=1
+gru train tinyshakespeare.txt --from nothing --hidden 32 --lr 0.01 --steps 4000 --name tiny
+gru inspect tiny tinyshakespeare.txt      # names the units; here 1:17 is high at capital letters
+python examples/dial.py tiny 1:17=1
 """
 
 import statistics
