@@ -359,7 +359,9 @@ def _learn(session: Session, value: str) -> Iterator[ChatEvent]:
         from_turns = f" from {pluralize(num_turns, 'turn')} so far" if num_turns else ""
         yield Message(f"learning{from_turns}; /keep NAME saves it as a model, /forget drops it")
     else:
-        yield Message(f"not learning: replies come from {session.model_name} as it is on disk")
+        yield Message(
+            f"not learning: replies come from {session.model_name} as it is on disk; /learn on begins to learn"
+        )
 
 
 def _learning_switch(session: Session) -> str:
@@ -371,13 +373,18 @@ def _keep(session: Session, name: str) -> Iterator[ChatEvent]:
         raise UsageError("/keep takes the name of a new model", "choose a name that is not in use, such as /keep mine")
     previous = session.model_name
     session.keep(name)
-    yield Message(f"saved what was learned as model {name}, which this chat uses now; {previous} is unchanged")
+    yield Message(
+        f"saved what was learned as model {name}, which may repeat what was said here; this chat uses it now, and "
+        f"{previous} is unchanged"
+    )
 
 
 def _forget(session: Session, _: str) -> Iterator[ChatEvent]:
     session.forget()
     if session.learner.mode.on:
-        yield Message(f"forgot what was learned: {session.model_name} is as it is on disk")
+        yield Message(
+            f"forgot what was learned: {session.model_name} is as it is on disk; /learn off stops learning as well"
+        )
     else:
         yield Message("/learn on will learn from the next turns only")
 
@@ -478,7 +485,7 @@ def _quit(session: Session, _: str) -> Iterator[ChatEvent]:
 COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "regen", "", "replies", "generate the last reply again with a new seed", _regenerate,
-        "The earlier reply stays in /tree; /rewind goes back to it.", "/regen",
+        "The earlier reply stays in /tree; /rewind goes back to it.", "/regen", aliases=("retry",),
     ),
     SlashCommand(
         "spread", "[T…] [TEXT]", "replies", "one seed at several temperatures, side by side", _spread,

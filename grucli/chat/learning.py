@@ -105,7 +105,9 @@ class TurnLearner:
 
     def nothing_learned(self) -> UsageError:
         """Return the error that there is nothing to save or to drop."""
-        return UsageError("nothing was learned yet", "send a message first" if self.mode.on else "use /learn on first")
+        if not self.mode.on:
+            return UsageError("nothing was learned yet", "use /learn on first")
+        return UsageError("nothing new was learned", "send a message first")
 
     def _passages(
         self, tree: TurnTree, turn: Turn, should_stop: Callable[[], bool]

@@ -10,11 +10,11 @@ from grucli.chat.turns import ChatModel
 from grucli.errors import GruError
 from grucli.generation.sampler import Sampler
 from grucli.model.store import create_model, find_model, is_awaiting_first_checkpoint, model_name, model_names
-from grucli.model.weights import ModelCard, ModelOrigin, load_weights, read_model_info
+from grucli.model.weights import ModelCard, load_weights, make_origin, read_model_info
 
 _FileSignature = tuple[int, int, int]
 _LEARNED_IN_A_CHAT = {
-    "data": "the turns of a chat, after what the model that it was adapted from had learned",
+    "data": "the turns of a chat",
     "limits": "it may repeat what was said in that chat",
 }
 
@@ -78,7 +78,7 @@ class ModelLoader:
         source may have been trained again, or be gone: what is known of its text is copied only if it is the same.
         """
         weights, path = model.weights, find_model(source) if self.sha256(source) == model.sha256 else None
-        origin = ModelOrigin(model_name(Path(source) if path is None else path), model.sha256, weights.card.fingerprint)
+        origin = make_origin(model_name(Path(source) if path is None else path), model.sha256, weights.card)
         card = ModelCard(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             program=f"gru {__version__}",

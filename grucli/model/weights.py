@@ -41,7 +41,8 @@ MAX_HEADER_BYTES = 32 << 20
 _METADATA_KEY = "gru"
 _LENGTH_PREFIX_BYTES = 8
 _Size = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
-_Label = Annotated[str, msgspec.Meta(max_length=1000)]
+_MAX_LABEL_CHARS = 1000
+_Label = Annotated[str, msgspec.Meta(max_length=_MAX_LABEL_CHARS)]
 _Description = Annotated[
     dict[Annotated[str, msgspec.Meta(min_length=1, max_length=11)], _Label], msgspec.Meta(max_length=20)
 ]
@@ -55,11 +56,16 @@ _MATRIX = 2
 
 @dataclass(frozen=True)
 class ModelOrigin:
-    """The model that another was adapted from: its name then, the SHA-256 of its parameters, and its corpus."""
+    """The model that another was adapted from: its name then, the SHA-256 of its parameters, and its corpus.
+
+    `data`, `license`: what its maker says of its text, and of those it was adapted from itself.
+    """
 
     model: _Label
     parameters_sha256: _Label
     fingerprint: _Label
+    data: _Label = ""
+    license: _Label = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +88,16 @@ class ModelCard(TextFigures, Figures):
     origin: ModelOrigin | None = None
     note: _Label = ""
     description: _Description = field(default_factory=dict)
+
+
+def make_origin(model: str, parameters_sha256: str, card: ModelCard) -> ModelOrigin:
+    """Return the origin of what is adapted from the model `model`; card: its card."""
+
+    def said(subject: str) -> str:
+        earlier = "" if card.origin is None else getattr(card.origin, subject)
+        return "; ".join(filter(None, [card.description.get(subject, ""), earlier]))[:_MAX_LABEL_CHARS]
+
+    return ModelOrigin(model, parameters_sha256, card.fingerprint, said("data"), said("license"))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from grucli.errors import ModelFileError, UsageError, pluralize
 from grucli.model import packaged
 from grucli.model.store import NOTHING, find_model
-from grucli.model.weights import ModelOrigin, SavedModel, load_weights, read_model_info
+from grucli.model.weights import ModelOrigin, SavedModel, load_weights, make_origin, read_model_info
 from grucli.text.dataset import BaseFit, BaseTokenizer
 from grucli.text.token_file import TextKind
 from grucli.training.options import TrainOptions, contrast
@@ -45,7 +45,7 @@ class Base:
 
     def origin(self) -> ModelOrigin:
         """Return what the card of an adapted model says about it."""
-        return ModelOrigin(self.name, read_model_info(self.path).parameters_sha256, self.model.card.fingerprint)
+        return make_origin(self.name, read_model_info(self.path).parameters_sha256, self.model.card)
 
     def fixed(self) -> dict[str, Any]:
         """Return the hyperparameters that it decides."""
@@ -113,7 +113,8 @@ def describe_choice(base: Base, fit: BaseFit, vocab: int, kind: TextKind) -> str
             f"--from {NOTHING} trains from scratch"
         )
     if fit.known_share < MIN_KNOWN_SHARE:
-        return f"training from scratch: '{base.name}' knows only {fit.known_share:.0%} of the characters"
+        known = f"only {fit.known_share:.0%}" if fit.known_share >= 0.01 else "none"
+        return f"training from scratch: '{base.name}' knows {known} of the characters"
     if kind == "running text":
         return f"training from scratch, as the text has no comments; --from {base.name} starts from that model"
     return f"training from scratch: {fit.characters:,} characters are enough; --from {base.name} starts from it"

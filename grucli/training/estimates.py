@@ -14,11 +14,12 @@ _TIME_RATIO = 3.0  # beyond the longest measured time, likewise
 
 
 class _Text(NamedTuple):
-    """bits: held-out bits per character by core-minutes, in ascending order."""
+    """bits: held-out bits per character by core-minutes, in ascending order. is_adapted: from the packaged model."""
 
     kind: TextKind
     characters: int
     bits: Mapping[float, float]
+    is_adapted: bool = False
 
     def is_near(self, characters: int) -> bool:
         """Return True if a text of this length is similar."""
@@ -32,14 +33,20 @@ class _Text(NamedTuple):
 _MEASURED = (
     _Text("comments", 244_000, {2: 2.19, 10: 2.17}),
     _Text("comments", 2_900_000, {2: 1.99, 4: 1.95, 20: 1.90}),
+    _Text("comments", 244_000, {2: 1.80}, is_adapted=True),
+    _Text("comments", 2_900_000, {4: 1.87, 20: 1.84}, is_adapted=True),
     _Text("conversations", 11_400_000, {2: 1.81, 20: 1.60}),
     _Text("running text", 1_000_000, {6: 2.08, 40: 2.03}),
 )
 
 
-def describe_estimate(conditions: Conditions) -> str | None:
-    """Return in a line what the run will reach, and what more time would bring; None if no similar run was measured."""
-    similar = [text for text in _MEASURED if text.kind == conditions.kind and text.covers(conditions.core_minutes)]
+def describe_estimate(conditions: Conditions, *, is_adapted: bool = False) -> str | None:
+    """Return in a line what the run will reach, and what more time would bring; None if no similar run was measured.
+
+    is_adapted: it starts from the packaged model.
+    """
+    alike = [text for text in _MEASURED if (text.kind, text.is_adapted) == (conditions.kind, is_adapted)]
+    similar = [text for text in alike if text.covers(conditions.core_minutes)]
     near = [text for text in similar if text.is_near(conditions.characters)]
     if not near:
         return None
@@ -47,7 +54,7 @@ def describe_estimate(conditions: Conditions) -> str | None:
     times = min(_MORE_TIME, min(max(text.bits) for text in near) / conditions.core_minutes)
     later = _interpolate_length(similar, conditions, times * conditions.core_minutes)
     gain = f"; about {later:.2f} in {times:.2g} times the time" if now - later >= 0.01 else ""
-    source = f"runs on English {conditions.kind} of a similar length"
+    source = f"{'such runs' if is_adapted else 'runs'} on English {conditions.kind} of a similar length"
     return f"estimate: about {now:.2f} bits per character, from {source}{gain}"
 
 

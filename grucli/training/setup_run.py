@@ -21,6 +21,7 @@ from grucli.generation.options import GenerationConfig
 from grucli.generation.sampler import Sampler
 from grucli.kernels.jit import CACHE, notify_on_compile
 from grucli.limits import memory_bytes
+from grucli.model import packaged
 from grucli.model.cells import CELLS
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.model.parameters import Parameters, init_parameters
@@ -142,8 +143,8 @@ def choose_hparams(config: RunConfig, options: TrainOptions, dataset: Dataset) -
     hparams = Hyperparameters(**chosen | {"tokenizer": dataset.tokenizer.kind})
     is_timed = config.budget.is_timed
     decisions.append(recipe.describe(hparams, conditions if base is None else None, is_timed=is_timed))
-    is_usual = base is None and is_timed and given.keys() <= {"seed", "val"}
-    if is_usual and (estimate := describe_estimate(conditions)) is not None:
+    is_usual = (base is None or base.name == packaged.NAME) and is_timed and given.keys() <= {"seed", "val"}
+    if is_usual and (estimate := describe_estimate(conditions, is_adapted=base is not None)) is not None:
         decisions.append(estimate)
     return replace(config, base=base, decisions=tuple(decisions)), hparams
 

@@ -103,7 +103,9 @@ def test_the_gain_counts_the_lines_of_the_user_before_they_were_learned() -> Non
 
 def test_forget_drops_it_and_goes_on() -> None:
     session = learning_session()
-    assert run_lines(session, "a", "/forget")[-1] == Message("forgot what was learned: emo is as it is on disk")
+    assert run_lines(session, "a", "/forget")[-1] == Message(
+        "forgot what was learned: emo is as it is on disk; /learn off stops learning as well"
+    )
     assert learned(session) == []
     run_lines(session, "b")
     assert len(learned(session)) == 1
@@ -115,7 +117,7 @@ def test_forget_drops_it_and_goes_on() -> None:
 def test_forget_says_that_nothing_was_learned(lines: tuple[str, ...]) -> None:
     session = learning_session()
     run_lines(session, *lines)
-    expected = CommandError("nothing was learned yet", "send a message first")
+    expected = CommandError("nothing new was learned", "send a message first")
     assert run_lines(session, "/forget") == [expected]
     assert run_lines(session, "/keep other") == [expected]
     not_told = CommandError("nothing was learned yet", "use /learn on first")
@@ -202,8 +204,8 @@ def test_a_kept_model_says_that_it_learned_from_a_chat(capsys: pytest.CaptureFix
     add_model("emo", weights=weights)
     ModelLoader(1).save_as("rex", LearnedModel(True), "emo")
     kept = load_weights(model_dir("rex") / BEST).card
-    origin = ModelOrigin("emo", LearnedModel(True).sha256, "f" * 64)
-    data = "the turns of a chat, after what the model that it was adapted from had learned"
+    origin = ModelOrigin("emo", LearnedModel(True).sha256, "f" * 64, license="MIT")
+    data = "the turns of a chat"
     limits = "it may repeat what was said in that chat"
     assert kept == ModelCard(
         created=kept.created,
@@ -217,7 +219,7 @@ def test_a_kept_model_says_that_it_learned_from_a_chat(capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     assert data in shown
     assert not any(row.startswith(("training", "speed", "loss")) for row in shown.splitlines())
-    assert "license" not in shown
+    assert "its license: MIT" in shown
 
 
 @pytest.mark.usefixtures("home")

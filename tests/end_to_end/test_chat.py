@@ -81,7 +81,7 @@ def test_learn_while_talking_and_keep_it(start_chat: Callable[..., ChatPtySessio
     session.send("/keep talker\r")
     session.wait_for(lambda text: "saved what was learned as model talker" in text)
     session.send("/forget\r")
-    session.wait_for(lambda text: "nothing was learned yet" in text)
+    session.wait_for(lambda text: "nothing new was learned" in text)
     session.send("/quit\r")
     assert session.wait_for_exit() == 0
     own, kept = (load_weights(model_dir(name) / BEST) for name in ("emo", "talker"))

@@ -89,5 +89,8 @@ def test_an_estimate_gets_better_with_time_and_needs_a_similar_text() -> None:
     assert "in 2 times the time" in str(describe_estimate(dataclasses.replace(COMMENTS, core_minutes=10.0)))
     assert "times the time" not in str(describe_estimate(dataclasses.replace(COMMENTS, core_minutes=20.0)))
     assert describe_estimate(dataclasses.replace(COMMENTS, characters=100)) is None
+    adapted = describe_estimate(COMMENTS, is_adapted=True)
+    assert adapted is not None
+    assert float(adapted.split()[2]) < bits(COMMENTS)
     for minutes in (1.9, 1e4):
         assert describe_estimate(dataclasses.replace(COMMENTS, core_minutes=minutes)) is None

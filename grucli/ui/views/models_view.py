@@ -9,7 +9,7 @@ from rich.text import Text
 from grucli.comparison.store import StoredComparison
 from grucli.errors import pluralize
 from grucli.model.store import Metrics, ModelEntry
-from grucli.model.weights import ModelCard, ModelInfo
+from grucli.model.weights import ModelCard, ModelInfo, ModelOrigin
 from grucli.text.token_file import text_kind
 from grucli.training.events import TrainSummary
 from grucli.ui.terminal.console import Terminal
@@ -101,10 +101,17 @@ def _training_facts(info: ModelInfo, run: TrainSummary) -> list[tuple[str, str |
         ("parameters", f"{info.parameters:,}"),
         ("tokenizer", f"{info.tokenizer}, {pluralize(sizes.V, 'symbol')}"),
         ("trained on", text_kind(conversations=card.conversations, running_text=card.running_text)),
-        *([("adapted", f"from '{sanitize_line(card.origin.model)}'")] if card.origin is not None else []),
+        *(_origin_facts(card.origin) if card.origin is not None else []),
         *(_run_facts(run) if run.steps else []),
         *([("diverged", "worse than an untrained network; start again with a lower --lr")] if run.diverged else []),
     ]
+
+
+def _origin_facts(origin: ModelOrigin) -> Iterator[tuple[str, str | Text]]:
+    yield "adapted", f"from '{sanitize_line(origin.model)}'"
+    for subject, text in (("its data", origin.data), ("its license", origin.license)):
+        if text:
+            yield "", Text.assemble((f"{subject}: ", "dim"), sanitize_line(text))
 
 
 def _run_facts(run: TrainSummary) -> list[tuple[str, str]]:
@@ -120,9 +127,9 @@ def _run_facts(run: TrainSummary) -> list[tuple[str, str]]:
 
 def _result_facts(best: ModelCard, run: TrainSummary, evaluations: int) -> list[tuple[str, str | Text]]:
     after_evaluations = f", after {pluralize(evaluations, 'evaluation')}" if evaluations else ""
-    facts: list[tuple[str, str | Text]] = [
-        ("validation", f"{format_float(run.val_bits_per_char)} bits per character{after_evaluations}")
-    ]
+    facts: list[tuple[str, str | Text]] = []
+    if run.val_bits_per_char is not None:
+        facts.append(("validation", f"{format_float(run.val_bits_per_char)} bits per character{after_evaluations}"))
     if context := describe_context_gain(run):
         facts.append(("context", f"gains {', '.join(context)}"))
     if best.steps != run.steps:
