@@ -26,7 +26,7 @@ _STYLE = (
     + "".join(f".g{index}{{fill:{color}}}" for index, color in enumerate(_COLORS))
     + "".join(f".l{level}{{fill-opacity:{level / (_LEVELS - 1):.2f}}}" for level in range(_LEVELS))
     + "svg{background:#fff}@media(prefers-color-scheme:dark){svg{background:#161616}text{fill:#ddd}"
-    ".bits,.low{fill:#a84300}.high{fill:#0072b2}}"
+    ".bits,.low{fill:#a84300}.high{fill:#0072b2}.g0{fill:#56b4e9}}"
 )
 
 
