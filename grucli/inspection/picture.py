@@ -1,4 +1,6 @@
-"""The picture of an inspection as SVG: the text with its surprisal and gates, and the saturation; or the reach."""
+"""The picture of an inspection as SVG: the text with its surprisal and gates, and the saturation; or the text colored
+by a unit; or the reach.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,27 +22,33 @@ _PLOT, _PLOT_GAP = 240, 60
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#222}.mono{font:15px ui-monospace,monospace}.title{font-weight:600}"
-    ".frame{fill:none;stroke:#8888}.bits{fill:#d55e00}"
+    ".frame{fill:none;stroke:#8888}.bits,.low{fill:#d55e00}.high{fill:#56b4e9}"
     + "".join(f".g{index}{{fill:{color}}}" for index, color in enumerate(_COLORS))
     + "".join(f".l{level}{{fill-opacity:{level / (_LEVELS - 1):.2f}}}" for level in range(_LEVELS))
-    + "svg{background:#fff}@media(prefers-color-scheme:dark){svg{background:#161616}text{fill:#ddd}}"
+    + "svg{background:#fff}@media(prefers-color-scheme:dark){svg{background:#161616}text{fill:#ddd}"
+    ".bits,.low{fill:#a84300}.high{fill:#0072b2}.g0{fill:#56b4e9}}"
 )
 
 
 def render_picture(inspection: Inspection, source: str, reach: Sequence[ModelReach]) -> str:
-    """Return an SVG document: of the reach if it was measured, else of the text."""
+    """Return an SVG document: of the reach if it was measured, else of a unit if one was asked for, else of all."""
     if reach:
         return render_charts(list(_reach_charts(reach)))
+    unit = inspection.unit
+    rows = () if unit else inspection.saturation
     parts = list[str]()
     y = float(_TOP)
     for line in _lines(inspection.tokens):
-        parts += _render_line(inspection, line, y)
-        y += _TEXT_HEIGHT + _STRIP_HEIGHT * len(inspection.saturation) + 8
-    parts += _render_saturation(inspection, y + 30)
-    height = y + (_PLOT + 110 if inspection.saturation else 20)
+        parts += _render_line(inspection, rows, line, y)
+        y += _TEXT_HEIGHT + _STRIP_HEIGHT * len(rows) + 8
+    parts += _render_saturation(rows, y + 30)
+    height = y + (_PLOT + 110 if rows else 20)
     title = f"{inspection.model}: {inspection.cell}, {inspection.layers} x {inspection.hidden} units, on {source}"
-    label = f"surprisal of each character, 0 to {_MAX_BITS:g} bits; below it, from 0 to 1: "
-    label += ", ".join(f"{each.gate} of layer {each.layer}" for each in inspection.saturation)
+    if unit:
+        label = f"unit {unit.layer}:{unit.unit} after each token: blue above 0, orange below, full at 1 and -1"
+    else:
+        label = f"surprisal of each character, 0 to {_MAX_BITS:g} bits; below it, from 0 to 1: "
+        label += ", ".join(f"{each.gate} of layer {each.layer}" for each in rows)
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:g}" role="img"><style>{_STYLE}</style>',
         f'<title>{_text(title)}</title><text class="title" x="{_LEFT}" y="28">{_text(title)}</text>',
@@ -64,12 +72,12 @@ def _log(values: Sequence[float]) -> Line:
     return [(float(lag), math.log10(max(value, _LEAST_REACH))) for lag, value in enumerate(values, 1)]
 
 
-def _lines(tokens: Sequence[InspectedToken]) -> Iterator[list[tuple[str, InspectedToken]]]:
-    """Yield the characters of each line with their tokens."""
-    line: list[tuple[str, InspectedToken]] = []
-    for token in tokens:
+def _lines(tokens: Sequence[InspectedToken]) -> Iterator[list[tuple[str, int]]]:
+    """Yield the characters of each line with the indices of their tokens."""
+    line: list[tuple[str, int]] = []
+    for index, token in enumerate(tokens):
         for char in token.text:
-            line.append((char, token))
+            line.append((char, index))
             if char == "\n" or len(line) == _COLUMNS:
                 yield line
                 line = []
@@ -77,12 +85,20 @@ def _lines(tokens: Sequence[InspectedToken]) -> Iterator[list[tuple[str, Inspect
         yield line
 
 
-def _render_line(inspection: Inspection, line: list[tuple[str, InspectedToken]], y: float) -> Iterator[str]:
-    yield from _strip([token.bits / _MAX_BITS for _, token in line], "bits", y, _TEXT_HEIGHT)
+def _render_line(
+    inspection: Inspection, rows: Sequence[Saturation], line: list[tuple[str, int]], y: float
+) -> Iterator[str]:
+    tokens = [inspection.tokens[index] for _, index in line]
+    if inspection.unit:
+        values = [inspection.unit.values[index] for _, index in line]
+        yield from _strip(values, "high", y, _TEXT_HEIGHT)
+        yield from _strip([-value for value in values], "low", y, _TEXT_HEIGHT)
+    else:
+        yield from _strip([token.bits / _MAX_BITS for token in tokens], "bits", y, _TEXT_HEIGHT)
     shown = _text("".join(char for char, _ in line).rstrip("\n").replace("\t", " "))
     yield f'<text class="mono" x="{_LEFT}" y="{y + 15:g}" xml:space="preserve">{shown}</text>'
-    for row, each in enumerate(inspection.saturation):
-        values = [token.gates[each.gate][each.layer - 1] for _, token in line]
+    for row, each in enumerate(rows):
+        values = [token.gates[each.gate][each.layer - 1] for token in tokens]
         color = f"g{list(inspection.gate_labels).index(each.gate) % len(_COLORS)}"
         yield from _strip(values, color, y + _TEXT_HEIGHT + _STRIP_HEIGHT * row, _STRIP_HEIGHT - 1)
 
@@ -98,19 +114,18 @@ def _strip(values: Sequence[float], color: str, y: float, height: int) -> Iterat
             yield f'<rect class="{color} l{level}" x="{x}" y="{y:g}" width="{width}" height="{height}"/>'
 
 
-def _render_saturation(inspection: Inspection, y: float) -> Iterator[str]:
-    for layer in range(1, inspection.layers + 1):
+def _render_saturation(saturation: Sequence[Saturation], y: float) -> Iterator[str]:
+    for layer in sorted({each.layer for each in saturation}):
         x = _LEFT + 30 + (layer - 1) * (_PLOT + _PLOT_GAP)
-        gates = [each for each in inspection.saturation if each.layer == layer]
-        if gates:
-            yield f'<text class="title" x="{x}" y="{y - 8:g}">layer {layer}: how often gates are saturated</text>'
-            yield f'<rect class="frame" x="{x}" y="{y:g}" width="{_PLOT}" height="{_PLOT}"/>'
-            yield f'<text x="{x}" y="{y + _PLOT + 18:g}">share above {OPEN} →  (↑ share below {CLOSED})</text>'
-            for index, each in enumerate(gates):
-                yield from _dots(each, f"g{index % len(_COLORS)}", x, y)
-                legend_x = x + index * _PLOT / len(gates)
-                yield f'<circle class="g{index % len(_COLORS)}" cx="{legend_x + 5:g}" cy="{y + _PLOT + 36:g}" r="5"/>'
-                yield f'<text x="{legend_x + 16:g}" y="{y + _PLOT + 40:g}">{_text(each.gate)}</text>'
+        gates = [each for each in saturation if each.layer == layer]
+        yield f'<text class="title" x="{x}" y="{y - 8:g}">layer {layer}: how often gates are saturated</text>'
+        yield f'<rect class="frame" x="{x}" y="{y:g}" width="{_PLOT}" height="{_PLOT}"/>'
+        yield f'<text x="{x}" y="{y + _PLOT + 18:g}">share above {OPEN} →  (↑ share below {CLOSED})</text>'
+        for index, each in enumerate(gates):
+            yield from _dots(each, f"g{index % len(_COLORS)}", x, y)
+            legend_x = x + index * _PLOT / len(gates)
+            yield f'<circle class="g{index % len(_COLORS)}" cx="{legend_x + 5:g}" cy="{y + _PLOT + 36:g}" r="5"/>'
+            yield f'<text x="{legend_x + 16:g}" y="{y + _PLOT + 40:g}">{_text(each.gate)}</text>'
 
 
 def _dots(saturation: Saturation, color: str, x: float, y: float) -> Iterator[str]:

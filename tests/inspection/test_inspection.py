@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +16,7 @@ from grucli.inspection.labels import labels, matches
 from grucli.inspection.page import render_page
 from grucli.inspection.picture import render_picture
 from grucli.inspection.reach import ModelReach, measure_reach
-from grucli.inspection.report import inspect_trace
+from grucli.inspection.report import UnitTrace, inspect_trace
 from grucli.inspection.saturation import measure_saturation
 from grucli.inspection.similar_places import similar_places
 from grucli.inspection.trace import read_trace
@@ -225,6 +226,20 @@ def test_the_page_and_the_picture_hold_no_markup_of_the_user() -> None:
     assert "default-src 'none'" in page
     picture = render_picture(inspection, hostile, [])
     assert not {each.tag.rpartition("}")[2] for each in ElementTree.fromstring(picture).iter()} & {"script", "b"}
+
+
+def test_a_picture_of_a_unit_shows_its_values() -> None:
+    trace = read_trace(make_model(), [["the cat sat"]])
+    inspection = inspect_trace("model", trace)
+    values = tuple(1.0 if token.text == "t" else -1.0 if token.text == "a" else 0.0 for token in inspection.tokens)
+    picture = render_picture(replace(inspection, unit=UnitTrace(2, 5, values)), "text", [])
+    for name, count in (("high", 3), ("low", 2), ("bits", 0)):
+        assert sum(int(each.get("width", "0")) for each in _strips(picture, name)) == 9 * count
+    assert _strips(render_picture(inspection, "text", []), "bits")
+
+
+def _strips(picture: str, name: str) -> list[ElementTree.Element]:
+    return [each for each in ElementTree.fromstring(picture).iter() if each.get("class", "").split()[:1] == [name]]
 
 
 def test_the_page_is_small_and_asks_for_nothing() -> None:
