@@ -117,3 +117,6 @@ CompareEvent = (
     | RunDiverged
     | ComparisonFinished
 )
+
+SuiteEvent = CompareEvent | SuiteFinished
+"""A suite has the events of the comparisons that it consists of, but `ComparisonFinished`."""

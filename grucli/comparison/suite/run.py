@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grucli.comparison.compare import SWEEP_FRACTION, compare
-from grucli.comparison.events import CompareEvent, ComparisonFinished, ComparisonStarted, SuiteFinished
+from grucli.comparison.events import CompareEvent, ComparisonFinished, ComparisonStarted, SuiteEvent, SuiteFinished
 from grucli.comparison.options import CompareOptions
 from grucli.comparison.plan import PLAN, comparison_dir, run_dir
 from grucli.comparison.result import CellResult, Comparison, CurvePoint, RunResult
@@ -38,6 +38,9 @@ from grucli.training.signals import StopFlag
 _TRAINING_SHARE = 0.85
 """Of the minutes; the rest is for evaluations, for making texts and for what the clock did not foresee."""
 
+_MIN_SHARE = 0.1
+"""Of the minutes, that are left for the tasks that remain, however long the others took."""
+
 
 @dataclass(frozen=True)
 class _Suite:
@@ -49,12 +52,15 @@ class _Suite:
     tasks: tuple[Task, ...]
 
     def minutes_per_run(self, task: Task) -> float:
-        share = task.share / sum(each.share for each in self.tasks)
+        """Return the minutes of training of one run, from what the tasks before have left."""
+        done = {record.task for record in self.state.done}
+        share = task.share / sum(each.share for each in self.tasks if each.name not in done)
+        left = max(self.state.minutes - sum(self.state.spent.values()), _MIN_SHARE * self.state.minutes)
         runs = len(task.cells) * (self.state.seeds + SWEEP_FRACTION * len(task.rate_factors))
-        return _TRAINING_SHARE * self.state.minutes * share / runs
+        return _TRAINING_SHARE * left * share / runs
 
 
-def run_suite(options: SuiteOptions, stop: StopFlag) -> Generator[CompareEvent | SuiteFinished]:
+def run_suite(options: SuiteOptions, stop: StopFlag) -> Generator[SuiteEvent]:
     """Train and test every task until all are done or `stop` is set. The last event is `SuiteFinished`.
 
     Raises:
@@ -153,7 +159,7 @@ def _compare_options(suite: _Suite, task: Task) -> CompareOptions:
         seeds=suite.state.seeds,
         tune=True,
         rate_factors=task.rate_factors,
-        minutes=suite.minutes_per_run(task),
+        minutes=None if (directory / PLAN).exists() else suite.minutes_per_run(task),
         threads=suite.options.threads,
         directory=directory,
         resume=True,
