@@ -1,6 +1,7 @@
 """How many symbols a network predicts rightly, and how far it counts."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def _read(weights: SavedModel, examples: Iterable[Example]) -> Iterator[tuple[ND
     decoder = CpuDecoder(weights.sizes, weights.arrays, quantized=False)
     out, bias = output_weights(weights.arrays), weights.arrays["out.b"]
     sizes, pending = weights.sizes, iter(examples)
-    while batch := [example for example, _ in zip(pending, range(_BATCH), strict=False)]:
+    while batch := list(islice(pending, _BATCH)):
         length = max(len(example.text) for example in batch) + 1
         tokens = np.full((length + 1, len(batch)), EOS, np.int32)
         counts = np.zeros((length, len(batch)), np.bool_)

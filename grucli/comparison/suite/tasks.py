@@ -7,6 +7,7 @@ state of zero, and its end is one more symbol to predict.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from string import ascii_lowercase
 from typing import Any, Literal
@@ -64,10 +65,10 @@ class Task:
 
     def texts(self, part: Part) -> list[Example]:
         """Return the examples of a part, always the same ones. What is made is in no other part."""
-        stream, count = self._stream(part), _TESTED_EXAMPLES.get(part, self.examples)
-        return [example for example, _ in zip(stream, range(count), strict=False)]
+        return list(islice(self.stream(part), _TESTED_EXAMPLES.get(part, self.examples)))
 
-    def _stream(self, part: Part) -> Iterator[Example]:
+    def stream(self, part: Part) -> Iterator[Example]:
+        """Yield the examples of a part without end; none for the text of a file."""
         random = Random(f"{self.name} {part}")
         while self.make is not None:
             example = self.make(random)
@@ -136,7 +137,7 @@ _WORD_TRAINING = {"tied": False, "embed_dropout": 0.0, "weight_decay": 0.0, "bat
 TASKS = (
     Task(
         name="arithmetic",
-        summary=f"the result of a sum or difference of numbers of up to {DIGITS} digits",
+        summary=f"the result of a sum or difference of numbers of up to {DIGITS} digits (8 in the paper)",
         measure="accuracy",
         share=5,
         training={"hidden": 128, "embed": 16, "batch": 32, "seq": 32, "lr": 8e-3} | _NO_REGULARIZATION,
@@ -154,13 +155,23 @@ TASKS = (
     ),
     Task(
         name="counting",
-        summary=f"as many b as there were a, after at most {TRAINED_COUNT} to train on",
+        summary=f"as many b as a, after up to {TRAINED_COUNT} to train on (100 in the paper)",
         measure="longest",
         share=4,
         training={"hidden": 21, "embed": 4, "batch": 16, "seq": 128, "lr": 1e-2} | _NO_REGULARIZATION,
         make=some_count,
         examples=10_000,
     ),
-    Task(name="words", summary="words, without dropout", training=_WORD_TRAINING | {"dropout": 0.0}, **_WORDS),
-    Task(name="words-dropout", summary="words, with dropout", training=_WORD_TRAINING | {"dropout": 0.5}, **_WORDS),
+    Task(
+        name="words",
+        summary="words, without dropout (5 million parameters in the paper)",
+        training=_WORD_TRAINING | {"dropout": 0.0},
+        **_WORDS,
+    ),
+    Task(
+        name="words-dropout",
+        summary="words, with dropout (20 million parameters in the paper)",
+        training=_WORD_TRAINING | {"dropout": 0.5},
+        **_WORDS,
+    ),
 )

@@ -52,12 +52,14 @@ def read_words(name: str, minutes: float, on_progress: Progress) -> WordText:
         GruError: the disk failed, or the file is corrupt.
     """
     share = math.sqrt(min(minutes / FULL_MINUTES, 1.0))
-    wanted = round(_FULL_WORDS * share / (1 - _VAL_FRACTION))
-    words = list[str]()
-    for line in _lines(name, on_progress):
-        words += [*(_UNKNOWN if word == _TREEBANK_UNKNOWN else word for word in line.split()), _LINE_END]
-        if len(words) >= wanted:
+    wanted = max(round(_FULL_WORDS * share / (1 - _VAL_FRACTION)), MIN_WORDS)
+    words = [_LINE_END]
+    for word in _words(name, on_progress):
+        if word != _LINE_END or words[-1] != _LINE_END:
+            words.append(_UNKNOWN if word == _TREEBANK_UNKNOWN else word)
+        if len(words) > wanted:
             break
+    del words[0]
     if len(words) < MIN_WORDS:
         raise EmptyInputError(
             f"too few words in '{name}': {len(words) - words.count(_LINE_END):,}",
@@ -72,18 +74,14 @@ def read_words(name: str, minutes: float, on_progress: Progress) -> WordText:
     return WordText(encoded[:split], encoded[split:], _hidden_size(vocab, round(_FULL_PARAMETERS * share)), vocab)
 
 
-def _lines(name: str, on_progress: Progress) -> Iterator[str]:
-    """Yield the lines of a text; those of a long one as they are read."""
-    pending = ""
+def _words(name: str, on_progress: Progress) -> Iterator[str]:
+    """Yield the words of a text, and a line end before each line or row; there may be several in a row."""
     with open_source(name, cache_dir(), on_progress) as source:
         for prefix_token, text in read_split(source, ReadOptions(), 0.0, "all", on_progress):
-            if prefix_token != CONTINUATION and pending:
-                yield pending
-                pending = ""
-            *lines, pending = (pending + text).split("\n")
-            yield from filter(str.strip, lines)
-    if pending.strip():
-        yield pending
+            for index, line in enumerate(text.split("\n")):
+                if index > 0 or prefix_token != CONTINUATION:
+                    yield _LINE_END
+                yield from line.split()
 
 
 def _hidden_size(vocab: int, parameters: int) -> int:
