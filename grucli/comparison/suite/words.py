@@ -10,7 +10,10 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
+from grucli.comparison.sizes import can_match
+from grucli.comparison.suite.tasks import WORD_CELLS
 from grucli.errors import EmptyInputError
 from grucli.model.config import ModelConfig, num_parameters
 from grucli.paths import cache_dir
@@ -85,9 +88,10 @@ def _words(name: str, on_progress: Progress) -> Iterator[str]:
 
 
 def _hidden_size(vocab: int, parameters: int) -> int:
-    """Return the size of a gru of about so many parameters whose embedding has the same one."""
-    return next(
-        size
-        for size in range(1, 1 << 13)
-        if num_parameters(ModelConfig("gru", vocab, size + 1, size + 1, 1)) > parameters
-    )
+    """Return the size of a gru of at least so many parameters whose embedding is of that size too.
+
+    It is one for which the other cells can have as many parameters.
+    """
+    configs = (ModelConfig("gru", vocab, size, size, 1) for size in count(1))
+    large = (config for config in configs if num_parameters(config) >= parameters)
+    return next(config.H for config in large if can_match(WORD_CELLS, config))

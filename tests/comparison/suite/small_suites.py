@@ -13,13 +13,11 @@ from grucli.comparison.suite.state import CellRecord, SuiteState, TaskRecord
 from grucli.comparison.suite.tasks import TASKS, Task
 from grucli.training.signals import StopFlag
 
-_SIZES = {"hidden": 21, "batch": 4, "seq": 8}
-
 
 def small_task(task: Task) -> Task:
     """Return a task with two cells of the sizes that tests have time for."""
-    cells = ("rnn", "lstm", "gru") if task.make is None else ("lstm", "gru")
-    return replace(task, cells=cells, training={**task.training, "embed": 4, **_SIZES}, examples=60)
+    cells = task.cells if task.make is None else ("lstm", "gru")
+    return replace(task, cells=cells, training={**task.training, "batch": 4, "seq": 8}, examples=60)
 
 
 def use_small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,9 @@ def test_words_are_characters_and_rare_ones_the_same(words_file: Path) -> None:
 
 def test_more_time_takes_more_words_and_more_parameters(tmp_path: Path) -> None:
     path = tmp_path / "many.txt"
-    path.write_text(" ".join(str(number % 9000) for number in range(60_000)), "utf-8")
+    path.write_text(
+        "\n".join(" ".join(f"w{n % 9000}" for n in range(k, k + 60)) for k in range(0, 60_000, 60)), "utf-8"
+    )
     short, longer = (read_words(str(path), minutes, lambda *_: None) for minutes in (1, 4))
     assert len(longer.train) == pytest.approx(2 * len(short.train), rel=0.01)
     assert longer.vocab > short.vocab
