@@ -4,7 +4,7 @@ import contextlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -33,7 +33,7 @@ def compare(
     cells: Annotated[
         str | None, typer.Option(help=f"Cells, separated by commas. [default: {','.join(DEFAULT_CELLS)}]")
     ] = None,
-    suite: Annotated[str | None, typer.Option(help=f"Repeat the tasks of papers: {PAPERS}.")] = None,
+    suite: Annotated[Literal["papers"] | None, typer.Option(help="Repeat the tasks of the papers.")] = None,
     words_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Text for the suite's tasks with words.")
     ] = None,

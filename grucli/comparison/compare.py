@@ -17,6 +17,7 @@ from grucli.comparison.events import (
 from grucli.comparison.options import CompareOptions
 from grucli.comparison.plan import (
     PLAN,
+    SUITE,
     SWEEP,
     CellPlan,
     Plan,
@@ -126,6 +127,8 @@ def _saved_plan(options: CompareOptions, directory: Path) -> Plan | None:
         ModelFileError: the plan is corrupt.
     """
     name, exists = directory.name, (directory / PLAN).exists()
+    if (directory / SUITE).exists():
+        raise UsageError(f"'{name}' is a suite of tasks", "use another --name")
     if exists and not (options.resume or options.force):
         raise UsageError(f"comparison '{name}' already exists", "use --resume, --force or another --name")
     plan = load_plan(directory) if exists and options.resume else None

@@ -19,6 +19,9 @@ from grucli.training.setup_run import SharedResources
 from grucli.training.staging import has_model
 
 PLAN = "plan.json"
+SUITE = "suite.json"
+"""What is kept of a suite, which has a directory beside those of comparisons."""
+
 SWEEP = "sweep"
 """The directory of the runs of the search for learning rates, in that of the comparison."""
 

@@ -118,8 +118,8 @@ def test_a_picture_that_cannot_be_written_is_found_out_before_the_training(
     ("words", "said"),
     [
         (["--suite", "paper"], "did you mean 'papers'?"),
-        (["--suite", "zzz"], "use --suite papers"),
-        (["--suite", ""], "unknown suite"),
+        (["--suite", "zzz"], "'zzz' is not one of 'papers'"),
+        (["--suite", ""], "is not one of 'papers'"),
         (["--suite", "papers", "a.csv"], "--suite takes no corpus"),
         (["--suite", "papers", "--hidden", "9"], "--hidden cannot be used with --suite"),
         (["--suite", "papers", "--cells", "gru,rnn"], "--cells cannot be used with --suite"),

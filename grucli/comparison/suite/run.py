@@ -11,13 +11,12 @@ from pathlib import Path
 from grucli.comparison.compare import SWEEP_FRACTION, compare
 from grucli.comparison.events import CompareEvent, ComparisonFinished, ComparisonStarted, SuiteEvent, SuiteFinished
 from grucli.comparison.options import CompareOptions
-from grucli.comparison.plan import PLAN, comparison_dir, run_dir
+from grucli.comparison.plan import PLAN, SUITE, comparison_dir, run_dir
 from grucli.comparison.result import CellResult, Comparison, CurvePoint, RunResult
 from grucli.comparison.suite.accuracy import accuracy, longest_count
 from grucli.comparison.suite.options import SuiteOptions
 from grucli.comparison.suite.result import make_result
 from grucli.comparison.suite.state import (
-    SUITE,
     CellRecord,
     SuiteState,
     TaskRecord,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from grucli.comparison.plan import SUITE
 from grucli.comparison.suite.options import SuiteOptions
 from grucli.comparison.suite.tasks import TASKS
 from grucli.errors import ModelFileError, UsageError
@@ -13,7 +14,6 @@ from grucli.model.cells import CELLS
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.options import contrast
 
-SUITE = "suite.json"
 _FORMAT = 1
 _HINT = "start again with --force"
 _Count = Annotated[int, msgspec.Meta(ge=1)]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from grucli.comparison.events import PhaseStarted, RunEvent, SuiteEvent
-from grucli.comparison.plan import comparison_dir
+from grucli.comparison.plan import SUITE, comparison_dir
 from grucli.comparison.suite import run
 from grucli.comparison.suite.options import SuiteOptions
-from grucli.comparison.suite.state import SUITE, CellRecord, TaskRecord, load_state, save_state
+from grucli.comparison.suite.state import CellRecord, TaskRecord, load_state, save_state
 from grucli.comparison.suite.words import read_words
 from grucli.errors import EmptyInputError, LockedError, ModelFileError, UsageError
 from grucli.files import DirectoryLock
@@ -20,8 +20,10 @@ from grucli.model.store import LAST, model_names
 from grucli.model.weights import load_weights
 from grucli.paths import comparisons_dir
 from grucli.training.events import SetupProgress, StepCompleted
+from tests.comparison.small_comparisons import compare_to_end, small_options
 from tests.comparison.suite.small_suites import run_to_end, suite_events, use_small_tasks
 from tests.fault_injection import failing_disk
+from tests.training.small_runs import write_small_corpus
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -190,6 +192,14 @@ def test_a_comparison_of_that_name_is_not_touched() -> None:
     with pytest.raises(UsageError, match="is a comparison of cells"):
         run_to_end(SuiteOptions(force=True))
     assert (directory / "plan.json").exists()
+
+
+def test_a_comparison_does_not_touch_a_suite(tmp_path: Path) -> None:
+    run_to_end(OPTIONS, stage("starting the suite"))
+    corpus = write_small_corpus(tmp_path / "small.csv", rows=100)
+    with pytest.raises(UsageError, match="'papers' is a suite of tasks"):
+        compare_to_end(small_options(corpus, name="papers", force=True))
+    assert (comparison_dir("papers") / SUITE).exists()
 
 
 def test_two_processes_are_not_at_work_on_one_suite() -> None:
