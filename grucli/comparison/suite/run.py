@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grucli.comparison.compare import SWEEP_FRACTION, compare
-from grucli.comparison.events import CompareEvent, ComparisonFinished, ComparisonStarted, SuiteEvent, SuiteFinished
+from grucli.comparison.events import (
+    CompareEvent,
+    ComparisonFinished,
+    ComparisonStarted,
+    RateChosen,
+    SuiteEvent,
+    SuiteFinished,
+)
 from grucli.comparison.options import CompareOptions
 from grucli.comparison.plan import PLAN, SUITE, comparison_dir, run_dir
 from grucli.comparison.result import CellResult, Comparison, CurvePoint, RunResult
@@ -132,6 +139,8 @@ def _run_task(suite: _Suite, task: Task, number: int, stop: StopFlag) -> Generat
                     state.done.append(_measure(task, event.comparison, options))
                 case ComparisonFinished():
                     pass
+                case RateChosen():
+                    yield replace(event, at_edge=False)  # of three, two are
                 case _:
                     yield event
     except CancelledError:

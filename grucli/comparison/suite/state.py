@@ -10,7 +10,6 @@ from grucli.comparison.suite.options import SuiteOptions
 from grucli.comparison.suite.tasks import TASKS
 from grucli.errors import ModelFileError, UsageError
 from grucli.files import atomic_write
-from grucli.model.cells import CELLS
 from grucli.sealed import UnknownFormatError, seal, unseal
 from grucli.training.options import contrast
 
@@ -105,7 +104,7 @@ def load_state(directory: Path) -> SuiteState:
         state = unseal(path.read_bytes(), _FORMAT, SuiteState)
         known = {task.name: task.cells for task in TASKS}
         for record in state.done:
-            if not {cell.cell for cell in record.cells} <= set(known.get(record.task, ())) & CELLS.keys():
+            if tuple(cell.cell for cell in record.cells) != known.get(record.task):
                 raise ValueError(f"task '{record.task}' has other cells")
     except UnknownFormatError as error:
         raise ModelFileError(f"'{path}' has suite format {error.args[0]}", f"update grucli, or {_HINT}") from None

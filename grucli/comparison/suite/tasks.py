@@ -174,7 +174,7 @@ TASKS = (
     Task(
         name="words-dropout",
         summary="words, with dropout (20 million parameters in the paper)",
-        training=_WORD_TRAINING | {"dropout": 0.5},
+        training=_WORD_TRAINING | {"dropout": 0.25},
         **_WORDS,
     ),
 )

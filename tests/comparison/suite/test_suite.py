@@ -19,7 +19,7 @@ from grucli.files import DirectoryLock
 from grucli.model.store import LAST, model_names
 from grucli.model.weights import load_weights
 from grucli.paths import comparisons_dir
-from grucli.training.events import SetupProgress, StepCompleted
+from grucli.training.events import SetupProgress
 from tests.comparison.small_comparisons import compare_to_end, small_options
 from tests.comparison.suite.small_suites import run_to_end, suite_events, use_small_tasks
 from tests.fault_injection import failing_disk
@@ -38,7 +38,7 @@ def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every run have as many steps, whatever the machine does meanwhile."""
-    monkeypatch.setattr("grucli.comparison.compare.measure_steps", lambda trainers, minutes: 10)
+    monkeypatch.setattr("grucli.comparison.compare.measure_steps", lambda trainers, minutes: 5)
 
 
 @pytest.fixture
@@ -70,14 +70,14 @@ def stage(words: str) -> Callable[[SuiteEvent], bool]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("same_steps")
 def test_a_suite_that_was_interrupted_anywhere_ends_as_if_it_had_not_been(words_file: Path) -> None:
-    options = SuiteOptions(minutes=0.02, seeds=2, threads=1, words_file=str(words_file), name="whole")
+    options = SuiteOptions(minutes=0.02, seeds=1, threads=1, words_file=str(words_file), name="whole")
     whole = run_to_end(options).suite
-    assert [task.task for task in whole.tasks] == ["arithmetic", "xml", "counting", "words", "words-dropout"]
-    assert all(cell.seeds == 2 and cell.value is not None for task in whole.tasks for cell in task.cells)
-    again = SuiteOptions(minutes=0.02, seeds=2, threads=1, words_file=str(words_file), name="again")
+    assert [task.task for task in whole.tasks] == ["arithmetic", "counting", "words"]
+    assert all(cell.seeds == 1 and cell.value is not None for task in whole.tasks for cell in task.cells)
+    again = SuiteOptions(minutes=0.02, seeds=1, threads=1, words_file=str(words_file), name="again")
     resumed = SuiteOptions(name="again", threads=1, resume=True)
     assert run_to_end(again, stage("reading the words")).reason == "interrupted"
-    for stop_when in (stage("making the text of arithmetic"), phase(1), phase(2), stage("testing xml"), phase(3)):
+    for stop_when in (stage("making the text of arithmetic"), phase(1), phase(2), stage("testing counting"), phase(3)):
         assert run_to_end(resumed, stop_when).reason == "interrupted"
     last = run_to_end(resumed)
     assert last.reason == "limit"
@@ -90,7 +90,7 @@ def test_a_suite_that_was_interrupted_anywhere_ends_as_if_it_had_not_been(words_
     assert model_names() == []
     kept = {path.name for path in comparison_dir("again").rglob("*") if path.is_file()}
     assert kept == {SUITE, "lock", LAST}
-    weights = comparison_dir("again") / "counting" / "counting-lstm-1" / LAST
+    weights = comparison_dir("again") / "counting" / "counting-lstm-0" / LAST
     assert load_weights(weights).sizes.cell == "lstm"
     assert not list((comparison_dir("again") / "words").iterdir())
 
@@ -98,13 +98,13 @@ def test_a_suite_that_was_interrupted_anywhere_ends_as_if_it_had_not_been(words_
 @pytest.mark.slow
 @pytest.mark.usefixtures("same_steps")
 def test_force_starts_anew() -> None:
-    first = run_to_end(OPTIONS)
+    first = run_to_end(SuiteOptions(minutes=0.02, seeds=1, threads=1))
     with pytest.raises(UsageError, match="suite 'papers' already exists"):
         run_to_end(OPTIONS)
     again = run_to_end(SuiteOptions(minutes=0.02, seeds=1, threads=1, force=True))
     assert {cell.seeds for task in again.suite.tasks for cell in task.cells} == {1}
     assert again.suite.tasks[0].cells[0].figures[0] == first.suite.tasks[0].cells[0].figures[0]
-    assert {claim.verdict for claim in again.suite.claims if "MUT" not in claim.claim} <= {"one seed", "not finished"}
+    assert {claim.verdict for claim in again.suite.claims} == {"one seed", "not finished"}
 
 
 def test_the_minutes_are_dealt_and_what_is_left_goes_to_the_rest() -> None:
@@ -222,7 +222,7 @@ def test_a_suite_with_other_tasks_is_refused() -> None:
     state.done.append(TaskRecord(task="dancing", steps=1, cells=[]))
     state.done.append(
         TaskRecord(
-            task="xml",
+            task="counting",
             steps=1,
             cells=[CellRecord(cell="gsu", hidden=1, parameters=1, lr=1, figures={}, curves=[])],
         )
@@ -234,7 +234,7 @@ def test_a_suite_with_other_tasks_is_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("same_steps")
-@pytest.mark.parametrize("fail_at", [1, 4, 7, 40, 200])
+@pytest.mark.parametrize("fail_at", [1, 4, 7, 60])
 def test_a_full_disk_loses_nothing_that_was_saved(fail_at: int) -> None:
     expected = run_to_end(SuiteOptions(minutes=0.02, seeds=1, threads=1, name="whole"))
     options = SuiteOptions(minutes=0.02, seeds=1, threads=1)
@@ -245,15 +245,6 @@ def test_a_full_disk_loses_nothing_that_was_saved(fail_at: int) -> None:
     assert [[cell.figures for cell in task.cells] for task in resumed.suite.tasks] == [
         [cell.figures for cell in task.cells] for task in expected.suite.tasks
     ]
-
-
-@pytest.mark.slow
-def test_the_runs_take_turns() -> None:
-    runs: list[str] = []
-    for event in suite_events(SuiteOptions(minutes=0.2, seeds=1, threads=1)):
-        if isinstance(event, RunEvent) and isinstance(event.event, StepCompleted):
-            runs.append(event.run)
-    assert {"arithmetic-lstm-0", "arithmetic-gru-0", "counting-gru-0"} <= set(runs)
 
 
 @pytest.mark.parametrize(
