@@ -57,10 +57,13 @@ class _Suite:
     state: SuiteState
     tasks: tuple[Task, ...]
 
+    def is_done(self, task: Task) -> bool:
+        """Return True if the result of a task is known."""
+        return any(record.task == task.name for record in self.state.done)
+
     def minutes_per_run(self, task: Task) -> float:
         """Return the minutes of training of one run, from what the tasks before have left."""
-        done = {record.task for record in self.state.done}
-        share = task.share / sum(each.share for each in self.tasks if each.name not in done)
+        share = task.share / sum(each.share for each in self.tasks if not self.is_done(each))
         left = max(self.state.minutes - sum(self.state.spent.values()), _MIN_SHARE * self.state.minutes)
         runs = len(task.cells) * (self.state.seeds + SWEEP_FRACTION * len(task.rate_factors))
         return _TRAINING_SHARE * left * share / runs
@@ -83,11 +86,12 @@ def run_suite(options: SuiteOptions, stop: StopFlag) -> Generator[SuiteEvent]:
     with DirectoryLock(directory):
         try:
             suite = _open_suite(options, directory)
-            done = {record.task for record in suite.state.done}
             for number, task in enumerate(suite.tasks, 1):
-                if task.name not in done and stop.reason is None:
+                if stop.reason is None and not suite.is_done(task):
                     yield from _run_task(suite, task, number, stop)
-            yield SuiteFinished(stop.reason or "limit", make_result(suite.state, options.name))
+            reason = "limit" if all(map(suite.is_done, suite.tasks)) else stop.reason
+            assert reason is not None
+            yield SuiteFinished(reason, make_result(suite.state, options.name))
         finally:
             _remove_if_empty(directory)
 
@@ -148,7 +152,7 @@ def _run_task(suite: _Suite, task: Task, number: int, stop: StopFlag) -> Generat
     finally:
         state.spent[task.name] = state.spent.get(task.name, 0.0) + (time.monotonic() - started_at) / 60
         save_state(suite.directory, state)
-    if stop.reason is None:
+    if suite.is_done(task):
         _keep_weights_only(suite.directory / task.name, is_readable=task.make is not None)
 
 
