@@ -7,6 +7,8 @@
     Weiss 2018        G. Weiss, Y. Goldberg, E. Yahav: On the Practical Computational Power of Finite Precision RNNs for
                       Language Recognition, ACL 2018, arXiv:1805.04908, section 5
 
+Chung 2014 measured music and speech; what it claims is tested here with words.
+
 No figure here was compared with its paper, which was not at hand: all of them are quoted from notes. Those of words are
 exp of the nats per word in table 3: Penn Treebank, 5 million parameters without dropout, and 20 million with it.
 
