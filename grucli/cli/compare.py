@@ -4,7 +4,7 @@ import contextlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -12,15 +12,19 @@ from grucli.cli.command_base import ParameterSource, get_current_context
 from grucli.cli.error_handling import broken_pipe_is_failure
 from grucli.cli.options import Json, read_options
 from grucli.cli.train import EXIT_STATUS_BY_REASON, train_options
-from grucli.comparison.events import ComparisonFinished, SuiteEvent, SuiteFinished
 from grucli.comparison.options import DEFAULT_CELLS, CompareOptions
 from grucli.comparison.suite.options import PAPERS, SuiteOptions
 from grucli.errors import ExitStatus, UsageError
 from grucli.read.schema import ReadOptions
 from grucli.training.signals import StopFlag
 
+if TYPE_CHECKING:
+    from grucli.comparison.events import ComparisonFinished, SuiteEvent, SuiteFinished
+
+    Show = Callable[[SuiteEvent], None]
+
 _SUITE_OPTIONS = ("suite", "words_file", "name", "seeds", "minutes", "threads", "resume", "force", "svg", "json")
-Finished = TypeVar("Finished", ComparisonFinished, SuiteFinished)
+Finished = TypeVar("Finished")
 
 
 @read_options("body", "thread")
@@ -71,7 +75,7 @@ def compare(
 
     given = CompareOptions(sources=tuple(sources), read=read, cells=cells, **options)
 
-    def run(show: Callable[[SuiteEvent], None], stop: StopFlag) -> ComparisonFinished:
+    def run(show: "Show", stop: StopFlag) -> "ComparisonFinished":
         from grucli.api.compare import compare as compare_cells
 
         return compare_cells(given, on_event=show, stop=stop)
@@ -98,7 +102,7 @@ def _compare_suite(
     if words_file is None and not given.resume:
         terminal().info("no --words-file: the tasks with words are skipped")
 
-    def run(show: Callable[[SuiteEvent], None], stop: StopFlag) -> SuiteFinished:
+    def run(show: "Show", stop: StopFlag) -> "SuiteFinished":
         from grucli.api.compare import compare_suite
 
         return compare_suite(given, on_event=show, stop=stop)
@@ -128,11 +132,7 @@ def _check_suite_options(sources: list[str] | None) -> None:
             raise UsageError(f"--{name.replace('_', '-')} cannot be used with --suite", "remove it")
 
 
-def _run(
-    run: Callable[[Callable[[SuiteEvent], None], StopFlag], Finished],
-    svg: str | None,
-    picture: Callable[[Finished], str],
-) -> Finished:
+def _run(run: "Callable[[Show, StopFlag], Finished]", svg: str | None, picture: Callable[[Finished], str]) -> Finished:
     """Show the events of a comparison while it runs, and write its picture at the end."""
     from grucli.files import OutputLock, atomic_write
     from grucli.ui.comparison.compare_view import CompareView

@@ -1,6 +1,8 @@
 """`gru compare --suite`: options, output and exit status."""
 
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +141,11 @@ def test_a_command_line_that_cannot_be_meant(fake: FakeSuite, capsys: Output, wo
     assert said in err
     assert len(err.splitlines()) == 2
     assert fake.options is None
+
+
+def test_an_error_of_usage_loads_no_numbers() -> None:
+    code = "import sys, grucli.cli.compare; print(sorted({'numpy', 'numba', 'msgspec'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_what_goes_wrong_is_two_lines(fake: FakeSuite, capsys: Output) -> None:
