@@ -84,13 +84,18 @@ def comparison_dir(name: str) -> Path:
     return comparisons_dir() / validate_name(name)
 
 
+def run_name(name: str, cell: str, seed: int) -> str:
+    """Return the name of one run, which is that of its model."""
+    return f"{name}-{cell}-{seed}"
+
+
 def run_dir(options: CompareOptions, cell: str, seed: int) -> Path:
     """Return the directory of one run: that of a model, or one in `options.directory`.
 
     Raises:
         UsageError: its name is not valid.
     """
-    name = f"{options.model_name()}-{cell}-{seed}"
+    name = run_name(options.model_name(), cell, seed)
     return model_dir(name) if options.directory is None else options.directory / name
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from grucli.comparison.events import PhaseStarted, RunEvent, SuiteEvent
 from grucli.comparison.plan import SUITE, comparison_dir
+from grucli.comparison.store import find_comparison, remove_comparison
 from grucli.comparison.suite import run
 from grucli.comparison.suite.options import SuiteOptions
 from grucli.comparison.suite.state import CellRecord, TaskRecord, load_state, save_state
@@ -200,6 +201,16 @@ def test_a_comparison_does_not_touch_a_suite(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'papers' is a suite of tasks"):
         compare_to_end(small_options(corpus, name="papers", force=True))
     assert (comparison_dir("papers") / SUITE).exists()
+
+
+def test_a_suite_is_listed_and_removed_as_a_comparison() -> None:
+    run_to_end(OPTIONS, stage("starting the suite"))
+    (comparison_dir("papers") / "xml" / "xml-gru-0").mkdir(parents=True)
+    (comparison_dir("papers") / "xml" / "xml-gru-0" / LAST).touch()
+    suite = find_comparison("papers")
+    assert (suite.models, suite.problem) == ((), None)
+    assert list(remove_comparison(suite)) == []
+    assert not comparison_dir("papers").exists()
 
 
 def test_two_processes_are_not_at_work_on_one_suite() -> None:
