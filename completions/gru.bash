@@ -145,8 +145,10 @@ _gru_look_up() {
         'eval --seed') kind='' ;;
         'eval --threads') kind='' ;;
         'eval #'*) kind='@model chitchat' ;;
-        compare) commands='' options='--cells --name --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --weight-decay --dropout --embed-dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --seeds --tune --column --thread-column --delimiter --encoding --no-header --svg --json -q --quiet --debug --version -h --help' ;;
+        compare) commands='' options='--cells --suite --words-file --name --hidden --layers --embed --tokenizer --vocab --no-tied --tied --batch --seq --lr --weight-decay --dropout --embed-dropout --steps --epochs --minutes --val --val-file --eval-every --seed --threads --resume --force --seeds --tune --column --thread-column --delimiter --encoding --no-header --svg --json -q --quiet --debug --version -h --help' ;;
         'compare --cells') kind='' ;;
+        'compare --suite') kind=papers ;;
+        'compare --words-file') kind=@file ;;
         'compare --name') kind='' ;;
         'compare --hidden') kind='' ;;
         'compare --layers') kind='' ;;

@@ -17,7 +17,7 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers take it as true; `typing` itself takes longer to import than all of this
 if TYPE_CHECKING:
     from grucli.api.clean import clean, explain
-    from grucli.api.compare import compare
+    from grucli.api.compare import compare, compare_suite
     from grucli.api.fetch import fetch
     from grucli.api.inspect import inspect
     from grucli.api.model import Model, evaluate, evaluate_models, gates, generate, load, score, stream
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from grucli.api.train import train
     from grucli.chat import open_chat as chat
     from grucli.comparison.options import CompareOptions
+    from grucli.comparison.suite.options import SuiteOptions
     from grucli.generation.options import GenerationConfig
     from grucli.read.schema import ReadOptions
     from grucli.reddit.clean.rules.config import RuleConfig
@@ -40,10 +41,12 @@ __all__ = [
     "Model",
     "ReadOptions",
     "RuleConfig",
+    "SuiteOptions",
     "TrainOptions",
     "chat",
     "clean",
     "compare",
+    "compare_suite",
     "evaluate",
     "evaluate_models",
     "explain",
@@ -60,13 +63,14 @@ __all__ = [
 
 _MODULES = {
     "grucli.api.clean": ("clean", "explain"),
-    "grucli.api.compare": ("compare",),
+    "grucli.api.compare": ("compare", "compare_suite"),
     "grucli.api.fetch": ("fetch",),
     "grucli.api.inspect": ("inspect",),
     "grucli.api.model": ("Model", "evaluate", "evaluate_models", "gates", "generate", "load", "score", "stream"),
     "grucli.api.purge": ("purge",),
     "grucli.api.train": ("train",),
     "grucli.comparison.options": ("CompareOptions",),
+    "grucli.comparison.suite.options": ("SuiteOptions",),
     "grucli.generation.options": ("GenerationConfig",),
     "grucli.read.schema": ("ReadOptions",),
     "grucli.reddit.clean.rules.config": ("RuleConfig",),

@@ -52,9 +52,9 @@ FILE_METAVARS = ("FILE", "CORPUS", "FOLDER")
 """Metavars of parameters that take files; completions offer files."""
 
 OPTION_GROUPS = {
-    "Model": "name cell cells hidden layers embed tied tokenizer vocab from",
+    "Model": "name cell cells suite hidden layers embed tied tokenizer vocab from",
     "Training": "steps epochs minutes seeds tune batch seq lr weight-decay dropout embed-dropout eval-every",
-    "Data": "val val-file split context dynamic ids prompt prompt-file reply-to opening",
+    "Data": "val val-file words-file split context dynamic ids prompt prompt-file reply-to opening",
     "Input": "column author-column id-column parent-column link-column score-column time-column subreddit-column "
     "thread-column delimiter encoding no-header",
     "Source": "source rate base-url after before limit",

@@ -17,6 +17,7 @@ from grucli.comparison.events import (
 from grucli.comparison.options import CompareOptions
 from grucli.comparison.plan import (
     PLAN,
+    SUITE,
     SWEEP,
     CellPlan,
     Plan,
@@ -24,9 +25,9 @@ from grucli.comparison.plan import (
     asked_seeds,
     check_same,
     comparison_dir,
-    existing_models,
+    existing_runs,
     load_plan,
-    run_name,
+    run_dir,
     runs_of,
     save_plan,
     saved_at,
@@ -61,10 +62,7 @@ from grucli.training.setup_run import (
 from grucli.training.signals import StopFlag
 from grucli.training.trainer import Trainer
 
-_RATE_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Learning rates of a search, relative to that of the recipe."""
-
-_SWEEP_FRACTION = 0.2
+SWEEP_FRACTION = 0.2
 """Steps of a run of the search, relative to one of the comparison."""
 
 _MAX_LR = 100.0
@@ -90,7 +88,7 @@ def compare(options: CompareOptions, stop: StopFlag) -> Generator[CompareEvent]:
     """
     yield SetupProgress("reading the corpus")
     name = options.model_name()
-    directory = comparison_dir(name)
+    directory = comparison_dir(name) if options.directory is None else options.directory
     with DirectoryLock(directory):
         try:
             saved = _saved_plan(options, directory)
@@ -111,12 +109,12 @@ def compare(options: CompareOptions, stop: StopFlag) -> Generator[CompareEvent]:
             if saved is None:
                 shutil.rmtree(directory / SWEEP, ignore_errors=True)
             save_plan(directory, plan)
-            yield _started(plan, name, config, shared, trainers[0])
+            yield _started(plan, options, config, shared, trainers[0])
             yield from _fix_steps(plan, trainers, directory)
             del trainers
             diverged = yield from _run_all(plan, options, shared, directory, stop)
             reason = stop.reason or ("diverged" if diverged else "limit")
-            yield ComparisonFinished(reason, make_result(plan, name, diverged, tuple(dataset.report.schemas)))
+            yield ComparisonFinished(reason, make_result(plan, options, diverged, tuple(dataset.report.schemas)))
         finally:
             _remove_if_empty(directory)
 
@@ -129,6 +127,8 @@ def _saved_plan(options: CompareOptions, directory: Path) -> Plan | None:
         ModelFileError: the plan is corrupt.
     """
     name, exists = directory.name, (directory / PLAN).exists()
+    if (directory / SUITE).exists():
+        raise UsageError(f"'{name}' is a suite of tasks", "use another --name")
     if exists and not (options.resume or options.force):
         raise UsageError(f"comparison '{name}' already exists", "use --resume, --force or another --name")
     plan = load_plan(directory) if exists and options.resume else None
@@ -138,9 +138,9 @@ def _saved_plan(options: CompareOptions, directory: Path) -> Plan | None:
         cells, seeds_before = tuple(cell.cell for cell in plan.cells), plan.seeds
         plan.seeds = max(seeds_before, options.seeds or 0)
         new_seeds = plan.seed_numbers[seeds_before:]
-    models = existing_models(name, cells, new_seeds)
+    models = existing_runs(options, cells, new_seeds)
     if models and not options.force:
-        raise UsageError(f"model '{models[0]}' already exists", "use --force to replace it, or another --name")
+        raise UsageError(f"model '{models[0].name}' already exists", "use --force to replace it, or another --name")
     return plan
 
 
@@ -176,7 +176,7 @@ def _new_plan(options: CompareOptions, config: RunConfig, hparams: Hyperparamete
         for cell, sizes in match_cells(asked_cells(options), reference).items()
     ]
     given = given_hparams(options) | ({} if options.eval_every is None else {"eval_every": options.eval_every})
-    existing = existing_models(options.model_name(), asked_cells(options), asked_seeds(options))
+    existing = existing_runs(options, asked_cells(options), asked_seeds(options))
     return Plan(
         cells=cells,
         seeds=len(asked_seeds(options)),
@@ -184,7 +184,7 @@ def _new_plan(options: CompareOptions, config: RunConfig, hparams: Hyperparamete
         budget=config.budget,
         options=given | {option: getattr(hparams, option) for option in _CHOSEN},
         dataset_id=dataset_id(shared.dataset),
-        replaces={model: saved_at(model) for model in existing},
+        replaces={run.name: saved_at(run) for run in existing},
     )
 
 
@@ -208,14 +208,16 @@ def _trainers(
     ]
 
 
-def _started(plan: Plan, name: str, config: RunConfig, shared: SharedResources, trainer: Trainer) -> ComparisonStarted:
+def _started(
+    plan: Plan, options: CompareOptions, config: RunConfig, shared: SharedResources, trainer: Trainer
+) -> ComparisonStarted:
     dataset = shared.dataset
     length = plan.budget.describe(has_val=True) if plan.steps is None else pluralize(plan.steps, "step")
     names = [cell.cell for cell in plan.cells]
     sizes = trainer.engine.sizes
     layers = "1 layer" if sizes.L == 1 else f"{sizes.L} layers"
     return ComparisonStarted(
-        name=name,
+        name=options.model_name(),
         cells=tuple(names),
         seeds=tuple(plan.seed_numbers),
         descriptions=(
@@ -230,9 +232,9 @@ def _started(plan: Plan, name: str, config: RunConfig, shared: SharedResources, 
         notices=(*dataset.report.messages(), *trainer.notices),
         inputs=trainer.inputs,
         evaluations=tuple(
-            (cell, run, tuple(read_evaluations(plan, run)))
+            (cell, path.name, tuple(read_evaluations(plan, path)))
             for cell in names
-            for run in [run_name(name, cell, seed) for seed in plan.seed_numbers]
+            for path in [run_dir(options, cell, seed) for seed in plan.seed_numbers]
         ),
     )
 
@@ -279,8 +281,8 @@ def _search_rates(
     """
     if not plan.tune or plan.tuned or plan.steps is None:
         return
-    steps = max(1, round(_SWEEP_FRACTION * plan.steps))
-    rates = sorted({min(factor * float(plan.options["lr"]), _MAX_LR) for factor in _RATE_FACTORS})
+    steps = max(1, round(SWEEP_FRACTION * plan.steps))
+    rates = sorted({min(factor * float(plan.options["lr"]), _MAX_LR) for factor in options.rate_factors})
     yield PhaseStarted("learning rates", steps, len(rates), plan.seeds * plan.steps)
     for runs in sweep_runs(plan, options, shared, directory, rates, steps):
         yield from run_interleaved(runs, stop)

@@ -11,6 +11,7 @@ from grucli.training.events import Compiled, Compiling, SetupProgress, TrainEven
 
 if TYPE_CHECKING:
     from grucli.comparison.result import Comparison
+    from grucli.comparison.suite.result import SuiteResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,18 @@ class ComparisonFinished(JsonRecord):
         return self.comparison.to_json()
 
 
+@dataclass(frozen=True, slots=True)
+class SuiteFinished(JsonRecord):
+    """The last event of a suite. `reason`: "limit" (all tasks are done), "interrupted", "terminated" or "hung up"."""
+
+    reason: str
+    suite: "SuiteResult"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the suite's object."""
+        return self.suite.to_json()
+
+
 CompareEvent = (
     SetupProgress
     | Compiling
@@ -104,3 +117,6 @@ CompareEvent = (
     | RunDiverged
     | ComparisonFinished
 )
+
+SuiteEvent = CompareEvent | SuiteFinished
+"""A suite has the events of the comparisons that it consists of, but `ComparisonFinished`."""

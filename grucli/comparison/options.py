@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from grucli.errors import UsageError, quote
 from grucli.model.cells import CELLS
@@ -20,6 +21,9 @@ DEFAULT_CELLS = ("rnn", "gru", "lstm")
 DEFAULT_SEEDS = 3
 DEFAULT_MINUTES = 2.0
 
+RATE_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Learning rates of a search, relative to that of the recipe."""
+
 MAX_SEEDS = 100
 
 
@@ -35,6 +39,10 @@ class CompareOptions(TrainOptions):
     """The cells, separated by commas or a sequence of names; the others are compared with the first."""
     seeds: int | None = option_field("Number of seeds.", Range(1, MAX_SEEDS), default=str(DEFAULT_SEEDS))
     tune: bool = switch_field("Search the learning rate of each cell first.")
+    rate_factors: Sequence[float] = RATE_FACTORS
+    """Learning rates of the search, relative to the one that is given or that of the recipe."""
+    directory: Path | None = None
+    """Where the comparison is kept with its runs; None keeps it in that of its name, and the runs as models."""
 
     def __post_init__(self, column: str | None) -> None:
         """Check every value.
@@ -52,6 +60,10 @@ class CompareOptions(TrainOptions):
             object.__setattr__(self, "cells", _parse_cells(self.cells))
         check_exclusive(self)
         budget_from(self)
+
+    def model_name(self) -> str:
+        """See `TrainOptions.model_name`; a directory of its own has the name."""
+        return super().model_name() if self.directory is None else self.directory.name
 
     def budget(self) -> Budget:
         """Return the budget of one run."""

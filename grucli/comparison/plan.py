@@ -19,6 +19,9 @@ from grucli.training.setup_run import SharedResources
 from grucli.training.staging import has_model
 
 PLAN = "plan.json"
+SUITE = "suite.json"
+"""What is kept of a suite, which has a directory beside those of comparisons."""
+
 SWEEP = "sweep"
 """The directory of the runs of the search for learning rates, in that of the comparison."""
 
@@ -67,9 +70,9 @@ class Plan(msgspec.Struct, kw_only=True):
         first = int(self.options.get("seed", Hyperparameters.seed))
         return range(first, first + self.seeds)
 
-    def is_earlier(self, model: str) -> bool:
-        """Return True if a model is still the one that existed before the comparison."""
-        return self.replaces.get(model) == saved_at(model)
+    def is_earlier(self, run: Path) -> bool:
+        """Return True if what is in the directory of a run is still the model that existed before the comparison."""
+        return self.replaces.get(run.name) == saved_at(run)
 
 
 def comparison_dir(name: str) -> Path:
@@ -82,8 +85,18 @@ def comparison_dir(name: str) -> Path:
 
 
 def run_name(name: str, cell: str, seed: int) -> str:
-    """Return the name of the model of one run."""
+    """Return the name of one run, which is that of its model."""
     return f"{name}-{cell}-{seed}"
+
+
+def run_dir(options: CompareOptions, cell: str, seed: int) -> Path:
+    """Return the directory of one run: that of a model, or one in `options.directory`.
+
+    Raises:
+        UsageError: its name is not valid.
+    """
+    name = run_name(options.model_name(), cell, seed)
+    return model_dir(name) if options.directory is None else options.directory / name
 
 
 def asked_cells(options: CompareOptions) -> tuple[str, ...]:
@@ -97,21 +110,21 @@ def asked_seeds(options: CompareOptions) -> range:
     return range(first, first + (DEFAULT_SEEDS if options.seeds is None else options.seeds))
 
 
-def existing_models(name: str, cells: Sequence[str], seeds: range) -> list[str]:
-    """Return the names of the models that exist and would be trained by a new comparison.
+def existing_runs(options: CompareOptions, cells: Sequence[str], seeds: range) -> list[Path]:
+    """Return the directories of the models that exist and would be trained by a new comparison.
 
     Raises:
-        UsageError: one of the names is not valid.
+        UsageError: one of their names is not valid.
     """
-    names = [run_name(name, cell, seed) for seed in seeds for cell in cells]
-    return [each for each in names if has_model(model_dir(each))]
+    paths = [run_dir(options, cell, seed) for seed in seeds for cell in cells]
+    return [path for path in paths if has_model(path)]
 
 
-def saved_at(model: str) -> int:
-    """Return when a model was last saved, in nanoseconds since 1970; 0 if it has no last weights."""
+def saved_at(run: Path) -> int:
+    """Return when the model of a run was last saved, in nanoseconds since 1970; 0 if it has no last weights."""
     # Not a digest: the same run gives the same weights again.
     try:
-        return (model_dir(model) / LAST).stat().st_mtime_ns
+        return (run / LAST).stat().st_mtime_ns
     except OSError:
         return 0
 
@@ -121,10 +134,10 @@ def runs_of(plan: Plan, options: CompareOptions, shared: SharedResources) -> Ite
     for seed in plan.seed_numbers:
         runs = []
         for cell in plan.cells:
-            name = run_name(options.model_name(), cell.cell, seed)
-            resume = has_model(model_dir(name)) and not plan.is_earlier(name)
-            own = _run_options(plan, options, cell, resume=resume, seed=seed, name=name)
-            runs.append(Run(cell.cell, seed, own, shared))
+            path = run_dir(options, cell.cell, seed)
+            resume = has_model(path) and not plan.is_earlier(path)
+            own = _run_options(plan, options, cell, resume=resume, seed=seed, name=path.name)
+            runs.append(Run(cell.cell, seed, own, shared, path))
         yield runs
 
 

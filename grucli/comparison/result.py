@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grucli.comparison.plan import CellPlan, Plan, run_name
+from grucli.comparison.options import CompareOptions
+from grucli.comparison.plan import CellPlan, Plan, run_dir
 from grucli.errors import list_names
 from grucli.generation.confidence_interval import student_interval
 from grucli.json_record import JsonRecord
-from grucli.model.store import Metrics, model_dir, read_metrics
+from grucli.model.store import Metrics, read_metrics
 from grucli.read.schema import Schema
 from grucli.svg import Chart, Series, render_charts
 
@@ -128,14 +130,14 @@ class _RunCurve:
 
 
 def make_result(
-    plan: Plan, name: str, diverged: Sequence[tuple[str, int]] = (), inputs: tuple[Schema, ...] = ()
+    plan: Plan, options: CompareOptions, diverged: Sequence[tuple[str, int]] = (), inputs: tuple[Schema, ...] = ()
 ) -> Comparison:
     """Return the result of what is trained so far. diverged: cell and seed of runs that did.
 
     Raises:
         OSError: the metrics of a model exist and cannot be read.
     """
-    curves = {cell.cell: list(_curves(plan, name, cell.cell)) for cell in plan.cells}
+    curves = {cell.cell: list(_curves(plan, options, cell.cell)) for cell in plan.cells}
     finished = {cell: [run for run in runs if run.is_finished(plan.steps)] for cell, runs in curves.items()}
     seconds = {cell: _average([run.points[-1].seconds for run in runs]) for cell, runs in finished.items() if runs}
     equal_seconds = min(seconds.values()) if len(seconds) == len(plan.cells) else None
@@ -150,7 +152,7 @@ def make_result(
     return Comparison(
         cells=tuple(results),
         verdict=verdict(results, plan.seeds),
-        name=name,
+        name=options.model_name(),
         steps=plan.steps,
         equal_seconds=equal_seconds,
         inputs=inputs,
@@ -158,26 +160,26 @@ def make_result(
     )
 
 
-def read_evaluations(plan: Plan, model: str) -> list[Metrics]:
+def read_evaluations(plan: Plan, run: Path) -> list[Metrics]:
     """Return the evaluations of a run so far, the oldest first.
 
     Raises:
         OSError: the file exists and cannot be read.
     """
-    return [] if plan.is_earlier(model) else read_metrics(model_dir(model))
+    return [] if plan.is_earlier(run) else read_metrics(run)
 
 
-def _curves(plan: Plan, name: str, cell: str) -> Iterator[_RunCurve]:
+def _curves(plan: Plan, options: CompareOptions, cell: str) -> Iterator[_RunCurve]:
     for seed in plan.seed_numbers:
-        model = run_name(name, cell, seed)
+        path = run_dir(options, cell, seed)
         # Somebody may have trained the model further.
-        metrics = [line for line in read_evaluations(plan, model) if plan.steps is None or line.step <= plan.steps]
+        metrics = [line for line in read_evaluations(plan, path) if plan.steps is None or line.step <= plan.steps]
         points = tuple(
             CurvePoint(line.step, line.seconds, line.val_bits_per_char)
             for line in metrics
             if line.val_bits_per_char is not None
         )
-        yield _RunCurve(model, seed, points, metrics)
+        yield _RunCurve(path.name, seed, points, metrics)
 
 
 def _run_result(run: _RunCurve, equal_step: float | None) -> RunResult:

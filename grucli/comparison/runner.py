@@ -19,18 +19,18 @@ _TURN_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Run:
-    """One run: a cell and a seed, and how they are trained. `directory` None is that of the model in the store."""
+    """One run: a cell and a seed, how they are trained, and the directory of its files."""
 
     cell: str
     seed: int
     options: TrainOptions
     shared: SharedResources
-    directory: Path | None = None
+    directory: Path
 
     @property
     def name(self) -> str:
         """The name of its directory."""
-        return self.options.model_name() if self.directory is None else self.directory.name
+        return self.directory.name
 
 
 class _ActiveRun:

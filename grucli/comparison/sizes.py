@@ -28,6 +28,11 @@ def match_parameters(cell: str, reference: ModelConfig, parameters: int) -> Mode
     return replace(reference, cell=cell, H=hidden)
 
 
+def can_match(cells: Sequence[str], reference: ModelConfig) -> bool:
+    """Return True if `match_cells` finds networks of the same size."""
+    return _are_equal(_closest(cells, reference))
+
+
 def match_cells(cells: Sequence[str], reference: ModelConfig) -> dict[str, ModelConfig]:
     """Return a network of each cell, all with about the number of parameters of `reference`.
 
@@ -39,7 +44,7 @@ def match_cells(cells: Sequence[str], reference: ModelConfig) -> dict[str, Model
     if _are_equal(sizes):
         return sizes
     larger = range(reference.H + 1, 2 * reference.H + _MAX_SEARCH)
-    suitable = next((size for size in larger if _are_equal(_closest(cells, replace(reference, H=size)))), None)
+    suitable = next((size for size in larger if can_match(cells, replace(reference, H=size))), None)
     counts = ", ".join(f"{cell} {num_parameters(config):,}" for cell, config in sizes.items())
     raise UsageError(
         f"no hidden sizes give the cells as many parameters as a {reference.cell} of {reference.H}: {counts}",

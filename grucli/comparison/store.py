@@ -6,16 +6,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from grucli.comparison.plan import PLAN, existing_models, load_plan
+from grucli.comparison.plan import PLAN, load_plan, run_name
 from grucli.errors import ModelFileError, UsageError
 from grucli.files import DirectoryLock
 from grucli.model.store import model_dir, remove_directory
 from grucli.paths import comparisons_dir
+from grucli.training.staging import has_model
 
 
 @dataclass(frozen=True, slots=True)
 class StoredComparison:
-    """A comparison, its directory, and those of its models that exist.
+    """A comparison or a suite, its directory, and those of its models that exist: a suite keeps its runs itself.
 
     One with a `problem` cannot be read, and its models are not known.
     """
@@ -73,7 +74,8 @@ def _describe(path: Path) -> StoredComparison:
         if not (path / PLAN).exists():
             return StoredComparison(path.name, path, ())
         plan = load_plan(path)
-        models = existing_models(path.name, [cell.cell for cell in plan.cells], plan.seed_numbers)
+        names = [run_name(path.name, cell.cell, seed) for seed in plan.seed_numbers for cell in plan.cells]
+        runs = [run for run in map(model_dir, names) if has_model(run) and not plan.is_earlier(run)]
     except (ModelFileError, UsageError, OSError) as error:
         return StoredComparison(path.name, path, (), str(error))
-    return StoredComparison(path.name, path, tuple(model for model in models if not plan.is_earlier(model)))
+    return StoredComparison(path.name, path, tuple(run.name for run in runs))

@@ -139,5 +139,5 @@ def test_the_options_of_training_are_all_options_of_a_comparison() -> None:
         command: {option.name for option in cli.build_cli().commands[command].params}
         for command in ("train", "compare")
     }
-    assert names["compare"] - names["train"] == {"cells", "seeds", "tune", "svg"}
+    assert names["compare"] - names["train"] == {"cells", "seeds", "tune", "svg", "suite", "words_file"}
     assert names["train"] - names["compare"] == {"cell", "start_from"}

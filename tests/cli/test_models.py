@@ -13,7 +13,7 @@ from grucli.__main__ import main
 from grucli.comparison.plan import PLAN, CellPlan, Plan, comparison_dir, save_plan, saved_at
 from grucli.files import DirectoryLock
 from grucli.model.figures import ContextGain
-from grucli.model.store import BEST, LAST, model_names
+from grucli.model.store import BEST, LAST, model_dir, model_names
 from grucli.model.weights import ModelCard, read_model_info
 from grucli.training.options import Budget
 from tests.fault_injection import failing_disk
@@ -322,7 +322,7 @@ def add_comparison(name: str, seeds: int = 2, replaces: tuple[str, ...] = ()) ->
         add_model(run, file=LAST)
     plan = Plan(
         cells=cells, seeds=seeds, tune=False, budget=Budget(steps=3), options={}, dataset_id=("x", 1, 1),
-        replaces={run: saved_at(run) for run in replaces},
+        replaces={run: saved_at(model_dir(run)) for run in replaces},
     )  # fmt: skip
     directory = comparison_dir(name)
     directory.mkdir(parents=True)

@@ -195,7 +195,7 @@ def test_replaced_models_are_trained_anew_although_the_replacement_was_interrupt
     forced = small_options(corpus, force=True, steps=14)
     compare_to_end(forced, at_step("small-gru-0", 2))
     plan = load_plan(comparison_dir("small"))
-    assert {model for model in MODELS if plan.is_earlier(model)} == {"small-gru-1", "small-lstm-1"}
+    assert {model for model in MODELS if plan.is_earlier(model_dir(model))} == {"small-gru-1", "small-lstm-1"}
     compare_to_end(replace(forced, force=False, resume=True))
     assert {name: sha for name, sha in checksums().items() if name in MODELS} == expected
 

@@ -50,8 +50,10 @@ from grucli.ui.training.train_view import TrainView, print_train_result
 from grucli.ui.views.comparison_view import show_comparison
 from grucli.ui.views.models_view import show_model, show_models
 from grucli.ui.views.sample_view import SampleWriter
+from grucli.ui.views.suite_view import show_suite
 from tests.chat.fakes import conversation_session
 from tests.comparison.small_comparisons import fake_comparison
+from tests.comparison.suite.small_suites import fake_suite
 from tests.ui.emulator import TerminalEmulator
 from tests.ui.fake_comparison import comparison_run, search_run
 from tests.ui.fake_events import CONTEXT_GAIN, make_summary, resumed_run, run_started, training_run
@@ -410,6 +412,7 @@ CASES: dict[str, Renderer] = {
     "compare": _comparison_renderer(lambda: comparison_run(2, 200)),
     "compare, learning rates": _comparison_renderer(search_run),
     "compare, over": _comparison_renderer(lambda: comparison_run(3, reason="limit")),
+    "compare, suite": _print_renderer(lambda terminal: show_suite(terminal, fake_suite())),
     "compare, result": _print_renderer(lambda terminal: show_comparison(terminal, fake_comparison())),
     "models": _print_renderer(print_model_list),
     "models, none": _print_renderer(lambda terminal: show_models(terminal, [], {})),

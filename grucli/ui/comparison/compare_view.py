@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from grucli.comparison.events import CompareEvent, ComparisonStarted, RateChosen, RunDiverged, RunEvent
+from grucli.comparison.events import ComparisonStarted, RateChosen, RunDiverged, RunEvent, SuiteEvent
 from grucli.read.schema import describe_inputs
 from grucli.training.events import Compiling, Evaluated, SetupProgress, StepCompleted
 from grucli.ui.comparison.dashboard import CompareDashboard
@@ -34,7 +34,7 @@ class CompareView(DashboardView):
         self._dashboard = CompareDashboard(stop_requested, clock)
         self._header_printed = False
 
-    def show(self, event: CompareEvent) -> None:
+    def show(self, event: SuiteEvent) -> None:
         """Show one event."""
         with self._lock:
             self._dashboard.update(event)

@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.text import Text
 
 from grucli.comparison.events import (
-    CompareEvent,
     ComparisonFinished,
     ComparisonStarted,
     PhaseStarted,
     RateChosen,
     RunDiverged,
     RunEvent,
+    SuiteEvent,
+    SuiteFinished,
 )
 from grucli.errors import pluralize
 from grucli.training.events import (
@@ -78,7 +79,7 @@ class CompareDashboard:
         self._trained_steps = 0
         self._training_since: float | None = None
 
-    def update(self, event: CompareEvent) -> None:
+    def update(self, event: SuiteEvent) -> None:
         """Process one event."""
         match event:
             case SetupProgress():
@@ -87,13 +88,15 @@ class CompareDashboard:
             case Compiling() | Compiled():
                 self._update_compiling(event)
             case ComparisonStarted():
-                self._started = event
+                # Of a suite this is the next task, whose steps take another time.
+                self._started, self._phase = event, None
+                self._trained_steps, self._training_since = 0, None
                 self._cells = {cell: _CellProgress() for cell in event.cells}
             case PhaseStarted():
                 self._begin_phase(event)
             case RunEvent():
                 self._update_run(event.cell, event.run, event.event)
-            case ComparisonFinished():
+            case ComparisonFinished() | SuiteFinished():
                 self._finished = True
             case RateChosen() | RunDiverged():
                 pass

@@ -13,8 +13,18 @@ _Column = tuple[str, Callable[[CellResult], str]]
 
 
 def show_comparison(terminal: Terminal, result: Comparison) -> None:
-    """Print the table and the verdict on stdout, without the columns on the right that a terminal has no room for."""
-    columns = [[title, *map(value, result.cells)] for title, value in _columns(result)]
+    """Print the table and the verdict on stdout."""
+    print_columns(terminal, [[title, *map(value, result.cells)] for title, value in _columns(result)])
+    terminal.print_line(result.verdict)
+    if result.equal_seconds is not None and result.steps is not None:
+        terminal.info(
+            f"bits/char: of the validation data, after {pluralize(result.steps, 'step')}; "
+            f"in {format_duration(result.equal_seconds)}: when the fastest cell has finished, the others have not"
+        )
+
+
+def print_columns(terminal: Terminal, columns: Sequence[Sequence[str]]) -> None:
+    """Print columns with their titles on stdout, without those on the right that a terminal has no room for."""
     widths = [max(map(len, column)) for column in columns]
     room = terminal.data.width - 1 if terminal.data.is_terminal else sum(widths) + 2 * len(widths)
     shown, used = 0, -2
@@ -25,12 +35,6 @@ def show_comparison(terminal: Terminal, result: Comparison) -> None:
         first = f"{row[0]:<{widths[0]}}"
         rest = [f"{value:>{width}}" for value, width in zip(row[1:], widths[1:shown], strict=True)]
         terminal.print_line("  ".join([first, *rest]))
-    terminal.print_line(result.verdict)
-    if result.equal_seconds is not None and result.steps is not None:
-        terminal.info(
-            f"bits/char: of the validation data, after {pluralize(result.steps, 'step')}; "
-            f"in {format_duration(result.equal_seconds)}: when the fastest cell has finished, the others have not"
-        )
 
 
 def _columns(result: Comparison) -> Sequence[_Column]:
@@ -39,9 +43,9 @@ def _columns(result: Comparison) -> Sequence[_Column]:
     at_time = "at equal time" if result.equal_seconds is None else f"in {format_duration(result.equal_seconds)}"
     columns: list[_Column] = [
         ("cell", lambda cell: cell.cell),
-        ("bits/char", lambda cell: _with_spread(cell.val_bits_per_char, cell.interval, 3)),
+        ("bits/char", lambda cell: with_spread(cell.val_bits_per_char, cell.interval, 3)),
         (f"against {first}", lambda cell: _percent(cell.difference, cell.difference_interval)),
-        (at_time, lambda cell: _with_spread(cell.val_bits_per_char_at_equal_time, cell.interval_at_equal_time, 3)),
+        (at_time, lambda cell: with_spread(cell.val_bits_per_char_at_equal_time, cell.interval_at_equal_time, 3)),
         ("tokens/s", lambda cell: "-" if cell.tokens_per_second is None else format_si(cell.tokens_per_second)),
         ("hidden", lambda cell: f"{cell.hidden:,}"),
         ("parameters", lambda cell: f"{cell.parameters:,}"),
@@ -52,7 +56,8 @@ def _columns(result: Comparison) -> Sequence[_Column]:
     return columns
 
 
-def _with_spread(value: float | None, interval: Interval | None, decimals: int) -> str:
+def with_spread(value: float | None, interval: Interval | None, decimals: int) -> str:
+    """Return a value with half the width of its interval."""
     if value is None or interval is None:
         return format_float(value, decimals)
     return f"{value:.{decimals}f} ± {(interval[1] - interval[0]) / 2:.{decimals}f}"

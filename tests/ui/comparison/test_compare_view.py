@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from grucli.comparison.events import CompareEvent, ComparisonFinished, RunDiverged, RunEvent
+from grucli.comparison.events import CompareEvent, ComparisonFinished, PhaseStarted, RunDiverged, RunEvent
 from grucli.errors import DivergedError
 from grucli.model.store import Metrics
 from grucli.training.events import Compiled, Compiling, SetupProgress
@@ -181,3 +181,11 @@ def test_the_end_says_what_to_do_next(reason: str, said: str) -> None:
     captured = CapturedTerminal(PipeStream(), PipeStream())
     print_comparison_end(captured.terminal, ComparisonFinished(reason, fake_comparison()), "gru compare x")
     assert captured.err.endswith(said)
+
+
+def test_the_next_task_of_a_suite_begins_anew() -> None:
+    events = [*comparison_run(3), replace(comparison_started(), name="xml, task 2 of 3"), SetupProgress("measuring")]
+    assert dashboard_rows(events)[:2] == ["xml, task 2 of 3", "measuring"]
+    rows = dashboard_rows([*events, PhaseStarted("learning rates", 80, 3, 1200)])
+    assert rows[0].startswith("xml, task 2 of 3  learning rates, 3 learning rates")
+    assert not any("left" in row or "100%" in row for row in rows)
