@@ -6,6 +6,10 @@ Progress = Callable[[str, int, int | None], None]
 """Called with a stage ("reading"), the units done, and the total, or None if that is unknown."""
 
 
+def ignore_progress(stage: str, done: int, total: int | None) -> None:
+    """Report nothing."""
+
+
 def report_sum(progress: Progress, stage: str, total: int | None) -> Callable[[int], None]:
     """Return a callback that takes increments and reports their sum as the progress of `stage`.
 

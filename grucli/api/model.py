@@ -22,6 +22,7 @@ from grucli.generation.options import (
 )
 from grucli.model.store import find_model, model_name
 from grucli.model.weights import ModelCard, SavedModel, load_weights
+from grucli.progress import Progress, ignore_progress
 from grucli.read.schema import ReadOptions
 from grucli.read.text_files import read_text_file
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from grucli.generation.decoding import TextStream
     from grucli.generation.evaluation import DocumentNats, EvalResult
     from grucli.generation.sampler import Sampler
-    from grucli.progress import Progress
     from grucli.read.sources import InputSource
 
 Split = Literal["all", "train", "val"]
@@ -235,7 +235,7 @@ class Model:
         column: str | None = None,
         read: ReadOptions | None = None,
         seed: int = 0,
-        on_progress: "Progress | None" = None,
+        on_progress: Progress | None = None,
     ) -> "EvalResult":
         """Return the losses over a corpus, or over a split of it as made by training with `val`; see `evaluate_models`.
 
@@ -293,7 +293,6 @@ class Model:
         pieces = read_split(source, options.read, fraction, options.split, notify)
         documents = DocumentNats(measure_documents(pieces, tokenizer, tokens))
         warning, report = unknown_share_warning(tokens), dataset.report
-        notify("scoring", 0, None)
         result = evaluate(
             self._weights,
             tokens,
@@ -301,6 +300,7 @@ class Model:
             documents=documents,
             context=options.context,
             dynamic=options.dynamic,
+            on_progress=notify,
         )
         result = dataclasses.replace(
             result,
@@ -427,7 +427,7 @@ def evaluate(
     column: str | None = None,
     read: ReadOptions | None = None,
     seed: int = 0,
-    on_progress: "Progress | None" = None,
+    on_progress: Progress | None = None,
 ) -> "EvalResult":
     """Return the losses of a model over a corpus; see `evaluate_models`.
 
@@ -465,7 +465,7 @@ def evaluate_models(
     column: str | None = None,
     read: ReadOptions | None = None,
     seed: int = 0,
-    on_progress: "Progress | None" = None,
+    on_progress: Progress | None = None,
 ) -> "list[EvalResult]":
     """Return the losses of models over a corpus, each but the first with its difference from the first.
 
@@ -483,7 +483,7 @@ def evaluate_models(
         column: the column of the text, None for the usual names.
         read: how to read the file.
         seed: of the intervals, 0 or more.
-        on_progress: called with a stage, and with the bytes done and in all.
+        on_progress: called with a stage, and with what is done and in all: bytes, tokens, replies or turns.
 
     Raises:
         UsageError: there is no such model, the file cannot be read, has no such column, or most of its characters are
@@ -500,7 +500,7 @@ def evaluate_models(
     loaded = list(map(_resolve, models))
     read = (read or ReadOptions()).with_column(column)
     options = _EvalOptions(split, val, read, context, dynamic, seed, len(loaded) > 1)
-    notify = on_progress or (lambda stage, done, total: None)
+    notify = on_progress or ignore_progress
     with open_source(os.fspath(corpus), cache_dir(), notify) as source:
         evaluated = [model._evaluate(source, options, notify) for model in loaded]
     results = [result for result, _ in evaluated[:1]]

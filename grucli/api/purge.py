@@ -8,7 +8,7 @@ from pathlib import Path
 from grucli.json_record import JsonRecord
 from grucli.model.store import models_trained_on, record_purge
 from grucli.paths import cache_dir
-from grucli.progress import Progress
+from grucli.progress import Progress, ignore_progress
 from grucli.read.schema import ReadOptions
 from grucli.reddit.corpus import purge as purging
 from grucli.reddit.corpus.purge import PurgeResult
@@ -82,7 +82,7 @@ def purge(
         GruError: a file is corrupt, or the key of the author names is missing.
         OSError: the corpus cannot be written; it is unchanged.
     """
-    notify = on_progress or (lambda stage, done, total: None)
+    notify = on_progress or ignore_progress
     path = os.fspath(corpus)
     criteria = purging.build_criteria(id_files, authors)
     source = purging.resolve_corpus(path, dry_run=dry_run).display_name

@@ -18,6 +18,7 @@ from grucli.errors import EmptyInputError
 from grucli.generation.confidence_interval import mean_interval
 from grucli.generation.slices import slices
 from grucli.model.figures import ContextGain
+from grucli.progress import Progress, ignore_progress, report_sum
 from grucli.text.loader import EvalBatch
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import EOS, EOT
@@ -74,14 +75,16 @@ def training_sample(tokens: TokenFile) -> ReplySample | None:
         return None
 
 
-def measure_context_gain(scorer: Scorer, tokens: TokenFile, sample: ReplySample) -> ContextGain:
+def measure_context_gain(
+    scorer: Scorer, tokens: TokenFile, sample: ReplySample, on_progress: Progress = ignore_progress
+) -> ContextGain:
     """Return the gain of a sample of `tokens`: its mean in bits per reply, with a 95 % interval of normal theory.
 
     Raises:
         GruError: the token file is corrupt.
     """
     count = len(sample.replies)
-    nats = np.empty((2, count))
+    nats, add = np.empty((2, count)), report_sum(on_progress, "measuring what replies gain from their context", count)
     for part in slices(count, _REPLIES_PER_PASS):
         begins, replies, ends, other_begins, other_replies = (positions[part] for positions in sample)
         rows = [
@@ -90,6 +93,7 @@ def measure_context_gain(scorer: Scorer, tokens: TokenFile, sample: ReplySample)
             for spans in zip(*context, replies, ends, strict=True)
         ]
         nats[:, part] = _score_rows(scorer, rows, np.concatenate([ends - replies] * 2)).reshape(2, -1)
+        add(len(replies))
     gains = (nats[1] - nats[0]) / math.log(2)
     return ContextGain(
         context_gain_bits=float(gains.mean()),

@@ -8,7 +8,7 @@ model again; the state is carried on. The gain is that of the text: in a chat th
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from grucli.json_record import JsonRecord
 from grucli.kernels.arrays import Float32
 from grucli.model.cells import CELLS
 from grucli.model.weights import SavedModel
+from grucli.progress import Progress, ignore_progress, report_sum
 from grucli.text.token_file import TokenFile
 from grucli.text.tokenizers import EOS, EOT, UNK
 
@@ -61,7 +62,9 @@ class DynamicGain(JsonRecord):
     dynamic_turns: int
 
 
-def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile, *, quantized: bool = True) -> DynamicGain:
+def measure_dynamic_gain(
+    weights: SavedModel, tokens: TokenFile, *, quantized: bool = True, on_progress: Progress = ignore_progress
+) -> DynamicGain:
     """Return the gain over the first turns of `tokens`, MAX_STREAMS streams at most.
 
     A text that is not made of turns or comments is cut into passages of MAX_STEP_TOKENS tokens. A stream that is not
@@ -75,7 +78,8 @@ def measure_dynamic_gain(weights: SavedModel, tokens: TokenFile, *, quantized: b
     streams = max(len(ends) // STREAM_TURNS, 1)
     borders = np.concatenate([[0], ends[: turns * streams]])
     reader = _Reader(weights, tokens, quantized=quantized)
-    nats = [reader.read_stream(borders[turns * i : turns * (i + 1) + 1]) for i in range(streams)]
+    add = report_sum(on_progress, "learning while reading", turns * streams)
+    nats = [reader.read_stream(borders[turns * i : turns * (i + 1) + 1], add) for i in range(streams)]
     gains = np.array(nats) / math.log(2)  # [streams, turns]
     totals = gains.sum(axis=1)
     # A token file has the sizes of its unknown tokens only in all.
@@ -124,8 +128,11 @@ class _Reader:
         self._learner = OutputLearner(weights.arrays)
         self._state, self._H = np.zeros((sizes.L, 1, CELLS[sizes.cell].width(sizes.H)), np.float32), sizes.H
 
-    def read_stream(self, borders: NDArray[np.int64]) -> list[float]:
-        """Return the nats that each turn between two borders costs less with what was learned before its pair."""
+    def read_stream(self, borders: NDArray[np.int64], add: Callable[[int], None]) -> list[float]:
+        """Return the nats that each turn between two borders costs less with what was learned before its pair.
+
+        add: called with the number of turns that were read.
+        """
         output = learned = self._learner.original
         rest, gains = self._no_passage(), list[float]()
         for turn, (begin, end) in enumerate(itertools.pairwise(borders.tolist()), 1):
@@ -149,6 +156,7 @@ class _Reader:
                 output = learned = self._learn(learned, *rest)
                 rest = self._no_passage()
             gains.append(gain)
+            add(1)
         self._pack(output)
         return gains
 

@@ -18,6 +18,7 @@ from grucli.kernels.arrays import Float32
 from grucli.model.figures import ContextGain
 from grucli.model.parameters import Parameters
 from grucli.model.weights import SavedModel
+from grucli.progress import Progress, ignore_progress, report_sum
 from grucli.read.schema import Schema
 from grucli.text.documents import DocumentKind, Documents
 from grucli.text.loader import EvalWindow, eval_windows
@@ -88,16 +89,22 @@ class EvalResult(JsonRecord):
         return figures
 
 
-def evaluate_tokens(scorer: Scorer, tokens: TokenFile, documents: "DocumentNats | None" = None) -> EvalResult:
+def evaluate_tokens(
+    scorer: Scorer,
+    tokens: TokenFile,
+    documents: "DocumentNats | None" = None,
+    on_progress: Progress = ignore_progress,
+) -> EvalResult:
     """Return the losses on `tokens`; the state is carried through, and reset where a document begins.
 
     documents: receives the nats of each.
     """
-    nats, count = 0.0, 0
+    nats, count, add = 0.0, 0, report_sum(on_progress, "scoring", tokens.tokens)
     for window in eval_windows(tokens, _EVAL_BATCH, _EVAL_WINDOW):
         scores = scorer.score(window)
         nats += float(scores.sum(dtype=np.float64))
-        count += int(window.loss_mask.sum())
+        count += (scored := int(window.loss_mask.sum()))
+        add(scored)
         if documents is not None:
             documents.add(window, scores)
     per_token = nats / max(count, 1)
@@ -173,6 +180,7 @@ def evaluate(
     documents: DocumentNats | None = None,
     context: bool = False,
     dynamic: bool = False,
+    on_progress: Progress = ignore_progress,
 ) -> EvalResult:
     """Return the losses of a saved model on `tokens`, which must come from its tokenizer.
 
@@ -186,10 +194,12 @@ def evaluate(
     parameters = Parameters(weights.sizes)
     parameters.load(weights.arrays)
     scorer = CpuScorer(parameters, ThreadPool(threads))
-    result = evaluate_tokens(scorer, tokens, documents)
+    result = evaluate_tokens(scorer, tokens, documents, on_progress)
     if sample is not None:
-        result = replace(result, context=measure_context_gain(scorer, tokens, sample))
-    return replace(result, dynamic=measure_dynamic_gain(weights, tokens)) if dynamic else result
+        result = replace(result, context=measure_context_gain(scorer, tokens, sample, on_progress))
+    if dynamic:
+        result = replace(result, dynamic=measure_dynamic_gain(weights, tokens, on_progress=on_progress))
+    return result
 
 
 def _exp(nats: float) -> float:

@@ -38,6 +38,7 @@ from grucli.errors import CancelledError, UsageError
 from grucli.files import DirectoryLock, atomic_write
 from grucli.model.store import LAST
 from grucli.model.weights import load_weights
+from grucli.progress import ignore_progress
 from grucli.training.events import SetupProgress
 from grucli.training.signals import StopFlag
 
@@ -104,7 +105,7 @@ def _open_suite(options: SuiteOptions, directory: Path) -> _Suite:
         raise UsageError(f"suite '{options.name}' already exists", "use --resume, --force or another --name")
     state = load_state(directory) if exists and options.resume else None
     minutes = options.total_minutes if state is None else state.minutes
-    text = None if options.words_file is None else read_words(options.words_file, minutes, lambda *_: None)
+    text = None if options.words_file is None else read_words(options.words_file, minutes, ignore_progress)
     words = None if text is None else WordRecord(text.digest, text.hidden, text.vocab)
     if state is None:
         _start_anew(directory, text)
