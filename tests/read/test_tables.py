@@ -204,6 +204,10 @@ def test_rows_shorter_than_the_header_are_kept_if_their_text_is_there(write: Wri
     assert read(write("a.tsv", "body\tid\none\ntwo\t2\n")) == ["one", "two"]
 
 
+def test_quoted_names_between_tabs_name_the_text(write: Write) -> None:
+    assert read(write("a.csv", '"comment_text"\t"id"\r\n" so"\t"\n"\r\n')) == [" so"]
+
+
 NAMES = st.sampled_from(["body", "Body", "comment", "comment_text", "text", "Message"])
 OTHERS = st.lists(
     st.sampled_from(["id", "author", "score", "created_utc", "n", "flair", "permalink"]), min_size=1, unique=True
