@@ -62,7 +62,7 @@ class CompareOptions(TrainOptions):
         budget_from(self)
 
     def model_name(self) -> str:
-        """See `TrainOptions.model_name`; a directory of its own has the name."""
+        """Return `TrainOptions.model_name()`, or the name of `directory` if it is given."""
         return super().model_name() if self.directory is None else self.directory.name
 
     def budget(self) -> Budget:

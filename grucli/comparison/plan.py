@@ -1,6 +1,7 @@
 """What a comparison trains, as it is kept in its directory: `comparisons/NAME/plan.json`."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -217,6 +218,21 @@ def save_plan(directory: Path, plan: Plan) -> None:
     atomic_write(directory / PLAN, seal(_FORMAT, plan), follow_symlinks=False)
 
 
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Say of what is read from a sealed file of a comparison that it is corrupt, or of another format version.
+
+    Raises:
+        ModelFileError: it is.
+    """
+    try:
+        yield
+    except UnknownFormatError as error:
+        raise ModelFileError(f"'{path}' has {kind} format {error.args[0]}", f"update grucli, or {_HINT}") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"corrupt {kind}: '{path}': {error}", _HINT) from error
+
+
 def load_plan(directory: Path) -> Plan:
     """Read a plan.
 
@@ -225,12 +241,8 @@ def load_plan(directory: Path) -> Plan:
         OSError: it cannot be read.
     """
     path = directory / PLAN
-    try:
+    with reading(path, "plan"):
         plan = unseal(path.read_bytes(), _FORMAT, Plan)
-    except UnknownFormatError as error:
-        raise ModelFileError(f"'{path}' has plan format {error.args[0]}", f"update grucli, or {_HINT}") from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"corrupt plan: '{path}': {error}", _HINT) from error
     if not plan.options.keys() <= option_specs().keys():
         raise ModelFileError(f"'{path}' has an option that this gru does not have", _HINT)
     if unknown := [cell.cell for cell in plan.cells if cell.cell not in CELLS]:

@@ -181,6 +181,7 @@ def _find_delimiter(lines: Sequence[str], usual: str, options: ReadOptions) -> s
     delimiters += sorted(set(_RARE_DELIMITER.findall(lines[0])))
     tables = {each: _split(lines, each, quoted=each != "\t") for each in delimiters}
     headers = {each: rows[0] if rows else [] for each, rows in tables.items()}
+    # Columns between tabs are split as if there were no quotes; whether there are is decided later.
     headers["\t"] = [name.strip('"\r') for name in headers["\t"]]
     known = {each: (_has_text_name(names, options), count_usual_names(names)) for each, names in headers.items()}
     best = max(known, key=lambda each: known[each])  # the first of equals is the usual one

@@ -236,7 +236,7 @@ def _figure(
     examples: Sequence[Example],
 ) -> float:
     if task.measure == "perplexity":
-        # A character is a word. The best evaluation is that of a run with early stopping.
+        # Each character stands for a word. The best evaluation counts, as with early stopping.
         return float(2 ** min(point.bits for point in curve))
     weights = load_weights(run_dir(options, cell, run.seed) / LAST)
     return accuracy(weights, examples) if task.measure == "accuracy" else float(longest_count(weights, MAX_COUNT))

@@ -5,16 +5,15 @@ from typing import Annotated
 
 import msgspec
 
-from grucli.comparison.plan import SUITE
+from grucli.comparison.plan import SUITE, reading
 from grucli.comparison.suite.options import SuiteOptions
 from grucli.comparison.suite.tasks import TASKS
-from grucli.errors import ModelFileError, UsageError
+from grucli.errors import UsageError
 from grucli.files import atomic_write
-from grucli.sealed import UnknownFormatError, seal, unseal
+from grucli.sealed import seal, unseal
 from grucli.training.options import contrast
 
 _FORMAT = 1
-_HINT = "start again with --force"
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -100,14 +99,10 @@ def load_state(directory: Path) -> SuiteState:
         OSError: it cannot be read.
     """
     path = directory / SUITE
-    try:
+    with reading(path, "suite"):
         state = unseal(path.read_bytes(), _FORMAT, SuiteState)
         known = {task.name: task.cells for task in TASKS}
         for record in state.done:
             if tuple(cell.cell for cell in record.cells) != known.get(record.task):
                 raise ValueError(f"task '{record.task}' has other cells")
-    except UnknownFormatError as error:
-        raise ModelFileError(f"'{path}' has suite format {error.args[0]}", f"update grucli, or {_HINT}") from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"corrupt suite: '{path}': {error}", _HINT) from error
     return state

@@ -28,12 +28,12 @@ _FULL_WORDS, _FULL_VOCAB, _FULL_PARAMETERS = 929_000, 10_000, 5_000_000
 _VAL_FRACTION = 0.1
 _UNKNOWN, _TREEBANK_UNKNOWN, _LINE_END = "unk", "<unk>", "\n"
 _FIRST_CHARACTER = 0x4E00
-"""The characters from here on, of Chinese, stand for the words: none of them is white space or a special token."""
+"""Words are written as Chinese characters, from this one on: none is white space or a special token."""
 
 
 @dataclass(frozen=True)
 class WordText:
-    """A text of words, a character each and a line break at the end of each line, and the size of the gru for it."""
+    """A text with one character per word and a line break after each line, and the size of the gru to train on it."""
 
     train: str
     val: str
